@@ -1,0 +1,77 @@
+"""Every error that Darkroom raises on purpose, and what the code that catches it does.
+
+    DarkroomError
+    ├── RetryableError            wait, then try the same thing again
+    │   ├── MLUnavailableError
+    │   └── QdrantUnavailableError
+    ├── RejectedError             this one thing is refused; dead-letter it and go on
+    │   ├── InvalidMessageError   the bytes of a message do not validate
+    │   ├── FileError             about one path: it vanished, changed, or may not be read
+    │   ├── ContentError          about the bytes: no copy of this content can be used
+    │   ├── MLRejectedError       ML refuses these images (or this one)
+    │   ├── QdrantRejectedError   Qdrant refuses these points (or this one)
+    │   └── RequestError          a person or program asked for something that cannot be done
+    └── FatalError                stop the process: going on would break a promise
+
+The message of each says what happened, to which file or part, and what to do.
+"""
+
+
+class DarkroomError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class RetryableError(DarkroomError):
+    """The cause lies outside and may go away: wait and try again."""
+
+
+class MLUnavailableError(RetryableError):
+    """The ML service cannot be reached, is not ready, or answered nonsense."""
+
+
+class QdrantUnavailableError(RetryableError):
+    """Qdrant cannot be reached or is not ready."""
+
+
+class RejectedError(DarkroomError):
+    """Trying again will not help: dead-letter this one and go on."""
+
+
+class InvalidMessageError(RejectedError):
+    """A Kafka message does not validate against its topic's record."""
+
+
+class FileError(RejectedError):
+    """One path cannot be used; another path with the same content may."""
+
+
+class FileChangedError(FileError):
+    """The file is not what it was when it was hashed: hash it again."""
+
+
+class ContentError(RejectedError):
+    """These bytes cannot be used, under whatever path."""
+
+
+class MLRejectedError(RejectedError):
+    """The ML service refuses the request; halve the batch to find the guilty image."""
+
+
+class QdrantRejectedError(RejectedError):
+    """Qdrant refuses the request; halve the batch to find the guilty point."""
+
+
+class RequestError(RejectedError):
+    """A request that cannot be granted.
+
+    `status` is the HTTP status that says so: 400 for a wrong path, 404 for an unknown
+    name, 409 for a conflict with what exists, 422 for an invalid value.
+    """
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class FatalError(DarkroomError):
+    """Stop: going on would break a promise (or a setting makes the start impossible)."""
