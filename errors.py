@@ -3,6 +3,7 @@
     DarkroomError
     ├── RetryableError            wait, then try the same thing again
     │   ├── MLUnavailableError
+    │   ├── MLOutOfMemoryError    halve the batch and try again
     │   └── QdrantUnavailableError
     ├── RejectedError             this one thing is refused; dead-letter it and go on
     │   ├── InvalidMessageError   the bytes of a message do not validate
@@ -27,6 +28,10 @@ class RetryableError(DarkroomError):
 
 class MLUnavailableError(RetryableError):
     """The ML service cannot be reached, is not ready, or answered nonsense."""
+
+
+class MLOutOfMemoryError(RetryableError):
+    """The ML service has no room for a batch of this size: halve it and try again."""
 
 
 class QdrantUnavailableError(RetryableError):
