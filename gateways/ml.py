@@ -147,7 +147,7 @@ class ML:
         response = await self._send("GET", "/api/v1/capabilities", timeout=self._quick)
         _raise_for_status(response)
         answer = _parse(response, _CapabilitiesAnswer)
-        self._service_names_its_model = answer.model_id is not None
+        self._service_names_its_model = bool(answer.model_id)
         model_id = answer.model_id or self._default_model_id
         if not model_id:
             raise FatalError(
@@ -226,9 +226,9 @@ class ML:
         try:
             return await self._http.request(method, path, **request)
         except httpx.RequestError as error:
-            raise MLUnavailableError(
-                f"The ML service at {self._http.base_url} cannot be reached: {error or type(error).__name__}"
-            ) from error
+            # A timeout has no text of its own.
+            cause = str(error) or type(error).__name__
+            raise MLUnavailableError(f"The ML service at {self._http.base_url} cannot be reached: {cause}") from error
 
     def _checked(self, result: _Result, dimension: int) -> Embedded | Refused:
         fault = result.error or _fault(result.embedding or [], dimension)
