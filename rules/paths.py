@@ -1,0 +1,36 @@
+"""Paths are bytes. JSON holds text, so a path that is not UTF-8 travels twice: readable, and as base64."""
+
+import base64
+import binascii
+import os
+
+from errors import InvalidMessageError
+
+
+def readable(path: bytes) -> str:
+    """Return text for people: bytes that are not UTF-8 are shown as escapes such as `\\xff`."""
+    return path.decode("utf-8", "backslashreplace")
+
+
+def to_wire(path: bytes) -> tuple[str, str | None]:
+    """Return the fields `path` and `path_b64` for a path; the latter only where the former loses something."""
+    text = readable(path)
+    if text.encode() == path:
+        return text, None
+    return text, base64.b64encode(path).decode()
+
+
+def from_wire(path: str, path_b64: str | None) -> bytes:
+    """Return the bytes of a path from its two fields. Raises InvalidMessageError unless it is absolute."""
+    try:
+        raw = path.encode() if path_b64 is None else base64.b64decode(path_b64, validate=True)
+    except (UnicodeEncodeError, binascii.Error) as error:
+        raise InvalidMessageError(f"The path {path!r} cannot be read: {error}. Send valid UTF-8 or base64.") from error
+    if not raw.startswith(b"/") or b"\0" in raw:
+        raise InvalidMessageError(f"The path {path!r} is not an absolute path. Send the whole path from / on.")
+    return os.path.normpath(raw)
+
+
+def is_within(path: bytes, roots: tuple[bytes, ...]) -> bool:
+    """Tell whether a path is one of the roots or lies below one; all of them absolute and without links."""
+    return any(path == root or path.startswith(root.rstrip(b"/") + b"/") for root in roots)

@@ -1,0 +1,207 @@
+"""One job, as the fold of its events: the same code serves `track` and the API's read view.
+
+What a file ends as is folded free of order (rules.outcomes). What belongs to the job itself
+is either a set that only grows (seals, commands) or a gauge for people (stages, rate), and
+an event at or before `offset` is not applied to those a second time. Times come from the
+events, never from a clock, so that a replayed fold gives the same document.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+from pydantic import BaseModel
+
+from rules.outcomes import OUTCOMES, FileReport, Outcome, fold_file
+from settings import STAGES, Stage
+from topics import job_event as events
+from topics.job_status import State
+
+LOG_LINES = 100
+RATE_SAMPLES = 20
+RATE_SAMPLE_SECONDS = 0.5
+
+
+class Job(BaseModel):
+    """The state of one job. `counts` and `seen` follow from its files and can be counted again from them."""
+
+    job_id: str
+    collection: str = ""
+    sources: list[str] = []
+    caption: bool = False
+    model_id: str | None = None
+
+    queued_at: float | None = None
+    started_at: float | None = None
+    last_progress_at: float | None = None
+    offset: int = -1
+
+    walk_begun: bool = False
+    seals: dict[str, list[int]] = {}  # walk id → partitions sealed by it
+    partitions: int | None = None
+    cancelled: bool = False
+    paused: bool = False
+    failed_reason: str | None = None
+
+    seen: int = 0
+    counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
+
+    moved: dict[Stage, int] = dict.fromkeys(STAGES, 0)
+    ml_images_sent: int = 0
+    waiting: dict[Stage, Literal["ml", "qdrant"]] = {}
+    stalled: str | None = None
+    samples: list[tuple[float, int]] = []  # (time, files with an outcome)
+    logs: list[str] = []
+
+    @property
+    def processed(self) -> int:
+        """Files that have their outcome."""
+        return sum(self.counts.values())
+
+    @property
+    def sealed(self) -> bool:
+        """Every partition was sealed by one walk: no further file will come."""
+        return self.partitions is not None and any(len(seals) >= self.partitions for seals in self.seals.values())
+
+    @property
+    def state(self) -> State:
+        """The job's state. It is finished only when every file that was seen has its outcome."""
+        all_done = self.processed == self.seen
+        if self.failed_reason is not None and all_done:
+            return "failed"
+        if self.cancelled and all_done and (self.sealed or not self.walk_begun):
+            return "cancelled"
+        if self.sealed and all_done:
+            return "completed_with_errors" if self.counts["failed"] else "completed"
+        if self.paused:
+            return "paused"
+        if self.walk_begun and not self.sealed:
+            return "scanning"
+        return "running" if self.seen or self.sealed else "queued"
+
+    def recount(self, files: "list[FileReport]") -> None:
+        """Set what follows from the files. The caller gives all files of this job."""
+        self.seen = len(files)
+        self.counts = dict.fromkeys(OUTCOMES, 0)
+        for file in files:
+            if file.outcome is not None:
+                self.counts[file.outcome] += 1
+
+
+def apply(
+    job: Job, event: events.AnyJobEvent, offset: int, lookup: Callable[[str], FileReport | None]
+) -> list[FileReport]:
+    """Fold one event into the job; return the files whose rows have changed.
+
+    `lookup` gives the row of a file of this job by its id, or None.
+    """
+    changed = _apply_files(job, event, lookup)
+    if changed:
+        job.last_progress_at = event.at
+        job.stalled = None
+        job.started_at = job.started_at or event.at
+        _sample_rate(job, event.at)
+    if offset > job.offset:
+        job.offset = offset
+        _apply_to_job(job, event)
+    return changed
+
+
+def _apply_files(job: Job, event: events.AnyJobEvent, lookup: Callable[[str], FileReport | None]) -> list[FileReport]:
+    match event:
+        case events.Seen():
+            job.collection = job.collection or event.collection
+            reports = [FileReport(file.file_id, file.path) for file in event.files]
+            replay = False
+        case events.Outcomes():
+            job.collection = job.collection or event.collection
+            reports = [
+                FileReport(file.file_id, file.path, file.outcome, file.reason, file.sha256) for file in event.files
+            ]
+            replay = event.replay
+        case _:
+            return []
+    changed: dict[str, FileReport] = {}
+    for report in reports:
+        known = changed.get(report.file_id) or lookup(report.file_id)
+        folded = fold_file(known, report, replay=replay)
+        if folded != known:
+            changed[report.file_id] = folded
+            _count(job, known, folded)
+    return list(changed.values())
+
+
+def _count(job: Job, before: FileReport | None, after: FileReport) -> None:
+    if before is None:
+        job.seen += 1
+    elif before.outcome is not None:
+        job.counts[before.outcome] -= 1
+    if after.outcome is not None:
+        job.counts[after.outcome] += 1
+    if after.outcome == "failed" and (before is None or before.outcome != "failed"):
+        _log(job, f"{after.path}: failed: {after.reason}")
+
+
+def _apply_to_job(job: Job, event: events.AnyJobEvent) -> None:
+    match event:
+        case events.Queued():
+            job.collection = event.collection
+            job.sources = event.sources
+            job.caption = event.caption
+            job.model_id = event.model_id
+            job.queued_at = job.queued_at or event.at
+            _log(job, event.message or f"Queued for collection {event.collection}.")
+        case events.Scanning():
+            job.collection = job.collection or event.collection
+            job.started_at = job.started_at or event.at
+            job.walk_begun = True
+            _log(job, "Scan begun.")
+        case events.Sealed():
+            _seal(job, event)
+        case events.Moved():
+            job.moved[event.stage] += event.files
+            job.waiting.pop(event.stage, None)
+        case events.MLSent():
+            job.ml_images_sent += event.images
+        case events.Waiting(target=None):
+            job.waiting.pop(event.stage, None)
+        case events.Waiting(target=target) if target is not None:
+            if job.waiting.get(event.stage) != target:
+                _log(job, f"Stage {event.stage} waits for {target}.")
+            job.waiting[event.stage] = target
+        case events.Command():
+            _command(job, event.type)
+        case events.JobFailed():
+            job.collection = job.collection or event.collection
+            job.failed_reason = event.reason
+            job.last_progress_at = event.at
+            _log(job, event.reason)
+        case _:
+            pass
+
+
+def _seal(job: Job, event: events.Sealed) -> None:
+    was_sealed = job.sealed
+    job.partitions = event.partitions
+    job.last_progress_at = event.at
+    partitions = job.seals.setdefault(event.walk_id, [])
+    if event.partition not in partitions:
+        partitions.append(event.partition)
+    if job.sealed and not was_sealed:
+        _log(job, f"All files are known: {job.seen}.")
+
+
+def _command(job: Job, command: Literal["cancel", "pause", "resume"]) -> None:
+    if command == "cancel":
+        job.cancelled = True
+    else:
+        job.paused = command == "pause"
+    _log(job, f"Asked to {command}.")
+
+
+def _log(job: Job, line: str) -> None:
+    job.logs = [*job.logs[1 - LOG_LINES :], line]
+
+
+def _sample_rate(job: Job, at: float) -> None:
+    if not job.samples or at - job.samples[-1][0] >= RATE_SAMPLE_SECONDS:
+        job.samples = [*job.samples[1 - RATE_SAMPLES :], (at, job.processed)]

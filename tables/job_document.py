@@ -1,0 +1,104 @@
+"""The public status document of a job."""
+
+from datetime import UTC, datetime
+
+from settings import STAGES, Stage
+from tables.job import Job
+from topics.job_status import FINISHED, JobStatus, OutcomeCounts, StageGauge, State
+
+
+def document(job: Job) -> JobStatus:
+    """Return the document that `job-status` carries and HTTP serves."""
+    state = job.state
+    finished = state in FINISHED
+    processed = job.processed
+    counts = job.counts
+    total_known = job.sealed or finished
+    rate = _rate(job)
+    return JobStatus(
+        job_id=job.job_id,
+        status=state,
+        collection=job.collection,
+        model_id=job.model_id,
+        caption=job.caption,
+        sources=job.sources,
+        progress=_progress(job, finished=finished, total_known=total_known),
+        total_files=job.seen,
+        total_known=total_known,
+        processed_files=processed,
+        cached_files=counts["cached"] + counts["duplicate"] + counts["unchanged"],
+        failed_files=counts["failed"],
+        outcomes=OutcomeCounts(**counts),
+        stages=_gauges(job),
+        rate=rate,
+        eta_seconds=round((job.seen - processed) / rate, 1) if rate and total_known and not finished else None,
+        start_time=_iso(job.started_at or job.queued_at),
+        end_time=_iso(job.last_progress_at) if finished else None,
+        last_progress_at=_iso(job.last_progress_at),
+        waiting_for=None if finished else next(iter(job.waiting.values()), None),
+        stalled=None if finished else job.stalled,
+        cancelling=job.cancelled and not finished,
+        paused=job.paused,
+        ml_images_sent=job.ml_images_sent,
+        message=_message(job, state),
+        logs=job.logs,
+        offset=job.offset,
+    )
+
+
+def _progress(job: Job, *, finished: bool, total_known: bool) -> float:
+    if finished:
+        return 100.0
+    return round(100 * job.processed / job.seen, 1) if total_known and job.seen else 0.0
+
+
+def _rate(job: Job) -> float:
+    """Files a second, over the last samples."""
+    if len(job.samples) < 2:
+        return 0.0
+    (first_at, first), (last_at, last) = job.samples[0], job.samples[-1]
+    return round(max(0, last - first) / (last_at - first_at), 2) if last_at > first_at else 0.0
+
+
+def _gauges(job: Job) -> dict[Stage, StageGauge]:
+    """Return what each stage has handed on and still has before it.
+
+    A repeat after a kill may count a file twice here, so no gauge may exceed what the files say.
+    A file with an outcome has left every stage.
+    """
+    handed_on: dict[Stage, int] = {
+        "scan": job.seen,
+        "hash": min(job.moved["hash"], job.seen),
+        "prepare": min(job.moved["prepare"], job.seen),
+        "embed": min(job.moved["embed"], job.seen),
+        "store": min(job.moved["store"], job.processed),
+    }
+    gauges: dict[Stage, StageGauge] = {}
+    arrived = job.seen
+    for stage in STAGES:
+        if stage == "track":
+            continue
+        left = max(handed_on[stage], job.processed) if stage != "scan" else job.seen
+        gauges[stage] = StageGauge(done=handed_on[stage], in_flight=max(0, arrived - left))
+        arrived = min(arrived, left)
+    return gauges
+
+
+def _message(job: Job, state: State) -> str:
+    if state == "failed":
+        return job.failed_reason or "The job failed."
+    if state == "queued":
+        return "Queued."
+    if state in FINISHED:
+        counts = job.counts
+        done = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "no files"
+        return f"{state.replace('_', ' ').capitalize()}: {done}."
+    if job.stalled:
+        return f"Stalled: {job.stalled}"
+    if job.waiting:
+        return f"Waiting for {next(iter(job.waiting.values()))}."
+    return f"{job.processed} of {job.seen} files so far have their outcome."
+
+
+def _iso(at: float | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")

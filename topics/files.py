@@ -1,0 +1,64 @@
+"""The fields that say which file a message is about; the records of several topics extend them."""
+
+from functools import cached_property
+from typing import Annotated
+
+from pydantic import Field
+
+from imaging.hashing import FileStamp
+from rules import identity, paths
+from topics.record import Headers, Record
+
+JobId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class FileOfJob(Record):
+    """A path, the job it belongs to and the collection it goes to."""
+
+    job_id: JobId
+    collection: str
+    path: str
+    path_b64: str | None = None
+    caption: bool = False
+    model_id: str | None = None
+    size: Annotated[int, Field(ge=0)] | None = None
+    mtime_ns: int | None = None
+
+    @cached_property
+    def path_bytes(self) -> bytes:
+        """The path as the file system has it. Raises InvalidMessageError unless it is absolute."""
+        return paths.from_wire(self.path, self.path_b64)
+
+    @cached_property
+    def file_id(self) -> str:
+        """Name of this path in this job."""
+        return identity.file_id(self.job_id, self.collection, self.path_bytes)
+
+    @property
+    def stamp(self) -> FileStamp | None:
+        """Size and time of change as the publisher saw them."""
+        if self.size is None or self.mtime_ns is None:
+            return None
+        return FileStamp(self.size, self.mtime_ns)
+
+    def headers(self, received: Headers | None = None) -> Headers:
+        """Return the headers for a message about this file, caused by a message with `received`."""
+        received = received or Headers()
+        return Headers(
+            job_id=self.job_id,
+            file_id=self.file_id,
+            model_id=self.model_id or "",
+            attempt=received.attempt,
+            replay=received.replay,
+            traceparent=received.traceparent,
+        )
+
+
+class HashedFileOfJob(FileOfJob):
+    """A file whose content is known by its SHA-256."""
+
+    size: Annotated[int, Field(ge=0)]
+    mtime_ns: int
+    model_id: str
+    sha256: Sha256

@@ -1,0 +1,46 @@
+"""`image-outcome`: what became of a content. Closes the claim that prepare made and fills the dedupe cache."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from topics.content import Content
+from topics.files import HashedFileOfJob
+from topics.record import Topic
+
+
+class Embedded(HashedFileOfJob):
+    """ML has embedded the content: accepted in whatever state the claim is."""
+
+    kind: Literal["embedded"] = "embedded"
+    content: Content
+
+
+class Stored(HashedFileOfJob):
+    """Qdrant has confirmed the point for this path, in this incarnation of the collection."""
+
+    kind: Literal["stored"] = "stored"
+    incarnation: str
+
+
+class FailedContent(HashedFileOfJob):
+    """The content cannot be used: every file that waits for it fails with it."""
+
+    kind: Literal["failed-content"] = "failed-content"
+    stage: str
+    error_class: str
+    reason: str
+
+
+class FailedFile(HashedFileOfJob):
+    """The path cannot be used (vanished, changed, forbidden): the next file with this content takes over."""
+
+    kind: Literal["failed-file"] = "failed-file"
+    reason: str
+
+
+ImageOutcome = Annotated[Embedded | Stored | FailedContent | FailedFile, Field(discriminator="kind")]
+
+IMAGE_OUTCOME: Topic[Embedded | Stored | FailedContent | FailedFile] = Topic(
+    "image-outcome", key="sha256", record=ImageOutcome
+)

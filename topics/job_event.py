@@ -1,0 +1,120 @@
+"""`job-event`: everything that happens to a job, keyed by its id. The jobs table is the fold of this topic."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from rules.outcomes import Outcome
+from settings import Stage
+from topics.files import JobId, Sha256
+from topics.record import Record, Topic
+
+
+class SeenFile(Record):
+    """A file that belongs to the job from now on."""
+
+    file_id: str
+    path: str
+
+
+class FileOutcome(SeenFile):
+    """What became of a file."""
+
+    outcome: Outcome
+    reason: str | None = None
+    sha256: Sha256 | None = None
+
+
+class _Event(Record):
+    job_id: JobId
+    at: float  # seconds since 1970, by the clock of the process that publishes
+
+
+class Queued(_Event):
+    """A job was submitted."""
+
+    type: Literal["queued"] = "queued"
+    collection: str
+    sources: list[str] = []
+    caption: bool = False
+    model_id: str | None = None
+    message: str = ""
+
+
+class Scanning(_Event):
+    """A walk over the job's folders has begun."""
+
+    type: Literal["scanning"] = "scanning"
+    collection: str
+    walk_id: str
+
+
+class Seen(_Event):
+    """Files were taken up by the hash stage."""
+
+    type: Literal["seen"] = "seen"
+    collection: str
+    files: list[SeenFile]
+
+
+class Outcomes(_Event):
+    """Files have their outcome. `replay`: caused by a replay, so it may lift a failure and nothing else."""
+
+    type: Literal["outcomes"] = "outcomes"
+    collection: str
+    files: list[FileOutcome]
+    replay: bool = False
+
+
+class Sealed(_Event):
+    """No further file of this walk comes through this partition of `raw-path`."""
+
+    type: Literal["sealed"] = "sealed"
+    walk_id: str
+    partition: Annotated[int, Field(ge=0)]
+    partitions: Annotated[int, Field(ge=1)]
+    files: int | None = None
+
+
+class Moved(_Event):
+    """A stage has handed on so many files: a gauge for people, no part of the accounting."""
+
+    type: Literal["moved"] = "moved"
+    stage: Stage
+    files: int
+
+
+class MLSent(_Event):
+    """So many images of this job were sent to ML in one request."""
+
+    type: Literal["ml-sent"] = "ml-sent"
+    images: int
+
+
+class Waiting(_Event):
+    """A stage waits for a service that is away (`target`), or no longer does (None)."""
+
+    type: Literal["waiting"] = "waiting"
+    stage: Stage
+    target: Literal["ml", "qdrant"] | None = None
+
+
+class Command(_Event):
+    """Someone asked for it over HTTP."""
+
+    type: Literal["cancel", "pause", "resume"]
+
+
+class JobFailed(_Event):
+    """The job as a whole cannot go on, such as one whose folder is missing."""
+
+    type: Literal["job-failed"] = "job-failed"
+    collection: str
+    reason: str
+
+
+AnyJobEvent = Queued | Scanning | Seen | Outcomes | Sealed | Moved | MLSent | Waiting | Command | JobFailed
+
+JOB_EVENT: Topic[AnyJobEvent] = Topic(
+    "job-event", key="job id", record=Annotated[AnyJobEvent, Field(discriminator="type")]
+)

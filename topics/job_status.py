@@ -1,0 +1,63 @@
+"""`job-status`: the public status document of each job. Compacted; readers keep the highest offset."""
+
+from typing import Literal
+
+from settings import Stage
+from topics.files import JobId
+from topics.record import Record, Topic
+
+State = Literal["queued", "scanning", "running", "paused", "completed", "completed_with_errors", "failed", "cancelled"]
+FINISHED: frozenset[State] = frozenset({"completed", "completed_with_errors", "failed", "cancelled"})
+
+
+class OutcomeCounts(Record):
+    """Files by outcome; always all six."""
+
+    stored: int = 0
+    cached: int = 0
+    duplicate: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+
+class StageGauge(Record):
+    """Files that a stage has handed on, and files it has yet to."""
+
+    done: int = 0
+    in_flight: int = 0
+
+
+class JobStatus(Record):
+    """The status document, as HTTP serves it. Times are ISO 8601 in UTC; rates are files a second."""
+
+    job_id: JobId
+    status: State
+    collection: str
+    model_id: str | None = None
+    caption: bool = False
+    sources: list[str] = []
+    progress: float
+    total_files: int
+    total_known: bool
+    processed_files: int
+    cached_files: int
+    failed_files: int
+    outcomes: OutcomeCounts
+    stages: dict[Stage, StageGauge]
+    rate: float
+    eta_seconds: float | None = None
+    start_time: str | None = None
+    end_time: str | None = None
+    last_progress_at: str | None = None
+    waiting_for: Literal["ml", "qdrant"] | None = None
+    stalled: str | None = None
+    cancelling: bool = False
+    paused: bool = False
+    ml_images_sent: int
+    message: str
+    logs: list[str]
+    offset: int  # of the newest job-event that is included
+
+
+JOB_STATUS: Topic[JobStatus] = Topic("job-status", key="job id", record=JobStatus, compacted=True)

@@ -1,0 +1,18 @@
+"""`ml-request`: a small rendition to be embedded. Never the original image."""
+
+from pydantic import Base64Bytes
+
+from imaging.metadata import Metadata
+from topics.files import HashedFileOfJob
+from topics.record import Topic
+
+
+class MLRequest(HashedFileOfJob):
+    """A decoded picture: JPEG rendition (longest side ≤ 512 px), JPEG thumbnail (fits 200 × 200), metadata."""
+
+    metadata: Metadata
+    thumbnail_base64: str
+    rendition_base64: Base64Bytes
+
+
+ML_REQUEST: Topic[MLRequest] = Topic("ml-request", key="sha256", record=MLRequest)

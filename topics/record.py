@@ -1,0 +1,87 @@
+"""What all topics share: how a record becomes bytes and headers, and back."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Generic, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from errors import InvalidMessageError
+
+HeaderList = list[tuple[str, bytes]]
+
+
+class Record(BaseModel):
+    """A value of a topic. Fields that are not known are ignored, so that newer programs can publish to older ones."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+R = TypeVar("R")
+
+
+class Topic(Generic[R]):
+    """One topic: its name, its key in words, its record, and whether Kafka compacts it."""
+
+    def __init__(self, name: str, *, key: str, record: object, compacted: bool = False) -> None:
+        self.name = name
+        self.key = key
+        self.compacted = compacted
+        self._adapter: TypeAdapter[R] = TypeAdapter(record)
+
+    def encode(self, record: R) -> bytes:
+        """Return the JSON bytes of a record; fields that are None are left out."""
+        return self._adapter.dump_json(record, exclude_none=True)
+
+    def decode(self, value: bytes) -> R:
+        """Return the record in these bytes. Raises InvalidMessageError that names each field that is wrong."""
+        try:
+            return self._adapter.validate_json(value)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(str(part) for part in problem['loc']) or 'value'}: {problem['msg']}"
+                for problem in error.errors(include_url=False, include_input=False)[:5]
+            )
+            raise InvalidMessageError(f"A message on {self.name} does not validate: {problems}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """The headers that every message about a file or a job carries."""
+
+    job_id: str = ""
+    file_id: str = ""
+    model_id: str = ""
+    attempt: int = 1
+    replay: bool = False
+    traceparent: str = ""
+
+    def encode(self) -> HeaderList:
+        """Return Kafka's form; empty headers are left out."""
+        named = {
+            "job_id": self.job_id,
+            "file_id": self.file_id,
+            "model_id": self.model_id,
+            "traceparent": self.traceparent,
+        }
+        headers = [(name, value.encode()) for name, value in named.items() if value]
+        headers.append(("content-type", b"application/json"))
+        if self.attempt > 1:
+            headers.append(("attempt", str(self.attempt).encode()))
+        if self.replay:
+            headers.append(("replay", b"true"))
+        return headers
+
+    @classmethod
+    def decode(cls, raw: Mapping[str, bytes] | Iterable[tuple[str, bytes]] | None) -> Self:
+        """Read Kafka's form; what is missing or unreadable takes its default."""
+        found = {name: value.decode("utf-8", "replace") for name, value in dict(raw or {}).items()}
+        attempt = found.get("attempt", "")
+        return cls(
+            job_id=found.get("job_id", ""),
+            file_id=found.get("file_id", ""),
+            model_id=found.get("model_id", ""),
+            attempt=int(attempt) if attempt.isdecimal() else 1,
+            replay=found.get("replay") == "true",
+            traceparent=found.get("traceparent", ""),
+        )

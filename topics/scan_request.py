@@ -1,0 +1,21 @@
+"""`scan-request`: walk these folders and publish what is in them. Published by the API, the CLI, or anyone."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from topics.files import JobId
+from topics.record import Record, Topic
+
+
+class ScanRequest(Record):
+    """Folders (or single files) to be searched for photographs."""
+
+    job_id: JobId
+    collection: str
+    sources: Annotated[list[str], Field(min_length=1)]
+    caption: bool = False
+    model_id: str | None = None
+
+
+SCAN_REQUEST: Topic[ScanRequest] = Topic("scan-request", key="job id", record=ScanRequest)
