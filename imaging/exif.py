@@ -51,7 +51,7 @@ def read(file: BinaryIO) -> Exif:
     """Read the directories of a TIFF-like file, which includes most RAW formats; never its pixels."""
     file.seek(0)
     head = file.read(8)
-    if head[:2] not in (b"II", b"MM"):
+    if len(head) < 8 or head[:2] not in (b"II", b"MM"):
         return Exif()
     # The magic number is put right, since ORF and RW2 have their own.
     header = head[:2] + (b"*\0" if head[:2] == b"II" else b"\0*") + head[4:]
