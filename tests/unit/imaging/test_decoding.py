@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pillow_heif
 import pytest
 from PIL import Image
 
@@ -37,7 +36,6 @@ SAVED: dict[str, tuple[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("extension", SAVED)
 def test_every_listed_format(extension: str, tmp_path: Path) -> None:
-    pillow_heif.register_heif_opener()
     format_name, options = SAVED[extension]
     original = Image.fromarray(scene(WIDTH, HEIGHT, 1))
     path = tmp_path / f"picture.{extension}"

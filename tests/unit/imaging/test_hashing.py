@@ -1,5 +1,6 @@
 import hashlib
 import os
+import pickle
 import tracemalloc
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def test_hash_and_stamp_of_a_file(tmp_path: Path) -> None:
     sha256, found = hash_file(os.fsencode(path))
     # FIPS 180-2, appendix B.1
     assert sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert found == stamp(os.fsencode(path))
+    assert found == stamp(os.fsencode(path)) == pickle.loads(pickle.dumps(found))
     assert (found.size, found.mtime_ns) == (3, path.stat().st_mtime_ns)
 
 
