@@ -3,6 +3,7 @@
 The result depends on the content alone: the format is told by the first bytes, never by the name.
 """
 
+import codecs
 import hashlib
 import os
 import warnings
@@ -129,15 +130,18 @@ def _why_unknown(file: BinaryIO) -> str:
     head = file.read(512)
     if not head:
         return "is empty: it has 0 bytes."
+    if _is_text(head):
+        return "holds text, not a picture."
+    return "is no picture in a format that Darkroom knows, or its header is damaged."
+
+
+def _is_text(head: bytes) -> bool:
     try:
-        is_text = head.decode("utf-8").replace("\n", "").replace("\r", "").replace("\t", "").isprintable()
+        # Incremental: the head may end within a letter.
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
-        is_text = False
-    return (
-        "holds text, not a picture."
-        if is_text
-        else "is no picture in a format that Darkroom knows, or its header is damaged."
-    )
+        return False
+    return all(letter.isprintable() or letter.isspace() for letter in text)
 
 
 def _reason(error: Exception) -> str:
