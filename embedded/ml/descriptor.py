@@ -1,7 +1,7 @@
 """A visual descriptor without weights: which colours, where light and dark lie, which way the edges run.
 
 Copies of a picture (encoded again, scaled, a little cropped) lie close to it, and other pictures far:
-each of the three parts has a mean of zero, so that what all pictures share does not make them alike.
+what all pictures share (means, the many tones of grey) is taken out, so that it does not make them alike.
 The numbers here (sizes, weights, damping) were chosen by measuring: tests/ml/test_descriptor.py.
 """
 
@@ -16,13 +16,13 @@ Array = NDArray[np.float64]
 
 SIDE = 64  # pixels of the square that every picture is reduced to
 
-COLOUR_BINS = (4, 6, 6)  # of luma, blue and red difference: 144 values
-FREQUENCIES = 9  # in each direction and channel, less the three constant ones: 240 values
-DIRECTIONS = 8  # of edges, in each of the cells: 128 values
+COLOUR_BINS = (11, 4, 4)  # of luma, blue and red difference: 176 values
+FREQUENCIES = 7  # in each direction and channel, less the three constant ones: 144 values
+DIRECTIONS = 12  # of edges, in each of the cells: 192 values
 CELLS = 4  # in each direction
 
 # A crop shifts what is where, but not which colours there are: colours count most.
-COLOUR_WEIGHT, LAYOUT_WEIGHT, EDGE_WEIGHT = 1.0, 0.5, 0.6
+COLOUR_WEIGHT, LAYOUT_WEIGHT, EDGE_WEIGHT = 1.0, 0.5, 0.4
 CHROMA_GAIN = 1.5  # Differences of colour are smaller in number than those of light.
 DAMPING = 0.5  # Fine structure moves most in a crop: amplitudes are divided by 1 + DAMPING x frequency.
 FLOOR = 0.02  # Parts weaker than this stay weak, so that a flat picture is not described by its noise.
@@ -31,6 +31,7 @@ _STEPS = (np.arange(SIDE) + 0.5) / SIDE
 _WAVES = np.cos(np.pi * np.arange(FREQUENCIES)[:, None] * _STEPS)
 _DAMPED = 1.0 / (1.0 + DAMPING * np.hypot(np.arange(FREQUENCIES)[:, None], np.arange(FREQUENCIES)))
 _TENTS = np.maximum(0.0, 1.0 - np.abs(_STEPS * (CELLS - 1) - np.arange(CELLS)[:, None]))
+_TENTS /= _TENTS.sum(axis=1, keepdims=True)  # Else the cells at the border would always be the weakest.
 
 
 def describe(image: Image.Image) -> Array:
@@ -43,7 +44,7 @@ def describe(image: Image.Image) -> Array:
     luma, blue, red = np.moveaxis(np.asarray(reduced, dtype=np.float64) / 255.0, 2, 0)
     vector = np.concatenate(
         [
-            COLOUR_WEIGHT * _scaled(_colours(luma, blue, red), floor=0.0),
+            COLOUR_WEIGHT * _scaled(_colours(luma, blue, red), floor=FLOOR),
             LAYOUT_WEIGHT * _scaled(_layout(luma, blue, red), floor=FLOOR),
             EDGE_WEIGHT * _scaled(_edges(luma), floor=FLOOR),
         ]
@@ -52,6 +53,12 @@ def describe(image: Image.Image) -> Array:
 
 
 def _colours(luma: Array, blue: Array, red: Array) -> Array:
+    """Return how the shares of the colours differ from those of a grey ramp, which most pictures resemble."""
+    shares = _shares(luma, blue, red)
+    return np.asarray(shares - _GREY_RAMP * np.sum(shares * _GREY_RAMP))
+
+
+def _shares(luma: Array, blue: Array, red: Array) -> Array:
     """Return the share of each colour: square roots of a histogram in which a pixel counts for all bins near it."""
     axes = [
         _neighbours(values, bins) for values, bins in zip((luma, _spread(blue), _spread(red)), COLOUR_BINS, strict=True)
@@ -82,7 +89,7 @@ def _edges(luma: Array) -> Array:
     direction = np.arctan2(down, across) % np.pi / np.pi * DIRECTIONS
     distance = np.abs(direction - np.arange(DIRECTIONS)[:, None, None])
     share = np.maximum(0.0, 1.0 - np.minimum(distance, DIRECTIONS - distance))
-    return _centred(np.sqrt(_TENTS @ (strength * share) @ _TENTS.T / luma.size).ravel())
+    return _centred(np.sqrt(_TENTS @ (strength * share) @ _TENTS.T).ravel() / CELLS)
 
 
 def _spread(chroma: Array) -> Array:
@@ -106,3 +113,7 @@ def _centred(values: Array) -> Array:
 def _scaled(values: Array, *, floor: float) -> Array:
     """Scale to length 1, or less where the length is not far above the floor."""
     return np.asarray(values / (np.sqrt(np.sum(values * values)) + floor))
+
+
+_GREY = np.full((SIDE, SIDE), 0.5)
+_GREY_RAMP = _scaled(_shares(np.tile(_STEPS, (SIDE, 1)), _GREY, _GREY), floor=0.0)

@@ -60,16 +60,17 @@ class Scene:
         fading = np.linspace(0.7, 1.1, height)[:, None, None] * np.ones((1, width, 1)) * np.array(self.sky)
         image = Image.fromarray(np.clip(fading, 0, 255).astype(np.uint8))
         draw = ImageDraw.Draw(image)
-        for x in range(width):
-            rise = np.interp(x / width - pan[0], np.linspace(0.0, 1.0, len(self.hills)), self.hills)
-            draw.line([(x, (self.horizon + pan[1] + 0.12 * rise) * height), (x, height)], fill=self.ground)
+        across = np.arange(width)
+        rise = np.interp(across / width - pan[0], np.linspace(0.0, 1.0, len(self.hills)), self.hills)
+        skyline = (self.horizon + pan[1] + 0.12 * rise) * height
+        draw.polygon([(0, height), *zip(across, skyline, strict=True), (width, height)], fill=self.ground)
         for thing in self.things:
             thing.draw(draw, pan + self.random.normal(0.0, 0.04, 2) * thing.walks)
         left, top = ((0.5 + pan) * SIZE).astype(int)
         pixels = np.asarray(image.filter(ImageFilter.GaussianBlur(0.8)), dtype=np.float64)
         pixels += 28.0 * self.texture[top : top + height, left : left + width, None]
         pixels *= self.random.normal(1.0, 0.08)  # the light
-        pixels += self.random.normal(0.0, 3.0, pixels.shape)  # the sensor's noise
+        pixels += self.random.normal(0.0, 3.0, (height, width, 1))  # the sensor's noise
         return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 

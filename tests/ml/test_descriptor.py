@@ -78,7 +78,7 @@ def test_similar_pictures_are_nearer_than_others(originals: Array) -> None:
     similarity = originals[:500] @ originals[:500].T
     of_one_series = np.kron(np.eye(50), np.ones((10, 10))).astype(bool)
     assert np.median(similarity[of_one_series]) > 0.9
-    assert np.median(similarity[~of_one_series]) < 0.5
+    assert np.median(similarity[~of_one_series]) < 0.3
 
 
 def test_the_values_never_change() -> None:
@@ -86,7 +86,7 @@ def test_the_values_never_change() -> None:
     ramp = np.add.outer(np.arange(96) * 2, np.arange(128)).astype(np.uint8)
     image = Image.merge("RGB", [Image.fromarray(ramp), Image.fromarray(ramp[::-1]), Image.fromarray(ramp[:, ::-1])])
     assert hashlib.sha256(describe(image).tobytes()).hexdigest() == (
-        "ebd4e88b329a1754bf93941858db4cb27e12326140236f67030fdf3e87d419e4"
+        "ee14533a3960ada918f84b6e254ab6761f91f7038a881a2c5212a78bf49b0812"
     )
 
 
