@@ -20,7 +20,7 @@ class Model(Protocol):
     supports_text: bool
 
     def embed(self, images: Sequence[Image.Image]) -> Array:
-        """Return one vector of length 1 for each image, shape (images, dimension). Raises MemoryError."""
+        """Return one vector of length 1 for each of at least one image, shape (images, dimension). Raises MemoryError."""
 
     def caption(self, image: Image.Image) -> str:
         """Describe an image in a sentence. Called only where there is a `caption_model_id`."""
@@ -39,7 +39,7 @@ class VisualModel:
 
     def embed(self, images: Sequence[Image.Image]) -> Array:
         """Describe each image; shape (images, 512)."""
-        return np.array([descriptor.describe(image) for image in images]).reshape(-1, self.dimension)
+        return np.array([descriptor.describe(image) for image in images])
 
     def caption(self, image: Image.Image) -> str:
         """Name brightness, orientation and colours."""

@@ -63,7 +63,9 @@ class Scene:
         across = np.arange(width)
         rise = np.interp(across / width - pan[0], np.linspace(0.0, 1.0, len(self.hills)), self.hills)
         skyline = (self.horizon + pan[1] + 0.12 * rise) * height
-        draw.polygon([(0, height), *zip(across, skyline, strict=True), (width, height)], fill=self.ground)
+        draw.polygon(
+            [(0, height), *zip(across.tolist(), skyline.tolist(), strict=True), (width, height)], fill=self.ground
+        )
         for thing in self.things:
             thing.draw(draw, pan + self.random.normal(0.0, 0.04, 2) * thing.walks)
         left, top = ((0.5 + pan) * SIZE).astype(int)
