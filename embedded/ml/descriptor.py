@@ -37,8 +37,8 @@ _TENTS /= _TENTS.sum(axis=1, keepdims=True)  # Else the cells at the border woul
 def describe(image: Image.Image) -> Array:
     """Describe a picture of any size, in any mode that converts to YCbCr, by a vector of 512 values of length 1.
 
-    The same pixels give the same values, also on another machine: they are rounded to 7 digits,
-    which is coarser than the differences between processors.
+    The same pixels give the same values: these are rounded to 7 digits, which is far coarser than
+    what processors may differ by in the last bits.
     """
     reduced = image.convert("YCbCr").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     luma, blue, red = np.moveaxis(np.asarray(reduced, dtype=np.float64) / 255.0, 2, 0)

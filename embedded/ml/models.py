@@ -20,7 +20,7 @@ class Model(Protocol):
     supports_text: bool
 
     def embed(self, images: Sequence[Image.Image]) -> Array:
-        """Return one vector of length 1 for each of at least one image, shape (images, dimension). Raises MemoryError."""
+        """Return vectors of length 1, shape (images, dimension), for one image or more. Raises MemoryError."""
 
     def caption(self, image: Image.Image) -> str:
         """Describe an image in a sentence. Called only where there is a `caption_model_id`."""
