@@ -26,6 +26,7 @@ class Worker:
             **{name.upper(): str(value) for name, value in settings.items()},
         }
         self._stages = [stages] if stages else []
+        self.data = data
         self._log = data / f"worker-{stages or 'all'}.log"
         data.mkdir(parents=True, exist_ok=True)
         self.process: subprocess.Popen[bytes] | None = None
