@@ -1,0 +1,1 @@
+"""What a laptop runs in place of a cluster."""
