@@ -11,6 +11,7 @@
     │   ├── ContentError          about the bytes: no copy of this content can be used
     │   ├── MLRejectedError       ML refuses these images (or this one)
     │   ├── QdrantRejectedError   Qdrant refuses these points (or this one)
+    │   │   └── CollectionMissingError   there is no such collection (any more)
     │   └── RequestError          a person or program asked for something that cannot be done
     └── FatalError                stop the process: going on would break a promise
 
@@ -64,6 +65,10 @@ class MLRejectedError(RejectedError):
 
 class QdrantRejectedError(RejectedError):
     """Qdrant refuses the request; halve the batch to find the guilty point."""
+
+
+class CollectionMissingError(QdrantRejectedError):
+    """The collection does not exist, or was deleted meanwhile: every point for it is refused."""
 
 
 class RequestError(RejectedError):

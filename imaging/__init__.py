@@ -1,0 +1,1 @@
+"""Pure functions over files and pixels: formats, hashing, decoding, metadata, thumbnails. No Kafka, no HTTP."""

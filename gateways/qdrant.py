@@ -1,0 +1,292 @@
+"""Qdrant, the vector store: the only code that speaks to it.
+
+A collection that we create carries in its metadata an incarnation (a UUID that tells it from one deleted
+and created again under the same name) and the id of the model whose vectors it holds.
+
+Every method may raise QdrantUnavailableError (wait and try again); those that name a collection raise
+CollectionMissingError when it does not exist, and QdrantRejectedError when Qdrant refuses what was sent.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.http.exceptions import UnexpectedResponse
+
+from errors import CollectionMissingError, QdrantRejectedError, QdrantUnavailableError, RequestError
+from gateways.qdrant_errors import translated_errors
+from gateways.qdrant_filters import DATE_FIELDS, TEXT_FIELDS, Filters, keyword_filter, to_filter
+from gateways.qdrant_pages import read_page
+from rules.collections import check_name
+
+_INDEXES: dict[str, models.PayloadSchemaType | models.TextIndexParams] = {
+    **{
+        field: models.TextIndexParams(
+            type=models.TextIndexType.TEXT, tokenizer=models.TokenizerType.WORD, lowercase=True
+        )
+        for field in TEXT_FIELDS
+    },
+    **dict.fromkeys(DATE_FIELDS, models.PayloadSchemaType.DATETIME),
+    "tags": models.PayloadSchemaType.KEYWORD,
+}
+# Thumbnails are most of a payload and are asked for one at a time.
+_WITHOUT_THUMBNAIL = models.PayloadSelectorExclude(exclude=["thumbnail_base64"])
+
+
+@dataclass(frozen=True)
+class CollectionInfo:
+    """A collection. `model_id` and `incarnation` are None where it was made by someone else."""
+
+    name: str
+    points: int
+    dimension: int
+    model_id: str | None
+    incarnation: str | None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A photograph's vector and payload; `id` is a UUID."""
+
+    id: str
+    vector: list[float]
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A point as lists show it: no vector, and the payload without its thumbnail."""
+
+    id: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Hit(Record):
+    """A record that a search found. `score` is the similarity; 1.0 for every hit of a keyword search."""
+
+    score: float
+
+
+class Qdrant:
+    """A client of the Qdrant at `url`; `timeout` in seconds, rounded up. Close it, or use it in `async with`."""
+
+    def __init__(self, url: str, *, api_key: str | None = None, timeout: float = 60.0) -> None:
+        self._url = url
+        # The key goes in a header of our own: qdrant-client warns about a key over plain HTTP, which is
+        # ordinary inside a cluster.
+        self._client = AsyncQdrantClient(
+            url=url,
+            headers={"api-key": api_key} if api_key else None,
+            timeout=timeout,  # type: ignore[arg-type]  # annotated int, and rounded up inside
+            prefer_grpc=False,
+            check_compatibility=False,
+        )
+
+    async def __aenter__(self) -> "Qdrant":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def healthy(self) -> bool:
+        """Whether Qdrant answers, and accepts our key."""
+        try:
+            async with self._errors():
+                await self._client.get_collections()
+        except (QdrantUnavailableError, QdrantRejectedError):
+            return False
+        return True
+
+    # Collections
+
+    async def ensure_collection(self, name: str, *, model_id: str, dimension: int, distance: str) -> CollectionInfo:
+        """Return the collection `name` for vectors of `model_id`, creating it if it is missing.
+
+        One that others made is adopted: it gets our metadata. Raises RequestError: 422 for a wrong name,
+        409 when the collection holds vectors of another model or dimension.
+        """
+        check_name(name)
+        ours = {"incarnation": str(uuid.uuid4()), "model_id": model_id, "created_by": "darkroom"}
+        async with self._errors(name):
+            if not await self._client.collection_exists(name):
+                await self._create(name, dimension, models.Distance(distance), ours)
+            info = await self._client.get_collection(name)
+            found = _collection_info(name, info)
+            if found.dimension != dimension:
+                raise RequestError(
+                    f"Collection {name!r} holds vectors of {found.dimension} dimensions, and {model_id!r} makes "
+                    f"{dimension}: choose another collection.",
+                    status=409,
+                )
+            if found.incarnation is None:
+                await self._client.update_collection(name, metadata=ours)
+                found = _collection_info(name, await self._client.get_collection(name))
+            if found.model_id != model_id:
+                raise RequestError(
+                    f"Collection {name!r} holds vectors of the model {found.model_id!r}, not of {model_id!r}: "
+                    "choose another collection.",
+                    status=409,
+                )
+            # Also here, not only after creating: whoever created it may have died before it got so far.
+            for field in _INDEXES.keys() - info.payload_schema.keys():
+                await self._client.create_payload_index(name, field, _INDEXES[field])
+        return found
+
+    async def _create(self, name: str, dimension: int, distance: models.Distance, metadata: dict[str, str]) -> None:
+        try:
+            await self._client.create_collection(
+                name, vectors_config=models.VectorParams(size=dimension, distance=distance), metadata=metadata
+            )
+        except UnexpectedResponse as error:
+            if error.status_code != 409:  # another process was first, which is as good
+                raise
+
+    async def collection(self, name: str) -> CollectionInfo | None:
+        """Return what is known of the collection; None when there is none of that name."""
+        try:
+            async with self._errors(name):
+                return _collection_info(name, await self._client.get_collection(name))
+        except CollectionMissingError:
+            return None
+
+    async def collections(self) -> list[CollectionInfo]:
+        """List all collections, by name. Those whose vectors are named or sparse are not for us and left out."""
+        async with self._errors():
+            names = sorted(found.name for found in (await self._client.get_collections()).collections)
+        infos = await asyncio.gather(*(self._collection_for_us(name) for name in names))
+        return [info for info in infos if info is not None]
+
+    async def _collection_for_us(self, name: str) -> CollectionInfo | None:
+        try:
+            return await self.collection(name)
+        except RequestError:
+            return None
+
+    async def delete_collection(self, name: str) -> bool:
+        """Delete the collection with all its points; False when there was none."""
+        async with self._errors(name):
+            return await self._client.delete_collection(name)
+
+    async def incarnation(self, name: str) -> str | None:
+        """Return the incarnation that the collection has now; None when it is missing, or made by others."""
+        found = await self.collection(name)
+        return found.incarnation if found else None
+
+    # Points
+
+    async def upsert(self, name: str, points: Sequence[Point]) -> None:
+        """Write the points, in one request; on return Qdrant has confirmed them. All or none are written."""
+        if not points:
+            return
+        async with self._errors(name):
+            await self._client.upsert(
+                name,
+                [models.PointStruct(id=point.id, vector=point.vector, payload=point.payload) for point in points],
+                wait=True,
+            )
+
+    async def payloads(self, name: str, ids: Sequence[str], fields: list[str]) -> dict[str, dict[str, Any]]:
+        """Return the named fields of those of the points that exist, by point id."""
+        if not ids:
+            return {}
+        async with self._errors(name):
+            records = await self._client.retrieve(name, list(ids), with_payload=fields, with_vectors=False)
+        return {str(record.id): record.payload or {} for record in records}
+
+    async def point(self, name: str, point_id: str) -> Point | None:
+        """Return the whole point, with its thumbnail; None when there is none. Cosine vectors come back normalised."""
+        async with self._errors(name):
+            records = await self._client.retrieve(name, [point_id], with_payload=True, with_vectors=True)
+        return next((Point(str(r.id), _dense(r.vector), r.payload or {}) for r in records), None)
+
+    async def page(
+        self,
+        name: str,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        filters: Filters | None = None,
+        sort: str | None = None,
+    ) -> tuple[list[Record], str | None]:
+        """Return a page of the points that match, and the cursor of the next page (None: this was the last).
+
+        `sort`: `taken_at`, `-taken_at`, `ingested_at`, `-ingested_at` (undated points come last), None: by id.
+        Raises RequestError(422) for a filter, sort or cursor that is not valid.
+        """
+
+        async def scroll(
+            where: models.Filter, limit: int, offset: str | None, order_by: models.OrderBy | None
+        ) -> tuple[list[models.Record], str | None]:
+            records, following = await self._client.scroll(
+                name, where, limit, order_by=order_by, offset=offset, with_payload=_WITHOUT_THUMBNAIL
+            )
+            return records, None if following is None else str(following)
+
+        async with self._errors(name):
+            records, following = await read_page(scroll, to_filter(filters or {}), sort, limit, cursor)
+        return [Record(str(record.id), record.payload or {}) for record in records], following
+
+    async def count(self, name: str, filters: Filters | None = None) -> int:
+        """Count the points that match."""
+        async with self._errors(name):
+            return (await self._client.count(name, to_filter(filters or {}), exact=True)).count
+
+    async def search(
+        self, name: str, vector: list[float], *, limit: int, offset: int = 0, filters: Filters | None = None
+    ) -> list[Hit]:
+        """Find the points most similar to `vector`, best first."""
+        async with self._errors(name):
+            found = await self._client.query_points(
+                name,
+                query=vector,
+                query_filter=to_filter(filters or {}),
+                limit=limit,
+                offset=offset,
+                with_payload=_WITHOUT_THUMBNAIL,
+            )
+        return [Hit(str(point.id), point.payload or {}, point.score) for point in found.points]
+
+    async def search_keywords(
+        self, name: str, query: str, *, limit: int, offset: int = 0, filters: Filters | None = None
+    ) -> tuple[list[Hit], int]:
+        """Find points that have every word in caption, file name, camera, lens or date; and how many there are.
+
+        In the order of ids. Raises RequestError(422) for a query without words.
+        """
+        where = keyword_filter(query, filters or {})
+        async with self._errors(name):
+            found, total = await asyncio.gather(
+                self._client.query_points(
+                    name, query_filter=where, limit=limit, offset=offset, with_payload=_WITHOUT_THUMBNAIL
+                ),
+                self._client.count(name, where, exact=True),
+            )
+        return [Hit(str(point.id), point.payload or {}, 1.0) for point in found.points], total.count
+
+    def _errors(self, name: str | None = None) -> AbstractAsyncContextManager[None]:
+        return translated_errors(self._url, name)
+
+
+def _collection_info(name: str, info: models.CollectionInfo) -> CollectionInfo:
+    vectors = info.config.params.vectors
+    if not isinstance(vectors, models.VectorParams):
+        raise RequestError(f"Collection {name!r} has named vectors; Darkroom needs one unnamed vector.", status=409)
+    metadata = info.config.metadata or {}
+    return CollectionInfo(
+        name, info.points_count or 0, vectors.size, metadata.get("model_id"), metadata.get("incarnation")
+    )
+
+
+def _dense(vector: models.VectorStructOutput | None) -> list[float]:
+    if not isinstance(vector, list):
+        raise QdrantRejectedError("The point has no plain vector.")
+    return [value for value in vector if isinstance(value, float | int)]

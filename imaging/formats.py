@@ -1,0 +1,38 @@
+"""Which files are for us: by name when a folder is walked, by content when a file is opened.
+
+A content has one result under every name, so decoding never looks at the extension.
+"""
+
+import os
+from pathlib import PurePath
+
+PICTURE_EXTENSIONS = frozenset({"jpg", "jpeg", "png", "bmp", "gif", "tif", "tiff", "webp", "heic", "heif", "avif"})
+RAW_EXTENSIONS = frozenset({"dng", "cr2", "cr3", "nef", "arw", "rw2", "orf", "raf", "pef", "srw", "kdc", "raw"})
+EXTENSIONS = PICTURE_EXTENSIONS | RAW_EXTENSIONS
+
+# Pillow's names for what it may decode. Its other decoders (EPS starts a program) stay shut.
+PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "HEIF", "AVIF")
+
+HEAD_BYTES = 16
+"""How much of a file's start the functions below need."""
+
+_RAW_STARTS = {b"FUJIFILMCCD-RAW": "RAF", b"IIU\0": "RW2", b"IIRO": "ORF", b"IIRS": "ORF", b"MMOR": "ORF"}
+
+
+def is_listed(path: bytes | str) -> bool:
+    """Whether the name's extension, in any case, is one that Darkroom takes."""
+    return PurePath(os.fsdecode(path)).suffix[1:].lower() in EXTENSIONS
+
+
+def is_tiff(head: bytes) -> bool:
+    """Whether a file starts as TIFF does, in either byte order. Most camera RAW formats do."""
+    return head.startswith((b"II*\0", b"MM\0*"))
+
+
+def raw_format(head: bytes) -> str | None:
+    """Name of the RAW format that shows in the first bytes, if one does."""
+    if head[4:12] == b"ftypcrx ":
+        return "CR3"
+    if is_tiff(head) and head[8:10] == b"CR":
+        return "CR2"
+    return next((name for start, name in _RAW_STARTS.items() if head.startswith(start)), None)

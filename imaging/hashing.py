@@ -1,0 +1,21 @@
+"""The identity of a content: SHA-256 over all bytes of a file, in bounded memory."""
+
+import hashlib
+
+from errors import FileChangedError
+from imaging.files import FileStamp, open_regular, readable, stamp, stamp_of
+
+__all__ = ["FileStamp", "hash_file", "stamp"]
+
+
+def hash_file(path: bytes) -> tuple[str, FileStamp]:
+    """Hash a regular file: SHA-256 in lower-case hex, and the stamp of what was hashed.
+
+    Raises FileError when it cannot be read, FileChangedError when it changed meanwhile.
+    """
+    with open_regular(path) as file:
+        before = stamp_of(file)
+        digest = hashlib.file_digest(file, "sha256")
+        if stamp_of(file) != before:
+            raise FileChangedError(f"{readable(path)} changed while it was hashed; it has to be hashed again.")
+    return digest.hexdigest(), before

@@ -1,0 +1,90 @@
+"""Read camera RAW files with LibRaw: the embedded preview where it is large enough, else a half-size develop.
+
+A preview is what the camera itself made of the picture, and costs a fraction of the time.
+"""
+
+import io
+from typing import BinaryIO
+
+import rawpy
+from PIL import Image
+
+from imaging import captions, exif
+from imaging.exif import Exif
+from imaging.pictures import Picture, check_pixels, load, open_bounded, upright_size
+
+_PHOTOMETRIC, _XMP, _DNG_VERSION = 262, 700, 50706
+_SENSOR_DATA = {32803, 34892}
+"""PhotometricInterpretation of colour filter arrays and of linear RAW (DNG 1.7)."""
+_FORMAT_OF_MAKE = {
+    "nikon": "NEF",
+    "sony": "ARW",
+    "pentax": "PEF",
+    "ricoh": "PEF",
+    "samsung": "SRW",
+    "kodak": "KDC",
+}
+_ORIENTATION_OF_FLIP = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
+"""LibRaw's flip bits (1 mirror, 2 upside down, 4 transpose) as EXIF orientations."""
+
+
+def format_of(tags: Exif) -> str | None:
+    """Name of the RAW format of a TIFF-like file; None when it is an ordinary TIFF."""
+    if _DNG_VERSION in tags.main:
+        return "DNG"
+    if not any(directory.get(_PHOTOMETRIC) in _SENSOR_DATA for directory in (tags.main, *tags.sub)):
+        return None
+    make = (exif.text(tags.main.get(exif.MAKE)) or "").lower()
+    return next((name for brand, name in _FORMAT_OF_MAKE.items() if brand in make), "RAW")
+
+
+def read(file: BinaryIO, format_name: str, *, side: int, max_pixels: int) -> Picture:
+    """Decode a RAW file; see `pictures.read` for what comes back and what is raised, and rawpy's LibRawError."""
+    with rawpy.RawPy() as raw:
+        raw.open_file(f"/dev/fd/{file.fileno()}")  # this very file, even if its name is given to another
+        flip = raw.sizes.flip
+        stored_size = (raw.sizes.width, raw.sizes.height)
+        check_pixels(stored_size, max_pixels)
+        tags = exif.read(file)
+        preview = _preview(raw, side, max_pixels)
+        if preview is not None:
+            image = preview
+            turn = _turn_of_preview(flip, stored_size, preview.size)
+            tags = tags if tags.main else exif.parse(preview.info.get("exif") or b"")
+        else:
+            image = Image.fromarray(raw.postprocess(half_size=True, use_camera_wb=True))
+            turn = 1  # LibRaw turns what it develops
+    orientation = _ORIENTATION_OF_FLIP[flip]
+    width, height = upright_size(stored_size, orientation)
+    return Picture(
+        image=image,
+        turn=turn,
+        width=width,
+        height=height,
+        format=format_name,
+        mode="RGB",
+        orientation=exif.orientation(tags) or orientation,
+        exif=tags,
+        captions=captions.parse_xmp(tags.main.get(_XMP)),
+    )
+
+
+def _preview(raw: rawpy.RawPy, side: int, max_pixels: int) -> Image.Image | None:
+    """Return the embedded JPEG, decoded, when its longest side is at least `side`."""
+    try:
+        thumbnail = raw.extract_thumb()
+        if not isinstance(thumbnail.data, bytes):
+            return None  # a bitmap, which is never large
+        image = open_bounded(io.BytesIO(thumbnail.data), ("JPEG",), max_pixels)
+        if max(image.size) < side:
+            return None
+        load(image, side)
+    except (rawpy.LibRawError, OSError, SyntaxError, ValueError):
+        return None  # no preview, or a damaged one: the sensor data is there to be developed
+    return image
+
+
+def _turn_of_preview(flip: int, stored: tuple[int, int], preview: tuple[int, int]) -> int:
+    """Cameras store the preview as the sensor saw it; some programs store it upright, which shows in its shape."""
+    lies_on_its_side = flip & 4 and (stored[0] > stored[1]) != (preview[0] > preview[1])
+    return 1 if lies_on_its_side else _ORIENTATION_OF_FLIP[flip]
