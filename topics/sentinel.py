@@ -1,0 +1,36 @@
+"""The end marker of a walk: a message without a value, one to each partition of `raw-path`, key = job id.
+
+The stages pass it on, so that each knows that no further file of this walk comes to it through this partition.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from errors import InvalidMessageError
+from topics.record import HeaderList, Headers
+
+
+@dataclass(frozen=True, slots=True)
+class Sentinel:
+    """What an end marker says. `files`: how many the walk sent to this partition, a check; None: not counted."""
+
+    job_id: str
+    walk_id: str
+    files: int | None
+
+
+def sentinel_headers(job_id: str, walk_id: str, files: int | None) -> HeaderList:
+    """Return the headers that make a message without a value an end marker."""
+    headers = [*Headers(job_id=job_id).encode(), ("walk_id", walk_id.encode())]
+    return headers if files is None else [*headers, ("files", str(files).encode())]
+
+
+def read_sentinel(headers: Mapping[str, bytes] | Iterable[tuple[str, bytes]] | None) -> Sentinel:
+    """Read an end marker. Raises InvalidMessageError where it does not say which walk of which job has ended."""
+    raw = dict(headers or {})
+    found = {name: raw.get(name, b"").decode("utf-8", "replace") for name in ("job_id", "walk_id", "files")}
+    for name in ("job_id", "walk_id"):
+        if not found[name]:
+            raise InvalidMessageError(f"A message without a value lacks the header {name!r}: whose end does it mark?")
+    files = found["files"]
+    return Sentinel(found["job_id"], found["walk_id"], int(files) if files.isdecimal() else None)
