@@ -4,7 +4,8 @@
     ├── RetryableError            wait, then try the same thing again
     │   ├── MLUnavailableError
     │   ├── MLOutOfMemoryError    halve the batch and try again
-    │   └── QdrantUnavailableError
+    │   ├── QdrantUnavailableError
+    │   └── KafkaUnavailableError
     ├── RejectedError             this one thing is refused; dead-letter it and go on
     │   ├── InvalidMessageError   the bytes of a message do not validate
     │   ├── FileError             about one path: it vanished, changed, or may not be read
@@ -37,6 +38,10 @@ class MLOutOfMemoryError(RetryableError):
 
 class QdrantUnavailableError(RetryableError):
     """Qdrant cannot be reached or is not ready."""
+
+
+class KafkaUnavailableError(RetryableError):
+    """Kafka cannot be reached, or did not confirm a message in time."""
 
 
 class RejectedError(DarkroomError):
