@@ -10,10 +10,9 @@ import time
 
 import structlog
 import uvicorn
-from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
 
 import settings as environment
+from api.broker import broker_answers
 from api.main import create_app
 from errors import FatalError
 from settings import Settings
@@ -101,23 +100,12 @@ async def _create_topics(settings: Settings) -> None:
     level = aiokafka_log.level
     aiokafka_log.setLevel(logging.CRITICAL)  # It would tell of every try.
     deadline = time.monotonic() + BROKER_SECONDS
-    while not await _broker_answers(settings.kafka_brokers):
+    while not await broker_answers(settings.kafka_brokers):
         if time.monotonic() > deadline:
             break  # The next call says so.
         await asyncio.sleep(RETRY_SECONDS)
     await create_topics(settings, settings.kafka_brokers)
     aiokafka_log.setLevel(level)
-
-
-async def _broker_answers(brokers: str) -> bool:
-    client = AIOKafkaClient(bootstrap_servers=brokers)
-    try:
-        await client.bootstrap()
-    except KafkaError:
-        return False
-    finally:
-        await client.close()
-    return True
 
 
 if __name__ == "__main__":

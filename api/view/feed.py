@@ -7,6 +7,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from api.broker import broker_answers
 from api.view import writing
 from api.view.changes import Changes
 from api.view.database import Lane
@@ -17,7 +18,6 @@ log = structlog.get_logger()
 
 BATCH_MESSAGES = 500
 RETRY_SECONDS = 1.0
-ANSWER_SECONDS = 3.0
 
 
 class Feed:
@@ -49,18 +49,12 @@ class Feed:
 
     async def problem(self) -> str | None:
         """Say why the view may be behind; None when it has what Kafka had at the start, and Kafka answers."""
-        consumer = self._consumer
-        if consumer is None:
+        if self._consumer is None:
             return self._problem
         behind = sum(max(0, end - self._next[part]) for part, end in self._ends_at_start.items())
         if behind:
             return f"is being read: {behind} messages are to come"
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                await consumer.end_offsets(self._parts[:1])
-        except Exception as error:  # from a timeout to a consumer that is just being closed
-            return f"does not answer: {type(error).__name__} {error}".rstrip()
-        return None
+        return None if await broker_answers(self._brokers) else "does not answer"
 
     async def _read(self) -> None:
         consumer = AIOKafkaConsumer(
@@ -68,8 +62,7 @@ class Feed:
         )
         await consumer.start()
         try:
-            consumer.assign(self._parts)
-            await self._seek(consumer)
+            await self._start_where_the_view_ends(consumer)
             self._consumer = consumer
             while True:
                 fetched = await consumer.getmany(timeout_ms=1000, max_records=BATCH_MESSAGES)
@@ -87,21 +80,23 @@ class Feed:
                 self._next[TopicPartition(record.topic, record.partition)] = record.offset + 1
             self._changes.notify(changed)
 
-    async def _seek(self, consumer: AIOKafkaConsumer) -> None:
-        """Go on where the view ends, or rebuild it where it is not of these topics.
+    async def _start_where_the_view_ends(self, consumer: AIOKafkaConsumer) -> None:
+        """Assign all partitions from the view's offsets, or from the start where the view is not of these topics.
 
         Where the oldest messages were deleted meanwhile, reading goes on at the first that is left.
         """
         cluster_id = await self._cluster_id()
-        begins = await consumer.beginning_offsets(self._parts)
-        self._ends_at_start = ends = await consumer.end_offsets(self._parts)
         stored = await self._lane.read(lambda connection: writing.next_offsets(connection, cluster_id))
         known = {TopicPartition(*part): offset for part, offset in (stored or {}).items()}
+        # Asked before anything is assigned: on a connection that fetches, questions wait for the next message.
+        begins = await consumer.beginning_offsets(self._parts)
+        self._ends_at_start = ends = await consumer.end_offsets(self._parts)
         if stored is None or any(offset > ends[part] for part, offset in known.items()):
             log.info("view.rebuilt", cluster_id=cluster_id)
             await self._lane.write(lambda connection: writing.rebuild(connection, cluster_id))
             known = {}
         self._next = {part: max(known.get(part, 0), begins[part]) for part in self._parts}
+        consumer.assign(self._parts)
         for part, offset in self._next.items():
             consumer.seek(part, offset)
 

@@ -48,17 +48,16 @@ class Service:
         offset = -1
         async with producing(self.settings.kafka_brokers) as producer:
             for event in events:
-                sent = await producer.send_and_wait(
-                    JOB_EVENT.name, JOB_EVENT.encode(event), key=event.job_id.encode()
-                )
+                sent = await producer.send_and_wait(JOB_EVENT.name, JOB_EVENT.encode(event), key=event.job_id.encode())
                 offset = sent.offset
         return offset
 
-    async def publish_status(self, job_id: str, status: JobStatus | None) -> None:
-        """Publish a status document as track would."""
+    async def publish_status(self, job_id: str, status: JobStatus | None, partition: int | None = None) -> int:
+        """Publish a status document as track would; return the partition it went to."""
         async with producing(self.settings.kafka_brokers) as producer:
             value = JOB_STATUS.encode(status) if status else None
-            await producer.send_and_wait(JOB_STATUS.name, value, key=job_id.encode())
+            sent = await producer.send_and_wait(JOB_STATUS.name, value, key=job_id.encode(), partition=partition)
+            return int(sent.partition)
 
     async def messages(self, topic: str, job_id: str) -> list[ConsumerRecord[bytes, bytes]]:
         """Return all messages with this key that the topic has now."""
