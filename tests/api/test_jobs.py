@@ -6,12 +6,14 @@ import random
 
 import pytest
 
+from api.view.database import Lane
 from rules.outcomes import Outcome
 from settings import Settings
 from tests.api.events import START, outcomes, queued, scanning, sealed, seen
 from tests.api.service import Service, eventually, producing, serving
 from topics.job_event import JOB_EVENT, AnyJobEvent, Command, JobFailed, MLSent, Moved, Waiting
 from topics.job_status import JobStatus
+from topics.sentinel import Sentinel, read_sentinel
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -204,8 +206,6 @@ class TestRestart:
 
     async def test_a_view_of_another_cluster_is_built_again(self, own: Settings, job_id: str) -> None:
         """As when the broker's data was wiped: the stored offsets mean nothing there."""
-        from api.view.database import Lane
-
         async with serving(own) as service:
             await service.status(job_id, offset=await service.publish(queued(job_id)))
         lane = Lane(own.darkroom_data / "api" / "view.db")
@@ -217,8 +217,6 @@ class TestRestart:
             assert (await service.http.get("ingest/status/ghost")).status_code == 404
 
     async def test_offsets_beyond_the_topics_end_mean_that_it_was_made_anew(self, own: Settings, job_id: str) -> None:
-        from api.view.database import Lane
-
         async with serving(own) as service:
             await service.status(job_id, offset=await service.publish(queued(job_id)))
         lane = Lane(own.darkroom_data / "api" / "view.db")
@@ -309,8 +307,6 @@ class TestCommands:
         assert "completed" in response.json()["detail"]
 
     async def test_close_marks_the_end_on_every_partition_under_one_name(self, service: Service, job_id: str) -> None:
-        from topics.sentinel import Sentinel, read_sentinel
-
         for _ in range(2):
             assert (await service.http.post(f"ingest/{job_id}/close")).status_code == 202
         markers = await service.messages("raw-path", job_id)
