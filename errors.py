@@ -3,7 +3,8 @@
     DarkroomError
     ├── RetryableError            wait, then try the same thing again
     │   ├── MLUnavailableError
-    │   └── QdrantUnavailableError
+    │   ├── QdrantUnavailableError
+    │   └── KafkaUnavailableError
     ├── RejectedError             this one thing is refused; dead-letter it and go on
     │   ├── InvalidMessageError   the bytes of a message do not validate
     │   ├── FileError             about one path: it vanished, changed, or may not be read
@@ -34,6 +35,10 @@ class MLUnavailableError(RetryableError):
 
 class QdrantUnavailableError(RetryableError):
     """Qdrant cannot be reached or is not ready."""
+
+
+class KafkaUnavailableError(RetryableError):
+    """Kafka cannot be reached, or did not confirm a message in time."""
 
 
 class RejectedError(DarkroomError):
