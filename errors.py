@@ -4,7 +4,9 @@
     ├── RetryableError            wait, then try the same thing again
     │   ├── MLUnavailableError
     │   ├── MLOutOfMemoryError    halve the batch and try again
-    │   └── QdrantUnavailableError
+    │   ├── QdrantUnavailableError
+    │   ├── KafkaUnavailableError
+    │   └── ApiUnavailableError
     ├── RejectedError             this one thing is refused; dead-letter it and go on
     │   ├── InvalidMessageError   the bytes of a message do not validate
     │   ├── FileError             about one path: it vanished, changed, or may not be read
@@ -37,6 +39,14 @@ class MLOutOfMemoryError(RetryableError):
 
 class QdrantUnavailableError(RetryableError):
     """Qdrant cannot be reached or is not ready."""
+
+
+class KafkaUnavailableError(RetryableError):
+    """No broker answers."""
+
+
+class ApiUnavailableError(RetryableError):
+    """Darkroom's own API cannot be reached, or answered nonsense."""
 
 
 class RejectedError(DarkroomError):

@@ -1,0 +1,48 @@
+"""Asks a part whether it answers. Each returns False where it does not, and raises nothing."""
+
+from collections.abc import Sequence
+
+import httpx
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from embedded import groups, ports
+
+TIMEOUT_SECONDS = 2.0
+
+
+async def http_answers(url: str) -> bool:
+    """Tell whether a URL answers with a 2xx status."""
+    try:
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
+            return (await client.get(url)).is_success
+    except httpx.HTTPError:
+        return False
+
+
+async def broker_answers(port: int) -> bool:
+    """Tell whether a Kafka broker on this host answers a request for its metadata."""
+    # A closed port is found out without the client, which would log each refusal as an error.
+    return ports.is_open(port) and await brokers_answer(f"127.0.0.1:{port}")
+
+
+async def brokers_answer(brokers: str) -> bool:
+    """Tell whether any of the brokers answers a request for its metadata."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=brokers, request_timeout_ms=int(TIMEOUT_SECONDS * 1000))
+    try:
+        await admin.start()
+        await admin.list_topics()
+    except (KafkaError, OSError):
+        return False
+    finally:
+        await admin.close()
+    return True
+
+
+async def groups_work(brokers: str, names: Sequence[str]) -> bool:
+    """Tell whether each consumer group has members that have their partitions."""
+    try:
+        found = await groups.describe(brokers, names)
+    except (KafkaError, OSError):
+        return False
+    return all(name in found and found[name].works for name in names)
