@@ -15,6 +15,7 @@
     │   ├── QdrantRejectedError   Qdrant refuses these points (or this one)
     │   │   └── CollectionMissingError   there is no such collection (any more)
     │   └── RequestError          a person or program asked for something that cannot be done
+    ├── PartitionRevokedError     another worker owns the event now: leave it, it is redelivered there
     └── FatalError                stop the process: going on would break a promise
 
 The message of each says what happened, to which file or part, and what to do.
@@ -91,6 +92,10 @@ class RequestError(RejectedError):
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
         self.status = status
+
+
+class PartitionRevokedError(DarkroomError):
+    """A rebalance came while an event was in work: leave it unacked, it is delivered again."""
 
 
 class FatalError(DarkroomError):

@@ -43,7 +43,7 @@ class Scroll(Protocol):
 async def read_page(
     scroll: Scroll, where: models.Filter | None, sort: str | None, limit: int, cursor: str | None
 ) -> tuple[list[models.Record], str | None]:
-    """Read the page at `cursor` (None: the first) and return it with the cursor of the next one (None: it was the last).
+    """Return the page at `cursor` (None: the first) and the cursor of the next one (None: it was the last).
 
     `sort` is `taken_at` or `ingested_at`, with a leading `-` for the latest first; None: by id.
     Raises RequestError(422) for an unknown sort and for a cursor that this function did not make.

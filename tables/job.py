@@ -78,13 +78,16 @@ class Job(BaseModel):
             return "scanning"
         return "running" if self.seen or self.sealed else "queued"
 
-    def recount(self, files: "list[FileReport]") -> None:
-        """Set what follows from the files. The caller gives all files of this job."""
-        self.seen = len(files)
+    def reset_counts(self) -> None:
+        """Begin to count the files again; `count` is then called for each."""
+        self.seen = 0
         self.counts = dict.fromkeys(OUTCOMES, 0)
-        for file in files:
-            if file.outcome is not None:
-                self.counts[file.outcome] += 1
+
+    def count(self, file: FileReport) -> None:
+        """Count one file of the job."""
+        self.seen += 1
+        if file.outcome is not None:
+            self.counts[file.outcome] += 1
 
 
 def apply(

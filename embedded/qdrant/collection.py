@@ -1,0 +1,252 @@
+"""One collection: a folder with the engine's shard and `collection.json`, our note of its configuration.
+
+Every change is flushed to disk before the method returns, so an answered request outlives a kill and a
+power cut. None of this is safe to call from two threads at once.
+"""
+
+import math
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import qdrant_edge as edge
+from qdrant_client import models
+
+from embedded.qdrant.translate import (
+    DISTANCES,
+    index_type_name,
+    to_edge_filter,
+    to_edge_index,
+    to_edge_order,
+    to_edge_payload_selector,
+    unsupported,
+)
+from errors import RequestError
+
+_CONFIG = "collection.json"
+_SHARD = "shard"
+
+
+@dataclass(frozen=True)
+class CollectionConfig:
+    """What a collection was created with; `distance` as REST spells it."""
+
+    dimension: int
+    distance: str
+    metadata: dict[str, Any]
+
+
+class Collection:
+    """The collection in an existing folder; `close` it before the folder is moved or removed."""
+
+    @staticmethod
+    def create(folder: Path, config: CollectionConfig) -> None:
+        """Lay out a new collection in `folder`, which must not exist."""
+        folder.mkdir()
+        params = edge.EdgeVectorParams(size=config.dimension, distance=DISTANCES[models.Distance(config.distance)])
+        (folder / _SHARD).mkdir()
+        shard = edge.EdgeShard.create(str(folder / _SHARD), edge.EdgeConfig(vectors=params))
+        shard.flush()
+        shard.close()
+        _write_config(folder, config)
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._config = CollectionConfig(**orjson.loads((folder / _CONFIG).read_bytes()))
+        self._shard = edge.EdgeShard.load(str(folder / _SHARD))
+
+    def close(self) -> None:
+        """Release the files."""
+        self._shard.close()
+
+    def info(self) -> dict[str, Any]:
+        """Describe the collection as REST does."""
+        shard = self._shard.info()
+        return {
+            "status": "green",
+            "optimizer_status": "ok",
+            "indexed_vectors_count": shard.indexed_vectors_count,
+            "points_count": shard.points_count,
+            "segments_count": shard.segments_count,
+            "config": {
+                "params": {"vectors": {"size": self._config.dimension, "distance": self._config.distance}},
+                # The client requires these two; the values are Qdrant's defaults.
+                "hnsw_config": {"m": 16, "ef_construct": 100, "full_scan_threshold": 10000},
+                "optimizer_config": {"default_segment_number": 0, "flush_interval_sec": 5},
+                "metadata": self._config.metadata,
+            },
+            "payload_schema": {
+                field: {"data_type": index_type_name(index.data_type), "points": index.points}
+                for field, index in shard.payload_schema.items()
+            },
+        }
+
+    def merge_metadata(self, metadata: dict[str, Any]) -> None:
+        """Add to the metadata, replacing what has the same key."""
+        config = CollectionConfig(self._config.dimension, self._config.distance, {**self._config.metadata, **metadata})
+        _write_config(self._folder, config)
+        self._config = config
+
+    def upsert(self, points: list[dict[str, Any]]) -> None:
+        """Write all the points, or none and raise RequestError(400)."""
+        self._update(edge.UpdateOperation.upsert_points([self._checked_point(point) for point in points]))
+
+    def _checked_point(self, point: dict[str, Any]) -> edge.Point:
+        """Refuse here what the engine takes without a word (NaN) or only notices when it has begun."""
+        if not isinstance(point, dict) or not point.keys() >= {"id", "vector"}:
+            raise RequestError("Format error in JSON body: a point needs an id and a vector", status=400)
+        vector = self._checked_vector(point["vector"])
+        try:
+            return edge.Point(point["id"], vector, point.get("payload") or {})
+        except (TypeError, ValueError, OverflowError) as error:
+            raise RequestError(f"Format error in JSON body: point {point['id']!r}: {error}", status=400) from error
+
+    def _checked_vector(self, vector: Any) -> list[float]:
+        if not isinstance(vector, list):
+            raise RequestError("Format error in JSON body: a vector must be a list of numbers", status=400)
+        if len(vector) != self._config.dimension:
+            raise RequestError(
+                f"Wrong input: Vector dimension error: expected dim: {self._config.dimension}, got {len(vector)}",
+                status=400,
+            )
+        try:
+            finite = all(map(math.isfinite, vector))
+        except (TypeError, OverflowError):
+            finite = False
+        if not finite:
+            raise RequestError("Format error in JSON body: a vector must be made of finite numbers", status=400)
+        return vector
+
+    def delete_points(self, selector: models.PointsSelector) -> None:
+        """Delete the points with these ids, or those that match the filter."""
+        if isinstance(selector, models.PointIdsList):
+            self._update(edge.UpdateOperation.delete_points(_ids(selector.points)))
+        else:
+            self._update(edge.UpdateOperation.delete_points_by_filter(to_edge_filter(selector.filter) or edge.Filter()))
+
+    def set_payload(self, request: models.SetPayload) -> None:
+        """Set some payload fields of points given by ids or by filter; other fields stay."""
+        if request.points is not None:
+            self._update(edge.UpdateOperation.set_payload(_ids(request.points), request.payload, request.key))
+        elif request.filter is not None:
+            found = to_edge_filter(request.filter) or edge.Filter()
+            self._update(edge.UpdateOperation.set_payload_by_filter(found, request.payload, request.key))
+        else:
+            raise RequestError("Format error in JSON body: neither points nor filter are given", status=400)
+
+    def create_index(self, request: models.CreateFieldIndex) -> None:
+        """Index a payload field."""
+        index = to_edge_index(request.field_schema)
+        self._update(edge.UpdateOperation.create_field_index(request.field_name, index))
+
+    def retrieve(self, request: models.PointRequest) -> list[dict[str, Any]]:
+        """Return those of the points that exist."""
+        payload = to_edge_payload_selector(request.with_payload, default=True)
+        with _engine_errors():
+            records = self._shard.retrieve(_ids(request.ids), payload, request.with_vector or False)
+        return [_record(record) for record in records]
+
+    def scroll(self, request: models.ScrollRequest) -> dict[str, Any]:
+        """Return a page of points by id, or ordered by a payload field, and the id that the next page starts at."""
+        if request.order_by is not None and request.offset is not None:
+            raise RequestError("Wrong input: offset cannot be used together with order_by", status=400)
+        with _engine_errors():
+            records, following = self._shard.scroll(
+                edge.ScrollRequest(
+                    offset=_ids([request.offset])[0] if request.offset is not None else None,
+                    limit=request.limit or 10,
+                    filter=to_edge_filter(request.filter),
+                    with_payload=to_edge_payload_selector(request.with_payload, default=True),
+                    with_vector=request.with_vector or False,
+                    order_by=to_edge_order(request.order_by),
+                )
+            )
+        points = [_record(record) for record in records]
+        return {"points": points, "next_page_offset": None if request.order_by else following}
+
+    def query(self, request: models.QueryRequest) -> list[dict[str, Any]]:
+        """Return the points nearest to a vector; without one, all that match the filter, by id."""
+        wanted = request.query.nearest if isinstance(request.query, models.NearestQuery) else request.query
+        if request.prefetch or request.using or request.lookup_from:
+            raise unsupported("prefetch, using and lookup_from")
+        nearest = None if wanted is None else edge.Query.Nearest(self._checked_vector(wanted))
+        with _engine_errors():
+            found = self._shard.query(
+                edge.QueryRequest(
+                    limit=request.limit or 10,
+                    offset=request.offset or 0,
+                    query=nearest,
+                    filter=to_edge_filter(request.filter),
+                    with_payload=to_edge_payload_selector(request.with_payload, default=False),
+                    with_vector=request.with_vector or False,
+                    score_threshold=request.score_threshold,
+                )
+            )
+        return [{**_record(point), "version": point.version, "score": point.score} for point in found]
+
+    def count(self, request: models.CountRequest) -> int:
+        """Count the points that match."""
+        with _engine_errors():
+            return self._shard.count(edge.CountRequest(exact=True, filter=to_edge_filter(request.filter)))
+
+    def _update(self, operation: edge.UpdateOperation) -> None:
+        with _engine_errors():
+            self._shard.update(operation)
+            self._shard.flush()
+
+
+@contextmanager
+def _engine_errors() -> Iterator[None]:
+    """Tell what a request did wrong (400) from what went wrong here (any other exception: 500)."""
+    try:
+        yield
+    except RequestError:
+        raise
+    except Exception as error:
+        # The engine raises bare exceptions; only their words tell them apart.
+        if "Service runtime error" in str(error):
+            raise
+        raise RequestError(f"Wrong input: {error}", status=400) from error
+
+
+def _ids(ids: list[models.ExtendedPointId]) -> "list[edge.PointId]":
+    for one in ids:
+        if isinstance(one, str):
+            try:
+                uuid.UUID(one)
+            except ValueError:
+                raise RequestError(f"Format error in JSON body: {one!r} is no point id", status=400) from None
+    return list(ids)
+
+
+def _record(record: edge.Record | edge.ScoredPoint) -> dict[str, Any]:
+    found: dict[str, Any] = {"id": record.id, "payload": record.payload}
+    if record.vector is not None:
+        found["vector"] = record.vector
+    if record.order_value is not None:
+        found["order_value"] = record.order_value
+    return found
+
+
+def _write_config(folder: Path, config: CollectionConfig) -> None:
+    temporary = folder / f"{_CONFIG}.new"
+    with temporary.open("wb") as file:
+        file.write(orjson.dumps(config))
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(folder / _CONFIG)
+    sync_folder(folder)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the creation, renaming and removal of files in `folder` survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
