@@ -21,11 +21,11 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Stack:
-    """The parts to start, in waves; the API's URL; and the settings by which a program reaches them."""
+    """The parts to start, in waves; the API's URL; and the settings, by name, that lead a program to them."""
 
     waves: tuple[tuple[Part, ...], ...]
     url: str
-    environment: dict[str, str]
+    addresses: dict[str, str]
 
 
 def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
@@ -33,11 +33,13 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
     require_port(host, port)
     kafka_port, qdrant_port, ml_port = ports.free_ports(3)
     url = f"http://{LOOPBACK if host in {'', '0.0.0.0', '::'} else host}:{port}"  # noqa: S104 - compared, not bound
-    environment = {
+    addresses = {
         "KAFKA_BROKERS": settings.kafka_brokers or f"{LOOPBACK}:{kafka_port}",
         "QDRANT_URL": settings.qdrant_address or f"http://{LOOPBACK}:{qdrant_port}",
         "ML_INFERENCE_SERVICE_URL": settings.ml_inference_service_url or f"http://{LOOPBACK}:{ml_port}",
         "DARKROOM_URL": url,
+    }
+    environment = addresses | {
         "DARKROOM_DATA": str(data),
         # The children find Darkroom's own modules first, wherever they were started.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
@@ -71,7 +73,7 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
         embedded.append(service("ml", "embedded.ml", ml_port, health="/health"))
 
     groups = [f"{settings.kafka_group_prefix}-{stage}" for stage in STAGES]
-    workers = partial(probes.groups_work, environment["KAFKA_BROKERS"], groups)
+    workers = partial(probes.groups_work, addresses["KAFKA_BROKERS"], groups)
     ours = (
         part(
             "worker",
@@ -88,7 +90,7 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
             partial(probes.http_answers, f"{url}/health"),
         ),
     )
-    return Stack((tuple(embedded), ours), url, environment)
+    return Stack((tuple(embedded), ours), url, addresses)
 
 
 async def require_given(settings: Settings) -> list[tuple[str, str]]:

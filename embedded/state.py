@@ -18,10 +18,10 @@ class PartState(BaseModel):
 
 
 class RunState(BaseModel):
-    """A running supervisor: its process, the settings that reach its parts, and the parts."""
+    """A running supervisor: its process, the settings (by name) that lead to its parts, and the parts."""
 
     pid: int
-    environment: dict[str, str]
+    addresses: dict[str, str]
     parts: dict[str, PartState]
 
 

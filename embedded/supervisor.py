@@ -11,15 +11,16 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Never, Self, TypeVar
 
 from embedded import guardian, state
 from errors import FatalError
 
+T = TypeVar("T")
 Tell = Callable[[str, str], None]
 """Takes the name of a part and what happened to it, in words for a person."""
 
@@ -61,7 +62,7 @@ class Supervisor:
         waves: Sequence[Sequence[Part]],
         tell: Tell,
         *,
-        environment: Mapping[str, str] | None = None,
+        addresses: Mapping[str, str] | None = None,
         first_backoff_seconds: float = 0.5,
     ) -> None:
         self._data = data
@@ -70,7 +71,7 @@ class Supervisor:
         self._first_backoff_seconds = first_backoff_seconds
         self._state = state.RunState(
             pid=os.getpid(),
-            environment=dict(environment or {}),
+            addresses=dict(addresses or {}),
             parts={part.name: state.PartState(address=part.address) for wave in waves for part in wave},
         )
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -95,13 +96,28 @@ class Supervisor:
     ) -> None:
         await self._stop()
 
-    async def wait(self) -> None:
+    async def wait(self) -> Never:
         """Wait for ever. Raises FatalError when a part cannot be kept running."""
         guarding = asyncio.create_task(self._guardian.wait())
         try:
-            await self._first_failure(guarding)
+            done, _ = await asyncio.wait({*self._tasks.values(), guarding}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
             guarding.cancel()
+        raise FatalError("The process that guards the parts ended. Start again.")
+
+    async def during(self, work: Coroutine[None, None, T]) -> T:
+        """Return what `work` returns. Raises FatalError, with the work cancelled, as `wait` does."""
+        working, failing = asyncio.create_task(work), asyncio.create_task(self.wait())
+        race: set[asyncio.Task[Any]] = {working, failing}
+        try:
+            await asyncio.wait(race, return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else failing.result()
+        finally:
+            for task in race:
+                task.cancel()
+            await asyncio.gather(*race, return_exceptions=True)
 
     def pid(self, name: str) -> int | None:
         """Return the process id of a part; None while it is dead."""
@@ -114,12 +130,6 @@ class Supervisor:
     @property
     def _logs(self) -> Path:
         return self._data / "logs"
-
-    async def _first_failure(self, *others: asyncio.Task[int]) -> None:
-        done, _ = await asyncio.wait({*self._tasks.values(), *others}, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-        raise FatalError("The process that guards the parts ended. Start again.")
 
     async def _start_guardian(self) -> None:
         reading, self._to_guardian = os.pipe()
@@ -136,26 +146,19 @@ class Supervisor:
         for part in wave:
             self._ready[part.name] = asyncio.Event()
             self._tasks[part.name] = asyncio.create_task(self._keep_running(part))
-        all_ready = asyncio.gather(*(self._until_first_ready(part) for part in wave))
-        failure = asyncio.ensure_future(self._first_failure())
-        race: set[asyncio.Future[Any]] = {all_ready, failure}
-        try:
-            done, _ = await asyncio.wait(race, return_when=asyncio.FIRST_COMPLETED)
-            for first in done:
-                first.result()
-        finally:
-            for loser in race:
-                loser.cancel()
-            await asyncio.gather(*race, return_exceptions=True)
+        await self.during(self._until_ready(wave))
 
-    async def _until_first_ready(self, part: Part) -> None:
-        try:
-            await asyncio.wait_for(self._ready[part.name].wait(), part.start_seconds)
-        except TimeoutError as error:
-            raise FatalError(
-                f"{part.name} does not answer at {part.address} after {part.start_seconds:.0f} s. "
-                f"{self._last_words(part)}"
-            ) from error
+    async def _until_ready(self, wave: Sequence[Part]) -> None:
+        """Wait until each part has answered once; they have been starting since the same moment."""
+        started = time.monotonic()
+        for part in wave:
+            try:
+                await asyncio.wait_for(self._ready[part.name].wait(), started + part.start_seconds - time.monotonic())
+            except TimeoutError as error:
+                raise FatalError(
+                    f"{part.name} does not answer at {part.address} after {part.start_seconds:.0f} s. "
+                    f"{self._last_words(part)}"
+                ) from error
 
     async def _keep_running(self, part: Part) -> None:
         deaths: deque[float] = deque(maxlen=GIVE_UP_DEATHS)
