@@ -3,7 +3,6 @@
     DarkroomError
     ├── RetryableError            wait, then try the same thing again
     │   ├── MLUnavailableError
-    │   ├── MLOutOfMemoryError    halve the batch and try again
     │   ├── QdrantUnavailableError
     │   ├── KafkaUnavailableError
     │   └── ApiUnavailableError
@@ -11,6 +10,7 @@
     │   ├── InvalidMessageError   the bytes of a message do not validate
     │   ├── FileError             about one path: it vanished, changed, or may not be read
     │   ├── ContentError          about the bytes: no copy of this content can be used
+    │   ├── MLOutOfMemoryError    ML has no room for this batch; halve it
     │   ├── MLRejectedError       ML refuses these images (or this one)
     │   ├── QdrantRejectedError   Qdrant refuses these points (or this one)
     │   │   └── CollectionMissingError   there is no such collection (any more)
@@ -32,10 +32,6 @@ class RetryableError(DarkroomError):
 
 class MLUnavailableError(RetryableError):
     """The ML service cannot be reached, is not ready, or answered nonsense."""
-
-
-class MLOutOfMemoryError(RetryableError):
-    """The ML service has no room for a batch of this size: halve it and try again."""
 
 
 class QdrantUnavailableError(RetryableError):
@@ -68,6 +64,10 @@ class FileChangedError(FileError):
 
 class ContentError(RejectedError):
     """These bytes cannot be used, under whatever path."""
+
+
+class MLOutOfMemoryError(RejectedError):
+    """The ML service has no room for a batch of this size: halve it."""
 
 
 class MLRejectedError(RejectedError):

@@ -94,7 +94,7 @@ class Batcher(Generic[I]):
     async def _run(self, batch: list[tuple[I, "asyncio.Future[None]"]]) -> None:
         try:
             await self._handle([item for item, _ in batch])
-        except Exception as error:  # noqa: BLE001 - the handler turns what it can into outcomes; this is left
+        except Exception as error:
             self._on_fatal(error)
             return
         for _, done in batch:

@@ -79,7 +79,9 @@ class ClaimKeeper:
         while (claim := self._images.claim(outcome)) is not None and failed < claim.next_waiter:
             waiter = self._images.waiter(outcome, failed)
             if waiter is not None:
-                error = ContentError(f"Its content, the same as that of {outcome.path}, cannot be used: {outcome.reason}")
+                error = ContentError(
+                    f"Its content, the same as that of {outcome.path}, cannot be used: {outcome.reason}"
+                )
                 await self._stage.fail(event, waiter, error, Headers())
             failed += 1
         waiters = range(0) if claim is None else claim.waiters

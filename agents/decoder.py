@@ -41,7 +41,7 @@ class Decoder:
             await self._hash_again(event, file, error, headers)
         except FileError as error:
             await self._stage.fail_file(event, file, error, headers)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this content's outcome
+        except Exception as error:
             await self._stage.fail_content(event, file, error, headers)
         else:
             request = MLRequest(

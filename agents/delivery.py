@@ -76,9 +76,7 @@ class Window:
         self._idle.set()
         self._loops = [start(self._guard(self._settle_in_order())), start(self._guard(self._ack_in_order()))]
 
-    async def add(
-        self, event: faust.Event, work: Coroutine[Any, Any, T], settle: Settle[T] | None = None
-    ) -> None:
+    async def add(self, event: faust.Event, work: Coroutine[Any, Any, T], settle: Settle[T] | None = None) -> None:
         """Start work on an event, as soon as there is room.
 
         `settle` gets its result, in order, with rows of the event's partition writable, unless the
@@ -134,5 +132,5 @@ class Window:
     async def _guard(self, loop: Coroutine[Any, Any, None]) -> None:
         try:
             await loop
-        except Exception as error:  # noqa: BLE001 - whatever it is, going on could lose an event
+        except Exception as error:
             self._on_fatal(error)

@@ -6,7 +6,6 @@ alone; ML away is waited for.
 """
 
 import asyncio
-import base64
 from collections import Counter
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -19,14 +18,13 @@ import structlog
 from agents.batching import Batcher
 from agents.delivery import Window
 from agents.stage import Parts, StageApp, file_fields
-from errors import ContentError, InvalidMessageError, MLOutOfMemoryError, MLRejectedError, MLUnavailableError
+from errors import ContentError, InvalidMessageError, MLOutOfMemoryError, MLUnavailableError
 from gateways.ml import Capabilities, Embedded, ImageInput
 from rules.batching import batch_size, halves
 from rules.identity import point_id
 from topics import image_outcome
 from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite
-from topics.image_outcome import IMAGE_OUTCOME
 from topics.ml_request import ML_REQUEST, MLRequest
 from topics.record import Headers
 
@@ -118,7 +116,7 @@ class _Embedder:
         with structlog.contextvars.bound_contextvars(job_ids=sorted(jobs), stage="embed"):
             try:
                 answers = await self._stage.persist(jobs, lambda: self._attempt(items))
-            except (MLOutOfMemoryError, MLRejectedError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the other files
                 await self._split(items, error)
             else:
                 await asyncio.gather(*(self._publish(item, answers[number]) for number, item in enumerate(items)))
@@ -132,12 +130,14 @@ class _Embedder:
             if any(item.request.model_id != offered.model_id for item in items):
                 raise MLUnavailableError(f"ML serves model {offered.model_id}; these files need {wanted}.")
             images = [
-                ImageInput(str(number), base64.b64decode(item.request.rendition_base64), item.request.filename)
+                ImageInput(str(number), item.request.rendition_base64, item.request.filename)
                 for number, item in enumerate(items)
             ]
-            answers = await self._ml.embed(
-                images, caption=items[0].request.caption, dimension=offered.embedding_dim
-            )
+            answers = await self._ml.embed(images, caption=items[0].request.caption, dimension=offered.embedding_dim)
+        except MLOutOfMemoryError as error:
+            if len(items) == 1:
+                raise MLUnavailableError(f"ML has no memory for a single image: {error}") from error
+            raise
         except MLUnavailableError:
             # It may come back as another one: ask again before the next batch.
             self._capabilities = None
@@ -145,7 +145,7 @@ class _Embedder:
         await self._stage.report.ml_sent(Counter(item.request.job_id for item in items))
         return [answers[image.unique_id] for image in images]
 
-    async def _split(self, items: list[_Item], error: MLOutOfMemoryError | MLRejectedError) -> None:
+    async def _split(self, items: list[_Item], error: Exception) -> None:
         if len(items) == 1:
             await self._fail(items[0], error)
             return

@@ -42,7 +42,9 @@ def build(parts: Parts, datadir: Path) -> StageApp:
             try:
                 if event.value is None:
                     sentinel = read_sentinel(event.message.headers)
-                    await window.add_in_order(event, lambda event=event, sentinel=sentinel: hasher.seal(event, sentinel))
+                    await window.add_in_order(
+                        event, lambda event=event, sentinel=sentinel: hasher.seal(event, sentinel)
+                    )
                     continue
                 file = RAW_PATH.decode(event.value)
                 known = fingerprints.get(file.path_bytes)
@@ -78,7 +80,7 @@ class _Hasher:
             try:
                 model_id = await self._model_id(file)
                 fingerprint = known if await self._is_current(file, known) else await self._read(file)
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is this file's outcome
+            except Exception as error:
                 await seen
                 await self._stage.fail(event, file, error, headers)
                 return None

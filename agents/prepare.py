@@ -95,20 +95,22 @@ class _Preparer:
         claim = self._images.claim(file)
         owns = claim is not None and claim.owner == file.file_id
         if incarnation is None:
-            error = FileError(f"Collection {file.collection} does not exist (any more). Create it, and run the job again.")
+            error = FileError(
+                f"Collection {file.collection} does not exist (any more). Create it, and run the job again."
+            )
             fail = self._stage.fail_file if owns else self._stage.fail
             return self._bound(file, fail(event, file, error, headers), [])
         if self._stage.parts.jobs.is_cancelled(file.job_id) and not owns:
             skip = self._stage.finish(file, "skipped", headers, reason="job cancelled", sha256=file.sha256)
             return self._bound(file, skip, [])
-        decision = decide(
-            claim, file.file_id, lot(file), is_confirmed=self._images.is_confirmed(file, incarnation)
-        )
+        decision = decide(claim, file.file_id, lot(file), is_confirmed=self._images.is_confirmed(file, incarnation))
         match decision.action:
             case "embed":
                 claim = claim or Claim(owner=file.file_id)
                 claim.remember_first(lot(file), file.file_id)
-                return self._bound(file, self._decoder.decode(event, file, headers), [self._images.put_claim(file, claim)])
+                return self._bound(
+                    file, self._decoder.decode(event, file, headers), [self._images.put_claim(file, claim)]
+                )
             case "wait":
                 assert claim is not None  # noqa: S101 - only a claim makes a file wait
                 return self._bound(file, None, self._images.put_waiter(file, claim))

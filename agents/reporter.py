@@ -100,7 +100,7 @@ class Reporter:
             deliveries = [await self._publish(event) for event in self._events(gathered)]
             for delivery in deliveries:
                 await delivery
-        except Exception as error:  # noqa: BLE001 - an event that is not delivered would leave a job unfinished
+        except Exception as error:
             self._on_fatal(error)
         else:
             delivered.set_result(None)

@@ -66,7 +66,7 @@ class _Scanner:
                 model_id = await self._stage.persist(
                     [job_id], lambda: self._collections.ensure(job_id, request.collection, request.model_id)
                 )
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is this job's end
+            except Exception as error:
                 log.warning("scan-failed", reason=str(error))
                 await self._stage.reject(event, error)
                 await self._stage.emit(
@@ -75,8 +75,17 @@ class _Scanner:
                 return
             walk_id = new_id()
             headers = Headers.decode(event.message.headers)
-            scanning = Scanning(job_id=job_id, at=now(), collection=request.collection, walk_id=walk_id)
-            await self._stage.emit(scanning)
+            await self._stage.emit(
+                Scanning(
+                    job_id=job_id,
+                    at=now(),
+                    collection=request.collection,
+                    sources=request.sources,
+                    caption=request.caption,
+                    model_id=model_id,
+                    walk_id=walk_id,
+                )
+            )
             log.info("scan-begun", walk_id=walk_id, sources=request.sources)
             walked = _Walk(self._stage, request, model_id, headers)
             for source in sources:

@@ -70,11 +70,9 @@ class StageApp:
             self.app.Table(
                 TABLES[self.name],
                 partitions=self.parts.settings.kafka_partitions,
-                key_serializer="raw",
-                value_serializer="raw",
                 key_type=bytes,
                 value_type=bytes,
-                options=ROCKSDB_OPTIONS,
+                options=dict(ROCKSDB_OPTIONS),
             )
         )
 
@@ -124,9 +122,7 @@ class StageApp:
         sha256 = file.sha256 if isinstance(file, HashedFileOfJob) else None
         await self.finish(file, "failed", headers, reason=explain(error), sha256=sha256)
 
-    async def fail_content(
-        self, event: faust.Event, file: HashedFileOfJob, error: Exception, headers: Headers
-    ) -> None:
+    async def fail_content(self, event: faust.Event, file: HashedFileOfJob, error: Exception, headers: Headers) -> None:
         """End a file whose content cannot be used, and tell those that wait for the content."""
         await self.fail(event, file, error, headers)
         failed = FailedContent(
@@ -231,6 +227,7 @@ def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
         broker_max_poll_records=200,
         broker_request_timeout=90.0,
         stream_buffer_maxsize=128,
+        stream_wait_empty=False,
         producer_request_timeout=120.0,
         producer_linger=0.002,
         producer_max_request_size=4 << 20,

@@ -16,7 +16,7 @@ import structlog
 
 from agents.batching import Batcher
 from agents.stage import Parts, StageApp, file_fields
-from errors import CollectionMissingError, FileError, InvalidMessageError, QdrantRejectedError
+from errors import CollectionMissingError, FileError, InvalidMessageError
 from gateways.qdrant import Point
 from rules import payload
 from rules.batching import halves
@@ -90,7 +90,7 @@ class _Storer:
             except CollectionMissingError:
                 error = FileError(f"Collection {collection} was deleted while the job ran. Run the job again.")
                 await asyncio.gather(*(self._fail(item, error) for item in items))
-            except QdrantRejectedError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the other files
                 if len(items) == 1:
                     await self._fail(items[0], error)
                     return

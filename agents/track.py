@@ -76,9 +76,7 @@ class _Tracker:
     async def fold(self, event: faust.Event, job_event: AnyJobEvent) -> list[Awaitable[object]]:
         """Fold one event, in the iteration. Returns what is to be delivered before its ack."""
         job = await self._job(job_event.job_id)
-        changed = apply(
-            job, job_event, event.message.offset, lambda file_id: self._jobs.file(job.job_id, file_id)
-        )
+        changed = apply(job, job_event, event.message.offset, lambda file_id: self._jobs.file(job.job_id, file_id))
         rows = [self._jobs.put_file(job.job_id, file) for file in changed]
         self._changed[job.job_id] = event
         if self._checkpoint is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+import logs
 from agents import embed, hash, prepare, scan, store, track  # noqa: A004 - the stage's name
 from agents.cpu import Cpu
 from agents.jobs_watch import JobsWatch
@@ -34,6 +35,7 @@ log = structlog.get_logger()
 
 def run(settings: Settings, stages: tuple[Stage, ...]) -> int:
     """Run stages until SIGTERM or SIGINT; return the exit code. Raises FatalError where it cannot start."""
+    logs.configure(settings)
     return asyncio.run(_Worker(settings, stages).run())
 
 

@@ -84,10 +84,9 @@ def jars() -> Check:
 
 
 def folder(data: Path) -> Check:
-    """Check that the data folder can be written."""
+    """Check that the data folder can be written, or made."""
     try:
-        data.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=data):
+        with tempfile.TemporaryFile(dir=_existing(data)):
             pass
     except OSError as error:
         return Check("Data folder", "problem", f"{data}: {error.strerror}", "Set DARKROOM_DATA to one you may write.")
@@ -96,12 +95,16 @@ def folder(data: Path) -> Check:
 
 def disk(data: Path) -> Check:
     """Check that the data folder's disk has room."""
-    home = next(path for path in (data, *data.parents) if path.exists())
-    free = shutil.disk_usage(home).free
+    free = shutil.disk_usage(_existing(data)).free
     detail = f"{free / 1e9:.1f} GB free"
     if free >= LEAST_FREE_BYTES:
         return Check("Disk", "ok", detail)
     return Check("Disk", "problem", detail, f"Free {LEAST_FREE_BYTES / 1e9:.0f} GB, or move DARKROOM_DATA.")
+
+
+def _existing(folder: Path) -> Path:
+    """Return the folder, or the nearest one above it that exists."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 def _is_installed(name: str) -> bool:

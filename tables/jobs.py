@@ -1,7 +1,7 @@
 """`jobs`: one row a job and one row a file of it. Written by track alone.
 
-    j|job               Job: all that does not follow from its files
-    f|job|file id       FileReport: what was last known of the file
+j|job               Job: all that does not follow from its files
+f|job|file id       FileReport: what was last known of the file
 """
 
 from collections.abc import Awaitable, Iterator

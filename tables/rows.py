@@ -58,7 +58,7 @@ class Rows:
         """Yield the rows of the event's partition whose keys begin with a prefix, in the order of the keys."""
         partition = self._event().message.partition
         # Faust offers no range; the store's databases are rocksdict's, one a partition.
-        database = self._table.data._db_for_partition(partition)  # noqa: SLF001
+        database = self._table.data._db_for_partition(partition)
         for key, value in database.items(from_key=prefix):
             if not key.startswith(prefix):
                 return

@@ -46,6 +46,9 @@ class Scanning(_Event):
 
     type: Literal["scanning"] = "scanning"
     collection: str
+    sources: list[str]
+    caption: bool
+    model_id: str
     walk_id: str
 
 
