@@ -1,33 +1,36 @@
-"""The mark at the end of a walk: a null value on every partition of `raw-path`, all facts in its headers."""
+"""The end marker of a walk: a message without a value, one to each partition of `raw-path`, key = job id.
+
+The stages pass it on, so that each knows that no further file of this walk comes to it through this partition.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from errors import InvalidMessageError
-from topics.record import HeaderList
+from topics.record import HeaderList, Headers
 
 
 @dataclass(frozen=True, slots=True)
 class Sentinel:
-    """No further file of this walk comes through the partition; `files` is what it carried, where known."""
+    """What an end marker says. `files`: how many the walk sent to this partition, a check; None: not counted."""
 
     job_id: str
     walk_id: str
-    files: int | None = None
+    files: int | None
 
 
-def sentinel_headers(job_id: str, walk_id: str, files: int | None = None) -> HeaderList:
-    """Return the headers of a sentinel. Its key is the job id."""
-    headers = [("job_id", job_id.encode()), ("walk_id", walk_id.encode())]
-    if files is not None:
-        headers.append(("files", str(files).encode()))
-    return headers
+def sentinel_headers(job_id: str, walk_id: str, files: int | None) -> HeaderList:
+    """Return the headers that make a message without a value an end marker."""
+    headers = [*Headers(job_id=job_id).encode(), ("walk_id", walk_id.encode())]
+    return headers if files is None else [*headers, ("files", str(files).encode())]
 
 
 def read_sentinel(headers: Mapping[str, bytes] | Iterable[tuple[str, bytes]] | None) -> Sentinel:
-    """Return what a sentinel says. Raises InvalidMessageError where it names no job or no walk."""
-    found = {name: value.decode("utf-8", "replace") for name, value in dict(headers or {}).items()}
-    if not found.get("job_id") or not found.get("walk_id"):
-        raise InvalidMessageError("A null value without the headers job_id and walk_id ends no job.")
-    files = found.get("files", "")
+    """Read an end marker. Raises InvalidMessageError where it does not say which walk of which job has ended."""
+    raw = dict(headers or {})
+    found = {name: raw.get(name, b"").decode("utf-8", "replace") for name in ("job_id", "walk_id", "files")}
+    for name in ("job_id", "walk_id"):
+        if not found[name]:
+            raise InvalidMessageError(f"A message without a value lacks the header {name!r}: whose end does it mark?")
+    files = found["files"]
     return Sentinel(found["job_id"], found["walk_id"], int(files) if files.isdecimal() else None)

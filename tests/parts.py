@@ -1,0 +1,84 @@
+"""The real parts as processes, each with its own data folder and a free port."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from embedded import ports
+
+ROOT = Path(__file__).resolve().parents[1]
+# The first start of Kafka on a machine fetches its jars.
+START_SECONDS = 100.0
+
+
+class Part:
+    """A running process that listens on `port` of 127.0.0.1."""
+
+    def __init__(self, name: str, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+        self.name = name
+        self.process = process
+        self.port = port
+        self.log = log
+
+    @property
+    def address(self) -> str:
+        """Return `host:port`, as Kafka's clients want it."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
+        """End the process and wait until it is gone."""
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        self.process.wait(30)
+
+
+def start(name: str, arguments: Sequence[str], port: int, log: Path, environment: dict[str, str] | None = None) -> Part:
+    """Run `python ARGUMENTS` and wait until its port is open; an AssertionError with its log when it does not come."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=os.environ | (environment or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while not ports.is_open(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"{name} does not start on port {port}:\n{log.read_text(errors='replace')[-4000:]}")
+        time.sleep(0.02)
+    return Part(name, process, port, log)
+
+
+@contextmanager
+def running(name: str, arguments: Sequence[str], port: int, log: Path) -> Iterator[Part]:
+    """Run a part until the block ends."""
+    part = start(name, arguments, port, log)
+    try:
+        yield part
+    finally:
+        part.kill()
+
+
+def kafka_arguments(data: Path, port: int) -> list[str]:
+    return ["-m", "embedded.kafka", "--data", str(data), "--port", str(port)]
+
+
+def qdrant_arguments(data: Path, port: int) -> list[str]:
+    return ["-m", "embedded.qdrant", "--data", str(data), "--port", str(port)]
+
+
+def ml_stub_arguments(port: int) -> list[str]:
+    return ["-m", "tests.ml.stub", "--port", str(port)]
