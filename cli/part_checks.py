@@ -41,7 +41,7 @@ async def workers(settings: Settings, stages: tuple[str, ...], hosts: set[str]) 
         return [Check("Kafka", "problem", f"{settings.kafka_brokers}: {error}", "Start it, or correct KAFKA_BROKERS.")]
     return [
         Check(f"Stage {stage}", "ok", "has its partitions")
-        if name in found and found[name].works and hosts & set(found[name].hosts)
+        if name in found and found[name].works and hosts & set(found[name].members.values())
         else Check(f"Stage {stage}", "problem", "no member on this host", f"Run `darkroom worker --stages {stage}`.")
         for stage, name in names.items()
     ]
@@ -85,7 +85,7 @@ async def _stage(settings: Settings, stage: str) -> Check:
     group = (await groups.describe(settings.kafka_brokers, [name]))[name]
     behind = await groups.lag(settings.kafka_brokers, name)
     if group.works:
-        return Check(f"Stage {stage}", "ok", f"{len(group.hosts)} running, {behind} messages to read")
+        return Check(f"Stage {stage}", "ok", f"{len(group.members)} running, {behind} messages to read")
     detail = f"{group.state.lower()}, {behind} messages to read"
     return Check(f"Stage {stage}", "problem", detail, f"Run `darkroom worker --stages {stage}`.")
 

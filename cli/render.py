@@ -69,9 +69,10 @@ def outcomes(job: JobStatus) -> RenderableType:
 
 
 def file(found: FileOfStatus) -> str:
-    """Return one file as a line: outcome, path, and the reason where there is one."""
-    line = f"{found.outcome or 'pending':<10} {found.path}"
-    return f"{line}: {found.reason}" if found.reason else line
+    """Return one file as a line: outcome, path, and the reason where there is one; most reasons name the path."""
+    reason = found.reason or ""
+    what = reason if found.path in reason else f"{found.path}: {reason}".removesuffix(": ")
+    return f"{found.outcome or 'pending':<9} {what}"
 
 
 def _state(job: JobStatus) -> Text:

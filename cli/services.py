@@ -48,7 +48,10 @@ def worker(
 
 def tell(part: str, what: str) -> None:
     """Print what happened to a part."""
-    progress.print(f"[bold]{part:<7}[/bold] {escape(what)}")
+    first, *more = what.splitlines()
+    progress.print(f"[bold]{part:<7}[/bold] {escape(first)}")
+    for line in more:
+        progress.print(f"{'':7} {escape(line)}")
 
 
 def require_parts(settings: Settings) -> None:

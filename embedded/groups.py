@@ -1,6 +1,6 @@
 """What the broker says about consumer groups: who is a member, and how much is left to read."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -12,16 +12,19 @@ from aiokafka.protocol.api import Request
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A consumer group. It works when it is `Stable` and has members."""
+    """A consumer group. `members` are the ids that the broker gave out, each with the address of its host."""
 
     state: str
-    hosts: tuple[str, ...]
-    """The address of each member, as the broker sees it."""
+    members: Mapping[str, str]
 
     @property
     def works(self) -> bool:
         """Its partitions are given out to somebody."""
-        return self.state == "Stable" and bool(self.hosts)
+        return self.state == "Stable" and bool(self.members)
+
+    def works_with_others_than(self, known: Set[str]) -> bool:
+        """It works, and not only with members that are known already."""
+        return self.works and not self.members.keys() <= known
 
 
 class _DescribeGroups(Request[DescribeGroupsRequest_v0 | DescribeGroupsRequest_v1]):  # type: ignore[misc]  # untyped base
@@ -49,7 +52,7 @@ async def describe(brokers: str, names: Iterable[str]) -> dict[str, Group]:
             coordinator = await admin.find_coordinator(name)
             response = await client.send(coordinator, _DescribeGroups([name]))
             for _error, group, state, _type, _protocol, members in response.groups:
-                found[group] = Group(state, tuple(host.lstrip("/") for _id, _client, host, *_bytes in members))
+                found[group] = Group(state, {member: host.lstrip("/") for member, _client, host, *_ in members})
     finally:
         await client.close()
         await admin.close()

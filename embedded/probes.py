@@ -40,10 +40,26 @@ async def brokers_answer(brokers: str) -> bool:
     return True
 
 
-async def groups_work(brokers: str, names: Sequence[str]) -> bool:
-    """Tell whether each consumer group has members that have their partitions."""
-    try:
-        found = await groups.describe(brokers, names)
-    except (KafkaError, OSError):
-        return False
-    return all(name in found and found[name].works for name in names)
+class JoinedGroups:
+    """Tells whether the process that was started last works in all of its consumer groups.
+
+    After a kill the broker counts the dead process as a member until its session times out. So only a
+    member counts that was not there when the process was asked about first, right after its start.
+    """
+
+    def __init__(self, brokers: str, names: Sequence[str]) -> None:
+        self._brokers = brokers
+        self._names = names
+        self._pid: int | None = None
+        self._before: frozenset[str] = frozenset()
+
+    async def __call__(self, pid: int) -> bool:
+        """Ask the broker about the process with this id."""
+        try:
+            found = await groups.describe(self._brokers, self._names)
+        except (KafkaError, OSError):
+            found = {}
+        if pid != self._pid:
+            self._pid = pid
+            self._before = frozenset(member for group in found.values() for member in group.members)
+        return all(name in found and found[name].works_with_others_than(self._before) for name in self._names)

@@ -7,7 +7,6 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from embedded import ports, probes
@@ -48,22 +47,27 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
     }
 
     def part(
-        name: str, command: list[str], address: str, is_ready: Callable[[], Awaitable[bool]], **seconds: float
+        name: str, command: list[str], address: str, is_ready: Callable[[int], Awaitable[bool]], **seconds: float
     ) -> Part:
         return Part(name, [sys.executable, *command], address, is_ready, environment, **seconds)
 
     def service(name: str, module: str, port: int, *options: str, health: str) -> Part:
         address = f"http://{LOOPBACK}:{port}"
         command = ["-m", module, "--host", LOOPBACK, "--port", str(port), *options]
-        return part(name, command, address, partial(probes.http_answers, address + health))
+        return part(name, command, address, lambda _pid: probes.http_answers(address + health))
 
     embedded = []
     if not settings.kafka_brokers:
         kafka = ["-m", "embedded.kafka", "--data", str(data / "kafka"), "--port", str(kafka_port)]
-        is_ready = partial(probes.broker_answers, kafka_port)
-        # The first start fetches the jars.
         embedded.append(
-            part("kafka", kafka, f"{LOOPBACK}:{kafka_port}", is_ready, start_seconds=300.0, grace_seconds=20.0)
+            part(
+                "kafka",
+                kafka,
+                f"{LOOPBACK}:{kafka_port}",
+                lambda _pid: probes.broker_answers(kafka_port),
+                start_seconds=300.0,  # the first start fetches the jars
+                grace_seconds=20.0,
+            )
         )
     if not settings.qdrant_address:
         embedded.append(
@@ -73,13 +77,12 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
         embedded.append(service("ml", "embedded.ml", ml_port, health="/health"))
 
     groups = [f"{settings.kafka_group_prefix}-{stage}" for stage in STAGES]
-    workers = partial(probes.groups_work, addresses["KAFKA_BROKERS"], groups)
     ours = (
         part(
             "worker",
             [str(Path(sys.executable).with_name("darkroom")), "worker"],
             ", ".join(STAGES),
-            workers,
+            probes.JoinedGroups(addresses["KAFKA_BROKERS"], groups),
             start_seconds=120.0,
             grace_seconds=20.0,
         ),
@@ -87,7 +90,7 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
             "api",
             ["-m", "api", "--host", host, "--port", str(port)],
             url,
-            partial(probes.http_answers, f"{url}/health"),
+            lambda _pid: probes.http_answers(f"{url}/health"),
         ),
     )
     return Stack((tuple(embedded), ours), url, addresses)

@@ -38,12 +38,15 @@ _LAUNCH = 'echo $$ >&0; exec "$@" </dev/null'
 
 @dataclass(frozen=True)
 class Part:
-    """One child process: its command, where it answers, and how to find out that it does."""
+    """One child process: its command, where it answers, and how to find out that it does.
+
+    `is_ready` takes the process id, by which it can tell a restart from the process before.
+    """
 
     name: str
     command: Sequence[str]
     address: str
-    is_ready: Callable[[], Awaitable[bool]]
+    is_ready: Callable[[int], Awaitable[bool]]
     environment: Mapping[str, str] = field(default_factory=dict)
     start_seconds: float = 60.0
     grace_seconds: float = 5.0
@@ -172,13 +175,13 @@ class Supervisor:
                     f"{part.name} {ending} for the {GIVE_UP_DEATHS}th time within a minute. {self._last_words(part)}"
                 )
             pause = min(self._first_backoff_seconds * 2 ** (recent - 1), LONGEST_BACKOFF_SECONDS)
-            self._tell(part.name, f"{ending}; it starts again in {pause:g} s. Its log: {self.log(part.name)}")
+            self._tell(part.name, f"{ending}; it starts again in {pause:g} s.\nIts log: {self.log(part.name)}")
             await asyncio.sleep(pause)
 
     async def _run(self, part: Part) -> int:
         """Run a part until it ends, and return its exit code. Being cancelled stops it."""
         process = await self._spawn(part)
-        announcing = asyncio.create_task(self._announce(part))
+        announcing = asyncio.create_task(self._announce(part, process.pid))
         try:
             return await process.wait()
         except asyncio.CancelledError:
@@ -219,9 +222,9 @@ class Supervisor:
         self._state.parts[part.name].pid = pid
         state.write(self._data, self._state)
 
-    async def _announce(self, part: Part) -> None:
+    async def _announce(self, part: Part, pid: int) -> None:
         started = time.monotonic()
-        while not await part.is_ready():  # noqa: ASYNC110 - another process cannot set an event
+        while not await part.is_ready(pid):  # noqa: ASYNC110 - another process cannot set an event
             await asyncio.sleep(POLL_SECONDS)
         self._tell(part.name, f"ready: {part.address} ({time.monotonic() - started:.1f} s)")
         self._ready[part.name].set()

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import psutil
@@ -45,11 +44,15 @@ def journal(tmp_path: Path) -> Journal:
 def fake_part(name: str, journal: Journal, *manner: str, grace_seconds: float = 5.0) -> Part:
     port = ports.free_port()
 
-    async def is_ready() -> bool:
+    async def is_ready(pid: int) -> bool:
         return ports.is_open(port)
 
     command = [sys.executable, str(FAKE_PART), name, str(port), str(journal.path), *manner]
     return Part(name, command, f"127.0.0.1:{port}", is_ready, grace_seconds=grace_seconds)
+
+
+async def never(pid: int) -> bool:
+    return False
 
 
 async def until(is_true: Callable[[], object], seconds: float = 10.0) -> None:
@@ -123,9 +126,6 @@ async def test_a_part_that_keeps_dying_later_ends_the_wait(tmp_path: Path, journ
 
 
 async def test_a_part_that_never_answers_is_an_error_with_its_log(tmp_path: Path, journal: Journal) -> None:
-    async def never() -> bool:
-        return False
-
     part = fake_part("ml", journal)
     silent = Part("ml", part.command, part.address, never, start_seconds=0.5)
     with pytest.raises(FatalError, match=r"(?s)ml does not answer at 127.*ml says hello"):
@@ -141,7 +141,7 @@ async def test_a_part_deaf_to_sigterm_is_killed_after_its_grace(tmp_path: Path, 
 
 
 async def test_a_command_that_does_not_exist_is_said(tmp_path: Path, journal: Journal) -> None:
-    part = Part("kafka", ["/nowhere/java"], "127.0.0.1:1", partial(asyncio.sleep, 0, result=False))
+    part = Part("kafka", ["/nowhere/java"], "127.0.0.1:1", never)
     with pytest.raises(FatalError, match=r"(?s)exit code 127.*/nowhere/java"):
         async with Supervisor(tmp_path / "data", [[part]], journal.tell, first_backoff_seconds=0.01):
             pytest.fail("it must not come up")
