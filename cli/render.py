@@ -16,15 +16,15 @@ COLOURS = {"completed": "green", "completed_with_errors": "yellow", "failed": "r
 
 
 def jobs(found: list[JobStatus]) -> RenderableType:
-    """Return one line a job."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("JOB", no_wrap=True)
-    table.add_column("STATUS", no_wrap=True)
-    table.add_column("FILES", justify="right", no_wrap=True)
-    table.add_column("AGE", justify="right", no_wrap=True)
+    """Return one line a job. An id is never cut: it is there to be copied."""
+    width = max(len(job.job_id) for job in found)
+    lines = [Text(f"{'JOB':<{width}} {'STATUS':<21} {'FILES':>15} {'AGE':>6}", style="bold")]
     for job in found:
-        table.add_row(job.job_id, _state(job), count(job), _age(job.start_time))
-    return table
+        line = Text(f"{job.job_id:<{width}} ")
+        line.append(f"{job.status:<21}", style=COLOURS.get(job.status, "cyan"))
+        line.append(f" {count(job):>15} {_age(job.start_time):>6}")
+        lines.append(line)
+    return Group(*lines)
 
 
 def status(job: JobStatus) -> RenderableType:
@@ -80,7 +80,14 @@ def _state(job: JobStatus) -> Text:
 
 
 def _age(start: str | None) -> str:
-    return "" if start is None else duration((datetime.now(UTC) - datetime.fromisoformat(start)).total_seconds())
+    """Return how long ago that was, in the largest unit that fits."""
+    if start is None:
+        return ""
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(start)).total_seconds()
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
 
 
 def _span(job: JobStatus) -> str:

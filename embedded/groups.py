@@ -19,11 +19,11 @@ class Group:
 
     @property
     def works(self) -> bool:
-        """Its partitions are given out to somebody."""
+        """Whether its partitions are given out to somebody."""
         return self.state == "Stable" and bool(self.members)
 
     def works_with_others_than(self, known: Set[str]) -> bool:
-        """It works, and not only with members that are known already."""
+        """Tell whether it works, and not only with members that are known already."""
         return self.works and not self.members.keys() <= known
 
 

@@ -62,6 +62,10 @@ async def until(is_true: Callable[[], object], seconds: float = 10.0) -> None:
         await asyncio.sleep(0.02)
 
 
+def wait_until(is_true: Callable[[], object]) -> None:
+    asyncio.run(until(is_true))
+
+
 def is_alive(pid: int) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
@@ -118,9 +122,12 @@ async def test_a_part_that_keeps_dying_later_ends_the_wait(tmp_path: Path, journ
         tmp_path / "data", [[fake_part("api", journal)]], journal.tell, first_backoff_seconds=0.01
     ) as parts:
         waiting = asyncio.create_task(parts.wait())
-        for deaths in range(5):
-            await until(lambda n=deaths: journal.lines.count("start api") == n + 1 and parts.pid("api"))
-            os.kill(parts.pid("api") or 0, signal.SIGKILL)
+        pids: set[int] = set()
+        while len(pids) < 5:
+            await until(lambda: parts.pid("api") not in {None, *pids})
+            pid = parts.pid("api") or 0
+            pids.add(pid)
+            os.kill(pid, signal.SIGKILL)
         with pytest.raises(FatalError, match="was killed by SIGKILL for the 5th time within a minute"):
             await asyncio.wait_for(waiting, 10)
 
@@ -156,7 +163,7 @@ async def test_a_data_folder_serves_one_supervisor(tmp_path: Path, journal: Jour
             assert journal.lines == ["start api", "start api"]
 
 
-async def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path, journal: Journal) -> None:
+def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path, journal: Journal) -> None:
     script = tmp_path / "supervise.py"
     script.write_text(
         "import asyncio, sys\n"
@@ -172,11 +179,11 @@ async def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path, jour
     root = str(Path(__file__).resolve().parents[2])
     supervisor = subprocess.Popen([sys.executable, str(script), str(tmp_path)], env={**os.environ, "PYTHONPATH": root})
     try:
-        await until(lambda: len(journal.lines) == 3)
+        wait_until(lambda: len(journal.lines) == 3)
         family = psutil.Process(supervisor.pid).children(recursive=True)
         assert len(family) == 4, "two parts, the child of one, and the guardian"
     finally:
         supervisor.kill()
         supervisor.wait()
-    await until(lambda: not any(is_alive(process.pid) for process in family))
+    wait_until(lambda: not any(is_alive(process.pid) for process in family))
     assert state.read(tmp_path / "data") is None
