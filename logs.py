@@ -8,7 +8,9 @@ import structlog
 from settings import Settings
 
 # These tell of every fetch, commit and request at INFO.
-CHATTY = ("aiokafka", "faust", "mode", "httpx", "httpcore", "asyncio")
+CHATTY = ("faust", "mode", "httpx", "httpcore", "asyncio")
+# This calls each attempt that it will repeat an error; what it gives up, it raises.
+CRIES_WOLF = ("aiokafka",)
 
 
 def configure(settings: Settings) -> None:
@@ -40,3 +42,5 @@ def configure(settings: Settings) -> None:
     if settings.log_level != "DEBUG":
         for name in CHATTY:
             logging.getLogger(name).setLevel(logging.WARNING)
+        for name in CRIES_WOLF:
+            logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -12,6 +12,7 @@ import faust
 import structlog
 
 from agents.decoder import Decoder
+from agents.delivery import Window
 from agents.stage import StageApp, file_fields
 from errors import ContentError
 from rules.claims import Claim, known_outcome
@@ -21,7 +22,7 @@ from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite
 from topics.files import FileOfJob
 from topics.hashed_file import HashedFile
-from topics.image_outcome import Embedded, FailedContent, FailedFile, ImageOutcome, Stored
+from topics.image_outcome import IMAGE_OUTCOME, Embedded, FailedContent, FailedFile, ImageOutcome, Stored
 from topics.ml_request import ML_REQUEST
 from topics.record import Headers
 from topics.sentinel import sentinel_headers
@@ -36,15 +37,19 @@ def lot(file: FileOfJob) -> str:
 
 
 class ClaimKeeper:
-    """Ends claims. What `end` returns is to be awaited before the event is acked."""
+    """Ends claims. What the methods return are the deliveries of rows, awaited before the event is acked."""
 
     def __init__(self, stage: StageApp, images: KnownImages, decoder: Decoder) -> None:
         self._stage = stage
         self._images = images
         self._decoder = decoder
 
-    async def end(self, event: faust.Event, outcome: ImageOutcome) -> list[Awaitable[object]]:
-        """Do what an outcome asks for."""
+    async def take(self, event: faust.Event, window: Window) -> None:
+        """Take an image-outcome."""
+        outcome = IMAGE_OUTCOME.decode(event.value or b"")
+        await window.add(event, _delivered(await self._end(event, outcome)))
+
+    async def _end(self, event: faust.Event, outcome: ImageOutcome) -> list[Awaitable[object]]:
         with structlog.contextvars.bound_contextvars(job_id=outcome.job_id, stage="prepare"):
             match outcome:
                 case Stored():
@@ -132,8 +137,12 @@ class ClaimKeeper:
 
     async def _flush(self, event: faust.Event, topic: str, file: HashedFile) -> None:
         """Follow up with a tombstone: the one of the walk may have passed while the file waited."""
-        headers = sentinel_headers(file.job_id, "waiters")
+        headers = sentinel_headers(file.job_id, "waiters", None)
         await (await self._stage.send_raw(topic, file.job_id.encode(), None, headers, event.message.partition))
 
     def _claim(self, file: Embedded | FailedFile) -> Claim:
         return self._images.claim(file) or Claim(owner=None)
+
+
+async def _delivered(rows: list[Awaitable[object]]) -> None:
+    await asyncio.gather(*rows)

@@ -47,5 +47,5 @@ class Cpu:
 
     def close(self) -> None:
         """End the worker processes, whatever they do."""
-        self._pool.stop()
+        self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()

@@ -6,7 +6,7 @@ import base64
 import faust
 
 from agents.stage import StageApp, file_fields
-from errors import FileChangedError, FileError
+from errors import FatalError, FileChangedError, FileError
 from imaging.decoding import prepare
 from imaging.hashing import FileStamp
 from topics.hashed_file import HashedFile
@@ -41,6 +41,8 @@ class Decoder:
             await self._hash_again(event, file, error, headers)
         except FileError as error:
             await self._stage.fail_file(event, file, error, headers)
+        except FatalError:
+            raise
         except Exception as error:
             await self._stage.fail_content(event, file, error, headers)
         else:

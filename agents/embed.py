@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import structlog
 from agents.batching import Batcher
 from agents.delivery import Window
 from agents.stage import Parts, StageApp, file_fields
-from errors import ContentError, InvalidMessageError, MLOutOfMemoryError, MLUnavailableError
+from errors import ContentError, FatalError, MLOutOfMemoryError, MLUnavailableError
 from gateways.ml import Capabilities, Embedded, ImageInput
 from rules.batching import batch_size, halves
 from rules.identity import point_id
@@ -27,10 +28,14 @@ from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite
 from topics.ml_request import ML_REQUEST, MLRequest
 from topics.record import Headers
+from topics.sentinel import read_sentinel
 
 # One request to ML holds at most this much base64, whatever the batch size.
 MAX_BATCH_BYTES = 64 << 20
-DEFAULT_BATCH = 32
+# What ML offers is not used beyond this without ML_INFERENCE_BATCH_SIZE: it bounds the memory of the window.
+LARGEST_BATCH = 128
+# While ML has not said what it can take.
+SMALLEST_BATCH = 32
 
 log = structlog.get_logger()
 
@@ -46,62 +51,59 @@ def build(parts: Parts, datadir: Path) -> StageApp:
     """Return the stage."""
     stage = StageApp("embed", parts, datadir)
     settings = parts.settings
-
-    @stage.app.agent(stage.source(ML_REQUEST.name), name="embed")  # type: ignore[untyped-decorator]
-    async def embed_images(stream: Any) -> None:
-        embedder = _Embedder(stage)
-        batchers = {
-            caption: Batcher(
-                embedder.embed,
-                size=lambda caption=caption: embedder.size(caption=caption),
-                linger=settings.ml_batch_linger_seconds,
-                in_flight=settings.ml_batches_in_flight,
-                max_bytes=MAX_BATCH_BYTES,
-                on_fatal=parts.stop,
-            )
-            for caption in (False, True)
-        }
-        await embedder.ask()
-        window: Window | None = None
-        async for event in stream.noack().events():
-            # Room for the batches in flight and the one that fills behind them.
-            window = window or stage.window((settings.ml_batches_in_flight + 2) * embedder.size(caption=False))
-            try:
-                if event.value is None:
-                    for batcher in batchers.values():
-                        batcher.flush()
-                    await window.add_in_order(event, lambda event=event: stage.pass_on(event, DB_WRITE.name))
-                    continue
-                request = ML_REQUEST.decode(event.value)
-                request.path_bytes  # noqa: B018 - a path that is not absolute is told here
-            except InvalidMessageError as error:
-                await window.add(event, stage.reject(event, error))
-                continue
-            item = _Item(event, request, Headers.decode(event.message.headers))
-            done = batchers[request.caption].add(item, len(event.value))
-            await window.add(event, _wait(done))
-
+    # Room for the batches in flight and the one that fills behind them.
+    window = (settings.ml_batches_in_flight + 2) * (settings.ml_inference_batch_size or LARGEST_BATCH)
+    stage.consume(ML_REQUEST.name, _Embedder(stage).take, window=window)
     return stage
 
 
 class _Embedder:
     def __init__(self, stage: StageApp) -> None:
+        settings = stage.parts.settings
         self._stage = stage
         self._ml = stage.parts.ml
-        self._setting = stage.parts.settings.ml_inference_batch_size
+        self._setting = settings.ml_inference_batch_size
+        self._asked = False
         self._capabilities: Capabilities | None = None
         self._limit: int | None = None  # learned from ML running out of memory
+        self._batchers = {
+            caption: Batcher(
+                self._embed,
+                size=partial(self._size, caption=caption),
+                linger=settings.ml_batch_linger_seconds,
+                in_flight=settings.ml_batches_in_flight,
+                max_bytes=MAX_BATCH_BYTES,
+                on_fatal=stage.parts.stop,
+            )
+            for caption in (False, True)
+        }
 
-    def size(self, *, caption: bool) -> int:
-        """Return the number of images that one request may hold."""
+    async def take(self, event: faust.Event, window: Window) -> None:
+        """Take an image, or a tombstone that asks for no more waiting."""
+        if not self._asked:
+            await self._ask()
+        if event.value is None:
+            read_sentinel(event.message.headers)
+            for batcher in self._batchers.values():
+                batcher.flush()
+            await window.add_in_order(event, lambda: self._stage.pass_on(event, DB_WRITE.name))
+            return
+        item = _Item(event, ML_REQUEST.decode(event.value), Headers.decode(event.message.headers))
+        item.request.path_bytes  # noqa: B018 - a path that is not absolute is told here
+        done = self._batchers[item.request.caption].add(item, len(event.value))
+        await window.add(event, _wait(done))
+
+    def _size(self, *, caption: bool) -> int:
         if self._capabilities is None:
-            size = self._setting or DEFAULT_BATCH
+            size = self._setting or SMALLEST_BATCH
         else:
             size, _ = batch_size(self._setting, self._capabilities, caption=caption)
+            size = size if self._setting else min(size, LARGEST_BATCH)
         return size if self._limit is None else min(size, self._limit)
 
-    async def ask(self) -> None:
-        """Ask ML what it can do, if it answers now."""
+    async def _ask(self) -> None:
+        """Ask ML what it can do before the first batch, if it answers now."""
+        self._asked = True
         try:
             self._capabilities = await self._ml.capabilities()
         except MLUnavailableError:
@@ -110,13 +112,15 @@ class _Embedder:
         if warning:
             log.warning("ml-batch-size", reason=warning, stage="embed")
 
-    async def embed(self, items: list[_Item]) -> None:
+    async def _embed(self, items: list[_Item]) -> None:
         """Embed a batch, and wait until all that follows from it is delivered."""
         jobs = {item.request.job_id for item in items}
         with structlog.contextvars.bound_contextvars(job_ids=sorted(jobs), stage="embed"):
             try:
                 answers = await self._stage.persist(jobs, lambda: self._attempt(items))
-            except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the other files
+            except FatalError:
+                raise
+            except Exception as error:
                 await self._split(items, error)
             else:
                 await asyncio.gather(*(self._publish(item, answers[number]) for number, item in enumerate(items)))
@@ -124,11 +128,9 @@ class _Embedder:
     async def _attempt(self, items: list[_Item]) -> list[Any]:
         if self._capabilities is None:
             self._capabilities = await self._ml.capabilities()
-        wanted = items[0].request.model_id
         offered = self._capabilities
         try:
-            if any(item.request.model_id != offered.model_id for item in items):
-                raise MLUnavailableError(f"ML serves model {offered.model_id}; these files need {wanted}.")
+            _check_model(offered.model_id, items)
             images = [
                 ImageInput(str(number), item.request.rendition_base64, item.request.filename)
                 for number, item in enumerate(items)
@@ -153,7 +155,7 @@ class _Embedder:
             self._limit = max(1, len(items) // 2)
             log.warning("ml-out-of-memory", batch=len(items), limit=self._limit)
         for half in halves(items):
-            await self.embed(list(half))
+            await self._embed(list(half))
 
     async def _publish(self, item: _Item, answer: Any) -> None:
         if not isinstance(answer, Embedded):
@@ -179,3 +181,11 @@ class _Embedder:
 
 async def _wait(done: Awaitable[None]) -> None:
     await done
+
+
+def _check_model(offered: str, items: list[_Item]) -> None:
+    for item in items:
+        if item.request.model_id != offered:
+            raise MLUnavailableError(
+                f"ML serves model {offered}, but {item.request.path} needs {item.request.model_id}."
+            )

@@ -7,14 +7,14 @@ of hashed-file.
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import faust
 import structlog
 
 from agents.collections import Collections
-from agents.stage import Parts, StageApp, now
-from errors import FileChangedError, InvalidMessageError, PartitionRevokedError
+from agents.delivery import Deliveries, Window
+from agents.stage import Parts, StageApp, header_list, now
+from errors import FatalError, FileChangedError
 from imaging import hashing
 from tables.fingerprints import Fingerprint, Fingerprints
 from topics.hashed_file import HASHED_FILE, HashedFile
@@ -33,42 +33,33 @@ def build(parts: Parts, datadir: Path) -> StageApp:
     """Return the stage."""
     stage = StageApp("hash", parts, datadir)
     fingerprints = Fingerprints(stage.rows())
-    hasher = _Hasher(stage, Collections(parts.qdrant, parts.ml, parts.settings))
-
-    @stage.app.agent(stage.source(RAW_PATH.name), name="hash")  # type: ignore[untyped-decorator]
-    async def hash_files(stream: Any) -> None:
-        window = stage.window(WINDOW)
-        async for event in stream.noack().events():
-            try:
-                if event.value is None:
-                    sentinel = read_sentinel(event.message.headers)
-                    await window.add_in_order(
-                        event, lambda event=event, sentinel=sentinel: hasher.seal(event, sentinel)
-                    )
-                    continue
-                file = RAW_PATH.decode(event.value)
-                known = fingerprints.get(file.path_bytes)
-            except InvalidMessageError as error:
-                await window.add(event, stage.reject(event, error))
-                continue
-            except PartitionRevokedError:
-                continue
-            await window.add(
-                event,
-                hasher.take(event, file, known),
-                lambda fresh, path=file.path_bytes: [] if fresh is None else [fingerprints.put(path, fresh)],
-            )
-
+    hasher = _Hasher(stage, fingerprints, Collections(parts.qdrant, parts.ml, parts.settings))
+    stage.consume(RAW_PATH.name, hasher.take, window=WINDOW)
     return stage
 
 
 class _Hasher:
-    def __init__(self, stage: StageApp, collections: Collections) -> None:
+    def __init__(self, stage: StageApp, fingerprints: Fingerprints, collections: Collections) -> None:
         self._stage = stage
         self._parts = stage.parts
+        self._fingerprints = fingerprints
         self._collections = collections
 
-    async def take(self, event: faust.Event, file: RawPath, known: Fingerprint | None) -> Fingerprint | None:
+    async def take(self, event: faust.Event, window: Window) -> None:
+        """Take a file or a sentinel of raw-path."""
+        if event.value is None:
+            sentinel = read_sentinel(event.message.headers)
+            await window.add_in_order(event, lambda: self._seal(event, sentinel))
+            return
+        file = RAW_PATH.decode(event.value)
+        path = file.path_bytes
+
+        def remember(fresh: Fingerprint | None) -> Deliveries:
+            return [] if fresh is None else [self._fingerprints.put(path, fresh)]
+
+        await window.add(event, self._hash(event, file, self._fingerprints.get(path)), remember)
+
+    async def _hash(self, event: faust.Event, file: RawPath, known: Fingerprint | None) -> Fingerprint | None:
         """Take a file up. Returns its fingerprint where that is new."""
         headers = Headers.decode(event.message.headers)
         with structlog.contextvars.bound_contextvars(job_id=file.job_id, stage="hash"):
@@ -79,13 +70,14 @@ class _Hasher:
                 return None
             try:
                 model_id = await self._model_id(file)
-                fingerprint = known if await self._is_current(file, known) else await self._read(file)
+                fingerprint = await self._fingerprint(file, known)
+            except FatalError:
+                raise
             except Exception as error:
                 await seen
                 await self._stage.fail(event, file, error, headers)
                 return None
             await seen
-            assert fingerprint is not None  # noqa: S101 - `known` is current only where it is something
             hashed = HashedFile(
                 **file.model_dump(exclude={"size", "mtime_ns", "model_id"}),
                 **fingerprint.model_dump(),
@@ -95,7 +87,7 @@ class _Hasher:
             self._stage.report.moved(file.job_id)
             return None if fingerprint is known else fingerprint
 
-    async def seal(self, event: faust.Event, sentinel: Sentinel) -> None:
+    async def _seal(self, event: faust.Event, sentinel: Sentinel) -> None:
         """Say that a walk ends on this partition, after all files before the sentinel were handed on."""
         partitions = self._parts.settings.kafka_partitions
         await self._stage.emit(
@@ -109,7 +101,7 @@ class _Hasher:
             )
         )
         # The files before the sentinel are spread over all partitions of hashed-file.
-        headers = list(dict(event.message.headers).items())
+        headers = header_list(event)
         deliveries = [
             await self._stage.send_raw(HASHED_FILE.name, sentinel.job_id.encode(), None, headers, partition)
             for partition in range(partitions)
@@ -128,11 +120,14 @@ class _Hasher:
             [file.job_id], lambda: self._collections.ensure(file.job_id, file.collection, file.model_id)
         )
 
-    async def _is_current(self, file: RawPath, known: Fingerprint | None) -> bool:
+    async def _fingerprint(self, file: RawPath, known: Fingerprint | None) -> Fingerprint:
+        """Return the known fingerprint if the file has not changed since, else read the file."""
         if known is None:
-            return False
-        stamp = file.stamp or await asyncio.to_thread(hashing.stamp, file.path_bytes)
-        return known.matches(stamp)
+            return await self._read(file)
+        stamp = file.stamp
+        if stamp is None:
+            stamp = await asyncio.to_thread(hashing.stamp, file.path_bytes)
+        return known if known.matches(stamp) else await self._read(file)
 
     async def _read(self, file: RawPath) -> Fingerprint:
         for _ in range(STILL_ATTEMPTS):

@@ -58,10 +58,10 @@ class JobsWatch:
         """Tell whether the files of a job that have not been taken up are to be skipped."""
         return job_id in self._cancelled
 
-    async def changed(self, timeout: float) -> None:
-        """Wait for the next document, at most `timeout` seconds."""
+    async def changed(self, seconds: float) -> None:
+        """Wait for the next document, at most so many seconds."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), timeout)
+            await asyncio.wait_for(self._changed.wait(), seconds)
 
     async def _follow(self, consumer: AIOKafkaConsumer) -> None:
         try:

@@ -5,7 +5,7 @@ image-outcome → the end of a claim. The only writer of known_images.
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ import structlog
 from agents.claims import ClaimKeeper, lot
 from agents.collections import Collections
 from agents.decoder import Decoder
+from agents.delivery import Deliveries, Window
 from agents.stage import Parts, StageApp, file_fields
-from errors import FileError, InvalidMessageError, PartitionRevokedError
+from errors import FileError
 from rules.claims import Claim, decide
 from rules.identity import point_id
 from tables.known_images import KnownImages
@@ -30,49 +31,18 @@ from topics.sentinel import read_sentinel
 FILES_WINDOW = 128
 OUTCOMES_WINDOW = 256
 
+Work = Coroutine[Any, Any, None]
+
 
 def build(parts: Parts, datadir: Path) -> StageApp:
     """Return the stage."""
     stage = StageApp("prepare", parts, datadir)
     images = KnownImages(stage.rows())
     decoder = Decoder(stage)
-    preparer = _Preparer(stage, images, decoder, Collections(parts.qdrant, parts.ml, parts.settings))
     keeper = ClaimKeeper(stage, images, decoder)
-
-    @stage.app.agent(stage.source(HASHED_FILE.name), name="prepare")  # type: ignore[untyped-decorator]
-    async def prepare_files(stream: Any) -> None:
-        window = stage.window(FILES_WINDOW)
-        async for event in stream.noack().events():
-            try:
-                if event.value is None:
-                    read_sentinel(event.message.headers)
-                    await window.add_in_order(event, lambda event=event: stage.pass_on(event, ML_REQUEST.name))
-                    continue
-                file = HASHED_FILE.decode(event.value)
-                file.path_bytes  # noqa: B018 - a path that is not absolute is told here
-                work = await preparer.decide(event, file)
-            except InvalidMessageError as error:
-                await window.add(event, stage.reject(event, error))
-            except PartitionRevokedError:
-                continue
-            else:
-                await window.add(event, work)
-
-    @stage.app.agent(stage.source(IMAGE_OUTCOME.name), name="claims")  # type: ignore[untyped-decorator]
-    async def end_claims(stream: Any) -> None:
-        window = stage.window(OUTCOMES_WINDOW)
-        async for event in stream.noack().events():
-            try:
-                outcome = IMAGE_OUTCOME.decode(event.value or b"")
-            except InvalidMessageError as error:
-                await window.add(event, stage.reject(event, error))
-                continue
-            try:
-                rows = await keeper.end(event, outcome)
-            except PartitionRevokedError:
-                continue
-            await window.add(event, _all(rows))
-
+    preparer = _Preparer(stage, images, decoder, Collections(parts.qdrant, parts.ml, parts.settings))
+    stage.consume(HASHED_FILE.name, preparer.take, window=FILES_WINDOW)
+    stage.consume(IMAGE_OUTCOME.name, keeper.take, window=OUTCOMES_WINDOW)
     return stage
 
 
@@ -83,7 +53,15 @@ class _Preparer:
         self._decoder = decoder
         self._collections = collections
 
-    async def decide(self, event: faust.Event, file: HashedFile) -> Any:
+    async def take(self, event: faust.Event, window: Window) -> None:
+        """Take a file or a sentinel of hashed-file."""
+        if event.value is None:
+            read_sentinel(event.message.headers)
+            await window.add_in_order(event, lambda: self._stage.pass_on(event, ML_REQUEST.name))
+        else:
+            await window.add(event, await self._decide(event, HASHED_FILE.decode(event.value)))
+
+    async def _decide(self, event: faust.Event, file: HashedFile) -> Work:
         """Write the rows that a file asks for, and return the work that is left as a coroutine.
 
         Runs in the iteration, so that no other event of this content comes in between.
@@ -100,7 +78,7 @@ class _Preparer:
             )
             fail = self._stage.fail_file if owns else self._stage.fail
             return self._bound(file, fail(event, file, error, headers), [])
-        if self._stage.parts.jobs.is_cancelled(file.job_id) and not owns:
+        if not owns and self._stage.parts.jobs.is_cancelled(file.job_id):
             skip = self._stage.finish(file, "skipped", headers, reason="job cancelled", sha256=file.sha256)
             return self._bound(file, skip, [])
         decision = decide(claim, file.file_id, lot(file), is_confirmed=self._images.is_confirmed(file, incarnation))
@@ -138,12 +116,8 @@ class _Preparer:
             return []
         return [self._images.put_claim(file, claim)]
 
-    async def _bound(self, file: HashedFile, work: Any, rows: Iterable[Awaitable[object]]) -> None:
+    async def _bound(self, file: HashedFile, work: Work | None, rows: Deliveries) -> None:
         with structlog.contextvars.bound_contextvars(job_id=file.job_id, stage="prepare"):
             if work is not None:
                 await work
-            await _all(rows)
-
-
-async def _all(deliveries: Iterable[Awaitable[object]]) -> None:
-    await asyncio.gather(*deliveries)
+            await asyncio.gather(*rows)

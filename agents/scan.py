@@ -15,9 +15,10 @@ import faust
 import structlog
 
 from agents.collections import Collections
+from agents.delivery import Window
 from agents.stage import Parts, StageApp, explain, now
 from agents.walking import Found, Refused, walk
-from errors import InvalidMessageError, RequestError
+from errors import FatalError, RequestError
 from rules.identity import new_id
 from rules.paths import is_within, to_wire
 from topics.job_event import JobFailed, Scanning
@@ -36,18 +37,7 @@ def build(parts: Parts, datadir: Path) -> StageApp:
     """Return the stage."""
     stage = StageApp("scan", parts, datadir)
     scanner = _Scanner(stage, Collections(parts.qdrant, parts.ml, parts.settings))
-
-    @stage.app.agent(stage.source(SCAN_REQUEST.name), name="scan")  # type: ignore[untyped-decorator]
-    async def scan_folders(stream: Any) -> None:
-        window = stage.window(REQUESTS_AT_ONCE)
-        async for event in stream.noack().events():
-            try:
-                request = SCAN_REQUEST.decode(event.value or b"")
-            except InvalidMessageError as error:
-                await window.add(event, stage.reject(event, error))
-                continue
-            await window.add(event, scanner.scan(event, request))
-
+    stage.consume(SCAN_REQUEST.name, scanner.take, window=REQUESTS_AT_ONCE)
     return stage
 
 
@@ -57,7 +47,11 @@ class _Scanner:
         self._parts = stage.parts
         self._collections = collections
 
-    async def scan(self, event: faust.Event, request: ScanRequest) -> None:
+    async def take(self, event: faust.Event, window: Window) -> None:
+        """Take a request."""
+        await window.add(event, self._scan(event, SCAN_REQUEST.decode(event.value or b"")))
+
+    async def _scan(self, event: faust.Event, request: ScanRequest) -> None:
         """Walk a request to its end and seal it. A request that cannot be walked fails its job."""
         with structlog.contextvars.bound_contextvars(job_id=request.job_id, stage="scan"):
             job_id = request.job_id
@@ -66,6 +60,8 @@ class _Scanner:
                 model_id = await self._stage.persist(
                     [job_id], lambda: self._collections.ensure(job_id, request.collection, request.model_id)
                 )
+            except FatalError:
+                raise
             except Exception as error:
                 log.warning("scan-failed", reason=str(error))
                 await self._stage.reject(event, error)
@@ -152,7 +148,7 @@ class _Walk:
             paused = status is not None and status.paused
             if not paused and self.sent - processed < limit:
                 return
-            await jobs.changed(timeout=1.0)
+            await jobs.changed(seconds=1.0)
 
 
 def _next(entries: Iterator[Found | Refused]) -> list[Found | Refused]:

@@ -16,7 +16,7 @@ from agents.cpu import Cpu
 from agents.delivery import Window
 from agents.jobs_watch import JobsWatch
 from agents.reporter import Reporter
-from errors import DarkroomError, InvalidMessageError, MLUnavailableError, RetryableError
+from errors import DarkroomError, FatalError, MLUnavailableError, PartitionRevokedError, RetryableError
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
 from rules.outcomes import Outcome
@@ -26,12 +26,14 @@ from topics.admin import TABLES
 from topics.dead_letter import DEAD_LETTER, Failure
 from topics.files import FileOfJob, HashedFileOfJob
 from topics.image_outcome import IMAGE_OUTCOME, FailedContent, FailedFile, ImageOutcome
-from topics.job_event import JOB_EVENT, AnyJobEvent, FileOutcome
+from topics.job_event import JOB_EVENT, AnyJobEvent, FileOutcome, WaitTarget
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import HeaderList, Headers, Topic
 
 R = TypeVar("R")
 T = TypeVar("T")
+
+Handler = Callable[[faust.Event, Window], Awaitable[None]]
 
 log = structlog.get_logger()
 
@@ -58,11 +60,28 @@ class StageApp:
         self.report = Reporter(name, self._publish, parts.stop)
         self._windows: list[Window] = []
 
-    def source(self, *topics: str) -> Any:
-        """Return topics to consume as raw bytes: an event that Faust cannot decode would crash the agent."""
-        return self.app.topic(
-            *topics, key_serializer="raw", value_serializer="raw", partitions=self.parts.settings.kafka_partitions
+    def consume(self, topic: str, handle: Handler, *, window: int) -> None:
+        """Have `handle` take each event of a topic, and put its work into a window of this size.
+
+        Events come as raw bytes: one that Faust cannot decode would crash its agent. No exception may leave
+        an agent either, as Faust would go on behind the event: what `handle` cannot take is dead-lettered.
+        """
+        source = self.app.topic(
+            topic, key_serializer="raw", value_serializer="raw", partitions=self.parts.settings.kafka_partitions
         )
+
+        @self.app.agent(source, name=f"{self.name}-{topic}")
+        async def agent(stream: Any) -> None:
+            open_window = self._new_window(window)
+            async for event in stream.noack().events():
+                try:
+                    await handle(event, open_window)
+                except PartitionRevokedError:
+                    continue
+                except FatalError as error:
+                    self.parts.stop(error)
+                except Exception as error:
+                    await open_window.add(event, self.reject(event, error))
 
     def rows(self) -> Rows:
         """Return this stage's table."""
@@ -76,8 +95,7 @@ class StageApp:
             )
         )
 
-    def window(self, size: int) -> Window:
-        """Return a new window; it is drained and closed with the stage."""
+    def _new_window(self, size: int) -> Window:
         window = Window(self.app, size=size, on_fatal=self.parts.stop)
         self._windows.append(window)
         return window
@@ -141,13 +159,15 @@ class StageApp:
 
     async def pass_on(self, event: faust.Event, topic: str) -> None:
         """Send a tombstone on to the same partition of the next topic, and wait until it is delivered."""
-        headers = list(dict(event.message.headers).items())
+        headers = header_list(event)
         await (await self.send_raw(topic, event.message.key, None, headers, event.message.partition))
 
     async def reject(self, event: faust.Event, error: Exception) -> None:
-        """Move a message that does not validate to `dead-letter`, its bytes untouched. It counts in no job."""
-        headers = list(dict(event.message.headers or {}).items())
-        log.warning("invalid-message", topic=event.message.topic, offset=event.message.offset, reason=str(error))
+        """Move a message that cannot be taken to `dead-letter`, its bytes untouched. It counts in no job."""
+        headers = header_list(event)
+        log.warning(
+            "rejected", topic=event.message.topic, offset=event.message.offset, stage=self.name, reason=explain(error)
+        )
         await self.dead_letter(event, event.message.key, event.value, error, headers)
 
     async def dead_letter(
@@ -174,7 +194,7 @@ class StageApp:
             try:
                 result = await attempt()
             except RetryableError as error:
-                target = "ml" if isinstance(error, MLUnavailableError) else "qdrant"
+                target: WaitTarget = "ml" if isinstance(error, MLUnavailableError) else "qdrant"
                 log.warning("waiting", target=target, stage=self.name, reason=str(error), job_ids=sorted(job_ids))
                 if not told:
                     await self.report.waiting(job_ids, target)
@@ -247,9 +267,9 @@ def file_fields(file: HashedFileOfJob) -> dict[str, Any]:
     return {name: getattr(file, name) for name in HashedFileOfJob.model_fields}
 
 
-def invalid(error: Exception) -> bool:
-    """Tell whether an error says that a message's bytes do not validate."""
-    return isinstance(error, InvalidMessageError)
+def header_list(event: faust.Event) -> HeaderList:
+    """Return the headers of a message, to be sent on."""
+    return list(dict(event.message.headers or {}).items())
 
 
 def now() -> float:

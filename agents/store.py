@@ -15,8 +15,9 @@ import faust
 import structlog
 
 from agents.batching import Batcher
+from agents.delivery import Window
 from agents.stage import Parts, StageApp, file_fields
-from errors import CollectionMissingError, FileError, InvalidMessageError
+from errors import CollectionMissingError, FatalError, FileError
 from gateways.qdrant import Point
 from rules import payload
 from rules.batching import halves
@@ -37,44 +38,37 @@ class _Item:
 def build(parts: Parts, datadir: Path) -> StageApp:
     """Return the stage."""
     stage = StageApp("store", parts, datadir)
-    settings = parts.settings
-
-    @stage.app.agent(stage.source(DB_WRITE.name), name="store")  # type: ignore[untyped-decorator]
-    async def store_points(stream: Any) -> None:
-        storer = _Storer(stage)
-        batcher = Batcher(
-            storer.store,
-            size=lambda: settings.qdrant_upsert_batch_size,
-            linger=settings.qdrant_batch_linger_seconds,
-            # One at a time: the union of `paths` reads before it writes.
-            in_flight=1,
-            max_bytes=MAX_BATCH_BYTES,
-            on_fatal=parts.stop,
-        )
-        window = stage.window(max(256, 3 * settings.qdrant_upsert_batch_size))
-        async for event in stream.noack().events():
-            try:
-                if event.value is None:
-                    batcher.flush()
-                    await window.add(event, _nothing())
-                    continue
-                write = DB_WRITE.decode(event.value)
-                write.path_bytes  # noqa: B018 - a path that is not absolute is told here
-            except InvalidMessageError as error:
-                await window.add(event, stage.reject(event, error))
-                continue
-            item = _Item(event, write, Headers.decode(event.message.headers))
-            await window.add(event, _wait(batcher.add(item, len(event.value))))
-
+    window = max(256, 3 * parts.settings.qdrant_upsert_batch_size)
+    stage.consume(DB_WRITE.name, _Storer(stage).take, window=window)
     return stage
 
 
 class _Storer:
     def __init__(self, stage: StageApp) -> None:
+        settings = stage.parts.settings
         self._stage = stage
         self._qdrant = stage.parts.qdrant
+        self._batcher = Batcher(
+            self._store,
+            size=lambda: settings.qdrant_upsert_batch_size,
+            linger=settings.qdrant_batch_linger_seconds,
+            # One at a time: the union of `paths` reads before it writes.
+            in_flight=1,
+            max_bytes=MAX_BATCH_BYTES,
+            on_fatal=stage.parts.stop,
+        )
 
-    async def store(self, items: list[_Item]) -> None:
+    async def take(self, event: faust.Event, window: Window) -> None:
+        """Take a point, or a tombstone that asks for no more waiting."""
+        if event.value is None:
+            self._batcher.flush()
+            await window.add(event, _nothing())
+            return
+        item = _Item(event, DB_WRITE.decode(event.value), Headers.decode(event.message.headers))
+        item.write.path_bytes  # noqa: B018 - a path that is not absolute is told here
+        await window.add(event, _wait(self._batcher.add(item, len(event.value))))
+
+    async def _store(self, items: list[_Item]) -> None:
         """Store a batch, and wait until all that follows from it is delivered."""
         by_collection: dict[str, list[_Item]] = {}
         for item in items:
@@ -90,7 +84,9 @@ class _Storer:
             except CollectionMissingError:
                 error = FileError(f"Collection {collection} was deleted while the job ran. Run the job again.")
                 await asyncio.gather(*(self._fail(item, error) for item in items))
-            except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the other files
+            except FatalError:
+                raise
+            except Exception as error:
                 if len(items) == 1:
                     await self._fail(items[0], error)
                     return
@@ -146,4 +142,4 @@ async def _wait(done: Awaitable[None]) -> None:
 
 
 async def _nothing() -> None:
-    """A tombstone asks for nothing beyond its ack."""
+    """Do nothing: a tombstone asks for no more than its ack."""

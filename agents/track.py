@@ -9,19 +9,16 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable
 from pathlib import Path
-from typing import Any
 
 import faust
-import structlog
 
-from agents.delivery import start, writing_rows
+from agents.delivery import Window, start, writing_rows
 from agents.stage import Parts, StageApp
-from errors import InvalidMessageError, PartitionRevokedError
 from tables.job import Job, apply
 from tables.job_document import document
 from tables.jobs import Jobs
 from tables.rows import is_current
-from topics.job_event import JOB_EVENT, AnyJobEvent
+from topics.job_event import JOB_EVENT
 from topics.job_status import JOB_STATUS
 from topics.record import Headers
 
@@ -31,29 +28,14 @@ MAX_OPEN_EVENTS = 1000
 REMEMBERED_JOBS = 1000
 ROWS_AT_ONCE = 1000
 
-log = structlog.get_logger()
-
 
 def build(parts: Parts, datadir: Path) -> StageApp:
     """Return the stage."""
     stage = StageApp("track", parts, datadir)
     tracker = _Tracker(stage, Jobs(stage.rows()))
+    stage.consume(JOB_EVENT.name, tracker.take, window=MAX_OPEN_EVENTS)
 
-    @stage.app.agent(stage.source(JOB_EVENT.name), name="track")  # type: ignore[untyped-decorator]
-    async def track_jobs(stream: Any) -> None:
-        window = stage.window(MAX_OPEN_EVENTS)
-        async for event in stream.noack().events():
-            try:
-                job_event = JOB_EVENT.decode(event.value or b"")
-                deliveries = await tracker.fold(event, job_event)
-            except InvalidMessageError as error:
-                await window.add(event, stage.reject(event, error))
-            except PartitionRevokedError:
-                continue
-            else:
-                await window.add(event, tracker.delivered(deliveries))
-
-    @stage.app.on_partitions_revoked.connect  # type: ignore[untyped-decorator]
+    @stage.app.on_partitions_revoked.connect
     async def forget_jobs(*_: object, **__: object) -> None:
         tracker.forget()
 
@@ -73,19 +55,16 @@ class _Tracker:
         self._known.clear()
         self._changed.clear()
 
-    async def fold(self, event: faust.Event, job_event: AnyJobEvent) -> list[Awaitable[object]]:
-        """Fold one event, in the iteration. Returns what is to be delivered before its ack."""
+    async def take(self, event: faust.Event, window: Window) -> None:
+        """Fold one event; it is acked after the next checkpoint."""
+        job_event = JOB_EVENT.decode(event.value or b"")
         job = await self._job(job_event.job_id)
         changed = apply(job, job_event, event.message.offset, lambda file_id: self._jobs.file(job.job_id, file_id))
         rows = [self._jobs.put_file(job.job_id, file) for file in changed]
         self._changed[job.job_id] = event
         if self._checkpoint is None:
             self._checkpoint = start(self._check())
-        return [*rows, self._checkpoint]
-
-    async def delivered(self, deliveries: list[Awaitable[object]]) -> None:
-        """Wait for rows and checkpoint."""
-        await asyncio.gather(*deliveries)
+        await window.add(event, _delivered([*rows, self._checkpoint]))
 
     async def _job(self, job_id: str) -> Job:
         job = self._known.get(job_id)
@@ -117,3 +96,7 @@ class _Tracker:
                 deliveries.append(self._jobs.put_job(job))
             deliveries.append(await self._stage.send(JOB_STATUS, job_id, document(job), Headers(job_id=job_id)))
         await asyncio.gather(*deliveries)
+
+
+async def _delivered(deliveries: list[Awaitable[object]]) -> None:
+    await asyncio.gather(*deliveries)

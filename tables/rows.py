@@ -6,14 +6,16 @@ delivered. `put` and `delete` return the delivery instead, and the caller acks a
 """
 
 from collections.abc import Awaitable, Iterator
+from typing import Any
 
-import faust
 from faust.streams import current_event
+from faust.types import AppT, EventT
+from faust.types.tables import TableT
 
 from errors import PartitionRevokedError
 
 
-def is_current(app: faust.App, event: faust.Event) -> bool:
+def is_current(app: AppT, event: "EventT[Any]") -> bool:
     """Tell whether no rebalance came since an event was fetched.
 
     After one, Faust fetches again from the committed offset. So an older event writes no row (that could
@@ -29,7 +31,7 @@ class Rows:
     Every method raises PartitionRevokedError when a rebalance came since the event was fetched.
     """
 
-    def __init__(self, table: faust.Table) -> None:
+    def __init__(self, table: "TableT[bytes, bytes]") -> None:
         self._table = table
 
     def get(self, key: bytes) -> bytes | None:
@@ -58,13 +60,13 @@ class Rows:
         """Yield the rows of the event's partition whose keys begin with a prefix, in the order of the keys."""
         partition = self._event().message.partition
         # Faust offers no range; the store's databases are rocksdict's, one a partition.
-        database = self._table.data._db_for_partition(partition)
+        database = self._table.data._db_for_partition(partition)  # type: ignore[attr-defined]
         for key, value in database.items(from_key=prefix):
             if not key.startswith(prefix):
                 return
             yield key, value
 
-    def _event(self) -> faust.Event:
+    def _event(self) -> "EventT[Any]":
         event = current_event()
         if event is None:
             raise RuntimeError("A row is there only for an event: in the iteration or in a window's settle step.")

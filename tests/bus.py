@@ -20,9 +20,7 @@ class Bus:
     def __init__(self, brokers: str, *topics: str) -> None:
         self._topics = topics
         self._producer = AIOKafkaProducer(bootstrap_servers=brokers, max_request_size=4 << 20)
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=brokers, enable_auto_commit=False, fetch_max_bytes=64 << 20
-        )
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=brokers, enable_auto_commit=False, fetch_max_bytes=64 << 20)
         self.records: list[ConsumerRecord] = []
 
     async def __aenter__(self) -> Self:

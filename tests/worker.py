@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from tests.parts import ROOT, Part
 
@@ -16,7 +16,7 @@ START_SECONDS = 60.0
 class Worker:
     """A `darkroom worker` process with its own log; use as a context manager."""
 
-    def __init__(self, kafka: Part, qdrant: Part, ml: Part, data: Path, stages: str = "", **settings: object) -> None:
+    def __init__(self, kafka: Part, qdrant: Part, ml: Part, data: Path, stages: str = "", **settings: Any) -> None:
         self._environment = os.environ | {
             "KAFKA_BROKERS": kafka.address,
             "QDRANT_URL": qdrant.url,

@@ -14,7 +14,16 @@ from tests.bus import Bus
 from tests.parts import Part
 from tests.worker import Worker
 
-TOPICS = ("job-status", "job-event", "dead-letter", "raw-path", "hashed-file", "ml-request", "db-write", "image-outcome")
+TOPICS = (
+    "job-status",
+    "job-event",
+    "dead-letter",
+    "raw-path",
+    "hashed-file",
+    "ml-request",
+    "db-write",
+    "image-outcome",
+)
 
 
 @dataclass
@@ -60,14 +69,14 @@ def account(status: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def worker_settings() -> dict[str, object]:
+def worker_settings() -> dict[str, Any]:
     """Settings of the module's worker; a module overrides this."""
     return {}
 
 
 @pytest.fixture(scope="module")
 def worker(
-    kafka: Part, qdrant: Part, ml: Part, tmp_path_factory: pytest.TempPathFactory, worker_settings: dict[str, object]
+    kafka: Part, qdrant: Part, ml: Part, tmp_path_factory: pytest.TempPathFactory, worker_settings: dict[str, Any]
 ) -> Iterator[Worker]:
     with Worker(kafka, qdrant, ml, tmp_path_factory.mktemp("worker"), **worker_settings) as running:
         yield running

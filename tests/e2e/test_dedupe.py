@@ -64,7 +64,9 @@ async def test_two_jobs_in_flight_with_one_content(pipeline: Pipeline, collectio
     second = await pipeline.scan(tmp_path, collection=f"{collection}-2")
     one = account(await pipeline.bus.finished(first))
     two = account(await pipeline.bus.finished(second))
-    assert sorted([one["outcomes"]["stored"] + two["outcomes"]["stored"], one["outcomes"]["cached"] + two["outcomes"]["cached"]]) == [2, 2]
+    assert sorted(
+        [one["outcomes"]["stored"] + two["outcomes"]["stored"], one["outcomes"]["cached"] + two["outcomes"]["cached"]]
+    ) == [2, 2]
     assert sum(len(batch) for batch in pipeline.ml_batches()) == 2
     assert len(await pipeline.points(collection)) == len(await pipeline.points(f"{collection}-2")) == 2
 
@@ -76,10 +78,9 @@ async def test_a_deleted_collection_comes_back_without_ml(
     pictures.write(photos, range(1300, 1305))
     await pipeline.run(photos, collection=collection)
     httpx.post(f"{pipeline.ml.url}/control", json={"status": 503}).raise_for_status()
-    model = {"model_id": "stub-1"}
 
     await pipeline.qdrant.delete_collection(collection)
-    status = await pipeline.run(photos, collection=collection, **model)
+    status = await pipeline.run(photos, collection=collection, model_id="stub-1")
     assert status["outcomes"]["cached"] == 5
     assert len(await pipeline.points(collection)) == 5
 
@@ -88,7 +89,7 @@ async def test_a_deleted_collection_comes_back_without_ml(
     shutil.rmtree(worker.data / "worker")
     worker.start()
     await pipeline.qdrant.delete_collection(collection)
-    status = await pipeline.run(photos, collection=collection, seconds=90, **model)
+    status = await pipeline.run(photos, collection=collection, seconds=90, model_id="stub-1")
     assert status["outcomes"]["cached"] == 5
     assert len(await pipeline.points(collection)) == 5
     await asyncio.sleep(0)

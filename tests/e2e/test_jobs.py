@@ -1,6 +1,5 @@
 """How a job begins and ends: scans, programs that publish files, messages that are no messages."""
 
-import asyncio
 import json
 import time
 import uuid
@@ -13,8 +12,8 @@ from tests.e2e.conftest import Pipeline, account
 
 
 @pytest.fixture(scope="module")
-def worker_settings() -> dict[str, object]:
-    return {"ml_inference_batch_size": 32, "qdrant_upsert_batch_size": 10}
+def worker_settings() -> dict[str, int]:
+    return {"ml_inference_batch_size": 32}
 
 
 async def test_the_partial_last_batch_is_not_forgotten(pipeline: Pipeline, collection: str, tmp_path: Path) -> None:
@@ -28,9 +27,13 @@ async def test_the_partial_last_batch_is_not_forgotten(pipeline: Pipeline, colle
 async def test_a_program_that_publishes_files_ends_its_job(pipeline: Pipeline, collection: str, tmp_path: Path) -> None:
     job_id = f"job-{uuid.uuid4().hex[:12]}"
     for path in pictures.write(tmp_path, range(2100, 2104)):
-        await pipeline.bus.publish("raw-path", str(path), {"job_id": job_id, "collection": collection, "path": str(path)})
+        await pipeline.bus.publish(
+            "raw-path", str(path), {"job_id": job_id, "collection": collection, "path": str(path)}
+        )
     await pipeline.bus.publish("raw-path", "x", b"this is { no JSON")
-    await pipeline.bus.publish("raw-path", "/gone.jpg", {"job_id": job_id, "collection": collection, "path": "/gone.jpg"})
+    await pipeline.bus.publish(
+        "raw-path", "/gone.jpg", {"job_id": job_id, "collection": collection, "path": "/gone.jpg"}
+    )
     await pipeline.bus.close_job(job_id)
     status = account(await pipeline.bus.finished(job_id))
     assert status["status"] == "completed_with_errors"
@@ -89,12 +92,3 @@ async def test_copies_of_a_broken_content_all_fail(pipeline: Pipeline, collectio
     status = await pipeline.run(tmp_path, collection=collection)
     assert status["outcomes"]["failed"] == 4
     assert len(pipeline.bus.values("dead-letter")) == 4
-
-
-async def test_the_settings_bound_the_requests(pipeline: Pipeline, collection: str, tmp_path: Path) -> None:
-    pictures.write(tmp_path, range(2600, 2700))
-    await pipeline.run(tmp_path, collection=collection)
-    sizes = [len(batch) for batch in pipeline.ml_batches()]
-    assert sum(sizes) == 100
-    assert max(sizes) == 32
-    await asyncio.sleep(0)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from hashlib import sha256
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.e2e.conftest import Pipeline
 from tests.photos import PHOTOS, photo
 
 # Width and height of the upright picture, orientation as stored, date, position: what exiftool says of the files.
-KNOWN = {
+KNOWN: dict[str, dict[str, Any]] = {
     "jpg/orientation/landscape_6.jpg": {"width": 600, "height": 450, "orientation": 6},
     "jpg/orientation/portrait_8.jpg": {"width": 450, "height": 600, "orientation": 8},
     "jpg/gps/DSCN0010.jpg": {
@@ -20,7 +21,12 @@ KNOWN = {
         "taken_at": "2008-10-22T16:28:39",
         "gps": {"lat": pytest.approx(43.467448, abs=1e-5), "lon": pytest.approx(11.885127, abs=1e-5)},
     },
-    "jpg/Canon_40D.jpg": {"width": 100, "height": 68, "camera_model": "Canon EOS 40D", "taken_at": "2008-05-30T15:56:01"},
+    "jpg/Canon_40D.jpg": {
+        "width": 100,
+        "height": 68,
+        "camera_model": "Canon EOS 40D",
+        "taken_at": "2008-05-30T15:56:01",
+    },
 }
 
 

@@ -10,7 +10,7 @@ from tests.e2e.conftest import Pipeline, account
 
 
 @pytest.fixture(scope="module")
-def worker_settings() -> dict[str, object]:
+def worker_settings() -> dict[str, int]:
     return {"ml_batch_linger_seconds": 600, "qdrant_batch_linger_seconds": 600}
 
 
@@ -27,7 +27,9 @@ async def test_three_files_are_stored_at_once(pipeline: Pipeline, collection: st
 async def test_without_sentinels_they_wait(pipeline: Pipeline, collection: str, tmp_path: Path) -> None:
     job_id = f"job-{uuid.uuid4().hex[:12]}"
     for path in pictures.write(tmp_path, range(3200, 3203)):
-        await pipeline.bus.publish("raw-path", str(path), {"job_id": job_id, "collection": collection, "path": str(path)})
+        await pipeline.bus.publish(
+            "raw-path", str(path), {"job_id": job_id, "collection": collection, "path": str(path)}
+        )
     await pipeline.bus.until(lambda: len(pipeline.bus.values("ml-request", job_id=job_id)) == 3, "three requests")
     await pipeline.bus.quiet(5)
     assert pipeline.ml_batches() == []
