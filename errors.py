@@ -5,6 +5,9 @@
     │   ├── MLUnavailableError
     │   ├── QdrantUnavailableError
     │   └── KafkaUnavailableError
+=======
+    │   ├── KafkaUnavailableError
+    │   └── ApiUnavailableError
     ├── RejectedError             this one thing is refused; dead-letter it and go on
     │   ├── InvalidMessageError   the bytes of a message do not validate
     │   ├── FileError             about one path: it vanished, changed, or may not be read
@@ -39,6 +42,10 @@ class QdrantUnavailableError(RetryableError):
 
 class KafkaUnavailableError(RetryableError):
     """Kafka cannot be reached, or did not confirm a message in time."""
+
+
+class ApiUnavailableError(RetryableError):
+    """Darkroom's own API cannot be reached, or answered nonsense."""
 
 
 class RejectedError(DarkroomError):
