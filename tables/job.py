@@ -155,7 +155,9 @@ def _apply_to_job(job: Job, event: events.AnyJobEvent) -> None:
             _log(job, event.message or f"Queued for collection {event.collection}.")
         case events.Scanning():
             job.collection = job.collection or event.collection
-            job.sources, job.caption, job.model_id = event.sources, event.caption, event.model_id
+            job.sources = job.sources or event.sources
+            job.caption = job.caption or event.caption
+            job.model_id = job.model_id or event.model_id
             job.started_at = job.started_at or event.at
             job.walk_begun = True
             _log(job, "Scan begun.")

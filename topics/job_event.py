@@ -46,9 +46,9 @@ class Scanning(_Event):
 
     type: Literal["scanning"] = "scanning"
     collection: str
-    sources: list[str]
-    caption: bool
-    model_id: str
+    sources: list[str] = []
+    caption: bool = False
+    model_id: str | None = None
     walk_id: str
 
 
