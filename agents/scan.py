@@ -56,7 +56,7 @@ class _Scanner:
         with structlog.contextvars.bound_contextvars(job_id=request.job_id, stage="scan"):
             job_id = request.job_id
             try:
-                sources = outermost(request.sources)
+                sources = await asyncio.to_thread(outermost, request.sources)
                 model_id = await self._stage.persist(
                     [job_id], lambda: self._collections.ensure(job_id, request.collection, request.model_id)
                 )

@@ -60,7 +60,7 @@ class _Worker:
             timeout=settings.ml_timeout_seconds,
             default_model_id=settings.ml_model_id,
         )
-        jobs = JobsWatch(settings.kafka_brokers)
+        jobs = JobsWatch(settings.kafka_brokers, self._stop)
         await jobs.start(settings.kafka_partitions)
         parts = Parts(settings, cpu, qdrant, ml, jobs, self._stop)
         stages = [BUILD[name](parts, self._datadir(name)) for name in self._names]
