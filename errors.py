@@ -3,17 +3,19 @@
     DarkroomError
     ├── RetryableError            wait, then try the same thing again
     │   ├── MLUnavailableError
-    │   ├── MLOutOfMemoryError    halve the batch and try again
     │   ├── QdrantUnavailableError
-    │   └── KafkaUnavailableError
+    │   ├── KafkaUnavailableError
+    │   └── ApiUnavailableError
     ├── RejectedError             this one thing is refused; dead-letter it and go on
     │   ├── InvalidMessageError   the bytes of a message do not validate
     │   ├── FileError             about one path: it vanished, changed, or may not be read
     │   ├── ContentError          about the bytes: no copy of this content can be used
+    │   ├── MLOutOfMemoryError    ML has no room for this batch; halve it
     │   ├── MLRejectedError       ML refuses these images (or this one)
     │   ├── QdrantRejectedError   Qdrant refuses these points (or this one)
     │   │   └── CollectionMissingError   there is no such collection (any more)
     │   └── RequestError          a person or program asked for something that cannot be done
+    ├── PartitionRevokedError     another worker owns the event now: leave it, it is redelivered there
     └── FatalError                stop the process: going on would break a promise
 
 The message of each says what happened, to which file or part, and what to do.
@@ -32,16 +34,16 @@ class MLUnavailableError(RetryableError):
     """The ML service cannot be reached, is not ready, or answered nonsense."""
 
 
-class MLOutOfMemoryError(RetryableError):
-    """The ML service has no room for a batch of this size: halve it and try again."""
-
-
 class QdrantUnavailableError(RetryableError):
     """Qdrant cannot be reached or is not ready."""
 
 
 class KafkaUnavailableError(RetryableError):
     """Kafka cannot be reached, or did not confirm a message in time."""
+
+
+class ApiUnavailableError(RetryableError):
+    """Darkroom's own API cannot be reached, or answered nonsense."""
 
 
 class RejectedError(DarkroomError):
@@ -62,6 +64,10 @@ class FileChangedError(FileError):
 
 class ContentError(RejectedError):
     """These bytes cannot be used, under whatever path."""
+
+
+class MLOutOfMemoryError(RejectedError):
+    """The ML service has no room for a batch of this size: halve it."""
 
 
 class MLRejectedError(RejectedError):
@@ -86,6 +92,10 @@ class RequestError(RejectedError):
     def __init__(self, message: str, status: int = 400) -> None:
         super().__init__(message)
         self.status = status
+
+
+class PartitionRevokedError(DarkroomError):
+    """A rebalance came while an event was in work: leave it unacked, it is delivered again."""
 
 
 class FatalError(DarkroomError):

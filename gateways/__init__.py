@@ -1,0 +1,1 @@
+"""The only network clients beside Kafka."""

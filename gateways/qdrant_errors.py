@@ -1,5 +1,6 @@
 """What qdrant-client raises, in the words of our errors."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -31,3 +32,8 @@ async def translated_errors(url: str, collection: str | None) -> AsyncIterator[N
         raise QdrantUnavailableError(
             f"Qdrant at {url} cannot be reached ({type(cause).__name__}: {cause}). Is it running?"
         ) from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise QdrantUnavailableError(f"What answers at {url} does not speak as Qdrant does: {error}") from error
+    except ValueError as error:
+        # Raised before anything is sent: a text with lone surrogates, say, or a vector of something else.
+        raise QdrantRejectedError(f"These points cannot be written as JSON: {error}"[:500]) from error

@@ -26,7 +26,7 @@ def eight_bit(image: Image.Image) -> Image.Image:
         return image
     if image.mode == "LAB":
         lab = ImageCms.createProfile("LAB")
-        return ImageCms.applyTransform(image, ImageCms.buildTransform(lab, _srgb(), "LAB", "RGB")) or image
+        return ImageCms.buildTransform(lab, _srgb(), "LAB", "RGB").apply(image)
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
@@ -34,7 +34,7 @@ def srgb(image: Image.Image, profile: object) -> Image.Image:
     """Convert L, RGB or CMYK to RGB, through the embedded ICC profile where it fits the picture."""
     if isinstance(profile, bytes) and image.mode in ("RGB", "CMYK"):
         try:
-            return ImageCms.applyTransform(image, _to_srgb(profile, image.mode)) or image
+            return _to_srgb(profile, image.mode).apply(image)
         except (ImageCms.PyCMSError, OSError, ValueError):
             pass  # a profile that is broken, or of another colour space, says nothing: colours stay as stored
     return image.convert("RGB")

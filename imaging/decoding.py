@@ -3,9 +3,12 @@
 The result depends on the content alone: the format is told by the first bytes, never by the name.
 """
 
+import codecs
 import hashlib
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from typing import BinaryIO
@@ -52,8 +55,9 @@ def prepare(
         try:
             _check_bytes(expected.size, max_bytes)
             _check_hash(path, file, sha256)
-            picture = _read(file, side=rendition_side, max_pixels=max_pixels)
-            return _prepared(picture, expected.size, rendition_side, rendition_bytes)
+            with _decoder_errors_as_content_errors(file):
+                picture = _read(file, side=rendition_side, max_pixels=max_pixels)
+                return _prepared(picture, expected.size, rendition_side, rendition_bytes)
         except ContentError as error:
             raise ContentError(f"{readable(path)} {error}") from error
         finally:
@@ -90,15 +94,13 @@ def _check_hash(path: bytes, file: BufferedReader, sha256: str | None) -> None:
         raise FileChangedError(f"{readable(path)} is not what was hashed; it has to be hashed again.")
 
 
-def _read(file: BinaryIO, *, side: int, max_pixels: int) -> Picture:
-    """Decode with whichever library knows the content. Raises ContentError, or OSError for an error of the disk."""
+@contextmanager
+def _decoder_errors_as_content_errors(file: BinaryIO) -> Iterator[None]:
+    """Blame the content for whatever a decoder raises; an error of the disk stays an OSError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # decoders warn about what they leave out; that is no news to anyone
-            format_name = _raw_format(file)
-            if format_name is not None:
-                return raw.read(file, format_name, side=side, max_pixels=max_pixels)
-            return pictures.read(file, side=side, max_pixels=max_pixels)
+            yield
     except (DarkroomError, MemoryError):
         raise
     except UnidentifiedImageError as error:
@@ -111,14 +113,16 @@ def _read(file: BinaryIO, *, side: int, max_pixels: int) -> Picture:
         raise ContentError(f"is damaged and cannot be decoded: {_reason(error)}.") from error
 
 
-def _raw_format(file: BinaryIO) -> str | None:
+def _read(file: BinaryIO, *, side: int, max_pixels: int) -> Picture:
+    """Decode with whichever library knows the content."""
     file.seek(0)
     head = file.read(formats.HEAD_BYTES)
-    found = formats.raw_format(head)
-    if found is None and formats.is_tiff(head):
-        found = raw.format_of(exif.read(file))
+    tags = exif.read(file)
+    raw_format = formats.raw_format(head) or (raw.format_of(tags) if formats.is_tiff(head) else None)
+    if raw_format is not None:
+        return raw.read(file, raw_format, tags, side=side, max_pixels=max_pixels)
     file.seek(0)
-    return found
+    return pictures.read(file, tags, side=side, max_pixels=max_pixels)
 
 
 def _why_unknown(file: BinaryIO) -> str:
@@ -126,22 +130,25 @@ def _why_unknown(file: BinaryIO) -> str:
     head = file.read(512)
     if not head:
         return "is empty: it has 0 bytes."
+    if _is_text(head):
+        return "holds text, not a picture."
+    return "is no picture in a format that Darkroom knows, or its header is damaged."
+
+
+def _is_text(head: bytes) -> bool:
     try:
-        is_text = head.decode("utf-8").replace("\n", "").replace("\r", "").replace("\t", "").isprintable()
+        # Incremental: the head may end within a letter.
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
-        is_text = False
-    return (
-        "holds text, not a picture."
-        if is_text
-        else "is no picture in a format that Darkroom knows, or its header is damaged."
-    )
+        return False
+    return all(letter.isprintable() or letter.isspace() for letter in text)
 
 
 def _reason(error: Exception) -> str:
     detail = error.args[0] if error.args else ""
     if isinstance(detail, bytes):
         detail = os.fsdecode(detail)
-    reason = str(detail) or type(error).__name__
-    if "truncated" in reason.lower():
+    reason = " ".join(str(detail).split()) or type(error).__name__
+    if "truncated" in reason.lower() or "end of file" in reason.lower():
         return "it ends before the picture does (truncated)"
     return reason.rstrip(".")

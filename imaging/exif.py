@@ -51,7 +51,7 @@ def read(file: BinaryIO) -> Exif:
     """Read the directories of a TIFF-like file, which includes most RAW formats; never its pixels."""
     file.seek(0)
     head = file.read(8)
-    if head[:2] not in (b"II", b"MM"):
+    if len(head) < 8 or head[:2] not in (b"II", b"MM"):
         return Exif()
     # The magic number is put right, since ORF and RW2 have their own.
     header = head[:2] + (b"*\0" if head[:2] == b"II" else b"\0*") + head[4:]
@@ -86,10 +86,11 @@ def _values(value: object) -> tuple[object, ...]:
 
 def text(value: object) -> str | None:
     """Return the text of a field up to its first NUL, without surrounding spaces; None when nothing is left."""
+    if not isinstance(value, (str, bytes)):
+        return None
+    value = value[: 8 * MAX_TEXT]  # a TIFF may hold a text as long as itself
     if isinstance(value, bytes):
         value = value.decode("latin-1")
-    if not isinstance(value, str):
-        return None
     # Pillow reads texts as Latin-1; many programs write UTF-8.
     with suppress(UnicodeError):
         value = value.encode("latin-1").decode("utf-8")

@@ -39,9 +39,10 @@ def open_regular(path: bytes) -> Iterator[io.BufferedReader]:
     try:
         # O_NONBLOCK: a plain open of a pipe waits for a writer, for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise FileError(f"{readable(path)} is not a regular file; only regular files can be read.")
         with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise FileError(f"{readable(path)} is not a regular file; only regular files can be read.")
             yield file
     except FileNotFoundError as error:
         raise FileError(f"{readable(path)} does not exist (any more).") from error

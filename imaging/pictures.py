@@ -34,15 +34,17 @@ class Picture:
     captions: Captions
 
 
-def read(file: BinaryIO, *, side: int, max_pixels: int) -> Picture:
+def read(file: BinaryIO, tiff_tags: Exif, *, side: int, max_pixels: int) -> Picture:
     """Decode the first frame. Pixels are loaded with the longest side at least `side`, where the picture has it.
+
+    `tiff_tags` are the file's own directories, which count when it is a TIFF.
 
     Raises ContentError when it is too large, or anything that a decoder raises.
     """
     image = open_bounded(file, formats.PILLOW_FORMATS, max_pixels)
     mode = image.mode
     full_size = load(image, side)
-    found = exif.read(file) if image.format == "TIFF" else exif.parse(image.info.get("exif") or b"")
+    found = tiff_tags if image.format == "TIFF" else exif.parse(image.info.get("exif") or b"")
     stored = exif.orientation(found)
     turn = stored or 1
     if image.format == "HEIF":  # libheif has turned the pixels, and pillow-heif the tag

@@ -38,14 +38,13 @@ def format_of(tags: Exif) -> str | None:
     return next((name for brand, name in _FORMAT_OF_MAKE.items() if brand in make), "RAW")
 
 
-def read(file: BinaryIO, format_name: str, *, side: int, max_pixels: int) -> Picture:
+def read(file: BinaryIO, format_name: str, tags: Exif, *, side: int, max_pixels: int) -> Picture:
     """Decode a RAW file; see `pictures.read` for what comes back and what is raised, and rawpy's LibRawError."""
     with rawpy.RawPy() as raw:
         raw.open_file(f"/dev/fd/{file.fileno()}")  # this very file, even if its name is given to another
-        flip = raw.sizes.flip
+        flip = raw.sizes.flip & 7
         stored_size = (raw.sizes.width, raw.sizes.height)
         check_pixels(stored_size, max_pixels)
-        tags = exif.read(file)
         preview = _preview(raw, side, max_pixels)
         if preview is not None:
             image = preview

@@ -33,8 +33,9 @@ def fitted(size: tuple[int, int], side: int) -> tuple[int, int]:
 def shrunk(image: Image.Image, side: int) -> Image.Image:
     """Scale down to fit a square; a picture that fits stays as it is."""
     size = fitted(image.size, side)
-    # reducing_gap: average whole blocks first where there is much to lose, which is several times faster.
-    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    # Hamming is as sharp as needed when shrinking and takes less than half of Lanczos' time. reducing_gap: average
+    # whole blocks first where there is much to lose.
+    return image if size == image.size else image.resize(size, Image.Resampling.HAMMING, reducing_gap=2.0)
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:

@@ -1,0 +1,1 @@
+"""Pure decisions: identity, outcomes, claims, batching, paths. No Kafka, no HTTP, no disk."""

@@ -8,7 +8,7 @@ from errors import InvalidMessageError
 
 
 def readable(path: bytes) -> str:
-    """Return text for people: bytes that are not UTF-8 are shown as escapes such as `\\xff`."""
+    r"""Return text for people: bytes that are not UTF-8 are shown as escapes such as `\xff`."""
     return path.decode("utf-8", "backslashreplace")
 
 

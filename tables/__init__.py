@@ -1,0 +1,1 @@
+"""What is in the tables, and who writes them."""

@@ -78,13 +78,16 @@ class Job(BaseModel):
             return "scanning"
         return "running" if self.seen or self.sealed else "queued"
 
-    def recount(self, files: "list[FileReport]") -> None:
-        """Set what follows from the files. The caller gives all files of this job."""
-        self.seen = len(files)
+    def reset_counts(self) -> None:
+        """Begin to count the files again; `count` is then called for each."""
+        self.seen = 0
         self.counts = dict.fromkeys(OUTCOMES, 0)
-        for file in files:
-            if file.outcome is not None:
-                self.counts[file.outcome] += 1
+
+    def count(self, file: FileReport) -> None:
+        """Count one file of the job."""
+        self.seen += 1
+        if file.outcome is not None:
+            self.counts[file.outcome] += 1
 
 
 def apply(
@@ -152,6 +155,9 @@ def _apply_to_job(job: Job, event: events.AnyJobEvent) -> None:
             _log(job, event.message or f"Queued for collection {event.collection}.")
         case events.Scanning():
             job.collection = job.collection or event.collection
+            job.sources = job.sources or event.sources
+            job.caption = job.caption or event.caption
+            job.model_id = job.model_id or event.model_id
             job.started_at = job.started_at or event.at
             job.walk_begun = True
             _log(job, "Scan begun.")

@@ -36,6 +36,11 @@ class FileOfJob(Record):
         return identity.file_id(self.job_id, self.collection, self.path_bytes)
 
     @property
+    def filename(self) -> str:
+        """The last part of the readable path."""
+        return self.path.rpartition("/")[2]
+
+    @property
     def stamp(self) -> FileStamp | None:
         """Size and time of change as the publisher saw them."""
         if self.size is None or self.mtime_ns is None:

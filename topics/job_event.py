@@ -46,6 +46,9 @@ class Scanning(_Event):
 
     type: Literal["scanning"] = "scanning"
     collection: str
+    sources: list[str] = []
+    caption: bool = False
+    model_id: str | None = None
     walk_id: str
 
 
@@ -91,12 +94,15 @@ class MLSent(_Event):
     images: int
 
 
+WaitTarget = Literal["ml", "qdrant"]
+
+
 class Waiting(_Event):
     """A stage waits for a service that is away (`target`), or no longer does (None)."""
 
     type: Literal["waiting"] = "waiting"
     stage: Stage
-    target: Literal["ml", "qdrant"] | None = None
+    target: WaitTarget | None = None
 
 
 class Command(_Event):

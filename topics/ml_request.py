@@ -8,11 +8,11 @@ from topics.record import Topic
 
 
 class MLRequest(HashedFileOfJob):
-    """A decoded picture: JPEG rendition (longest side ≤ 512 px), JPEG thumbnail (fits 200 × 200), metadata."""
+    """A decoded picture: JPEG rendition (longest side ≤ 512 px), JPEG thumbnail (fits 200 x 200), metadata."""
 
     metadata: Metadata
     thumbnail_base64: str
-    rendition_base64: Base64Bytes
+    rendition_base64: Base64Bytes  # bytes here, base64 on the wire
 
 
 ML_REQUEST: Topic[MLRequest] = Topic("ml-request", key="sha256", record=MLRequest)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
@@ -23,7 +23,7 @@ R = TypeVar("R")
 class Topic(Generic[R]):
     """One topic: its name, its key in words, its record, and whether Kafka compacts it."""
 
-    def __init__(self, name: str, *, key: str, record: object, compacted: bool = False) -> None:
+    def __init__(self, name: str, *, key: str, record: Any, compacted: bool = False) -> None:
         self.name = name
         self.key = key
         self.compacted = compacted

@@ -50,7 +50,7 @@ def make_app(store: Store) -> FastAPI:
         await run(call)
         return _json({"result": {"operation_id": 0, "status": "completed"}, "status": "ok", "time": 0.0})
 
-    app = FastAPI(title="Embedded Qdrant", lifespan=lifespan, openapi_url=None)
+    app = FastAPI(title="Embedded Qdrant", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     app.add_exception_handler(RequestError, _on_request_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_body)
     app.add_exception_handler(Exception, _on_internal_error)

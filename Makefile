@@ -1,0 +1,47 @@
+# `make help` lists what can be made. Needs Python 3.11 or newer, make and git, and nothing else.
+
+SHELL := /bin/sh
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all check clean
+
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/run.stamp ## run everything once; PHOTOS=folder takes yours in place of samples
+	@$(BIN)/darkroom demo $(if $(PHOTOS),--photos "$(PHOTOS)")
+
+test: .venv/dev.stamp ## run all tests that need no system package
+	@$(BIN)/python -m pytest -m "not system"
+
+test-all: .venv/dev.stamp ## run all tests; those marked `system` need exiftool
+	@$(BIN)/python -m pytest
+
+check: .venv/dev.stamp ## lint, formatting, types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+clean: ## remove what was installed, caches, and the data of the demo
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info .darkroom/demo
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv: .venv/run.stamp ## install Darkroom into .venv
+
+.venv/python.stamp:
+	@test -n "$(PYTHON)" || { echo "Darkroom needs Python 3.11 or newer. Install it, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "Installing into .venv ..."
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/run.stamp: .venv/python.stamp pyproject.toml constraints.txt
+	@$(INSTALL) -e .
+	@touch $@
+
+.venv/dev.stamp: .venv/python.stamp pyproject.toml constraints.txt
+	@$(INSTALL) -e ".[dev,clip]"
+	@touch $@ .venv/run.stamp

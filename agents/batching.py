@@ -1,0 +1,103 @@
+"""Gathers items into batches: full ones at once, partial ones after a linger or when flushed."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from agents.delivery import start
+
+I = TypeVar("I")  # noqa: E741 - item
+
+
+class Batcher(Generic[I]):
+    """Calls `handle` with batches of at most `size()` items and `max_bytes`, `in_flight` of them at a time.
+
+    A batch is cut when it can be handled, not before: what waits for a free place goes on filling.
+    """
+
+    def __init__(
+        self,
+        handle: Callable[[list[I]], Awaitable[None]],
+        *,
+        size: Callable[[], int],
+        linger: float,
+        in_flight: int,
+        max_bytes: int,
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self._handle = handle
+        self._size = size
+        self._linger = linger
+        self._free = in_flight
+        self._max_bytes = max_bytes
+        self._on_fatal = on_fatal
+        self._pending: deque[tuple[I, int, float, asyncio.Future[None]]] = deque()
+        self._due = 0
+        self._bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._running: set[asyncio.Task[None]] = set()
+
+    def add(self, item: I, weight: int) -> "asyncio.Future[None]":
+        """Add an item of `weight` bytes. The future is done when its batch was handled."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        self._pending.append((item, weight, loop.time(), done))
+        self._bytes += weight
+        self._go()
+        return done
+
+    def flush(self) -> None:
+        """Let everything that was added so far go without waiting for more."""
+        self._due = len(self._pending)
+        self._go()
+
+    def _go(self) -> None:
+        while self._free and self._is_due():
+            batch = self._cut()
+            self._free -= 1
+            task = start(self._run(batch))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+
+    def _is_due(self) -> bool:
+        if not self._pending:
+            return False
+        if self._due > 0 or len(self._pending) >= self._size() or self._bytes >= self._max_bytes:
+            return True
+        loop = asyncio.get_running_loop()
+        remaining = self._pending[0][2] + self._linger - loop.time()
+        if remaining <= 0:
+            return True
+        if self._timer is None:
+            self._timer = loop.call_later(remaining, self._on_timer)
+        return False
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._go()
+
+    def _cut(self) -> list[tuple[I, "asyncio.Future[None]"]]:
+        batch: list[tuple[I, asyncio.Future[None]]] = []
+        taken = 0
+        while self._pending and len(batch) < self._size():
+            item, weight, _, done = self._pending[0]
+            if batch and taken + weight > self._max_bytes:
+                break
+            self._pending.popleft()
+            taken += weight
+            batch.append((item, done))
+        self._bytes -= taken
+        self._due = max(0, self._due - len(batch))
+        return batch
+
+    async def _run(self, batch: list[tuple[I, "asyncio.Future[None]"]]) -> None:
+        try:
+            await self._handle([item for item, _ in batch])
+        except Exception as error:
+            self._on_fatal(error)
+            return
+        for _, done in batch:
+            done.set_result(None)
+        self._free += 1
+        self._go()

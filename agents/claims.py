@@ -1,0 +1,148 @@
+"""What an image-outcome does to the claim on its content; used by prepare, event by event.
+
+Order matters more than speed here: the effects for those that wait are delivered first, and
+only then their rows go. A kill in between repeats effects, which is harmless; the other order
+would forget files.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+
+import faust
+import structlog
+
+from agents.decoder import Decoder
+from agents.delivery import Window
+from agents.stage import StageApp, file_fields
+from errors import ContentError
+from rules.claims import Claim, known_outcome
+from rules.identity import point_id
+from tables.known_images import KnownImages
+from topics.content import Content
+from topics.db_write import DB_WRITE, DBWrite
+from topics.files import FileOfJob
+from topics.hashed_file import HashedFile
+from topics.image_outcome import IMAGE_OUTCOME, Embedded, FailedContent, FailedFile, ImageOutcome, Stored
+from topics.ml_request import ML_REQUEST
+from topics.record import Headers
+from topics.sentinel import sentinel_headers
+
+# Waiters that are emitted before their delivery is awaited: bounds the memory for many copies of one content.
+WAITERS_AT_ONCE = 100
+
+
+def lot(file: FileOfJob) -> str:
+    """Return the name under which a content's first file in a job is remembered."""
+    return f"{file.job_id}/{file.collection}"
+
+
+class ClaimKeeper:
+    """Ends claims. What the methods return are the deliveries of rows, awaited before the event is acked."""
+
+    def __init__(self, stage: StageApp, images: KnownImages, decoder: Decoder) -> None:
+        self._stage = stage
+        self._images = images
+        self._decoder = decoder
+
+    async def take(self, event: faust.Event, window: Window) -> None:
+        """Take an image-outcome."""
+        outcome = IMAGE_OUTCOME.decode(event.value or b"")
+        await window.add(event, _delivered(await self._end(event, outcome)))
+
+    async def _end(self, event: faust.Event, outcome: ImageOutcome) -> list[Awaitable[object]]:
+        with structlog.contextvars.bound_contextvars(job_id=outcome.job_id, stage="prepare"):
+            match outcome:
+                case Stored():
+                    return [self._images.confirm(outcome, outcome.incarnation)]
+                case Embedded():
+                    return await self._embedded(event, outcome)
+                case FailedContent():
+                    return await self._failed_content(event, outcome)
+                case FailedFile():
+                    return await self._failed_file(event, outcome)
+
+    async def _embedded(self, event: faust.Event, outcome: Embedded) -> list[Awaitable[object]]:
+        """ML has answered: send the waiters to Qdrant and remember the content. Accepted in any state."""
+        emitted = self._claim(outcome).first_waiter
+        while emitted < (claim := self._claim(outcome)).next_waiter:
+            batch = range(emitted, min(claim.next_waiter, emitted + WAITERS_AT_ONCE))
+            await self._write_waiters(event, outcome, outcome.content, claim, batch)
+            emitted = batch.stop
+        # Between this read and the writes below nothing is awaited, so no waiter can come in between.
+        claim = self._claim(outcome)
+        rows = self._images.drop_waiters(outcome, claim.waiters)
+        claim.remember_first(lot(outcome), outcome.file_id)
+        claim.owner, claim.first_waiter = None, claim.next_waiter
+        return [*rows, self._images.put_content(outcome, outcome.content), self._images.put_claim(outcome, claim)]
+
+    async def _failed_content(self, event: faust.Event, outcome: FailedContent) -> list[Awaitable[object]]:
+        """No copy of the content can be used: fail the waiters, each with its own dead letter."""
+        claim = self._images.claim(outcome)
+        if claim is None or claim.owner != outcome.file_id:
+            return []
+        failed = claim.first_waiter
+        while (claim := self._images.claim(outcome)) is not None and failed < claim.next_waiter:
+            waiter = self._images.waiter(outcome, failed)
+            if waiter is not None:
+                error = ContentError(
+                    f"Its content, the same as that of {outcome.path}, cannot be used: {outcome.reason}"
+                )
+                await self._stage.fail(event, waiter, error, Headers())
+            failed += 1
+        waiters = range(0) if claim is None else claim.waiters
+        return [*self._images.drop_waiters(outcome, waiters), self._images.drop_claim(outcome)]
+
+    async def _failed_file(self, event: faust.Event, outcome: FailedFile) -> list[Awaitable[object]]:
+        """One path cannot be used: the next file that waits becomes the owner of the claim."""
+        claim = self._images.claim(outcome)
+        if claim is None or claim.owner != outcome.file_id:
+            return []
+        if not claim.waiters:
+            return [self._images.drop_claim(outcome)]
+        number = claim.first_waiter
+        successor = self._images.waiter(outcome, number)
+        if successor is not None:
+            await self._decoder.decode(event, successor, Headers())
+            await self._flush(event, ML_REQUEST.name, successor)
+        claim = self._claim(outcome)
+        claim.first_waiter = number + 1
+        if successor is not None:
+            claim.owner = successor.file_id
+            if claim.firsts.get(lot(successor)) in {None, outcome.file_id}:
+                claim.firsts[lot(successor)] = successor.file_id
+        return [*self._images.drop_waiters(outcome, [number]), self._images.put_claim(outcome, claim)]
+
+    async def _write_waiters(
+        self, event: faust.Event, outcome: Embedded, content: Content, claim: Claim, numbers: range
+    ) -> None:
+        deliveries = []
+        jobs: dict[str, HashedFile] = {}
+        claim.remember_first(lot(outcome), outcome.file_id)
+        for number in numbers:
+            waiter = self._images.waiter(outcome, number)
+            if waiter is None:
+                continue
+            claim.remember_first(lot(waiter), waiter.file_id)
+            jobs[waiter.job_id] = waiter
+            write = DBWrite(
+                **file_fields(waiter),
+                point_id=point_id(waiter.sha256),
+                outcome=known_outcome(claim, waiter.file_id, lot(waiter)),
+                content=content,
+            )
+            deliveries.append(await self._stage.send(DB_WRITE, waiter.sha256, write, waiter.headers()))
+        await asyncio.gather(*deliveries)
+        for waiter in jobs.values():
+            await self._flush(event, DB_WRITE.name, waiter)
+
+    async def _flush(self, event: faust.Event, topic: str, file: HashedFile) -> None:
+        """Follow up with a tombstone: the one of the walk may have passed while the file waited."""
+        headers = sentinel_headers(file.job_id, "waiters", None)
+        await (await self._stage.send_raw(topic, file.job_id.encode(), None, headers, event.message.partition))
+
+    def _claim(self, file: Embedded | FailedFile) -> Claim:
+        return self._images.claim(file) or Claim(owner=None)
+
+
+async def _delivered(rows: list[Awaitable[object]]) -> None:
+    await asyncio.gather(*rows)

@@ -1,0 +1,92 @@
+"""What the stages need to know of a collection: its model, and its present incarnation."""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from errors import MLUnavailableError, RequestError
+from gateways.ml import ML
+from gateways.qdrant import Qdrant
+from rules.collections import check_name
+from settings import Settings
+
+V = TypeVar("V")
+
+# A job asks anew when it begins, so this bounds only how late a running job notices a deletion.
+FRESH_SECONDS = 1.0
+REMEMBERED = 1000
+
+
+class Collections:
+    """Answers for (job, collection), each remembered for a moment and asked once at a time."""
+
+    def __init__(self, qdrant: Qdrant, ml: ML, settings: Settings) -> None:
+        self._qdrant = qdrant
+        self._ml = ml
+        self._settings = settings
+        self._incarnations: _Remembered[str | None] = _Remembered()
+        self._models: _Remembered[str] = _Remembered()
+
+    async def incarnation(self, job_id: str, collection: str) -> str | None:
+        """Return the incarnation of a collection; None when there is no such collection.
+
+        Raises QdrantUnavailableError.
+        """
+        return await self._incarnations.get((job_id, collection), lambda: self._qdrant.incarnation(collection))
+
+    async def ensure(self, job_id: str, collection: str, model_id: str | None) -> str:
+        """Create a collection if it is missing, and return the model that it is bound to.
+
+        Raises RequestError for a wrong name or another model than asked; MLUnavailableError where only ML
+        could tell the model; QdrantUnavailableError.
+        """
+        return await self._models.get((job_id, collection), lambda: self._ensure(collection, model_id))
+
+    async def _ensure(self, collection: str, model_id: str | None) -> str:
+        check_name(collection)
+        known = await self._qdrant.collection(collection)
+        if known is not None and known.model_id:
+            if model_id not in {None, known.model_id}:
+                raise RequestError(
+                    f"Collection {collection} holds vectors of model {known.model_id}, not of {model_id}. "
+                    "Choose another collection.",
+                    409,
+                )
+            return known.model_id
+        dimension = self._settings.qdrant_vector_size
+        try:
+            offered = await self._ml.capabilities()
+        except MLUnavailableError:
+            model_id = model_id or self._settings.ml_model_id
+            if model_id is None:
+                raise
+        else:
+            model_id = model_id or offered.model_id
+            dimension = offered.embedding_dim
+        await self._qdrant.ensure_collection(
+            collection, model_id=model_id, dimension=dimension, distance=self._settings.qdrant_distance_metric
+        )
+        return model_id
+
+
+class _Remembered(Generic[V]):
+    """Answers by (job, collection), each good for FRESH_SECONDS."""
+
+    def __init__(self) -> None:
+        self._answers: OrderedDict[tuple[str, str], tuple[float, V]] = OrderedDict()
+        self._asking = asyncio.Lock()
+
+    async def get(self, key: tuple[str, str], ask: Callable[[], Awaitable[V]]) -> V:
+        async with self._asking:
+            known = self._answers.get(key)
+            if known is not None and time.monotonic() - known[0] < FRESH_SECONDS:
+                return known[1]
+            asked_at = time.monotonic()
+            answer = await ask()
+            self._answers[key] = (asked_at, answer)
+            self._answers.move_to_end(key)
+            if len(self._answers) > REMEMBERED:
+                self._answers.popitem(last=False)
+            return answer

@@ -1,0 +1,69 @@
+"""Decodes a file whose content is new into an ml-request; used by prepare, for owners of claims."""
+
+import asyncio
+import base64
+
+import faust
+
+from agents.stage import StageApp, file_fields
+from errors import FatalError, FileChangedError, FileError
+from imaging.decoding import prepare
+from imaging.hashing import FileStamp
+from topics.hashed_file import HashedFile
+from topics.image_outcome import FailedFile
+from topics.ml_request import ML_REQUEST, MLRequest
+from topics.raw_path import RAW_PATH, RawPath
+from topics.record import Headers
+
+# A file that differs from what was hashed is hashed again, so often.
+MAX_ATTEMPTS = 5
+
+
+class Decoder:
+    """Ends each file in one of four ways: sent to ML, hashed again, failed alone, or failed with its content."""
+
+    def __init__(self, stage: StageApp) -> None:
+        self._stage = stage
+
+    async def decode(self, event: faust.Event, file: HashedFile, headers: Headers) -> None:
+        """Decode the owner of a claim and wait until what follows from it is delivered."""
+        settings = self._stage.parts.settings
+        try:
+            prepared = await self._stage.parts.cpu.run(
+                prepare,
+                file.path_bytes,
+                FileStamp(file.size, file.mtime_ns),
+                file.sha256,
+                max_pixels=settings.max_image_pixels,
+                max_bytes=settings.max_file_bytes,
+            )
+        except FileChangedError as error:
+            await self._hash_again(event, file, error, headers)
+        except FileError as error:
+            await self._stage.fail_file(event, file, error, headers)
+        except FatalError:
+            raise
+        except Exception as error:
+            await self._stage.fail_content(event, file, error, headers)
+        else:
+            request = MLRequest(
+                **file_fields(file),
+                metadata=prepared.metadata,
+                thumbnail_base64=base64.b64encode(prepared.thumbnail).decode(),
+                rendition_base64=base64.b64encode(prepared.rendition),
+            )
+            await (await self._stage.send(ML_REQUEST, file.sha256, request, file.headers(headers)))
+            self._stage.report.moved(file.job_id)
+
+    async def _hash_again(
+        self, event: faust.Event, file: HashedFile, error: FileChangedError, headers: Headers
+    ) -> None:
+        if headers.attempt >= MAX_ATTEMPTS:
+            await self._stage.fail_file(event, file, error, headers)
+            return
+        again = RawPath(**file.model_dump(include=set(RawPath.model_fields) - {"size", "mtime_ns"}))
+        sent = file.headers(Headers(attempt=headers.attempt + 1, replay=headers.replay))
+        await asyncio.sleep(1)  # it may still be written
+        await (await self._stage.send(RAW_PATH, file.path_bytes, again, sent))
+        # No outcome yet: this file goes on under its new content. The claim on the old one passes on.
+        await self._stage.conclude(FailedFile(**file_fields(file), reason=str(error)), headers)

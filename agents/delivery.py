@@ -1,0 +1,136 @@
+"""How a stage keeps promise 1: work runs side by side, acks are given in order, after delivery.
+
+Faust acks an event whose handling raised, and may commit past events that are still in
+flight when acks come out of order (faust-streaming #606). So an agent takes events without
+automatic acks and hands each to a `Window`: the slow part runs as a task, then, in the order
+of arrival, the table rows are written, and when these too are delivered the event is acked.
+"""
+
+import asyncio
+import contextvars
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import faust
+from faust.streams import _current_event
+
+from tables.rows import is_current
+
+T = TypeVar("T")
+
+Deliveries = Iterable[Awaitable[object]]
+Settle = Callable[[T], Deliveries]
+
+
+class writing_rows:  # noqa: N801 - used as a statement: `with writing_rows(event):`
+    """Makes table writes go to the partition of an event, outside the iteration that yielded it.
+
+    Faust takes the partition from a context variable that it sets in the iteration only.
+    """
+
+    def __init__(self, event: faust.Event) -> None:
+        self._event = event
+
+    def __enter__(self) -> None:
+        self._token = _current_event.set(weakref.ref(self._event))
+
+    def __exit__(self, *_: object) -> None:
+        _current_event.reset(self._token)
+
+
+def start(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+    """Start a task that can write no rows: a task made in the iteration would inherit its event.
+
+    After a revoke such a write would reopen a RocksDB partition that belongs to another worker.
+    """
+    context = contextvars.copy_context()
+    context.run(_current_event.set, None)
+    return asyncio.get_running_loop().create_task(work, context=context)
+
+
+@dataclass(slots=True)
+class _Entry:
+    event: faust.Event
+    task: "asyncio.Task[Any] | None"
+    begin: "Callable[[], Coroutine[Any, Any, Any]] | None"
+    settle: "Settle[Any] | None"
+
+
+class Window:
+    """The events of one agent that are in work: at most `size`, acked in the order of arrival.
+
+    An exception that reaches the window is one that no stage could turn into an outcome: it goes
+    to `on_fatal`, which ends the process. Nothing was acked, so nothing is lost.
+    """
+
+    def __init__(self, app: faust.App, *, size: int, on_fatal: Callable[[BaseException], None]) -> None:
+        self._app = app
+        self._on_fatal = on_fatal
+        self._room = asyncio.Semaphore(size)
+        self._working: asyncio.Queue[_Entry] = asyncio.Queue()
+        self._settled: asyncio.Queue[tuple[faust.Event, list[Awaitable[object]]]] = asyncio.Queue()
+        self._open = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._loops = [start(self._guard(self._settle_in_order())), start(self._guard(self._ack_in_order()))]
+
+    async def add(self, event: faust.Event, work: Coroutine[Any, Any, T], settle: Settle[T] | None = None) -> None:
+        """Start work on an event, as soon as there is room.
+
+        `settle` gets its result, in order, with rows of the event's partition writable, unless the
+        partition was revoked meanwhile; the event is acked after what it returns is delivered.
+        """
+        await self._enter()
+        self._working.put_nowait(_Entry(event, start(work), None, settle))
+
+    async def add_in_order(self, event: faust.Event, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Do work on an event after the work on all earlier ones is done."""
+        await self._enter()
+        self._working.put_nowait(_Entry(event, None, work, None))
+
+    async def drained(self) -> None:
+        """Wait until every event that was added is acked."""
+        await self._idle.wait()
+
+    def close(self) -> None:
+        """Stop working; what is open stays unacked."""
+        for loop in self._loops:
+            loop.cancel()
+
+    async def _enter(self) -> None:
+        await self._room.acquire()
+        self._open += 1
+        self._idle.clear()
+
+    async def _settle_in_order(self) -> None:
+        while True:
+            entry = await self._working.get()
+            task = entry.task
+            if task is None and entry.begin is not None:
+                task = start(entry.begin())
+            result = await task if task is not None else None
+            deliveries: list[Awaitable[object]] = []
+            if entry.settle is not None and is_current(self._app, entry.event):
+                with writing_rows(entry.event):
+                    deliveries.extend(entry.settle(result))
+            self._settled.put_nowait((entry.event, deliveries))
+
+    async def _ack_in_order(self) -> None:
+        while True:
+            event, deliveries = await self._settled.get()
+            for delivery in deliveries:
+                await delivery
+            if is_current(self._app, event):
+                event.ack()
+            self._room.release()
+            self._open -= 1
+            if not self._open:
+                self._idle.set()
+
+    async def _guard(self, loop: Coroutine[Any, Any, None]) -> None:
+        try:
+            await loop
+        except Exception as error:
+            self._on_fatal(error)

@@ -1,0 +1,191 @@
+"""embed: has ML look at each new content, in batches, and publishes the answer twice.
+
+ml-request → db-write (the point of the file that owns the claim), then image-outcome `embedded`
+(closes the claim, fills the cache). A batch that ML refuses is halved until the guilty image stands
+alone; ML away is waited for.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import faust
+import structlog
+
+from agents.batching import Batcher
+from agents.delivery import Window
+from agents.stage import Parts, StageApp, file_fields
+from errors import ContentError, FatalError, MLOutOfMemoryError, MLUnavailableError
+from gateways.ml import Capabilities, Embedded, ImageInput
+from rules.batching import batch_size, halves
+from rules.identity import point_id
+from topics import image_outcome
+from topics.content import Content
+from topics.db_write import DB_WRITE, DBWrite
+from topics.ml_request import ML_REQUEST, MLRequest
+from topics.record import Headers
+from topics.sentinel import read_sentinel
+
+# One request to ML holds at most this much base64, whatever the batch size.
+MAX_BATCH_BYTES = 64 << 20
+# What ML offers is not used beyond this without ML_INFERENCE_BATCH_SIZE: it bounds the memory of the window.
+LARGEST_BATCH = 128
+# While ML has not said what it can take.
+SMALLEST_BATCH = 32
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    event: faust.Event
+    request: MLRequest
+    headers: Headers
+
+
+def build(parts: Parts, datadir: Path) -> StageApp:
+    """Return the stage."""
+    stage = StageApp("embed", parts, datadir)
+    settings = parts.settings
+    # Room for the batches in flight and the one that fills behind them.
+    window = (settings.ml_batches_in_flight + 2) * (settings.ml_inference_batch_size or LARGEST_BATCH)
+    stage.consume(ML_REQUEST.name, _Embedder(stage).take, window=window)
+    return stage
+
+
+class _Embedder:
+    def __init__(self, stage: StageApp) -> None:
+        settings = stage.parts.settings
+        self._stage = stage
+        self._ml = stage.parts.ml
+        self._setting = settings.ml_inference_batch_size
+        self._asked = False
+        self._capabilities: Capabilities | None = None
+        self._limit: int | None = None  # learned from ML running out of memory
+        self._batchers = {
+            caption: Batcher(
+                self._embed,
+                size=partial(self._size, caption=caption),
+                linger=settings.ml_batch_linger_seconds,
+                in_flight=settings.ml_batches_in_flight,
+                max_bytes=MAX_BATCH_BYTES,
+                on_fatal=stage.parts.stop,
+            )
+            for caption in (False, True)
+        }
+
+    async def take(self, event: faust.Event, window: Window) -> None:
+        """Take an image, or a tombstone that asks for no more waiting."""
+        if not self._asked:
+            await self._ask()
+        if event.value is None:
+            read_sentinel(event.message.headers)
+            for batcher in self._batchers.values():
+                batcher.flush()
+            await window.add_in_order(event, lambda: self._stage.pass_on(event, DB_WRITE.name))
+            return
+        item = _Item(event, ML_REQUEST.decode(event.value), Headers.decode(event.message.headers))
+        item.request.path_bytes  # noqa: B018 - a path that is not absolute is told here
+        done = self._batchers[item.request.caption].add(item, len(event.value))
+        await window.add(event, _wait(done))
+
+    def _size(self, *, caption: bool) -> int:
+        if self._capabilities is None:
+            size = self._setting or SMALLEST_BATCH
+        else:
+            size, _ = batch_size(self._setting, self._capabilities, caption=caption)
+            size = size if self._setting else min(size, LARGEST_BATCH)
+        return size if self._limit is None else min(size, self._limit)
+
+    async def _ask(self) -> None:
+        """Ask ML what it can do before the first batch, if it answers now."""
+        self._asked = True
+        try:
+            self._capabilities = await self._ml.capabilities()
+        except MLUnavailableError:
+            return
+        _, warning = batch_size(self._setting, self._capabilities, caption=False)
+        if warning:
+            log.warning("ml-batch-size", reason=warning, stage="embed")
+
+    async def _embed(self, items: list[_Item]) -> None:
+        """Embed a batch, and wait until all that follows from it is delivered."""
+        jobs = {item.request.job_id for item in items}
+        with structlog.contextvars.bound_contextvars(job_ids=sorted(jobs), stage="embed"):
+            try:
+                answers = await self._stage.persist(jobs, lambda: self._attempt(items))
+            except FatalError:
+                raise
+            except Exception as error:
+                await self._split(items, error)
+            else:
+                await asyncio.gather(*(self._publish(item, answers[number]) for number, item in enumerate(items)))
+
+    async def _attempt(self, items: list[_Item]) -> list[Any]:
+        if self._capabilities is None:
+            self._capabilities = await self._ml.capabilities()
+        offered = self._capabilities
+        try:
+            _check_model(offered.model_id, items)
+            images = [
+                ImageInput(str(number), item.request.rendition_base64, item.request.filename)
+                for number, item in enumerate(items)
+            ]
+            answers = await self._ml.embed(images, caption=items[0].request.caption, dimension=offered.embedding_dim)
+        except MLOutOfMemoryError as error:
+            if len(items) == 1:
+                raise MLUnavailableError(f"ML has no memory for a single image: {error}") from error
+            raise
+        except MLUnavailableError:
+            # It may come back as another one: ask again before the next batch.
+            self._capabilities = None
+            raise
+        await self._stage.report.ml_sent(Counter(item.request.job_id for item in items))
+        return [answers[image.unique_id] for image in images]
+
+    async def _split(self, items: list[_Item], error: Exception) -> None:
+        if len(items) == 1:
+            await self._fail(items[0], error)
+            return
+        if isinstance(error, MLOutOfMemoryError):
+            self._limit = max(1, len(items) // 2)
+            log.warning("ml-out-of-memory", batch=len(items), limit=self._limit)
+        for half in halves(items):
+            await self._embed(list(half))
+
+    async def _publish(self, item: _Item, answer: Any) -> None:
+        if not isinstance(answer, Embedded):
+            await self._fail(item, ContentError(f"ML cannot use this image: {answer.reason}"))
+            return
+        request = item.request
+        fields = file_fields(request)
+        content = Content(
+            vector=answer.vector,
+            caption=answer.caption if request.caption else None,
+            metadata=request.metadata,
+            thumbnail_base64=request.thumbnail_base64,
+        )
+        write = DBWrite(**fields, point_id=point_id(request.sha256), outcome="stored", content=content)
+        headers = request.headers(item.headers)
+        await (await self._stage.send(DB_WRITE, request.sha256, write, headers))
+        await self._stage.conclude(image_outcome.Embedded(**fields, content=content), item.headers)
+        self._stage.report.moved(request.job_id)
+
+    async def _fail(self, item: _Item, error: Exception) -> None:
+        await self._stage.fail_content(item.event, item.request, error, item.headers)
+
+
+async def _wait(done: Awaitable[None]) -> None:
+    await done
+
+
+def _check_model(offered: str, items: list[_Item]) -> None:
+    for item in items:
+        if item.request.model_id != offered:
+            raise MLUnavailableError(
+                f"ML serves model {offered}, but {item.request.path} needs {item.request.model_id}."
+            )

@@ -1,0 +1,140 @@
+"""hash: says which files belong to a job, and names their contents.
+
+raw-path → seen on job-event, then hashed-file. A file whose size and time of change are those of
+its fingerprint is not read again. A sentinel becomes `sealed`, and a tombstone on every partition
+of hashed-file.
+"""
+
+import asyncio
+from pathlib import Path
+
+import faust
+import structlog
+
+from agents.collections import Collections
+from agents.delivery import Deliveries, Window
+from agents.stage import Parts, StageApp, header_list, now
+from errors import FatalError, FileChangedError
+from imaging import hashing
+from tables.fingerprints import Fingerprint, Fingerprints
+from topics.hashed_file import HASHED_FILE, HashedFile
+from topics.job_event import Sealed
+from topics.raw_path import RAW_PATH, RawPath
+from topics.record import Headers
+from topics.sentinel import Sentinel, read_sentinel
+
+WINDOW = 256
+# A file that is being written is read again until it keeps still.
+STILL_SECONDS = 1.0
+STILL_ATTEMPTS = 5
+
+
+def build(parts: Parts, datadir: Path) -> StageApp:
+    """Return the stage."""
+    stage = StageApp("hash", parts, datadir)
+    fingerprints = Fingerprints(stage.rows())
+    hasher = _Hasher(stage, fingerprints, Collections(parts.qdrant, parts.ml, parts.settings))
+    stage.consume(RAW_PATH.name, hasher.take, window=WINDOW)
+    return stage
+
+
+class _Hasher:
+    def __init__(self, stage: StageApp, fingerprints: Fingerprints, collections: Collections) -> None:
+        self._stage = stage
+        self._parts = stage.parts
+        self._fingerprints = fingerprints
+        self._collections = collections
+
+    async def take(self, event: faust.Event, window: Window) -> None:
+        """Take a file or a sentinel of raw-path."""
+        if event.value is None:
+            sentinel = read_sentinel(event.message.headers)
+            await window.add_in_order(event, lambda: self._seal(event, sentinel))
+            return
+        file = RAW_PATH.decode(event.value)
+        path = file.path_bytes
+
+        def remember(fresh: Fingerprint | None) -> Deliveries:
+            return [] if fresh is None else [self._fingerprints.put(path, fresh)]
+
+        await window.add(event, self._hash(event, file, self._fingerprints.get(path)), remember)
+
+    async def _hash(self, event: faust.Event, file: RawPath, known: Fingerprint | None) -> Fingerprint | None:
+        """Take a file up. Returns its fingerprint where that is new."""
+        headers = Headers.decode(event.message.headers)
+        with structlog.contextvars.bound_contextvars(job_id=file.job_id, stage="hash"):
+            seen = self._stage.report.seen(file)
+            if self._parts.jobs.is_cancelled(file.job_id):
+                await seen
+                await self._stage.finish(file, "skipped", headers, reason="job cancelled")
+                return None
+            try:
+                model_id = await self._model_id(file)
+                fingerprint = await self._fingerprint(file, known)
+            except FatalError:
+                raise
+            except Exception as error:
+                await seen
+                await self._stage.fail(event, file, error, headers)
+                return None
+            await seen
+            hashed = HashedFile(
+                **file.model_dump(exclude={"size", "mtime_ns", "model_id"}),
+                **fingerprint.model_dump(),
+                model_id=model_id,
+            )
+            await (await self._stage.send(HASHED_FILE, hashed.sha256, hashed, hashed.headers(headers)))
+            self._stage.report.moved(file.job_id)
+            return None if fingerprint is known else fingerprint
+
+    async def _seal(self, event: faust.Event, sentinel: Sentinel) -> None:
+        """Say that a walk ends on this partition, after all files before the sentinel were handed on."""
+        partitions = self._parts.settings.kafka_partitions
+        await self._stage.emit(
+            Sealed(
+                job_id=sentinel.job_id,
+                at=now(),
+                walk_id=sentinel.walk_id,
+                partition=event.message.partition,
+                partitions=partitions,
+                files=sentinel.files,
+            )
+        )
+        # The files before the sentinel are spread over all partitions of hashed-file.
+        headers = header_list(event)
+        deliveries = [
+            await self._stage.send_raw(HASHED_FILE.name, sentinel.job_id.encode(), None, headers, partition)
+            for partition in range(partitions)
+        ]
+        await asyncio.gather(*deliveries)
+
+    async def _model_id(self, file: RawPath) -> str:
+        """Return the model of the file's job.
+
+        A job that the scan stage began has its collection. For another, such as one of a program that
+        publishes here, the collection may still have to be made.
+        """
+        if file.model_id is not None and self._parts.jobs.status(file.job_id) is not None:
+            return file.model_id
+        return await self._stage.persist(
+            [file.job_id], lambda: self._collections.ensure(file.job_id, file.collection, file.model_id)
+        )
+
+    async def _fingerprint(self, file: RawPath, known: Fingerprint | None) -> Fingerprint:
+        """Return the known fingerprint if the file has not changed since, else read the file."""
+        if known is None:
+            return await self._read(file)
+        stamp = file.stamp
+        if stamp is None:
+            stamp = await asyncio.to_thread(hashing.stamp, file.path_bytes)
+        return known if known.matches(stamp) else await self._read(file)
+
+    async def _read(self, file: RawPath) -> Fingerprint:
+        for _ in range(STILL_ATTEMPTS):
+            try:
+                sha256, stamp = await self._parts.cpu.run(hashing.hash_file, file.path_bytes)
+            except FileChangedError:
+                await asyncio.sleep(STILL_SECONDS)
+            else:
+                return Fingerprint(size=stamp.size, mtime_ns=stamp.mtime_ns, sha256=sha256)
+        raise FileChangedError(f"{file.path} does not stop changing. Scan again when it is complete.")

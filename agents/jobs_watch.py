@@ -1,0 +1,93 @@
+"""What the stages know of jobs: the newest document of each unfinished job, read from `job-status`.
+
+A plain consumer without a group: every worker process reads all partitions.
+"""
+
+import asyncio
+import contextlib
+from collections import OrderedDict
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from errors import InvalidMessageError
+from topics.job_status import FINISHED, JOB_STATUS, JobStatus
+
+# Files of a finished job may still come in, from a replay or a slow publisher: its end is remembered a while.
+REMEMBERED_CANCELLATIONS = 10_000
+
+log = structlog.get_logger()
+
+
+class JobsWatch:
+    """Follows `job-status`. `start` returns when what was there at the start has been read."""
+
+    def __init__(self, brokers: str) -> None:
+        self._brokers = brokers
+        self._jobs: dict[str, JobStatus] = {}
+        self._cancelled: OrderedDict[str, None] = OrderedDict()
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, partitions: int) -> None:
+        """Begin to follow."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._brokers, auto_offset_reset="earliest", enable_auto_commit=False
+        )
+        await consumer.start()
+        assigned = [TopicPartition(JOB_STATUS.name, number) for number in range(partitions)]
+        consumer.assign(assigned)
+        await consumer.seek_to_beginning(*assigned)
+        ends = await consumer.end_offsets(assigned)
+        while any([await consumer.position(partition) < end for partition, end in ends.items()]):
+            await self._read(consumer)
+        self._task = asyncio.create_task(self._follow(consumer))
+
+    async def stop(self) -> None:
+        """Stop following."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def status(self, job_id: str) -> JobStatus | None:
+        """Return the newest document of a job that is not finished, or None."""
+        return self._jobs.get(job_id)
+
+    def is_cancelled(self, job_id: str) -> bool:
+        """Tell whether the files of a job that have not been taken up are to be skipped."""
+        return job_id in self._cancelled
+
+    async def changed(self, seconds: float) -> None:
+        """Wait for the next document, at most so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), seconds)
+
+    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
+        try:
+            while True:
+                await self._read(consumer)
+        finally:
+            await consumer.stop()
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        for records in (await consumer.getmany(timeout_ms=1000)).values():
+            for record in records:
+                if record.value is None:
+                    continue
+                try:
+                    self._take(JOB_STATUS.decode(record.value))
+                except InvalidMessageError as error:
+                    log.warning("job-status-ignored", reason=str(error))
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _take(self, status: JobStatus) -> None:
+        if status.status in FINISHED:
+            self._jobs.pop(status.job_id, None)
+        else:
+            self._jobs[status.job_id] = status
+        if status.cancelling or status.status == "cancelled":
+            self._cancelled[status.job_id] = None
+            if len(self._cancelled) > REMEMBERED_CANCELLATIONS:
+                self._cancelled.popitem(last=False)

@@ -1,0 +1,123 @@
+"""prepare: decides what a file costs, and decodes the ones whose content is new.
+
+hashed-file → ml-request for a new content, db-write for a known one, or `unchanged` at once.
+image-outcome → the end of a claim. The only writer of known_images.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import faust
+import structlog
+
+from agents.claims import ClaimKeeper, lot
+from agents.collections import Collections
+from agents.decoder import Decoder
+from agents.delivery import Deliveries, Window
+from agents.stage import Parts, StageApp, file_fields
+from errors import FileError
+from rules.claims import Claim, decide
+from rules.identity import point_id
+from tables.known_images import KnownImages
+from topics.db_write import DB_WRITE, DBWrite
+from topics.hashed_file import HASHED_FILE, HashedFile
+from topics.image_outcome import IMAGE_OUTCOME
+from topics.ml_request import ML_REQUEST
+from topics.record import Headers
+from topics.sentinel import read_sentinel
+
+FILES_WINDOW = 128
+OUTCOMES_WINDOW = 256
+
+Work = Coroutine[Any, Any, None]
+
+
+def build(parts: Parts, datadir: Path) -> StageApp:
+    """Return the stage."""
+    stage = StageApp("prepare", parts, datadir)
+    images = KnownImages(stage.rows())
+    decoder = Decoder(stage)
+    keeper = ClaimKeeper(stage, images, decoder)
+    preparer = _Preparer(stage, images, decoder, Collections(parts.qdrant, parts.ml, parts.settings))
+    stage.consume(HASHED_FILE.name, preparer.take, window=FILES_WINDOW)
+    stage.consume(IMAGE_OUTCOME.name, keeper.take, window=OUTCOMES_WINDOW)
+    return stage
+
+
+class _Preparer:
+    def __init__(self, stage: StageApp, images: KnownImages, decoder: Decoder, collections: Collections) -> None:
+        self._stage = stage
+        self._images = images
+        self._decoder = decoder
+        self._collections = collections
+
+    async def take(self, event: faust.Event, window: Window) -> None:
+        """Take a file or a sentinel of hashed-file."""
+        if event.value is None:
+            read_sentinel(event.message.headers)
+            await window.add_in_order(event, lambda: self._stage.pass_on(event, ML_REQUEST.name))
+        else:
+            await window.add(event, await self._decide(event, HASHED_FILE.decode(event.value)))
+
+    async def _decide(self, event: faust.Event, file: HashedFile) -> Work:
+        """Write the rows that a file asks for, and return the work that is left as a coroutine.
+
+        Runs in the iteration, so that no other event of this content comes in between.
+        """
+        headers = Headers.decode(event.message.headers)
+        incarnation = await self._stage.persist(
+            [file.job_id], lambda: self._collections.incarnation(file.job_id, file.collection)
+        )
+        claim = self._images.claim(file)
+        owns = claim is not None and claim.owner == file.file_id
+        if incarnation is None:
+            error = FileError(
+                f"Collection {file.collection} does not exist (any more). Create it, and run the job again."
+            )
+            fail = self._stage.fail_file if owns else self._stage.fail
+            return self._bound(file, fail(event, file, error, headers), [])
+        if not owns and self._stage.parts.jobs.is_cancelled(file.job_id):
+            skip = self._stage.finish(file, "skipped", headers, reason="job cancelled", sha256=file.sha256)
+            return self._bound(file, skip, [])
+        decision = decide(claim, file.file_id, lot(file), is_confirmed=self._images.is_confirmed(file, incarnation))
+        match decision.action:
+            case "embed":
+                claim = claim or Claim(owner=file.file_id)
+                claim.remember_first(lot(file), file.file_id)
+                return self._bound(
+                    file, self._decoder.decode(event, file, headers), [self._images.put_claim(file, claim)]
+                )
+            case "wait":
+                assert claim is not None  # noqa: S101 - only a claim makes a file wait
+                return self._bound(file, None, self._images.put_waiter(file, claim))
+            case "unchanged":
+                work = self._stage.finish(file, "unchanged", headers, sha256=file.sha256)
+                return self._bound(file, work, self._note_first(file, claim))
+            case "write":
+                content = self._images.content(file)
+                if claim is None or content is None:
+                    # The claim says that ML has answered, but the answer is gone: ask again.
+                    claim = Claim(owner=file.file_id)
+                    rows = [self._images.put_claim(file, claim)]
+                    return self._bound(file, self._decoder.decode(event, file, headers), rows)
+                write = DBWrite(
+                    **file_fields(file), point_id=point_id(file.sha256), outcome=decision.outcome, content=content
+                )
+                return self._bound(file, self._write(file, write, headers), self._note_first(file, claim))
+
+    async def _write(self, file: HashedFile, write: DBWrite, headers: Headers) -> None:
+        await (await self._stage.send(DB_WRITE, file.sha256, write, file.headers(headers)))
+        self._stage.report.moved(file.job_id)
+
+    def _note_first(self, file: HashedFile, claim: Claim | None) -> list[Awaitable[object]]:
+        if claim is None or not claim.remember_first(lot(file), file.file_id):
+            return []
+        return [self._images.put_claim(file, claim)]
+
+    async def _bound(self, file: HashedFile, work: Work | None, rows: Deliveries) -> None:
+        with structlog.contextvars.bound_contextvars(job_id=file.job_id, stage="prepare"):
+            if work is not None:
+                await work
+            await asyncio.gather(*rows)

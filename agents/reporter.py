@@ -1,0 +1,115 @@
+"""Publishes what happens to files as job-events: many files to one event, and one await for all of them."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+
+from agents.delivery import start
+from settings import Stage
+from topics.files import FileOfJob
+from topics.job_event import (
+    AnyJobEvent,
+    FileOutcome,
+    MLSent,
+    Moved,
+    Outcomes,
+    Seen,
+    SeenFile,
+    Waiting,
+    WaitTarget,
+)
+
+# Long enough to gather the files of a window, short against the time that a person notices.
+LINGER_SECONDS = 0.02
+MAX_FILES = 500
+
+Publish = Callable[[AnyJobEvent], Awaitable[Awaitable[object]]]
+_Lot = tuple[str, str]  # job id, collection
+
+
+@dataclass(slots=True)
+class _Gathered:
+    seen: dict[_Lot, list[SeenFile]] = field(default_factory=lambda: defaultdict(list))
+    outcomes: dict[tuple[_Lot, bool], list[FileOutcome]] = field(default_factory=lambda: defaultdict(list))
+    moved: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    files: int = 0
+
+
+class Reporter:
+    """Gathers reports for a moment, then publishes them. `publish` sends one event and returns its delivery."""
+
+    def __init__(self, stage: Stage, publish: Publish, on_fatal: Callable[[BaseException], None]) -> None:
+        self._stage: Stage = stage
+        self._publish = publish
+        self._on_fatal = on_fatal
+        self._gathered = _Gathered()
+        self._delivered: asyncio.Future[None] | None = None
+        self._due: asyncio.TimerHandle | None = None
+        self._flushes: set[asyncio.Task[None]] = set()
+
+    def seen(self, file: FileOfJob) -> Awaitable[None]:
+        """Say that a file belongs to its job from now on; await the result to know that it is delivered."""
+        self._gathered.seen[file.job_id, file.collection].append(SeenFile(file_id=file.file_id, path=file.path))
+        return self._gather()
+
+    def outcome(self, file: FileOfJob, outcome: FileOutcome, *, replay: bool) -> Awaitable[None]:
+        """Say what became of a file; await the result to know that it is delivered."""
+        self._gathered.outcomes[(file.job_id, file.collection), replay].append(outcome)
+        return self._gather()
+
+    def moved(self, job_id: str) -> None:
+        """Count a file that the stage has handed on."""
+        self._gathered.moved[job_id] += 1
+        self._gather()
+
+    async def ml_sent(self, images: dict[str, int]) -> None:
+        """Say how many images of each job were sent to ML in one request."""
+        for job_id, count in images.items():
+            await (await self._publish(MLSent(job_id=job_id, at=time.time(), images=count)))
+
+    async def waiting(self, job_ids: Iterable[str], target: WaitTarget | None) -> None:
+        """Say that the stage waits for a service with files of these jobs in hand, or no longer does."""
+        for job_id in job_ids:
+            await (await self._publish(Waiting(job_id=job_id, at=time.time(), stage=self._stage, target=target)))
+
+    def _gather(self) -> Awaitable[None]:
+        loop = asyncio.get_running_loop()
+        if self._delivered is None:
+            self._delivered = loop.create_future()
+            self._due = loop.call_later(LINGER_SECONDS, self._flush)
+        delivered = self._delivered
+        self._gathered.files += 1
+        if self._gathered.files >= MAX_FILES:
+            self._flush()
+        return asyncio.shield(delivered)
+
+    def _flush(self) -> None:
+        if self._delivered is None or self._due is None:
+            return
+        self._due.cancel()
+        gathered, delivered = self._gathered, self._delivered
+        self._gathered, self._delivered, self._due = _Gathered(), None, None
+        task = start(self._deliver(gathered, delivered))
+        self._flushes.add(task)
+        task.add_done_callback(self._flushes.discard)
+
+    async def _deliver(self, gathered: _Gathered, delivered: "asyncio.Future[None]") -> None:
+        try:
+            deliveries = [await self._publish(event) for event in self._events(gathered)]
+            for delivery in deliveries:
+                await delivery
+        except Exception as error:
+            self._on_fatal(error)
+        else:
+            delivered.set_result(None)
+
+    def _events(self, gathered: _Gathered) -> Iterable[AnyJobEvent]:
+        now = time.time()
+        for (job_id, collection), seen in gathered.seen.items():
+            yield Seen(job_id=job_id, at=now, collection=collection, files=seen)
+        for job_id, count in gathered.moved.items():
+            yield Moved(job_id=job_id, at=now, stage=self._stage, files=count)
+        for ((job_id, collection), replay), files in gathered.outcomes.items():
+            yield Outcomes(job_id=job_id, at=now, collection=collection, files=files, replay=replay)

@@ -1,0 +1,171 @@
+"""scan: walks the folders of a request and publishes their photographs, never too many at a time.
+
+scan-request → raw-path, and a sentinel on each of its partitions at the end. A redelivered request
+is walked again under a new walk id; equal paths have equal file ids, so nothing counts twice.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import faust
+import structlog
+
+from agents.collections import Collections
+from agents.delivery import Window
+from agents.stage import Parts, StageApp, explain, now
+from agents.walking import Found, Refused, walk
+from errors import FatalError, RequestError
+from rules.identity import new_id
+from rules.paths import is_within, to_wire
+from topics.job_event import JobFailed, Scanning
+from topics.raw_path import RAW_PATH, RawPath
+from topics.record import Headers
+from topics.scan_request import SCAN_REQUEST, ScanRequest
+from topics.sentinel import sentinel_headers
+
+REQUESTS_AT_ONCE = 64
+ENTRIES_AT_ONCE = 100
+
+log = structlog.get_logger()
+
+
+def build(parts: Parts, datadir: Path) -> StageApp:
+    """Return the stage."""
+    stage = StageApp("scan", parts, datadir)
+    scanner = _Scanner(stage, Collections(parts.qdrant, parts.ml, parts.settings))
+    stage.consume(SCAN_REQUEST.name, scanner.take, window=REQUESTS_AT_ONCE)
+    return stage
+
+
+class _Scanner:
+    def __init__(self, stage: StageApp, collections: Collections) -> None:
+        self._stage = stage
+        self._parts = stage.parts
+        self._collections = collections
+
+    async def take(self, event: faust.Event, window: Window) -> None:
+        """Take a request."""
+        await window.add(event, self._scan(event, SCAN_REQUEST.decode(event.value or b"")))
+
+    async def _scan(self, event: faust.Event, request: ScanRequest) -> None:
+        """Walk a request to its end and seal it. A request that cannot be walked fails its job."""
+        with structlog.contextvars.bound_contextvars(job_id=request.job_id, stage="scan"):
+            job_id = request.job_id
+            try:
+                sources = outermost(request.sources)
+                model_id = await self._stage.persist(
+                    [job_id], lambda: self._collections.ensure(job_id, request.collection, request.model_id)
+                )
+            except FatalError:
+                raise
+            except Exception as error:
+                log.warning("scan-failed", reason=str(error))
+                await self._stage.reject(event, error)
+                await self._stage.emit(
+                    JobFailed(job_id=job_id, at=now(), collection=request.collection, reason=explain(error))
+                )
+                return
+            walk_id = new_id()
+            headers = Headers.decode(event.message.headers)
+            await self._stage.emit(
+                Scanning(
+                    job_id=job_id,
+                    at=now(),
+                    collection=request.collection,
+                    sources=request.sources,
+                    caption=request.caption,
+                    model_id=model_id,
+                    walk_id=walk_id,
+                )
+            )
+            log.info("scan-begun", walk_id=walk_id, sources=request.sources)
+            walked = _Walk(self._stage, request, model_id, headers)
+            for source in sources:
+                await walked.walk(source)
+            await self._seal(request.job_id, walk_id, walked.per_partition)
+            log.info("scan-done", walk_id=walk_id, files=walked.sent)
+
+    async def _seal(self, job_id: str, walk_id: str, per_partition: list[int]) -> None:
+        deliveries = [
+            await self._stage.send_raw(
+                RAW_PATH.name, job_id.encode(), None, sentinel_headers(job_id, walk_id, files), partition
+            )
+            for partition, files in enumerate(per_partition)
+        ]
+        await asyncio.gather(*deliveries)
+
+
+class _Walk:
+    """One walk over the folders of a request."""
+
+    def __init__(self, stage: StageApp, request: ScanRequest, model_id: str, headers: Headers) -> None:
+        self._stage = stage
+        self._request = request
+        self._model_id = model_id
+        self._headers = headers
+        self.sent = 0
+        self.per_partition = [0] * stage.parts.settings.kafka_partitions
+
+    async def walk(self, source: bytes) -> None:
+        """Publish what is below one folder, and wait until it is delivered."""
+        entries = walk(source)
+        while not self._stage.parts.jobs.is_cancelled(self._request.job_id):
+            await self._wait_for_room()
+            found = await asyncio.to_thread(_next, entries)
+            if not found:
+                return
+            await asyncio.gather(*[self._publish(entry) for entry in found])
+
+    async def _publish(self, entry: Found | Refused) -> None:
+        path, path_b64 = to_wire(entry.path)
+        file = RawPath(
+            job_id=self._request.job_id,
+            collection=self._request.collection,
+            path=path,
+            path_b64=path_b64,
+            caption=self._request.caption,
+            model_id=self._model_id,
+        )
+        self.sent += 1
+        if isinstance(entry, Refused):
+            await self._stage.finish(file, entry.outcome, self._headers, reason=entry.reason)
+            return
+        file = file.model_copy(update={"size": entry.stamp.size, "mtime_ns": entry.stamp.mtime_ns})
+        delivery: Any = await (await self._stage.send(RAW_PATH, entry.path, file, file.headers(self._headers)))
+        self.per_partition[delivery.partition] += 1
+
+    async def _wait_for_room(self) -> None:
+        """Wait while the job is paused or too many of its files are unfinished."""
+        jobs = self._stage.parts.jobs
+        limit = self._stage.parts.settings.scan_outstanding_files
+        while not jobs.is_cancelled(self._request.job_id):
+            status = jobs.status(self._request.job_id)
+            processed = 0 if status is None else status.processed_files
+            paused = status is not None and status.paused
+            if not paused and self.sent - processed < limit:
+                return
+            await jobs.changed(seconds=1.0)
+
+
+def _next(entries: Iterator[Found | Refused]) -> list[Found | Refused]:
+    return list(islice(entries, ENTRIES_AT_ONCE))
+
+
+def outermost(sources: list[str]) -> list[bytes]:
+    """Return the sources without those that lie inside another: each file is walked once.
+
+    Raises RequestError for one that is missing or is not an absolute path.
+    """
+    paths: list[bytes] = []
+    for source in sources:
+        path = os.path.normpath(os.fsencode(source))
+        if not path.startswith(b"/"):
+            raise RequestError(f"{source} is not an absolute path. Send the whole path from / on.")
+        if not os.path.exists(path):  # noqa: PTH110 - bytes
+            raise RequestError(f"{source} does not exist on the machine of the scan stage.")
+        paths.append(path)
+    return [path for path in sorted(set(paths)) if not is_within(path, tuple(p for p in paths if p != path))]

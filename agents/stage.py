@@ -1,0 +1,281 @@
+"""What every stage has: a Faust app, hence a consumer group, and the ways to send, report and give up."""
+
+import asyncio
+import random
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import faust
+import structlog
+
+from agents.cpu import Cpu
+from agents.delivery import Window
+from agents.jobs_watch import JobsWatch
+from agents.reporter import Reporter
+from errors import DarkroomError, FatalError, MLUnavailableError, PartitionRevokedError, RetryableError
+from gateways.ml import ML
+from gateways.qdrant import Qdrant
+from rules.outcomes import Outcome
+from settings import Settings, Stage
+from tables.rows import Rows
+from topics.admin import TABLES
+from topics.dead_letter import DEAD_LETTER, Failure
+from topics.files import FileOfJob, HashedFileOfJob
+from topics.image_outcome import IMAGE_OUTCOME, FailedContent, FailedFile, ImageOutcome
+from topics.job_event import JOB_EVENT, AnyJobEvent, FileOutcome, WaitTarget
+from topics.raw_path import RAW_PATH, RawPath
+from topics.record import HeaderList, Headers, Topic
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+Handler = Callable[[faust.Event, Window], Awaitable[None]]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the stages of one worker process share."""
+
+    settings: Settings
+    cpu: Cpu
+    qdrant: Qdrant
+    ml: ML
+    jobs: JobsWatch
+    stop: Callable[[BaseException], None]
+
+
+class StageApp:
+    """One stage: its app and what its agents need. The agents live in the module of the stage's name."""
+
+    def __init__(self, name: Stage, parts: Parts, datadir: Path) -> None:
+        self.name: Stage = name
+        self.parts = parts
+        self.app = new_app(name, parts.settings, datadir)
+        self.report = Reporter(name, self._publish, parts.stop)
+        self._windows: list[Window] = []
+
+    def consume(self, topic: str, handle: Handler, *, window: int) -> None:
+        """Have `handle` take each event of a topic, and put its work into a window of this size.
+
+        Events come as raw bytes: one that Faust cannot decode would crash its agent. No exception may leave
+        an agent either, as Faust would go on behind the event: what `handle` cannot take is dead-lettered.
+        """
+        source = self.app.topic(
+            topic, key_serializer="raw", value_serializer="raw", partitions=self.parts.settings.kafka_partitions
+        )
+
+        @self.app.agent(source, name=f"{self.name}-{topic}")
+        async def agent(stream: Any) -> None:
+            open_window = self._new_window(window)
+            async for event in stream.noack().events():
+                try:
+                    await handle(event, open_window)
+                except PartitionRevokedError:
+                    continue
+                except FatalError as error:
+                    self.parts.stop(error)
+                except Exception as error:
+                    await open_window.add(event, self.reject(event, error))
+
+    def rows(self) -> Rows:
+        """Return this stage's table."""
+        return Rows(
+            self.app.Table(
+                TABLES[self.name],
+                partitions=self.parts.settings.kafka_partitions,
+                key_type=bytes,
+                value_type=bytes,
+                options=dict(ROCKSDB_OPTIONS),
+            )
+        )
+
+    def _new_window(self, size: int) -> Window:
+        window = Window(self.app, size=size, on_fatal=self.parts.stop)
+        self._windows.append(window)
+        return window
+
+    async def drained(self) -> None:
+        """Wait until every event in work is acked."""
+        for window in self._windows:
+            await window.drained()
+
+    def close(self) -> None:
+        """Give up what is in work."""
+        for window in self._windows:
+            window.close()
+
+    async def send(self, topic: Topic[R], key: str | bytes, record: R, headers: Headers) -> Awaitable[object]:
+        """Send a record; await the result to know that it is delivered."""
+        return await self.send_raw(topic.name, _bytes(key), topic.encode(record), headers.encode())
+
+    async def send_raw(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: HeaderList, partition: int | None = None
+    ) -> Awaitable[object]:
+        """Send bytes; await the result to know that they are delivered."""
+        delivery: Awaitable[object] = await self.app.producer.send(topic, key, value, partition, None, headers)
+        return delivery
+
+    async def finish(
+        self, file: FileOfJob, outcome: Outcome, headers: Headers, reason: str | None = None, sha256: str | None = None
+    ) -> None:
+        """Report a file's outcome and wait until that is delivered."""
+        log.debug("outcome", outcome=outcome, path=file.path, job_id=file.job_id, stage=self.name, reason=reason)
+        await self.report.outcome(
+            file,
+            FileOutcome(file_id=file.file_id, path=file.path, outcome=outcome, reason=reason, sha256=sha256),
+            replay=headers.replay,
+        )
+
+    async def fail(self, event: faust.Event, file: FileOfJob, error: Exception, headers: Headers) -> None:
+        """End a file as failed: a dead letter that restarts it, then its outcome; wait for both."""
+        log.warning("failed", path=file.path, job_id=file.job_id, stage=self.name, reason=str(error))
+        restart = RawPath(**file.model_dump(include=set(RawPath.model_fields)))
+        await self.dead_letter(event, file.path_bytes, RAW_PATH.encode(restart), error, file.headers(headers).encode())
+        sha256 = file.sha256 if isinstance(file, HashedFileOfJob) else None
+        await self.finish(file, "failed", headers, reason=explain(error), sha256=sha256)
+
+    async def fail_content(self, event: faust.Event, file: HashedFileOfJob, error: Exception, headers: Headers) -> None:
+        """End a file whose content cannot be used, and tell those that wait for the content."""
+        await self.fail(event, file, error, headers)
+        failed = FailedContent(
+            **file_fields(file), stage=self.name, error_class=type(error).__name__, reason=explain(error)
+        )
+        await self.conclude(failed, headers)
+
+    async def fail_file(self, event: faust.Event, file: HashedFileOfJob, error: Exception, headers: Headers) -> None:
+        """End a file whose path cannot be used, so that the next one with its content takes over."""
+        await self.fail(event, file, error, headers)
+        await self.conclude(FailedFile(**file_fields(file), reason=explain(error)), headers)
+
+    async def conclude(self, outcome: ImageOutcome, headers: Headers) -> None:
+        """Publish what became of a content and wait until that is delivered."""
+        await (await self.send(IMAGE_OUTCOME, outcome.sha256, outcome, outcome.headers(headers)))
+
+    async def pass_on(self, event: faust.Event, topic: str) -> None:
+        """Send a tombstone on to the same partition of the next topic, and wait until it is delivered."""
+        headers = header_list(event)
+        await (await self.send_raw(topic, event.message.key, None, headers, event.message.partition))
+
+    async def reject(self, event: faust.Event, error: Exception) -> None:
+        """Move a message that cannot be taken to `dead-letter`, its bytes untouched. It counts in no job."""
+        headers = header_list(event)
+        log.warning(
+            "rejected", topic=event.message.topic, offset=event.message.offset, stage=self.name, reason=explain(error)
+        )
+        await self.dead_letter(event, event.message.key, event.value, error, headers)
+
+    async def dead_letter(
+        self, event: faust.Event, key: bytes | None, value: bytes | None, error: Exception, headers: HeaderList
+    ) -> None:
+        """Publish a dead letter and wait until it is delivered."""
+        failure = Failure(
+            topic=event.message.topic,
+            partition=event.message.partition,
+            offset=event.message.offset,
+            stage=self.name,
+            error_class=type(error).__name__,
+            message=str(error),
+            stack_trace="".join(traceback.format_exception(error)),
+        )
+        await (await self.send_raw(DEAD_LETTER, key, value, headers + failure.headers()))
+
+    async def persist(self, job_ids: Iterable[str], attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Try until a service answers, with growing waits; meanwhile these jobs show what they wait for."""
+        job_ids = set(job_ids)
+        told = False
+        delay = 0.2
+        while True:
+            try:
+                result = await attempt()
+            except RetryableError as error:
+                target: WaitTarget = "ml" if isinstance(error, MLUnavailableError) else "qdrant"
+                log.warning("waiting", target=target, stage=self.name, reason=str(error), job_ids=sorted(job_ids))
+                if not told:
+                    await self.report.waiting(job_ids, target)
+                    told = True
+                # The spread keeps many workers from asking at the same moment.
+                await asyncio.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
+                delay = min(delay * 2, 5.0)
+            else:
+                if told:
+                    await self.report.waiting(job_ids, None)
+                return result
+
+    async def emit(self, event: AnyJobEvent) -> None:
+        """Publish one job-event at once and wait until it is delivered."""
+        await (await self._publish(event))
+
+    async def _publish(self, event: AnyJobEvent) -> Awaitable[object]:
+        return await self.send(JOB_EVENT, event.job_id, event, Headers(job_id=event.job_id))
+
+
+# RocksDB's own defaults in Faust (64 MiB of write buffer, 2 GiB of cache) are for one store, and
+# every partition of a table is one.
+ROCKSDB_OPTIONS = {
+    "driver": "rocksdict",
+    "write_buffer_size": 4 << 20,
+    "max_write_buffer_number": 2,
+    "block_cache_size": 8 << 20,
+    "max_open_files": 64,
+}
+
+
+def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
+    """Return a stage's Faust app; its id is the name of its consumer group. Docs: design notes on Faust."""
+    datadir.mkdir(parents=True, exist_ok=True)
+    return faust.App(
+        f"{settings.kafka_group_prefix}-{name}",
+        broker=[f"kafka://{broker}" for broker in settings.kafka_brokers.split(",")],
+        store="rocksdb://",
+        datadir=str(datadir),
+        topic_partitions=settings.kafka_partitions,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        consumer_auto_offset_reset="earliest",
+        broker_commit_interval=1.0,
+        broker_commit_every=500,
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=3.0,
+        broker_rebalance_timeout=60.0,
+        broker_max_poll_interval=600.0,
+        broker_max_poll_records=200,
+        broker_request_timeout=90.0,
+        stream_buffer_maxsize=128,
+        stream_wait_empty=False,
+        producer_request_timeout=120.0,
+        producer_linger=0.002,
+        producer_max_request_size=4 << 20,
+        table_standby_replicas=0,
+        worker_redirect_stdouts=False,
+        web_enabled=False,
+    )
+
+
+def explain(error: Exception) -> str:
+    """Return the reason that a person reads: our own errors' message, else also the kind of error."""
+    return str(error) if isinstance(error, DarkroomError) else f"{type(error).__name__}: {error}"
+
+
+def file_fields(file: HashedFileOfJob) -> dict[str, Any]:
+    """Return the fields that say which file a message is about, for another record about it."""
+    return {name: getattr(file, name) for name in HashedFileOfJob.model_fields}
+
+
+def header_list(event: faust.Event) -> HeaderList:
+    """Return the headers of a message, to be sent on."""
+    return list(dict(event.message.headers or {}).items())
+
+
+def now() -> float:
+    """Return seconds since 1970."""
+    return time.time()
+
+
+def _bytes(key: str | bytes) -> bytes:
+    return key.encode() if isinstance(key, str) else key

@@ -1,0 +1,145 @@
+"""store: upserts points in batches, and is the only one to say that a file is in the collection.
+
+db-write → Qdrant; then, after Qdrant confirmed, the outcome on job-event, then image-outcome
+`stored`, then the ack.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import faust
+import structlog
+
+from agents.batching import Batcher
+from agents.delivery import Window
+from agents.stage import Parts, StageApp, file_fields
+from errors import CollectionMissingError, FatalError, FileError
+from gateways.qdrant import Point
+from rules import payload
+from rules.batching import halves
+from topics.db_write import DB_WRITE, DBWrite
+from topics.image_outcome import Stored
+from topics.record import Headers
+
+MAX_BATCH_BYTES = 8 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    event: faust.Event
+    write: DBWrite
+    headers: Headers
+
+
+def build(parts: Parts, datadir: Path) -> StageApp:
+    """Return the stage."""
+    stage = StageApp("store", parts, datadir)
+    window = max(256, 3 * parts.settings.qdrant_upsert_batch_size)
+    stage.consume(DB_WRITE.name, _Storer(stage).take, window=window)
+    return stage
+
+
+class _Storer:
+    def __init__(self, stage: StageApp) -> None:
+        settings = stage.parts.settings
+        self._stage = stage
+        self._qdrant = stage.parts.qdrant
+        self._batcher = Batcher(
+            self._store,
+            size=lambda: settings.qdrant_upsert_batch_size,
+            linger=settings.qdrant_batch_linger_seconds,
+            # One at a time: the union of `paths` reads before it writes.
+            in_flight=1,
+            max_bytes=MAX_BATCH_BYTES,
+            on_fatal=stage.parts.stop,
+        )
+
+    async def take(self, event: faust.Event, window: Window) -> None:
+        """Take a point, or a tombstone that asks for no more waiting."""
+        if event.value is None:
+            self._batcher.flush()
+            await window.add(event, _nothing())
+            return
+        item = _Item(event, DB_WRITE.decode(event.value), Headers.decode(event.message.headers))
+        item.write.path_bytes  # noqa: B018 - a path that is not absolute is told here
+        await window.add(event, _wait(self._batcher.add(item, len(event.value))))
+
+    async def _store(self, items: list[_Item]) -> None:
+        """Store a batch, and wait until all that follows from it is delivered."""
+        by_collection: dict[str, list[_Item]] = {}
+        for item in items:
+            by_collection.setdefault(item.write.collection, []).append(item)
+        for collection, group in by_collection.items():
+            await self._store_in(collection, group)
+
+    async def _store_in(self, collection: str, items: list[_Item]) -> None:
+        jobs = {item.write.job_id for item in items}
+        with structlog.contextvars.bound_contextvars(job_ids=sorted(jobs), stage="store"):
+            try:
+                incarnation = await self._stage.persist(jobs, lambda: self._upsert(collection, items))
+            except CollectionMissingError:
+                error = FileError(f"Collection {collection} was deleted while the job ran. Run the job again.")
+                await asyncio.gather(*(self._fail(item, error) for item in items))
+            except FatalError:
+                raise
+            except Exception as error:
+                if len(items) == 1:
+                    await self._fail(items[0], error)
+                    return
+                for half in halves(items):
+                    await self._store_in(collection, list(half))
+            else:
+                await asyncio.gather(*(self._confirm(item, incarnation) for item in items))
+
+    async def _upsert(self, collection: str, items: list[_Item]) -> str:
+        """Upsert, and return the incarnation of the collection as it was before: an older one is safe."""
+        incarnation = await self._qdrant.incarnation(collection)
+        if incarnation is None:
+            raise CollectionMissingError(collection)
+        ids = list({item.write.point_id for item in items})
+        payloads = await self._qdrant.payloads(collection, ids, list(payload.FIELDS_READ_BACK))
+        points: dict[str, Point] = {}
+        for item in items:
+            write = item.write
+            payloads[write.point_id] = payload.merge(payloads.get(write.point_id, {}), _payload(item))
+            points[write.point_id] = Point(write.point_id, write.content.vector, payloads[write.point_id])
+        await self._qdrant.upsert(collection, list(points.values()))
+        return incarnation
+
+    async def _confirm(self, item: _Item, incarnation: str) -> None:
+        write = item.write
+        await self._stage.finish(write, write.outcome, item.headers, sha256=write.sha256)
+        await self._stage.conclude(Stored(**file_fields(write), incarnation=incarnation), item.headers)
+        self._stage.report.moved(write.job_id)
+
+    async def _fail(self, item: _Item, error: Exception) -> None:
+        await self._stage.fail_file(item.event, item.write, error, item.headers)
+
+
+def _payload(item: _Item) -> dict[str, Any]:
+    write = item.write
+    content = write.content
+    return {
+        **content.metadata.model_dump(exclude_none=True),
+        "filename": write.filename,
+        "full_path": write.path,
+        "paths": [write.path],
+        "file_hash": write.sha256,
+        "caption": content.caption,
+        "thumbnail_base64": content.thumbnail_base64,
+        "model_id": write.model_id,
+        "job_id": write.job_id,
+        "ingested_at": datetime.fromtimestamp(item.event.message.timestamp, UTC).isoformat(timespec="seconds"),
+    }
+
+
+async def _wait(done: Awaitable[None]) -> None:
+    await done
+
+
+async def _nothing() -> None:
+    """Do nothing: a tombstone asks for no more than its ack."""

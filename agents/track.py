@@ -1,0 +1,102 @@
+"""track: folds job-event into the jobs table, and publishes each job's status. Writes nothing else's table.
+
+The rows of files are written event by event; a job's own row and its status are written for
+many events at once, at a checkpoint, and the events are acked after both are delivered. Counters
+live in memory: they are counted again from the rows when a job is first met.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable
+from pathlib import Path
+
+import faust
+
+from agents.delivery import Window, start, writing_rows
+from agents.stage import Parts, StageApp
+from tables.job import Job, apply
+from tables.job_document import document
+from tables.jobs import Jobs
+from tables.rows import is_current
+from topics.job_event import JOB_EVENT
+from topics.job_status import JOB_STATUS
+from topics.record import Headers
+
+CHECKPOINT_SECONDS = 0.1
+# Events between two checkpoints, at most: bounds what a kill repeats.
+MAX_OPEN_EVENTS = 1000
+REMEMBERED_JOBS = 1000
+ROWS_AT_ONCE = 1000
+
+
+def build(parts: Parts, datadir: Path) -> StageApp:
+    """Return the stage."""
+    stage = StageApp("track", parts, datadir)
+    tracker = _Tracker(stage, Jobs(stage.rows()))
+    stage.consume(JOB_EVENT.name, tracker.take, window=MAX_OPEN_EVENTS)
+
+    @stage.app.on_partitions_revoked.connect
+    async def forget_jobs(*_: object, **__: object) -> None:
+        tracker.forget()
+
+    return stage
+
+
+class _Tracker:
+    def __init__(self, stage: StageApp, jobs: Jobs) -> None:
+        self._stage = stage
+        self._jobs = jobs
+        self._known: OrderedDict[str, Job] = OrderedDict()
+        self._changed: dict[str, faust.Event] = {}  # job id → its newest event since the last checkpoint
+        self._checkpoint: asyncio.Task[None] | None = None
+
+    def forget(self) -> None:
+        """Drop what is in memory: after a rebalance another worker may have gone on with these jobs."""
+        self._known.clear()
+        self._changed.clear()
+
+    async def take(self, event: faust.Event, window: Window) -> None:
+        """Fold one event; it is acked after the next checkpoint."""
+        job_event = JOB_EVENT.decode(event.value or b"")
+        job = await self._job(job_event.job_id)
+        changed = apply(job, job_event, event.message.offset, lambda file_id: self._jobs.file(job.job_id, file_id))
+        rows = [self._jobs.put_file(job.job_id, file) for file in changed]
+        self._changed[job.job_id] = event
+        if self._checkpoint is None:
+            self._checkpoint = start(self._check())
+        await window.add(event, _delivered([*rows, self._checkpoint]))
+
+    async def _job(self, job_id: str) -> Job:
+        job = self._known.get(job_id)
+        if job is not None:
+            self._known.move_to_end(job_id)
+            return job
+        job = self._jobs.job(job_id) or Job(job_id=job_id)
+        job.reset_counts()
+        for number, file in enumerate(self._jobs.files(job_id)):
+            job.count(file)
+            if number % ROWS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        self._known[job_id] = job
+        if len(self._known) > REMEMBERED_JOBS:
+            oldest = next(known for known in self._known if known not in self._changed)
+            del self._known[oldest]
+        return job
+
+    async def _check(self) -> None:
+        """Write the rows of the jobs that changed, and publish their status."""
+        await asyncio.sleep(CHECKPOINT_SECONDS)
+        changed, self._changed, self._checkpoint = self._changed, {}, None
+        deliveries: list[Awaitable[object]] = []
+        for job_id, event in changed.items():
+            job = self._known.get(job_id)
+            if job is None or not is_current(self._stage.app, event):
+                continue
+            with writing_rows(event):
+                deliveries.append(self._jobs.put_job(job))
+            deliveries.append(await self._stage.send(JOB_STATUS, job_id, document(job), Headers(job_id=job_id)))
+        await asyncio.gather(*deliveries)
+
+
+async def _delivered(deliveries: list[Awaitable[object]]) -> None:
+    await asyncio.gather(*deliveries)

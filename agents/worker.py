@@ -1,0 +1,123 @@
+"""A worker process: any set of stages, started at once in one event loop, drained at its end."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+import structlog
+
+import logs
+from agents import embed, hash, prepare, scan, store, track  # noqa: A004 - the stage's name
+from agents.cpu import Cpu
+from agents.jobs_watch import JobsWatch
+from agents.stage import Parts, StageApp
+from errors import FatalError
+from gateways.ml import ML
+from gateways.qdrant import Qdrant
+from settings import Settings, Stage
+from topics.admin import create_topics
+
+BUILD = {
+    "scan": scan.build,
+    "hash": hash.build,
+    "prepare": prepare.build,
+    "embed": embed.build,
+    "store": store.build,
+    "track": track.build,
+}
+DRAIN_SECONDS = 10.0
+
+log = structlog.get_logger()
+
+
+def run(settings: Settings, stages: tuple[Stage, ...]) -> int:
+    """Run stages until SIGTERM or SIGINT; return the exit code. Raises FatalError where it cannot start."""
+    logs.configure(settings)
+    return asyncio.run(_Worker(settings, stages).run())
+
+
+class _Worker:
+    def __init__(self, settings: Settings, stages: tuple[Stage, ...]) -> None:
+        self._settings = settings
+        self._names = stages
+        self._ended = asyncio.Event()
+        self._error: BaseException | None = None
+
+    async def run(self) -> int:
+        """Start the stages, wait for the end, drain."""
+        settings = self._settings
+        await create_topics(settings, settings.kafka_brokers)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._ended.set)
+        cpu = Cpu(settings.cpu_processes, settings.file_timeout_seconds)
+        qdrant = Qdrant(settings.qdrant_address, api_key=None, timeout=settings.qdrant_timeout_seconds)
+        ml = ML(
+            settings.ml_inference_service_url,
+            timeout=settings.ml_timeout_seconds,
+            default_model_id=settings.ml_model_id,
+        )
+        jobs = JobsWatch(settings.kafka_brokers)
+        await jobs.start(settings.kafka_partitions)
+        parts = Parts(settings, cpu, qdrant, ml, jobs, self._stop)
+        stages = [BUILD[name](parts, self._datadir(name)) for name in self._names]
+        try:
+            await asyncio.gather(*(stage.app.start() for stage in stages))
+            log.info("worker-started", stages=list(self._names), pid=os.getpid())
+            await self._wait(stages)
+            if self._error is None:
+                await self._drain(stages)
+        finally:
+            for stage in stages:
+                stage.close()
+            await asyncio.gather(*(stage.app.stop() for stage in stages), return_exceptions=True)
+            await jobs.stop()
+            cpu.close()
+            await ml.close()
+            await qdrant.close()
+        if self._error is not None:
+            log.error("worker-failed", reason=f"{type(self._error).__name__}: {self._error}", exc_info=self._error)
+            return 1
+        log.info("worker-stopped")
+        return 0
+
+    def _stop(self, error: BaseException) -> None:
+        """End the process: an error that no stage can turn into an outcome."""
+        if self._error is None:
+            self._error = error
+        self._ended.set()
+
+    async def _wait(self, stages: list[StageApp]) -> None:
+        """Wait for a signal, an error, or the end of an app."""
+        ended = asyncio.create_task(self._ended.wait())
+        stopped = {asyncio.create_task(stage.app.wait_until_stopped()): stage for stage in stages}
+        await asyncio.wait([ended, *stopped], return_when=asyncio.FIRST_COMPLETED)
+        for task, stage in stopped.items():
+            if task.done():
+                reason = stage.app.crash_reason or "its app stopped"
+                self._stop(FatalError(f"Stage {stage.name} ended by itself: {reason}"))
+            task.cancel()
+        ended.cancel()
+
+    async def _drain(self, stages: list[StageApp]) -> None:
+        """Take no further events, and finish those in work, so that nothing is done twice."""
+        log.info("worker-draining")
+        for stage in stages:
+            stage.app.consumer.stop_flow()
+            stage.app.flow_control.suspend()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await asyncio.gather(*(stage.drained() for stage in stages))
+
+    def _datadir(self, name: Stage) -> Path:
+        return self._settings.darkroom_data.resolve() / "worker" / name
+
+
+if __name__ == "__main__":
+    import settings as settings_module
+
+    names = tuple(sys.argv[1].split(",")) if len(sys.argv) > 1 else settings_module.STAGES
+    sys.exit(run(settings_module.load(), names))  # type: ignore[arg-type]

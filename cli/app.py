@@ -1,0 +1,51 @@
+"""All commands, and the exit codes they share.
+
+0   it worked; for `ingest --wait`: the job is `completed`
+1   it did not: the job ended in another way, `doctor` found a problem, a part could not be kept running
+2   the command line is wrong
+3   something cannot be reached: the API, or a broker
+130 interrupted with Ctrl-C
+"""
+
+import logging
+import sys
+
+import typer
+
+from cli import demo, doctor, jobs, services
+from cli.console import escape, progress
+from errors import DarkroomError, RetryableError
+
+FAILED = 1
+UNREACHABLE = 3
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="darkroom",
+    help="Turns folders of photographs into a searchable collection.",
+    epilog="Exit codes: 0 it worked; 1 it did not; 2 wrong command line; 3 something cannot be reached.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(services.up)
+app.command()(services.worker)
+app.command()(jobs.ingest)
+app.command("jobs")(jobs.recent)
+app.command()(jobs.status)
+app.command()(jobs.files)
+app.command()(doctor.doctor)
+app.command()(demo.demo)
+
+
+def run() -> None:
+    """Run one command. An error that was raised on purpose is one message on stderr and an exit code."""
+    # The Kafka client logs each refused connection; the commands say it in their own words.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        app()
+    except DarkroomError as error:
+        progress.print(f"[red]darkroom:[/red] {escape(str(error))}")
+        sys.exit(UNREACHABLE if isinstance(error, RetryableError) else FAILED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

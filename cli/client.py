@@ -1,0 +1,140 @@
+"""The commands' client of Darkroom's API."""
+
+import time
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import BaseModel, ValidationError
+
+from errors import ApiUnavailableError, RequestError
+from rules.outcomes import Outcome
+from topics.job_status import FINISHED, JobStatus
+
+TIMEOUT_SECONDS = 30.0
+POLL_SECONDS = 0.3
+PATIENCE_SECONDS = 60.0
+PAGE_FILES = 1000
+
+
+class FileOfStatus(BaseModel):
+    """One file of a job; `outcome` is None until it has one."""
+
+    path: str
+    outcome: Outcome | None = None
+    reason: str | None = None
+    sha256: str | None = None
+
+
+class Client:
+    """Darkroom's API at `url`.
+
+    Every method raises ApiUnavailableError when no Darkroom answers there, and RequestError,
+    with the API's own words, when it refuses.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self.is_local = urlsplit(self._url).hostname in {"127.0.0.1", "localhost", "::1"}
+        # A proxy never leads to this host.
+        self._http = httpx.Client(base_url=f"{self._url}/api/v1", timeout=TIMEOUT_SECONDS, trust_env=not self.is_local)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def add_root(self, path: Path) -> None:
+        """Allow the API to read below a folder. It grants this to programs on its own host."""
+        self._call("POST", "/ingest/roots", json={"path": str(path)})
+
+    def submit(self, paths: Sequence[Path], *, collection: str | None, caption: bool) -> str:
+        """Ask for folders and files to be taken in, as one job; return its id."""
+        body: dict[str, object] = {"directory_paths": [str(path) for path in paths]}
+        if collection is not None:
+            body["collection"] = collection
+        answer = self._call("POST", "/ingest/scan", json=body, params={"caption": caption})
+        try:
+            return str(answer["job_id"])
+        except KeyError as error:
+            raise self._nonsense() from error
+
+    def status(self, job_id: str) -> JobStatus:
+        """Return the status document of a job."""
+        return self._status(self._call("GET", f"/ingest/status/{job_id}"))
+
+    def recent(self) -> list[JobStatus]:
+        """Return the newest jobs, the newest first."""
+        return [self._status(job) for job in self._call("GET", "/ingest/recent_jobs").get("jobs", [])]
+
+    def files(self, job_id: str, outcome: Outcome | None) -> Iterator[FileOfStatus]:
+        """Return all files of a job, or those with one outcome, page by page."""
+        params: dict[str, str | int] = {"limit": PAGE_FILES}
+        if outcome is not None:
+            params["outcome"] = outcome
+        while True:
+            page = self._call("GET", f"/ingest/{job_id}/files", params=params)
+            try:
+                yield from [FileOfStatus.model_validate(file) for file in page.get("files", [])]
+            except ValidationError as error:
+                raise self._nonsense() from error
+            if page.get("next") is None:
+                return
+            params["cursor"] = page["next"]
+
+    def follow(self, job_id: str, patience_seconds: float = PATIENCE_SECONDS) -> Iterator[JobStatus | None]:
+        """Return the status again and again until the job is finished; None while the API is away.
+
+        Raises ApiUnavailableError when it stays away for longer than the patience.
+        """
+        answered = time.monotonic()
+        while True:
+            try:
+                status = self.status(job_id)
+            except ApiUnavailableError:
+                if time.monotonic() - answered > patience_seconds:
+                    raise
+                yield None
+            else:
+                answered = time.monotonic()
+                yield status
+                if status.status in FINISHED:
+                    return
+            time.sleep(POLL_SECONDS)
+
+    def _call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        try:
+            response = self._http.request(method, path, **request)
+        except httpx.TransportError as error:
+            raise ApiUnavailableError(
+                f"No Darkroom answers at {self._url}: {error}. "
+                "Start it with `darkroom up`, or set DARKROOM_URL to where it runs."
+            ) from error
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if response.is_success and isinstance(answer, dict):
+            return answer
+        detail = answer.get("detail") if isinstance(answer, dict) else None
+        if detail is None:
+            raise self._nonsense()
+        if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise ApiUnavailableError(f"Darkroom at {self._url} cannot do this now: {detail}")
+        raise RequestError(str(detail), response.status_code)
+
+    def _status(self, answer: object) -> JobStatus:
+        try:
+            return JobStatus.model_validate(answer)
+        except ValidationError as error:
+            raise self._nonsense() from error
+
+    def _nonsense(self) -> ApiUnavailableError:
+        return ApiUnavailableError(
+            f"What answers at {self._url} is not this Darkroom. "
+            "Set DARKROOM_URL to where it runs, or use programs of one version."
+        )

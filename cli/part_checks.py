@@ -1,0 +1,116 @@
+"""What `doctor` asks the running parts: whether they answer and how fast, and whether the topics and stages fit."""
+
+import time
+from collections.abc import AsyncIterator
+
+import httpx
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from cli.checks import Check
+from embedded import groups
+from settings import STAGES, Settings
+from topics.admin import wanted
+
+TIMEOUT_SECONDS = 5.0
+START = "Start everything with `darkroom up`"
+
+
+async def parts(settings: Settings) -> AsyncIterator[Check]:
+    """Check every part that the settings name, and what they must hold."""
+    async for check in _kafka(settings):
+        yield check
+    yield await _http("Qdrant", settings.qdrant_address, "/healthz", "QDRANT_URL")
+    yield await _http("ML", settings.ml_inference_service_url, "/health", "ML_INFERENCE_SERVICE_URL")
+    api = await _http("API", settings.darkroom_url, "/health", "DARKROOM_URL")
+    yield api
+    if api.level == "ok":
+        yield await _http("API ready", settings.darkroom_url, "/ready", "DARKROOM_URL")
+    if settings.ingest_roots:
+        yield _roots(settings)
+    else:
+        yield Check("Roots", "note", "INGEST_ROOTS is not set: over HTTP only uploads, and `darkroom ingest` from here")
+
+
+async def workers(settings: Settings, stages: tuple[str, ...], hosts: set[str]) -> list[Check]:
+    """Check that each of these stages has a member on one of the hosts, by the broker's own word."""
+    names = {stage: f"{settings.kafka_group_prefix}-{stage}" for stage in stages}
+    try:
+        found = await groups.describe(settings.kafka_brokers, names.values())
+    except (KafkaError, OSError) as error:
+        return [Check("Kafka", "problem", f"{settings.kafka_brokers}: {error}", "Start it, or correct KAFKA_BROKERS.")]
+    return [
+        Check(f"Stage {stage}", "ok", "has its partitions")
+        if name in found and found[name].works and hosts & set(found[name].members.values())
+        else Check(f"Stage {stage}", "problem", "no member on this host", f"Run `darkroom worker --stages {stage}`.")
+        for stage, name in names.items()
+    ]
+
+
+async def _kafka(settings: Settings) -> AsyncIterator[Check]:
+    brokers = settings.kafka_brokers
+    if not brokers:
+        yield Check("Kafka", "problem", "not running, and KAFKA_BROKERS is not set", f"{START}, or set KAFKA_BROKERS.")
+        return
+    admin = AIOKafkaAdminClient(bootstrap_servers=brokers, request_timeout_ms=int(TIMEOUT_SECONDS * 1000))
+    started = time.monotonic()
+    try:
+        await admin.start()
+        topics = await admin.describe_topics([topic.name for topic in wanted(settings)])
+        yield Check("Kafka", "ok", f"{brokers}, {_milliseconds(started)}")
+        yield _topics(
+            settings, {topic["topic"]: len(topic["partitions"]) for topic in topics if not topic["error_code"]}
+        )
+        for stage in STAGES:
+            yield await _stage(settings, stage)
+    except (KafkaError, OSError) as error:
+        yield Check("Kafka", "problem", f"{brokers}: {error}", "Start it, or correct KAFKA_BROKERS.")
+    finally:
+        await admin.close()
+
+
+def _topics(settings: Settings, partitions: dict[str, int]) -> Check:
+    missing = [topic.name for topic in wanted(settings) if topic.name not in partitions]
+    if missing:
+        return Check("Topics", "problem", f"missing: {', '.join(missing)}", "A worker makes them when it starts.")
+    wrong = [name for name, count in partitions.items() if count != settings.kafka_partitions]
+    if wrong:
+        detail = f"{', '.join(wrong)}: not the {settings.kafka_partitions} partitions of KAFKA_PARTITIONS"
+        return Check("Topics", "problem", detail, "Set KAFKA_PARTITIONS to the count that they have.")
+    return Check("Topics", "ok", f"{len(partitions)} with {settings.kafka_partitions} partitions each")
+
+
+async def _stage(settings: Settings, stage: str) -> Check:
+    name = f"{settings.kafka_group_prefix}-{stage}"
+    group = (await groups.describe(settings.kafka_brokers, [name]))[name]
+    behind = await groups.lag(settings.kafka_brokers, name)
+    if group.works:
+        return Check(f"Stage {stage}", "ok", f"{len(group.members)} running, {behind} messages to read")
+    detail = f"{group.state.lower()}, {behind} messages to read"
+    return Check(f"Stage {stage}", "problem", detail, f"Run `darkroom worker --stages {stage}`.")
+
+
+async def _http(name: str, url: str, path: str, setting: str) -> Check:
+    if not url:
+        return Check(name, "problem", f"not running, and {setting} is not set", f"{START}, or set {setting}.")
+    started = time.monotonic()
+    try:
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
+            response = await client.get(url + path)
+    except httpx.HTTPError as error:
+        reason = str(error) or type(error).__name__
+        return Check(name, "problem", f"{url}: {reason}", f"{START}, or correct {setting}.")
+    if response.is_success:
+        return Check(name, "ok", f"{url}, {_milliseconds(started)}")
+    return Check(name, "problem", f"{url}{path} answers {response.status_code}: {response.text[:200]}", "See its log.")
+
+
+def _roots(settings: Settings) -> Check:
+    missing = [str(root) for root in settings.ingest_roots if not root.is_dir()]
+    if missing:
+        return Check("Roots", "problem", f"no folder: {', '.join(missing)}", "Correct INGEST_ROOTS.")
+    return Check("Roots", "ok", ", ".join(map(str, settings.ingest_roots)))
+
+
+def _milliseconds(started: float) -> str:
+    return f"{(time.monotonic() - started) * 1000:.0f} ms"

@@ -1,0 +1,99 @@
+"""How the commands show things. Nothing here is wider than 80 columns but ids, paths and messages."""
+
+from datetime import UTC, datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cli.client import FileOfStatus
+from cli.progress import count, duration, note
+from rules.outcomes import OUTCOMES
+from topics.job_status import JobStatus
+
+STATUS_LOG_LINES = 5
+COLOURS = {"completed": "green", "completed_with_errors": "yellow", "failed": "red", "cancelled": "red"}
+
+
+def jobs(found: list[JobStatus]) -> RenderableType:
+    """Return one line a job. An id is never cut: it is there to be copied."""
+    width = max(len(job.job_id) for job in found)
+    lines = [Text(f"{'JOB':<{width}} {'STATUS':<21} {'FILES':>15} {'AGE':>6}", style="bold")]
+    for job in found:
+        line = Text(f"{job.job_id:<{width}} ")
+        line.append(f"{job.status:<21}", style=COLOURS.get(job.status, "cyan"))
+        line.append(f" {count(job):>15} {_age(job.start_time):>6}")
+        lines.append(line)
+    return Group(*lines)
+
+
+def status(job: JobStatus) -> RenderableType:
+    """Return all that a person wants to know of one job."""
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    facts.add_row("Job", job.job_id)
+    facts.add_row("Status", _state(job))
+    facts.add_row("Message", Text(job.message))
+    facts.add_row("Collection", Text(job.collection))
+    for source in job.sources:
+        facts.add_row("Source", Text(source))
+    facts.add_row("Files", f"{count(job)}  {'' if job.end_time else note(job)}".rstrip())
+    facts.add_row("Outcomes", ", ".join(f"{getattr(job.outcomes, name)} {name}" for name in OUTCOMES))
+    facts.add_row("ML", f"{job.ml_images_sent} images sent" + (f", model {job.model_id}" if job.model_id else ""))
+    if job.end_time is None:
+        waiting = [f"{name} {gauge.in_flight}" for name, gauge in job.stages.items() if gauge.in_flight]
+        facts.add_row("In work", ", ".join(waiting) or "nothing")
+    facts.add_row("Time", _span(job))
+    logs = [Text(f"  {line}", style="dim") for line in job.logs[-STATUS_LOG_LINES:]]
+    return Group(facts, *logs)
+
+
+def outcomes(job: JobStatus) -> RenderableType:
+    """Return the outcomes of a finished job as a table with their sum."""
+    meanings = {
+        "stored": "new content, embedded and stored",
+        "cached": "embedding known, stored without ML",
+        "duplicate": "same content as another file",
+        "unchanged": "already stored before",
+        "skipped": "not a photograph for us",
+        "failed": "could not be used",
+    }
+    table = Table(show_footer=True)
+    table.add_column("Outcome", "total")
+    table.add_column("Files", str(job.total_files), justify="right")
+    table.add_column("Meaning", style="dim")
+    for name in OUTCOMES:
+        table.add_row(name, str(getattr(job.outcomes, name)), meanings[name])
+    return table
+
+
+def file(found: FileOfStatus) -> str:
+    """Return one file as a line: outcome, path, and the reason where there is one; most reasons name the path."""
+    reason = found.reason or ""
+    what = reason if found.path in reason else f"{found.path}: {reason}".removesuffix(": ")
+    return f"{found.outcome or 'pending':<9} {what}"
+
+
+def _state(job: JobStatus) -> Text:
+    return Text(job.status, style=COLOURS.get(job.status, "cyan"))
+
+
+def _age(start: str | None) -> str:
+    """Return how long ago that was, in the largest unit that fits."""
+    if start is None:
+        return ""
+    seconds = (datetime.now(UTC) - datetime.fromisoformat(start)).total_seconds()
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds // length:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def _span(job: JobStatus) -> str:
+    if job.start_time is None:
+        return "not started"
+    if job.end_time is None:
+        return f"since {job.start_time}"
+    seconds = (datetime.fromisoformat(job.end_time) - datetime.fromisoformat(job.start_time)).total_seconds()
+    return f"{duration(seconds)}, until {job.end_time}"

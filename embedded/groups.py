@@ -1,0 +1,75 @@
+"""What the broker says about consumer groups: who is a member, and how much is left to read."""
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
+from aiokafka.protocol.admin import DescribeGroupsRequest_v0, DescribeGroupsRequest_v1
+from aiokafka.protocol.api import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A consumer group. `members` are the ids that the broker gave out, each with the address of its host."""
+
+    state: str
+    members: Mapping[str, str]
+
+    @property
+    def works(self) -> bool:
+        """Whether its partitions are given out to somebody."""
+        return self.state == "Stable" and bool(self.members)
+
+    def works_with_others_than(self, known: Set[str]) -> bool:
+        """Tell whether it works, and not only with members that are known already."""
+        return self.works and not self.members.keys() <= known
+
+
+class _DescribeGroups(Request[DescribeGroupsRequest_v0 | DescribeGroupsRequest_v1]):  # type: ignore[misc]  # untyped base
+    """The versions that aiokafka can read: 0.14 reads the answer to its newest one with the schema of an older one."""
+
+    API_KEY = DescribeGroupsRequest_v0.API_KEY
+
+    def __init__(self, groups: list[str]) -> None:
+        self._groups = groups
+
+    def build(
+        self, request_struct_class: type[DescribeGroupsRequest_v0 | DescribeGroupsRequest_v1]
+    ) -> DescribeGroupsRequest_v0 | DescribeGroupsRequest_v1:
+        return request_struct_class(self._groups)
+
+
+async def describe(brokers: str, names: Iterable[str]) -> dict[str, Group]:
+    """Return each group by its name; one that does not exist is `Dead`. Raises KafkaError when no broker answers."""
+    admin, client = AIOKafkaAdminClient(bootstrap_servers=brokers), AIOKafkaClient(bootstrap_servers=brokers)
+    found: dict[str, Group] = {}
+    try:
+        await admin.start()
+        await client.bootstrap()
+        for name in names:
+            coordinator = await admin.find_coordinator(name)
+            response = await client.send(coordinator, _DescribeGroups([name]))
+            for _error, group, state, _type, _protocol, members in response.groups:
+                found[group] = Group(state, {member: host.lstrip("/") for member, _client, host, *_ in members})
+    finally:
+        await client.close()
+        await admin.close()
+    return found
+
+
+async def lag(brokers: str, name: str) -> int:
+    """Return the messages that a group has yet to read, over the partitions that it has committed on."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+    consumer = AIOKafkaConsumer(bootstrap_servers=brokers)
+    try:
+        await admin.start()
+        await consumer.start()
+        committed = await admin.list_consumer_group_offsets(name)
+        read: dict[TopicPartition, int] = {where: known.offset for where, known in committed.items()}
+        ends = await consumer.end_offsets(list(read)) if read else {}
+        return sum(max(0, end - read[where]) for where, end in ends.items())
+    finally:
+        await consumer.stop()
+        await admin.close()

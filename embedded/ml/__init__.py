@@ -1,0 +1,1 @@
+"""The reference ML service: `python -m embedded.ml --port N [--clip-models DIR]`."""

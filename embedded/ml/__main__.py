@@ -1,0 +1,81 @@
+"""Start the reference ML service."""
+
+import argparse
+import asyncio
+import logging
+import socket
+import sys
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from embedded.ml.models import Model, VisualModel
+from embedded.ml.service import create_app
+from errors import FatalError
+
+log = logging.getLogger("darkroom.ml")
+
+
+def main() -> None:
+    """Serve until stopped. Exit with 1 and a message where that is not possible."""
+    parser = argparse.ArgumentParser(prog="python -m embedded.ml", description="The reference ML service.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8001, help="port to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--clip-models", type=Path, metavar="DIR", help="use the CLIP models in this folder (needs the `clip` extra)"
+    )
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    try:
+        with _listen(options.host, options.port) as listening:
+            asyncio.run(_serve(listening, options.clip_models))
+    except FatalError as error:
+        sys.exit(f"The ML service cannot start: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)  # As a shell reports Ctrl-C; the server has stopped in order by now.
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port))
+    except (OSError, OverflowError) as error:
+        raise FatalError(
+            f"cannot listen on {host}:{port}: {error}. Stop what uses this port, or choose another with --port."
+        ) from error
+
+
+async def _serve(listening: socket.socket, clip_models: Path | None) -> None:
+    """Answer from the start (with 503), load the models meanwhile, then serve until a signal."""
+    app = create_app()
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=10))
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        await _load(app, clip_models)
+    except FatalError:
+        server.should_exit = True
+        raise
+    finally:
+        await serving
+
+
+async def _load(app: FastAPI, clip_models: Path | None) -> None:
+    model = await asyncio.to_thread(_model, clip_models)
+    app.state.model = model
+    log.info("ready: model %s, %d dimensions", model.model_id, model.dimension)
+
+
+def _model(clip_models: Path | None) -> Model:
+    if clip_models is None:
+        return VisualModel()
+    try:
+        from embedded.ml.clip import ClipModel  # noqa: PLC0415  # Only then are its packages needed.
+    except ImportError as error:
+        raise FatalError(
+            f"--clip-models needs the `clip` extra, and {error.name} is missing: pip install 'darkroom[clip]'"
+        ) from error
+    return ClipModel(clip_models)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""What the service needs from a model, and the model that needs no weights."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from embedded.ml import caption, descriptor
+from embedded.ml.descriptor import Array
+
+
+class Model(Protocol):
+    """Embeds and captions RGB images. All methods are called in a thread, several at once."""
+
+    model_id: str
+    caption_model_id: str | None
+    """None: it has no captioner."""
+    dimension: int
+    supports_text: bool
+
+    def embed(self, images: Sequence[Image.Image]) -> Array:
+        """Return vectors of length 1, shape (images, dimension), for one image or more. Raises MemoryError."""
+
+    def caption(self, image: Image.Image) -> str:
+        """Describe an image in a sentence. Called only where there is a `caption_model_id`."""
+
+    def embed_text(self, text: str) -> Array:
+        """Return a vector of length 1 that lies near those of images that show the text. Only if `supports_text`."""
+
+
+class VisualModel:
+    """The descriptor and the plain caption."""
+
+    model_id = descriptor.MODEL_ID
+    caption_model_id: str | None = "darkroom-plain-1"
+    dimension = descriptor.DIMENSION
+    supports_text = False
+
+    def embed(self, images: Sequence[Image.Image]) -> Array:
+        """Describe each image; shape (images, 512)."""
+        return np.array([descriptor.describe(image) for image in images])
+
+    def caption(self, image: Image.Image) -> str:
+        """Name brightness, orientation and colours."""
+        return caption.caption(image)
+
+    def embed_text(self, text: str) -> Array:
+        """Raise NotImplementedError: colours and edges know no words."""
+        raise NotImplementedError

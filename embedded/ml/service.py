@@ -1,0 +1,123 @@
+"""The HTTP face of a model: the contract of the ML service, with bounds on what it takes in.
+
+Until `app.state.model` is set, everything is answered with 503: the models are being loaded.
+"""
+
+import asyncio
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from pydantic import BaseModel, Field, ValidationError
+
+from embedded.ml.inference import MAX_IMAGE_SIDE, BatchRequest, results
+from embedded.ml.models import Model
+
+SAFE_BATCH = 32  # images; what we advise
+MAX_BATCH = 128  # images; what we take. A WORKING_SIDE picture has 0.8 MB, so a full batch holds 100 MB of pixels.
+MAX_BODY = 64 << 20  # bytes
+SLOTS = 4  # requests in work at once, so that bodies take at most 4 x MAX_BODY of memory; the others wait unread
+
+
+class TextRequest(BaseModel):
+    """The body of a request to embed a text."""
+
+    text: str = Field(max_length=10_000)
+
+
+def create_app() -> FastAPI:
+    """Build the service, without a model yet."""
+    app = FastAPI(title="Darkroom's reference ML service")
+    app.state.model = None
+    app.state.slots = asyncio.Semaphore(SLOTS)
+    app.include_router(router)
+    app.add_exception_handler(MemoryError, _out_of_memory)
+    app.add_exception_handler(ValidationError, _invalid)
+    return app
+
+
+router = APIRouter()
+
+
+def _loaded(request: Request) -> Model:
+    model: Model | None = request.app.state.model
+    if model is None:
+        raise HTTPException(503, "The models are still being loaded.")
+    return model
+
+
+Loaded = Annotated[Model, Depends(_loaded)]
+
+
+@router.get("/health")
+async def health(model: Loaded) -> dict[str, str]:
+    """Say whether the models are loaded."""
+    return {"status": "healthy", "model_id": model.model_id}
+
+
+@router.get("/api/v1/capabilities")
+async def capabilities(model: Loaded) -> dict[str, Any]:
+    """Say what is loaded, and how much may be sent at once."""
+    return {
+        "safe_clip_batch": SAFE_BATCH,
+        "safe_blip_batch": SAFE_BATCH,
+        "clip_model_loaded": True,
+        "blip_model_loaded": model.caption_model_id is not None,
+        "device_type": "cpu",
+        "cuda_available": False,
+        "embedding_dim": model.dimension,
+        "model_id": model.model_id,
+        "supports_text": model.supports_text,
+        "max_image_side": MAX_IMAGE_SIDE,
+    }
+
+
+@router.post("/api/v1/batch_embed_and_caption")
+async def batch_embed_and_caption(request: Request, model: Loaded, caption: bool = False) -> Response:
+    """Embed images, and describe them if asked. An image that cannot be decoded has `error` set."""
+    async with request.app.state.slots:
+        content = await asyncio.to_thread(_embed, model, await _bounded_body(request), caption)
+    return Response(content, media_type="application/json")
+
+
+@router.post("/api/v1/embed_text")
+async def embed_text(request: Request, model: Loaded) -> dict[str, list[float]]:
+    """Embed a text, to compare it with images; 501 where the model knows no words."""
+    if not model.supports_text:
+        raise HTTPException(501, f"The model {model.model_id} has no text encoder.")
+    async with request.app.state.slots:
+        text = TextRequest.model_validate_json(await _bounded_body(request)).text
+        vector = await asyncio.to_thread(model.embed_text, text)
+    return {"embedding": vector.tolist()}
+
+
+async def _bounded_body(request: Request) -> bytes:
+    """Read the body. One that is too large is read to its end too, or the client would see no answer, but not kept."""
+    body = bytearray()
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size <= MAX_BODY:
+            body += chunk
+    if size > MAX_BODY:
+        raise HTTPException(413, f"The request has {size} bytes; at most {MAX_BODY} are taken. Send fewer images.")
+    return bytes(body)
+
+
+def _embed(model: Model, body: bytes, caption: bool) -> bytes:
+    images = BatchRequest.model_validate_json(body).images
+    if len(images) > MAX_BATCH:
+        raise HTTPException(413, f"The request has {len(images)} images; at most {MAX_BATCH} are taken.")
+    return orjson.dumps({"results": results(model, images, caption=caption)})
+
+
+async def _out_of_memory(_: Request, error: Exception) -> Response:
+    return _detail(507, f"Out of memory: {error}")
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    return _detail(422, str(error))
+
+
+def _detail(status: int, detail: str) -> Response:
+    return Response(orjson.dumps({"detail": detail}), status, media_type="application/json")

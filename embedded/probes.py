@@ -1,0 +1,65 @@
+"""Asks a part whether it answers. Each returns False where it does not, and raises nothing."""
+
+from collections.abc import Sequence
+
+import httpx
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from embedded import groups, ports
+
+TIMEOUT_SECONDS = 2.0
+
+
+async def http_answers(url: str) -> bool:
+    """Tell whether a URL answers with a 2xx status."""
+    try:
+        # Our own parts are on this host, where no proxy leads.
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+            return (await client.get(url)).is_success
+    except httpx.HTTPError:
+        return False
+
+
+async def broker_answers(port: int) -> bool:
+    """Tell whether a Kafka broker on this host answers a request for its metadata."""
+    # A closed port is found out without the client, which would log each refusal as an error.
+    return ports.is_open(port) and await brokers_answer(f"127.0.0.1:{port}")
+
+
+async def brokers_answer(brokers: str) -> bool:
+    """Tell whether any of the brokers answers a request for its metadata."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=brokers, request_timeout_ms=int(TIMEOUT_SECONDS * 1000))
+    try:
+        await admin.start()
+        await admin.list_topics()
+    except (KafkaError, OSError):
+        return False
+    finally:
+        await admin.close()
+    return True
+
+
+class JoinedGroups:
+    """Tells whether the process that was started last works in all of its consumer groups.
+
+    After a kill the broker counts the dead process as a member until its session times out. So only a
+    member counts that was not there when the process was asked about first, right after its start.
+    """
+
+    def __init__(self, brokers: str, names: Sequence[str]) -> None:
+        self._brokers = brokers
+        self._names = names
+        self._pid: int | None = None
+        self._before: frozenset[str] = frozenset()
+
+    async def __call__(self, pid: int) -> bool:
+        """Ask the broker about the process with this id."""
+        try:
+            found = await groups.describe(self._brokers, self._names)
+        except (KafkaError, OSError):
+            found = {}
+        if pid != self._pid:
+            self._pid = pid
+            self._before = frozenset(member for group in found.values() for member in group.members)
+        return all(name in found and found[name].works_with_others_than(self._before) for name in self._names)

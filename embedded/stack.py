@@ -1,0 +1,131 @@
+"""Darkroom on one machine: which parts it needs, what they are called with, and how they find each other."""
+
+import asyncio
+import errno
+import os
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedded import ports, probes
+from embedded.supervisor import Part
+from errors import FatalError, KafkaUnavailableError
+from settings import STAGES, Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The parts to start, in waves; the API's URL; and the settings, by name, that lead a program to them."""
+
+    waves: tuple[tuple[Part, ...], ...]
+    url: str
+    addresses: dict[str, str]
+
+
+def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
+    """Return the parts that the settings leave to us. Raises FatalError when the API's port cannot be had."""
+    require_port(host, port)
+    kafka_port, qdrant_port, ml_port = ports.free_ports(3)
+    url = f"http://{LOOPBACK if host in {'', '0.0.0.0', '::'} else host}:{port}"  # noqa: S104 - compared, not bound
+    addresses = {
+        "KAFKA_BROKERS": settings.kafka_brokers or f"{LOOPBACK}:{kafka_port}",
+        "QDRANT_URL": settings.qdrant_address or f"http://{LOOPBACK}:{qdrant_port}",
+        "ML_INFERENCE_SERVICE_URL": settings.ml_inference_service_url or f"http://{LOOPBACK}:{ml_port}",
+        "DARKROOM_URL": url,
+    }
+    environment = addresses | {
+        "DARKROOM_DATA": str(data),
+        # The children find Darkroom's own modules first, wherever they were started.
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+        "PYTHONSAFEPATH": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+    def part(
+        name: str, command: list[str], address: str, is_ready: Callable[[int], Awaitable[bool]], **seconds: float
+    ) -> Part:
+        return Part(name, [sys.executable, *command], address, is_ready, environment, **seconds)
+
+    def service(name: str, module: str, port: int, *options: str, health: str) -> Part:
+        address = f"http://{LOOPBACK}:{port}"
+        command = ["-m", module, "--host", LOOPBACK, "--port", str(port), *options]
+        return part(name, command, address, lambda _pid: probes.http_answers(address + health))
+
+    embedded = []
+    if not settings.kafka_brokers:
+        kafka = ["-m", "embedded.kafka", "--data", str(data / "kafka"), "--port", str(kafka_port)]
+        embedded.append(
+            part(
+                "kafka",
+                kafka,
+                f"{LOOPBACK}:{kafka_port}",
+                lambda _pid: probes.broker_answers(kafka_port),
+                start_seconds=300.0,  # the first start fetches the jars
+                grace_seconds=20.0,
+            )
+        )
+    if not settings.qdrant_address:
+        embedded.append(
+            service("qdrant", "embedded.qdrant", qdrant_port, "--data", str(data / "qdrant"), health="/healthz")
+        )
+    if not settings.ml_inference_service_url:
+        embedded.append(service("ml", "embedded.ml", ml_port, health="/health"))
+
+    groups = [f"{settings.kafka_group_prefix}-{stage}" for stage in STAGES]
+    ours = (
+        part(
+            "worker",
+            [str(Path(sys.executable).with_name("darkroom")), "worker"],
+            ", ".join(STAGES),
+            probes.JoinedGroups(addresses["KAFKA_BROKERS"], groups),
+            start_seconds=120.0,
+            grace_seconds=20.0,
+        ),
+        part(
+            "api",
+            ["-m", "api", "--host", host, "--port", str(port)],
+            url,
+            lambda _pid: probes.http_answers(f"{url}/health"),
+        ),
+    )
+    return Stack((tuple(embedded), ours), url, addresses)
+
+
+async def require_given(settings: Settings) -> list[tuple[str, str]]:
+    """Return the parts that the settings name, with their addresses.
+
+    Raises KafkaUnavailableError when no broker answers: every other part can be waited for.
+    """
+    given = []
+    if settings.kafka_brokers:
+        if not await asyncio.wait_for(probes.brokers_answer(settings.kafka_brokers), timeout=30):
+            raise KafkaUnavailableError(
+                f"No Kafka broker answers at {settings.kafka_brokers}. "
+                "Start it, correct KAFKA_BROKERS, or unset it for an embedded broker."
+            )
+        given.append(("kafka", f"{settings.kafka_brokers} (KAFKA_BROKERS)"))
+    if settings.qdrant_address:
+        given.append(("qdrant", f"{settings.qdrant_address} (QDRANT_URL)"))
+    if settings.ml_inference_service_url:
+        given.append(("ml", f"{settings.ml_inference_service_url} (ML_INFERENCE_SERVICE_URL)"))
+    return given
+
+
+def require_port(host: str, port: int) -> None:
+    """Raise FatalError unless this process could listen there."""
+    try:
+        with socket.create_server((host, port)):
+            pass
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise FatalError(
+                f"Port {port} on {host} is in use. Choose another with --port, or end the program that listens there."
+            ) from error
+        raise FatalError(
+            f"Nothing can listen on port {port} of {host}: {error.strerror}. Choose another --host or --port."
+        ) from error

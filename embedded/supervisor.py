@@ -1,0 +1,260 @@
+"""Runs parts as child processes: starts them in waves, restarts what dies, stops them in reverse order.
+
+Each part has its own session, so that Ctrl-C in the terminal reaches the supervisor alone, and its
+own log file. A guardian process kills what is left if the supervisor itself is killed.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Never, Self, TypeVar
+
+from embedded import guardian, state
+from errors import FatalError
+
+T = TypeVar("T")
+Tell = Callable[[str, str], None]
+"""Takes the name of a part and what happened to it, in words for a person."""
+
+GIVE_UP_DEATHS = 5
+GIVE_UP_SECONDS = 60.0
+LONGEST_BACKOFF_SECONDS = 10.0
+POLL_SECONDS = 0.1
+LOG_TAIL_LINES = 10
+LARGEST_LOG_BYTES = 10_000_000
+
+# The shell names itself to the guardian before it becomes the part, so that no moment is left in
+# which a killed supervisor leaves an unknown child behind. The guardian's pipe is its standard input.
+_LAUNCH = 'echo $$ >&0; exec "$@" </dev/null'
+
+
+@dataclass(frozen=True)
+class Part:
+    """One child process: its command, where it answers, and how to find out that it does.
+
+    `is_ready` takes the process id, by which it can tell a restart from the process before.
+    """
+
+    name: str
+    command: Sequence[str]
+    address: str
+    is_ready: Callable[[int], Awaitable[bool]]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    start_seconds: float = 60.0
+    grace_seconds: float = 5.0
+
+
+class Supervisor:
+    """Keeps parts running inside `async with`; entering returns when every part answers.
+
+    Each wave starts when the one before it is ready. Entering raises FatalError, with
+    everything stopped again, when the folder is in use or a part does not come up.
+    """
+
+    def __init__(
+        self,
+        data: Path,
+        waves: Sequence[Sequence[Part]],
+        tell: Tell,
+        *,
+        addresses: Mapping[str, str] | None = None,
+        first_backoff_seconds: float = 0.5,
+    ) -> None:
+        self._data = data
+        self._waves = waves
+        self._tell = tell
+        self._first_backoff_seconds = first_backoff_seconds
+        self._state = state.RunState(
+            pid=os.getpid(),
+            addresses=dict(addresses or {}),
+            parts={part.name: state.PartState(address=part.address) for wave in waves for part in wave},
+        )
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._ready: dict[str, asyncio.Event] = {}
+        self._cleanup = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._cleanup.enter_context(state.lock(self._data))
+        try:
+            self._logs.mkdir(exist_ok=True)
+            self._cleanup.callback(state.remove, self._data)
+            await self._start_guardian()
+            for wave in self._waves:
+                await self._start(wave)
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stop()
+
+    async def wait(self) -> Never:
+        """Wait for ever. Raises FatalError when a part cannot be kept running."""
+        guarding = asyncio.create_task(self._guardian.wait())
+        try:
+            done, _ = await asyncio.wait({*self._tasks.values(), guarding}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            guarding.cancel()
+        raise FatalError("The process that guards the parts ended. Start again.")
+
+    async def during(self, work: Coroutine[None, None, T]) -> T:
+        """Return what `work` returns. Raises FatalError, with the work cancelled, as `wait` does."""
+        working, failing = asyncio.create_task(work), asyncio.create_task(self.wait())
+        race: set[asyncio.Task[Any]] = {working, failing}
+        try:
+            await asyncio.wait(race, return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else failing.result()
+        finally:
+            for task in race:
+                task.cancel()
+            await asyncio.gather(*race, return_exceptions=True)
+
+    def pid(self, name: str) -> int | None:
+        """Return the process id of a part; None while it is dead."""
+        return self._state.parts[name].pid
+
+    def log(self, name: str) -> Path:
+        """Return the log file of a part."""
+        return self._logs / f"{name}.log"
+
+    @property
+    def _logs(self) -> Path:
+        return self._data / "logs"
+
+    async def _start_guardian(self) -> None:
+        reading, self._to_guardian = os.pipe()
+        try:
+            self._guardian = await asyncio.create_subprocess_exec(
+                sys.executable, "-I", guardian.__file__, stdin=reading, start_new_session=True
+            )
+        finally:
+            os.close(reading)
+        self._cleanup.push_async_callback(self._guardian.wait)
+        self._cleanup.callback(os.close, self._to_guardian)
+
+    async def _start(self, wave: Sequence[Part]) -> None:
+        for part in wave:
+            self._ready[part.name] = asyncio.Event()
+            self._tasks[part.name] = asyncio.create_task(self._keep_running(part))
+        await self.during(self._until_ready(wave))
+
+    async def _until_ready(self, wave: Sequence[Part]) -> None:
+        """Wait until each part has answered once; they have been starting since the same moment."""
+        started = time.monotonic()
+        for part in wave:
+            try:
+                await asyncio.wait_for(self._ready[part.name].wait(), started + part.start_seconds - time.monotonic())
+            except TimeoutError as error:
+                raise FatalError(
+                    f"{part.name} does not answer at {part.address} after {part.start_seconds:.0f} s. "
+                    f"{self._last_words(part)}"
+                ) from error
+
+    async def _keep_running(self, part: Part) -> None:
+        deaths: deque[float] = deque(maxlen=GIVE_UP_DEATHS)
+        while True:
+            ending = _describe(await self._run(part))
+            now = time.monotonic()
+            deaths.append(now)
+            recent = sum(now - death < GIVE_UP_SECONDS for death in deaths)
+            if recent == GIVE_UP_DEATHS:
+                raise FatalError(
+                    f"{part.name} {ending} for the {GIVE_UP_DEATHS}th time within a minute. {self._last_words(part)}"
+                )
+            pause = min(self._first_backoff_seconds * 2 ** (recent - 1), LONGEST_BACKOFF_SECONDS)
+            self._tell(part.name, f"{ending}; it starts again in {pause:g} s.\nIts log: {self.log(part.name)}")
+            await asyncio.sleep(pause)
+
+    async def _run(self, part: Part) -> int:
+        """Run a part until it ends, and return its exit code. Being cancelled stops it."""
+        process = await self._spawn(part)
+        announcing = asyncio.create_task(self._announce(part, process.pid))
+        try:
+            return await process.wait()
+        except asyncio.CancelledError:
+            announcing.cancel()
+            await _terminate(process, part.grace_seconds)
+            self._tell(part.name, "stopped.")
+            raise
+        finally:
+            announcing.cancel()
+            # A part may have left children of its own, such as a pool of workers.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(BrokenPipeError):
+                os.write(self._to_guardian, f"-{process.pid}\n".encode())
+            self._note_pid(part, None)
+
+    async def _spawn(self, part: Part) -> asyncio.subprocess.Process:
+        path = self.log(part.name)
+        if path.exists() and path.stat().st_size > LARGEST_LOG_BYTES:
+            path.replace(path.with_suffix(".log.1"))
+        with path.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                "/bin/sh",
+                "-c",
+                _LAUNCH,
+                part.name,
+                *part.command,
+                stdin=self._to_guardian,
+                stdout=log,
+                stderr=asyncio.subprocess.STDOUT,
+                env={**os.environ, **part.environment},
+                start_new_session=True,
+            )
+        self._note_pid(part, process.pid)
+        return process
+
+    def _note_pid(self, part: Part, pid: int | None) -> None:
+        self._state.parts[part.name].pid = pid
+        state.write(self._data, self._state)
+
+    async def _announce(self, part: Part, pid: int) -> None:
+        started = time.monotonic()
+        while not await part.is_ready(pid):  # noqa: ASYNC110 - another process cannot set an event
+            await asyncio.sleep(POLL_SECONDS)
+        self._tell(part.name, f"ready: {part.address} ({time.monotonic() - started:.1f} s)")
+        self._ready[part.name].set()
+
+    async def _stop(self) -> None:
+        """Stop the parts, the last one first, each before the next."""
+        for task in reversed(self._tasks.values()):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await self._cleanup.aclose()
+
+    def _last_words(self, part: Part) -> str:
+        path = self.log(part.name)
+        lines = path.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:] if path.exists() else []
+        return "\n".join([f"The end of its log, {path}:", *(f"    {line}" for line in lines)])
+
+
+async def _terminate(process: asyncio.subprocess.Process, grace_seconds: float) -> None:
+    """Ask a process to end, and kill it when it has not after the grace."""
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), grace_seconds)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def _describe(exit_code: int) -> str:
+    if exit_code >= 0:
+        return f"ended with exit code {exit_code}"
+    return f"was killed by {signal.Signals(-exit_code).name}"

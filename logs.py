@@ -1,0 +1,46 @@
+"""How every process logs: one event name and its fields a line, for people or as JSON."""
+
+import logging
+import sys
+
+import structlog
+
+from settings import Settings
+
+# These tell of every fetch, commit and request at INFO.
+CHATTY = ("faust", "mode", "httpx", "httpcore", "asyncio")
+# This calls each attempt that it will repeat an error; what it gives up, it raises.
+CRIES_WOLF = ("aiokafka",)
+
+
+def configure(settings: Settings) -> None:
+    """Send the lines of structlog and of the standard library to stderr, in the form that is set."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(settings.log_level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
+    if settings.log_level != "DEBUG":
+        for name in CHATTY:
+            logging.getLogger(name).setLevel(logging.WARNING)
+        for name in CRIES_WOLF:
+            logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -1,0 +1,66 @@
+"""Who may send a content to ML: the decision that makes equal content cost one ML call.
+
+The first file of a new content becomes the *owner* of a claim; further files wait until ML's
+answer is known, and then go to Qdrant without ML.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel
+
+# Whether a file is the first of its content in its job is remembered for this many jobs a content.
+REMEMBERED_LOTS = 8
+
+
+class Claim(BaseModel):
+    """What prepare knows of a content under one model. `owner` (a file id) is None once ML has answered."""
+
+    owner: str | None
+    firsts: dict[str, str] = {}  # lot (job and collection) → id of its first file with this content
+    first_waiter: int = 0
+    next_waiter: int = 0
+
+    @property
+    def waiters(self) -> range:
+        """The numbers of the waiters' rows, in the order of arrival."""
+        return range(self.first_waiter, self.next_waiter)
+
+    def remember_first(self, lot: str, file_id: str) -> bool:
+        """Note a file as the first of its lot, unless there is one. Tell whether that changed anything."""
+        if lot in self.firsts:
+            return False
+        kept = list(self.firsts.items())[1 - REMEMBERED_LOTS :]
+        self.firsts = dict([*kept, (lot, file_id)])
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do with a file.
+
+    embed: it owns the claim, decode it and send it to ML. wait: another file owns the claim.
+    write: ML's answer is known, confirm the file with `outcome`. unchanged: nothing to do.
+    """
+
+    action: Literal["embed", "wait", "write", "unchanged"]
+    outcome: Literal["cached", "duplicate"] = "cached"
+
+
+def decide(claim: Claim | None, file_id: str, lot: str, *, is_confirmed: bool) -> Decision:
+    """Decide on a file whose content has this claim, or none.
+
+    `is_confirmed`: this path with this content is in the present incarnation of the collection.
+    """
+    if claim is None or claim.owner == file_id:
+        return Decision("embed")
+    if claim.owner is not None:
+        return Decision("wait")
+    if is_confirmed:
+        return Decision("unchanged")
+    return Decision("write", known_outcome(claim, file_id, lot))
+
+
+def known_outcome(claim: Claim, file_id: str, lot: str) -> Literal["cached", "duplicate"]:
+    """Return the outcome of a file whose content is known: the first of its lot is cached, others are duplicates."""
+    return "cached" if claim.firsts.get(lot, file_id) == file_id else "duplicate"

@@ -1,0 +1,96 @@
+"""A plain Kafka client for tests: publishes to the topics and waits for what comes out, with a deadline."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+
+from topics.sentinel import sentinel_headers
+
+FINISHED = {"completed", "completed_with_errors", "failed", "cancelled"}
+PARTITIONS = 8
+
+
+class Bus:
+    """Sees every message of some topics from the moment it was opened."""
+
+    def __init__(self, brokers: str, *topics: str) -> None:
+        self._topics = topics
+        self._producer = AIOKafkaProducer(bootstrap_servers=brokers, max_request_size=4 << 20)
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=brokers, enable_auto_commit=False, fetch_max_bytes=64 << 20)
+        self.records: list[ConsumerRecord] = []
+
+    async def __aenter__(self) -> Self:
+        await self._producer.start()
+        await self._consumer.start()
+        assigned = [TopicPartition(topic, number) for topic in self._topics for number in range(PARTITIONS)]
+        self._consumer.assign(assigned)
+        await self._consumer.seek_to_end(*assigned)
+        for partition in assigned:
+            await self._consumer.position(partition)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+        await self._producer.stop()
+
+    async def publish(
+        self,
+        topic: str,
+        key: str,
+        value: Any,
+        headers: list[tuple[str, bytes]] | None = None,
+        partition: int | None = None,
+    ) -> None:
+        """Send a message; a dict goes as JSON, None as a tombstone."""
+        raw = json.dumps(value).encode() if isinstance(value, dict) else value
+        await self._producer.send_and_wait(topic, raw, key=key.encode(), headers=headers or [], partition=partition)
+
+    async def close_job(self, job_id: str, topic: str = "raw-path", walk_id: str = "walk") -> None:
+        """Send the sentinels of a walk."""
+        for number in range(PARTITIONS):
+            await self.publish(topic, job_id, None, sentinel_headers(job_id, walk_id, None), number)
+
+    async def until(self, condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+        """Read on until a condition over `records` is true, and return it. Fails after the deadline."""
+        deadline = time.monotonic() + seconds
+        while not (found := condition()):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise AssertionError(f"Not within {seconds:g} s: {what}. Seen: {self._summary()}")
+            for records in (await self._consumer.getmany(timeout_ms=int(min(left, 0.5) * 1000))).values():
+                self.records.extend(records)
+        return found
+
+    def values(self, topic: str, **fields: Any) -> list[dict[str, Any]]:
+        """Return the JSON values of a topic that have these fields."""
+        decoded = (json.loads(r.value) for r in self.records if r.topic == topic and r.value is not None)
+        return [value for value in decoded if all(value.get(name) == wanted for name, wanted in fields.items())]
+
+    async def finished(self, job_id: str, seconds: float = 60) -> dict[str, Any]:
+        """Wait for a job's end and return its status document."""
+
+        def end() -> dict[str, Any] | None:
+            states = [s for s in self.values("job-status", job_id=job_id) if s["status"] in FINISHED]
+            return max(states, key=lambda s: s["offset"]) if states else None
+
+        status: dict[str, Any] = await self.until(end, f"the end of job {job_id}", seconds)
+        return status
+
+    async def quiet(self, seconds: float) -> None:
+        """Read on for a time, for what must not come."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            for records in (await self._consumer.getmany(timeout_ms=int(min(left, 0.5) * 1000))).values():
+                self.records.extend(records)
+            await asyncio.sleep(0)
+
+    def _summary(self) -> str:
+        newest = self.values("job-status")[-1:]
+        counts: dict[str, int] = {}
+        for record in self.records:
+            counts[record.topic] = counts.get(record.topic, 0) + 1
+        return f"{counts}; newest status {newest}"

@@ -1,0 +1,186 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from embedded import ports
+from tests.cli.command import darkroom
+from tests.cli.scripted_api import Answer, ScriptedApi, job
+
+JOB = job()["job_id"]
+SUBMITTED: Answer = (202, {"job_id": JOB, "status": "queued", "message": "Queued."})
+ROOTS: Answer = (200, {"roots": []})
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "my photos"
+    folder.mkdir()
+    return folder
+
+
+def ingest_routes(*statuses: Answer) -> dict[str, list[Answer]]:
+    return {
+        "POST /ingest/roots": [ROOTS],
+        "POST /ingest/scan": [SUBMITTED],
+        f"GET /ingest/status/{JOB}": list(statuses),
+    }
+
+
+def test_ingest_wait_json_gives_the_final_status_alone_on_stdout(photos: Path) -> None:
+    final = job(outcomes={"stored": 2, "duplicate": 1})
+    running = job("running", total_files=3, outcomes={"stored": 1}, rate=4.0, eta_seconds=95.0, waiting_for="ml")
+    with ScriptedApi(ingest_routes((200, running), (200, final))) as api:
+        run = darkroom("ingest", str(photos), "--wait", "--json", cwd=photos, DARKROOM_URL=api.url)
+    assert run.returncode == 0
+    assert json.loads(run.stdout)["outcomes"]["stored"] == 2
+    assert run.stdout.count("\n") == 1
+    assert run.stderr.splitlines() == [
+        "1/3 files, waits for ml, 4.0 files/s, 2 min left",
+        "3/3 files, completed",
+    ]
+
+
+def test_ingest_allows_and_names_every_path_as_it_really_is(photos: Path, tmp_path: Path) -> None:
+    one = tmp_path / "one.jpg"
+    one.write_bytes(b"not looked at here")
+    (tmp_path / "link").symlink_to(photos)
+    with ScriptedApi(ingest_routes()) as api:
+        run = darkroom(
+            "ingest", "link", "one.jpg", "--collection", "trip", "--caption", cwd=tmp_path, DARKROOM_URL=api.url
+        )
+    assert run.returncode == 0
+    assert JOB in run.stdout
+    paths = [str(photos), str(one)]
+    assert [body["path"] for route, _, body in api.asked if route == "POST /ingest/roots"] == paths
+    assert api.asked[-1] == (
+        "POST /ingest/scan",
+        "caption=true",
+        {"directory_paths": paths, "collection": "trip"},
+    )
+
+
+@pytest.mark.parametrize("state", ["completed_with_errors", "failed", "cancelled"])
+def test_ingest_wait_exits_with_1_unless_the_job_is_completed(state: str, photos: Path) -> None:
+    with ScriptedApi(ingest_routes((200, job(state, outcomes={"stored": 1, "failed": 1})))) as api:
+        run = darkroom("ingest", str(photos), "--wait", "--json", cwd=photos, DARKROOM_URL=api.url)
+    assert run.returncode == 1
+    assert json.loads(run.stdout)["status"] == state
+
+
+def test_ingest_wait_sits_out_a_restart_of_the_api(photos: Path) -> None:
+    away = (503, {"detail": "starting"})
+    with ScriptedApi(ingest_routes((200, job("queued")), away, away, (200, job(outcomes={"stored": 1})))) as api:
+        run = darkroom("ingest", str(photos), "--wait", "--json", cwd=photos, DARKROOM_URL=api.url)
+    assert run.returncode == 0
+
+
+def test_a_path_that_is_missing_is_said_before_anything_is_asked(tmp_path: Path) -> None:
+    with ScriptedApi(ingest_routes()) as api:
+        run = darkroom("ingest", "nowhere", cwd=tmp_path, DARKROOM_URL=api.url)
+    assert run.returncode == 1
+    assert "There is no nowhere" in run.stderr
+    assert not api.asked
+
+
+def test_a_refusal_is_said_in_the_words_of_the_api(photos: Path) -> None:
+    refusal = (422, {"detail": "A collection cannot be called 'a b'."})
+    with ScriptedApi(ingest_routes() | {"POST /ingest/scan": [refusal]}) as api:
+        run = darkroom("ingest", str(photos), "--collection", "a b", cwd=photos, DARKROOM_URL=api.url)
+    assert run.returncode == 1
+    assert run.stderr == "darkroom: A collection cannot be called 'a b'.\n"
+
+
+@pytest.mark.parametrize("command", [["jobs"], ["status", "x"], ["files", "x"]])
+def test_nobody_there_is_one_clear_line(command: list[str], tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{ports.free_port()}"
+    run = darkroom(*command, cwd=tmp_path, DARKROOM_URL=url)
+    assert run.returncode == 3
+    assert run.stdout == ""
+    assert run.stderr.startswith(f"darkroom: No Darkroom answers at {url}: ")
+    assert "`darkroom up`" in run.stderr
+    assert run.stderr.count("\n") == 1
+
+
+def test_another_program_on_the_port_is_said(tmp_path: Path) -> None:
+    with ScriptedApi({"GET /ingest/recent_jobs": [(200, ["what?"])]}) as api:
+        run = darkroom("jobs", cwd=tmp_path, DARKROOM_URL=api.url)
+    assert run.returncode == 3
+    assert "is not this Darkroom" in run.stderr
+
+
+def test_jobs_fit_in_80_columns_with_whole_ids(tmp_path: Path) -> None:
+    jobs = [
+        job("completed_with_errors", outcomes={"stored": 1_234_567, "failed": 1}),
+        job("scanning", total_files=900_000, total_known=False, outcomes={"stored": 123_456}),
+    ]
+    with ScriptedApi({"GET /ingest/recent_jobs": [(200, {"jobs": jobs})]}) as api:
+        run = darkroom("jobs", cwd=tmp_path, DARKROOM_URL=api.url)
+    header, *lines = run.stdout.splitlines()
+    assert header.split() == ["JOB", "STATUS", "FILES", "AGE"]
+    assert [line.split()[:3] for line in lines] == [
+        [JOB, "completed_with_errors", "1234568/1234568"],
+        [JOB, "scanning", "123456/900000+"],
+    ]
+    assert max(map(len, run.stdout.splitlines())) <= 80
+
+
+def test_status_shows_what_a_running_job_waits_for(tmp_path: Path) -> None:
+    status = job(
+        "running",
+        total_files=10,
+        outcomes={"stored": 4, "failed": 1},
+        waiting_for="qdrant",
+        stages={"store": {"done": 4, "in_flight": 5}},
+        logs=["first line", *(f"line {n}" for n in range(5))],
+    )
+    with ScriptedApi({f"GET /ingest/status/{JOB}": [(200, status)]}) as api:
+        shown = darkroom("status", JOB, cwd=tmp_path, DARKROOM_URL=api.url)
+        as_json = darkroom("status", JOB, "--json", cwd=tmp_path, DARKROOM_URL=api.url)
+    lines = dict(line.split(maxsplit=1) for line in shown.stdout.splitlines() if not line.startswith(" "))
+    assert lines["Status"].strip() == "running"
+    assert lines["Files"].strip() == "5/10  waits for qdrant"
+    assert lines["Outcomes"].strip() == "4 stored, 0 cached, 0 duplicate, 0 unchanged, 0 skipped, 1 failed"
+    assert shown.stdout.splitlines()[-5:] == [f"  line {n}" for n in range(5)]
+    assert "store 5" in shown.stdout
+    assert max(map(len, shown.stdout.splitlines())) <= 80
+    assert json.loads(as_json.stdout)["waiting_for"] == "qdrant"
+
+
+def test_an_unknown_job_is_said(tmp_path: Path) -> None:
+    with ScriptedApi({"GET /ingest/status/x": [(404, {"detail": "There is no job 'x'."})]}) as api:
+        run = darkroom("status", "x", cwd=tmp_path, DARKROOM_URL=api.url)
+    assert (run.returncode, run.stderr) == (1, "darkroom: There is no job 'x'.\n")
+
+
+def test_files_come_page_by_page_and_whole(tmp_path: Path) -> None:
+    long = "/photos/" + "very long folder name/" * 8 + "[red]1.jpg"
+    pages = [
+        (200, {"files": [{"path": long, "outcome": "stored", "reason": None, "sha256": None}], "next": "c1"}),
+        (
+            200,
+            {
+                "files": [
+                    {"path": "/p/2.txt", "outcome": "skipped", "reason": "not listed", "sha256": None},
+                    {"path": "/p/3.jpg", "outcome": "failed", "reason": "/p/3.jpg is damaged.", "sha256": None},
+                    {"path": "/p/4.jpg", "outcome": None, "reason": None, "sha256": None},
+                ],
+                "next": None,
+            },
+        ),
+    ]
+    with ScriptedApi({f"GET /ingest/{JOB}/files": list(pages)}) as api:
+        run = darkroom("files", JOB, "--outcome", "failed", cwd=tmp_path, DARKROOM_URL=api.url)
+        assert run.stdout.splitlines() == [
+            f"stored    {long}",
+            "skipped   /p/2.txt: not listed",
+            "failed    /p/3.jpg is damaged.",
+            "pending   /p/4.jpg",
+        ]
+        assert [query for _, query, _ in api.asked] == [
+            "limit=1000&outcome=failed",
+            "limit=1000&outcome=failed&cursor=c1",
+        ]
+    with ScriptedApi({f"GET /ingest/{JOB}/files": list(pages)}) as api:
+        run = darkroom("files", JOB, "--json", cwd=tmp_path, DARKROOM_URL=api.url)
+        assert [json.loads(line)["path"] for line in run.stdout.splitlines()][:2] == [long, "/p/2.txt"]

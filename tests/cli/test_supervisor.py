@@ -1,0 +1,189 @@
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from embedded import ports, state
+from embedded.supervisor import Part, Supervisor
+from errors import FatalError
+
+FAKE_PART = Path(__file__).with_name("fake_part.py")
+
+
+class Journal:
+    """What the fake parts wrote down, and what the supervisor told."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "journal"
+        self.told: list[tuple[str, str]] = []
+
+    def tell(self, name: str, what: str) -> None:
+        self.told.append((name, what))
+
+    @property
+    def lines(self) -> list[str]:
+        return self.path.read_text().splitlines() if self.path.exists() else []
+
+    def said(self, name: str, words: str) -> bool:
+        return any(who == name and words in what for who, what in self.told)
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path)
+
+
+def fake_part(name: str, journal: Journal, *manner: str, grace_seconds: float = 5.0) -> Part:
+    port = ports.free_port()
+
+    async def is_ready(pid: int) -> bool:
+        return ports.is_open(port)
+
+    command = [sys.executable, str(FAKE_PART), name, str(port), str(journal.path), *manner]
+    return Part(name, command, f"127.0.0.1:{port}", is_ready, grace_seconds=grace_seconds)
+
+
+async def never(pid: int) -> bool:
+    return False
+
+
+async def until(is_true: Callable[[], object], seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_true():
+        assert time.monotonic() < deadline, "what was waited for did not happen"
+        await asyncio.sleep(0.02)
+
+
+def wait_until(is_true: Callable[[], object]) -> None:
+    asyncio.run(until(is_true))
+
+
+def is_alive(pid: int) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+async def test_waves_start_in_order_and_stop_in_reverse(tmp_path: Path, journal: Journal) -> None:
+    waves = [[fake_part("broker", journal)], [fake_part("worker", journal), fake_part("api", journal)]]
+    async with Supervisor(tmp_path / "data", waves, journal.tell) as parts:
+        assert journal.lines[0] == "start broker"
+        assert sorted(journal.lines[1:]) == ["start api", "start worker"]
+        known = state.read(tmp_path / "data")
+        assert known is not None
+        assert known.parts["api"].pid == parts.pid("api")
+        assert "api says hello" in parts.log("api").read_text()
+    assert journal.lines[3:] == ["stop api", "stop worker", "stop broker"]
+    assert [who for who, what in journal.told if what == "stopped."] == ["api", "worker", "broker"]
+    assert state.read(tmp_path / "data") is None
+
+
+async def test_a_dead_part_is_restarted_on_its_port_and_said_so(tmp_path: Path, journal: Journal) -> None:
+    part = fake_part("api", journal)
+    async with Supervisor(tmp_path / "data", [[part]], journal.tell, first_backoff_seconds=0.05) as parts:
+        first = parts.pid("api")
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        await until(lambda: sum("ready" in what for _, what in journal.told) == 2)
+        assert parts.pid("api") not in {None, first}
+        assert journal.said("api", "was killed by SIGKILL")
+        assert journal.said("api", str(parts.log("api")))
+        assert [what.split(" (")[0] for _, what in journal.told if "ready" in what] == [f"ready: {part.address}"] * 2
+
+
+async def test_children_of_a_dead_part_do_not_stay(tmp_path: Path, journal: Journal) -> None:
+    async with Supervisor(tmp_path / "data", [[fake_part("worker", journal, "child")]], journal.tell) as parts:
+        child = int(journal.lines[1].split()[1])
+        assert is_alive(child)
+        os.kill(parts.pid("worker") or 0, signal.SIGKILL)
+        await until(lambda: not is_alive(child))
+
+
+async def test_a_part_that_keeps_dying_at_the_start_stops_everything(tmp_path: Path, journal: Journal) -> None:
+    waves = [[fake_part("broker", journal)], [fake_part("api", journal, "die")]]
+    supervisor = Supervisor(tmp_path / "data", waves, journal.tell, first_backoff_seconds=0.01)
+    with pytest.raises(FatalError, match=r"(?s)api ended with exit code 1 for the 5th time.*no luck today"):
+        async with supervisor:
+            pytest.fail("it must not come up")
+    assert journal.lines.count("start api") == 5
+    assert journal.lines[-1] == "stop broker"
+
+
+async def test_a_part_that_keeps_dying_later_ends_the_wait(tmp_path: Path, journal: Journal) -> None:
+    async with Supervisor(
+        tmp_path / "data", [[fake_part("api", journal)]], journal.tell, first_backoff_seconds=0.01
+    ) as parts:
+        waiting = asyncio.create_task(parts.wait())
+        pids: set[int] = set()
+        while len(pids) < 5:
+            await until(lambda: parts.pid("api") not in {None, *pids})
+            pid = parts.pid("api") or 0
+            pids.add(pid)
+            os.kill(pid, signal.SIGKILL)
+        with pytest.raises(FatalError, match="was killed by SIGKILL for the 5th time within a minute"):
+            await asyncio.wait_for(waiting, 10)
+
+
+async def test_a_part_that_never_answers_is_an_error_with_its_log(tmp_path: Path, journal: Journal) -> None:
+    part = fake_part("ml", journal)
+    silent = Part("ml", part.command, part.address, never, start_seconds=0.5)
+    with pytest.raises(FatalError, match=r"(?s)ml does not answer at 127.*ml says hello"):
+        async with Supervisor(tmp_path / "data", [[silent]], journal.tell):
+            pytest.fail("it must not come up")
+
+
+async def test_a_part_deaf_to_sigterm_is_killed_after_its_grace(tmp_path: Path, journal: Journal) -> None:
+    part = fake_part("worker", journal, "deaf", grace_seconds=0.3)
+    async with Supervisor(tmp_path / "data", [[part]], journal.tell) as parts:
+        pid = parts.pid("worker") or 0
+    assert not is_alive(pid)
+
+
+async def test_a_command_that_does_not_exist_is_said(tmp_path: Path, journal: Journal) -> None:
+    part = Part("kafka", ["/nowhere/java"], "127.0.0.1:1", never)
+    with pytest.raises(FatalError, match=r"(?s)exit code 127.*/nowhere/java"):
+        async with Supervisor(tmp_path / "data", [[part]], journal.tell, first_backoff_seconds=0.01):
+            pytest.fail("it must not come up")
+
+
+async def test_a_data_folder_serves_one_supervisor(tmp_path: Path, journal: Journal) -> None:
+    async with Supervisor(tmp_path / "data", [[fake_part("api", journal)]], journal.tell):
+        with pytest.raises(FatalError, match=f"in use by process {os.getpid()}"):
+            async with Supervisor(tmp_path / "data", [[fake_part("other", journal)]], journal.tell):
+                pytest.fail("it must not come up")
+        async with Supervisor(tmp_path / "elsewhere", [[fake_part("api", journal)]], journal.tell):
+            assert journal.lines == ["start api", "start api"]
+
+
+def test_nothing_outlives_a_supervisor_that_is_killed(tmp_path: Path, journal: Journal) -> None:
+    script = tmp_path / "supervise.py"
+    script.write_text(
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from tests.cli.test_supervisor import Journal, Supervisor, fake_part\n"
+        "async def main():\n"
+        "    journal = Journal(Path(sys.argv[1]))\n"
+        "    waves = [[fake_part('broker', journal, 'deaf')], [fake_part('worker', journal, 'child')]]\n"
+        "    async with Supervisor(Path(sys.argv[1]) / 'data', waves, journal.tell) as parts:\n"
+        "        await parts.wait()\n"
+        "asyncio.run(main())\n"
+    )
+    root = str(Path(__file__).resolve().parents[2])
+    supervisor = subprocess.Popen([sys.executable, str(script), str(tmp_path)], env={**os.environ, "PYTHONPATH": root})
+    try:
+        wait_until(lambda: len(journal.lines) == 3)
+        family = psutil.Process(supervisor.pid).children(recursive=True)
+        assert len(family) == 4, "two parts, the child of one, and the guardian"
+    finally:
+        supervisor.kill()
+        supervisor.wait()
+    wait_until(lambda: not any(is_alive(process.pid) for process in family))
+    assert state.read(tmp_path / "data") is None

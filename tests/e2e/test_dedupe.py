@@ -1,0 +1,95 @@
+"""Equal content costs one ML call: within a job, across jobs and collections, after losses."""
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+
+import httpx
+from aiokafka.admin import AIOKafkaAdminClient
+
+from tests import pictures
+from tests.e2e.conftest import Pipeline, account
+from tests.parts import Part
+from tests.worker import Worker
+
+
+async def test_six_consumer_groups_are_visible(pipeline: Pipeline, kafka: Part) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.address)
+    await admin.start()
+    try:
+        groups = {name for name, *_ in await admin.list_consumer_groups()}
+    finally:
+        await admin.close()
+    assert {f"darkroom-{stage}" for stage in ("scan", "hash", "prepare", "embed", "store", "track")} <= groups
+
+
+async def test_unchanged_touched_and_second_collection(pipeline: Pipeline, collection: str, tmp_path: Path) -> None:
+    paths = pictures.write(tmp_path, range(1000, 1006))
+    first = await pipeline.run(tmp_path, collection=collection)
+    assert first["outcomes"]["stored"] == 6
+    assert first["ml_images_sent"] == 6
+    pipeline.forget_ml()
+
+    again = await pipeline.run(tmp_path, collection=collection)
+    assert again["outcomes"]["unchanged"] == 6
+
+    for path in paths:
+        os.utime(path)
+    touched = await pipeline.run(tmp_path, collection=collection)
+    assert touched["outcomes"]["unchanged"] == 6
+
+    other = await pipeline.run(tmp_path, collection=f"{collection}-2")
+    assert other["outcomes"]["cached"] == 6
+    assert len(await pipeline.points(f"{collection}-2")) == 6
+    assert pipeline.ml_batches() == []
+
+
+async def test_two_copies_in_flight_cost_one_call(pipeline: Pipeline, collection: str, tmp_path: Path) -> None:
+    httpx.post(f"{pipeline.ml.url}/control", json={"delay_per_image": 2.0}).raise_for_status()
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(pictures.jpeg(1100))
+    status = await pipeline.run(tmp_path, collection=collection)
+    assert (status["outcomes"]["stored"], status["outcomes"]["duplicate"]) == (1, 1)
+    assert sum(len(batch) for batch in pipeline.ml_batches()) == 1
+    points = await pipeline.points(collection)
+    assert set(points) == {str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg")}
+    assert len({point["file_hash"] for point in points.values()}) == 1
+
+
+async def test_two_jobs_in_flight_with_one_content(pipeline: Pipeline, collection: str, tmp_path: Path) -> None:
+    httpx.post(f"{pipeline.ml.url}/control", json={"delay_per_image": 1.0}).raise_for_status()
+    pictures.write(tmp_path, range(1200, 1202))
+    first = await pipeline.scan(tmp_path, collection=collection)
+    second = await pipeline.scan(tmp_path, collection=f"{collection}-2")
+    one = account(await pipeline.bus.finished(first))
+    two = account(await pipeline.bus.finished(second))
+    assert sorted(
+        [one["outcomes"]["stored"] + two["outcomes"]["stored"], one["outcomes"]["cached"] + two["outcomes"]["cached"]]
+    ) == [2, 2]
+    assert sum(len(batch) for batch in pipeline.ml_batches()) == 2
+    assert len(await pipeline.points(collection)) == len(await pipeline.points(f"{collection}-2")) == 2
+
+
+async def test_a_deleted_collection_comes_back_without_ml(
+    pipeline: Pipeline, collection: str, tmp_path: Path, worker: Worker
+) -> None:
+    photos = tmp_path / "photos"
+    pictures.write(photos, range(1300, 1305))
+    await pipeline.run(photos, collection=collection)
+    httpx.post(f"{pipeline.ml.url}/control", json={"status": 503}).raise_for_status()
+
+    await pipeline.qdrant.delete_collection(collection)
+    status = await pipeline.run(photos, collection=collection, model_id="stub-1")
+    assert status["outcomes"]["cached"] == 5
+    assert len(await pipeline.points(collection)) == 5
+
+    # And from the changelog, when the local files of the tables are gone.
+    worker.kill()
+    shutil.rmtree(worker.data / "worker")
+    worker.start()
+    await pipeline.qdrant.delete_collection(collection)
+    status = await pipeline.run(photos, collection=collection, seconds=90, model_id="stub-1")
+    assert status["outcomes"]["cached"] == 5
+    assert len(await pipeline.points(collection)) == 5
+    await asyncio.sleep(0)

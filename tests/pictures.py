@@ -1,0 +1,26 @@
+"""Photographs for tests: each seed gives another content."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def jpeg(seed: int, width: int = 320, height: int = 240) -> bytes:
+    """Return a JPEG whose pixels depend on the seed."""
+    random = np.random.default_rng(seed)
+    coarse = random.integers(0, 255, (6, 8, 3), dtype=np.uint8)
+    picture = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=88, comment=f"{seed}".encode())
+    return buffer.getvalue()
+
+
+def write(folder: Path, seeds: range, prefix: str = "photo") -> list[Path]:
+    """Write a JPEG for each seed; return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{prefix}-{seed}.jpg" for seed in seeds]
+    for path, seed in zip(paths, seeds, strict=True):
+        path.write_bytes(jpeg(seed))
+    return paths

@@ -1,0 +1,66 @@
+"""The embedded Qdrant as a process of its own, as `darkroom up` runs it."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+START_SECONDS = 30
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+class EmbeddedQdrant:
+    """A server on a free port; the port stays the same over restarts."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command(self.port), cwd=ROOT)
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            assert self._process.poll() is None, "the embedded Qdrant ended at its start"
+            try:
+                if httpx.get(f"{self.url}/readyz").is_success:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.02)
+        self.kill()
+        raise AssertionError(f"the embedded Qdrant was not ready after {START_SECONDS} s")
+
+    def run_to_end(self, port: int) -> "subprocess.CompletedProcess[str]":
+        """Run a server that is expected to refuse to start."""
+        return subprocess.run(
+            self._command(port), cwd=ROOT, capture_output=True, text=True, check=False, timeout=START_SECONDS
+        )
+
+    def stop(self) -> int:
+        """End it as the supervisor does; the exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        return self._process.wait(timeout=START_SECONDS)
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def _command(self, port: int) -> list[str]:
+        return [
+            *(sys.executable, "-W", "error", "-m", "embedded.qdrant"),
+            *("--data", os.fspath(self.data), "--port", str(port)),
+        ]

@@ -1,0 +1,342 @@
+"""What Darkroom relies on, of the embedded Qdrant and of any other."""
+
+import asyncio
+import math
+import os
+import uuid
+from itertools import chain
+
+import httpx
+import pytest
+
+from errors import CollectionMissingError, QdrantRejectedError, QdrantUnavailableError, RequestError
+from gateways.qdrant import CollectionInfo, Point, Qdrant, Record
+from tests.qdrant.points import photo
+from tests.qdrant.server import free_port
+
+
+def number_of(record: Record) -> int:
+    return int(record.payload["filename"].removeprefix("IMG_").removesuffix(".jpg"))
+
+
+async def numbers(qdrant: Qdrant, name: str, **options: object) -> list[list[int]]:
+    """The numbers of all photographs, page by page."""
+    pages, cursor = [], None
+    while True:
+        records, cursor = await qdrant.page(name, cursor=cursor, **options)  # type: ignore[arg-type]
+        pages.append([number_of(record) for record in records])
+        if cursor is None:
+            return pages
+        assert len(pages) < 1000, "the cursors go round in a circle"
+
+
+class TestCollections:
+    async def test_created_with_what_was_asked_and_listed(self, qdrant: Qdrant, name: str) -> None:
+        created = await qdrant.ensure_collection(name, model_id="model-a", dimension=4, distance="Cosine")
+        assert created == CollectionInfo(name, 0, 4, "model-a", created.incarnation)
+        assert uuid.UUID(created.incarnation or "")
+        assert await qdrant.collection(name) == created
+        assert created in await qdrant.collections()
+        assert await qdrant.incarnation(name) == created.incarnation
+
+    async def test_is_the_same_when_ensured_again(self, qdrant: Qdrant, photos: str) -> None:
+        before = await qdrant.collection(photos)
+        assert await qdrant.ensure_collection(photos, model_id="model-a", dimension=4, distance="Cosine") == before
+
+    async def test_deleted_and_created_again_is_another_incarnation(self, qdrant: Qdrant, photos: str) -> None:
+        before = await qdrant.incarnation(photos)
+        await qdrant.upsert(photos, [photo(1)])
+        assert await qdrant.delete_collection(photos)
+        assert await qdrant.incarnation(photos) is None
+        again = await qdrant.ensure_collection(photos, model_id="model-a", dimension=4, distance="Cosine")
+        assert again.points == 0
+        assert again.incarnation not in (None, before)
+
+    @pytest.mark.parametrize(("model_id", "dimension"), [("model-b", 4), ("model-a", 5)])
+    async def test_refuses_vectors_of_another_model_or_dimension(
+        self, qdrant: Qdrant, photos: str, model_id: str, dimension: int
+    ) -> None:
+        with pytest.raises(RequestError, match=f"{photos}.*choose another collection") as error:
+            await qdrant.ensure_collection(photos, model_id=model_id, dimension=dimension, distance="Cosine")
+        assert error.value.status == 409
+
+    async def test_ensured_by_many_at_once_is_one(self, qdrant: Qdrant, name: str) -> None:
+        found = await asyncio.gather(
+            *(qdrant.ensure_collection(name, model_id="model-a", dimension=4, distance="Cosine") for _ in range(8))
+        )
+        assert len({info.incarnation for info in found}) == 1
+
+    async def test_made_by_others_is_adopted(self, qdrant: Qdrant, url: str, name: str) -> None:
+        key = {"api-key": os.environ.get("QDRANT_API_KEY", "")}
+        async with httpx.AsyncClient(base_url=url, headers=key) as other:
+            made = await other.put(f"/collections/{name}", json={"vectors": {"size": 4, "distance": "Cosine"}})
+            assert made.is_success
+        assert await qdrant.collection(name) == CollectionInfo(name, 0, 4, None, None)
+        adopted = await qdrant.ensure_collection(name, model_id="model-a", dimension=4, distance="Cosine")
+        assert adopted.model_id == "model-a"
+        assert adopted.incarnation is not None
+        assert await qdrant.collection(name) == adopted
+
+    async def test_wrong_name_is_refused(self, qdrant: Qdrant) -> None:
+        with pytest.raises(RequestError) as error:
+            await qdrant.ensure_collection("../etc", model_id="model-a", dimension=4, distance="Cosine")
+        assert error.value.status == 422
+
+    async def test_unknown_one(self, qdrant: Qdrant, name: str) -> None:
+        assert await qdrant.collection(name) is None
+        assert await qdrant.delete_collection(name) is False
+        for call in (
+            qdrant.upsert(name, [photo(1)]),
+            qdrant.payloads(name, [photo(1).id], ["paths"]),
+            qdrant.point(name, photo(1).id),
+            qdrant.page(name, limit=10),
+            qdrant.count(name),
+            qdrant.search(name, [1.0, 0.0, 0.0, 0.0], limit=1),
+            qdrant.search_keywords(name, "red", limit=1),
+        ):
+            with pytest.raises(CollectionMissingError, match=name):
+                await call
+
+
+class TestPoints:
+    async def test_upsert_is_idempotent_and_the_last_one_counts(self, qdrant: Qdrant, photos: str) -> None:
+        await qdrant.upsert(photos, [photo(1, caption="first", iso=100), photo(2)])
+        await qdrant.upsert(photos, [photo(1, caption="second")])
+        await qdrant.upsert(photos, [photo(1, caption="second")])
+        found = await qdrant.point(photos, photo(1).id)
+        assert found is not None
+        assert found.payload == {"filename": "IMG_1.jpg", "caption": "second"}
+        assert await qdrant.count(photos) == 2
+
+    async def test_a_point_comes_back_whole(self, qdrant: Qdrant, photos: str) -> None:
+        payload = {
+            "caption": "blühende Wiese 🌼",
+            "gps": {"lat": 48.86, "lon": 2.35},
+            "paths": ["/a b.jpg", "/c.jpg"],
+            "file_size": 2**40,
+            "aperture": 2.8,
+            "thumbnail_base64": "/9j/" * 3000,
+        }
+        await qdrant.upsert(photos, [Point(photo(1).id, [0.0, 3.0, 4.0, 0.0], payload)])
+        found = await qdrant.point(photos, photo(1).id)
+        assert found is not None
+        assert found.id == photo(1).id
+        assert found.payload == payload
+        assert found.vector == pytest.approx([0.0, 0.6, 0.8, 0.0])
+        assert await qdrant.point(photos, photo(2).id) is None
+
+    async def test_lists_and_hits_come_without_thumbnail(self, qdrant: Qdrant, photos: str) -> None:
+        await qdrant.upsert(photos, [photo(1, caption="red", thumbnail_base64="abc")])
+        (record,), _ = await qdrant.page(photos, limit=10)
+        (hit,) = await qdrant.search(photos, [1.0, 0.0, 0.0, 0.0], limit=10)
+        (match,), _ = await qdrant.search_keywords(photos, "red", limit=10)
+        for found in (record, hit, match):
+            assert found.payload == {"filename": "IMG_1.jpg", "caption": "red"}
+
+    async def test_payloads_gives_the_named_fields_of_those_that_exist(self, qdrant: Qdrant, photos: str) -> None:
+        await qdrant.upsert(photos, [photo(1, paths=["/a"], caption="red"), photo(2)])
+        found = await qdrant.payloads(photos, [photo(number).id for number in (1, 2, 3)], ["paths"])
+        assert found == {photo(1).id: {"paths": ["/a"]}, photo(2).id: {}}
+
+    @pytest.mark.parametrize("vector", [[1.0, 2.0], [math.nan, 0.0, 0.0, 1.0], [math.inf, 0.0, 0.0, 1.0]])
+    async def test_a_wrong_vector_is_refused_with_its_whole_batch(
+        self, qdrant: Qdrant, photos: str, vector: list[float]
+    ) -> None:
+        with pytest.raises(QdrantRejectedError):
+            await qdrant.upsert(photos, [photo(1), photo(2, vector)])
+        assert await qdrant.count(photos) == 0
+
+    async def test_a_wrong_id_is_refused(self, qdrant: Qdrant, photos: str) -> None:
+        with pytest.raises(QdrantRejectedError):
+            await qdrant.upsert(photos, [Point("no-uuid", [1.0, 0.0, 0.0, 0.0], {})])
+
+    async def test_a_text_that_is_no_unicode_is_refused(self, qdrant: Qdrant, photos: str) -> None:
+        with pytest.raises(QdrantRejectedError):
+            await qdrant.upsert(photos, [photo(1, full_path="/photos/\udcff.jpg")])
+
+    async def test_a_batch_above_the_limit_is_refused(self, qdrant: Qdrant, photos: str) -> None:
+        with pytest.raises(QdrantRejectedError):
+            await qdrant.upsert(photos, [photo(1, thumbnail_base64="x" * (33 << 20))])
+
+    async def test_concurrent_upserts_all_arrive(self, qdrant: Qdrant, photos: str) -> None:
+        batches = [[photo(number) for number in range(start, start + 50)] for start in range(0, 1000, 50)]
+        await asyncio.gather(*(qdrant.upsert(photos, batch) for batch in batches))
+        assert await qdrant.count(photos) == 1000
+
+
+class TestSearch:
+    async def test_the_most_similar_come_first(self, qdrant: Qdrant, photos: str) -> None:
+        angles = [80, 10, 45, 0, 170]
+        points = [
+            photo(angle, [math.cos(math.radians(angle)), math.sin(math.radians(angle)), 0.0, 0.0]) for angle in angles
+        ]
+        await qdrant.upsert(photos, points)
+        hits = await qdrant.search(photos, [2.0, 0.0, 0.0, 0.0], limit=10)
+        assert [hit.payload["filename"] for hit in hits] == [f"IMG_{angle}.jpg" for angle in sorted(angles)]
+        assert [hit.score for hit in hits] == pytest.approx(
+            [math.cos(math.radians(a)) for a in sorted(angles)], abs=1e-5
+        )
+        assert await qdrant.search(photos, [2.0, 0.0, 0.0, 0.0], limit=2, offset=1) == hits[1:3]
+
+    async def test_filters_narrow_it(self, qdrant: Qdrant, photos: str) -> None:
+        await qdrant.upsert(photos, [photo(1, iso=100), photo(2, iso=800), photo(3)])
+        (hit,) = await qdrant.search(photos, [1.0, 0.0, 0.0, 0.0], limit=10, filters={"iso": {"gte": 200}})
+        assert hit.id == photo(2).id
+
+    @pytest.mark.parametrize(
+        ("query", "expected"),
+        [
+            ("red portrait", [1]),
+            ("RED", [1, 2]),
+            ("portrait", [1, 3]),
+            ("red Canon", [1]),
+            ("R5", [1]),
+            ("IMG_2", [2]),
+            ("img 2 jpg", [2]),
+            ("2023", [2, 3]),
+            ("2023-05", [3]),
+            ("portrait 2023-05-04", [3]),
+            ("por", []),
+            ("green", []),
+            ("red, portrait!", [1]),
+            ("wiese", [4]),
+            ("9999-99", []),
+        ],
+    )
+    async def test_keywords(self, qdrant: Qdrant, photos: str, query: str, expected: list[int]) -> None:
+        await qdrant.upsert(
+            photos,
+            [
+                photo(1, caption="A red portrait.", camera_make="Canon", camera_model="EOS R5", taken_at="2022-12-31"),
+                photo(2, caption="red, bright landscape", taken_at="2023-12-31T23:59:59.5+00:00"),
+                photo(3, caption="dark portrait", taken_at="2023-05-04T10:20:30"),
+                photo(4, caption="blühende Wiese"),
+            ],
+        )
+        hits, total = await qdrant.search_keywords(photos, query, limit=10)
+        assert {hit.id for hit in hits} == {photo(number).id for number in expected}
+        assert total == len(expected)
+
+    async def test_keywords_page_with_the_total(self, qdrant: Qdrant, photos: str) -> None:
+        await qdrant.upsert(photos, [photo(number, caption="red", iso=number) for number in range(7)])
+        filters = {"iso": {"lt": 5}}
+        first, total = await qdrant.search_keywords(photos, "red", limit=3, filters=filters)
+        rest, _ = await qdrant.search_keywords(photos, "red", limit=3, offset=3, filters=filters)
+        assert total == 5
+        assert {hit.id for hit in first + rest} == {photo(number).id for number in range(5)}
+
+    async def test_keywords_without_a_word_are_refused(self, qdrant: Qdrant, photos: str) -> None:
+        with pytest.raises(RequestError) as error:
+            await qdrant.search_keywords(photos, " ... ", limit=3)
+        assert error.value.status == 422
+
+
+class TestFilters:
+    @pytest.mark.parametrize(
+        ("filters", "expected"),
+        [
+            ({}, [1, 2, 3]),
+            ({"camera_make": "Canon"}, [1]),
+            ({"camera_make": ["Canon", "Nikon"]}, [1, 2]),
+            ({"camera_make": "canon"}, []),
+            ({"camera_make": None}, [3]),
+            ({"filename": "IMG_2.jpg"}, [2]),
+            ({"tags": ["sea", "city"]}, [1, 2]),
+            ({"tags": "sky"}, [1]),
+            ({"iso": 100}, [1]),
+            ({"iso": {"gte": 100, "lt": 800}}, [1]),
+            ({"aperture": 2.8}, [2]),
+            ({"taken_at": {"gte": "2023-05-04", "lte": "2023-05-04"}}, [2]),
+            ({"taken_at": "2023"}, [1, 2]),
+            ({"taken_at": {"gt": "2023-01"}}, [2]),
+            ({"taken_at": {"lt": "2023-05-04T21:59:59+02:00"}}, [1]),
+            ({"caption": "sea red"}, [1]),
+            ({"gps": {"north": 49, "south": 48, "west": 2, "east": 3}}, [1]),
+            ({"iso": {"gte": 100}, "camera_make": "Nikon"}, [2]),
+        ],
+    )
+    async def test_matches(self, qdrant: Qdrant, photos: str, filters: dict[str, object], expected: list[int]) -> None:
+        await qdrant.upsert(
+            photos,
+            [
+                photo(
+                    1,
+                    camera_make="Canon",
+                    tags=["sea", "sky"],
+                    iso=100,
+                    taken_at="2023-01-31T08:00:00",
+                    caption="red sea",
+                    gps={"lat": 48.86, "lon": 2.35},
+                ),
+                photo(
+                    2,
+                    camera_make="Nikon",
+                    tags=["city"],
+                    iso=800,
+                    aperture=2.8,
+                    taken_at="2023-05-04T22:00:00+02:00",
+                    gps={"lat": 52.5, "lon": 13.4},
+                ),
+                photo(3),
+            ],
+        )
+        records, following = await qdrant.page(photos, limit=10, filters=filters)
+        assert {record.id for record in records} == {photo(number).id for number in expected}
+        assert following is None
+        assert await qdrant.count(photos, filters) == len(expected)
+
+
+class TestPages:
+    async def test_by_id_every_point_comes_once(self, qdrant: Qdrant, photos: str) -> None:
+        await qdrant.upsert(photos, [photo(number) for number in range(25)])
+        pages = await numbers(qdrant, photos, limit=10)
+        assert [len(page) for page in pages] == [10, 10, 5]
+        assert sorted(chain(*pages)) == list(range(25))
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
+    async def test_by_date_every_point_comes_once_and_in_order(self, qdrant: Qdrant, photos: str, limit: int) -> None:
+        """Also those that share a date, and at the end those without one."""
+        dates = ["2023-05-04T10:00:00", "2021-01-01T00:00:00", "2023-05-04T10:00:00", "1839-08-19T12:00:00Z"]
+        dates += ["2023-05-04T10:00:00"] * 4 + ["2023-05-04T12:30:00+02:00"]
+        points = [photo(number, taken_at=date) for number, date in enumerate(dates)]
+        points += [photo(number) for number in (20, 21)]
+        points += [photo(22, taken_at="last summer")]
+        await qdrant.upsert(photos, points)
+        in_order = [3, 1, {0, 2, 4, 5, 6, 7}, 8]
+        for sort, expected in (("taken_at", in_order), ("-taken_at", in_order[::-1])):
+            pages = await numbers(qdrant, photos, limit=limit, sort=sort)
+            assert all(len(page) == limit for page in pages[:-1])
+            found = list(chain(*pages))
+            for group in [*expected, {20, 21, 22}]:
+                wanted = group if isinstance(group, set) else {group}
+                assert set(found[: len(wanted)]) == wanted
+                del found[: len(wanted)]
+            assert found == []
+
+    async def test_by_date_within_a_filter(self, qdrant: Qdrant, photos: str) -> None:
+        dated = [photo(n, iso=n % 2, taken_at=f"2023-05-{n + 1:02}") for n in range(10)]
+        await qdrant.upsert(photos, dated)
+        assert await numbers(qdrant, photos, limit=3, sort="-taken_at", filters={"iso": 1}) == [[9, 7, 5], [3, 1]]
+
+    async def test_no_points_is_one_empty_page(self, qdrant: Qdrant, photos: str) -> None:
+        assert await qdrant.page(photos, limit=5) == ([], None)
+        assert await qdrant.page(photos, limit=5, sort="taken_at") == ([], None)
+
+    async def test_foreign_sorts_and_cursors_are_refused(self, qdrant: Qdrant, photos: str) -> None:
+        await qdrant.upsert(photos, [photo(1), photo(2)])
+        _, cursor = await qdrant.page(photos, limit=1)
+        for options in ({"sort": "caption"}, {"cursor": "nonsense"}, {"sort": "taken_at", "cursor": cursor}):
+            with pytest.raises(RequestError) as error:
+                await qdrant.page(photos, limit=1, **options)
+            assert error.value.status == 422
+
+
+async def test_healthy(qdrant: Qdrant) -> None:
+    assert await qdrant.healthy()
+
+
+async def test_nobody_there() -> None:
+    async with Qdrant(f"http://127.0.0.1:{free_port()}", timeout=5) as absent:
+        assert not await absent.healthy()
+        with pytest.raises(QdrantUnavailableError, match="Is it running"):
+            await absent.collections()

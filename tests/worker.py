@@ -1,0 +1,74 @@
+"""Worker processes for tests."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Self
+
+from tests.parts import ROOT, Part
+
+START_SECONDS = 60.0
+
+
+class Worker:
+    """A `darkroom worker` process with its own log; use as a context manager."""
+
+    def __init__(self, kafka: Part, qdrant: Part, ml: Part, data: Path, stages: str = "", **settings: Any) -> None:
+        self._environment = os.environ | {
+            "KAFKA_BROKERS": kafka.address,
+            "QDRANT_URL": qdrant.url,
+            "ML_INFERENCE_SERVICE_URL": ml.url,
+            "DARKROOM_DATA": str(data),
+            "LOG_FORMAT": "json",
+            **{name.upper(): str(value) for name, value in settings.items()},
+        }
+        self._stages = [stages] if stages else []
+        self.data = data
+        self._log = data / f"worker-{stages or 'all'}.log"
+        data.mkdir(parents=True, exist_ok=True)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Start, and wait until the stages have started."""
+        begin = self._log.stat().st_size if self._log.exists() else 0
+        with self._log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "agents.worker", *self._stages],
+                cwd=ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while b"worker-started" not in self._log.read_bytes()[begin:]:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise AssertionError(f"The worker does not start:\n{self.log[-4000:]}")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """Kill -9."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(30)
+
+    def stop(self, seconds: float = 30) -> int:
+        """Stop in order; return the exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
