@@ -39,7 +39,7 @@ class QdrantUnavailableError(RetryableError):
 
 
 class KafkaUnavailableError(RetryableError):
-    """No broker answers."""
+    """Kafka cannot be reached, or did not confirm a message in time."""
 
 
 class ApiUnavailableError(RetryableError):
