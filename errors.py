@@ -4,6 +4,8 @@
     ├── RetryableError            wait, then try the same thing again
     │   ├── MLUnavailableError
     │   ├── QdrantUnavailableError
+    │   └── KafkaUnavailableError
+=======
     │   ├── KafkaUnavailableError
     │   └── ApiUnavailableError
     ├── RejectedError             this one thing is refused; dead-letter it and go on

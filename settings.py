@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     file_timeout_seconds: Annotated[float, Field(gt=0)] = 120.0
     max_image_pixels: Annotated[int, Field(ge=1)] = 300_000_000
     max_file_bytes: Annotated[int, Field(ge=1)] = 1 << 30
+    upload_max_files: Annotated[int, Field(ge=1)] = 1000
     scan_outstanding_files: Annotated[int, Field(ge=1)] = 500
     default_collection: str = "photos"
 
@@ -77,6 +78,11 @@ class Settings(BaseSettings):
         if self.qdrant_url:
             return self.qdrant_url
         return f"http://{self.qdrant_host}:{self.qdrant_port}" if self.qdrant_host else ""
+
+    @property
+    def uploads_folder(self) -> Path:
+        """Where files sent over HTTP are kept: a folder for each job."""
+        return self.darkroom_data / "uploads"
 
 
 def load() -> Settings:

@@ -1,0 +1,1 @@
+"""Darkroom's HTTP service: the API on port 8002."""

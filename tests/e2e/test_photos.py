@@ -1,12 +1,16 @@
 """The real photographs, end to end."""
 
+import io
+from base64 import b64decode
 from collections import Counter
 from hashlib import sha256
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from imaging.formats import is_listed
+from rules.identity import point_id
 from tests.e2e.conftest import Pipeline
 from tests.photos import PHOTOS, photo
 
@@ -52,4 +56,7 @@ async def test_a_folder_of_photographs_ends_with_one_point_for_each_content(
     for name, fields in KNOWN.items():
         payload = points[str(photo(name))]
         assert {field: payload.get(field) for field in fields} == fields, name
-    assert all(point["thumbnail_base64"] for point in points.values())
+    whole = await pipeline.qdrant.point(collection, point_id(points[str(photo("jpg/Canon_40D.jpg"))]["file_hash"]))
+    assert whole is not None
+    with Image.open(io.BytesIO(b64decode(whole.payload["thumbnail_base64"]))) as thumbnail:
+        assert (thumbnail.format, max(thumbnail.size)) == ("JPEG", 100)  # the original is no larger

@@ -1,0 +1,112 @@
+"""`python -m api [--host H] [--port N]`: serve until SIGTERM or Ctrl-C; where it cannot, say why and exit with 1."""
+
+import argparse
+import asyncio
+import logging
+import socket
+import sqlite3
+import sys
+import time
+
+import structlog
+import uvicorn
+
+import settings as environment
+from api.broker import broker_answers
+from api.main import create_app
+from errors import FatalError
+from settings import Settings
+from topics.admin import create_topics
+
+BROKER_SECONDS = 30.0
+"""How long a broker that was started together with us may take."""
+RETRY_SECONDS = 0.5
+GOODBYE_SECONDS = 3
+"""How long event streams may go on after SIGTERM."""
+
+
+def main() -> None:
+    """Serve."""
+    parser = argparse.ArgumentParser(prog="python -m api", description="Darkroom's HTTP service.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=int, default=8002)
+    arguments = parser.parse_args()
+    try:
+        settings = environment.load()
+        _check(settings)
+        _log_as(settings)
+        reserved = _reserve(arguments.host, arguments.port)
+        asyncio.run(_create_topics(settings))
+        server = uvicorn.Server(
+            uvicorn.Config(
+                create_app(settings),
+                log_level="warning",
+                access_log=False,
+                timeout_graceful_shutdown=GOODBYE_SECONDS,
+                lifespan="on",
+            )
+        )
+        server.run(sockets=[reserved])
+    except KeyboardInterrupt:
+        return
+    except (FatalError, OSError, sqlite3.Error) as error:
+        sys.exit(f"The HTTP service cannot start: {error}")
+    if not server.started:
+        sys.exit("The HTTP service cannot start: see the error above.")
+
+
+def _check(settings: Settings) -> None:
+    needed = {
+        "KAFKA_BROKERS": settings.kafka_brokers,
+        "QDRANT_URL": settings.qdrant_address,
+        "ML_INFERENCE_SERVICE_URL": settings.ml_inference_service_url,
+    }
+    missing = [name for name, value in needed.items() if not value]
+    if missing:
+        raise FatalError(f"{', '.join(missing)} not set. `darkroom up` starts the parts and sets them.")
+
+
+def _log_as(settings: Settings) -> None:
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer()
+            if settings.log_format == "json"
+            else structlog.dev.ConsoleRenderer(colors=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def _reserve(host: str, port: int) -> socket.socket:
+    """Take the port, and refuse connections until the service is ready for them."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        reserved = socket.socket(family, kind, protocol)
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(address)
+    except OSError as error:
+        raise FatalError(f"cannot listen on {host}:{port} ({error.strerror}); choose another --port.") from error
+    return reserved
+
+
+async def _create_topics(settings: Settings) -> None:
+    """Create the topics as soon as a broker answers. Raises FatalError when none does, or the topics do not fit."""
+    aiokafka_log = logging.getLogger("aiokafka")
+    level = aiokafka_log.level
+    aiokafka_log.setLevel(logging.CRITICAL)  # It would tell of every try.
+    deadline = time.monotonic() + BROKER_SECONDS
+    while not await broker_answers(settings.kafka_brokers):
+        if time.monotonic() > deadline:
+            break  # The next call says so.
+        await asyncio.sleep(RETRY_SECONDS)
+    await create_topics(settings, settings.kafka_brokers)
+    aiokafka_log.setLevel(level)
+
+
+if __name__ == "__main__":
+    main()

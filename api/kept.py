@@ -1,0 +1,75 @@
+"""What the API was told and nothing else knows: a SQLite file of its own, as the view may be deleted at any time."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import orjson
+
+from api.view.database import Lane
+from gateways.ml import Capabilities
+
+
+class Kept:
+    """Choices that outlive a restart."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+
+    async def active_collection(self) -> str | None:
+        """Return the collection that was selected; None where none was."""
+        name = await self._get("active_collection")
+        return name if isinstance(name, str) else None
+
+    async def select_collection(self, name: str | None) -> None:
+        """Remember the selected collection; None forgets it."""
+        await self._set("active_collection", name)
+
+    async def capabilities(self) -> Capabilities | None:
+        """Return what the ML service said last; None where it never said anything."""
+        found = await self._get("ml_capabilities")
+        return Capabilities(**found) if isinstance(found, dict) else None
+
+    async def keep_capabilities(self, capabilities: Capabilities) -> None:
+        """Remember what the ML service said."""
+        await self._set("ml_capabilities", capabilities)
+
+    async def roots(self) -> list[Path]:
+        """Return the folders that were allowed from this machine."""
+        found = await self._get("roots")
+        return [Path(root) for root in found] if isinstance(found, list) else []
+
+    async def add_root(self, root: Path) -> None:
+        """Allow a folder."""
+        roots = {str(known) for known in await self.roots()} | {str(root)}
+        await self._set("roots", sorted(roots))
+
+    async def _get(self, name: str) -> object:
+        row = await self._lane.read(
+            lambda connection: connection.execute("SELECT value FROM kept WHERE name = ?", (name,)).fetchone()
+        )
+        return orjson.loads(row[0]) if row else None
+
+    async def _set(self, name: str, value: object) -> None:
+        await self._lane.write(
+            lambda connection: connection.execute(
+                "INSERT INTO kept VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+                (name, orjson.dumps(value).decode()),
+            )
+        )
+
+
+@asynccontextmanager
+async def open_kept(path: Path) -> AsyncIterator[Kept]:
+    """Open the file at `path` until the block ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lane = Lane(path)
+    await lane.write(
+        lambda connection: connection.execute(
+            "CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
+        )
+    )
+    try:
+        yield Kept(lane)
+    finally:
+        await lane.close()

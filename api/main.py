@@ -1,0 +1,36 @@
+"""The application: its parts live as long as it does."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from api.parts import open_parts
+from api.problems import answer_errors
+from api.routes import collections, images, ingest, jobs, search, system
+from settings import Settings
+
+API = "/api/v1"
+JSON_BYTES = 1 << 20
+FORM_BYTES = 1 << 16
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the service; its lifespan connects it. The topics must exist."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_parts(settings) as parts:
+            app.state.parts = parts
+            yield
+
+    app = FastAPI(
+        title="Darkroom", version="0.1.0", description="Photographs become searchable points.", lifespan=lifespan
+    )
+    answer_errors(app)
+    app.include_router(system.health_router)
+    for module in (ingest, jobs, collections, images, system):
+        app.include_router(module.router, prefix=API, max_body_size=JSON_BYTES)
+    app.include_router(search.router, prefix=API, max_body_size=settings.max_file_bytes + FORM_BYTES)
+    app.include_router(ingest.uploads_router, prefix=API)
+    return app

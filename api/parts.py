@@ -1,0 +1,64 @@
+"""Everything the routes use, built once when the service starts."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from api.kept import Kept, open_kept
+from api.publisher import Publisher, open_publisher
+from api.renditions import Renditions
+from api.searching import Searcher
+from api.submitting import Submitter
+from api.uploads import remove_unfinished
+from api.view.view import JobView, open_view
+from gateways.ml import ML
+from gateways.qdrant import Qdrant
+from settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The service's parts."""
+
+    settings: Settings
+    view: JobView
+    kept: Kept
+    publisher: Publisher
+    submitter: Submitter
+    searcher: Searcher
+    qdrant: Qdrant
+    ml: ML
+
+
+@asynccontextmanager
+async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
+    """Open all parts until the block ends. The topics exist already (topics.admin)."""
+    folder = settings.darkroom_data / "api"
+    async with AsyncExitStack() as stack:
+        kept = await stack.enter_async_context(open_kept(folder / "kept.db"))
+        qdrant = await stack.enter_async_context(
+            Qdrant(settings.qdrant_address, timeout=settings.qdrant_timeout_seconds)
+        )
+        ml = ML(
+            settings.ml_inference_service_url,
+            timeout=settings.ml_timeout_seconds,
+            default_model_id=settings.ml_model_id,
+        )
+        stack.push_async_callback(ml.close)
+        renditions = Renditions(settings)
+        stack.push_async_callback(renditions.close)
+        publisher = await stack.enter_async_context(open_publisher(settings.kafka_brokers, settings.kafka_partitions))
+        view = await stack.enter_async_context(
+            open_view(folder / "view.db", settings.kafka_brokers, settings.kafka_partitions)
+        )
+        remove_unfinished(settings.uploads_folder)
+        yield Parts(
+            settings=settings,
+            view=view,
+            kept=kept,
+            publisher=publisher,
+            submitter=Submitter(settings=settings, view=view, kept=kept, publisher=publisher, qdrant=qdrant, ml=ml),
+            searcher=Searcher(qdrant, ml, renditions),
+            qdrant=qdrant,
+            ml=ml,
+        )

@@ -1,0 +1,44 @@
+"""Errors as answers: `{"detail": text}` with the status that fits."""
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from errors import CollectionMissingError, FatalError, QdrantRejectedError, RequestError, RetryableError
+
+log = structlog.get_logger()
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Teach the app what to answer to our errors."""
+
+    @app.exception_handler(RequestError)
+    async def refused(_: Request, error: RequestError) -> JSONResponse:
+        return _answer(error.status, str(error))
+
+    @app.exception_handler(CollectionMissingError)
+    async def missing(_: Request, error: CollectionMissingError) -> JSONResponse:
+        return _answer(404, str(error))
+
+    @app.exception_handler(QdrantRejectedError)
+    async def rejected(_: Request, error: QdrantRejectedError) -> JSONResponse:
+        return _answer(422, str(error))
+
+    # FatalError: the ML service does not say which model it runs; a setting mends it without a restart of ours.
+    @app.exception_handler(FatalError)
+    @app.exception_handler(RetryableError)
+    async def away(request: Request, error: Exception) -> JSONResponse:
+        log.warning("request.part_away", path=request.url.path, reason=str(error))
+        return _answer(503, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}" for problem in error.errors()
+        )
+        return _answer(422, problems)
+
+
+def _answer(status: int, detail: str) -> JSONResponse:
+    return JSONResponse({"detail": detail}, status)

@@ -1,0 +1,97 @@
+"""What the API publishes about jobs. Every call returns after Kafka has confirmed, or raises KafkaUnavailableError."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import RecordMetadata
+
+from errors import KafkaUnavailableError
+from topics.job_event import JOB_EVENT, AnyJobEvent, Command, Queued
+from topics.raw_path import RAW_PATH
+from topics.record import HeaderList, Headers
+from topics.scan_request import SCAN_REQUEST, ScanRequest
+from topics.sentinel import sentinel_headers
+
+CONFIRM_SECONDS = 10.0
+
+
+class Publisher:
+    """The API's one producer."""
+
+    def __init__(self, producer: AIOKafkaProducer, partitions: int) -> None:
+        self._producer = producer
+        self._partitions = partitions
+
+    async def submit(self, request: ScanRequest) -> int:
+        """Publish a job's scan request, then that it is queued; return the offset of the latter.
+
+        In this order, a job that shows as queued is sure to be scanned. Whoever gets an error may submit the
+        same job again: a second scan request walks the same files, which changes nothing.
+        """
+        await self._send(SCAN_REQUEST.name, request.job_id, SCAN_REQUEST.encode(request))
+        queued = Queued(
+            job_id=request.job_id,
+            at=time.time(),
+            collection=request.collection,
+            sources=request.sources,
+            caption=request.caption,
+            model_id=request.model_id,
+        )
+        return await self._send_event(queued)
+
+    async def command(self, job_id: str, command: Literal["cancel", "pause", "resume"]) -> int:
+        """Publish what someone asked of a job; return the event's offset."""
+        return await self._send_event(Command(job_id=job_id, at=time.time(), type=command))
+
+    async def close(self, job_id: str) -> None:
+        """Publish the end markers of a job whose files another program has published.
+
+        The walk's name follows from the job's, so that closing twice is closing once.
+        """
+        headers = sentinel_headers(job_id, f"close-{job_id}", files=None)
+        await asyncio.gather(
+            *(self._send(RAW_PATH.name, job_id, None, headers, partition) for partition in range(self._partitions))
+        )
+
+    async def _send_event(self, event: AnyJobEvent) -> int:
+        confirmed = await self._send(JOB_EVENT.name, event.job_id, JOB_EVENT.encode(event))
+        return int(confirmed.offset)
+
+    async def _send(
+        self,
+        topic: str,
+        job_id: str,
+        value: bytes | None,
+        headers: HeaderList | None = None,
+        partition: int | None = None,
+    ) -> RecordMetadata:
+        try:
+            async with asyncio.timeout(CONFIRM_SECONDS):
+                return await self._producer.send_and_wait(
+                    topic,
+                    value,
+                    key=job_id.encode(),
+                    headers=headers or Headers(job_id=job_id).encode(),
+                    partition=partition,
+                )
+        except (KafkaError, TimeoutError) as error:
+            raise KafkaUnavailableError(
+                f"Kafka did not confirm a message to {topic} ({type(error).__name__}). Try again; "
+                "with the same job id, nothing is done twice."
+            ) from error
+
+
+@asynccontextmanager
+async def open_publisher(brokers: str, partitions: int) -> AsyncIterator[Publisher]:
+    """Connect a producer that neither loses nor repeats a message, until the block ends."""
+    producer = AIOKafkaProducer(bootstrap_servers=brokers, acks="all", enable_idempotence=True)
+    await producer.start()
+    try:
+        yield Publisher(producer, partitions)
+    finally:
+        await producer.stop()

@@ -1,0 +1,64 @@
+"""Turns a picture that was sent for a search into what ML sees, in a process of its own.
+
+Bytes from outside may crash or stall a decoder: the process is given up, the service goes on.
+"""
+
+import asyncio
+import multiprocessing
+import shutil
+import tempfile
+from concurrent.futures import TimeoutError as DecodingTimeoutError
+from pathlib import Path
+from typing import BinaryIO
+
+from pebble import ProcessExpired, ProcessPool
+
+from errors import ContentError, FileError, RequestError
+from imaging.decoding import prepare
+from imaging.files import stamp
+from settings import Settings
+
+
+class Renditions:
+    """One decoding process, started when it is first needed."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._max_pixels = settings.max_image_pixels
+        self._max_bytes = settings.max_file_bytes
+        self._timeout = settings.file_timeout_seconds
+        # Spawned: a fork of a process that has threads may hang.
+        self._pool = ProcessPool(max_workers=1, context=multiprocessing.get_context("spawn"))
+
+    async def of(self, picture: BinaryIO) -> bytes:
+        """Return a small JPEG of a picture in any listed format. Raises RequestError(422) when it cannot be decoded."""
+        with tempfile.NamedTemporaryFile(prefix="darkroom-search-") as file:
+            await asyncio.to_thread(_copy, picture, file.name)
+            future = self._pool.schedule(
+                _rendition, args=(file.name, self._max_pixels, self._max_bytes), timeout=self._timeout
+            )
+            try:
+                rendition: bytes = await asyncio.wrap_future(future)
+            except (ContentError, FileError) as error:
+                reason = str(error).removeprefix(file.name).strip()
+            except ProcessExpired:
+                reason = "crashes its decoder."
+            except (TimeoutError, DecodingTimeoutError):
+                reason = f"takes longer than {self._timeout:g} s to decode."
+            else:
+                return rendition
+        raise RequestError(f"The picture cannot be searched with: it {reason}", 422)
+
+    async def close(self) -> None:
+        """End the process."""
+        self._pool.stop()  # type: ignore[no-untyped-call]  # pebble leaves it unannotated
+        await asyncio.to_thread(self._pool.join)
+
+
+def _copy(picture: BinaryIO, name: str) -> None:
+    with Path(name).open("wb") as file:
+        shutil.copyfileobj(picture, file)
+
+
+def _rendition(name: str, max_pixels: int, max_bytes: int) -> bytes:
+    path = name.encode()
+    return prepare(path, stamp(path), None, max_pixels=max_pixels, max_bytes=max_bytes).rendition

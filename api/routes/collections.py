@@ -1,0 +1,82 @@
+"""Collections of photographs."""
+
+from fastapi import APIRouter
+
+from api.deps import PartsDep
+from api.model import current_model
+from api.schemas import ActiveCollection, Collection, CollectionBody, CollectionDetails, Collections
+from api.submitting import active_collection
+from errors import CollectionMissingError, RequestError
+from gateways.qdrant import CollectionInfo
+from rules.collections import check_name
+
+router = APIRouter(prefix="/collections", tags=["collections"])
+
+
+@router.get("")
+async def list_collections(parts: PartsDep) -> Collections:
+    """List all collections."""
+    return Collections(collections=[_collection(info) for info in await parts.qdrant.collections()])
+
+
+@router.post("", status_code=201)
+async def create_collection(body: CollectionBody, parts: PartsDep) -> Collection:
+    """Create a collection for the vectors of the model that ML runs now."""
+    check_name(body.name)
+    if await parts.qdrant.collection(body.name):
+        raise RequestError(f"There is a collection {body.name!r} already.", 409)
+    model = await current_model(parts.ml, parts.kept, parts.settings)
+    info = await parts.qdrant.ensure_collection(
+        body.name,
+        model_id=model.model_id,
+        dimension=model.embedding_dim,
+        distance=parts.settings.qdrant_distance_metric,
+    )
+    return _collection(info)
+
+
+@router.get("/active")
+async def active(parts: PartsDep) -> ActiveCollection:
+    """Return the collection for requests that name none."""
+    return ActiveCollection(name=await active_collection(parts.kept, parts.settings))
+
+
+@router.post("/select")
+async def select(body: CollectionBody, parts: PartsDep) -> ActiveCollection:
+    """Make a collection the active one, also after a restart."""
+    info = await _existing(parts, body.name)
+    await parts.kept.select_collection(info.name)
+    return ActiveCollection(name=info.name)
+
+
+@router.get("/{name}/info")
+async def info(name: str, parts: PartsDep) -> CollectionDetails:
+    """Return what is known of a collection."""
+    found = await _existing(parts, name)
+    return CollectionDetails(
+        **_collection(found).model_dump(),
+        incarnation=found.incarnation,
+        active=name == await active_collection(parts.kept, parts.settings),
+    )
+
+
+@router.delete("/{name}", status_code=204)
+async def delete(name: str, parts: PartsDep) -> None:
+    """Delete a collection with all its points; the photographs themselves are not touched."""
+    check_name(name)
+    if not await parts.qdrant.delete_collection(name):
+        raise CollectionMissingError(f"There is no collection {name!r}.")
+    if name == await parts.kept.active_collection():
+        await parts.kept.select_collection(None)
+
+
+async def _existing(parts: PartsDep, name: str) -> CollectionInfo:
+    check_name(name)
+    found = await parts.qdrant.collection(name)
+    if found is None:
+        raise CollectionMissingError(f"There is no collection {name!r}.")
+    return found
+
+
+def _collection(info: CollectionInfo) -> Collection:
+    return Collection(name=info.name, points=info.points, dimension=info.dimension, model_id=info.model_id)

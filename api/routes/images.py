@@ -1,0 +1,122 @@
+"""The stored pictures themselves."""
+
+import asyncio
+import base64
+import hashlib
+from typing import Annotated
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import FileResponse
+
+from api.deps import CollectionDep, PartsDep
+from api.media_types import media_type
+from api.schemas import Image, Images
+from api.sources import first_readable
+from errors import RequestError
+from gateways.qdrant_filters import Filters
+
+router = APIRouter(prefix="/images", tags=["images"])
+
+
+@router.get("")
+async def images(
+    *,
+    parts: PartsDep,
+    collection: CollectionDep,
+    per_page: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: Annotated[str | None, Query(description="`next` of the page before; the only way to go far.")] = None,
+    page: Annotated[int, Query(ge=1, le=100, description="Counts from 1, or from the cursor.")] = 1,
+    filters: Annotated[str | None, Query(description='JSON, such as `{"camera_make": "Canon"}`.')] = None,
+    sort: Annotated[str | None, Query(description="taken_at, -taken_at, ingested_at, -ingested_at")] = None,
+) -> Images:
+    """List the pictures of a collection."""
+    wanted = _filters(filters)
+    total = await parts.qdrant.count(collection, wanted)
+    records, following = await parts.qdrant.page(collection, limit=per_page, cursor=cursor, filters=wanted, sort=sort)
+    for _ in range(page - 1):
+        if following is None:
+            records = []
+            break
+        records, following = await parts.qdrant.page(
+            collection, limit=per_page, cursor=following, filters=wanted, sort=sort
+        )
+    return Images(
+        images=[Image(id=record.id, payload=record.payload) for record in records], total=total, next=following
+    )
+
+
+@router.get("/{image_id}/thumbnail", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
+async def thumbnail(
+    image_id: UUID,
+    parts: PartsDep,
+    collection: CollectionDep,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Return a small JPEG, at most 200 x 200."""
+    fields = await _fields(parts, collection, image_id, ["thumbnail_base64"])
+    jpeg = base64.b64decode(fields.get("thumbnail_base64", ""))
+    if not jpeg:
+        raise RequestError(f"Picture {image_id} has no thumbnail.", 404)
+    headers = {
+        "ETag": f'"{hashlib.sha256(jpeg).hexdigest()[:32]}"',
+        "Cache-Control": "private, max-age=3600",
+    }
+    if if_none_match and headers["ETag"] in if_none_match:
+        return Response(status_code=304, headers=headers)
+    return Response(jpeg, media_type="image/jpeg", headers=headers)
+
+
+@router.get("/{image_id}/image", response_class=FileResponse)
+async def image(image_id: UUID, parts: PartsDep, collection: CollectionDep) -> FileResponse:
+    """Return the original file, as it lies on disk."""
+    fields = await _fields(parts, collection, image_id, ["full_path", "paths"])
+    paths = [path for path in (fields.get("full_path"), *fields.get("paths", [])) if path]
+    roots = [*parts.settings.ingest_roots, *await parts.kept.roots(), parts.settings.uploads_folder]
+    found = await asyncio.to_thread(first_readable, paths, roots)
+    if found is None:
+        raise RequestError(
+            f"The original of picture {image_id} is not there any more, or outside the folders that may be read "
+            f"(setting INGEST_ROOTS). It was at: {', '.join(paths)}",
+            404,
+        )
+    return FileResponse(
+        found,
+        media_type=media_type(found.name),
+        filename=found.name,
+        content_disposition_type="inline",
+        headers={"X-Content-Type-Options": "nosniff"},
+    )
+
+
+@router.get("/{image_id}/info")
+async def info(image_id: UUID, parts: PartsDep, collection: CollectionDep) -> Image:
+    """Return all that is stored of a picture, with its thumbnail."""
+    point = await parts.qdrant.point(collection, str(image_id))
+    if point is None:
+        raise _unknown(image_id, collection)
+    return Image(id=point.id, payload=point.payload)
+
+
+async def _fields(parts: PartsDep, collection: str, image_id: UUID, names: list[str]) -> Filters:
+    found = (await parts.qdrant.payloads(collection, [str(image_id)], names)).get(str(image_id))
+    if found is None:
+        raise _unknown(image_id, collection)
+    return found
+
+
+def _unknown(image_id: UUID, collection: str) -> RequestError:
+    return RequestError(f"There is no picture {image_id} in collection {collection!r}.", 404)
+
+
+def _filters(text: str | None) -> Filters:
+    if not text:
+        return {}
+    try:
+        filters = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise RequestError(f"The filters are not valid JSON: {error}.", 422) from error
+    if not isinstance(filters, dict):
+        raise RequestError('The filters must be a JSON object, such as {"camera_make": "Canon"}.', 422)
+    return filters

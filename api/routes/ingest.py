@@ -1,0 +1,96 @@
+"""Asking for jobs: folders of this machine, and files that are sent along."""
+
+import asyncio
+import ipaddress
+import shutil
+
+from fastapi import APIRouter, Request
+from starlette.requests import ClientDisconnect
+from structlog.contextvars import bound_contextvars
+
+from api.deps import CaptionQuery, PartsDep, new_submission
+from api.schemas import RootBody, Roots, ScanBody, Submitted
+from api.sources import allowed_root
+from api.uploads import receive
+from errors import KafkaUnavailableError, RequestError
+from topics.job_status import JobStatus
+
+router = APIRouter(prefix="/ingest", tags=["ingest"])
+# Apart, as its bodies have no limit but those that it checks itself.
+uploads_router = APIRouter(prefix="/ingest", tags=["ingest"])
+
+
+@router.post("/", status_code=202)
+@router.post("/scan", status_code=202)
+async def scan(body: ScanBody, parts: PartsDep, caption: CaptionQuery = False) -> Submitted:
+    """Take in all photographs below a folder of the service's machine."""
+    submission = new_submission(body.collection, caption, body.job_id)
+    with bound_contextvars(job_id=submission.job_id):
+        status = await parts.submitter.submit_folders(
+            submission, body.paths, must_be_folders=body.directory_path is not None
+        )
+    return _submitted(status)
+
+
+@uploads_router.post("/upload", status_code=202)
+async def upload(
+    request: Request, parts: PartsDep, collection: str | None = None, caption: CaptionQuery = False
+) -> Submitted:
+    """Take in the files of a `multipart/form-data` body: every part that has a filename."""
+    submission = new_submission(collection, caption)
+    with bound_contextvars(job_id=submission.job_id):
+        await parts.submitter.target(submission)  # before gigabytes are on their way
+        try:
+            folder = await receive(
+                request.stream(),
+                request.headers.get("content-type", ""),
+                parts.settings.uploads_folder.resolve(),
+                submission.job_id,
+                max_files=parts.settings.upload_max_files,
+                max_file_bytes=parts.settings.max_file_bytes,
+            )
+        except ClientDisconnect as error:
+            raise RequestError("The upload was broken off: send it again.") from error
+        try:
+            return _submitted(await parts.submitter.submit(submission, [str(folder)]))
+        except KafkaUnavailableError:
+            raise  # the request may arrive yet, and then needs the files
+        except Exception:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            raise
+
+
+@router.post("/roots")
+async def allow_root(body: RootBody, request: Request, parts: PartsDep) -> Roots:
+    """Allow a folder to be read, as INGEST_ROOTS does, from now on; only for programs on the same machine.
+
+    `darkroom ingest` does this for the folders it was given: whoever runs it could read them anyway.
+    """
+    _refuse_others(request)
+    await parts.kept.add_root(await asyncio.to_thread(allowed_root, body.path))
+    roots = [*parts.settings.ingest_roots, *await parts.kept.roots()]
+    return Roots(roots=[str(root) for root in roots])
+
+
+def _refuse_others(request: Request) -> None:
+    """Raise RequestError(403) unless the caller is on this machine and knows it by a local name.
+
+    The Host header tells a program here from a web page in a browser here whose name was pointed at this machine.
+    """
+    caller = request.client.host if request.client else ""
+    forwarded = "forwarded" in request.headers or "x-forwarded-for" in request.headers
+    if forwarded or not _is_loopback(caller) or not _is_loopback(request.url.hostname or ""):
+        raise RequestError(
+            "Folders can be allowed from this machine only: use http://127.0.0.1, or set INGEST_ROOTS.", 403
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _submitted(status: JobStatus) -> Submitted:
+    return Submitted(job_id=status.job_id, status=status.status, message=status.message)

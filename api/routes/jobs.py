@@ -1,0 +1,95 @@
+"""Looking at jobs and steering them. All of it is answered from the read view."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from api.deps import JobDep, PartsDep
+from api.publisher import CONFIRM_SECONDS
+from api.schemas import JobFile, JobFiles, RecentJobs, Submitted
+from errors import KafkaUnavailableError, RequestError
+from rules.outcomes import Outcome
+from topics.files import JobId
+from topics.job_status import FINISHED, JobStatus
+
+router = APIRouter(prefix="/ingest", tags=["jobs"])
+
+
+@router.get("/status/{job_id}")
+async def status(job: JobDep) -> JobStatus:
+    """Return the status document of a job."""
+    return job
+
+
+@router.get("/recent_jobs")
+async def recent_jobs(parts: PartsDep, limit: Annotated[int, Query(ge=1, le=200)] = 20) -> RecentJobs:
+    """Return the jobs that were begun last, the latest first."""
+    return RecentJobs(jobs=await parts.view.recent(limit))
+
+
+@router.get("/{job_id}/files")
+async def files(
+    job: JobDep,
+    parts: PartsDep,
+    outcome: Outcome | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: str | None = None,
+) -> JobFiles:
+    """Return a page of a job's files, in the order in which they were found."""
+    rows, following = await parts.view.files(job.job_id, outcome=outcome, limit=limit, cursor=cursor)
+    return JobFiles(
+        files=[JobFile(path=row.path, outcome=row.outcome, reason=row.reason, sha256=row.sha256) for row in rows],
+        next=following,
+    )
+
+
+@router.get("/{job_id}/events", response_class=EventSourceResponse)
+async def events(job: JobDep, parts: PartsDep) -> AsyncIterator[ServerSentEvent]:
+    """Send the status document now and after each change, as `event: status`; ends when the job is finished."""
+    async for document in parts.view.follow(job.job_id):
+        yield ServerSentEvent(event="status", data=document)
+
+
+@router.post("/{job_id}/cancel", status_code=202)
+async def cancel(job: JobDep, parts: PartsDep) -> Submitted:
+    """End a job early: what is not begun is skipped, what ML has in hand is carried to its end."""
+    return await _command(job, parts, "cancel")
+
+
+@router.post("/{job_id}/pause", status_code=202)
+async def pause(job: JobDep, parts: PartsDep) -> Submitted:
+    """Hold a job's scan; what was found already goes on."""
+    return await _command(job, parts, "pause")
+
+
+@router.post("/{job_id}/resume", status_code=202)
+async def resume(job: JobDep, parts: PartsDep) -> Submitted:
+    """Let a paused job go on."""
+    return await _command(job, parts, "resume")
+
+
+@router.post("/{job_id}/close", status_code=202)
+async def close(job_id: JobId, parts: PartsDep) -> Submitted:
+    """Say that no further file of this job will be published to `raw-path`.
+
+    For programs that publish there themselves; a scan does it by itself. The id need not be known yet: the
+    files may still be on their way. Closing twice is closing once.
+    """
+    await parts.publisher.close(job_id)
+    known = await parts.view.status(job_id)
+    return Submitted(
+        job_id=job_id, status=known.status if known else "queued", message="Closed: no further file will come."
+    )
+
+
+async def _command(job: JobStatus, parts: PartsDep, command: Literal["cancel", "pause", "resume"]) -> Submitted:
+    if job.status in FINISHED:
+        raise RequestError(f"Job {job.job_id} is {job.status.replace('_', ' ')}: it is too late to {command} it.", 409)
+    offset = await parts.publisher.command(job.job_id, command)
+    try:
+        now = await parts.view.wait_for(job.job_id, offset, CONFIRM_SECONDS)
+    except TimeoutError as error:
+        raise KafkaUnavailableError(f"Job {job.job_id} was asked to {command}, but its status is slow.") from error
+    return Submitted(job_id=now.job_id, status=now.status, message=now.message)

@@ -1,0 +1,45 @@
+"""Search by text and by picture."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, UploadFile
+
+from api.deps import PartsDep, chosen_collection
+from api.schemas import SearchBody, SearchHit, SearchResults
+from api.searching import Found
+
+router = APIRouter(prefix="/search", tags=["search"])
+
+
+@router.post("")
+async def search(body: SearchBody, parts: PartsDep) -> SearchResults:
+    """Find pictures by what they show. Where the model knows no text, by the words in captions, names and dates."""
+    collection = await chosen_collection(parts, body.collection)
+    found = await parts.searcher.by_text(
+        collection, body.query, limit=body.limit, offset=body.offset, filters=body.filters
+    )
+    return _results(found)
+
+
+@router.post("/image")
+async def search_by_image(
+    file: UploadFile,
+    parts: PartsDep,
+    limit: Annotated[int, Form(ge=1, le=200)] = 20,
+    offset: Annotated[int, Form(ge=0, le=10_000)] = 0,
+    collection: Annotated[str | None, Form()] = None,
+) -> SearchResults:
+    """Find pictures that look like the one that is sent, in any listed format."""
+    name = await chosen_collection(parts, collection)
+    return _results(await parts.searcher.by_image(name, file.file, limit=limit, offset=offset))
+
+
+def _results(found: Found) -> SearchResults:
+    return SearchResults(
+        results=[
+            SearchHit(id=hit.id, score=hit.score, filename=hit.payload.get("filename", ""), payload=hit.payload)
+            for hit in found.hits
+        ],
+        total=found.total,
+        mode=found.mode,
+    )

@@ -1,0 +1,64 @@
+"""Whether the service runs, whether it can work, and what it can do."""
+
+import asyncio
+from dataclasses import asdict
+
+from fastapi import APIRouter, Response
+
+from api.deps import PartsDep
+from api.model import current_model
+from api.schemas import Health, Limits, MLCapabilities, PartState, Readiness, ServiceCapabilities
+from errors import FatalError, MLUnavailableError
+from imaging.formats import EXTENSIONS
+
+health_router = APIRouter(tags=["system"])
+router = APIRouter(tags=["system"])
+
+
+@health_router.get("/health")
+async def health() -> Health:
+    """Say that the process runs."""
+    return Health()
+
+
+@health_router.get("/ready", responses={503: {"model": Readiness}})
+async def ready(parts: PartsDep, response: Response) -> Readiness:
+    """Say whether requests can be served: 503 while Kafka's news are not in the view yet, or Qdrant is away."""
+    behind, qdrant, ml = await asyncio.gather(parts.view.problem(), parts.qdrant.healthy(), parts.ml.healthy())
+    states = Readiness(
+        ready=behind is None and qdrant,
+        parts={
+            "kafka": PartState(ready=behind is None, detail=behind and f"Kafka {behind}"),
+            "qdrant": PartState(
+                ready=qdrant, detail=None if qdrant else f"Qdrant at {parts.settings.qdrant_address} does not answer"
+            ),
+            "ml": PartState(
+                ready=ml,
+                detail=None
+                if ml
+                else f"ML at {parts.settings.ml_inference_service_url} does not answer, or still loads its models",
+            ),
+        },
+    )
+    response.status_code = 200 if states.ready else 503
+    return states
+
+
+@router.get("/capabilities")
+async def capabilities(parts: PartsDep) -> ServiceCapabilities:
+    """Say which files are taken, how large they may be, and what ML offers."""
+    try:
+        ml = await current_model(parts.ml, parts.kept, parts.settings)
+    except (MLUnavailableError, FatalError):
+        ml = None
+    return ServiceCapabilities(
+        extensions=sorted(EXTENSIONS),
+        limits=Limits(
+            max_file_bytes=parts.settings.max_file_bytes,
+            max_image_pixels=parts.settings.max_image_pixels,
+            upload_max_files=parts.settings.upload_max_files,
+        ),
+        ml=MLCapabilities.model_validate(asdict(ml)) if ml else None,
+        text_search="semantic" if ml and ml.supports_text else "keywords",
+        partitions=parts.settings.kafka_partitions,
+    )

@@ -1,0 +1,201 @@
+"""Bodies of requests and answers; the names are those of the public contract."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from rules.outcomes import Outcome
+from topics.files import JobId
+from topics.job_status import JobStatus, State
+
+
+class ScanBody(BaseModel):
+    """Which folders to take in."""
+
+    directory_path: str | None = Field(None, description="Absolute path of a folder on the service's machine.")
+    directory_paths: list[str] = Field([], description="Several folders, or single files, as one job.")
+    collection: str | None = Field(None, description="Where to; created if it is new. Default: the active one.")
+    job_id: JobId | None = Field(
+        None, description="Makes a repeat safe: the same request with the same id is queued once."
+    )
+
+    @model_validator(mode="after")
+    def _names_one_source(self) -> Self:
+        if not self.paths:
+            raise ValueError("directory_path is missing: name a folder")
+        return self
+
+    @property
+    def paths(self) -> list[str]:
+        """All sources that are named."""
+        return [*([self.directory_path] if self.directory_path else []), *self.directory_paths]
+
+
+class Submitted(BaseModel):
+    """A job, and what has become of the request about it."""
+
+    job_id: str
+    status: State
+    message: str
+
+
+class RecentJobs(BaseModel):
+    """The jobs that were begun last, the latest first."""
+
+    jobs: list[JobStatus]
+
+
+class JobFile(BaseModel):
+    """A file of a job; `outcome` is null while it has none."""
+
+    path: str
+    outcome: Outcome | None
+    reason: str | None
+    sha256: str | None
+
+
+class JobFiles(BaseModel):
+    """A page of a job's files; `next` is the cursor of the following page."""
+
+    files: list[JobFile]
+    next: str | None
+
+
+class RootBody(BaseModel):
+    """A folder, or file, that may be read over HTTP from now on."""
+
+    path: str
+
+
+class Roots(BaseModel):
+    """The folders that may be read."""
+
+    roots: list[str]
+
+
+class CollectionBody(BaseModel):
+    """The name of a collection."""
+
+    name: str
+
+
+class Collection(BaseModel):
+    """A collection; `model_id` is null where another program made it."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    name: str
+    points: int
+    dimension: int
+    model_id: str | None
+
+
+class CollectionDetails(Collection):
+    """A collection; `incarnation` tells it from one deleted and created again under the same name."""
+
+    incarnation: str | None
+    active: bool
+
+
+class Collections(BaseModel):
+    """All collections, by name."""
+
+    collections: list[Collection]
+
+
+class ActiveCollection(BaseModel):
+    """The collection for requests that name none. It need not exist yet: the first job creates it."""
+
+    name: str
+
+
+class SearchBody(BaseModel):
+    """What to look for."""
+
+    query: Annotated[str, Field(min_length=1, max_length=2000)]
+    limit: Annotated[int, Field(ge=1, le=200)] = 20
+    offset: Annotated[int, Field(ge=0, le=10_000)] = 0
+    filters: dict[str, Any] = Field({}, description='By payload field, such as `{"iso": {"lt": 800}}`.')
+    collection: str | None = None
+
+
+class SearchHit(BaseModel):
+    """A picture that was found; the payload is without its thumbnail."""
+
+    id: str
+    score: float
+    filename: str
+    payload: dict[str, Any]
+
+
+class SearchResults(BaseModel):
+    """A page of hits, best first. `mode` says whether meaning was compared, or words were looked up."""
+
+    results: list[SearchHit]
+    total: int
+    mode: Literal["semantic", "keywords"]
+
+
+class Image(BaseModel):
+    """A stored picture."""
+
+    id: str
+    payload: dict[str, Any]
+
+
+class Images(BaseModel):
+    """A page of pictures; the payloads are without their thumbnails. `next` is the cursor of the following page."""
+
+    images: list[Image]
+    total: int
+    next: str | None
+
+
+class Health(BaseModel):
+    """The process runs."""
+
+    status: Literal["ok"] = "ok"
+
+
+class PartState(BaseModel):
+    """Whether a part can be used; `detail` says what is wrong, or null."""
+
+    ready: bool
+    detail: str | None
+
+
+class Readiness(BaseModel):
+    """Whether requests can be served. ML may be away: jobs wait for it."""
+
+    ready: bool
+    parts: dict[Literal["kafka", "qdrant", "ml"], PartState]
+
+
+class Limits(BaseModel):
+    """What is accepted; bytes and pixels are for one file."""
+
+    max_file_bytes: int
+    max_image_pixels: int
+    upload_max_files: int
+
+
+class MLCapabilities(BaseModel):
+    """What the ML service said last; batches in images."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_id: str
+    embedding_dim: int
+    supports_text: bool
+    safe_clip_batch: int
+    safe_blip_batch: int
+
+
+class ServiceCapabilities(BaseModel):
+    """What this service can do now. `ml` is null while the ML service is not known."""
+
+    extensions: list[str]
+    limits: Limits
+    ml: MLCapabilities | None
+    text_search: Literal["semantic", "keywords"]
+    partitions: int

@@ -1,0 +1,91 @@
+"""Search by text and by picture. Where no vector can be made of a text, its words are looked up, and it is said so."""
+
+from dataclasses import dataclass
+from typing import BinaryIO, Literal
+
+import structlog
+
+from api.renditions import Renditions
+from errors import CollectionMissingError, MLRejectedError, MLUnavailableError, RequestError
+from gateways.ml import ML
+from gateways.qdrant import CollectionInfo, Hit, Qdrant
+from gateways.qdrant_filters import Filters
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of hits, best first, and how many there are in all."""
+
+    hits: list[Hit]
+    total: int
+    mode: Literal["semantic", "keywords"]
+
+
+class Searcher:
+    """Finds points of a collection."""
+
+    def __init__(self, qdrant: Qdrant, ml: ML, renditions: Renditions) -> None:
+        self._qdrant = qdrant
+        self._ml = ml
+        self._renditions = renditions
+
+    async def by_text(self, collection: str, query: str, *, limit: int, offset: int, filters: Filters) -> Found:
+        """Find pictures that a text describes.
+
+        Raises RequestError(422) for a wrong filter or a query without words, CollectionMissingError,
+        QdrantUnavailableError.
+        """
+        info = await self._info(collection)
+        vector = await self._text_vector(info, query)
+        if vector is None:
+            hits, total = await self._qdrant.search_keywords(
+                collection, query, limit=limit, offset=offset, filters=filters
+            )
+            return Found(hits, total, "keywords")
+        return await self._nearest(collection, vector, limit=limit, offset=offset, filters=filters)
+
+    async def by_image(self, collection: str, picture: BinaryIO, *, limit: int, offset: int) -> Found:
+        """Find pictures that look like this one.
+
+        Raises RequestError: 422 for a picture that cannot be used, 409 where the collection is of another model;
+        CollectionMissingError, MLUnavailableError, QdrantUnavailableError.
+        """
+        info = await self._info(collection)
+        model = await self._ml.capabilities()
+        if info.model_id not in (None, model.model_id):
+            raise RequestError(
+                f"Collection {collection!r} was made by the model {info.model_id!r}, and ML now runs "
+                f"{model.model_id!r}: their vectors cannot be compared.",
+                409,
+            )
+        rendition = await self._renditions.of(picture)
+        try:
+            vector = await self._ml.embed_image(rendition, dimension=info.dimension)
+        except MLRejectedError as error:
+            raise RequestError(str(error), 422) from error
+        return await self._nearest(collection, vector, limit=limit, offset=offset, filters={})
+
+    async def _text_vector(self, info: CollectionInfo, query: str) -> list[float] | None:
+        """Return a vector to compare with those of the collection; None where the ML service has none to give."""
+        try:
+            model = await self._ml.capabilities()
+            if not model.supports_text or info.model_id not in (None, model.model_id):
+                return None
+            return await self._ml.embed_text(query, dimension=info.dimension)
+        except (MLUnavailableError, MLRejectedError) as error:
+            log.warning("search.without_ml", reason=str(error))
+            return None
+
+    async def _nearest(
+        self, collection: str, vector: list[float], *, limit: int, offset: int, filters: Filters
+    ) -> Found:
+        hits = await self._qdrant.search(collection, vector, limit=limit, offset=offset, filters=filters)
+        return Found(hits, await self._qdrant.count(collection, filters), "semantic")
+
+    async def _info(self, collection: str) -> CollectionInfo:
+        info = await self._qdrant.collection(collection)
+        if info is None:
+            raise CollectionMissingError(f"There is no collection {collection!r}.")
+        return info

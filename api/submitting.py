@@ -1,0 +1,122 @@
+"""From a request to a job that the API itself can see."""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+
+from api.kept import Kept
+from api.model import current_model
+from api.publisher import Publisher
+from api.sources import allowed_source
+from api.view.view import JobView
+from errors import KafkaUnavailableError, RequestError
+from gateways.ml import ML
+from gateways.qdrant import Qdrant
+from rules.collections import check_name
+from settings import Settings
+from topics.job_status import JobStatus
+from topics.scan_request import ScanRequest
+
+log = structlog.get_logger()
+
+VISIBLE_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A job that somebody asks for. `collection`: None for the active one."""
+
+    job_id: str
+    collection: str | None
+    caption: bool
+
+
+class Submitter:
+    """Checks requests and queues them."""
+
+    def __init__(
+        self, *, settings: Settings, view: JobView, kept: Kept, publisher: Publisher, qdrant: Qdrant, ml: ML
+    ) -> None:
+        self._settings = settings
+        self._view = view
+        self._kept = kept
+        self._publisher = publisher
+        self._qdrant = qdrant
+        self._ml = ml
+        # Two requests with one job id must not both find it free.
+        self._one_at_a_time = asyncio.Lock()
+
+    async def submit_folders(self, submission: Submission, paths: list[str], *, must_be_folders: bool) -> JobStatus:
+        """Queue a scan of these folders (or files) of this machine.
+
+        Raises RequestError: 400 for a path that cannot be used, 409 for a job id in use, and as `target` does.
+        """
+        roots = [*self._settings.ingest_roots, *await self._kept.roots()]
+        sources = await asyncio.to_thread(
+            lambda: [allowed_source(path, roots, must_be_folder=must_be_folders) for path in paths]
+        )
+        return await self.submit(submission, sources)
+
+    async def target(self, submission: Submission) -> tuple[str, str]:
+        """Return the collection, created if it is new, and the model id.
+
+        Raises RequestError: 422 for a wrong name, 409 when the collection is of another model; MLUnavailableError,
+        QdrantUnavailableError.
+        """
+        name = submission.collection or await active_collection(self._kept, self._settings)
+        check_name(name)
+        model = await current_model(self._ml, self._kept, self._settings)
+        await self._qdrant.ensure_collection(
+            name,
+            model_id=model.model_id,
+            dimension=model.embedding_dim,
+            distance=self._settings.qdrant_distance_metric,
+        )
+        return name, model.model_id
+
+    async def submit(self, submission: Submission, sources: list[str]) -> JobStatus:
+        """Queue a job for sources that have been checked; return when it shows in the API's own view."""
+        collection, model_id = await self.target(submission)
+        request = ScanRequest(
+            job_id=submission.job_id,
+            collection=collection,
+            sources=sources,
+            caption=submission.caption,
+            model_id=model_id,
+        )
+        async with self._one_at_a_time:
+            if known := await self._known(request):
+                return known
+            offset = await self._publisher.submit(request)
+            log.info("job.submitted", job_id=request.job_id, collection=collection, sources=len(sources))
+            try:
+                return await self._view.wait_for(request.job_id, offset, VISIBLE_SECONDS)
+            except TimeoutError as error:
+                raise KafkaUnavailableError(
+                    f"Job {request.job_id} is queued, but its status cannot be read yet: "
+                    f"Kafka {await self._view.problem() or 'is slow'}."
+                ) from error
+
+    async def _known(self, request: ScanRequest) -> JobStatus | None:
+        """Return the job if this very request was queued before. Raises RequestError(409) if another has its id."""
+        status = await self._view.status(request.job_id)
+        if status is None:
+            return None
+        if (status.collection, status.sources, status.caption) == (
+            request.collection,
+            request.sources,
+            request.caption,
+        ):
+            return status
+        folded = await self._view.folded(request.job_id)
+        if folded is not None and folded.queued_at is None and status.collection == request.collection:
+            return None  # its scan request was published, but not that it is queued: see Publisher.submit
+        raise RequestError(
+            f"The job id {request.job_id!r} belongs to another request: choose a new one, or leave it out.", 409
+        )
+
+
+async def active_collection(kept: Kept, settings: Settings) -> str:
+    """Return the collection for requests that name none."""
+    return await kept.active_collection() or settings.default_collection

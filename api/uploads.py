@@ -1,0 +1,154 @@
+"""Files sent over HTTP, streamed to disk. A name that was sent is never used as a path.
+
+uploads/.JOB/…                    while files arrive: removed when anything goes wrong, and at the next start
+uploads/JOB/INDEX/NAME            when all of them have arrived
+"""
+
+import asyncio
+import re
+import shutil
+from collections.abc import AsyncIterable
+from pathlib import Path
+from typing import BinaryIO
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from errors import RequestError
+
+MAX_NAME_BYTES = 200
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\]")
+
+
+def safe_name(name: str) -> str:
+    """Return a file name that stays in its folder: the last part of `name`, not hidden, short enough for any disk."""
+    last = _UNSAFE.sub("", re.split(r"[/\\]", name)[-1]).strip().lstrip(".")
+    stem, dot, extension = last.rpartition(".")
+    if not stem:
+        stem, dot, extension = last, "", ""
+    room = MAX_NAME_BYTES - len((dot + extension).encode())
+    if room < 1:
+        stem, dot, extension, room = last, "", "", MAX_NAME_BYTES
+    return stem.encode()[:room].decode("utf-8", "ignore") + dot + extension or "file"
+
+
+def remove_unfinished(uploads: Path) -> None:
+    """Remove what a process that was killed has left."""
+    for folder in uploads.glob(".*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def receive(
+    body: AsyncIterable[bytes], content_type: str, uploads: Path, job_id: str, *, max_files: int, max_file_bytes: int
+) -> Path:
+    """Write the files of a multipart body to disk, one chunk in memory at a time; return the job's folder.
+
+    Raises RequestError: 400 for a body that is not multipart or has no file, 413 for too many or too large ones,
+    507 when the disk takes no more. Nothing is left on disk then.
+    """
+    boundary = parse_options_header(content_type)[1].get(b"boundary")
+    if not content_type.startswith("multipart/form-data") or not boundary:
+        raise RequestError("Send the files as multipart/form-data, each as a part with a filename.")
+    partial, folder = uploads / f".{job_id}", uploads / job_id
+    files = _Files(boundary, partial, max_files=max_files, max_file_bytes=max_file_bytes)
+    try:
+        await asyncio.to_thread(partial.mkdir, parents=True)
+        async for chunk in body:
+            await asyncio.to_thread(files.feed, chunk)
+        await asyncio.to_thread(files.finish)
+        await asyncio.to_thread(partial.rename, folder)
+    except OSError as error:
+        raise RequestError(f"The upload cannot be written to disk: {error.strerror}.", 507) from error
+    finally:
+        files.close()
+        await asyncio.to_thread(shutil.rmtree, partial, ignore_errors=True)
+    return folder
+
+
+class _Files:
+    """Writes the parts that have a filename; the parser calls it back."""
+
+    def __init__(self, boundary: bytes, folder: Path, *, max_files: int, max_file_bytes: int) -> None:
+        self._folder = folder
+        self._max_files = max_files
+        self._max_file_bytes = max_file_bytes
+        self._header = b""
+        self._value = b""
+        self._name: str | None = None
+        self._file: BinaryIO | None = None
+        self._size = 0
+        self._count = 0
+        self._ended = False
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._begin_part,
+                "on_header_field": self._add_to_header,
+                "on_header_value": self._add_to_value,
+                "on_header_end": self._end_header,
+                "on_headers_finished": self._open,
+                "on_part_data": self._write,
+                "on_part_end": self.close,
+                "on_end": self._end,
+            },
+        )
+
+    def feed(self, chunk: bytes) -> None:
+        try:
+            self._parser.write(chunk)
+        except FormParserError as error:
+            raise RequestError(f"The upload is not valid multipart/form-data: {error}.") from error
+
+    def finish(self) -> None:
+        if not self._ended:
+            raise RequestError("The upload ends too early: send it again.")
+        if not self._count:
+            raise RequestError("The upload has no file: send each as a part with a filename.")
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _begin_part(self) -> None:
+        self._header = self._value = b""
+        self._name = None
+
+    def _add_to_header(self, data: bytes, start: int, end: int) -> None:
+        self._header += data[start:end]
+
+    def _add_to_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _end_header(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            name = parse_options_header(self._value.decode("latin-1"))[1].get(b"filename")
+            self._name = None if name is None else name.decode("utf-8", "replace")
+        self._header = self._value = b""
+
+    def _open(self) -> None:
+        if not self._name:  # a form field, or a file input that was left empty
+            return
+        if self._count == self._max_files:
+            raise RequestError(
+                f"The upload has more than {self._max_files} files (setting UPLOAD_MAX_FILES): send fewer at a time.",
+                413,
+            )
+        place = self._folder / str(self._count) / safe_name(self._name)
+        place.parent.mkdir()
+        self._file = place.open("xb")
+        self._size = 0
+        self._count += 1
+
+    def _write(self, data: bytes, start: int, end: int) -> None:
+        if self._file is None:
+            return
+        self._size += end - start
+        if self._size > self._max_file_bytes:
+            raise RequestError(
+                f"{self._name} has more than {self._max_file_bytes:,} bytes (setting MAX_FILE_BYTES).", 413
+            )
+        self._file.write(data[start:end])
+
+    def _end(self) -> None:
+        self._ended = True

@@ -1,0 +1,122 @@
+"""Reads `job-event` and `job-status` into the view: a plain consumer without a group, as every API needs all of it."""
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from api.broker import broker_answers
+from api.view import writing
+from api.view.changes import Changes
+from api.view.database import Lane
+from topics.job_event import JOB_EVENT
+from topics.job_status import JOB_STATUS
+
+log = structlog.get_logger()
+
+BATCH_MESSAGES = 500
+RETRY_SECONDS = 1.0
+
+
+class Feed:
+    """The task that keeps the view up to date, and what is known of its progress."""
+
+    def __init__(self, brokers: str, partitions: int, lane: Lane, changes: Changes) -> None:
+        self._brokers = brokers
+        self._lane = lane
+        self._changes = changes
+        self._parts = [
+            TopicPartition(topic.name, partition)
+            for topic in (JOB_EVENT, JOB_STATUS)
+            for partition in range(partitions)
+        ]
+        self._consumer: AIOKafkaConsumer | None = None
+        self._next: dict[TopicPartition, int] = {}
+        self._ends_at_start: dict[TopicPartition, int] = {}
+        self._problem = "has not been reached yet"
+
+    async def run(self) -> None:
+        """Read until cancelled. Whatever goes wrong is logged, shown by `problem`, and tried again."""
+        while True:
+            try:
+                await self._read()
+            except Exception as error:  # a view that stops in silence would answer with old news for ever
+                self._problem = f"cannot be read: {type(error).__name__}: {error}"
+                log.exception("view.feed_failed", retry_seconds=RETRY_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def problem(self) -> str | None:
+        """Say why the view may be behind; None when it has what Kafka had at the start, and Kafka answers."""
+        if self._consumer is None:
+            return self._problem
+        behind = sum(max(0, end - self._next[part]) for part, end in self._ends_at_start.items())
+        if behind:
+            return f"is being read: {behind} messages are to come"
+        return None if await broker_answers(self._brokers) else "does not answer"
+
+    async def _read(self) -> None:
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._brokers, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
+        await consumer.start()
+        try:
+            await self._start_where_the_view_ends(consumer)
+            self._consumer = consumer
+            while True:
+                fetched = await consumer.getmany(timeout_ms=1000, max_records=BATCH_MESSAGES)
+                await self._write([record for records in fetched.values() for record in records])
+        finally:
+            self._consumer = None
+            with suppress(Exception):  # what ended the reading matters, not what closing says after it
+                await consumer.stop()
+
+    async def _write(self, records: list[ConsumerRecord[bytes, bytes]]) -> None:
+        if records:
+            messages = [_message(record) for record in records]
+            changed = await self._lane.write(lambda connection: writing.write(connection, messages))
+            for record in records:
+                self._next[TopicPartition(record.topic, record.partition)] = record.offset + 1
+            self._changes.notify(changed)
+
+    async def _start_where_the_view_ends(self, consumer: AIOKafkaConsumer) -> None:
+        """Assign all partitions from the view's offsets, or from the start where the view is not of these topics.
+
+        Where the oldest messages were deleted meanwhile, reading goes on at the first that is left.
+        """
+        cluster_id = await self._cluster_id()
+        stored = await self._lane.read(lambda connection: writing.next_offsets(connection, cluster_id))
+        known = {TopicPartition(*part): offset for part, offset in (stored or {}).items()}
+        # Asked before anything is assigned: on a connection that fetches, questions wait for the next message.
+        begins = await consumer.beginning_offsets(self._parts)
+        self._ends_at_start = ends = await consumer.end_offsets(self._parts)
+        if stored is None or any(offset > ends[part] for part, offset in known.items()):
+            log.info("view.rebuilt", cluster_id=cluster_id)
+            await self._lane.write(lambda connection: writing.rebuild(connection, cluster_id))
+            known = {}
+        self._next = {part: max(known.get(part, 0), begins[part]) for part in self._parts}
+        consumer.assign(self._parts)
+        for part, offset in self._next.items():
+            consumer.seek(part, offset)
+
+    async def _cluster_id(self) -> str:
+        """Name of the cluster: a broker whose data was wiped has another."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._brokers)
+        await admin.start()
+        try:
+            return str((await admin.describe_cluster())["cluster_id"])
+        finally:
+            await admin.close()
+
+
+def _message(record: ConsumerRecord[bytes, bytes]) -> writing.Message:
+    return writing.Message(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        key=record.key,
+        value=record.value,
+        headers=list(record.headers),
+        at=record.timestamp / 1000,
+    )

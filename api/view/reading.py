@@ -1,0 +1,71 @@
+"""What is asked of the view, in the reader's thread."""
+
+import sqlite3
+from dataclasses import dataclass
+
+from errors import RequestError
+from rules.outcomes import Outcome
+from tables.job import Job
+from tables.job_document import document
+from topics.job_status import JobStatus
+
+_DOCUMENT = "SELECT folded, folded_offset, published, published_offset FROM jobs"
+_FILES = (
+    "SELECT number, path, outcome, reason, sha256 FROM files WHERE job_id = ? AND number > ? ORDER BY number LIMIT ?"
+)
+_FILES_BY_OUTCOME = _FILES.replace("ORDER BY", "AND outcome = ? ORDER BY")
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A file of a job; `number` counts files in the order in which the view heard of them."""
+
+    number: int
+    path: str
+    outcome: Outcome | None
+    reason: str | None
+    sha256: str | None
+
+
+def status(connection: sqlite3.Connection, job_id: str) -> JobStatus | None:
+    """Return the newest document of a job; None where nothing is known of it."""
+    row = connection.execute(f"{_DOCUMENT} WHERE job_id = ?", (job_id,)).fetchone()
+    return _newest(*row) if row else None
+
+
+def folded(connection: sqlite3.Connection, job_id: str) -> Job | None:
+    """Return a job as folded here from its events; None where none has come."""
+    row = connection.execute("SELECT folded FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
+    return Job.model_validate_json(row[0]) if row and row[0] else None
+
+
+def recent(connection: sqlite3.Connection, limit: int) -> list[JobStatus]:
+    """Return the newest documents of the jobs that were begun last, the latest first."""
+    rows = connection.execute(f"{_DOCUMENT} ORDER BY begun DESC, job_id LIMIT ?", (limit,))
+    return [_newest(*row) for row in rows]
+
+
+def files(
+    connection: sqlite3.Connection, job_id: str, *, outcome: Outcome | None, limit: int, cursor: str | None
+) -> tuple[list[FileRow], str | None]:
+    """Return a page of a job's files and the cursor of the next (None: this is the last).
+
+    A file keeps its place while its outcome changes, and new ones come last, so that reading page by page
+    misses none. Raises RequestError(422) for a cursor that is none.
+    """
+    if cursor is not None and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 19):
+        raise RequestError("This cursor was not made by this service: start from the first page.", 422)
+    after = int(cursor or 0)
+    if outcome is None:
+        rows = connection.execute(_FILES, (job_id, after, limit + 1)).fetchall()
+    else:
+        rows = connection.execute(_FILES_BY_OUTCOME, (job_id, after, outcome, limit + 1)).fetchall()
+    page = [FileRow(*row) for row in rows[:limit]]
+    return page, str(page[-1].number) if len(rows) > limit else None
+
+
+def _newest(folded: str | None, folded_offset: int, published: str | None, published_offset: int) -> JobStatus:
+    # On equal offsets the published one wins: it has what the watchdog knows.
+    if published and (not folded or published_offset >= folded_offset):
+        return JobStatus.model_validate_json(published)
+    return document(Job.model_validate_json(folded or ""))

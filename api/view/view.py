@@ -1,0 +1,99 @@
+"""The read view as the routes see it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from api.view import reading, writing
+from api.view.changes import Changes
+from api.view.database import Lane
+from api.view.feed import Feed
+from api.view.reading import FileRow
+from rules.outcomes import Outcome
+from tables.job import Job
+from topics.job_status import FINISHED, JobStatus
+
+# A busy job changes many times a second, more than anyone can look at.
+EVENT_SECONDS = 0.2
+
+
+class JobView:
+    """What is known of all jobs."""
+
+    def __init__(self, reader: Lane, feed: Feed, changes: Changes) -> None:
+        self._reader = reader
+        self._feed = feed
+        self._changes = changes
+
+    async def status(self, job_id: str) -> JobStatus | None:
+        """Return the newest status document of a job; None where nothing is known of it."""
+        return await self._reader.read(lambda connection: reading.status(connection, job_id))
+
+    async def folded(self, job_id: str) -> Job | None:
+        """Return a job as folded from the events that have come here; None where none has."""
+        return await self._reader.read(lambda connection: reading.folded(connection, job_id))
+
+    async def recent(self, limit: int) -> list[JobStatus]:
+        """Return the jobs that were begun last, the latest first."""
+        return await self._reader.read(lambda connection: reading.recent(connection, limit))
+
+    async def files(
+        self, job_id: str, *, outcome: Outcome | None, limit: int, cursor: str | None
+    ) -> tuple[list[FileRow], str | None]:
+        """Return a page of a job's files and the cursor of the next. Raises RequestError(422) for a wrong cursor."""
+        return await self._reader.read(
+            lambda connection: reading.files(connection, job_id, outcome=outcome, limit=limit, cursor=cursor)
+        )
+
+    async def problem(self) -> str | None:
+        """Say why the view may be behind Kafka; None when it is not."""
+        return await self._feed.problem()
+
+    async def wait_for(self, job_id: str, offset: int, seconds: float) -> JobStatus:
+        """Wait until the job-event at `offset` is in the job. Raises TimeoutError after `seconds`."""
+        with self._changes.watch(job_id) as changed:
+            async with asyncio.timeout(seconds):
+                while True:
+                    changed.clear()
+                    status = await self.status(job_id)
+                    if status is not None and status.offset >= offset:
+                        return status
+                    await changed.wait()
+
+    async def follow(self, job_id: str) -> AsyncIterator[JobStatus]:
+        """Give the status now and after each change, until the job is finished or deleted."""
+        with self._changes.watch(job_id) as changed:
+            last = None
+            while True:
+                changed.clear()
+                status = await self.status(job_id)
+                if status is None:
+                    return
+                if status != last:
+                    yield status
+                    last = status
+                if status.status in FINISHED:
+                    return
+                await changed.wait()
+                await asyncio.sleep(EVENT_SECONDS)
+
+
+@asynccontextmanager
+async def open_view(path: Path, brokers: str, partitions: int) -> AsyncIterator[JobView]:
+    """Open the view at `path` and keep it up to date until the block ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    changes = Changes()
+    writer = Lane(path)
+    feed = Feed(brokers, partitions, writer, changes)
+    await writer.write(writing.ensure_schema)
+    reader = Lane(path)
+    reading_kafka = asyncio.create_task(feed.run())
+    try:
+        yield JobView(reader, feed, changes)
+    finally:
+        reading_kafka.cancel()
+        with suppress(asyncio.CancelledError):
+            await reading_kafka
+        await writer.close()
+        await reader.close()

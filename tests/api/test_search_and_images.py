@@ -1,0 +1,268 @@
+"""Finding pictures and looking at them; the points were put there by the test."""
+
+import base64
+import json
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from gateways.qdrant import Point, Qdrant
+from imaging.decoding import prepare
+from imaging.files import stamp
+from settings import Settings
+from tests.api.service import Service, serving
+from tests.ml.stub import vector_of
+from tests.photos import photo
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+JPEG = photo("jpg/Canon_40D.jpg")
+HEIC = photo("heic/IMG_5195.HEIC")
+THUMBNAIL = b"\xff\xd8 a small picture"
+
+
+def rendition_of(path: Path) -> bytes:
+    name = str(path).encode()
+    return prepare(name, stamp(name), None, max_pixels=10**9, max_bytes=10**9).rendition
+
+
+def point(vector: list[float], **payload: Any) -> Point:
+    return Point(str(uuid.uuid4()), vector, {"thumbnail_base64": base64.b64encode(THUMBNAIL).decode(), **payload})
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def album(vectors: Qdrant, collection: str, photos: Path) -> AsyncIterator[dict[str, Point]]:
+    """Fill a collection: a photograph by what it looks like, and three by what text they go with."""
+    await vectors.ensure_collection(collection, model_id="stub-1", dimension=512, distance="Cosine")
+    original = photos / "canon.jpg"
+    original.write_bytes(JPEG.read_bytes())
+    points = {
+        "canon": point(
+            vector_of(rendition_of(JPEG)),
+            filename="canon.jpg",
+            full_path=str(original),
+            paths=[str(original)],
+            camera_make="Canon",
+            taken_at="2008-05-30T15:56:01Z",
+            iso=100,
+        ),
+        "sea": point(vector_of(b"the sea"), filename="sea.jpg", caption="a blue landscape", iso=800),
+        "red": point(vector_of(b"a red roof"), filename="red.jpg", caption="a red roof", iso=200),
+        "old": point(vector_of(b"something else"), filename="old.jpg", taken_at="1999-01-01T00:00:00Z"),
+    }
+    await vectors.upsert(collection, list(points.values()))
+    yield points
+    await vectors.delete_collection(collection)
+
+
+class TestSearch:
+    async def test_by_meaning(self, service: Service, collection: str, album: dict[str, Point]) -> None:
+        response = await service.http.post("search", json={"query": "a red roof", "limit": 2, "collection": collection})
+        answer = response.json()
+        assert (answer["mode"], answer["total"], len(answer["results"])) == ("semantic", 4, 2)
+        first = answer["results"][0]
+        assert (first["id"], first["filename"]) == (album["red"].id, "red.jpg")
+        assert first["score"] == pytest.approx(1.0, abs=1e-5)
+        assert first["payload"] == {"filename": "red.jpg", "caption": "a red roof", "iso": 200}
+
+    async def test_pages_and_filters(self, service: Service, collection: str, album: dict[str, Point]) -> None:
+        body = {"query": "a red roof", "collection": collection, "filters": {"iso": {"gte": 150}}}
+        pages = [
+            (await service.http.post("search", json=body | {"limit": 1, "offset": offset})).json()
+            for offset in range(3)
+        ]
+        assert [[hit["filename"] for hit in page["results"]] for page in pages] == [["red.jpg"], ["sea.jpg"], []]
+        assert {page["total"] for page in pages} == {2}
+
+    @pytest.mark.parametrize("behaviour", [{"supports_text": False}, {"status": 503}])
+    async def test_by_words_where_ml_makes_no_vector_of_a_text(
+        self,
+        service: Service,
+        collection: str,
+        album: dict[str, Point],
+        ml_control: httpx.AsyncClient,
+        behaviour: dict[str, object],
+    ) -> None:
+        await ml_control.post("/control", json=behaviour)
+        response = await service.http.post("search", json={"query": "Blue landscape", "collection": collection})
+        answer = response.json()
+        assert (answer["mode"], answer["total"]) == ("keywords", 1)
+        assert [hit["id"] for hit in answer["results"]] == [album["sea"].id]
+
+    async def test_vectors_of_another_model_are_not_compared(
+        self, service: Service, collection: str, album: dict[str, Point], ml_control: httpx.AsyncClient
+    ) -> None:
+        await ml_control.post("/control", json={"model_id": "stub-2"})
+        by_text = await service.http.post("search", json={"query": "roof", "collection": collection})
+        assert by_text.json()["mode"] == "keywords"
+        by_image = await service.http.post(
+            "search/image", files={"file": JPEG.read_bytes()}, data={"collection": collection}
+        )
+        assert by_image.status_code == 409
+        assert "stub-2" in by_image.json()["detail"]
+
+    async def test_by_picture(self, service: Service, collection: str, album: dict[str, Point]) -> None:
+        response = await service.http.post(
+            "search/image", files={"file": ("any", JPEG.read_bytes())}, data={"collection": collection, "limit": "1"}
+        )
+        assert response.status_code == 200, response.text
+        [hit] = response.json()["results"]
+        assert (hit["id"], hit["score"]) == (album["canon"].id, pytest.approx(1.0, abs=1e-5))
+        assert response.json()["total"] == 4
+
+    async def test_by_something_that_is_no_picture(
+        self, service: Service, collection: str, album: dict[str, Point]
+    ) -> None:
+        response = await service.http.post(
+            "search/image", files={"file": ("a.jpg", b"no picture")}, data={"collection": collection}
+        )
+        assert response.status_code == 422
+        assert "The picture cannot be searched with" in response.json()["detail"]
+        assert "/" not in response.json()["detail"]  # no path of ours
+
+    async def test_by_picture_while_ml_is_away(
+        self, service: Service, collection: str, album: dict[str, Point], ml_control: httpx.AsyncClient
+    ) -> None:
+        await ml_control.post("/control", json={"status": 503})
+        response = await service.http.post(
+            "search/image", files={"file": JPEG.read_bytes()}, data={"collection": collection}
+        )
+        assert response.status_code == 503
+        assert "ML" in response.json()["detail"]
+
+    @pytest.mark.parametrize(
+        "body", [{"query": ""}, {}, {"query": "x", "limit": 0}, {"query": "x", "filters": {"unheard": 1}}]
+    )
+    async def test_wrong_requests_say_what_is_wrong(
+        self, service: Service, collection: str, album: dict[str, Point], body: dict[str, object]
+    ) -> None:
+        response = await service.http.post("search", json=body | {"collection": collection})
+        assert response.status_code == 422
+        assert isinstance(response.json()["detail"], str)
+
+
+class TestImages:
+    async def test_all_pages_by_cursor_or_number(
+        self, service: Service, collection: str, album: dict[str, Point]
+    ) -> None:
+        found: list[dict[str, Any]] = []
+        by_number: list[dict[str, Any]] = []
+        answer: dict[str, Any] = {"next": ""}
+        for number in (1, 2):
+            parameters = {"collection": collection, "per_page": 3}
+            answer = await service.get("images", cursor=answer["next"], **parameters)
+            assert answer["total"] == 4
+            found += answer["images"]
+            by_number += (await service.get("images", page=number, **parameters))["images"]
+        assert answer["next"] is None
+        assert {image["id"] for image in found} == {point.id for point in album.values()}
+        assert len(found) == 4
+        assert by_number == found
+        assert all("thumbnail_base64" not in image["payload"] for image in found)
+
+    async def test_sorted_and_filtered(self, service: Service, collection: str, album: dict[str, Point]) -> None:
+        answer = await service.get("images", collection=collection, sort="-taken_at", per_page=2)
+        assert [image["payload"]["filename"] for image in answer["images"]] == ["canon.jpg", "old.jpg"]
+        answer = await service.get("images", collection=collection, filters=json.dumps({"camera_make": "Canon"}))
+        assert ([image["id"] for image in answer["images"]], answer["total"]) == ([album["canon"].id], 1)
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [("filters", "{"), ("filters", "[]"), ("filters", '{"x":1}'), ("sort", "x"), ("cursor", "x"), ("page", 0)],
+    )
+    async def test_wrong_parameters_are_refused(
+        self, service: Service, collection: str, album: dict[str, Point], name: str, value: object
+    ) -> None:
+        response = await service.http.get("images", params={"collection": collection, name: value})  # type: ignore[dict-item]
+        assert response.status_code == 422
+        assert isinstance(response.json()["detail"], str)
+
+    async def test_a_thumbnail_is_a_jpeg_that_is_fetched_once(
+        self, service: Service, collection: str, album: dict[str, Point]
+    ) -> None:
+        url = f"images/{album['sea'].id}/thumbnail"
+        response = await service.http.get(url, params={"collection": collection})
+        assert (response.content, response.headers["content-type"]) == (THUMBNAIL, "image/jpeg")
+        again = await service.http.get(
+            url, params={"collection": collection}, headers={"If-None-Match": response.headers["etag"]}
+        )
+        assert (again.status_code, again.content) == (304, b"")
+
+    async def test_info_has_everything(self, service: Service, collection: str, album: dict[str, Point]) -> None:
+        info = await service.get(f"images/{album['sea'].id}/info", collection=collection)
+        assert info == {"id": album["sea"].id, "payload": album["sea"].payload}
+
+    @pytest.mark.parametrize("what", ["thumbnail", "image", "info"])
+    async def test_an_unknown_picture_is_not_found(
+        self, service: Service, collection: str, album: dict[str, Point], what: str
+    ) -> None:
+        response = await service.http.get(f"images/{uuid.uuid4()}/{what}", params={"collection": collection})
+        assert response.status_code == 404
+        assert "There is no picture" in response.json()["detail"]
+
+
+class TestOriginals:
+    @pytest.fixture
+    def fetch(self, service: Service, vectors: Qdrant, collection: str) -> Callable[..., Awaitable[httpx.Response]]:
+        """Give a function that stores a picture with these paths and asks for its original."""
+
+        async def store_and_fetch(*paths: Path) -> httpx.Response:
+            await vectors.ensure_collection(collection, model_id="stub-1", dimension=512, distance="Cosine")
+            stored = point(vector_of(b"x"), full_path=str(paths[0]), paths=[str(path) for path in paths])
+            await vectors.upsert(collection, [stored])
+            return await service.http.get(f"images/{stored.id}/image", params={"collection": collection})
+
+        return store_and_fetch
+
+    @pytest.mark.parametrize(
+        ("name", "media_type"),
+        [
+            ("a.jpg", "image/jpeg"),
+            ("a.HEIC", "image/heic"),
+            ("a.dng", "image/x-adobe-dng"),
+            ("a.raw", "application/octet-stream"),
+        ],
+    )
+    async def test_the_file_comes_as_it_is(
+        self, fetch: Callable[..., Awaitable[httpx.Response]], photos: Path, name: str, media_type: str
+    ) -> None:
+        (photos / name).write_bytes(HEIC.read_bytes())
+        response = await fetch(photos / name)
+        assert response.content == HEIC.read_bytes()
+        assert response.headers["content-type"] == media_type
+
+    async def test_another_copy_is_served_when_the_first_is_gone(
+        self, fetch: Callable[..., Awaitable[httpx.Response]], settings: Settings, photos: Path
+    ) -> None:
+        upload = settings.uploads_folder / "job" / "0" / "copy.jpg"
+        upload.parent.mkdir(parents=True, exist_ok=True)
+        upload.write_bytes(b"the copy")
+        response = await fetch(photos / "gone.jpg", upload)
+        assert response.content == b"the copy"
+
+    async def test_nothing_outside_the_allowed_folders_is_served(
+        self, fetch: Callable[..., Awaitable[httpx.Response]], photos: Path
+    ) -> None:
+        outside = photos.parent / "outside.jpg"
+        outside.write_bytes(b"secret")
+        (photos / "link.jpg").symlink_to(outside)
+        for path in (outside, photos / "link.jpg", photos / ".." / "outside.jpg", photos):
+            response = await fetch(path)
+            assert response.status_code == 404, path
+            assert b"secret" not in response.content
+
+
+async def test_with_qdrant_away_the_answer_says_so(own: Settings) -> None:
+    async with serving(own.model_copy(update={"qdrant_url": "http://127.0.0.1:1"})) as service:
+        for response in (
+            await service.http.get("collections"),
+            await service.http.get("images"),
+            await service.http.post("search", json={"query": "sea"}),
+        ):
+            assert response.status_code == 503
+            assert "Qdrant" in response.json()["detail"]
