@@ -99,6 +99,15 @@ async def test_a_dead_part_is_restarted_on_its_port_and_said_so(tmp_path: Path, 
         assert [what.split(" (")[0] for _, what in journal.told if "ready" in what] == [f"ready: {part.address}"] * 2
 
 
+async def test_a_part_comes_back_only_after_what_it_needs(tmp_path: Path, journal: Journal) -> None:
+    waves = [[fake_part("broker", journal, "slow")], [fake_part("worker", journal)]]
+    async with Supervisor(tmp_path / "data", waves, journal.tell, first_backoff_seconds=0.05) as parts:
+        os.kill(parts.pid("broker") or 0, signal.SIGKILL)
+        os.kill(parts.pid("worker") or 0, signal.SIGKILL)
+        await until(lambda: sum("ready" in what for _, what in journal.told) == 4)
+        assert [who for who, what in journal.told if "ready" in what] == ["broker", "worker"] * 2
+
+
 async def test_children_of_a_dead_part_do_not_stay(tmp_path: Path, journal: Journal) -> None:
     async with Supervisor(tmp_path / "data", [[fake_part("worker", journal, "child")]], journal.tell) as parts:
         child = int(journal.lines[1].split()[1])
