@@ -27,7 +27,8 @@ class FileOutcome(SeenFile):
 
 class _Event(Record):
     job_id: JobId
-    at: float  # seconds since 1970, by the clock of the process that publishes
+    # Seconds since 1970, by the clock of the process that publishes; the bound is the year 5138.
+    at: Annotated[float, Field(ge=0, lt=1e11, allow_inf_nan=False)]
 
 
 class Queued(_Event):
