@@ -87,7 +87,7 @@ class Up:
         return self.process.wait(60)
 
 
-def eventually(condition: Callable[[], T], what: str, seconds: float = 60) -> T:
+def eventually(condition: Callable[[], T | None], what: str, seconds: float = 60) -> T:
     deadline = time.monotonic() + seconds
     while not (result := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
