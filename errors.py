@@ -4,8 +4,6 @@
     ├── RetryableError            wait, then try the same thing again
     │   ├── MLUnavailableError
     │   ├── QdrantUnavailableError
-    │   └── KafkaUnavailableError
-=======
     │   ├── KafkaUnavailableError
     │   └── ApiUnavailableError
     ├── RejectedError             this one thing is refused; dead-letter it and go on
