@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     kafka_replication_factor: Annotated[int, Field(ge=1)] = 1
     kafka_retention_hours: Annotated[int, Field(ge=1)] = 168
     kafka_group_prefix: str = "darkroom"
+    # A worker that was killed is noticed, and its partitions given to others, after this time.
+    kafka_session_timeout_seconds: Annotated[float, Field(ge=1, le=300)] = 10.0
 
     # ML.
     ml_inference_batch_size: Annotated[int, Field(ge=1, le=4096)] | None = None
@@ -61,6 +63,9 @@ class Settings(BaseSettings):
     upload_max_files: Annotated[int, Field(ge=1)] = 1000
     scan_outstanding_files: Annotated[int, Field(ge=1)] = 500
     default_collection: str = "photos"
+
+    # For tests: see failpoints.py.
+    darkroom_failpoint: str = ""
 
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

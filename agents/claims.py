@@ -11,6 +11,7 @@ from collections.abc import Awaitable
 import faust
 import structlog
 
+import failpoints
 from agents.decoder import Decoder
 from agents.delivery import Window
 from agents.stage import StageApp, file_fields
@@ -68,6 +69,7 @@ class ClaimKeeper:
             batch = range(emitted, min(claim.next_waiter, emitted + WAITERS_AT_ONCE))
             await self._write_waiters(event, outcome, outcome.content, claim, batch)
             emitted = batch.stop
+            failpoints.reach("waiters-emitted")
         # Between this read and the writes below nothing is awaited, so no waiter can come in between.
         claim = self._claim(outcome)
         rows = self._images.drop_waiters(outcome, claim.waiters)
