@@ -25,9 +25,14 @@ class FileOutcome(SeenFile):
     sha256: Sha256 | None = None
 
 
+Count = Annotated[int, Field(ge=0)]
+# Seconds since 1970, by the clock of the process that publishes; up to the year 9999, where dates end.
+Seconds = Annotated[float, Field(ge=0, lt=253_402_300_800)]
+
+
 class _Event(Record):
     job_id: JobId
-    at: float  # seconds since 1970, by the clock of the process that publishes
+    at: Seconds
 
 
 class Queued(_Event):
@@ -74,9 +79,9 @@ class Sealed(_Event):
 
     type: Literal["sealed"] = "sealed"
     walk_id: str
-    partition: Annotated[int, Field(ge=0)]
+    partition: Count
     partitions: Annotated[int, Field(ge=1)]
-    files: int | None = None
+    files: Count | None = None
 
 
 class Moved(_Event):
@@ -84,14 +89,14 @@ class Moved(_Event):
 
     type: Literal["moved"] = "moved"
     stage: Stage
-    files: int
+    files: Count
 
 
 class MLSent(_Event):
     """So many images of this job were sent to ML in one request."""
 
     type: Literal["ml-sent"] = "ml-sent"
-    images: int
+    images: Count
 
 
 WaitTarget = Literal["ml", "qdrant"]
