@@ -6,6 +6,7 @@ that it worked on fails; the standard library's pool fails every task in flight.
 
 import asyncio
 import multiprocessing
+import os
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as PoolTimeoutError
 from typing import ParamSpec, TypeVar
@@ -17,6 +18,9 @@ from errors import ContentError
 P = ParamSpec("P")
 R = TypeVar("R")
 
+# Added to the niceness of the worker processes: where all CPUs are busy, the event loop goes first.
+NICENESS = 10
+
 
 class Cpu:
     """A pool of `processes` worker processes. A task may take `timeout` seconds once it runs."""
@@ -26,8 +30,12 @@ class Cpu:
         # server process forks the workers; it has read the modules that they need.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["imaging.decoding", "imaging.hashing"])
-        self._pool = ProcessPool(max_workers=processes, context=context)
+        self._pool = ProcessPool(max_workers=processes, context=context, initializer=os.nice, initargs=(NICENESS,))
         self._timeout = timeout
+
+    async def start(self) -> None:
+        """Start the processes. The first task would do so too, and hold up the event loop meanwhile."""
+        await asyncio.to_thread(self._pool.schedule, os.getpid)
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a function in a worker process.

@@ -6,6 +6,7 @@ A plain consumer without a group: every worker process reads all partitions.
 import asyncio
 import contextlib
 from collections import OrderedDict
+from collections.abc import Callable
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -22,8 +23,9 @@ log = structlog.get_logger()
 class JobsWatch:
     """Follows `job-status`. `start` returns when what was there at the start has been read."""
 
-    def __init__(self, brokers: str) -> None:
+    def __init__(self, brokers: str, on_fatal: Callable[[BaseException], None]) -> None:
         self._brokers = brokers
+        self._on_fatal = on_fatal
         self._jobs: dict[str, JobStatus] = {}
         self._cancelled: OrderedDict[str, None] = OrderedDict()
         self._changed = asyncio.Event()
@@ -67,6 +69,8 @@ class JobsWatch:
         try:
             while True:
                 await self._read(consumer)
+        except Exception as error:
+            self._on_fatal(error)
         finally:
             await consumer.stop()
 

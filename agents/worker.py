@@ -13,6 +13,7 @@ import logs
 from agents import embed, hash, prepare, scan, store, track  # noqa: A004 - the stage's name
 from agents.cpu import Cpu
 from agents.jobs_watch import JobsWatch
+from agents.loop_lag import LoopLag
 from agents.stage import Parts, StageApp
 from errors import FatalError
 from gateways.ml import ML
@@ -54,23 +55,27 @@ class _Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ended.set)
         cpu = Cpu(settings.cpu_processes, settings.file_timeout_seconds)
+        await cpu.start()
         qdrant = Qdrant(settings.qdrant_address, api_key=None, timeout=settings.qdrant_timeout_seconds)
         ml = ML(
             settings.ml_inference_service_url,
             timeout=settings.ml_timeout_seconds,
             default_model_id=settings.ml_model_id,
         )
-        jobs = JobsWatch(settings.kafka_brokers)
+        lag = LoopLag()
+        jobs = JobsWatch(settings.kafka_brokers, self._stop)
         await jobs.start(settings.kafka_partitions)
         parts = Parts(settings, cpu, qdrant, ml, jobs, self._stop)
         stages = [BUILD[name](parts, self._datadir(name)) for name in self._names]
         try:
             await asyncio.gather(*(stage.app.start() for stage in stages))
+            lag.start()
             log.info("worker-started", stages=list(self._names), pid=os.getpid())
             await self._wait(stages)
             if self._error is None:
                 await self._drain(stages)
         finally:
+            await lag.stop()
             for stage in stages:
                 stage.close()
             await asyncio.gather(*(stage.app.stop() for stage in stages), return_exceptions=True)
@@ -81,7 +86,7 @@ class _Worker:
         if self._error is not None:
             log.error("worker-failed", reason=f"{type(self._error).__name__}: {self._error}", exc_info=self._error)
             return 1
-        log.info("worker-stopped")
+        log.info("worker-stopped", max_loop_lag=round(lag.longest, 3))
         return 0
 
     def _stop(self, error: BaseException) -> None:

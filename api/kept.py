@@ -1,5 +1,6 @@
 """What the API was told and nothing else knows: a SQLite file of its own, as the view may be deleted at any time."""
 
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -41,22 +42,30 @@ class Kept:
 
     async def add_root(self, root: Path) -> None:
         """Allow a folder."""
-        roots = {str(known) for known in await self.roots()} | {str(root)}
-        await self._set("roots", sorted(roots))
+
+        def add(connection: sqlite3.Connection) -> None:
+            known = _get(connection, "roots")
+            _set(connection, "roots", sorted({*(known if isinstance(known, list) else []), str(root)}))
+
+        await self._lane.write(add)
 
     async def _get(self, name: str) -> object:
-        row = await self._lane.read(
-            lambda connection: connection.execute("SELECT value FROM kept WHERE name = ?", (name,)).fetchone()
-        )
-        return orjson.loads(row[0]) if row else None
+        return await self._lane.read(lambda connection: _get(connection, name))
 
     async def _set(self, name: str, value: object) -> None:
-        await self._lane.write(
-            lambda connection: connection.execute(
-                "INSERT INTO kept VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-                (name, orjson.dumps(value).decode()),
-            )
-        )
+        await self._lane.write(lambda connection: _set(connection, name, value))
+
+
+def _get(connection: sqlite3.Connection, name: str) -> object:
+    row = connection.execute("SELECT value FROM kept WHERE name = ?", (name,)).fetchone()
+    return orjson.loads(row[0]) if row else None
+
+
+def _set(connection: sqlite3.Connection, name: str, value: object) -> None:
+    connection.execute(
+        "INSERT INTO kept VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+        (name, orjson.dumps(value).decode()),
+    )
 
 
 @asynccontextmanager

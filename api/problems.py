@@ -4,6 +4,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from errors import CollectionMissingError, FatalError, QdrantRejectedError, RequestError, RetryableError
 
@@ -12,6 +13,7 @@ log = structlog.get_logger()
 
 def answer_errors(app: FastAPI) -> None:
     """Teach the app what to answer to our errors."""
+    app.add_middleware(TooLargeInOurWords)
 
     @app.exception_handler(RequestError)
     async def refused(_: Request, error: RequestError) -> JSONResponse:
@@ -38,6 +40,28 @@ def answer_errors(app: FastAPI) -> None:
             f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}" for problem in error.errors()
         )
         return _answer(422, problems)
+
+
+class TooLargeInOurWords:
+    """Replaces the plain text that the framework answers to a body beyond `max_body_size`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass everything through but that answer."""
+        replaced = False
+
+        async def send_in_our_words(message: Message) -> None:
+            nonlocal replaced
+            if message["type"] == "http.response.start" and message["status"] == 413:
+                replaced = b"application/json" not in dict(message["headers"]).get(b"content-type", b"")
+                if replaced:
+                    await _answer(413, "The request is larger than this route takes.")(scope, receive, send)
+            if not replaced:
+                await send(message)
+
+        await self._app(scope, receive, send_in_our_words)
 
 
 def _answer(status: int, detail: str) -> JSONResponse:

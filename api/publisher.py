@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
 
+import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
@@ -16,6 +17,8 @@ from topics.raw_path import RAW_PATH
 from topics.record import HeaderList, Headers
 from topics.scan_request import SCAN_REQUEST, ScanRequest
 from topics.sentinel import sentinel_headers
+
+log = structlog.get_logger()
 
 CONFIRM_SECONDS = 10.0
 
@@ -46,6 +49,7 @@ class Publisher:
 
     async def command(self, job_id: str, command: Literal["cancel", "pause", "resume"]) -> int:
         """Publish what someone asked of a job; return the event's offset."""
+        log.info("job.command", job_id=job_id, command=command)
         return await self._send_event(Command(job_id=job_id, at=time.time(), type=command))
 
     async def close(self, job_id: str) -> None:
@@ -53,6 +57,7 @@ class Publisher:
 
         The walk's name follows from the job's, so that closing twice is closing once.
         """
+        log.info("job.closed", job_id=job_id)
         headers = sentinel_headers(job_id, f"close-{job_id}", files=None)
         await asyncio.gather(
             *(self._send(RAW_PATH.name, job_id, None, headers, partition) for partition in range(self._partitions))

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -44,8 +45,8 @@ class Submitter:
         self._publisher = publisher
         self._qdrant = qdrant
         self._ml = ml
-        # Two requests with one job id must not both find it free.
-        self._one_at_a_time = asyncio.Lock()
+        # Two requests with one job id must not both find it free. A lock lasts as long as someone holds it.
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def submit_folders(self, submission: Submission, paths: list[str], *, must_be_folders: bool) -> JobStatus:
         """Queue a scan of these folders (or files) of this machine.
@@ -85,7 +86,7 @@ class Submitter:
             caption=submission.caption,
             model_id=model_id,
         )
-        async with self._one_at_a_time:
+        async with self._locks.setdefault(request.job_id, asyncio.Lock()):
             if known := await self._known(request):
                 return known
             offset = await self._publisher.submit(request)

@@ -44,14 +44,15 @@ class JoinedGroups:
     """Tells whether the process that was started last works in all of its consumer groups.
 
     After a kill the broker counts the dead process as a member until its session times out. So only a
-    member counts that was not there when the process was asked about first, right after its start.
+    member counts that was not there in the days of the process before, nor right after this one's start.
     """
 
     def __init__(self, brokers: str, names: Sequence[str]) -> None:
         self._brokers = brokers
         self._names = names
         self._pid: int | None = None
-        self._before: frozenset[str] = frozenset()
+        self._members: frozenset[str] = frozenset()
+        self._old: frozenset[str] = frozenset()
 
     async def __call__(self, pid: int) -> bool:
         """Ask the broker about the process with this id."""
@@ -59,7 +60,8 @@ class JoinedGroups:
             found = await groups.describe(self._brokers, self._names)
         except (KafkaError, OSError):
             found = {}
+        members = frozenset(member for group in found.values() for member in group.members)
         if pid != self._pid:
-            self._pid = pid
-            self._before = frozenset(member for group in found.values() for member in group.members)
-        return all(name in found and found[name].works_with_others_than(self._before) for name in self._names)
+            self._pid, self._old = pid, self._members | members
+        self._members |= members
+        return all(name in found and found[name].works_with_others_than(self._old) for name in self._names)

@@ -55,8 +55,8 @@ class Part:
 class Supervisor:
     """Keeps parts running inside `async with`; entering returns when every part answers.
 
-    Each wave starts when the one before it is ready. Entering raises FatalError, with
-    everything stopped again, when the folder is in use or a part does not come up.
+    Each wave starts when the ones before it are ready, and so does a part that is restarted. Entering
+    raises FatalError, with everything stopped again, when the folder is in use or a part does not come up.
     """
 
     def __init__(
@@ -146,9 +146,10 @@ class Supervisor:
         self._cleanup.callback(os.close, self._to_guardian)
 
     async def _start(self, wave: Sequence[Part]) -> None:
+        needs = tuple(self._ready.values())
         for part in wave:
             self._ready[part.name] = asyncio.Event()
-            self._tasks[part.name] = asyncio.create_task(self._keep_running(part))
+            self._tasks[part.name] = asyncio.create_task(self._keep_running(part, needs))
         await self.during(self._until_ready(wave))
 
     async def _until_ready(self, wave: Sequence[Part]) -> None:
@@ -163,7 +164,7 @@ class Supervisor:
                     f"{self._last_words(part)}"
                 ) from error
 
-    async def _keep_running(self, part: Part) -> None:
+    async def _keep_running(self, part: Part, needs: Sequence[asyncio.Event]) -> None:
         deaths: deque[float] = deque(maxlen=GIVE_UP_DEATHS)
         while True:
             ending = _describe(await self._run(part))
@@ -177,6 +178,9 @@ class Supervisor:
             pause = min(self._first_backoff_seconds * 2 ** (recent - 1), LONGEST_BACKOFF_SECONDS)
             self._tell(part.name, f"{ending}; it starts again in {pause:g} s.\nIts log: {self.log(part.name)}")
             await asyncio.sleep(pause)
+            # A part that died for want of an earlier one would only die again.
+            for need in needs:
+                await need.wait()
 
     async def _run(self, part: Part) -> int:
         """Run a part until it ends, and return its exit code. Being cancelled stops it."""
@@ -196,6 +200,7 @@ class Supervisor:
                 os.killpg(process.pid, signal.SIGKILL)
             with contextlib.suppress(BrokenPipeError):
                 os.write(self._to_guardian, f"-{process.pid}\n".encode())
+            self._ready[part.name].clear()
             self._note_pid(part, None)
 
     async def _spawn(self, part: Part) -> asyncio.subprocess.Process:

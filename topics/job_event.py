@@ -26,13 +26,12 @@ class FileOutcome(SeenFile):
 
 
 Count = Annotated[int, Field(ge=0)]
-# Seconds since 1970, by the clock of the process that publishes; up to the year 9999, where dates end.
-Seconds = Annotated[float, Field(ge=0, lt=253_402_300_800)]
 
 
 class _Event(Record):
     job_id: JobId
-    at: Seconds
+    # Seconds since 1970, by the clock of the process that publishes; the bound is the year 5138.
+    at: Annotated[float, Field(ge=0, lt=1e11, allow_inf_nan=False)]
 
 
 class Queued(_Event):

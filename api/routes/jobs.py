@@ -33,12 +33,12 @@ async def recent_jobs(parts: PartsDep, limit: Annotated[int, Query(ge=1, le=200)
 async def files(
     job: JobDep,
     parts: PartsDep,
-    outcome: Outcome | None = None,
+    outcome: Annotated[Outcome | Literal[""], Query(description="Empty: all.")] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: str | None = None,
 ) -> JobFiles:
     """Return a page of a job's files, in the order in which they were found."""
-    rows, following = await parts.view.files(job.job_id, outcome=outcome, limit=limit, cursor=cursor)
+    rows, following = await parts.view.files(job.job_id, outcome=outcome or None, limit=limit, cursor=cursor)
     return JobFiles(
         files=[JobFile(path=row.path, outcome=row.outcome, reason=row.reason, sha256=row.sha256) for row in rows],
         next=following,

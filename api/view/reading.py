@@ -53,7 +53,7 @@ def files(
     A file keeps its place while its outcome changes, and new ones come last, so that reading page by page
     misses none. Raises RequestError(422) for a cursor that is none.
     """
-    if cursor is not None and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 19):
+    if cursor and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 19):
         raise RequestError("This cursor was not made by this service: start from the first page.", 422)
     after = int(cursor or 0)
     if outcome is None:

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
 
@@ -128,6 +129,7 @@ def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[st
 def _fold(connection: sqlite3.Connection, jobs: dict[str, Job], message: Message) -> str:
     event = JOB_EVENT.decode(message.value or b"")
     job_id = event.job_id
+    datetime.fromtimestamp(event.at, UTC)  # raises for what is no time, which no document could show
 
     def lookup(file_id: str) -> FileReport | None:
         row = connection.execute(

@@ -106,10 +106,17 @@ class TestStatus:
 
     async def test_messages_that_are_no_events_do_not_stop_the_view(self, service: Service, job_id: str) -> None:
         async with producing(service.settings.kafka_brokers) as producer:
-            for value in (b"not JSON", None, b'{"type": "queued"}', b'{"type": "unheard-of", "job_id": "x", "at": 1}'):
+            for value in (
+                b"not JSON",
+                None,
+                b'{"type": "queued"}',
+                b'{"type": "unheard-of", "job_id": "x", "at": 1}',
+                JOB_EVENT.encode(queued(job_id, at=1e300)),
+            ):
                 await producer.send_and_wait(JOB_EVENT.name, value, key=job_id.encode())
         offset = await service.publish(queued(job_id))
-        assert (await service.status(job_id, offset=offset))["status"] == "queued"
+        assert (await service.status(job_id, offset=offset))["start_time"].startswith("2023-11-14")
+        assert (await service.get("ingest/recent_jobs"))["jobs"]
 
     @pytest.mark.parametrize(
         ("method", "route"),

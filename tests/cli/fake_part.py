@@ -1,6 +1,6 @@
 """A part for tests, run as a script: it listens on a port, and writes down when it starts and when it is stopped.
 
-python tests/cli/fake_part.py NAME PORT JOURNAL [die|deaf|child]
+python tests/cli/fake_part.py NAME PORT JOURNAL [die|deaf|child|slow]
 """
 
 import signal
@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 name, port, journal, *manner = sys.argv[1:]
@@ -35,5 +36,7 @@ else:
         sys.exit(0)
 
     signal.signal(signal.SIGTERM, stop)
+if "slow" in manner:
+    time.sleep(0.7)
 server = socket.create_server(("127.0.0.1", int(port)))
 threading.Event().wait()

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from embedded import ports, state
 from embedded.supervisor import Part, Supervisor
 from errors import FatalError
+from tests.cli.waiting import until
 
 FAKE_PART = Path(__file__).with_name("fake_part.py")
 
@@ -55,13 +55,6 @@ async def never(pid: int) -> bool:
     return False
 
 
-async def until(is_true: Callable[[], object], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        await asyncio.sleep(0.02)
-
-
 def wait_until(is_true: Callable[[], object]) -> None:
     asyncio.run(until(is_true))
 
@@ -97,6 +90,15 @@ async def test_a_dead_part_is_restarted_on_its_port_and_said_so(tmp_path: Path, 
         assert journal.said("api", "was killed by SIGKILL")
         assert journal.said("api", str(parts.log("api")))
         assert [what.split(" (")[0] for _, what in journal.told if "ready" in what] == [f"ready: {part.address}"] * 2
+
+
+async def test_a_part_comes_back_only_after_what_it_needs(tmp_path: Path, journal: Journal) -> None:
+    waves = [[fake_part("broker", journal, "slow")], [fake_part("worker", journal)]]
+    async with Supervisor(tmp_path / "data", waves, journal.tell, first_backoff_seconds=0.05) as parts:
+        os.kill(parts.pid("broker") or 0, signal.SIGKILL)
+        os.kill(parts.pid("worker") or 0, signal.SIGKILL)
+        await until(lambda: sum("ready" in what for _, what in journal.told) == 4)
+        assert [who for who, what in journal.told if "ready" in what] == ["broker", "worker"] * 2
 
 
 async def test_children_of_a_dead_part_do_not_stay(tmp_path: Path, journal: Journal) -> None:

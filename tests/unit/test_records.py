@@ -29,7 +29,7 @@ shas = st.binary(min_size=32, max_size=32).map(bytes.hex)
 text = st.text(max_size=8)
 optional_text = st.none() | text
 sizes = st.integers(0, 1 << 62)
-seconds = st.floats(0, 253_402_300_799)
+seconds = st.floats(0, 9e10)
 floats = st.floats(allow_nan=False, allow_infinity=False)
 file_fields: dict[str, st.SearchStrategy[Any]] = {
     "job_id": job_ids,
@@ -126,8 +126,7 @@ RECORDS: list[tuple[Topic[Any], type[Record], dict[str, st.SearchStrategy[Any]]]
     (
         JOB_EVENT,
         job_event.Sealed,
-        event
-        | {"walk_id": text, "partition": sizes, "partitions": st.integers(1, 99), "files": st.none() | sizes},
+        event | {"walk_id": text, "partition": sizes, "partitions": st.integers(1, 99), "files": st.none() | sizes},
     ),
     (JOB_EVENT, job_event.Moved, event | {"stage": st.sampled_from(STAGES), "files": sizes}),
     (JOB_EVENT, job_event.MLSent, event | {"images": sizes}),

@@ -1,0 +1,202 @@
+"""`darkroom up`, used as a person uses it: start, ingest, look, kill things, restart, stop."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from embedded.ports import free_port
+from tests import pictures
+from tests.parts import ROOT
+
+DARKROOM = Path(sys.executable).parent / "darkroom"
+T = TypeVar("T")
+
+
+class Up:
+    """A `darkroom up` process."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environment = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in {"KAFKA_BROKERS", "QDRANT_URL", "ML_INFERENCE_SERVICE_URL"}
+        } | {"DARKROOM_URL": self.url, "DARKROOM_DATA": str(data), "COLUMNS": "80"}
+        self.start()
+
+    def start(self) -> None:
+        self.data.mkdir(exist_ok=True)
+        with (self.data / "up.log").open("ab") as output:
+            self.process = subprocess.Popen(
+                [DARKROOM, "up", "--data", str(self.data), "--port", str(self.port)],
+                cwd=ROOT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+        eventually(lambda: self.process.poll() is not None or self.is_ready(), "darkroom up to be ready", 90)
+        assert self.process.poll() is None, self.said
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/ready").status_code == 200 and "worker  ready" in self.said
+        except httpx.TransportError:
+            return False
+
+    def darkroom(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [DARKROOM, *arguments],
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+
+    def get(self, path: str, **arguments: Any) -> httpx.Response:
+        return httpx.get(f"{self.url}/api/v1{path}", timeout=30, **arguments)
+
+    def post(self, path: str, **arguments: Any) -> httpx.Response:
+        return httpx.post(f"{self.url}/api/v1{path}", timeout=30, **arguments)
+
+    def pid(self, part: str) -> int:
+        state = json.loads((self.data / "state.json").read_text())
+        pid: int = state["parts"][part]["pid"]
+        return pid
+
+    def was_restarted(self, part: str, before: int) -> bool:
+        return self.pid(part) not in {0, before}
+
+    @property
+    def said(self) -> str:
+        return (self.data / "up.log").read_text(errors="replace")
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        return self.process.wait(60)
+
+
+def eventually(condition: Callable[[], T | None], what: str, seconds: float = 60) -> T:
+    deadline = time.monotonic() + seconds
+    while not (result := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.1)
+    return result
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    running = Up(tmp_path_factory.mktemp("up"))
+    yield running
+    running.stop()
+
+
+def summed(status: dict[str, Any]) -> int:
+    return sum(status["outcomes"].values())
+
+
+def test_ingest_and_look(up: Up, tmp_path: Path) -> None:
+    pictures.write(tmp_path, range(6000, 6010))
+    (tmp_path / "broken.jpg").write_text("no picture")
+    done = up.darkroom("ingest", str(tmp_path), "--collection", "holiday", "--caption", "--wait", "--json")
+    status = json.loads(done.stdout)
+    assert (status["status"], done.returncode) == ("completed_with_errors", 1)
+    assert status["outcomes"]["stored"] == 10
+    assert summed(status) == status["total_files"] == 11
+
+    files = up.darkroom("files", status["job_id"], "--outcome", "failed").stdout
+    assert "broken.jpg" in files.replace("\n", "")
+    assert status["job_id"] in up.darkroom("jobs").stdout
+    assert json.loads(up.darkroom("status", status["job_id"], "--json").stdout)["status"] == "completed_with_errors"
+    assert up.darkroom("status", "no-such-job").returncode == 1
+
+    found = up.post("/search", json={"query": "picture", "collection": "holiday"}).json()
+    assert found["mode"] == "keywords"
+    assert found["total"] == 10
+    original = (tmp_path / "photo-6003.jpg").read_bytes()
+    hits = up.post("/search/image", files={"file": ("query.jpg", original)}, data={"collection": "holiday"}).json()[
+        "results"
+    ]
+    assert hits[0]["filename"] == "photo-6003.jpg"
+    assert hits[0]["score"] == pytest.approx(1.0, abs=1e-3)
+    image = up.get(f"/images/{hits[0]['id']}/image", params={"collection": "holiday"})
+    assert image.content == original
+
+
+def test_a_cancelled_job_ends_with_an_exact_account(up: Up, tmp_path: Path) -> None:
+    pictures.write(tmp_path, range(6100, 6400))
+    begun = json.loads(up.darkroom("ingest", str(tmp_path), "--collection", "cancelled", "--json").stdout)
+    assert up.post(f"/ingest/{begun['job_id']}/cancel").status_code < 300
+
+    def ended() -> dict[str, Any] | None:
+        status: dict[str, Any] = up.get(f"/ingest/status/{begun['job_id']}").json()
+        return status if status["status"] == "cancelled" else None
+
+    status = eventually(ended, "the cancelled job's end")
+    assert summed(status) == status["total_files"]
+    assert status["outcomes"]["skipped"] + status["outcomes"]["stored"] == status["total_files"]
+
+
+def test_two_run_side_by_side_and_one_that_would_collide_says_so(up: Up, tmp_path: Path) -> None:
+    other = Up(tmp_path / "other")
+    try:
+        assert other.is_ready()
+        assert up.is_ready()
+        assert other.darkroom("doctor").returncode == 0, other.darkroom("doctor").stdout
+        clash = subprocess.run(
+            [DARKROOM, "up", "--data", str(tmp_path / "third"), "--port", str(up.port)],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert clash.returncode != 0
+        assert str(up.port) in clash.stderr
+    finally:
+        assert other.stop() == 0
+
+
+def test_parts_that_die_are_restarted_and_a_job_survives_it(up: Up, tmp_path: Path) -> None:
+    pictures.write(tmp_path, range(6500, 6650))
+    begun = json.loads(up.darkroom("ingest", str(tmp_path), "--collection", "killed", "--json").stdout)
+    for part in ("worker", "api", "qdrant"):
+        before = up.pid(part)
+        os.kill(before, signal.SIGKILL)
+        eventually(partial(up.was_restarted, part, before), f"{part} to be restarted")
+        assert part in up.said
+
+    def ended() -> dict[str, Any] | None:
+        try:
+            status: dict[str, Any] = up.get(f"/ingest/status/{begun['job_id']}").json()
+        except httpx.TransportError:
+            return None
+        return status if status["status"].startswith("completed") else None
+
+    status = eventually(ended, "the job's end", 100)
+    assert status["outcomes"]["stored"] == 150
+    assert summed(status) == status["total_files"] == 150
+
+
+def test_jobs_are_there_after_a_restart(up: Up) -> None:
+    before = httpx.get(f"{up.url}/api/v1/ingest/recent_jobs").json()["jobs"]
+    assert up.stop() == 0
+    order = [
+        up.said.rindex(f"{part}")
+        for part in ("api     stopped", "worker  stopped", "qdrant  stopped", "kafka   stopped")
+    ]
+    assert order == sorted(order)
+    up.start()
+    after = httpx.get(f"{up.url}/api/v1/ingest/recent_jobs").json()["jobs"]
+    assert {job["job_id"]: job["outcomes"] for job in after} == {job["job_id"]: job["outcomes"] for job in before}
