@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from imaging.formats import is_listed
@@ -37,7 +37,7 @@ class _Folder:
     entries: "os._ScandirIterator[bytes]"
 
 
-def walk(source: bytes) -> Iterator[Found | Refused]:
+def walk(source: bytes) -> Generator[Found | Refused, None, None]:
     """Yield what is below a folder (or the file itself), in the order in which the disk lists it.
 
     Links to folders are followed, as photographs are often kept behind one.

@@ -113,16 +113,15 @@ class TestFiles:
 class TestState:
     def test_the_way_of_a_scan(self) -> None:
         ledger = Ledger()
-        states = []
-        for event in (
+        story: list[events.AnyJobEvent] = [
             queued(),
             scanning(),
             seen("a", "b"),
             ended("stored", "a"),
             *sealed(),
             ended("duplicate", "b"),
-        ):
-            states.append(ledger.tell(event).state)
+        ]
+        states = [ledger.tell(event).state for event in story]
         assert states == ["queued", "scanning", "scanning", "scanning", "scanning", "running", "completed"]
 
     def test_a_program_that_publishes_files_needs_no_scan(self) -> None:

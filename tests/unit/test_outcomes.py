@@ -3,7 +3,7 @@
 from functools import reduce
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.outcomes import OUTCOMES, FileReport, fold_file
@@ -28,6 +28,7 @@ def rank(report: FileReport | None) -> int:
     return len(OUTCOMES) if report is None or report.outcome is None else OUTCOMES.index(report.outcome)
 
 
+@settings(max_examples=200)
 @given(st.lists(reports, min_size=1, max_size=6), st.data())
 def test_any_order_and_any_repetition_end_the_same(reports: list[FileReport], data: st.DataObject) -> None:
     again = data.draw(st.lists(st.sampled_from(reports), max_size=4))
@@ -35,11 +36,13 @@ def test_any_order_and_any_repetition_end_the_same(reports: list[FileReport], da
     assert fold([(r, False) for r in other]) == fold([(r, False) for r in reports])
 
 
+@settings(max_examples=200)
 @given(st.lists(reports, min_size=1, max_size=6))
 def test_the_best_report_counts(reports: list[FileReport]) -> None:
     assert rank(fold([(r, False) for r in reports])) == min(map(rank, reports))
 
 
+@settings(max_examples=200)
 @given(told_reports, st.data())
 def test_what_was_folded_changes_nothing_when_it_comes_again(told: list[Told], data: st.DataObject) -> None:
     end = fold(told)
@@ -47,6 +50,7 @@ def test_what_was_folded_changes_nothing_when_it_comes_again(told: list[Told], d
     assert fold(again, end) == end
 
 
+@settings(max_examples=200)
 @given(told_reports)
 def test_no_report_makes_an_outcome_worse(told: list[Told]) -> None:
     known = None
@@ -56,6 +60,7 @@ def test_no_report_makes_an_outcome_worse(told: list[Told]) -> None:
         known = folded
 
 
+@settings(max_examples=200)
 @given(reports, reports)
 def test_a_replay_lifts_a_failure_and_nothing_else(known: FileReport, report: FileReport) -> None:
     folded = fold_file(known, report, replay=True)

@@ -90,7 +90,7 @@ def test_a_value_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, n
 def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_PARTITIONS", "0")
     monkeypatch.setenv("LOG_FORMAT", "xml")
-    with pytest.raises(FatalError, match="KAFKA_PARTITIONS: .*; LOG_FORMAT: "):
+    with pytest.raises(FatalError, match=r"KAFKA_PARTITIONS: .*; LOG_FORMAT: "):
         load()
 
 
