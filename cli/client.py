@@ -20,6 +20,11 @@ PATIENCE_SECONDS = 60.0
 PAGE_FILES = 1000
 
 
+def is_local(url: str) -> bool:
+    """Tell whether a URL leads to this host. No proxy ever does."""
+    return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
+
+
 class FileOfStatus(BaseModel):
     """One file of a job; `outcome` is None until it has one."""
 
@@ -38,8 +43,7 @@ class Client:
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
-        self.is_local = urlsplit(self._url).hostname in {"127.0.0.1", "localhost", "::1"}
-        # A proxy never leads to this host.
+        self.is_local = is_local(self._url)
         self._http = httpx.Client(base_url=f"{self._url}/api/v1", timeout=TIMEOUT_SECONDS, trust_env=not self.is_local)
 
     def __enter__(self) -> Self:

@@ -24,7 +24,8 @@ def run_until_signal(work: Coroutine[None, None, None]) -> bool:
             task.cancel()
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, interrupt)
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup ignores it on purpose
+                loop.add_signal_handler(number, interrupt)
         await task
 
     try:

@@ -8,6 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from cli.checks import Check
+from cli.client import is_local
 from embedded import groups
 from settings import STAGES, Settings
 from topics.admin import wanted
@@ -83,10 +84,10 @@ def _topics(settings: Settings, partitions: dict[str, int]) -> Check:
 async def _stage(settings: Settings, stage: str) -> Check:
     name = f"{settings.kafka_group_prefix}-{stage}"
     group = (await groups.describe(settings.kafka_brokers, [name]))[name]
-    behind = await groups.lag(settings.kafka_brokers, name)
+    behind = 0 if group.state == groups.NO_COORDINATOR else await groups.lag(settings.kafka_brokers, name)
     if group.works:
         return Check(f"Stage {stage}", "ok", f"{len(group.members)} running, {behind} messages to read")
-    detail = f"{group.state.lower()}, {behind} messages to read"
+    detail = f"not running, {behind} messages to read"
     return Check(f"Stage {stage}", "problem", detail, f"Run `darkroom worker --stages {stage}`.")
 
 
@@ -95,7 +96,7 @@ async def _http(name: str, url: str, path: str, setting: str) -> Check:
         return Check(name, "problem", f"not running, and {setting} is not set", f"{START}, or set {setting}.")
     started = time.monotonic()
     try:
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=not is_local(url)) as client:
             response = await client.get(url + path)
     except httpx.HTTPError as error:
         reason = str(error) or type(error).__name__

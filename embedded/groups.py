@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.protocol.admin import DescribeGroupsRequest_v0, DescribeGroupsRequest_v1
 from aiokafka.protocol.api import Request
+
+NO_COORDINATOR = "NoCoordinator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +45,21 @@ class _DescribeGroups(Request[DescribeGroupsRequest_v0 | DescribeGroupsRequest_v
 
 
 async def describe(brokers: str, names: Iterable[str]) -> dict[str, Group]:
-    """Return each group by its name; one that does not exist is `Dead`. Raises KafkaError when no broker answers."""
+    """Return each group by its name, with Kafka's own words for its state: one that does not exist is `Dead`.
+
+    A state of ours is NO_COORDINATOR: no broker looks after the group yet. Raises KafkaError when none answers.
+    """
     admin, client = AIOKafkaAdminClient(bootstrap_servers=brokers), AIOKafkaClient(bootstrap_servers=brokers)
     found: dict[str, Group] = {}
     try:
         await admin.start()
         await client.bootstrap()
         for name in names:
-            coordinator = await admin.find_coordinator(name)
+            try:
+                coordinator = await admin.find_coordinator(name)
+            except GroupCoordinatorNotAvailableError:  # a new broker, until its first group
+                found[name] = Group(NO_COORDINATOR, {})
+                continue
             response = await client.send(coordinator, _DescribeGroups([name]))
             for _error, group, state, _type, _protocol, members in response.groups:
                 found[group] = Group(state, {member: host.lstrip("/") for member, _client, host, *_ in members})

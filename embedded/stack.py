@@ -30,7 +30,7 @@ class Stack:
 def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
     """Return the parts that the settings leave to us. Raises FatalError when the API's port cannot be had."""
     require_port(host, port)
-    kafka_port, qdrant_port, ml_port = ports.free_ports(3)
+    kafka_port, qdrant_port, ml_port = [free for free in ports.free_ports(4) if free != port][:3]
     url = f"http://{LOOPBACK if host in {'', '0.0.0.0', '::'} else host}:{port}"  # noqa: S104 - compared, not bound
     addresses = {
         "KAFKA_BROKERS": settings.kafka_brokers or f"{LOOPBACK}:{kafka_port}",

@@ -60,6 +60,14 @@ def test_ingest_allows_and_names_every_path_as_it_really_is(photos: Path, tmp_pa
     )
 
 
+def test_an_api_that_takes_us_for_a_stranger_decides_by_its_own_roots(photos: Path) -> None:
+    refusal = (403, {"detail": "Folders can be allowed from this machine only."})
+    with ScriptedApi(ingest_routes() | {"POST /ingest/roots": [refusal]}) as api:
+        run = darkroom("ingest", str(photos), cwd=photos, DARKROOM_URL=api.url)
+    assert run.returncode == 0
+    assert api.asked[-1][0] == "POST /ingest/scan"
+
+
 @pytest.mark.parametrize("state", ["completed_with_errors", "failed", "cancelled"])
 def test_ingest_wait_exits_with_1_unless_the_job_is_completed(state: str, photos: Path) -> None:
     with ScriptedApi(ingest_routes((200, job(state, outcomes={"stored": 1, "failed": 1})))) as api:

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from embedded import ports, state
 from embedded.supervisor import Part, Supervisor
 from errors import FatalError
+from tests.cli.waiting import until
 
 FAKE_PART = Path(__file__).with_name("fake_part.py")
 
@@ -53,13 +53,6 @@ def fake_part(name: str, journal: Journal, *manner: str, grace_seconds: float = 
 
 async def never(pid: int) -> bool:
     return False
-
-
-async def until(is_true: Callable[[], object], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_true():
-        assert time.monotonic() < deadline, "what was waited for did not happen"
-        await asyncio.sleep(0.02)
 
 
 def wait_until(is_true: Callable[[], object]) -> None:
