@@ -166,7 +166,12 @@ class StageApp:
         """Move a message that cannot be taken to `dead-letter`, its bytes untouched. It counts in no job."""
         headers = header_list(event)
         log.warning(
-            "rejected", topic=event.message.topic, offset=event.message.offset, stage=self.name, reason=explain(error)
+            "rejected",
+            topic=event.message.topic,
+            offset=event.message.offset,
+            job_id=Headers.decode(headers).job_id,
+            stage=self.name,
+            reason=explain(error),
         )
         await self.dead_letter(event, event.message.key, event.value, error, headers)
 
