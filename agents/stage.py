@@ -16,6 +16,7 @@ import structlog
 from agents.cpu import Cpu
 from agents.delivery import Window
 from agents.jobs_watch import JobsWatch
+from agents.producer import make_idempotent
 from agents.reporter import Reporter
 from errors import DarkroomError, FatalError, MLUnavailableError, PartitionRevokedError, RetryableError
 from gateways.ml import ML
@@ -167,7 +168,12 @@ class StageApp:
         """Move a message that cannot be taken to `dead-letter`, its bytes untouched. It counts in no job."""
         headers = header_list(event)
         log.warning(
-            "rejected", topic=event.message.topic, offset=event.message.offset, stage=self.name, reason=explain(error)
+            "rejected",
+            topic=event.message.topic,
+            offset=event.message.offset,
+            job_id=Headers.decode(headers).job_id,
+            stage=self.name,
+            reason=explain(error),
         )
         await self.dead_letter(event, event.message.key, event.value, error, headers)
 
@@ -230,7 +236,7 @@ ROCKSDB_OPTIONS = {
 def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
     """Return a stage's Faust app; its id is the name of its consumer group. Docs: design notes on Faust."""
     datadir.mkdir(parents=True, exist_ok=True)
-    return faust.App(
+    app = faust.App(
         f"{settings.kafka_group_prefix}-{name}",
         broker=[f"kafka://{broker}" for broker in settings.kafka_brokers.split(",")],
         store="rocksdb://",
@@ -258,6 +264,8 @@ def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
         worker_redirect_stdouts=False,
         web_enabled=False,
     )
+    make_idempotent(app)
+    return app
 
 
 def explain(error: Exception) -> str:
