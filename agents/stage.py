@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import faust
 import structlog
 
+from agents.consumer import make_gapless
 from agents.cpu import Cpu
 from agents.delivery import Window
 from agents.jobs_watch import JobsWatch
@@ -265,6 +266,7 @@ def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
         web_enabled=False,
     )
     make_idempotent(app)
+    make_gapless(app)
     return app
 
 

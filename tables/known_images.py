@@ -8,7 +8,7 @@
 where `content` is SHA-256|model id.
 """
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Iterator
 
 from rules.claims import Claim
 from tables.rows import Rows
@@ -45,16 +45,24 @@ class KnownImages:
         """Write what is known of a file's content."""
         return self._rows.put(_key(b"c", file), content.model_dump_json(exclude_none=True).encode())
 
+    def waiters(self, file: HashedFileOfJob) -> Iterator[int]:
+        """Yield the numbers of the files that wait for the content of a file, in the order of arrival."""
+        prefix = _key(b"w", file, b"")
+        for key, _ in self._rows.starting_with(prefix):
+            yield int(key[len(prefix) :])
+
     def waiter(self, file: HashedFileOfJob, number: int) -> HashedFile | None:
         """Return a file that waits, or None."""
         row = self._rows.get(_key(b"w", file, b"%020d" % number))
         return None if row is None else HASHED_FILE.decode(row)
 
-    def put_waiter(self, file: HashedFile, claim: Claim) -> list[Awaitable[object]]:
-        """Let a file wait for the end of a claim."""
-        waiter = self._rows.put(_key(b"w", file, b"%020d" % claim.next_waiter), HASHED_FILE.encode(file))
-        claim.next_waiter += 1
-        return [waiter, self.put_claim(file, claim)]
+    def put_waiter(self, file: HashedFile, number: int) -> Awaitable[object]:
+        """Let a file wait for the end of the claim on its content.
+
+        `number` is the offset of its message: the same for every worker that takes it, so that one that has lost
+        the partition and does not know it yet overwrites no other file.
+        """
+        return self._rows.put(_key(b"w", file, b"%020d" % number), HASHED_FILE.encode(file))
 
     def drop_waiters(self, file: HashedFileOfJob, numbers: Iterable[int]) -> list[Awaitable[object]]:
         """Forget files that waited; their effects are delivered."""
