@@ -61,6 +61,8 @@ class Settings(BaseSettings):
     upload_max_files: Annotated[int, Field(ge=1)] = 1000
     scan_outstanding_files: Annotated[int, Field(ge=1)] = 500
     default_collection: str = "photos"
+    # How often a file is tried, the first time included, before a replay has to be forced.
+    dead_letter_max_attempts: Annotated[int, Field(ge=1)] = 5
 
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

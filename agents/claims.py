@@ -24,7 +24,6 @@ from topics.files import FileOfJob
 from topics.hashed_file import HashedFile
 from topics.image_outcome import IMAGE_OUTCOME, Embedded, FailedContent, FailedFile, ImageOutcome, Stored
 from topics.ml_request import ML_REQUEST
-from topics.record import Headers
 from topics.sentinel import sentinel_headers
 
 # Waiters that are emitted before their delivery is awaited: bounds the memory for many copies of one content.
@@ -87,7 +86,7 @@ class ClaimKeeper:
                 error = ContentError(
                     f"Its content, the same as that of {outcome.path}, cannot be used: {outcome.reason}"
                 )
-                await self._stage.fail(event, waiter, error, Headers())
+                await self._stage.fail(event, waiter, error, waiter.received)
             failed += 1
         waiters = range(0) if claim is None else claim.waiters
         return [*self._images.drop_waiters(outcome, waiters), self._images.drop_claim(outcome)]
@@ -102,7 +101,7 @@ class ClaimKeeper:
         number = claim.first_waiter
         successor = self._images.waiter(outcome, number)
         if successor is not None:
-            await self._decoder.decode(event, successor, Headers())
+            await self._decoder.decode(event, successor, successor.received)
             await self._flush(event, ML_REQUEST.name, successor)
         claim = self._claim(outcome)
         claim.first_waiter = number + 1
@@ -130,10 +129,10 @@ class ClaimKeeper:
                 outcome=known_outcome(claim, waiter.file_id, lot(waiter)),
                 content=content,
             )
-            deliveries.append(await self._stage.send(DB_WRITE, waiter.sha256, write, waiter.headers()))
+            deliveries.append(await self._stage.send(DB_WRITE, waiter.sha256, write, waiter.headers(waiter.received)))
         await asyncio.gather(*deliveries)
-        for waiter in jobs.values():
-            await self._flush(event, DB_WRITE.name, waiter)
+        for file in jobs.values():
+            await self._flush(event, DB_WRITE.name, file)
 
     async def _flush(self, event: faust.Event, topic: str, file: HashedFile) -> None:
         """Follow up with a tombstone: the one of the walk may have passed while the file waited."""

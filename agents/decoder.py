@@ -53,7 +53,7 @@ class Decoder:
                 rendition_base64=base64.b64encode(prepared.rendition),
             )
             await (await self._stage.send(ML_REQUEST, file.sha256, request, file.headers(headers)))
-            self._stage.report.moved(file.job_id)
+            self._stage.handed_on(file, headers)
 
     async def _hash_again(
         self, event: faust.Event, file: HashedFile, error: FileChangedError, headers: Headers

@@ -173,7 +173,7 @@ class _Embedder:
         headers = request.headers(item.headers)
         await (await self._stage.send(DB_WRITE, request.sha256, write, headers))
         await self._stage.conclude(image_outcome.Embedded(**fields, content=content), item.headers)
-        self._stage.report.moved(request.job_id)
+        self._stage.handed_on(request, item.headers)
 
     async def _fail(self, item: _Item, error: Exception) -> None:
         await self._stage.fail_content(item.event, item.request, error, item.headers)

@@ -91,7 +91,7 @@ class _Preparer:
                 )
             case "wait":
                 assert claim is not None  # noqa: S101 - only a claim makes a file wait
-                return self._bound(file, None, self._images.put_waiter(file, claim))
+                return self._bound(file, None, self._images.put_waiter(file, claim, headers))
             case "unchanged":
                 work = self._stage.finish(file, "unchanged", headers, sha256=file.sha256)
                 return self._bound(file, work, self._note_first(file, claim))
@@ -109,7 +109,7 @@ class _Preparer:
 
     async def _write(self, file: HashedFile, write: DBWrite, headers: Headers) -> None:
         await (await self._stage.send(DB_WRITE, file.sha256, write, file.headers(headers)))
-        self._stage.report.moved(file.job_id)
+        self._stage.handed_on(file, headers)
 
     def _note_first(self, file: HashedFile, claim: Claim | None) -> list[Awaitable[object]]:
         if claim is None or not claim.remember_first(lot(file), file.file_id):
