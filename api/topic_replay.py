@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 
 from api.publisher import Outgoing, Publisher
 from api.replay_schemas import ReplayBody, Run
-from errors import InvalidMessageError, KafkaUnavailableError, RequestError
+from errors import InvalidMessageError, KafkaUnavailableError, MLUnavailableError, RequestError
 from gateways.ml import Capabilities
 from gateways.qdrant import Qdrant
 from settings import Settings
@@ -128,17 +128,11 @@ class TopicReplayer:
             return None  # for the cache, not for the collection
         key = (file.collection, file.model_id)
         if key not in refused:
-            model = await self._model()
-            if isinstance(file, DBWrite):
-                dimension = len(file.content.vector)
-            elif file.model_id in {None, model.model_id}:
-                dimension = model.embedding_dim
-            else:
-                dimension = self._settings.qdrant_vector_size
+            model_id, dimension = await self._vectors_of(file)
             try:
                 await self._qdrant.ensure_collection(
                     file.collection,
-                    model_id=file.model_id or model.model_id,
+                    model_id=model_id,
                     dimension=dimension,
                     distance=self._settings.qdrant_distance_metric,
                 )
@@ -147,6 +141,20 @@ class TopicReplayer:
             else:
                 refused[key] = None
         return refused[key]
+
+    async def _vectors_of(self, file: FileOfJob) -> tuple[str, int]:
+        """Return model and dimension. ML may be away, unless the file is one that does not name its model."""
+        if isinstance(file, DBWrite):
+            return file.model_id, len(file.content.vector)
+        try:
+            model = await self._model()
+        except MLUnavailableError:
+            if file.model_id is None:
+                raise
+            return file.model_id, self._settings.qdrant_vector_size
+        if file.model_id in {None, model.model_id}:
+            return model.model_id, model.embedding_dim
+        return file.model_id, self._settings.qdrant_vector_size
 
 
 async def _ranges(consumer: AIOKafkaConsumer, order: ReplayBody, partitions: int) -> dict[TopicPartition, range]:

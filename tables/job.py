@@ -151,8 +151,9 @@ def _apply_to_job(job: Job, event: events.AnyJobEvent) -> None:
             job.sources = event.sources
             job.caption = event.caption
             job.model_id = event.model_id
-            job.queued_at = job.queued_at or event.at
-            _log(job, event.message or f"Queued for collection {event.collection}.")
+            if job.queued_at is None:
+                job.queued_at = event.at
+                _log(job, event.message or f"Queued for collection {event.collection}.")
         case events.Scanning():
             job.collection = job.collection or event.collection
             job.sources = job.sources or event.sources

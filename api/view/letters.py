@@ -200,8 +200,8 @@ def _place(cursor: str) -> list[int]:
 
 
 def _whole(row: tuple[Any, ...]) -> WholeLetter:
-    *rest, headers = row
-    return WholeLetter(*rest, [(name, value.encode("latin-1")) for name, value in orjson.loads(headers)])
+    headers = [(name, value.encode("latin-1")) for name, value in orjson.loads(row[-1])]
+    return WholeLetter(*(*row[:-1], headers))
 
 
 def _said(value: bytes | None) -> dict[str, str]:
