@@ -1,6 +1,7 @@
 """What every stage has: a Faust app, hence a consumer group, and the ways to send, report and give up."""
 
 import asyncio
+import os
 import random
 import time
 import traceback
@@ -15,6 +16,7 @@ import structlog
 from agents.cpu import Cpu
 from agents.delivery import Window
 from agents.jobs_watch import JobsWatch
+from agents.producer import make_idempotent
 from agents.reporter import Reporter
 from errors import DarkroomError, FatalError, MLUnavailableError, PartitionRevokedError, RetryableError
 from gateways.ml import ML
@@ -174,7 +176,12 @@ class StageApp:
         """Move a message that cannot be taken to `dead-letter`, its bytes untouched. It counts in no job."""
         headers = header_list(event)
         log.warning(
-            "rejected", topic=event.message.topic, offset=event.message.offset, stage=self.name, reason=explain(error)
+            "rejected",
+            topic=event.message.topic,
+            offset=event.message.offset,
+            job_id=Headers.decode(headers).job_id,
+            stage=self.name,
+            reason=explain(error),
         )
         message = event.message
         await self.dead_letter(event, message.key, event.value, error, headers, restart_topic=message.topic)
@@ -246,10 +253,12 @@ ROCKSDB_OPTIONS = {
 def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
     """Return a stage's Faust app; its id is the name of its consumer group. Docs: design notes on Faust."""
     datadir.mkdir(parents=True, exist_ok=True)
-    return faust.App(
+    app = faust.App(
         f"{settings.kafka_group_prefix}-{name}",
         broker=[f"kafka://{broker}" for broker in settings.kafka_brokers.split(",")],
         store="rocksdb://",
+        # Tells this process from one that was killed and still counts as a member of the group.
+        broker_client_id=f"darkroom-{os.getpid()}",
         datadir=str(datadir),
         topic_partitions=settings.kafka_partitions,
         topic_allow_declare=False,
@@ -257,8 +266,8 @@ def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
         consumer_auto_offset_reset="earliest",
         broker_commit_interval=1.0,
         broker_commit_every=500,
-        broker_session_timeout=10.0,
-        broker_heartbeat_interval=3.0,
+        broker_session_timeout=settings.kafka_session_timeout_seconds,
+        broker_heartbeat_interval=settings.kafka_session_timeout_seconds / 3,
         broker_rebalance_timeout=60.0,
         broker_max_poll_interval=600.0,
         broker_max_poll_records=200,
@@ -272,6 +281,8 @@ def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
         worker_redirect_stdouts=False,
         web_enabled=False,
     )
+    make_idempotent(app)
+    return app
 
 
 def explain(error: Exception) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+import failpoints
 import logs
 from agents import embed, hash, prepare, scan, store, track  # noqa: A004 - the stage's name
 from agents.cpu import Cpu
@@ -37,6 +38,7 @@ log = structlog.get_logger()
 def run(settings: Settings, stages: tuple[Stage, ...]) -> int:
     """Run stages until SIGTERM or SIGINT; return the exit code. Raises FatalError where it cannot start."""
     logs.configure(settings)
+    failpoints.arm(settings.darkroom_failpoint)
     return asyncio.run(_Worker(settings, stages).run())
 
 

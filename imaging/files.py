@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from errors import FileChangedError, FileError
+from rules.paths import readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,6 @@ class FileStamp:
 
     size: int
     mtime_ns: int
-
-
-def readable(path: bytes) -> str:
-    r"""Return the path for a person: bytes that are not UTF-8 show as \xNN."""
-    return path.decode("utf-8", "backslashreplace")
 
 
 @contextmanager

@@ -15,9 +15,9 @@ from settings import Settings
 from tests import parts
 from tests.api.service import Service, eventually, serving
 from tests.bus import PARTITIONS
-from tests.e2e.conftest import collection, pipeline, worker, worker_settings
+from tests.pipeline import collection, idle_pipeline, pipeline, worker, worker_settings
 
-__all__ = ["collection", "pipeline", "worker", "worker_settings"]
+__all__ = ["collection", "idle_pipeline", "pipeline", "worker", "worker_settings"]
 
 READS = {
     "scan": ["scan-request"],

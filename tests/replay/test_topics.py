@@ -10,7 +10,7 @@ import httpx
 from api.topic_replay import REPLAYABLE
 from tests import pictures
 from tests.api.service import Service
-from tests.e2e.conftest import Pipeline
+from tests.pipeline import Pipeline
 from tests.replay.conftest import Quiet, run_to_its_end
 
 
