@@ -1,4 +1,4 @@
-"""A Kafka of its own, as whole topics are replayed and one is deleted; a worker for a module; the API."""
+"""A Kafka of its own, as whole topics are replayed and one is deleted; one worker; the API."""
 
 import asyncio
 import time
@@ -15,9 +15,10 @@ from settings import Settings
 from tests import parts
 from tests.api.service import Service, eventually, serving
 from tests.bus import PARTITIONS
-from tests.pipeline import collection, idle_pipeline, pipeline, worker, worker_settings
+from tests.pipeline import collection, idle_pipeline, pipeline
+from tests.worker import Worker
 
-__all__ = ["collection", "idle_pipeline", "pipeline", "worker", "worker_settings"]
+__all__ = ["collection", "idle_pipeline", "pipeline"]
 
 READS = {
     "scan": ["scan-request"],
@@ -35,6 +36,14 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[parts.Part]:
     port = free_port()
     with parts.running("Kafka", parts.kafka_arguments(folder / "data", port), port, folder / "log") as part:
         yield part
+
+
+@pytest.fixture(scope="package")
+def worker(
+    kafka: parts.Part, qdrant: parts.Part, ml: parts.Part, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Worker]:
+    with Worker(kafka, qdrant, ml, tmp_path_factory.mktemp("worker")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

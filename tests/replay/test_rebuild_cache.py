@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 from aiokafka.admin import AIOKafkaAdminClient
 
+from gateways.qdrant import Point
 from tests import pictures
 from tests.api.service import Service
 from tests.parts import Part
@@ -41,7 +42,7 @@ async def test_without_its_changelog_the_cache_comes_back_from_qdrant(
     assert (first["outcomes"]["stored"], first["outcomes"]["duplicate"]) == (6, 1)
     await quiet()
 
-    worker.kill()
+    worker.stop()
     await delete_changelog(kafka)
     shutil.rmtree(worker.data / "worker" / "prepare")
     worker.start()
@@ -66,8 +67,6 @@ async def test_without_its_changelog_the_cache_comes_back_from_qdrant(
 async def test_a_point_that_another_program_wrote_is_left_out_and_counted(
     pipeline: Pipeline, service: Service, collection: str
 ) -> None:
-    from gateways.qdrant import Point
-
     await pipeline.qdrant.ensure_collection(collection, model_id="stub-1", dimension=512, distance="Cosine")
     strange = Point("6f1d3f5e-0f0b-4b43-9d0a-5b1c1c8f7a52", [0.1] * 512, {"title": "not ours"})
     await pipeline.qdrant.upsert(collection, [strange])
