@@ -74,6 +74,24 @@ async def test_mended_files_run_again_and_complete_the_job(
     assert len(await letters(service, 2, job=job_id, state="replayed")) == 2
 
 
+async def test_a_job_whose_folder_was_missing_is_scanned_when_it_is_there(
+    pipeline: Pipeline, service: Service, collection: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "later"
+    job = await pipeline.run(folder, collection=collection)
+    assert job["status"] == "failed"
+    [letter] = await letters(service, 1, job=job["job_id"])
+    assert letter["restart_topic"] == "scan-request"
+    pictures.write(folder, range(7600, 7602))
+    assert (await post(service, f"ingest/{job['job_id']}/retry-failed"))["done"] == 1
+
+    async def completed() -> bool:
+        status = await service.get(f"ingest/status/{job['job_id']}")
+        return bool(status["status"] == "completed" and status["outcomes"]["stored"] == 2)
+
+    await eventually(completed)
+
+
 async def test_what_fails_again_counts_its_attempts_up_to_the_limit(
     pipeline: Pipeline, service: Service, quiet: Quiet, collection: str, tmp_path: Path
 ) -> None:
