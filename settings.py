@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     upload_max_files: Annotated[int, Field(ge=1)] = 1000
     scan_outstanding_files: Annotated[int, Field(ge=1)] = 500
     default_collection: str = "photos"
+    # How often a file is tried, the first time included, before a replay has to be forced.
+    dead_letter_max_attempts: Annotated[int, Field(ge=1)] = 5
 
     # For tests: see failpoints.py.
     darkroom_failpoint: str = ""

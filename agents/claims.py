@@ -25,7 +25,6 @@ from topics.files import FileOfJob
 from topics.hashed_file import HashedFile
 from topics.image_outcome import IMAGE_OUTCOME, Embedded, FailedContent, FailedFile, ImageOutcome, Stored
 from topics.ml_request import ML_REQUEST
-from topics.record import Headers
 from topics.sentinel import sentinel_headers
 
 # Waiters that are emitted before their delivery is awaited: bounds the memory for many copies of one content.
@@ -96,7 +95,7 @@ class ClaimKeeper:
                     error = ContentError(
                         f"Its content, the same as that of {outcome.path}, cannot be used: {outcome.reason}"
                     )
-                    await self._stage.fail(event, waiter, error, Headers())
+                    await self._stage.fail(event, waiter, error, waiter.received)
             failed.update(batch)
         return [*self._images.drop_waiters(outcome, failed), self._images.drop_claim(outcome)]
 
@@ -109,7 +108,7 @@ class ClaimKeeper:
         successor = None if number is None else self._images.waiter(outcome, number)
         if number is None or successor is None:
             return [self._images.drop_claim(outcome)]
-        await self._decoder.decode(event, successor, Headers())
+        await self._decoder.decode(event, successor, successor.received)
         await self._flush(event, ML_REQUEST.name, successor)
         claim = self._claim(outcome)
         claim.forget_first(lot(outcome), outcome.file_id)
@@ -136,11 +135,12 @@ class ClaimKeeper:
                 outcome=known_outcome(claim, waiter.file_id, lot(waiter)),
                 content=outcome.content,
             )
-            deliveries.append(await self._stage.send(DB_WRITE, waiter.sha256, write, waiter.headers()))
-            self._stage.report.moved(waiter.job_id)
+            headers = waiter.headers(waiter.received)
+            deliveries.append(await self._stage.send(DB_WRITE, waiter.sha256, write, headers))
+            self._stage.handed_on(waiter, headers)
         await asyncio.gather(*deliveries)
-        for waiter in jobs.values():
-            await self._flush(event, DB_WRITE.name, waiter)
+        for file in jobs.values():
+            await self._flush(event, DB_WRITE.name, file)
 
     async def _flush(self, event: faust.Event, topic: str, file: HashedFile) -> None:
         """Follow up with a tombstone: the one of the walk may have passed while the file waited."""

@@ -95,7 +95,10 @@ class _Preparer:
             case "wait":
                 assert claim is not None  # noqa: S101 - only a claim makes a file wait
                 claim.remember_first(lot(file), file.file_id)
-                rows = [self._images.put_waiter(file, event.message.offset), self._images.put_claim(file, claim)]
+                rows = [
+                    self._images.put_waiter(file, event.message.offset, headers),
+                    self._images.put_claim(file, claim),
+                ]
                 return self._bound(file, None, rows)
             case "unchanged":
                 work = self._stage.finish(file, "unchanged", headers, sha256=file.sha256)
@@ -114,7 +117,7 @@ class _Preparer:
 
     async def _write(self, file: HashedFile, write: DBWrite, headers: Headers) -> None:
         await (await self._stage.send(DB_WRITE, file.sha256, write, file.headers(headers)))
-        self._stage.report.moved(file.job_id)
+        self._stage.handed_on(file, headers)
 
     def _note_first(self, file: HashedFile, claim: Claim | None) -> list[Awaitable[object]]:
         if claim is None or not claim.remember_first(lot(file), file.file_id):

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from api.parts import open_parts
 from api.problems import answer_errors
-from api.routes import collections, images, ingest, jobs, search, system
+from api.routes import collections, dead_letters, images, ingest, jobs, replay, search, system
 from settings import Settings
 
 API = "/api/v1"
@@ -29,7 +29,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     answer_errors(app)
     app.include_router(system.health_router)
-    for module in (ingest, jobs, collections, images, system):
+    for module in (ingest, jobs, replay, dead_letters, collections, images, system):
         app.include_router(module.router, prefix=API, max_body_size=JSON_BYTES)
     app.include_router(search.router, prefix=API, max_body_size=settings.max_file_bytes + FORM_BYTES)
     app.include_router(ingest.uploads_router, prefix=API)

@@ -4,11 +4,16 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from api.cache_rebuild import CacheRebuilder
+from api.dead_letters import DeadLetters
 from api.kept import Kept, open_kept
+from api.model import current_model
 from api.publisher import Publisher, open_publisher
 from api.renditions import Renditions
+from api.runs import Runs
 from api.searching import Searcher
 from api.submitting import Submitter
+from api.topic_replay import TopicReplayer
 from api.uploads import remove_unfinished
 from api.view.view import JobView, open_view
 from gateways.ml import ML
@@ -28,6 +33,10 @@ class Parts:
     searcher: Searcher
     qdrant: Qdrant
     ml: ML
+    dead_letters: DeadLetters
+    replayer: TopicReplayer
+    rebuilder: CacheRebuilder
+    runs: Runs
 
 
 @asynccontextmanager
@@ -49,8 +58,12 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         stack.push_async_callback(renditions.close)
         publisher = await stack.enter_async_context(open_publisher(settings.kafka_brokers, settings.kafka_partitions))
         view = await stack.enter_async_context(
-            open_view(folder / "view.db", settings.kafka_brokers, settings.kafka_partitions)
+            open_view(
+                folder / "view.db", settings.kafka_brokers, settings.kafka_partitions, settings.kafka_retention_hours
+            )
         )
+        runs = Runs()
+        stack.push_async_callback(runs.close)
         remove_unfinished(settings.uploads_folder)
         yield Parts(
             settings=settings,
@@ -61,4 +74,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             searcher=Searcher(qdrant, ml, renditions),
             qdrant=qdrant,
             ml=ml,
+            dead_letters=DeadLetters(view.letters, publisher, settings.dead_letter_max_attempts),
+            replayer=TopicReplayer(settings, publisher, qdrant, lambda: current_model(ml, kept, settings)),
+            rebuilder=CacheRebuilder(qdrant, publisher),
+            runs=runs,
         )

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Literal
 
 import structlog
@@ -12,6 +13,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
 from errors import KafkaUnavailableError
+from topics.admin import MAX_MESSAGE_BYTES
 from topics.job_event import JOB_EVENT, AnyJobEvent, Command, Queued
 from topics.raw_path import RAW_PATH
 from topics.record import HeaderList, Headers
@@ -21,6 +23,21 @@ from topics.sentinel import sentinel_headers
 log = structlog.get_logger()
 
 CONFIRM_SECONDS = 10.0
+# The broker has its limit; this one only must not be below it.
+MAX_REQUEST_BYTES = 4 * MAX_MESSAGE_BYTES
+# For hundreds of messages of up to a megabyte each.
+CONFIRM_MANY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to be published as it is. `partition`: None for the one that follows from the key."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: HeaderList
+    partition: int | None = None
 
 
 class Publisher:
@@ -63,6 +80,29 @@ class Publisher:
             *(self._send(RAW_PATH.name, job_id, None, headers, partition) for partition in range(self._partitions))
         )
 
+    async def publish_all(self, messages: Sequence[Outgoing]) -> None:
+        """Publish messages in this order. After an error some of them may be published."""
+        sent: list[asyncio.Future[RecordMetadata]] = []
+        try:
+            async with asyncio.timeout(CONFIRM_MANY_SECONDS):
+                for message in messages:
+                    sent.append(  # noqa: PERF401 - those that were sent before an error are looked at too
+                        await self._producer.send(
+                            message.topic,
+                            message.value,
+                            key=message.key,
+                            headers=message.headers,
+                            partition=message.partition,
+                        )
+                    )
+                await asyncio.gather(*sent)
+        except (KafkaError, TimeoutError) as error:
+            await asyncio.gather(*sent, return_exceptions=True)
+            raise KafkaUnavailableError(
+                f"Kafka did not confirm {len(messages)} messages ({type(error).__name__}: {error}). Try again; "
+                "nothing is done twice."
+            ) from error
+
     async def _send_event(self, event: AnyJobEvent) -> int:
         confirmed = await self._send(JOB_EVENT.name, event.job_id, JOB_EVENT.encode(event))
         return int(confirmed.offset)
@@ -94,7 +134,9 @@ class Publisher:
 @asynccontextmanager
 async def open_publisher(brokers: str, partitions: int) -> AsyncIterator[Publisher]:
     """Connect a producer that neither loses nor repeats a message, until the block ends."""
-    producer = AIOKafkaProducer(bootstrap_servers=brokers, acks="all", enable_idempotence=True)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=brokers, acks="all", enable_idempotence=True, max_request_size=MAX_REQUEST_BYTES
+    )
     await producer.start()
     try:
         yield Publisher(producer, partitions)

@@ -151,12 +151,7 @@ def _count(job: Job, before: FileReport | None, after: FileReport) -> None:
 def _apply_to_job(job: Job, event: events.AnyJobEvent) -> None:
     match event:
         case events.Queued():
-            job.collection = event.collection
-            job.sources = event.sources
-            job.caption = event.caption
-            job.model_id = event.model_id
-            job.queued_at = job.queued_at or event.at
-            _log(job, event.message or f"Queued for collection {event.collection}.")
+            _queue(job, event)
         case events.Scanning():
             job.collection = job.collection or event.collection
             job.sources = job.sources or event.sources
@@ -189,6 +184,16 @@ def _apply_to_job(job: Job, event: events.AnyJobEvent) -> None:
             _fail(job, event)
         case _:
             pass
+
+
+def _queue(job: Job, event: events.Queued) -> None:
+    job.collection = event.collection
+    job.sources = event.sources
+    job.caption = event.caption
+    job.model_id = event.model_id
+    if job.queued_at is None:
+        job.queued_at = event.at
+        _log(job, event.message or f"Queued for collection {event.collection}.")
 
 
 def _seal(job: Job, event: events.Sealed) -> None:

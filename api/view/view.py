@@ -9,6 +9,7 @@ from api.view import reading, writing
 from api.view.changes import Changes
 from api.view.database import Lane
 from api.view.feed import Feed
+from api.view.letter_view import LetterView
 from api.view.reading import FileRow
 from rules.outcomes import Outcome
 from tables.job import Job
@@ -25,6 +26,7 @@ class JobView:
         self._reader = reader
         self._feed = feed
         self._changes = changes
+        self.letters = LetterView(reader, feed)
 
     async def status(self, job_id: str) -> JobStatus | None:
         """Return the newest status document of a job; None where nothing is known of it."""
@@ -80,12 +82,12 @@ class JobView:
 
 
 @asynccontextmanager
-async def open_view(path: Path, brokers: str, partitions: int) -> AsyncIterator[JobView]:
+async def open_view(path: Path, brokers: str, partitions: int, retention_hours: int) -> AsyncIterator[JobView]:
     """Open the view at `path` and keep it up to date until the block ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     changes = Changes()
     writer = Lane(path)
-    feed = Feed(brokers, partitions, writer, changes)
+    feed = Feed(brokers, partitions, writer, changes, retention_hours)
     await writer.write(writing.ensure_schema)
     reader = Lane(path)
     reading_kafka = asyncio.create_task(feed.run())

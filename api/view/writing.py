@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 
 import structlog
 
+from api.view import letters
 from errors import InvalidMessageError
 from rules.outcomes import FileReport
 from tables.job import Job, apply
+from topics.dead_letter import DEAD_LETTER
 from topics.job_event import JOB_EVENT
 from topics.job_status import JOB_STATUS
 from topics.record import HeaderList, Headers
@@ -17,7 +19,7 @@ from topics.record import HeaderList, Headers
 log = structlog.get_logger()
 
 # Raised with every change of the tables or of the fold: an older view is rebuilt from the topics.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _SCHEMA = """
 DROP TABLE IF EXISTS jobs;
@@ -57,7 +59,7 @@ CREATE TABLE cluster (id TEXT NOT NULL);
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message of `job-event` or `job-status`."""
+    """A message of one of the topics that the view reads."""
 
     topic: str
     partition: int
@@ -76,7 +78,7 @@ def ensure_schema(connection: sqlite3.Connection) -> None:
 
 def rebuild(connection: sqlite3.Connection, cluster_id: str) -> None:
     """Empty the view; it belongs to this Kafka cluster from now on."""
-    for statement in _SCHEMA.split(";\n"):
+    for statement in (_SCHEMA + letters.SCHEMA).split(";\n"):
         connection.execute(statement)
     connection.execute("INSERT INTO cluster VALUES (?)", (cluster_id,))
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -98,7 +100,17 @@ def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[st
     for message in messages:
         ends[message.topic, message.partition] = message.offset + 1
         try:
-            if message.topic == JOB_EVENT.name:
+            if message.topic == DEAD_LETTER:
+                letters.write(
+                    connection,
+                    partition=message.partition,
+                    offset=message.offset,
+                    at=message.at,
+                    key=message.key,
+                    value=message.value,
+                    headers=message.headers,
+                )
+            elif message.topic == JOB_EVENT.name:
                 changed.add(_fold(connection, jobs, message))
             elif message.value is not None:
                 changed.add(_write_published(connection, message))

@@ -14,6 +14,7 @@ from topics.content import Content
 from topics.db_write import DB_WRITE
 from topics.hashed_file import HashedFile
 from topics.image_outcome import IMAGE_OUTCOME, Embedded, FailedContent, FailedFile, ImageOutcome, Stored
+from topics.record import Headers
 
 CONTENT = Content.model_validate(
     {
@@ -64,7 +65,6 @@ class Stage:
         self.offsets = itertools.count()
         self.rows = Rows(self.log)
         self.images = KnownImages(self.rows)  # type: ignore[arg-type]
-        self.report = self
         self.written: list[tuple[str, str, str]] = []  # job, path, outcome
         self.flushed: list[tuple[str, str]] = []  # topic, job
         self.failed: list[tuple[str, str]] = []  # path, reason
@@ -87,7 +87,7 @@ class Stage:
     async def decode(self, event: Any, file: HashedFile, headers: Any) -> None:
         self.decoded.append(file.path)
 
-    def moved(self, job_id: str) -> None: ...
+    def handed_on(self, file: HashedFile, headers: Any) -> None: ...
 
     async def add(self, event: Any, work: Any) -> None:
         await work
@@ -109,7 +109,7 @@ class Stage:
             self.images.put_claim(file, claim)
         elif claim is not None and decision.action == "wait":
             claim.remember_first(lot(file), file.file_id)
-            self.images.put_waiter(file, next(self.offsets))
+            self.images.put_waiter(file, next(self.offsets), Headers())
             self.images.put_claim(file, claim)
         return f"{decision.action} {decision.outcome}" if decision.action == "write" else decision.action
 

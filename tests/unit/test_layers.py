@@ -10,15 +10,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-BASE = {"errors", "settings", "logs"}
+BASE = {"errors", "settings", "failpoints", "logs"}
 CORE = {"imaging", "rules"} | BASE
 EDGES = {"tables", "topics", "gateways"} | CORE
 # What each part of the system may import beside itself.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "settings": {"errors"},
-    "logs": {"settings"},
-    "rules": BASE - {"logs"},
+    "failpoints", "logs": {"settings"},
+    "rules": BASE - {"failpoints", "logs"},
     # A reason that names a path is written in one way: rules.paths.
     "imaging": {"rules", "settings", "errors"},
     # A record holds what imaging found out, and identities that rules compute.
