@@ -66,6 +66,10 @@ class Settings(BaseSettings):
     scan_outstanding_files: Annotated[int, Field(ge=1)] = 500
     default_collection: str = "photos"
 
+    # The watchdog: longer than the slowest step of a healthy stage.
+    stalled_after_seconds: Seconds = 30.0
+    restart_after_seconds: Seconds = 120.0
+
     # For tests: see failpoints.py.
     darkroom_failpoint: str = ""
 

@@ -11,6 +11,7 @@ from api.searching import Searcher
 from api.submitting import Submitter
 from api.uploads import remove_unfinished
 from api.view.view import JobView, open_view
+from api.watchdog import Watchdog, open_watchdog
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
 from settings import Settings
@@ -28,6 +29,7 @@ class Parts:
     searcher: Searcher
     qdrant: Qdrant
     ml: ML
+    watchdog: Watchdog
 
 
 @asynccontextmanager
@@ -51,6 +53,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         view = await stack.enter_async_context(
             open_view(folder / "view.db", settings.kafka_brokers, settings.kafka_partitions)
         )
+        watchdog = await stack.enter_async_context(open_watchdog(settings, view, publisher))
         remove_unfinished(settings.uploads_folder)
         yield Parts(
             settings=settings,
@@ -61,4 +64,5 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             searcher=Searcher(qdrant, ml, renditions),
             qdrant=qdrant,
             ml=ml,
+            watchdog=watchdog,
         )

@@ -6,7 +6,8 @@ import httpx
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from embedded import groups, ports
+from embedded import ports
+from gateways import groups
 
 TIMEOUT_SECONDS = 2.0
 

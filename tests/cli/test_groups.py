@@ -9,7 +9,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from cli import part_checks
-from embedded import groups, ports, probes
+from embedded import ports, probes
+from gateways import groups
 from settings import Settings
 from tests.cli.waiting import until
 from tests.parts import Part

@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "agents": EDGES,
     "api": EDGES,
     # It stands in for servers that know nothing of Darkroom, and asks Kafka as an administrator does.
-    "embedded": CORE,
+    "embedded": {"gateways"} | CORE,
     # The one place that starts all the others.
     "cli": {"agents", "api", "embedded"} | EDGES,
 }
