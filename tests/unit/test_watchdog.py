@@ -57,8 +57,7 @@ class TestStages:
         }
 
     def test_one_whose_worker_has_just_come_is_given_time(self) -> None:
-        read = {"scan": {0: (3, 4)}}
-        assert stuck_stages(look(dead=("scan",), **read), look(**read), waiting=[]) == {}
+        assert stuck_stages(look(dead=("scan",), scan={0: (3, 4)}), look(scan={0: (3, 4)}), waiting=[]) == {}
 
     def test_one_that_waits_for_a_service_is_not_stuck_but_without_a_worker_nobody_waits(self) -> None:
         rests = look(embed={0: (3, 9)})
@@ -138,8 +137,9 @@ class TestRestarts:
         assert not restarts(job(**differs), look())
 
     @pytest.mark.parametrize("stage", ["hash", "prepare", "embed", "store", "track"])
-    def test_not_while_any_stage_has_messages(self, stage: str) -> None:
-        assert not restarts(job(), look(**{stage: {1: (6, 7)}}))
+    def test_not_while_any_stage_has_messages(self, stage: Stage) -> None:
+        behind = StageSample(has_workers=True, positions=(Position("topic", 1, 6, 7),))
+        assert not restarts(job(), {**look(), stage: behind})
 
     def test_each_pause_is_twice_as_long(self) -> None:
         assert not restarts(job(restarts=1, idle_seconds=59), look())
