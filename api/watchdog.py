@@ -14,11 +14,11 @@ import structlog
 from aiokafka import TopicPartition
 
 from api.publisher import Publisher
+from api.view.reading import UnfinishedFile
 from api.view.view import JobView
+from errors import InvalidMessageError
 from gateways import groups
 from rules import watchdog as rules
-from rules.identity import file_id
-from rules.paths import from_wire
 from settings import STAGES, Settings, Stage
 from tables.job import Job
 from topics.admin import READS
@@ -26,6 +26,7 @@ from topics.raw_path import RawPath
 
 LONGEST_PAUSE_SECONDS = 5.0
 SAMPLE_SECONDS = 15.0
+LAST_LOOK_SECONDS = 3.0
 FILES_AT_ONCE = 500
 
 log = structlog.get_logger()
@@ -65,10 +66,13 @@ class Watchdog:
         """Say which stages stand still; None when none does."""
         return "; ".join(str(stuck) for stuck in self._stuck.values()) or None
 
-    async def run(self) -> None:
-        """Watch until cancelled."""
+    async def run(self, ended: asyncio.Event) -> None:
+        """Watch until `ended` is set."""
         pause = min(LONGEST_PAUSE_SECONDS, self._settings.stalled_after_seconds / 3)
         while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), pause)
+                return
             try:
                 async with asyncio.timeout(SAMPLE_SECONDS):
                     sample = await self._sample()
@@ -78,7 +82,6 @@ class Watchdog:
                 self._samples.clear()
                 self._stuck = {}
                 log.warning("watchdog.blind", reason=f"{type(error).__name__}: {error}")
-            await asyncio.sleep(pause)
 
     async def _sample(self) -> rules.Sample:
         found = await groups.describe(self._settings.kafka_brokers, self._groups.values())
@@ -130,7 +133,8 @@ class Watchdog:
             unfinished=job.seen - job.processed,
             walk_begun=job.walk_begun,
             sealed=job.sealed,
-            is_held=job.state == "paused" or bool(job.waiting),
+            # A worker that was killed while it waited could not say that it no longer does.
+            is_held=job.state == "paused" or any(sample[stage].lag for stage in job.waiting),
             stalled=job.stalled,
             restarts=job.restarts,
         )
@@ -150,19 +154,7 @@ class Watchdog:
         offset = await self._publisher.restarted(job.job_id, looked.unfinished, attempt)
         after = 0
         while page := await self._view.unfinished_files(job.job_id, after=after, limit=FILES_AT_ONCE):
-            # A file of another collection than its job's has another id: as this one it would be a further file.
-            files = [
-                RawPath(
-                    job_id=job.job_id,
-                    collection=job.collection,
-                    path=row.path,
-                    path_b64=row.path_b64,
-                    caption=job.caption,
-                    model_id=job.model_id,
-                )
-                for row in page
-                if file_id(job.job_id, job.collection, from_wire(row.path, row.path_b64)) == row.file_id
-            ]
+            files = [file for row in page if (file := _start(job, row))]
             if len(files) < len(page):
                 log.warning("job.files_not_restarted", job_id=job.job_id, files=len(page) - len(files))
             # The first time that it was sent is attempt 1.
@@ -171,14 +163,35 @@ class Watchdog:
         return offset
 
 
+def _start(job: Job, row: UnfinishedFile) -> RawPath | None:
+    """Return the message that starts a file; None where it would start another.
+
+    A program that publishes to Kafka itself may report a file of another collection, or under an id of its own.
+    """
+    file = RawPath(
+        job_id=job.job_id,
+        collection=job.collection,
+        path=row.path,
+        path_b64=row.path_b64,
+        caption=job.caption,
+        model_id=job.model_id,
+    )
+    try:
+        return file if file.file_id == row.file_id else None
+    except InvalidMessageError:
+        return None
+
+
 @asynccontextmanager
 async def open_watchdog(settings: Settings, view: JobView, publisher: Publisher) -> AsyncIterator[Watchdog]:
     """Watch until the block ends."""
     watchdog = Watchdog(settings, view, publisher)
-    watching = asyncio.create_task(watchdog.run())
+    ended = asyncio.Event()
+    watching = asyncio.create_task(watchdog.run(ended))
     try:
         yield watchdog
     finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        # A look that is cut off would leave its connections open.
+        ended.set()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(watching, LAST_LOOK_SECONDS)

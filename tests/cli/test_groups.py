@@ -90,6 +90,7 @@ async def test_a_process_that_was_thrown_out_no_longer_works_and_a_silent_broker
 ) -> None:
     group = f"g-{topic}"
     joined = probes.JoinedGroups(kafka.address, [group])
+    assert not await joined(1)
     async with member(kafka, topic, group):
         await until(lambda: joined(1))
         with monkeypatch.context() as patch:
