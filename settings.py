@@ -69,6 +69,10 @@ class Settings(BaseSettings):
     # How often a file is tried, the first time included, before a replay has to be forced.
     dead_letter_max_attempts: Annotated[int, Field(ge=1)] = 5
 
+    # The watchdog: longer than the slowest step of a healthy stage.
+    stalled_after_seconds: Seconds = 30.0
+    restart_after_seconds: Seconds = 120.0
+
     # For tests: see failpoints.py.
     darkroom_failpoint: str = ""
 

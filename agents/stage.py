@@ -136,7 +136,14 @@ class StageApp:
         log.debug("outcome", outcome=outcome, path=file.path, job_id=file.job_id, stage=self.name, reason=reason)
         await self.report.outcome(
             file,
-            FileOutcome(file_id=file.file_id, path=file.path, outcome=outcome, reason=reason, sha256=sha256),
+            FileOutcome(
+                file_id=file.file_id,
+                path=file.path,
+                path_b64=file.path_b64,
+                outcome=outcome,
+                reason=reason,
+                sha256=sha256,
+            ),
             replay=headers.replay,
         )
 

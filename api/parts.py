@@ -16,6 +16,7 @@ from api.submitting import Submitter
 from api.topic_replay import TopicReplayer
 from api.uploads import remove_unfinished
 from api.view.view import JobView, open_view
+from api.watchdog import Watchdog, open_watchdog
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
 from settings import Settings
@@ -37,6 +38,7 @@ class Parts:
     replayer: TopicReplayer
     rebuilder: CacheRebuilder
     runs: Runs
+    watchdog: Watchdog
 
 
 @asynccontextmanager
@@ -64,6 +66,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         )
         runs = Runs()
         stack.push_async_callback(runs.close)
+        watchdog = await stack.enter_async_context(open_watchdog(settings, view, publisher))
         remove_unfinished(settings.uploads_folder)
         yield Parts(
             settings=settings,
@@ -78,4 +81,5 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             replayer=TopicReplayer(settings, publisher, qdrant, lambda: current_model(ml, kept, settings)),
             rebuilder=CacheRebuilder(qdrant, publisher),
             runs=runs,
+            watchdog=watchdog,
         )

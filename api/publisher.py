@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
@@ -14,8 +14,8 @@ from aiokafka.structs import RecordMetadata
 
 from errors import KafkaUnavailableError
 from topics.admin import MAX_MESSAGE_BYTES
-from topics.job_event import JOB_EVENT, AnyJobEvent, Command, Queued
-from topics.raw_path import RAW_PATH
+from topics.job_event import JOB_EVENT, AnyJobEvent, Command, Queued, Restarted, Stalled
+from topics.raw_path import RAW_PATH, RawPath
 from topics.record import HeaderList, Headers
 from topics.scan_request import SCAN_REQUEST, ScanRequest
 from topics.sentinel import sentinel_headers
@@ -53,7 +53,9 @@ class Publisher:
         In this order, a job that shows as queued is sure to be scanned. Whoever gets an error may submit the
         same job again: a second scan request walks the same files, which changes nothing.
         """
-        await self._send(SCAN_REQUEST.name, request.job_id, SCAN_REQUEST.encode(request))
+        await self._send(
+            SCAN_REQUEST.name, request.job_id, SCAN_REQUEST.encode(request), Headers(job_id=request.job_id).encode()
+        )
         queued = Queued(
             job_id=request.job_id,
             at=time.time(),
@@ -103,16 +105,40 @@ class Publisher:
                 "nothing is done twice."
             ) from error
 
+    async def stalled(self, job_id: str, reason: str | None) -> int:
+        """Publish that a job stands still, or (None) no longer does; return the event's offset."""
+        return await self._send_event(Stalled(job_id=job_id, at=time.time(), reason=reason))
+
+    async def restarted(self, job_id: str, files: int, attempt: int) -> int:
+        """Publish that so many files of a job begin again; return the event's offset."""
+        return await self._send_event(Restarted(job_id=job_id, at=time.time(), files=files, attempt=attempt))
+
+    async def restart(self, files: Iterable[RawPath], attempt: int) -> None:
+        """Publish files to be taken in once more."""
+        await asyncio.gather(
+            *(
+                self._send(
+                    RAW_PATH.name,
+                    file.path_bytes,
+                    RAW_PATH.encode(file),
+                    replace(file.headers(), attempt=attempt).encode(),
+                )
+                for file in files
+            )
+        )
+
     async def _send_event(self, event: AnyJobEvent) -> int:
-        confirmed = await self._send(JOB_EVENT.name, event.job_id, JOB_EVENT.encode(event))
+        confirmed = await self._send(
+            JOB_EVENT.name, event.job_id, JOB_EVENT.encode(event), Headers(job_id=event.job_id).encode()
+        )
         return int(confirmed.offset)
 
     async def _send(
         self,
         topic: str,
-        job_id: str,
+        key: str | bytes,
         value: bytes | None,
-        headers: HeaderList | None = None,
+        headers: HeaderList,
         partition: int | None = None,
     ) -> RecordMetadata:
         try:
@@ -120,8 +146,8 @@ class Publisher:
                 return await self._producer.send_and_wait(
                     topic,
                     value,
-                    key=job_id.encode(),
-                    headers=headers or Headers(job_id=job_id).encode(),
+                    key=key.encode() if isinstance(key, str) else key,
+                    headers=headers,
                     partition=partition,
                 )
         except (KafkaError, TimeoutError) as error:

@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 
 from cli.checks import Check
 from cli.client import is_local
-from embedded import groups
+from gateways import groups
 from settings import STAGES, Settings
 from topics.admin import wanted
 

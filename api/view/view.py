@@ -10,7 +10,7 @@ from api.view.changes import Changes
 from api.view.database import Lane
 from api.view.feed import Feed
 from api.view.letter_view import LetterView
-from api.view.reading import FileRow
+from api.view.reading import FileRow, UnfinishedFile
 from rules.outcomes import Outcome
 from tables.job import Job
 from topics.job_status import FINISHED, JobStatus
@@ -46,6 +46,16 @@ class JobView:
         """Return a page of a job's files and the cursor of the next. Raises RequestError(422) for a wrong cursor."""
         return await self._reader.read(
             lambda connection: reading.files(connection, job_id, outcome=outcome, limit=limit, cursor=cursor)
+        )
+
+    async def unfinished(self) -> list[Job]:
+        """Return the jobs that are not finished, as folded from the events that have come here."""
+        return await self._reader.read(reading.unfinished)
+
+    async def unfinished_files(self, job_id: str, *, after: int, limit: int) -> list[UnfinishedFile]:
+        """Return files of a job without an outcome, the ones that follow number `after`."""
+        return await self._reader.read(
+            lambda connection: reading.unfinished_files(connection, job_id, after=after, limit=limit)
         )
 
     async def problem(self) -> str | None:

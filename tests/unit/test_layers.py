@@ -17,7 +17,8 @@ EDGES = {"tables", "topics", "gateways"} | CORE
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "settings": {"errors"},
-    "failpoints", "logs": {"settings"},
+    "failpoints": {"errors"},
+    "logs": {"settings"},
     "rules": BASE - {"failpoints", "logs"},
     # A reason that names a path is written in one way: rules.paths.
     "imaging": {"rules", "settings", "errors"},
@@ -29,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "agents": EDGES,
     "api": EDGES,
     # It stands in for servers that know nothing of Darkroom, and asks Kafka as an administrator does.
-    "embedded": CORE,
+    "embedded": {"gateways"} | CORE,
     # The one place that starts all the others.
     "cli": {"agents", "api", "embedded"} | EDGES,
 }
