@@ -1,6 +1,7 @@
 """What every stage has: a Faust app, hence a consumer group, and the ways to send, report and give up."""
 
 import asyncio
+import os
 import random
 import time
 import traceback
@@ -233,6 +234,8 @@ def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
         f"{settings.kafka_group_prefix}-{name}",
         broker=[f"kafka://{broker}" for broker in settings.kafka_brokers.split(",")],
         store="rocksdb://",
+        # Tells this process from one that was killed and still counts as a member of the group.
+        broker_client_id=f"darkroom-{os.getpid()}",
         datadir=str(datadir),
         topic_partitions=settings.kafka_partitions,
         topic_allow_declare=False,

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -76,6 +77,9 @@ class Up:
         state = json.loads((self.data / "state.json").read_text())
         pid: int = state["parts"][part]["pid"]
         return pid
+
+    def was_restarted(self, part: str, before: int) -> bool:
+        return self.pid(part) not in {0, before}
 
     @property
     def said(self) -> str:
@@ -170,7 +174,7 @@ def test_parts_that_die_are_restarted_and_a_job_survives_it(up: Up, tmp_path: Pa
     for part in ("worker", "api", "qdrant"):
         before = up.pid(part)
         os.kill(before, signal.SIGKILL)
-        eventually(lambda part=part, before=before: up.pid(part) not in {0, before}, f"{part} to be restarted")
+        eventually(partial(up.was_restarted, part, before), f"{part} to be restarted")
         assert part in up.said
 
     def ended() -> dict[str, Any] | None:
