@@ -137,6 +137,11 @@ class Settings(BaseSettings):
         return self.darkroom_data / "uploads"
 
 
+def reveal(secret: SecretStr | None) -> str | None:
+    """Return a secret's text, for the one call that sends it; None where it is not set."""
+    return secret.get_secret_value() if secret else None
+
+
 def load() -> Settings:
     """Read the environment. Raises FatalError that names each variable that is wrong."""
     try:

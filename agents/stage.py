@@ -14,6 +14,7 @@ import faust
 import structlog
 
 from agents.cpu import Cpu
+from agents.credentials import credentials
 from agents.delivery import Window
 from agents.jobs_watch import JobsWatch
 from agents.reporter import Reporter
@@ -24,6 +25,7 @@ from rules.outcomes import Outcome
 from settings import Settings, Stage
 from tables.rows import Rows
 from topics.admin import TABLES
+from topics.connection import client_options
 from topics.dead_letter import DEAD_LETTER, Failure
 from topics.files import FileOfJob, HashedFileOfJob
 from topics.image_outcome import IMAGE_OUTCOME, FailedContent, FailedFile, ImageOutcome
@@ -233,6 +235,7 @@ def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
     return faust.App(
         f"{settings.kafka_group_prefix}-{name}",
         broker=[f"kafka://{broker}" for broker in settings.kafka_brokers.split(",")],
+        broker_credentials=credentials(client_options(settings)),
         store="rocksdb://",
         # Tells this process from one that was killed and still counts as a member of the group.
         broker_client_id=f"darkroom-{os.getpid()}",

@@ -13,7 +13,8 @@ from api.uploads import remove_unfinished
 from api.view.view import JobView, open_view
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
-from settings import Settings
+from settings import Settings, reveal
+from topics.connection import client_options
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +35,27 @@ class Parts:
 async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     """Open all parts until the block ends. The topics exist already (topics.admin)."""
     folder = settings.darkroom_data / "api"
+    kafka = client_options(settings)
     async with AsyncExitStack() as stack:
         kept = await stack.enter_async_context(open_kept(folder / "kept.db"))
         qdrant = await stack.enter_async_context(
-            Qdrant(settings.qdrant_address, timeout=settings.qdrant_timeout_seconds)
+            Qdrant(
+                settings.qdrant_address,
+                api_key=reveal(settings.qdrant_api_key),
+                timeout=settings.qdrant_timeout_seconds,
+            )
         )
         ml = ML(
             settings.ml_inference_service_url,
             timeout=settings.ml_timeout_seconds,
+            token=reveal(settings.ml_token),
             default_model_id=settings.ml_model_id,
         )
         stack.push_async_callback(ml.close)
         renditions = Renditions(settings)
         stack.push_async_callback(renditions.close)
-        publisher = await stack.enter_async_context(open_publisher(settings.kafka_brokers, settings.kafka_partitions))
-        view = await stack.enter_async_context(
-            open_view(folder / "view.db", settings.kafka_brokers, settings.kafka_partitions)
-        )
+        publisher = await stack.enter_async_context(open_publisher(kafka, settings.kafka_partitions))
+        view = await stack.enter_async_context(open_view(folder / "view.db", kafka, settings.kafka_partitions))
         remove_unfinished(settings.uploads_folder)
         yield Parts(
             settings=settings,

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
 from errors import KafkaUnavailableError
+from topics.connection import ClientOptions
 from topics.job_event import JOB_EVENT, AnyJobEvent, Command, Queued
 from topics.raw_path import RAW_PATH
 from topics.record import HeaderList, Headers
@@ -92,9 +93,9 @@ class Publisher:
 
 
 @asynccontextmanager
-async def open_publisher(brokers: str, partitions: int) -> AsyncIterator[Publisher]:
+async def open_publisher(kafka: ClientOptions, partitions: int) -> AsyncIterator[Publisher]:
     """Connect a producer that neither loses nor repeats a message, until the block ends."""
-    producer = AIOKafkaProducer(bootstrap_servers=brokers, acks="all", enable_idempotence=True)
+    producer = AIOKafkaProducer(**kafka, acks="all", enable_idempotence=True)
     await producer.start()
     try:
         yield Publisher(producer, partitions)

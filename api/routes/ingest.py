@@ -1,7 +1,6 @@
 """Asking for jobs: folders of this machine, and files that are sent along."""
 
 import asyncio
-import ipaddress
 import shutil
 
 from fastapi import APIRouter, Request
@@ -13,6 +12,7 @@ from api.schemas import RootBody, Roots, ScanBody, Submitted
 from api.sources import allowed_root
 from api.uploads import receive
 from errors import KafkaUnavailableError, RequestError
+from rules.listening import is_loopback
 from topics.job_status import JobStatus
 
 router = APIRouter(prefix="/ingest", tags=["ingest"])
@@ -79,17 +79,10 @@ def _refuse_others(request: Request) -> None:
     """
     caller = request.client.host if request.client else ""
     forwarded = "forwarded" in request.headers or "x-forwarded-for" in request.headers
-    if forwarded or not _is_loopback(caller) or not _is_loopback(request.url.hostname or ""):
+    if forwarded or not is_loopback(caller) or not is_loopback(request.url.hostname or ""):
         raise RequestError(
             "Folders can be allowed from this machine only: use http://127.0.0.1, or set INGEST_ROOTS.", 403
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _submitted(status: JobStatus) -> Submitted:

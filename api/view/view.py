@@ -12,6 +12,7 @@ from api.view.feed import Feed
 from api.view.reading import FileRow
 from rules.outcomes import Outcome
 from tables.job import Job
+from topics.connection import ClientOptions
 from topics.job_status import FINISHED, JobStatus
 
 # A busy job changes many times a second, more than anyone can look at.
@@ -80,12 +81,12 @@ class JobView:
 
 
 @asynccontextmanager
-async def open_view(path: Path, brokers: str, partitions: int) -> AsyncIterator[JobView]:
+async def open_view(path: Path, kafka: ClientOptions, partitions: int) -> AsyncIterator[JobView]:
     """Open the view at `path` and keep it up to date until the block ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     changes = Changes()
     writer = Lane(path)
-    feed = Feed(brokers, partitions, writer, changes)
+    feed = Feed(kafka, partitions, writer, changes)
     await writer.write(writing.ensure_schema)
     reader = Lane(path)
     reading_kafka = asyncio.create_task(feed.run())

@@ -13,6 +13,7 @@ from embedded import groups, ports, probes
 from settings import Settings
 from tests.cli.waiting import until
 from tests.parts import Part
+from topics.connection import ClientOptions
 
 
 @pytest.fixture
@@ -44,8 +45,12 @@ async def member(kafka: Part, topic: str, group: str) -> AsyncIterator[AIOKafkaC
         await consumer.stop()
 
 
+def options(kafka: Part) -> ClientOptions:
+    return {"bootstrap_servers": kafka.address}
+
+
 async def works(kafka: Part, group: str) -> bool:
-    return (await groups.describe(kafka.address, [group]))[group].works
+    return (await groups.describe(options(kafka), [group]))[group].works
 
 
 async def test_a_group_works_while_it_has_members(kafka: Part, topic: str) -> None:
@@ -53,7 +58,7 @@ async def test_a_group_works_while_it_has_members(kafka: Part, topic: str) -> No
     assert not await works(kafka, group)
     async with member(kafka, topic, group):
         await until(lambda: works(kafka, group))
-        found = await groups.describe(kafka.address, [group])
+        found = await groups.describe(options(kafka), [group])
         assert set(found[group].members.values()) == {"127.0.0.1"}
     assert not await works(kafka, group)
 
@@ -68,14 +73,14 @@ async def test_lag_is_what_is_not_committed_yet(kafka: Part, topic: str) -> None
         await consumer.getone()
         await consumer.getone()
         await consumer.commit()
-    assert await groups.lag(kafka.address, "lag") == 3
-    assert await groups.lag(kafka.address, f"never-{topic}") == 0
+    assert await groups.lag(options(kafka), "lag") == 3
+    assert await groups.lag(options(kafka), f"never-{topic}") == 0
 
 
 async def test_a_restarted_process_is_not_taken_for_the_dead_one(kafka: Part, topic: str) -> None:
     """The first consumer stands for a process that was killed: the broker still counts it as a member."""
     group = f"g-{topic}"
-    joined = probes.JoinedGroups(kafka.address, [group])
+    joined = probes.JoinedGroups(options(kafka), [group])
     assert not await joined(1)
     async with member(kafka, topic, group):
         await until(lambda: joined(1))
