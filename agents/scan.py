@@ -16,6 +16,7 @@ import structlog
 
 from agents.collections import Collections
 from agents.delivery import Window
+from agents.roots import allowed_roots
 from agents.stage import Parts, StageApp, explain, now
 from agents.walking import Found, Refused, walk
 from errors import FatalError, RequestError
@@ -112,7 +113,7 @@ class _Walk:
 
     async def walk(self, source: bytes) -> None:
         """Publish what is below one folder, and wait until it is delivered."""
-        entries = walk(source)
+        entries = walk(source, allowed_roots(self._request.roots, self._stage.parts.settings))
         while not self._stage.parts.jobs.is_cancelled(self._request.job_id):
             await self._wait_for_room()
             found = await asyncio.to_thread(_next, entries)
@@ -129,6 +130,7 @@ class _Walk:
             path_b64=path_b64,
             caption=self._request.caption,
             model_id=self._model_id,
+            roots=self._request.roots,
         )
         self.sent += 1
         if isinstance(entry, Refused):

@@ -40,8 +40,6 @@ def main() -> None:
         _check(settings)
         _log_as(settings)
         require_key(arguments.host, has_key=settings.darkroom_api_key is not None)
-        if settings.darkroom_api_key is None:
-            log.info("service.keyless", detail=KEYLESS)
         reserved = _reserve(arguments.host, arguments.port)
         asyncio.run(_create_topics(settings))
         server = uvicorn.Server(
@@ -53,6 +51,8 @@ def main() -> None:
                 lifespan="on",
             )
         )
+        if settings.darkroom_api_key is None:
+            log.info("service.keyless", detail=KEYLESS)
         server.run(sockets=[reserved])
     except KeyboardInterrupt:
         return

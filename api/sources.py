@@ -30,6 +30,17 @@ def allowed_source(text: str, roots: Iterable[Path], *, must_be_folder: bool) ->
     return str(path)
 
 
+def roots_around(sources: Sequence[str], roots: Iterable[Path]) -> list[str]:
+    """Return the roots, without links, that hold these sources. Blocks on the file system."""
+    return sorted(
+        {
+            os.fsdecode(root)
+            for root in _resolved(roots)
+            if any(is_within(os.fsencode(source), (root,)) for source in sources)
+        }
+    )
+
+
 def allowed_root(text: str) -> Path:
     """Return the real path of a folder (or file) that someone on this machine allows.
 

@@ -38,13 +38,14 @@ async def upload(
 ) -> Submitted:
     """Take in the files of a `multipart/form-data` body: every part that has a filename."""
     submission = new_submission(collection, caption)
+    uploads = parts.settings.uploads_folder.resolve()
     with bound_contextvars(job_id=submission.job_id):
         await parts.submitter.target(submission)  # before gigabytes are on their way
         try:
             folder = await receive(
                 request.stream(),
                 request.headers.get("content-type", ""),
-                parts.settings.uploads_folder.resolve(),
+                uploads,
                 submission.job_id,
                 max_files=parts.settings.upload_max_files,
                 max_file_bytes=parts.settings.max_file_bytes,
@@ -52,7 +53,7 @@ async def upload(
         except ClientDisconnect as error:
             raise RequestError("The upload was broken off: send it again.") from error
         try:
-            return _submitted(await parts.submitter.submit(submission, [str(folder)]))
+            return _submitted(await parts.submitter.submit(submission, [str(folder)], [str(uploads)]))
         except KafkaUnavailableError:
             raise  # the request may arrive yet, and then needs the files
         except Exception:
