@@ -39,6 +39,19 @@ class Submitted(BaseModel):
     message: str
 
 
+class Refused(BaseModel):
+    """A file that was sent and is not part of the job."""
+
+    filename: str
+    reason: str
+
+
+class Uploaded(Submitted):
+    """A job with the files that were sent, but those that are no pictures."""
+
+    refused: list[Refused]
+
+
 class RecentJobs(BaseModel):
     """The jobs that were begun last, the latest first."""
 

@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect
 from structlog.contextvars import bound_contextvars
 
 from api.deps import CaptionQuery, PartsDep, new_submission
-from api.schemas import RootBody, Roots, ScanBody, Submitted
+from api.schemas import Refused, RootBody, Roots, ScanBody, Submitted, Uploaded
 from api.sources import allowed_root
 from api.uploads import receive
 from errors import KafkaUnavailableError, RequestError
@@ -35,14 +35,17 @@ async def scan(body: ScanBody, parts: PartsDep, caption: CaptionQuery = False) -
 @uploads_router.post("/upload", status_code=202)
 async def upload(
     request: Request, parts: PartsDep, collection: str | None = None, caption: CaptionQuery = False
-) -> Submitted:
-    """Take in the files of a `multipart/form-data` body: every part that has a filename."""
+) -> Uploaded:
+    """Take in the files of a `multipart/form-data` body: every part that has a filename.
+
+    A file that is no picture by its first bytes is left out and named in `refused`.
+    """
     submission = new_submission(collection, caption)
     uploads = parts.settings.uploads_folder.resolve()
     with bound_contextvars(job_id=submission.job_id):
         await parts.submitter.target(submission)  # before gigabytes are on their way
         try:
-            folder = await receive(
+            folder, refused = await receive(
                 request.stream(),
                 request.headers.get("content-type", ""),
                 uploads,
@@ -53,12 +56,16 @@ async def upload(
         except ClientDisconnect as error:
             raise RequestError("The upload was broken off: send it again.") from error
         try:
-            return _submitted(await parts.submitter.submit(submission, [str(folder)], [str(uploads)]))
+            status = await parts.submitter.submit(submission, [str(folder)], [str(uploads)])
         except KafkaUnavailableError:
             raise  # the request may arrive yet, and then needs the files
         except Exception:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
             raise
+    return Uploaded(
+        **_submitted(status).model_dump(),
+        refused=[Refused(filename=file.filename, reason=file.reason) for file in refused],
+    )
 
 
 @router.post("/roots")
