@@ -17,6 +17,8 @@ from errors import FatalError
 Stage = Literal["scan", "hash", "prepare", "embed", "store", "track"]
 STAGES: tuple[Stage, ...] = ("scan", "hash", "prepare", "embed", "store", "track")
 
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
 
 class Settings(BaseSettings):
     """Every setting, its default and its unit. The environment variable is the name in capitals."""
@@ -32,7 +34,7 @@ class Settings(BaseSettings):
     kafka_brokers: str = ""
     qdrant_url: str = ""
     qdrant_host: str = ""
-    qdrant_port: int = 6333
+    qdrant_port: Annotated[int, Field(ge=1, le=65535)] = 6333
     ml_inference_service_url: str = ""
     darkroom_url: str = "http://127.0.0.1:8002"
 
@@ -60,30 +62,35 @@ class Settings(BaseSettings):
     kafka_min_insync_replicas: Annotated[int, Field(ge=1)] = 1
     kafka_retention_hours: Annotated[int, Field(ge=1)] = 168
     kafka_group_prefix: str = "darkroom"
+    # A worker that was killed is noticed, and its partitions given to others, after this time.
+    kafka_session_timeout_seconds: Annotated[float, Field(ge=1, le=300)] = 10.0
 
     # ML.
     ml_inference_batch_size: Annotated[int, Field(ge=1, le=4096)] | None = None
     ml_model_id: str | None = None
-    ml_timeout_seconds: Annotated[float, Field(gt=0)] = 300.0
-    ml_batch_linger_seconds: Annotated[float, Field(gt=0)] = 0.2
+    ml_timeout_seconds: Seconds = 300.0
+    ml_batch_linger_seconds: Seconds = 0.2
     ml_batches_in_flight: Annotated[int, Field(ge=1, le=16)] = 2
 
     # Qdrant.
     qdrant_upsert_batch_size: Annotated[int, Field(ge=1, le=10_000)] = 100
-    qdrant_batch_linger_seconds: Annotated[float, Field(gt=0)] = 0.1
-    qdrant_timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
+    qdrant_batch_linger_seconds: Seconds = 0.1
+    qdrant_timeout_seconds: Seconds = 60.0
     qdrant_vector_size: Annotated[int, Field(ge=1)] = 512
     qdrant_distance_metric: Literal["Cosine", "Dot", "Euclid", "Manhattan"] = "Cosine"
 
     # Files.
     ingest_roots: Annotated[tuple[Path, ...], NoDecode] = ()
     cpu_processes: Annotated[int, Field(ge=1)] = Field(default_factory=lambda: os.cpu_count() or 1)
-    file_timeout_seconds: Annotated[float, Field(gt=0)] = 120.0
+    file_timeout_seconds: Seconds = 120.0
     max_image_pixels: Annotated[int, Field(ge=1)] = 300_000_000
     max_file_bytes: Annotated[int, Field(ge=1)] = 1 << 30
     upload_max_files: Annotated[int, Field(ge=1)] = 1000
     scan_outstanding_files: Annotated[int, Field(ge=1)] = 500
     default_collection: str = "photos"
+
+    # For tests: see failpoints.py.
+    darkroom_failpoint: str = ""
 
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

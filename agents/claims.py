@@ -11,6 +11,7 @@ from collections.abc import Awaitable
 import faust
 import structlog
 
+import failpoints
 from agents.decoder import Decoder
 from agents.delivery import Window
 from agents.stage import StageApp, file_fields
@@ -18,7 +19,6 @@ from errors import ContentError
 from rules.claims import Claim, known_outcome
 from rules.identity import point_id
 from tables.known_images import KnownImages
-from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite
 from topics.files import FileOfJob
 from topics.hashed_file import HashedFile
@@ -63,15 +63,19 @@ class ClaimKeeper:
 
     async def _embedded(self, event: faust.Event, outcome: Embedded) -> list[Awaitable[object]]:
         """ML has answered: send the waiters to Qdrant and remember the content. Accepted in any state."""
+        firsts = {lot(outcome): outcome.file_id}
         emitted = self._claim(outcome).first_waiter
         while emitted < (claim := self._claim(outcome)).next_waiter:
+            claim.remember_firsts(firsts)
             batch = range(emitted, min(claim.next_waiter, emitted + WAITERS_AT_ONCE))
-            await self._write_waiters(event, outcome, outcome.content, claim, batch)
+            await self._write_waiters(event, outcome, claim, batch)
+            firsts = claim.firsts
             emitted = batch.stop
+            failpoints.reach("waiters-emitted")
         # Between this read and the writes below nothing is awaited, so no waiter can come in between.
         claim = self._claim(outcome)
         rows = self._images.drop_waiters(outcome, claim.waiters)
-        claim.remember_first(lot(outcome), outcome.file_id)
+        claim.remember_firsts(firsts)
         claim.owner, claim.first_waiter = None, claim.next_waiter
         return [*rows, self._images.put_content(outcome, outcome.content), self._images.put_claim(outcome, claim)]
 
@@ -106,18 +110,15 @@ class ClaimKeeper:
             await self._flush(event, ML_REQUEST.name, successor)
         claim = self._claim(outcome)
         claim.first_waiter = number + 1
+        claim.forget_first(lot(outcome), outcome.file_id)
         if successor is not None:
             claim.owner = successor.file_id
-            if claim.firsts.get(lot(successor)) in {None, outcome.file_id}:
-                claim.firsts[lot(successor)] = successor.file_id
+            claim.remember_first(lot(successor), successor.file_id)
         return [*self._images.drop_waiters(outcome, [number]), self._images.put_claim(outcome, claim)]
 
-    async def _write_waiters(
-        self, event: faust.Event, outcome: Embedded, content: Content, claim: Claim, numbers: range
-    ) -> None:
+    async def _write_waiters(self, event: faust.Event, outcome: Embedded, claim: Claim, numbers: range) -> None:
         deliveries = []
         jobs: dict[str, HashedFile] = {}
-        claim.remember_first(lot(outcome), outcome.file_id)
         for number in numbers:
             waiter = self._images.waiter(outcome, number)
             if waiter is None:
@@ -128,9 +129,10 @@ class ClaimKeeper:
                 **file_fields(waiter),
                 point_id=point_id(waiter.sha256),
                 outcome=known_outcome(claim, waiter.file_id, lot(waiter)),
-                content=content,
+                content=outcome.content,
             )
             deliveries.append(await self._stage.send(DB_WRITE, waiter.sha256, write, waiter.headers()))
+            self._stage.report.moved(waiter.job_id)
         await asyncio.gather(*deliveries)
         for waiter in jobs.values():
             await self._flush(event, DB_WRITE.name, waiter)

@@ -4,7 +4,7 @@ import ssl
 
 import faust
 
-from topics.connection import ClientOptions
+from connection import ClientOptions
 
 
 def credentials(options: ClientOptions) -> faust.SASLCredentials | ssl.SSLContext | None:

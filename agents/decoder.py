@@ -5,6 +5,7 @@ import base64
 
 import faust
 
+import failpoints
 from agents.roots import allowed_roots
 from agents.stage import StageApp, file_fields
 from errors import FatalError, FileChangedError, FileError
@@ -54,7 +55,9 @@ class Decoder:
                 thumbnail_base64=base64.b64encode(prepared.thumbnail).decode(),
                 rendition_base64=base64.b64encode(prepared.rendition),
             )
+            failpoints.reach("prepare-claimed")
             await (await self._stage.send(ML_REQUEST, file.sha256, request, file.headers(headers)))
+            failpoints.reach("prepare-sent")
             self._stage.report.moved(file.job_id)
 
     async def _hash_again(

@@ -16,6 +16,7 @@ from typing import Any
 import faust
 import structlog
 
+import failpoints
 from agents.batching import Batcher
 from agents.delivery import Window
 from agents.stage import Parts, StageApp, file_fields
@@ -172,6 +173,7 @@ class _Embedder:
         write = DBWrite(**fields, point_id=point_id(request.sha256), outcome="stored", content=content)
         headers = request.headers(item.headers)
         await (await self._stage.send(DB_WRITE, request.sha256, write, headers))
+        failpoints.reach("embed-written")
         await self._stage.conclude(image_outcome.Embedded(**fields, content=content), item.headers)
         self._stage.report.moved(request.job_id)
 

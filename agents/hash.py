@@ -11,6 +11,7 @@ from pathlib import Path
 import faust
 import structlog
 
+import failpoints
 from agents.collections import Collections
 from agents.delivery import Deliveries, Window
 from agents.roots import allowed_roots
@@ -80,6 +81,7 @@ class _Hasher:
                 await self._stage.fail(event, file, error, headers)
                 return None
             await seen
+            failpoints.reach("hash-seen")
             hashed = HashedFile(
                 **file.model_dump(exclude={"size", "mtime_ns", "model_id"}),
                 **fingerprint.model_dump(),
@@ -102,6 +104,7 @@ class _Hasher:
                 files=sentinel.files,
             )
         )
+        failpoints.reach("hash-sealed")
         # The files before the sentinel are spread over all partitions of hashed-file.
         headers = header_list(event)
         deliveries = [

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from connection import ClientOptions
 from errors import InvalidMessageError
-from topics.connection import ClientOptions
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 
 # Files of a finished job may still come in, from a replay or a slow publisher: its end is remembered a while.

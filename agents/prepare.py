@@ -91,6 +91,7 @@ class _Preparer:
                 )
             case "wait":
                 assert claim is not None  # noqa: S101 - only a claim makes a file wait
+                claim.remember_first(lot(file), file.file_id)
                 return self._bound(file, None, self._images.put_waiter(file, claim))
             case "unchanged":
                 work = self._stage.finish(file, "unchanged", headers, sha256=file.sha256)

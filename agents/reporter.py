@@ -24,6 +24,8 @@ from topics.job_event import (
 # Long enough to gather the files of a window, short against the time that a person notices.
 LINGER_SECONDS = 0.02
 MAX_FILES = 500
+# Of paths and reasons in one event: with long ones, 500 files would not fit into a message of Kafka.
+MAX_CHARACTERS = 100_000
 
 Publish = Callable[[AnyJobEvent], Awaitable[Awaitable[object]]]
 _Lot = tuple[str, str]  # job id, collection
@@ -35,6 +37,7 @@ class _Gathered:
     outcomes: dict[tuple[_Lot, bool], list[FileOutcome]] = field(default_factory=lambda: defaultdict(list))
     moved: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     files: int = 0
+    characters: int = 0
 
 
 class Reporter:
@@ -52,17 +55,17 @@ class Reporter:
     def seen(self, file: FileOfJob) -> Awaitable[None]:
         """Say that a file belongs to its job from now on; await the result to know that it is delivered."""
         self._gathered.seen[file.job_id, file.collection].append(SeenFile(file_id=file.file_id, path=file.path))
-        return self._gather()
+        return self._gather(len(file.path))
 
     def outcome(self, file: FileOfJob, outcome: FileOutcome, *, replay: bool) -> Awaitable[None]:
         """Say what became of a file; await the result to know that it is delivered."""
         self._gathered.outcomes[(file.job_id, file.collection), replay].append(outcome)
-        return self._gather()
+        return self._gather(len(outcome.path) + len(outcome.reason or ""))
 
     def moved(self, job_id: str) -> None:
         """Count a file that the stage has handed on."""
         self._gathered.moved[job_id] += 1
-        self._gather()
+        self._gather(0)
 
     async def ml_sent(self, images: dict[str, int]) -> None:
         """Say how many images of each job were sent to ML in one request."""
@@ -74,14 +77,15 @@ class Reporter:
         for job_id in job_ids:
             await (await self._publish(Waiting(job_id=job_id, at=time.time(), stage=self._stage, target=target)))
 
-    def _gather(self) -> Awaitable[None]:
+    def _gather(self, characters: int) -> Awaitable[None]:
         loop = asyncio.get_running_loop()
         if self._delivered is None:
             self._delivered = loop.create_future()
             self._due = loop.call_later(LINGER_SECONDS, self._flush)
         delivered = self._delivered
         self._gathered.files += 1
-        if self._gathered.files >= MAX_FILES:
+        self._gathered.characters += characters
+        if self._gathered.files >= MAX_FILES or self._gathered.characters >= MAX_CHARACTERS:
             self._flush()
         return asyncio.shield(delivered)
 

@@ -21,7 +21,7 @@ from agents.stage import Parts, StageApp, explain, now
 from agents.walking import Found, Refused, walk
 from errors import FatalError, RequestError
 from rules.identity import new_id
-from rules.paths import is_within, to_wire
+from rules.paths import is_within, normal, to_wire
 from topics.job_event import JobFailed, Scanning
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import Headers
@@ -56,6 +56,10 @@ class _Scanner:
         """Walk a request to its end and seal it. A request that cannot be walked fails its job."""
         with structlog.contextvars.bound_contextvars(job_id=request.job_id, stage="scan"):
             job_id = request.job_id
+            walk_id = new_id()
+            if self._parts.jobs.is_cancelled(job_id):
+                await self._seal(job_id, walk_id, [0] * self._parts.settings.kafka_partitions)
+                return
             try:
                 sources = await asyncio.to_thread(outermost, request.sources)
                 model_id = await self._stage.persist(
@@ -69,8 +73,9 @@ class _Scanner:
                 await self._stage.emit(
                     JobFailed(job_id=job_id, at=now(), collection=request.collection, reason=explain(error))
                 )
+                # An earlier walk of this request may have published files: the job ends after these.
+                await self._seal(job_id, walk_id, [0] * self._parts.settings.kafka_partitions)
                 return
-            walk_id = new_id()
             headers = Headers.decode(event.message.headers)
             await self._stage.emit(
                 Scanning(
@@ -87,7 +92,7 @@ class _Scanner:
             walked = _Walk(self._stage, request, model_id, headers)
             for source in sources:
                 await walked.walk(source)
-            await self._seal(request.job_id, walk_id, walked.per_partition)
+            await self._seal(job_id, walk_id, walked.per_partition)
             log.info("scan-done", walk_id=walk_id, files=walked.sent)
 
     async def _seal(self, job_id: str, walk_id: str, per_partition: list[int]) -> None:
@@ -160,14 +165,19 @@ def _next(entries: Iterator[Found | Refused]) -> list[Found | Refused]:
 def outermost(sources: list[str]) -> list[bytes]:
     """Return the sources without those that lie inside another: each file is walked once.
 
-    Raises RequestError for one that is missing or is not an absolute path.
+    Raises RequestError for one that is missing or is not an absolute path. Blocks on the file system.
     """
-    paths: list[bytes] = []
+    paths: set[bytes] = set()
     for source in sources:
-        path = os.path.normpath(os.fsencode(source))
-        if not path.startswith(b"/"):
+        if not source.startswith("/"):
             raise RequestError(f"{source} is not an absolute path. Send the whole path from / on.")
+        path = normal(os.fsencode(source))
         if not os.path.exists(path):  # noqa: PTH110 - bytes
             raise RequestError(f"{source} does not exist on the machine of the scan stage.")
-        paths.append(path)
-    return [path for path in sorted(set(paths)) if not is_within(path, tuple(p for p in paths if p != path))]
+        paths.add(path)
+    kept: list[bytes] = []
+    # In this order what lies in a folder follows it directly.
+    for path in sorted(paths, key=lambda path: path.split(b"/")):
+        if not (kept and is_within(path, (kept[-1],))):
+            kept.append(path)
+    return kept

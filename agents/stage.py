@@ -18,6 +18,7 @@ from agents.credentials import credentials
 from agents.delivery import Window
 from agents.jobs_watch import JobsWatch
 from agents.reporter import Reporter
+from connection import client_options
 from errors import DarkroomError, FatalError, MLUnavailableError, PartitionRevokedError, RetryableError
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
@@ -25,7 +26,6 @@ from rules.outcomes import Outcome
 from settings import Settings, Stage
 from tables.rows import Rows
 from topics.admin import TABLES
-from topics.connection import client_options
 from topics.dead_letter import DEAD_LETTER, Failure
 from topics.files import FileOfJob, HashedFileOfJob
 from topics.image_outcome import IMAGE_OUTCOME, FailedContent, FailedFile, ImageOutcome
@@ -246,8 +246,8 @@ def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
         consumer_auto_offset_reset="earliest",
         broker_commit_interval=1.0,
         broker_commit_every=500,
-        broker_session_timeout=10.0,
-        broker_heartbeat_interval=3.0,
+        broker_session_timeout=settings.kafka_session_timeout_seconds,
+        broker_heartbeat_interval=settings.kafka_session_timeout_seconds / 3,
         broker_rebalance_timeout=60.0,
         broker_max_poll_interval=600.0,
         broker_max_poll_records=200,

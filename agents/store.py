@@ -14,6 +14,7 @@ from typing import Any
 import faust
 import structlog
 
+import failpoints
 from agents.batching import Batcher
 from agents.delivery import Window
 from agents.stage import Parts, StageApp, file_fields
@@ -112,7 +113,9 @@ class _Storer:
 
     async def _confirm(self, item: _Item, incarnation: str) -> None:
         write = item.write
+        failpoints.reach("store-upserted")
         await self._stage.finish(write, write.outcome, item.headers, sha256=write.sha256)
+        failpoints.reach("store-reported")
         await self._stage.conclude(Stored(**file_fields(write), incarnation=incarnation), item.headers)
         self._stage.report.moved(write.job_id)
 

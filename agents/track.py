@@ -79,8 +79,9 @@ class _Tracker:
                 await asyncio.sleep(0)
         self._known[job_id] = job
         if len(self._known) > REMEMBERED_JOBS:
-            oldest = next(known for known in self._known if known not in self._changed)
-            del self._known[oldest]
+            oldest = next(iter(self._known))
+            if oldest not in self._changed and oldest != job_id:
+                del self._known[oldest]
         return job
 
     async def _check(self) -> None:

@@ -9,18 +9,19 @@ from pathlib import Path
 
 import structlog
 
+import failpoints
 import logs
 from agents import embed, hash, prepare, scan, store, track  # noqa: A004 - the stage's name
 from agents.cpu import Cpu
 from agents.jobs_watch import JobsWatch
 from agents.loop_lag import LoopLag
 from agents.stage import Parts, StageApp
+from connection import client_options
 from errors import FatalError
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
 from settings import Settings, Stage, reveal
 from topics.admin import create_topics
-from topics.connection import client_options
 
 BUILD = {
     "scan": scan.build,
@@ -38,6 +39,7 @@ log = structlog.get_logger()
 def run(settings: Settings, stages: tuple[Stage, ...]) -> int:
     """Run stages until SIGTERM or SIGINT; return the exit code. Raises FatalError where it cannot start."""
     logs.configure(settings)
+    failpoints.arm(settings.darkroom_failpoint)
     return asyncio.run(_Worker(settings, stages).run())
 
 

@@ -14,11 +14,11 @@ import uvicorn
 import settings as environment
 from api.broker import broker_answers
 from api.main import create_app
+from connection import client_options
 from errors import FatalError
 from rules.listening import KEYLESS, require_key
 from settings import Settings
 from topics.admin import create_topics
-from topics.connection import client_options
 
 log = structlog.get_logger()
 

@@ -11,10 +11,10 @@ from api.searching import Searcher
 from api.submitting import Submitter
 from api.uploads import remove_unfinished
 from api.view.view import JobView, open_view
+from connection import client_options
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
 from settings import Settings, reveal
-from topics.connection import client_options
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
+from connection import ClientOptions
 from errors import KafkaUnavailableError
-from topics.connection import ClientOptions
 from topics.job_event import JOB_EVENT, AnyJobEvent, Command, Queued
 from topics.raw_path import RAW_PATH
 from topics.record import HeaderList, Headers

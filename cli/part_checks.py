@@ -10,10 +10,10 @@ from pydantic import SecretStr
 
 from cli.checks import Check
 from cli.client import authorization, is_local
+from connection import client_options
 from embedded import groups
 from settings import STAGES, Settings, reveal
 from topics.admin import wanted
-from topics.connection import client_options
 
 TIMEOUT_SECONDS = 5.0
 START = "Start everything with `darkroom up`"

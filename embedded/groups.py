@@ -10,7 +10,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.protocol.admin import DescribeGroupsRequest_v0, DescribeGroupsRequest_v1
 from aiokafka.protocol.api import Request
 
-from topics.connection import ClientOptions
+from connection import ClientOptions
 
 NO_COORDINATOR = "NoCoordinator"
 

@@ -6,8 +6,8 @@ import httpx
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from connection import ClientOptions
 from embedded import groups, ports
-from topics.connection import ClientOptions
 
 TIMEOUT_SECONDS = 2.0
 

@@ -18,9 +18,10 @@ from PIL import UnidentifiedImageError
 
 from errors import ContentError, DarkroomError, FileChangedError
 from imaging import exif, formats, pictures, raw, thumbnails
-from imaging.files import FileStamp, Roots, check_unchanged, open_regular, readable
+from imaging.files import FileStamp, Roots, check_unchanged, open_regular
 from imaging.metadata import Metadata, describe
 from imaging.pictures import Picture
+from rules.paths import readable
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from errors import FileChangedError, FileError
-from rules.paths import is_within
+from rules.paths import is_within, readable
 
 Roots = tuple[bytes, ...] | None
 """Folders, absolute and without links, that a file must lie in; None: it may lie anywhere."""
@@ -27,11 +27,6 @@ class FileStamp:
 
     size: int
     mtime_ns: int
-
-
-def readable(path: bytes) -> str:
-    r"""Return the path for a person: bytes that are not UTF-8 show as \xNN."""
-    return path.decode("utf-8", "backslashreplace")
 
 
 @contextmanager

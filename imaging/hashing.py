@@ -3,7 +3,8 @@
 import hashlib
 
 from errors import FileChangedError
-from imaging.files import FileStamp, Roots, open_regular, readable, stamp, stamp_of
+from imaging.files import FileStamp, Roots, open_regular, stamp, stamp_of
+from rules.paths import readable
 
 __all__ = ["FileStamp", "hash_file", "stamp"]
 

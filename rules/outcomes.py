@@ -1,7 +1,9 @@
 """What becomes of a file, and which of two reports about it counts.
 
 The fold is free of order: a file's outcome is the best of all that was reported, so a
-redelivery that now sees a worse one changes nothing.
+redelivery that now sees a worse one changes nothing. Replays are the one exception, by their
+nature: they count where they find a failure, so for them the order of the topic decides, which
+is the same for every reader. What was folded once changes nothing when it is folded again.
 """
 
 from dataclasses import dataclass
@@ -27,18 +29,16 @@ class FileReport:
 def fold_file(known: FileReport | None, report: FileReport, *, replay: bool) -> FileReport:
     """Return what is known of a file after one more report.
 
-    A report of a replay can lift a failure (or tell of a file that has no outcome yet) and nothing else.
-    Equal ranks are settled by the reason, so that the result depends on no order.
+    A report of a replay can lift a failure (or tell of a file that has no outcome yet) and nothing else: not
+    even another reason for the failure counts. Equal ranks are settled by the reason, so that the result depends
+    on no order.
     """
     if known is None:
         return report
-    if report.outcome is None:
+    lifts = known.outcome is None or known.outcome == "failed" != report.outcome
+    if replay and not lifts:
         return known
-    if replay and known.outcome not in {"failed", None}:
-        return known
-    if _order(report) < _order(known):
-        return report
-    return known
+    return min(known, report, key=_order)
 
 
 def _order(report: FileReport) -> tuple[int, str, str, str]:

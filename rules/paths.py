@@ -1,7 +1,6 @@
 """Paths are bytes. JSON holds text, so a path that is not UTF-8 travels twice: readable, and as base64."""
 
 import base64
-import binascii
 import os
 
 from errors import InvalidMessageError
@@ -27,11 +26,17 @@ def from_wire(path: str, path_b64: str | None) -> bytes:
     """Return the bytes of a path from its two fields. Raises InvalidMessageError unless it is absolute."""
     try:
         raw = path.encode() if path_b64 is None else base64.b64decode(path_b64, validate=True)
-    except (UnicodeEncodeError, binascii.Error) as error:
+    except ValueError as error:
         raise InvalidMessageError(f"The path {path!r} cannot be read: {error}. Send valid UTF-8 or base64.") from error
     if not raw.startswith(b"/") or b"\0" in raw:
         raise InvalidMessageError(f"The path {path!r} is not an absolute path. Send the whole path from / on.")
-    return os.path.normpath(raw)
+    return normal(raw)
+
+
+def normal(path: bytes) -> bytes:
+    """Return the one form of an absolute path: `//a/./b/` is `/a/b`. Looks at no disk."""
+    # normpath keeps two leading slashes: POSIX lets them mean something else, Linux does not.
+    return b"/" + os.path.normpath(path).lstrip(b"/")
 
 
 def is_within(path: bytes, roots: tuple[bytes, ...]) -> bool:

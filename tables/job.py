@@ -14,9 +14,11 @@ from pydantic import BaseModel
 from rules.outcomes import OUTCOMES, FileReport, Outcome, fold_file
 from settings import STAGES, Stage
 from topics import job_event as events
-from topics.job_status import State
+from topics.job_status import FINISHED, State
 
 LOG_LINES = 100
+# A path may have 4096 bytes, and a reason may name it: the document has to fit into one message.
+LOG_LINE_CHARACTERS = 1000
 RATE_SAMPLES = 20
 RATE_SAMPLE_SECONDS = 0.5
 
@@ -60,23 +62,26 @@ class Job(BaseModel):
     @property
     def sealed(self) -> bool:
         """Every partition was sealed by one walk: no further file will come."""
-        return self.partitions is not None and any(len(seals) >= self.partitions for seals in self.seals.values())
+        count = self.partitions
+        return count is not None and any(sum(p < count for p in seals) >= count for seals in self.seals.values())
 
     @property
     def state(self) -> State:
         """The job's state. It is finished only when every file that was seen has its outcome."""
-        all_done = self.processed == self.seen
-        if self.failed_reason is not None and all_done:
-            return "failed"
-        if self.cancelled and all_done and (self.sealed or not self.walk_begun):
-            return "cancelled"
-        if self.sealed and all_done:
-            return "completed_with_errors" if self.counts["failed"] else "completed"
-        if self.paused:
+        sealed = self.sealed
+        # A walk that has begun may have published files that nobody has seen yet.
+        if self.processed == self.seen and (sealed or not self.walk_begun):
+            if self.failed_reason is not None:
+                return "failed"
+            if self.cancelled:
+                return "cancelled"
+            if sealed:
+                return "completed_with_errors" if self.counts["failed"] else "completed"
+        if self.paused and not self.cancelled:
             return "paused"
-        if self.walk_begun and not self.sealed:
+        if self.walk_begun and not sealed:
             return "scanning"
-        return "running" if self.seen or self.sealed else "queued"
+        return "running" if self.seen or sealed else "queued"
 
     def reset_counts(self) -> None:
         """Begin to count the files again; `count` is then called for each."""
@@ -99,8 +104,7 @@ def apply(
     """
     changed = _apply_files(job, event, lookup)
     if changed:
-        job.last_progress_at = event.at
-        job.stalled = None
+        _note_progress(job, event.at)
         job.started_at = job.started_at or event.at
         _sample_rate(job, event.at)
     if offset > job.offset:
@@ -159,7 +163,12 @@ def _apply_to_job(job: Job, event: events.AnyJobEvent) -> None:
             job.caption = job.caption or event.caption
             job.model_id = job.model_id or event.model_id
             job.started_at = job.started_at or event.at
-            job.walk_begun = True
+            # One that was cancelled before has ended: what this walk still finds is skipped.
+            job.walk_begun = job.walk_begun or not job.cancelled
+            if job.failed_reason is not None:
+                # The request was replayed. The walk that failed has sealed only what was before it.
+                job.failed_reason = None
+                job.seals = {}
             _log(job, "Scan begun.")
         case events.Sealed():
             _seal(job, event)
@@ -175,12 +184,9 @@ def _apply_to_job(job: Job, event: events.AnyJobEvent) -> None:
                 _log(job, f"Stage {event.stage} waits for {target}.")
             job.waiting[event.stage] = target
         case events.Command():
-            _command(job, event.type)
+            _command(job, event)
         case events.JobFailed():
-            job.collection = job.collection or event.collection
-            job.failed_reason = event.reason
-            job.last_progress_at = event.at
-            _log(job, event.reason)
+            _fail(job, event)
         case _:
             pass
 
@@ -188,24 +194,45 @@ def _apply_to_job(job: Job, event: events.AnyJobEvent) -> None:
 def _seal(job: Job, event: events.Sealed) -> None:
     was_sealed = job.sealed
     job.partitions = event.partitions
-    job.last_progress_at = event.at
     partitions = job.seals.setdefault(event.walk_id, [])
-    if event.partition not in partitions:
-        partitions.append(event.partition)
-    if job.sealed and not was_sealed:
-        _log(job, f"All files are known: {job.seen}.")
+    if event.partition in partitions:
+        return
+    partitions.append(event.partition)
+    if not was_sealed:
+        _note_progress(job, event.at)
+        if job.sealed:
+            _log(job, f"All files are known: {job.seen}.")
 
 
-def _command(job: Job, command: Literal["cancel", "pause", "resume"]) -> None:
-    if command == "cancel":
+def _command(job: Job, event: events.Command) -> None:
+    if job.state in FINISHED:
+        return
+    if event.type == "cancel":
         job.cancelled = True
+        _note_progress(job, event.at)
     else:
-        job.paused = command == "pause"
-    _log(job, f"Asked to {command}.")
+        job.paused = event.type == "pause"
+    _log(job, f"Asked to {event.type}.")
+
+
+def _fail(job: Job, event: events.JobFailed) -> None:
+    # A request may be delivered again when its walk is done, and its folder gone: too late to fail.
+    if job.sealed or job.failed_reason is not None:
+        return
+    job.collection = job.collection or event.collection
+    job.failed_reason = event.reason
+    _note_progress(job, event.at)
+    _log(job, event.reason)
+
+
+def _note_progress(job: Job, at: float) -> None:
+    """Progress has a time that never runs back: the clocks of two machines differ."""
+    job.last_progress_at = max(at, job.last_progress_at or at)
+    job.stalled = None
 
 
 def _log(job: Job, line: str) -> None:
-    job.logs = [*job.logs[1 - LOG_LINES :], line]
+    job.logs = [*job.logs[1 - LOG_LINES :], line[:LOG_LINE_CHARACTERS]]
 
 
 def _sample_rate(job: Job, at: float) -> None:

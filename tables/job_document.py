@@ -38,7 +38,7 @@ def document(job: Job) -> JobStatus:
         waiting_for=None if finished else next(iter(job.waiting.values()), None),
         stalled=None if finished else job.stalled,
         cancelling=job.cancelled and not finished,
-        paused=job.paused,
+        paused=state == "paused",
         ml_images_sent=job.ml_images_sent,
         message=_message(job, state),
         logs=job.logs,
@@ -49,7 +49,8 @@ def document(job: Job) -> JobStatus:
 def _progress(job: Job, *, finished: bool, total_known: bool) -> float:
     if finished:
         return 100.0
-    return round(100 * job.processed / job.seen, 1) if total_known and job.seen else 0.0
+    # Rounding does not make one of the last files done.
+    return min(99.9, round(100 * job.processed / job.seen, 1)) if total_known and job.seen else 0.0
 
 
 def _rate(job: Job) -> float:
@@ -87,8 +88,6 @@ def _gauges(job: Job) -> dict[Stage, StageGauge]:
 def _message(job: Job, state: State) -> str:
     if state == "failed":
         return job.failed_reason or "The job failed."
-    if state == "queued":
-        return "Queued."
     if state in FINISHED:
         counts = job.counts
         done = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "no files"
@@ -97,6 +96,8 @@ def _message(job: Job, state: State) -> str:
         return f"Stalled: {job.stalled}"
     if job.waiting:
         return f"Waiting for {next(iter(job.waiting.values()))}."
+    if state == "queued":
+        return "Queued."
     return f"{job.processed} of {job.seen} files so far have their outcome."
 
 

@@ -12,6 +12,7 @@ from faust.streams import current_event
 from faust.types import AppT, EventT
 from faust.types.tables import TableT
 
+import failpoints
 from errors import PartitionRevokedError
 
 
@@ -47,6 +48,7 @@ class Rows:
         """Write a row; await the result to know that its changelog record is delivered."""
         partition = self._event().message.partition
         self._table.data[key] = value
+        failpoints.reach("row-written")
         return self._log(partition, key, value)
 
     def delete(self, key: bytes) -> Awaitable[object]:

@@ -57,6 +57,14 @@ class Worker:
                 raise AssertionError(f"The worker does not start:\n{self.log[-4000:]}")
             time.sleep(0.05)
 
+    def has_ended(self) -> bool:
+        """Tell whether the process is gone."""
+        return self.process is None or self.process.poll() is not None
+
+    @property
+    def exit_code(self) -> int | None:
+        return None if self.process is None else self.process.returncode
+
     def kill(self) -> None:
         """Kill -9."""
         if self.process is not None:

@@ -6,9 +6,9 @@ Faust ignores, in silence, a topic that does not exist when a worker starts: so 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from connection import client_options
 from errors import FatalError
 from settings import Settings
-from topics.connection import client_options
 from topics.db_write import DB_WRITE
 from topics.dead_letter import DEAD_LETTER
 from topics.hashed_file import HASHED_FILE

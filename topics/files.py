@@ -9,7 +9,8 @@ from imaging.hashing import FileStamp
 from rules import identity, paths
 from topics.record import Headers, Record
 
-JobId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+JobId = Annotated[str, Field(pattern=JOB_ID)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 

@@ -25,6 +25,9 @@ class FileOutcome(SeenFile):
     sha256: Sha256 | None = None
 
 
+Count = Annotated[int, Field(ge=0)]
+
+
 class _Event(Record):
     job_id: JobId
     # Seconds since 1970, by the clock of the process that publishes; the bound is the year 5138.
@@ -75,9 +78,9 @@ class Sealed(_Event):
 
     type: Literal["sealed"] = "sealed"
     walk_id: str
-    partition: Annotated[int, Field(ge=0)]
+    partition: Count
     partitions: Annotated[int, Field(ge=1)]
-    files: int | None = None
+    files: Count | None = None
 
 
 class Moved(_Event):
@@ -85,14 +88,14 @@ class Moved(_Event):
 
     type: Literal["moved"] = "moved"
     stage: Stage
-    files: int
+    files: Count
 
 
 class MLSent(_Event):
     """So many images of this job were sent to ML in one request."""
 
     type: Literal["ml-sent"] = "ml-sent"
-    images: int
+    images: Count
 
 
 WaitTarget = Literal["ml", "qdrant"]

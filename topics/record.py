@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from errors import InvalidMessageError
 
 HeaderList = list[tuple[str, bytes]]
+# As they are received. Kafka lets a header have no value.
+RawHeaders = Mapping[str, bytes | None] | Iterable[tuple[str, bytes | None]] | None
 
 
 class Record(BaseModel):
@@ -73,15 +75,24 @@ class Headers:
         return headers
 
     @classmethod
-    def decode(cls, raw: Mapping[str, bytes] | Iterable[tuple[str, bytes]] | None) -> Self:
+    def decode(cls, raw: RawHeaders) -> Self:
         """Read Kafka's form; what is missing or unreadable takes its default."""
-        found = {name: value.decode("utf-8", "replace") for name, value in dict(raw or {}).items()}
-        attempt = found.get("attempt", "")
+        found = header_texts(raw)
         return cls(
             job_id=found.get("job_id", ""),
             file_id=found.get("file_id", ""),
             model_id=found.get("model_id", ""),
-            attempt=int(attempt) if attempt.isdecimal() else 1,
+            attempt=whole_number(found.get("attempt", "")) or 1,
             replay=found.get("replay") == "true",
             traceparent=found.get("traceparent", ""),
         )
+
+
+def header_texts(raw: RawHeaders) -> dict[str, str]:
+    """Return headers as text, by name; of several with one name the last."""
+    return {name: (value or b"").decode("utf-8", "replace") for name, value in dict(raw or {}).items()}
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number in a header, or None for anything else; Python refuses to read thousands of digits."""
+    return int(text) if text.isdecimal() and len(text) < 19 else None

@@ -3,11 +3,12 @@
 The stages pass it on, so that each knows that no further file of this walk comes to it through this partition.
 """
 
-from collections.abc import Iterable, Mapping
+import re
 from dataclasses import dataclass
 
 from errors import InvalidMessageError
-from topics.record import HeaderList, Headers
+from topics.files import JOB_ID
+from topics.record import HeaderList, Headers, RawHeaders, header_texts, whole_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,15 @@ def sentinel_headers(job_id: str, walk_id: str, files: int | None) -> HeaderList
     return headers if files is None else [*headers, ("files", str(files).encode())]
 
 
-def read_sentinel(headers: Mapping[str, bytes] | Iterable[tuple[str, bytes]] | None) -> Sentinel:
+def read_sentinel(headers: RawHeaders) -> Sentinel:
     """Read an end marker. Raises InvalidMessageError where it does not say which walk of which job has ended."""
-    raw = dict(headers or {})
-    found = {name: raw.get(name, b"").decode("utf-8", "replace") for name in ("job_id", "walk_id", "files")}
+    found = header_texts(headers)
     for name in ("job_id", "walk_id"):
-        if not found[name]:
+        if not found.get(name):
             raise InvalidMessageError(f"A message without a value lacks the header {name!r}: whose end does it mark?")
-    files = found["files"]
-    return Sentinel(found["job_id"], found["walk_id"], int(files) if files.isdecimal() else None)
+    # `$` of `re` lets a line feed follow.
+    if not re.match(JOB_ID, found["job_id"]) or found["job_id"].endswith("\n"):
+        raise InvalidMessageError(
+            f"A message without a value has the header job_id {found['job_id'][:200]!r}: no job id."
+        )
+    return Sentinel(found["job_id"], found["walk_id"], whole_number(found.get("files", "")))

@@ -11,7 +11,7 @@ from api.broker import broker_answers
 from api.view import writing
 from api.view.changes import Changes
 from api.view.database import Lane
-from topics.connection import ClientOptions
+from connection import ClientOptions
 from topics.job_event import JOB_EVENT
 from topics.job_status import JOB_STATUS
 

@@ -10,9 +10,9 @@ from api.view.changes import Changes
 from api.view.database import Lane
 from api.view.feed import Feed
 from api.view.reading import FileRow
+from connection import ClientOptions
 from rules.outcomes import Outcome
 from tables.job import Job
-from topics.connection import ClientOptions
 from topics.job_status import FINISHED, JobStatus
 
 # A busy job changes many times a second, more than anyone can look at.

@@ -17,7 +17,7 @@ from topics.record import HeaderList, Headers
 log = structlog.get_logger()
 
 # Raised with every change of the tables or of the fold: an older view is rebuilt from the topics.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _SCHEMA = """
 DROP TABLE IF EXISTS jobs;

@@ -9,11 +9,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from cli import part_checks
+from connection import ClientOptions
 from embedded import groups, ports, probes
 from settings import Settings
 from tests.cli.waiting import until
 from tests.parts import Part
-from topics.connection import ClientOptions
 
 
 @pytest.fixture

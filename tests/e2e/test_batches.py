@@ -8,7 +8,7 @@ import pytest
 
 from embedded.ports import free_port
 from tests import parts, pictures
-from tests.e2e.conftest import Pipeline
+from tests.pipeline import Pipeline
 
 
 @pytest.fixture(scope="module")

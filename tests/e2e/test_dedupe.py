@@ -9,8 +9,8 @@ import httpx
 from aiokafka.admin import AIOKafkaAdminClient
 
 from tests import pictures
-from tests.e2e.conftest import Pipeline, account
 from tests.parts import Part
+from tests.pipeline import Pipeline, account
 from tests.worker import Worker
 
 

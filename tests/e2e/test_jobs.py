@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import pictures
-from tests.e2e.conftest import Pipeline, account
+from tests.pipeline import Pipeline, account
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 
 from tests import pictures
-from tests.e2e.conftest import Pipeline, account
+from tests.pipeline import Pipeline, account
 from tests.worker import Worker
 
 

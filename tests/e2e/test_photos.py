@@ -11,8 +11,8 @@ from PIL import Image
 
 from imaging.formats import is_listed
 from rules.identity import point_id
-from tests.e2e.conftest import Pipeline
 from tests.photos import PHOTOS, photo
+from tests.pipeline import Pipeline
 
 # Width and height of the upright picture, orientation as stored, date, position: what exiftool says of the files.
 KNOWN: dict[str, dict[str, Any]] = {

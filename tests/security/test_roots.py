@@ -19,7 +19,7 @@ from imaging.decoding import prepare
 from settings import Settings
 from tests import pictures
 from tests.api.service import Service
-from tests.e2e.conftest import Pipeline
+from tests.pipeline import Pipeline
 from topics.scan_request import SCAN_REQUEST
 
 

@@ -1,0 +1,45 @@
+"""Points at which a test can end the process: each stands where the design says that a kill is harmless.
+
+`DARKROOM_FAILPOINT=name` makes the process kill itself with SIGKILL when it first reaches the point
+of that name, `name:3` at the third time. Nothing happens at points that are not armed.
+"""
+
+import os
+import signal
+from typing import Literal, get_args
+
+from errors import FatalError
+
+Point = Literal[
+    "hash-seen",  # seen is delivered, hashed-file is not sent
+    "hash-sealed",  # sealed is delivered, the tombstones are not sent
+    "prepare-claimed",  # the claim is written, ml-request is not sent
+    "prepare-sent",  # ml-request is delivered, its event is not acked
+    "waiters-emitted",  # db-write of the waiters is delivered, their rows are still there
+    "row-written",  # a row is in RocksDB, its changelog record is not sent
+    "embed-written",  # db-write is delivered, image-outcome is not sent
+    "store-upserted",  # Qdrant confirmed, job-event is not sent
+    "store-reported",  # the outcome is delivered, image-outcome is not sent
+]
+
+_armed: tuple[str, int] | None = None
+_reached = 0
+
+
+def arm(setting: str) -> None:
+    """Arm the point that the setting names; an empty setting arms none. Raises FatalError for an unknown one."""
+    global _armed, _reached
+    name, _, times = setting.partition(":")
+    if name and name not in get_args(Point):
+        raise FatalError(f"DARKROOM_FAILPOINT names {name!r}; there are {', '.join(get_args(Point))}.")
+    _armed, _reached = ((name, int(times or 1)) if name else None), 0
+
+
+def reach(name: Point) -> None:
+    """Kill this process if this point is armed and it is time."""
+    global _reached  # noqa: PLW0603 - see above
+    if _armed is None or _armed[0] != name:
+        return
+    _reached += 1
+    if _reached == _armed[1]:
+        os.kill(os.getpid(), signal.SIGKILL)

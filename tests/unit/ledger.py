@@ -1,0 +1,92 @@
+"""A job that is told events, as `track` tells them: rows beside it, an offset for each message."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rules.outcomes import OUTCOMES, FileReport, Outcome
+from tables.job import Job, apply
+from tables.job_document import document
+from topics import job_event as events
+from topics.job_status import JobStatus
+
+JOB = "job-1"
+START = 1_700_000_000.0  # seconds since 1970
+
+
+class Ledger:
+    """The fold of a sequence of events."""
+
+    def __init__(self, *told: events.AnyJobEvent) -> None:
+        self.job = Job(job_id=JOB)
+        self.rows: dict[str, FileReport] = {}
+        self.log: list[events.AnyJobEvent] = []
+        self.tell(*told)
+
+    def tell(self, *told: events.AnyJobEvent) -> "Ledger":
+        for event in told:
+            self.log.append(event)
+            self.deliver(len(self.log) - 1)
+        return self
+
+    def deliver(self, offset: int) -> list[FileReport]:
+        """Fold one message of the log, perhaps not for the first time."""
+        changed = apply(self.job, self.log[offset], offset, self.rows.get)
+        self.rows |= {file.file_id: file for file in changed}
+        return changed
+
+    @property
+    def status(self) -> JobStatus:
+        return document(self.job)
+
+    @property
+    def state(self) -> str:
+        return self.job.state
+
+    def counted(self) -> tuple[int, dict[Outcome, int]]:
+        """Count the rows by hand."""
+        outcomes = Counter(row.outcome for row in self.rows.values())
+        return len(self.rows), {outcome: outcomes[outcome] for outcome in OUTCOMES}
+
+
+def queued(at: float = START) -> events.Queued:
+    return events.Queued(job_id=JOB, at=at, collection="photos", sources=["/photos"], caption=True, model_id="m-1")
+
+
+def scanning(at: float = START, walk: str = "walk") -> events.Scanning:
+    return events.Scanning(job_id=JOB, at=at, collection="photos", walk_id=walk)
+
+
+def seen(*names: str, at: float = START) -> events.Seen:
+    files = [events.SeenFile(file_id=name, path=f"/photos/{name}") for name in names]
+    return events.Seen(job_id=JOB, at=at, collection="photos", files=files)
+
+
+def ended(
+    outcome: Outcome, *names: str, at: float = START, reason: str | None = None, replay: bool = False
+) -> events.Outcomes:
+    files = [events.FileOutcome(file_id=name, path=f"/photos/{name}", outcome=outcome, reason=reason) for name in names]
+    return events.Outcomes(job_id=JOB, at=at, collection="photos", files=files, replay=replay)
+
+
+def sealed(partitions: Sequence[int] = (0, 1), walk: str = "walk", at: float = START) -> list[events.Sealed]:
+    return [events.Sealed(job_id=JOB, at=at, walk_id=walk, partition=number, partitions=2) for number in partitions]
+
+
+def moved(stage: str, files: int, at: float = START) -> events.Moved:
+    return events.Moved.model_validate({"job_id": JOB, "at": at, "stage": stage, "files": files})
+
+
+def sent(images: int) -> events.MLSent:
+    return events.MLSent(job_id=JOB, at=START, images=images)
+
+
+def waiting(stage: str, target: str | None, at: float = START) -> events.Waiting:
+    return events.Waiting.model_validate({"job_id": JOB, "at": at, "stage": stage, "target": target})
+
+
+def asked(command: str, at: float = START) -> events.Command:
+    return events.Command.model_validate({"job_id": JOB, "at": at, "type": command})
+
+
+def broken(reason: str, at: float = START) -> events.JobFailed:
+    return events.JobFailed(job_id=JOB, at=at, collection="photos", reason=reason)

@@ -1,0 +1,240 @@
+"""The end of a claim: those that waited for it are sent on or failed, and only then forgotten."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from agents.claims import WAITERS_AT_ONCE, ClaimKeeper, lot
+from rules.claims import Claim, decide
+from tables.known_images import KnownImages
+from topics.content import Content
+from topics.db_write import DB_WRITE
+from topics.hashed_file import HashedFile
+from topics.image_outcome import IMAGE_OUTCOME, Embedded, FailedContent, FailedFile, ImageOutcome, Stored
+
+CONTENT = Content.model_validate(
+    {
+        "vector": [1.0],
+        "thumbnail_base64": "",
+        "metadata": {"width": 1, "height": 1, "format": "PNG", "mode": "RGB", "file_size": 1},
+    }
+)
+
+
+class Delivery:
+    """What is sent; `log` tells when it is delivered."""
+
+    def __init__(self, log: list[str], what: str) -> None:
+        self._log = log
+        self._what = what
+
+    def __await__(self) -> Any:
+        yield from asyncio.sleep(0).__await__()
+        self._log.append(self._what)
+
+
+class Rows(dict[bytes, bytes]):
+    """A table without Kafka; it notes what is deleted."""
+
+    def __init__(self, log: list[str]) -> None:
+        super().__init__()
+        self._log = log
+
+    def put(self, key: bytes, value: bytes) -> Delivery:
+        self[key] = value
+        return Delivery(self._log, "row")
+
+    def delete(self, key: bytes) -> Delivery:
+        self._log.append("deleted")
+        self.pop(key, None)
+        return Delivery(self._log, "row")
+
+
+class Stage:
+    """The part of a stage that ends claims, and of the decoder and the window that it uses."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.rows = Rows(self.log)
+        self.images = KnownImages(self.rows)  # type: ignore[arg-type]
+        self.report = self
+        self.written: list[tuple[str, str, str]] = []  # job, path, outcome
+        self.flushed: list[tuple[str, str]] = []  # topic, job
+        self.failed: list[tuple[str, str]] = []  # path, reason
+        self.decoded: list[str] = []
+        self.keeper = ClaimKeeper(self, self.images, self)  # type: ignore[arg-type]
+
+    async def send(self, topic: Any, key: str, record: Any, headers: Any) -> Delivery:
+        assert topic is DB_WRITE
+        self.written.append((record.job_id, record.path, record.outcome))
+        return Delivery(self.log, "write")
+
+    async def send_raw(self, topic: str, key: bytes, value: None, headers: Any, partition: int) -> Delivery:
+        self.flushed.append((topic, key.decode()))
+        return Delivery(self.log, "flush")
+
+    async def fail(self, event: Any, file: HashedFile, error: Exception, headers: Any) -> None:
+        self.failed.append((file.path, str(error)))
+        await Delivery(self.log, "failed")
+
+    async def decode(self, event: Any, file: HashedFile, headers: Any) -> None:
+        self.decoded.append(file.path)
+
+    def moved(self, job_id: str) -> None: ...
+
+    async def add(self, event: Any, work: Any) -> None:
+        await work
+
+    async def take(self, outcome: ImageOutcome) -> None:
+        class Event:
+            value = IMAGE_OUTCOME.encode(outcome)
+            message = type("Message", (), {"partition": 3})
+
+        await self.keeper.take(Event(), self)  # type: ignore[arg-type]
+
+    def arrive(self, file: HashedFile) -> str:
+        """Decide on a file as prepare does; return the decision."""
+        claim = self.images.claim(file)
+        decision = decide(claim, file.file_id, lot(file), is_confirmed=False)
+        if decision.action == "embed":
+            claim = claim or Claim(owner=file.file_id)
+            claim.remember_first(lot(file), file.file_id)
+            self.images.put_claim(file, claim)
+        elif claim is not None and decision.action == "wait":
+            claim.remember_first(lot(file), file.file_id)
+            self.images.put_waiter(file, claim)
+        return f"{decision.action} {decision.outcome}" if decision.action == "write" else decision.action
+
+    def claim(self) -> Claim | None:
+        return self.images.claim(file("any"))
+
+    def waiting(self) -> int:
+        return sum(key.startswith(b"w|") for key in self.rows)
+
+
+def file(path: str, job: str = "j1") -> HashedFile:
+    return HashedFile(job_id=job, collection="c", path=f"/{path}", size=1, mtime_ns=1, model_id="m", sha256="0" * 64)
+
+
+def fields(of: HashedFile) -> dict[str, Any]:
+    return of.model_dump()
+
+
+def embedded(of: HashedFile) -> Embedded:
+    return Embedded(**fields(of), content=CONTENT)
+
+
+def unusable(of: HashedFile) -> FailedContent:
+    return FailedContent(**fields(of), stage="prepare", error_class="ContentError", reason="no picture")
+
+
+def vanished(of: HashedFile) -> FailedFile:
+    return FailedFile(**fields(of), reason="it vanished")
+
+
+@pytest.fixture
+async def stage() -> Stage:
+    return Stage()
+
+
+async def test_those_that_waited_go_to_qdrant_and_the_content_is_known(stage: Stage) -> None:
+    arrived = [stage.arrive(f) for f in (file("a"), file("b"), file("a", "j2"), file("b", "j2"))]
+    assert arrived == ["embed", "wait", "wait", "wait"]
+    await stage.take(embedded(file("a")))
+    assert stage.written == [("j1", "/b", "duplicate"), ("j2", "/a", "cached"), ("j2", "/b", "duplicate")]
+    assert set(stage.flushed) == {("db-write", "j1"), ("db-write", "j2")}
+    assert stage.images.content(file("any")) == CONTENT
+    assert stage.waiting() == 0
+    # Each job knows its first file: a further copy is a duplicate, the first one seen again is what it was.
+    assert stage.arrive(file("c", "j2")) == "write duplicate"
+    assert stage.arrive(file("a", "j2")) == "write cached"
+    assert stage.arrive(file("a", "j3")) == "write cached"
+
+
+async def test_effects_are_delivered_before_the_rows_of_waiters_go(stage: Stage) -> None:
+    for name in "abc":
+        stage.arrive(file(name))
+    await stage.take(embedded(file("a")))
+    assert stage.log.index("deleted") > max(n for n, what in enumerate(stage.log) if what in {"write", "flush"})
+
+
+async def test_of_very_many_that_waited_one_in_a_job_is_cached(stage: Stage) -> None:
+    stage.arrive(file("a"))
+    for number in range(2 * WAITERS_AT_ONCE + 5):
+        stage.arrive(file(str(number), "j2"))
+    await stage.take(embedded(file("a")))
+    outcomes = [outcome for _, _, outcome in stage.written]
+    assert (outcomes.count("cached"), outcomes.count("duplicate")) == (1, 2 * WAITERS_AT_ONCE + 4)
+    assert stage.waiting() == 0
+
+
+async def test_an_answer_that_comes_again_changes_nothing(stage: Stage) -> None:
+    stage.arrive(file("a"))
+    stage.arrive(file("b"))
+    await stage.take(embedded(file("a")))
+    claim, written = stage.claim(), list(stage.written)
+    await stage.take(embedded(file("a")))
+    assert (stage.claim(), stage.written) == (claim, written)
+
+
+async def test_an_answer_nobody_asked_for_is_kept(stage: Stage) -> None:
+    await stage.take(embedded(file("a")))
+    assert stage.images.content(file("any")) == CONTENT
+    assert stage.arrive(file("a")) == "write cached"
+    assert stage.arrive(file("b")) == "write duplicate"
+
+
+async def test_a_content_that_cannot_be_used_fails_all_that_waited(stage: Stage) -> None:
+    for name in "abc":
+        stage.arrive(file(name))
+    await stage.take(unusable(file("a")))
+    assert [path for path, _ in stage.failed] == ["/b", "/c"]
+    assert "the same as that of /a, cannot be used: no picture" in stage.failed[0][1]
+    assert stage.log.index("deleted") > max(n for n, what in enumerate(stage.log) if what == "failed")
+    assert dict(stage.rows) == {}
+    assert stage.arrive(file("b")) == "embed"
+
+
+async def test_a_file_that_cannot_be_used_makes_the_next_one_the_owner(stage: Stage) -> None:
+    for name in "abc":
+        stage.arrive(file(name))
+    await stage.take(vanished(file("a")))
+    assert (stage.decoded, stage.flushed, stage.waiting()) == (["/b"], [("ml-request", "j1")], 1)
+    claim = stage.claim()
+    assert claim is not None
+    assert (claim.owner, claim.firsts) == (file("b").file_id, {"j1/c": file("b").file_id})
+    await stage.take(embedded(file("b")))
+    assert stage.written == [("j1", "/c", "duplicate")]
+
+
+async def test_the_job_of_a_file_that_cannot_be_used_gets_another_first_file(stage: Stage) -> None:
+    for one in (file("a"), file("b", "j2"), file("c"), file("d")):
+        stage.arrive(one)
+    await stage.take(vanished(file("a")))
+    assert stage.decoded == ["/b"]
+    await stage.take(embedded(file("b", "j2")))
+    assert stage.written == [("j1", "/c", "cached"), ("j1", "/d", "duplicate")]
+    assert stage.arrive(file("e")) == "write duplicate"
+
+
+async def test_a_claim_that_nobody_waits_for_is_dropped(stage: Stage) -> None:
+    stage.arrive(file("a"))
+    await stage.take(vanished(file("a")))
+    assert stage.claim() is None
+
+
+@pytest.mark.parametrize("outcome", [unusable, vanished])
+async def test_only_the_owner_ends_a_claim_without_an_answer(stage: Stage, outcome: Any) -> None:
+    for name in "abc":
+        stage.arrive(file(name))
+    claim = stage.claim()
+    await stage.take(outcome(file("b")))
+    assert (stage.claim(), stage.failed, stage.decoded, stage.waiting()) == (claim, [], [], 2)
+
+
+async def test_what_qdrant_confirmed_is_known_by_path_and_incarnation(stage: Stage) -> None:
+    await stage.take(Stored(**fields(file("a")), incarnation="first"))
+    assert stage.images.is_confirmed(file("a", "another-job"), "first")
+    assert not stage.images.is_confirmed(file("a"), "second")
+    assert not stage.images.is_confirmed(file("b"), "first")

@@ -1,0 +1,144 @@
+"""The status document: every field that http-contract names, and numbers that cannot contradict each other."""
+
+from hypothesis import given
+
+from rules.outcomes import OUTCOMES
+from tests.unit.ledger import (
+    START,
+    Ledger,
+    asked,
+    ended,
+    moved,
+    queued,
+    scanning,
+    sealed,
+    seen,
+    sent,
+    waiting,
+)
+from tests.unit.test_job import stories
+from topics import job_event as events
+from topics.job_status import FINISHED
+
+SIX = list("abcdef")
+
+
+def test_every_field_of_a_job_that_is_done() -> None:
+    ledger = Ledger(queued(), scanning(at=START + 1), seen(*SIX, at=START + 2))
+    for number, (name, outcome) in enumerate(zip(SIX, OUTCOMES, strict=True)):
+        ledger.tell(ended(outcome, name, at=START + 3 + number, reason="broken" if outcome == "failed" else None))
+    ledger.tell(moved("hash", 6), moved("prepare", 4), moved("embed", 1), moved("store", 3), sent(1))
+    ledger.tell(*sealed(at=START + 9))
+    assert ledger.status.model_dump() == {
+        "job_id": "job-1",
+        "status": "completed_with_errors",
+        "collection": "photos",
+        "model_id": "m-1",
+        "caption": True,
+        "sources": ["/photos"],
+        "progress": 100.0,
+        "total_files": 6,
+        "total_known": True,
+        "processed_files": 6,
+        "cached_files": 3,
+        "failed_files": 1,
+        "outcomes": dict.fromkeys(OUTCOMES, 1),
+        "stages": {
+            "scan": {"done": 6, "in_flight": 0},
+            "hash": {"done": 6, "in_flight": 0},
+            "prepare": {"done": 4, "in_flight": 0},
+            "embed": {"done": 1, "in_flight": 0},
+            "store": {"done": 3, "in_flight": 0},
+        },
+        "rate": 1.0,
+        "eta_seconds": None,
+        "start_time": "2023-11-14T22:13:21.000+00:00",
+        "end_time": "2023-11-14T22:13:29.000+00:00",
+        "last_progress_at": "2023-11-14T22:13:29.000+00:00",
+        "waiting_for": None,
+        "stalled": None,
+        "cancelling": False,
+        "paused": False,
+        "ml_images_sent": 1,
+        "message": "Completed with errors: 1 stored, 1 cached, 1 duplicate, 1 unchanged, 1 skipped, 1 failed.",
+        "logs": [
+            "Queued for collection photos.",
+            "Scan begun.",
+            "/photos/f: failed: broken",
+            "All files are known: 6.",
+        ],
+        "offset": 15,
+    }
+
+
+def test_a_job_that_is_queued() -> None:
+    status = Ledger(queued()).status
+    assert (status.status, status.message, status.progress, status.total_known) == ("queued", "Queued.", 0.0, False)
+    assert (status.start_time, status.end_time) == ("2023-11-14T22:13:20.000+00:00", None)
+    assert set(status.outcomes.model_dump()) == set(OUTCOMES)
+
+
+def test_the_gauges_say_where_the_files_are() -> None:
+    ledger = Ledger(scanning(), seen(*"abcdefghij"), moved("hash", 8), moved("prepare", 5), moved("embed", 4))
+    ledger.tell(moved("store", 2), ended("stored", "a", "b"), ended("skipped", "c"))
+    in_flight = {stage: gauge.in_flight for stage, gauge in ledger.status.stages.items()}
+    assert in_flight == {"scan": 0, "hash": 2, "prepare": 3, "embed": 1, "store": 1}
+
+
+def test_progress_and_eta_wait_for_the_total() -> None:
+    ledger = Ledger(scanning(), seen(*"abcdefghij"))
+    ledger.tell(ended("stored", "a", at=START + 1), ended("stored", "b", at=START + 2))
+    assert (ledger.status.progress, ledger.status.eta_seconds) == (0.0, None)
+    ledger.tell(*sealed(at=START + 2))
+    assert (ledger.status.progress, ledger.status.rate, ledger.status.eta_seconds) == (20.0, 1.0, 8.0)
+
+
+def test_progress_is_not_rounded_to_the_end() -> None:
+    names = [str(number) for number in range(3000)]
+    ledger = Ledger(seen(*names), ended("stored", *names[1:]), *sealed())
+    assert ledger.status.progress == 99.9
+    assert ledger.tell(ended("stored", "0")).status.progress == 100.0
+
+
+def test_what_it_waits_for_is_shown_until_the_end() -> None:
+    ledger = Ledger(queued(), waiting("scan", "qdrant"))
+    assert (ledger.status.waiting_for, ledger.status.message) == ("qdrant", "Waiting for qdrant.")
+    ledger = Ledger(seen("a"), waiting("embed", "ml"))
+    assert (ledger.status.waiting_for, ledger.status.message) == ("ml", "Waiting for ml.")
+    ledger.tell(ended("stored", "a"), *sealed())
+    assert (ledger.status.waiting_for, ledger.status.message) == (None, "Completed: 1 stored.")
+
+
+def test_a_stall_is_shown_with_its_reason() -> None:
+    ledger = Ledger(seen("a"))
+    ledger.job.stalled = "no end marker"
+    assert (ledger.status.stalled, ledger.status.message) == ("no end marker", "Stalled: no end marker")
+
+
+def test_messages_of_ends() -> None:
+    assert Ledger(*sealed()).status.message == "Completed: no files."
+    assert Ledger(ended("skipped", "a"), asked("cancel")).status.message == "Cancelled: 1 skipped."
+
+
+@given(stories)
+def test_the_numbers_agree(story: list[events.AnyJobEvent]) -> None:
+    ledger = Ledger()
+    for offset, event in enumerate(story):
+        status = ledger.tell(event).status
+        assert status.offset == offset
+        assert status.processed_files == sum(status.outcomes.model_dump().values()) <= status.total_files
+        assert status.failed_files == status.outcomes.failed
+        assert status.rate >= 0
+        assert status.eta_seconds is None or status.eta_seconds >= 0
+        assert 0 <= status.progress <= 100
+        # Every file that has no outcome is in flight in one stage.
+        in_flight = [gauge.in_flight for gauge in status.stages.values()]
+        assert min(in_flight) >= 0
+        assert sum(in_flight) == status.total_files - status.processed_files
+        assert all(0 <= gauge.done <= status.total_files for gauge in status.stages.values())
+        if status.status in FINISHED:
+            assert (status.progress, status.waiting_for, status.stalled, status.eta_seconds) == (100, None, None, None)
+            assert status.end_time is not None
+        else:
+            assert status.progress < 100
+            assert status.end_time is None

@@ -1,0 +1,130 @@
+"""Imports point one way: the shell → tables, topics, gateways → imaging, rules → settings, errors."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+BASE = {"errors", "settings", "logs", "connection"}
+CORE = {"imaging", "rules"} | BASE
+EDGES = {"tables", "topics", "gateways"} | CORE
+# What each part of the system may import beside itself.
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "settings": {"errors"},
+    "logs": {"settings"},
+    "connection": {"settings", "errors"},
+    "rules": {"settings", "errors"},
+    # A reason that names a path is written in one way: rules.paths.
+    "imaging": {"rules", "settings", "errors"},
+    # A record holds what imaging found out, and identities that rules compute.
+    "topics": CORE,
+    "gateways": CORE,
+    # The jobs table is the fold of a topic; a waiter's row is a record of one.
+    "tables": {"topics"} | CORE,
+    "agents": EDGES,
+    "api": EDGES,
+    # It stands in for servers that know nothing of Darkroom, and asks Kafka as an administrator does.
+    "embedded": CORE,
+    # The one place that starts all the others.
+    "cli": {"agents", "api", "embedded"} | EDGES,
+}
+TOP_LEVEL = sorted(MAY_IMPORT)
+
+
+@cache
+def modules() -> dict[str, Path]:
+    """Return every module of ours, by its dotted name."""
+    found = {}
+    for top in TOP_LEVEL:
+        files = [ROOT / f"{top}.py"] if (ROOT / f"{top}.py").exists() else sorted((ROOT / top).rglob("*.py"))
+        assert files, f"{top} is neither a module nor a package"
+        for file in files:
+            parts = file.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+@cache
+def imports(module: str) -> frozenset[str]:
+    """Return the modules of ours that a module imports, wherever in it the import stands."""
+    return frozenset(_imports(module))
+
+
+def _imports(module: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(modules()[module].read_text(), module)):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports by a relative path, which hides where it points"
+            source = node.module or ""
+            names = [f"{source}.{a.name}" if f"{source}.{a.name}" in modules() else source for a in node.names]
+        yield from (name for name in names if name in modules())
+
+
+def top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def test_every_package_has_its_place() -> None:
+    packages = {file.parent.name for file in ROOT.glob("*/__init__.py")} | {file.stem for file in ROOT.glob("*.py")}
+    assert packages - {"tests", "benchmarks"} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("package", TOP_LEVEL)
+def test_imports_point_one_way(package: str) -> None:
+    wrong = {
+        f"{module} imports {other}"
+        for module in modules()
+        if top(module) == package
+        for other in imports(module)
+        if top(other) not in MAY_IMPORT[package] | {package}
+    }
+    assert wrong == set()
+
+
+def test_no_packages_import_each_other() -> None:
+    graph = {
+        package: {top(other) for module in modules() if top(module) == package for other in imports(module)} - {package}
+        for package in TOP_LEVEL
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the cycle
+
+
+def test_no_modules_import_each_other() -> None:
+    TopologicalSorter({module: imports(module) for module in modules()}).prepare()
+
+
+def test_routes_do_not_import_the_application_they_are_part_of() -> None:
+    routes = [module for module in modules() if module.startswith("api.routes.")]
+    assert len(routes) > 3
+    assert [module for module in routes if "api.main" in imports(module)] == []
+
+
+# Network and disk belong to the shell.
+OUTSIDE = {"aiokafka", "faust", "fastapi", "httpx", "qdrant_client", "sqlite3", "structlog", "uvicorn"}
+
+
+@pytest.mark.parametrize("module", sorted(name for name in modules() if top(name) in {"rules", "imaging"}))
+def test_the_functional_core_knows_no_network(module: str) -> None:
+    nodes = list(ast.walk(ast.parse(modules()[module].read_text())))
+    used = {alias.name.partition(".")[0] for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    used |= {(node.module or "").partition(".")[0] for node in nodes if isinstance(node, ast.ImportFrom)}
+    assert used & OUTSIDE == set()
+
+
+def test_only_settings_read_the_environment() -> None:
+    readers = {
+        module
+        for module, file in modules().items()
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv"}
+    }
+    # These hand it on to the processes that they start.
+    assert readers == {"embedded.stack", "embedded.supervisor"}

@@ -1,0 +1,205 @@
+"""Work runs side by side; rows are written and acks given in the order of arrival, and not for an old generation."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from faust.streams import current_event
+
+from agents.delivery import Window, start, writing_rows
+
+TP = ("raw-path", 0)
+
+
+class App:
+    """The part of a Faust app that a window asks."""
+
+    def __init__(self) -> None:
+        self.consumer_generation_id = 1
+        self.assigned = {TP}
+        self.consumer = self
+
+    def assignment(self) -> set[tuple[str, int]]:
+        return self.assigned
+
+
+class Event:
+    """The part of a Faust event that a window uses; it is its own message."""
+
+    def __init__(self, name: str, log: list[str], generation: int = 1) -> None:
+        self.name = name
+        self.log = log
+        self.message = self
+        self.generation_id = generation
+        self.tp = TP
+
+    def ack(self) -> None:
+        self.log.append(f"ack {self.name}")
+
+
+class Bench:
+    """A window with what goes in and what comes out."""
+
+    def __init__(self, window: Window, app: App, errors: list[BaseException]) -> None:
+        self.window = window
+        self.app = app
+        self.errors = errors
+        self.log: list[str] = []
+        self.gates: dict[str, asyncio.Future[None]] = {}
+
+    def gate(self, name: str) -> "asyncio.Future[None]":
+        return self.gates.setdefault(name, asyncio.get_running_loop().create_future())
+
+    def open(self, *names: str) -> None:
+        for name in names:
+            self.gate(name).set_result(None)
+
+    async def add(self, name: str, *, settle: bool = True) -> None:
+        """Add an event whose work waits for the gate `name`, and whose rows' delivery for `row NAME`."""
+        event: Any = Event(name, self.log)
+
+        async def work() -> str:
+            await self.gate(name)
+            self.log.append(f"work {name}")
+            return name
+
+        def write(result: str) -> list[Any]:
+            assert current_event() is event
+            self.log.append(f"row {result}")
+            return [self.gate(f"row {result}")]
+
+        await self.window.add(event, work(), write if settle else None)
+
+    async def settle(self) -> list[str]:
+        for _ in range(30):
+            await asyncio.sleep(0)
+        return self.log
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    app: Any = App()
+    errors: list[BaseException] = []
+    window = Window(app, size=3, on_fatal=errors.append)
+    yield Bench(window, app, errors)
+    window.close()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.gather(*window._loops)
+
+
+async def test_rows_and_acks_come_in_the_order_of_arrival(bench: Bench) -> None:
+    for name in "abc":
+        await bench.add(name)
+    bench.open("c", "row a", "row b", "row c")
+    await bench.settle()
+    bench.open("b")
+    assert await bench.settle() == ["work c", "work b"]
+    bench.open("a")
+    log = await bench.settle()
+    assert [line for line in log if line.startswith("row")] == ["row a", "row b", "row c"]
+    assert [line for line in log if line.startswith("ack")] == ["ack a", "ack b", "ack c"]
+
+
+async def test_nothing_is_acked_before_its_rows_are_delivered(bench: Bench) -> None:
+    await bench.add("a")
+    await bench.add("b")
+    bench.open("a", "b", "row b")
+    assert sorted(await bench.settle()) == ["row a", "row b", "work a", "work b"]
+    bench.open("row a")
+    assert (await bench.settle())[4:] == ["ack a", "ack b"]
+
+
+async def test_work_in_order_begins_after_all_earlier_work(bench: Bench) -> None:
+    await bench.add("a", settle=False)
+    event: Any = Event("end", bench.log)
+
+    async def seal() -> None:
+        bench.log.append("seal")
+
+    await bench.window.add_in_order(event, seal)
+    assert await bench.settle() == []
+    bench.open("a")
+    assert [line for line in await bench.settle() if line != "ack a"] == ["work a", "seal", "ack end"]
+
+
+@pytest.mark.parametrize("rebalance", ["generation", "assignment"])
+async def test_after_a_rebalance_nothing_is_written_or_acked(bench: Bench, rebalance: str) -> None:
+    await bench.add("a")
+    if rebalance == "generation":
+        bench.app.consumer_generation_id = 2
+    else:
+        bench.app.assigned = set()
+    bench.open("a")
+    assert await bench.settle() == ["work a"]
+    await asyncio.wait_for(bench.window.drained(), 5)
+
+
+async def test_a_rebalance_between_the_row_and_its_delivery_gives_no_ack(bench: Bench) -> None:
+    await bench.add("a")
+    bench.open("a")
+    assert await bench.settle() == ["work a", "row a"]
+    bench.app.consumer_generation_id = 2
+    bench.open("row a")
+    assert await bench.settle() == ["work a", "row a"]
+
+
+async def test_it_holds_no_more_than_its_size(bench: Bench) -> None:
+    for name in "abc":
+        await bench.add(name, settle=False)
+    fourth = asyncio.create_task(bench.add("d", settle=False))
+    bench.open("b", "d")
+    assert await bench.settle() == ["work b"]
+    assert not fourth.done()
+    bench.open("a")
+    await asyncio.wait_for(fourth, 5)
+    assert (await bench.settle())[-1] == "work d"
+
+
+async def test_it_is_drained_when_the_last_event_is_acked(bench: Bench) -> None:
+    await asyncio.wait_for(bench.window.drained(), 5)
+    await bench.add("a", settle=False)
+    drained = asyncio.create_task(bench.window.drained())
+    await bench.settle()
+    assert not drained.done()
+    bench.open("a")
+    await asyncio.wait_for(drained, 5)
+    assert bench.log[-1] == "ack a"
+
+
+@pytest.mark.parametrize("where", ["a", "row a"])
+async def test_an_exception_is_fatal_and_acks_nothing(bench: Bench, where: str) -> None:
+    await bench.add("a")
+    await bench.add("b")
+    bench.open(*({"a", "b", "row a", "row b"} - {where}))
+    bench.gate(where).set_exception(ValueError("no outcome"))
+    log = await bench.settle()
+    assert [str(error) for error in bench.errors] == ["no outcome"]
+    assert not [line for line in log if line.startswith("ack")]
+
+
+async def test_an_exception_while_rows_are_written_is_fatal(bench: Bench) -> None:
+    event: Any = Event("a", bench.log)
+
+    async def work() -> None: ...
+
+    def write(_: None) -> list[Any]:
+        raise ValueError("no row")
+
+    await bench.window.add(event, work(), write)
+    assert await bench.settle() == []
+    assert [str(error) for error in bench.errors] == ["no row"]
+
+
+async def test_a_task_does_not_see_the_event_of_the_iteration_that_made_it() -> None:
+    event: Any = Event("a", [])
+
+    async def look() -> object:
+        return current_event()
+
+    with writing_rows(event):
+        assert current_event() is event
+        assert await start(look()) is None
+        assert await asyncio.create_task(look()) is event
+    assert current_event() is None
