@@ -11,8 +11,8 @@ import pytest
 
 from embedded.ports import free_port
 from tests import parts, pictures
-from tests.pipeline import Pipeline, account
 from tests.parts import ROOT, Part
+from tests.pipeline import Pipeline, account
 
 
 @pytest.fixture

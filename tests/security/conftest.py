@@ -1,6 +1,18 @@
 """The fixtures of the API's tests and of the whole pipeline's, for tests that attack both."""
 
-from tests.api.conftest import own, photos, service, settings
-from tests.e2e.conftest import collection, pipeline, worker, worker_settings
+from tests.api.conftest import ml_control, own, photos, service, settings, vectors
+from tests.pipeline import collection, idle_pipeline, pipeline, worker, worker_settings
 
-__all__ = ["collection", "own", "photos", "pipeline", "service", "settings", "worker", "worker_settings"]
+__all__ = [
+    "collection",
+    "idle_pipeline",
+    "ml_control",
+    "own",
+    "photos",
+    "pipeline",
+    "service",
+    "settings",
+    "vectors",
+    "worker",
+    "worker_settings",
+]
