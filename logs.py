@@ -7,7 +7,8 @@ import structlog
 
 from settings import Settings
 
-# These tell of every fetch, commit and request at INFO.
+# These tell of every fetch, commit and request at INFO, and at DEBUG of the bytes of every message: lines about
+# files that name no job, with whole pictures in them. So LOG_LEVEL is for our own lines.
 CHATTY = ("faust", "mode", "httpx", "httpcore", "asyncio")
 # This calls each attempt that it will repeat an error; what it gives up, it raises.
 CRIES_WOLF = ("aiokafka",)
@@ -39,8 +40,7 @@ def configure(settings: Settings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
-    if settings.log_level != "DEBUG":
-        for name in CHATTY:
-            logging.getLogger(name).setLevel(logging.WARNING)
-        for name in CRIES_WOLF:
-            logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in CRIES_WOLF:
+        logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -7,7 +7,7 @@ alone; ML away is waited for.
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from agents.batching import Batcher
 from agents.delivery import Window
 from agents.stage import Parts, StageApp, file_fields
 from errors import ContentError, FatalError, MLOutOfMemoryError, MLUnavailableError
-from gateways.ml import Capabilities, Embedded, ImageInput
+from gateways.ml import Capabilities, Embedded, ImageInput, Refused
 from rules.batching import batch_size, halves
 from rules.identity import point_id
 from topics import image_outcome
@@ -137,6 +137,7 @@ class _Embedder:
                 for number, item in enumerate(items)
             ]
             answers = await self._ml.embed(images, caption=items[0].request.caption, dimension=offered.embedding_dim)
+            _check_answers(offered.model_id, answers.values())
         except MLOutOfMemoryError as error:
             if len(items) == 1:
                 raise MLUnavailableError(f"ML has no memory for a single image: {error}") from error
@@ -183,6 +184,13 @@ class _Embedder:
 
 async def _wait(done: Awaitable[None]) -> None:
     await done
+
+
+def _check_answers(offered: str, answers: Iterable[Embedded | Refused]) -> None:
+    """Refuse answers of another model than ML offered: it was started anew since it was asked."""
+    for answer in answers:
+        if isinstance(answer, Embedded) and answer.model_id not in {None, offered}:
+            raise MLUnavailableError(f"ML answers with model {answer.model_id}, but offered {offered}.")
 
 
 def _check_model(offered: str, items: list[_Item]) -> None:

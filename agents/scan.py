@@ -119,8 +119,7 @@ class _Walk:
     async def walk(self, source: bytes) -> None:
         """Publish what is below one folder, and wait until it is delivered."""
         entries = walk(source, allowed_roots(self._request.roots, self._stage.parts.settings))
-        while not self._stage.parts.jobs.is_cancelled(self._request.job_id):
-            await self._wait_for_room()
+        while await self._has_room():
             found = await asyncio.to_thread(_next, entries)
             if not found:
                 return
@@ -145,8 +144,8 @@ class _Walk:
         delivery: Any = await (await self._stage.send(RAW_PATH, entry.path, file, file.headers(self._headers)))
         self.per_partition[delivery.partition] += 1
 
-    async def _wait_for_room(self) -> None:
-        """Wait while the job is paused or too many of its files are unfinished."""
+    async def _has_room(self) -> bool:
+        """Wait while the job is paused or too many of its files are unfinished. Tell whether it goes on at all."""
         jobs = self._stage.parts.jobs
         limit = self._stage.parts.settings.scan_outstanding_files
         while not jobs.is_cancelled(self._request.job_id):
@@ -154,8 +153,9 @@ class _Walk:
             processed = 0 if status is None else status.processed_files
             paused = status is not None and status.paused
             if not paused and self.sent - processed < limit:
-                return
+                return True
             await jobs.changed(seconds=1.0)
+        return False
 
 
 def _next(entries: Iterator[Found | Refused]) -> list[Found | Refused]:

@@ -17,6 +17,7 @@ from agents.cpu import Cpu
 from agents.credentials import credentials
 from agents.delivery import Window
 from agents.jobs_watch import JobsWatch
+from agents.producer import make_idempotent
 from agents.reporter import Reporter
 from connection import client_options
 from errors import DarkroomError, FatalError, MLUnavailableError, PartitionRevokedError, RetryableError
@@ -169,7 +170,12 @@ class StageApp:
         """Move a message that cannot be taken to `dead-letter`, its bytes untouched. It counts in no job."""
         headers = header_list(event)
         log.warning(
-            "rejected", topic=event.message.topic, offset=event.message.offset, stage=self.name, reason=explain(error)
+            "rejected",
+            topic=event.message.topic,
+            offset=event.message.offset,
+            job_id=Headers.decode(headers).job_id,
+            stage=self.name,
+            reason=explain(error),
         )
         await self.dead_letter(event, event.message.key, event.value, error, headers)
 
@@ -232,7 +238,7 @@ ROCKSDB_OPTIONS = {
 def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
     """Return a stage's Faust app; its id is the name of its consumer group. Docs: design notes on Faust."""
     datadir.mkdir(parents=True, exist_ok=True)
-    return faust.App(
+    app = faust.App(
         f"{settings.kafka_group_prefix}-{name}",
         broker=[f"kafka://{broker}" for broker in settings.kafka_brokers.split(",")],
         broker_credentials=credentials(client_options(settings)),
@@ -261,6 +267,8 @@ def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
         worker_redirect_stdouts=False,
         web_enabled=False,
     )
+    make_idempotent(app)
+    return app
 
 
 def explain(error: Exception) -> str:

@@ -7,11 +7,16 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
 
+from settings import STAGES, Settings
+from topics.admin import TOPICS, create_topics
 from topics.sentinel import sentinel_headers
 
 FINISHED = {"completed", "completed_with_errors", "failed", "cancelled"}
 PARTITIONS = 8
+# A killed worker leaves its group when its session (10 s) ends.
+GROUP_SECONDS = 30.0
 
 
 class Bus:
@@ -65,10 +70,29 @@ class Bus:
                 self.records.extend(records)
         return found
 
+    async def ends(self, topic: str) -> dict[TopicPartition, int]:
+        """Return the offset behind the last message of each partition."""
+        partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        found: dict[TopicPartition, int] = await self._consumer.end_offsets(partitions)
+        return found
+
     def values(self, topic: str, **fields: Any) -> list[dict[str, Any]]:
         """Return the JSON values of a topic that have these fields."""
         decoded = (json.loads(r.value) for r in self.records if r.topic == topic and r.value is not None)
         return [value for value in decoded if all(value.get(name) == wanted for name, wanted in fields.items())]
+
+    def of_job(self, topic: str, job_id: str) -> list[ConsumerRecord]:
+        """Return the messages of a topic with this job in their headers, also tombstones, in order of arrival."""
+        wanted = ("job_id", job_id.encode())
+        return [record for record in self.records if record.topic == topic and wanted in record.headers]
+
+    def events(self, job_id: str, kind: str) -> list[dict[str, Any]]:
+        """Return a job's events of one type."""
+        return self.values("job-event", job_id=job_id, type=kind)
+
+    def outcomes(self, job_id: str) -> dict[str, dict[str, Any]]:
+        """Return what job-event says of the outcomes of a job's files, by path."""
+        return {file["path"]: file for event in self.events(job_id, "outcomes") for file in event["files"]}
 
     async def finished(self, job_id: str, seconds: float = 60) -> dict[str, Any]:
         """Wait for a job's end and return its status document."""
@@ -94,3 +118,31 @@ class Bus:
         for record in self.records:
             counts[record.topic] = counts.get(record.topic, 0) + 1
         return f"{counts}; newest status {newest}"
+
+
+def skip_backlog(brokers: str) -> None:
+    """Let the consumer groups of all stages begin behind what earlier tests left in the topics."""
+    asyncio.run(_skip_backlog(brokers))
+
+
+async def _skip_backlog(brokers: str) -> None:
+    await create_topics(Settings(), brokers)
+    partitions = [TopicPartition(topic.name, number) for topic in TOPICS for number in range(PARTITIONS)]
+    for stage in STAGES:
+        consumer = AIOKafkaConsumer(bootstrap_servers=brokers, group_id=f"darkroom-{stage}", enable_auto_commit=False)
+        await consumer.start()
+        try:
+            consumer.assign(partitions)
+            ends = await consumer.end_offsets(partitions)
+            deadline = time.monotonic() + GROUP_SECONDS
+            while True:
+                try:
+                    await consumer.commit(ends)
+                    break
+                except KafkaError:
+                    # A worker that was killed is a member until its session ends.
+                    if time.monotonic() > deadline:
+                        raise
+                    await asyncio.sleep(0.5)
+        finally:
+            await consumer.stop()

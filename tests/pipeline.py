@@ -11,7 +11,7 @@ import pytest
 
 from gateways.qdrant import Qdrant
 from settings import Settings
-from tests.bus import Bus
+from tests.bus import Bus, skip_backlog
 from tests.parts import Part
 from tests.worker import Worker
 from topics.admin import create_topics
@@ -80,6 +80,7 @@ def worker_settings() -> dict[str, Any]:
 def worker(
     kafka: Part, qdrant: Part, ml: Part, tmp_path_factory: pytest.TempPathFactory, worker_settings: dict[str, Any]
 ) -> Iterator[Worker]:
+    skip_backlog(kafka.address)
     with Worker(kafka, qdrant, ml, tmp_path_factory.mktemp("worker"), **worker_settings) as running:
         yield running
 

@@ -1,0 +1,162 @@
+"""embed alone: ml-request → batches to ML → db-write and image-outcome. Batches linger long: tombstones send them."""
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from rules.identity import point_id
+from tests.agents.messages import Message, check_envelope, ml_request, sealed, unread_file
+from tests.bus import Bus
+from tests.ml.stub import vector_of
+from tests.parts import Part
+
+STAGE = "embed"
+
+
+@pytest.fixture(scope="module")
+def worker_settings() -> dict[str, Any]:
+    return {"ml_batch_linger_seconds": 600, "ml_inference_batch_size": 8}
+
+
+def told(ml: Part, **behaviour: object) -> None:
+    httpx.post(f"{ml.url}/control", json=behaviour).raise_for_status()
+
+
+def asked(ml: Part) -> list[dict[str, Any]]:
+    batches: list[dict[str, Any]] = httpx.get(f"{ml.url}/log").json()
+    return batches
+
+
+def requests(job: str, collection: str, count: int, **fields: object) -> list[Message]:
+    return [ml_request(unread_file(job, collection, f"{job}-{number}.jpg")) | fields for number in range(count)]
+
+
+async def send(bus: Bus, files: list[Message]) -> None:
+    for file in files:
+        await bus.publish("ml-request", file["sha256"], file)
+
+
+async def embedded(bus: Bus, files: list[Message]) -> None:
+    """Send the requests and the tombstones behind them, and wait for the end of it all."""
+    await send(bus, files)
+    await sealed(bus, "ml-request", "db-write", files[0]["job_id"])
+
+
+def check_written(bus: Bus, files: list[Message]) -> None:
+    """Check that exactly these were embedded, each with the answer to its own picture."""
+    job = files[0]["job_id"]
+    written = {value["path"]: value for value in bus.values("db-write", job_id=job)}
+    told = {value["path"]: value for value in bus.values("image-outcome", job_id=job, kind="embedded")}
+    assert set(written) == set(told) == {file["path"] for file in files}
+    for file in files:
+        write = written[file["path"]]
+        assert write["content"] == told[file["path"]]["content"]
+        assert write["content"]["vector"] == pytest.approx(vector_of(base64.b64decode(file["rendition_base64"])))
+        assert (write["outcome"], write["point_id"]) == ("stored", point_id(file["sha256"]))
+
+
+async def test_answers_go_to_their_own_pictures(bus: Bus, ml: Part, job: str, collection: str) -> None:
+    told(ml, reverse=True)
+    files = requests(job, collection, 20, caption=True)
+    await embedded(bus, files)
+    check_written(bus, files)
+    by_path = {file["path"]: file for file in files}
+    last: dict[int, int] = {}
+    for topic in ("db-write", "image-outcome"):
+        for record in bus.of_job(topic, job):
+            if record.value is None:
+                assert record.offset > last.get(record.partition, -1)
+                continue
+            value = json.loads(record.value)
+            check_envelope(record, value["sha256"], by_path[value["path"]])
+            assert value["content"]["caption"] == f"A picture called {value['path'].rpartition('/')[2]}"
+            if topic == "db-write":
+                last[record.partition] = max(record.offset, last.get(record.partition, -1))
+    assert max(len(batch["images"]) for batch in asked(ml)) <= 8
+    assert sum(event["images"] for event in bus.events(job, "ml-sent")) == 20
+    images = [image["sha256"] for batch in asked(ml) for image in batch["images"]]
+    renditions = [hashlib.sha256(base64.b64decode(file["rendition_base64"])).hexdigest() for file in files]
+    assert sorted(images) == sorted(renditions)
+
+
+@pytest.mark.parametrize("refusal", ["fail_images", "reject_batch_with", "nan_images"])
+async def test_a_refused_picture_fails_alone(bus: Bus, ml: Part, job: str, collection: str, refusal: str) -> None:
+    files = requests(job, collection, 8)
+    bad = files[3]
+    told(ml, **{refusal: [bad["path"].rpartition("/")[2]]})
+    await embedded(bus, files)
+    check_written(bus, [file for file in files if file is not bad])
+    (failed,) = bus.values("image-outcome", job_id=job, kind="failed-content")
+    assert (failed["path"], failed["stage"]) == (bad["path"], "embed")
+    assert bus.outcomes(job)[bad["path"]]["outcome"] == "failed"
+    assert len(bus.outcomes(job)) == 1
+    (letter,) = bus.of_job("dead-letter", job)
+    assert letter.key == bad["path"].encode()
+    assert "rendition_base64" not in json.loads(letter.value)
+
+
+async def test_ml_away_is_waited_for(bus: Bus, ml: Part, job: str, collection: str) -> None:
+    told(ml, status=503)
+    files = requests(job, collection, 3)
+    await send(bus, files)
+    await bus.close_job(job, "ml-request")
+    await bus.until(lambda: bus.events(job, "waiting"), "a waiting event")
+    (event,) = bus.events(job, "waiting")
+    assert (event["stage"], event["target"]) == ("embed", "ml")
+    assert bus.of_job("db-write", job) == []
+    told(ml)
+    await bus.until(lambda: len(bus.values("image-outcome", job_id=job)) == 3, "three answers")
+    check_written(bus, files)
+    assert [event.get("target") for event in bus.events(job, "waiting")] in (["ml", None], ["ml", "ml", None, None])
+    assert bus.of_job("dead-letter", job) == []
+
+
+@pytest.mark.parametrize("noticed_by", ["its capabilities", "its answers"])
+async def test_another_model_is_waited_out(bus: Bus, ml: Part, job: str, collection: str, noticed_by: str) -> None:
+    """ML that starts anew between two batches is not away for any of them: only its answers tell."""
+    await embedded(bus, first := requests(job, collection, 2))
+    if noticed_by == "its capabilities":
+        told(ml, status=503)
+        await send(bus, second := requests(f"{job}-2", collection, 2))
+        await bus.close_job(f"{job}-2", "ml-request")
+        await bus.until(lambda: bus.events(f"{job}-2", "waiting"), "ML away")
+        told(ml, model_id="stub-2")
+        await bus.quiet(3)
+    else:
+        told(ml, model_id="stub-2")
+        await send(bus, second := requests(f"{job}-2", collection, 2))
+        await bus.close_job(f"{job}-2", "ml-request")
+        await bus.until(lambda: bus.events(f"{job}-2", "waiting"), "a waiting event")
+        await bus.quiet(1)
+    assert bus.of_job("db-write", f"{job}-2") == []
+    told(ml)
+    await bus.until(lambda: len(bus.values("image-outcome", job_id=f"{job}-2")) == 2, "two answers")
+    check_written(bus, first)
+    check_written(bus, second)
+
+
+async def test_a_message_that_does_not_validate_leaves(bus: Bus, job: str, collection: str) -> None:
+    odd = json.dumps({"job_id": job, "collection": collection, "path": "/a.jpg"}).encode()
+    await bus.publish("ml-request", "key", odd, [("job_id", job.encode())])
+    await embedded(bus, files := requests(job, collection, 1))
+    check_written(bus, files)
+    (letter,) = bus.of_job("dead-letter", job)
+    assert (letter.key, letter.value) == (b"key", odd)
+
+
+async def test_batches_are_halved_when_ml_runs_out_of_memory(bus: Bus, ml: Part, job: str, collection: str) -> None:
+    told(ml, oom_above=3)
+    files = requests(job, collection, 24)
+    await embedded(bus, files)
+    check_written(bus, files)
+    sizes = [(len(batch["images"]), batch["status"]) for batch in asked(ml)]
+    assert {status for size, status in sizes if size <= 3} == {200}
+    assert {status for size, status in sizes if size > 3} == {500}
+    # What was learned holds: the next batches are small from the start.
+    httpx.delete(f"{ml.url}/log").raise_for_status()
+    await embedded(bus, requests(f"{job}-2", collection, 8))
+    assert {batch["status"] for batch in asked(ml)} == {200}

@@ -1,0 +1,205 @@
+"""hash alone: raw-path → seen and sealed on job-event, hashed-file, tombstones on all its partitions."""
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from tests.agents.conftest import STOP_SECONDS, new_job
+from tests.agents.messages import check_envelope, id_of, partition_of, picture, raw_path
+from tests.bus import PARTITIONS, Bus
+from tests.worker import Worker
+from topics.sentinel import sentinel_headers
+
+STAGE = "hash"
+
+
+async def hashed(bus: Bus, job: str, collection: str, path: Path, **fields: object) -> str:
+    """Send a file, and return the SHA-256 that comes out for it."""
+    before = len(bus.of_job("hashed-file", job))
+    await bus.publish("raw-path", str(path), raw_path(job, collection, path) | fields)
+    await bus.until(lambda: len(bus.of_job("hashed-file", job)) > before, f"{path} hashed")
+    sha256: str = json.loads(bus.of_job("hashed-file", job)[-1].value)["sha256"]
+    return sha256
+
+
+async def test_a_file_is_handed_on_by_its_content(bus: Bus, job: str, collection: str, tmp_path: Path) -> None:
+    path = picture(tmp_path / "a photo with ünicode.jpg")
+    file = raw_path(job, collection, path)
+    await bus.publish("raw-path", str(path), file | {"caption": True})
+    await bus.until(lambda: bus.of_job("hashed-file", job), "a hashed file")
+    (record,) = bus.of_job("hashed-file", job)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    stamp = {"size": path.stat().st_size, "mtime_ns": path.stat().st_mtime_ns}
+    assert json.loads(record.value) == file | stamp | {"sha256": sha256, "caption": True}
+    check_envelope(record, sha256, file)
+
+
+async def test_seen_is_delivered_before_the_file_goes_on(bus: Bus, job: str, collection: str, tmp_path: Path) -> None:
+    paths = [picture(tmp_path / f"{number}.jpg") for number in range(40)]
+    for path in paths:
+        await bus.publish("raw-path", str(path), raw_path(job, collection, path))
+    await bus.until(lambda: len(bus.of_job("hashed-file", job)) == 40, "40 hashed files")
+    seen_at = {}
+    for record in bus.of_job("job-event", job):
+        assert (record.key, record.partition) == (job.encode(), partition_of(job.encode()))
+        event = json.loads(record.value)
+        if event["type"] == "seen":
+            assert event["collection"] == collection
+            seen_at |= {file["file_id"]: record.timestamp for file in event["files"]}
+    assert set(seen_at) == {id_of(raw_path(job, collection, path)) for path in paths}
+    for record in bus.of_job("hashed-file", job):
+        assert seen_at[dict(record.headers)["file_id"].decode()] <= record.timestamp
+    # Many files to one event, or track would fold each by itself.
+    assert len(bus.events(job, "seen")) < 40
+
+
+async def test_a_sentinel_seals_after_the_files_before_it(bus: Bus, job: str, collection: str, tmp_path: Path) -> None:
+    files = [raw_path(job, collection, picture(tmp_path / f"{number}.jpg")) for number in range(40)]
+    for file in files:
+        await bus.publish("raw-path", file["path"], file)
+    for partition in range(PARTITIONS):
+        await bus.publish("raw-path", job, None, sentinel_headers(job, "walk-1", partition + 100), partition)
+
+    def tombstones(partition: int) -> list[int]:
+        records = bus.of_job("hashed-file", job)
+        return [r.offset for r in records if r.value is None and r.partition == partition]
+
+    await bus.until(
+        lambda: (
+            len(bus.events(job, "sealed")) == PARTITIONS
+            and all(len(tombstones(partition)) == PARTITIONS for partition in range(PARTITIONS))
+        ),
+        "all partitions sealed, and each tombstone on every partition",
+    )
+    seals, seen = {}, {}
+    for record in bus.of_job("job-event", job):
+        event = json.loads(record.value)
+        if event["type"] == "sealed":
+            seals[event["partition"]] = record.offset
+            assert (event["walk_id"], event["partitions"]) == ("walk-1", PARTITIONS)
+            assert event["files"] == event["partition"] + 100
+        elif event["type"] == "seen":
+            seen |= {each["path"]: record.offset for each in event["files"]}
+    assert len(seen) == 40
+    for path, offset in seen.items():
+        assert offset < seals[partition_of(path.encode())]
+    for record in bus.of_job("hashed-file", job):
+        if record.value is None:
+            assert dict(record.headers)["walk_id"] == b"walk-1"
+        else:
+            assert record.offset < max(tombstones(record.partition))
+
+
+async def test_what_cannot_be_read_fails_with_a_letter_that_restarts_it(
+    bus: Bus, job: str, collection: str, tmp_path: Path
+) -> None:
+    gone, folder = tmp_path / "gone.jpg", tmp_path / "folder.jpg"
+    folder.mkdir()
+    for path in (gone, folder):
+        await bus.publish("raw-path", str(path), raw_path(job, collection, path))
+    await bus.until(lambda: len(bus.outcomes(job)) == 2, "two outcomes")
+    for path in (gone, folder):
+        assert bus.outcomes(job)[str(path)]["outcome"] == "failed"
+        assert str(path) in bus.outcomes(job)[str(path)]["reason"]
+    letters = {json.loads(record.value)["path"]: record for record in bus.of_job("dead-letter", job)}
+    file = raw_path(job, collection, gone)
+    letter = letters[str(gone)]
+    assert json.loads(letter.value) == file | {"caption": False}
+    told = {name: value.decode() for name, value in letter.headers}
+    assert (letter.key, told["file_id"], told["job_id"]) == (str(gone).encode(), id_of(file), job)
+    assert told["__connect.errors.topic"] == "raw-path"
+    assert told["__connect.errors.stage"] == "hash"
+    assert told["__connect.errors.exception.class.name"] == "FileError"
+    assert "Traceback" in told["__connect.errors.exception.stacktrace"]
+    assert bus.of_job("hashed-file", job) == []
+
+
+async def test_messages_that_do_not_validate_leave_as_they_came(bus: Bus, collection: str, tmp_path: Path) -> None:
+    job = new_job()
+    odd = [
+        b"no { json",
+        json.dumps({"job_id": job, "collection": collection, "path": "relative.jpg"}).encode(),
+        json.dumps({"job_id": "two words", "collection": collection, "path": "/a.jpg"}).encode(),
+    ]
+    for value in odd:
+        await bus.publish("raw-path", "same key", value, [("job_id", job.encode())])
+    await hashed(bus, job, collection, picture(tmp_path / "good.jpg"))
+    await bus.until(lambda: len(bus.of_job("dead-letter", job)) == len(odd), "the dead letters")
+    assert [record.value for record in bus.of_job("dead-letter", job)] == odd
+    assert {record.key for record in bus.of_job("dead-letter", job)} == {b"same key"}
+    assert bus.outcomes(job) == {}
+
+
+async def test_a_wrong_collection_fails_the_file(bus: Bus, job: str, tmp_path: Path) -> None:
+    path = picture(tmp_path / "a.jpg")
+    await bus.publish("raw-path", str(path), raw_path(job, "no/such name", path))
+    await bus.until(lambda: bus.outcomes(job), "an outcome")
+    assert bus.outcomes(job)[str(path)]["outcome"] == "failed"
+    assert "no/such name" in bus.outcomes(job)[str(path)]["reason"]
+
+
+async def test_files_of_a_cancelled_job_are_skipped(bus: Bus, job: str, collection: str, tmp_path: Path) -> None:
+    await bus.publish("job-status", job, status_document(job, collection) | {"cancelling": True})
+    for number in range(100):
+        # The worker reads job-status by itself: the first files may come before it has.
+        path = picture(tmp_path / f"{number}.jpg")
+        file_id = id_of(raw_path(job, collection, path))
+        await bus.publish("raw-path", str(path), raw_path(job, collection, path))
+        await bus.until(
+            lambda path=path, file_id=file_id: (
+                str(path) in bus.outcomes(job)
+                or any(dict(r.headers)["file_id"].decode() == file_id for r in bus.of_job("hashed-file", job))
+            ),
+            "the file taken",
+        )
+        if str(path) in bus.outcomes(job):
+            break
+    outcome = bus.outcomes(job)[str(path)]
+    assert (outcome["outcome"], outcome["reason"]) == ("skipped", "job cancelled")
+
+
+def status_document(job: str, collection: str) -> dict[str, object]:
+    return {
+        "job_id": job,
+        "status": "running",
+        "collection": collection,
+        "progress": 0,
+        "total_files": 0,
+        "total_known": False,
+        "processed_files": 0,
+        "cached_files": 0,
+        "failed_files": 0,
+        "outcomes": {},
+        "stages": {},
+        "rate": 0,
+        "ml_images_sent": 0,
+        "message": "",
+        "logs": [],
+        "offset": 0,
+    }
+
+
+async def test_a_file_is_read_again_only_when_its_stamp_changes_also_after_a_restart(
+    bus: Bus, job: str, collection: str, tmp_path: Path, worker: Worker
+) -> None:
+    path = picture(tmp_path / "a.jpg")
+    old = hashlib.sha256(path.read_bytes()).hexdigest()
+    before = path.stat()
+    assert await hashed(bus, job, collection, path) == old
+    # Another content behind the same size and time: who takes the stamp's word for it does not see it.
+    path.write_bytes(path.read_bytes()[::-1])
+    new = hashlib.sha256(path.read_bytes()).hexdigest()
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert await hashed(bus, job, collection, path) == old
+    assert await hashed(bus, job, collection, path, size=before.st_size, mtime_ns=before.st_mtime_ns) == old
+
+    assert worker.stop(STOP_SECONDS) == 0
+    shutil.rmtree(worker.data / "worker")
+    await asyncio.to_thread(worker.start)
+    assert await hashed(bus, job, collection, path) == old
+
+    os.utime(path)
+    assert await hashed(bus, job, collection, path) == new

@@ -1,0 +1,243 @@
+"""prepare alone: hashed-file and image-outcome → ml-request, db-write, outcomes on job-event, claims in its table."""
+
+import asyncio
+import base64
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from aiokafka import ConsumerRecord
+from PIL import Image
+
+from gateways.qdrant import Qdrant
+from rules.identity import point_id
+from tests.agents.conftest import STOP_SECONDS, new_job
+from tests.agents.messages import Message, check_envelope, content, hashed_file, picture, sealed
+from tests.bus import Bus
+from tests.worker import Worker
+
+STAGE = "prepare"
+
+
+async def send(bus: Bus, *files: Message) -> None:
+    for file in files:
+        await bus.publish("hashed-file", file["sha256"], file)
+
+
+async def tell(bus: Bus, file: Message, kind: str, **fields: object) -> None:
+    """Publish what became of a file's content."""
+    await bus.publish("image-outcome", file["sha256"], file | {"kind": kind} | fields)
+
+
+def about(bus: Bus, topic: str, file: Message) -> list[ConsumerRecord]:
+    """Return the messages of a topic about one content in one job."""
+    records = [record for record in bus.of_job(topic, file["job_id"]) if record.value is not None]
+    return [record for record in records if record.key == file["sha256"].encode()]
+
+
+def values(records: list[ConsumerRecord]) -> list[dict[str, Any]]:
+    return [json.loads(record.value) for record in records]
+
+
+async def claimed(bus: Bus, job: str, collection: str, path: Path) -> Message:
+    """Write a new picture to `path`, and let prepare claim its content."""
+    file = hashed_file(job, collection, picture(path))
+    await send(bus, file)
+    await bus.until(lambda: about(bus, "ml-request", file), "an ml-request")
+    return file
+
+
+async def waiting(bus: Bus, owner: Message, name: str, job: str) -> Message:
+    """Send a copy of a claimed content, and return when prepare has taken it."""
+    path = Path(owner["path"]).with_name(name)
+    path.write_bytes(await asyncio.to_thread(Path(owner["path"]).read_bytes))
+    file = hashed_file(job, owner["collection"], path)
+    await send(bus, file)
+    await sealed(bus, "hashed-file", "ml-request", job)
+    return file
+
+
+async def test_a_new_content_is_decoded(bus: Bus, job: str, created: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    with Image.open(picture(path)) as image:
+        larger = image.resize((1600, 1200))
+    tags = Image.Exif()
+    tags[274] = 6  # lies on its side
+    larger.save(path, exif=tags)
+    file = hashed_file(job, created, path)
+    await send(bus, file)
+    await bus.until(lambda: about(bus, "ml-request", file), "an ml-request")
+    (record,) = about(bus, "ml-request", file)
+    check_envelope(record, file["sha256"], file)
+    (request,) = values([record])
+    assert request["metadata"] | {"width": 1200, "height": 1600, "orientation": 6} == request["metadata"]
+    for field, size in (("rendition_base64", (384, 512)), ("thumbnail_base64", (150, 200))):
+        with Image.open(io.BytesIO(base64.b64decode(request[field], validate=True))) as decoded:
+            decoded.load()
+            assert (decoded.format, decoded.size) == ("JPEG", size)
+    assert {name: request[name] for name in file} == file
+
+
+async def test_copies_wait_for_the_answer(bus: Bus, job: str, created: str, tmp_path: Path) -> None:
+    owner = await claimed(bus, job, created, tmp_path / "owner.jpg")
+    copies = [await waiting(bus, owner, f"copy-{number}.jpg", job) for number in range(2)]
+    other = await waiting(bus, owner, "other.jpg", new_job())
+    assert len(about(bus, "ml-request", owner)) == 1
+    assert about(bus, "ml-request", other) == []
+    assert about(bus, "db-write", owner) + about(bus, "db-write", other) == []
+
+    # The owner again, as after a kill, is sent again; it is no copy of itself.
+    await send(bus, owner)
+    await bus.until(lambda: len(about(bus, "ml-request", owner)) == 2, "the owner again")
+
+    await tell(bus, owner, "embedded", content=content(3))
+    await bus.until(lambda: len(about(bus, "db-write", owner)) == 2 and about(bus, "db-write", other), "three points")
+    written = {value["path"]: value for value in values(about(bus, "db-write", owner) + about(bus, "db-write", other))}
+    assert {path: value["outcome"] for path, value in written.items()} == {
+        copies[0]["path"]: "duplicate",
+        copies[1]["path"]: "duplicate",
+        other["path"]: "cached",
+    }
+    for record in about(bus, "db-write", other):
+        check_envelope(record, other["sha256"], other)
+    for value in written.values():
+        assert value["content"] == content(3)
+        assert value["point_id"] == point_id(owner["sha256"])
+    # The tombstones of the walks may have passed while the copies waited: each job gets one behind its points.
+    for each in (owner, other):
+        last = about(bus, "db-write", each)[-1]
+        await bus.until(
+            lambda each=each, last=last: any(
+                r.value is None and r.partition == last.partition and r.offset > last.offset
+                for r in bus.of_job("db-write", each["job_id"])
+            ),
+            "a tombstone behind the points",
+        )
+
+    # What comes later needs no decode and no answer.
+    later = hashed_file(new_job(), created, tmp_path / "other.jpg")
+    await send(bus, later)
+    await bus.until(lambda: about(bus, "db-write", later), "one more point")
+    assert values(about(bus, "db-write", later))[0]["outcome"] == "cached"
+    assert about(bus, "ml-request", later) == []
+
+
+async def test_what_is_confirmed_is_unchanged_until_the_collection_is_another(
+    bus: Bus, job: str, created: str, store: Qdrant, tmp_path: Path
+) -> None:
+    owner = await claimed(bus, job, created, tmp_path / "a.jpg")
+    await tell(bus, owner, "embedded", content=content())
+    known = await store.collection(created)
+    assert known is not None
+    await tell(bus, owner, "stored", incarnation=known.incarnation)
+    await sealed(bus, "hashed-file", "ml-request", job)
+
+    async def again() -> str:
+        file = owner | {"job_id": new_job()}
+        await send(bus, file)
+        await bus.until(lambda: bus.outcomes(file["job_id"]) or about(bus, "db-write", file), "a decision")
+        if bus.outcomes(file["job_id"]):
+            return str(bus.outcomes(file["job_id"])[file["path"]]["outcome"])
+        return f"write {values(about(bus, 'db-write', file))[0]['outcome']}"
+
+    async def becomes(wanted: str) -> None:
+        # The outcomes come through another topic than the files: nothing says which is taken first.
+        for _ in range(20):
+            if await again() == wanted:
+                return
+        raise AssertionError(f"never {wanted}")
+
+    await becomes("unchanged")
+    await store.delete_collection(created)
+    missing = owner | {"job_id": new_job()}
+    await send(bus, missing)
+    await bus.until(lambda: bus.outcomes(missing["job_id"]), "an outcome")
+    failed = bus.outcomes(missing["job_id"])[owner["path"]]
+    assert failed["outcome"] == "failed"
+    assert f"Collection {created} does not exist" in failed["reason"]
+
+    await store.ensure_collection(created, model_id="stub-1", dimension=512, distance="Cosine")
+    assert await again() == "write cached"
+
+
+async def test_a_content_that_fails_takes_its_copies_along(bus: Bus, job: str, created: str, tmp_path: Path) -> None:
+    owner = await claimed(bus, job, created, tmp_path / "owner.jpg")
+    copies = [await waiting(bus, owner, f"copy-{number}.jpg", job) for number in range(3)]
+    await tell(bus, owner, "failed-content", stage="embed", error_class="ContentError", reason="too odd for words")
+    await bus.until(lambda: len(bus.outcomes(job)) == 3, "three outcomes")
+    for copy in copies:
+        outcome = bus.outcomes(job)[copy["path"]]
+        assert outcome["outcome"] == "failed"
+        assert "too odd for words" in outcome["reason"]
+    letters = bus.of_job("dead-letter", job)
+    assert {letter.key.decode() for letter in letters} == {copy["path"] for copy in copies}
+    assert {json.loads(letter.value)["path"] for letter in letters} == {copy["path"] for copy in copies}
+    # The claim is gone: whoever comes next tries again.
+    later = owner | {"job_id": new_job()}
+    await send(bus, later)
+    await bus.until(lambda: about(bus, "ml-request", later), "another try")
+
+
+async def test_a_file_that_fails_lets_the_next_copy_take_over(bus: Bus, job: str, created: str, tmp_path: Path) -> None:
+    owner = await claimed(bus, job, created, tmp_path / "owner.jpg")
+    first = await waiting(bus, owner, "first.jpg", job)
+    second = await waiting(bus, owner, "second.jpg", job)
+    await tell(bus, owner, "failed-file", reason="vanished")
+    await bus.until(lambda: len(about(bus, "ml-request", owner)) == 2, "the first copy's request")
+    assert values(about(bus, "ml-request", owner))[1]["path"] == first["path"]
+    await tell(bus, first, "embedded", content=content())
+    await bus.until(lambda: about(bus, "db-write", owner), "the second copy's point")
+    (write,) = values(about(bus, "db-write", owner))
+    assert (write["path"], write["outcome"]) == (second["path"], "duplicate")
+
+
+async def test_what_cannot_be_decoded_fails_with_its_content(bus: Bus, job: str, created: str, tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(picture(tmp_path / "a.jpg").read_bytes()[:2000])
+    broken = hashed_file(job, created, tmp_path / "broken.jpg")
+    gone = hashed_file(job, created, picture(tmp_path / "gone.jpg"))
+    (tmp_path / "gone.jpg").unlink()
+    await send(bus, broken, gone)
+    await bus.until(lambda: len(bus.of_job("image-outcome", job)) == 2, "two image-outcomes")
+    told = {value["path"]: value for value in bus.values("image-outcome", job_id=job)}
+    assert (told[broken["path"]]["kind"], told[broken["path"]]["stage"]) == ("failed-content", "prepare")
+    assert "truncated" in told[broken["path"]]["reason"]
+    assert told[gone["path"]]["kind"] == "failed-file"
+    for record in bus.of_job("image-outcome", job):
+        check_envelope(record, json.loads(record.value)["sha256"], json.loads(record.value))
+    assert {file["outcome"] for file in bus.outcomes(job).values()} == {"failed"}
+    assert {letter.key.decode() for letter in bus.of_job("dead-letter", job)} == {broken["path"], gone["path"]}
+
+
+async def test_a_file_that_changed_is_hashed_again(bus: Bus, job: str, created: str, tmp_path: Path) -> None:
+    file = hashed_file(job, created, picture(tmp_path / "a.jpg"))
+    picture(tmp_path / "a.jpg")
+    await send(bus, file)
+    await bus.until(lambda: bus.of_job("image-outcome", job), "an image-outcome")
+    (record,) = bus.of_job("raw-path", job)
+    assert record.key == file["path"].encode()
+    again = {name: file[name] for name in ("job_id", "collection", "path", "model_id")}
+    assert json.loads(record.value) == again | {"caption": False}
+    assert dict(record.headers)["attempt"] == b"2"
+    assert bus.values("image-outcome", job_id=job)[0]["kind"] == "failed-file"
+    assert (bus.outcomes(job), bus.of_job("dead-letter", job), bus.of_job("ml-request", job)) == ({}, [], [])
+
+    # One that never keeps still is given up.
+    await bus.publish("hashed-file", file["sha256"], file, [("attempt", b"5")])
+    await bus.until(lambda: bus.outcomes(job), "an outcome")
+    assert bus.outcomes(job)[file["path"]]["outcome"] == "failed"
+
+
+async def test_copies_wait_on_when_the_local_tables_are_lost(
+    bus: Bus, job: str, created: str, tmp_path: Path, worker: Worker
+) -> None:
+    owner = await claimed(bus, job, created, tmp_path / "owner.jpg")
+    copy = await waiting(bus, owner, "copy.jpg", job)
+    assert worker.stop(STOP_SECONDS) == 0
+    shutil.rmtree(worker.data / "worker")
+    await asyncio.to_thread(worker.start)
+    await tell(bus, owner, "embedded", content=content(5))
+    await bus.until(lambda: about(bus, "db-write", owner), "the copy's point")
+    (write,) = values(about(bus, "db-write", owner))
+    assert (write["path"], write["outcome"], write["content"]) == (copy["path"], "duplicate", content(5))
