@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 import httpx
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
-from pydantic import SecretStr
 
 from cli.checks import Check
 from cli.client import authorization, is_local
@@ -23,12 +22,22 @@ async def parts(settings: Settings) -> AsyncIterator[Check]:
     """Check every part that the settings name, and what they must hold."""
     async for check in _kafka(settings):
         yield check
-    yield await _http("Qdrant", settings.qdrant_address, "/healthz", "QDRANT_URL")
-    yield await _http("ML", settings.ml_inference_service_url, "/health", "ML_INFERENCE_SERVICE_URL")
+    # A question that needs the key, as a Qdrant with a wrong key is as good as none.
+    qdrant_key = reveal(settings.qdrant_api_key)
+    key_header = {"api-key": qdrant_key} if qdrant_key else {}
+    yield await _http("Qdrant", settings.qdrant_address, "/collections", "QDRANT_URL", key_header)
+    token = authorization(reveal(settings.ml_token))
+    yield await _http("ML", settings.ml_inference_service_url, "/health", "ML_INFERENCE_SERVICE_URL", token)
     api = await _http("API", settings.darkroom_url, "/health", "DARKROOM_URL")
     yield api
     if api.level == "ok":
-        yield await _http("API ready", settings.darkroom_url, "/ready", "DARKROOM_URL", settings.darkroom_api_key)
+        yield await _http(
+            "API ready",
+            settings.darkroom_url,
+            "/ready",
+            "DARKROOM_URL",
+            authorization(reveal(settings.darkroom_api_key)),
+        )
     if settings.ingest_roots:
         yield _roots(settings)
     else:
@@ -93,13 +102,13 @@ async def _stage(settings: Settings, stage: str) -> Check:
     return Check(f"Stage {stage}", "problem", detail, f"Run `darkroom worker --stages {stage}`.")
 
 
-async def _http(name: str, url: str, path: str, setting: str, key: SecretStr | None = None) -> Check:
+async def _http(name: str, url: str, path: str, setting: str, headers: dict[str, str] | None = None) -> Check:
     if not url:
         return Check(name, "problem", f"not running, and {setting} is not set", f"{START}, or set {setting}.")
     started = time.monotonic()
     try:
         async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=not is_local(url)) as client:
-            response = await client.get(url + path, headers=authorization(reveal(key)))
+            response = await client.get(url + path, headers=headers)
     except httpx.HTTPError as error:
         reason = str(error) or type(error).__name__
         return Check(name, "problem", f"{url}: {reason}", f"{START}, or correct {setting}.")
