@@ -7,7 +7,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check clean
+.PHONY: help demo test test-all chaos check clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,10 +16,13 @@ demo: .venv/run.stamp ## run everything once; PHOTOS=folder takes yours in place
 	@$(BIN)/darkroom demo $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 test: .venv/dev.stamp ## run all tests that need no system package
-	@$(BIN)/python -m pytest -m "not system"
+	@$(BIN)/python -m pytest -m "not system and not chaos"
 
 test-all: .venv/dev.stamp ## run all tests; those marked `system` need exiftool
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m "not chaos"
+
+chaos: .venv/dev.stamp ## kill and freeze every kind of part in the middle of jobs; under 30 minutes
+	@$(BIN)/python -m pytest -m chaos -s
 
 check: .venv/dev.stamp ## lint, formatting, types
 	@$(BIN)/ruff check .

@@ -83,6 +83,7 @@ class Settings(BaseSettings):
     ingest_roots: Annotated[tuple[Path, ...], NoDecode] = ()
     cpu_processes: Annotated[int, Field(ge=1)] = Field(default_factory=lambda: os.cpu_count() or 1)
     file_timeout_seconds: Seconds = 120.0
+    file_memory_bytes: Annotated[int, Field(ge=256 << 20)] = 3 << 30
     max_image_pixels: Annotated[int, Field(ge=1)] = 300_000_000
     max_file_bytes: Annotated[int, Field(ge=1)] = 1 << 30
     upload_max_files: Annotated[int, Field(ge=1)] = 1000

@@ -1,16 +1,19 @@
 """Runs hashing and decoding in worker processes, so that the event loop is never blocked.
 
 `pebble` restarts a process that crashed or was stopped for taking too long, and only the task
-that it worked on fails; the standard library's pool fails every task in flight.
+that it worked on is hit; the standard library's pool fails every task in flight.
 """
 
 import asyncio
 import multiprocessing
 import os
+import resource
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as PoolTimeoutError
+from concurrent.futures.process import BrokenProcessPool
 from typing import ParamSpec, TypeVar
 
+import structlog
 from pebble import ProcessExpired, ProcessPool
 
 from errors import ContentError
@@ -20,18 +23,23 @@ R = TypeVar("R")
 
 # Added to the niceness of the worker processes: where all CPUs are busy, the event loop goes first.
 NICENESS = 10
+# A process may die for reasons that lie outside its file, such as a lack of memory on the machine.
+CRASHES = 3
+
+log = structlog.get_logger()
 
 
 class Cpu:
-    """A pool of `processes` worker processes. A task may take `timeout` seconds once it runs."""
+    """A pool of `processes` worker processes.
 
-    def __init__(self, processes: int, timeout: float) -> None:
-        # A fork of a process with threads (RocksDB, Kafka's consumers) can deadlock, so a small
-        # server process forks the workers; it has read the modules that they need.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["imaging.decoding", "imaging.hashing"])
-        self._pool = ProcessPool(max_workers=processes, context=context, initializer=os.nice, initargs=(NICENESS,))
+    A task may take `timeout` seconds once it runs; a process may hold `memory` bytes.
+    """
+
+    def __init__(self, processes: int, *, timeout: float, memory: int) -> None:
+        self._processes = processes
         self._timeout = timeout
+        self._memory = memory
+        self._pool = self._new_pool()
 
     async def start(self) -> None:
         """Start the processes. The first task would do so too, and hold up the event loop meanwhile."""
@@ -40,20 +48,58 @@ class Cpu:
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a function in a worker process.
 
-        Raises what the function raises, and ContentError where it crashed its process or took too long.
+        Raises what the function raises, and ContentError where it takes too long, needs too much memory, or
+        crashes its process time and again.
         """
-        future = self._pool.schedule(function, args=args, kwargs=kwargs, timeout=self._timeout)
-        try:
-            result: R = await asyncio.wrap_future(future)
-        except PoolTimeoutError as error:
-            raise ContentError(
-                f"Decoding took longer than {self._timeout:g} s and was stopped (FILE_TIMEOUT_SECONDS)."
-            ) from error
-        except ProcessExpired as error:
-            raise ContentError(f"Decoding crashed its process (exit code {error.exitcode}).") from error
-        return result
+        crashes = 0
+        while True:
+            pool = self._pool
+            try:
+                result: R = await asyncio.wrap_future(
+                    pool.schedule(function, args=args, kwargs=kwargs, timeout=self._timeout)
+                )
+            except PoolTimeoutError as error:
+                raise ContentError(
+                    f"Decoding took longer than {self._timeout:g} s and was stopped (FILE_TIMEOUT_SECONDS)."
+                ) from error
+            except MemoryError as error:
+                raise ContentError(
+                    f"Decoding needs more memory than {self._memory >> 20} MiB (FILE_MEMORY_BYTES)."
+                ) from error
+            except ProcessExpired as error:
+                crashes += 1
+                log.warning("decode-crashed", exit_code=error.exitcode, attempt=crashes)
+                if crashes == CRASHES:
+                    raise ContentError(f"Decoding crashed its process (exit code {error.exitcode}).") from error
+            except (BrokenProcessPool, RuntimeError):
+                # pebble gives a pool up for good when a process is killed while it waits for a task.
+                if pool.active:
+                    raise
+                self._replace(pool)
+            else:
+                return result
 
     def close(self) -> None:
         """End the worker processes, whatever they do."""
         self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
+
+    def _replace(self, broken: ProcessPool) -> None:
+        if self._pool is broken:
+            log.warning("decode-processes-replaced")
+            self._pool = self._new_pool()
+
+    def _new_pool(self) -> ProcessPool:
+        # A fork of a process with threads (RocksDB, Kafka's consumers) can deadlock, so a small
+        # server process forks the workers; it has read the modules that they need.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["agents.cpu", "imaging.decoding", "imaging.hashing"])
+        return ProcessPool(
+            max_workers=self._processes, context=context, initializer=limit_process, initargs=(self._memory,)
+        )
+
+
+def limit_process(memory: int) -> None:
+    """Lower this process's priority, and bound the memory that it can allocate, in bytes."""
+    os.nice(NICENESS)
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))

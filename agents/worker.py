@@ -57,7 +57,7 @@ class _Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ended.set)
-        cpu = Cpu(settings.cpu_processes, settings.file_timeout_seconds)
+        cpu = Cpu(settings.cpu_processes, timeout=settings.file_timeout_seconds, memory=settings.file_memory_bytes)
         await cpu.start()
         qdrant = Qdrant(
             settings.qdrant_address, api_key=reveal(settings.qdrant_api_key), timeout=settings.qdrant_timeout_seconds

@@ -77,8 +77,10 @@ async def close(job_id: JobId, parts: PartsDep) -> Submitted:
     For programs that publish there themselves; a scan does it by itself. The id need not be known yet: the
     files may still be on their way. Closing twice is closing once.
     """
-    await parts.publisher.close(job_id)
     known = await parts.view.status(job_id)
+    if known is not None and known.sources:
+        raise RequestError(f"Job {job_id} scans folders: it ends by itself. To end it early, cancel it.", 409)
+    await parts.publisher.close(job_id)
     return Submitted(
         job_id=job_id, status=known.status if known else "queued", message="Closed: no further file will come."
     )

@@ -313,6 +313,13 @@ class TestCommands:
         assert response.status_code == 409
         assert "completed" in response.json()["detail"]
 
+    async def test_a_scan_cannot_be_closed(self, service: Service, job_id: str) -> None:
+        """Its end marker would come before its files."""
+        await service.status(job_id, offset=await service.publish(queued(job_id)))
+        response = await service.http.post(f"ingest/{job_id}/close")
+        assert response.status_code == 409
+        assert "ends by itself" in response.json()["detail"]
+
     async def test_close_marks_the_end_on_every_partition_under_one_name(self, service: Service, job_id: str) -> None:
         for _ in range(2):
             assert (await service.http.post(f"ingest/{job_id}/close")).status_code == 202

@@ -1,0 +1,83 @@
+"""The decode processes: a file that crashes, hangs or eats memory fails alone; a killed process costs nothing."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from agents.cpu import Cpu
+from errors import ContentError
+
+
+def pid_after(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def crash() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def crash_once(marker: str) -> str:
+    if not Path(marker).exists():
+        Path(marker).touch()
+        crash()
+    return "done"
+
+
+def eat() -> int:
+    return len(bytearray(2 << 30))
+
+
+def fail() -> None:
+    raise RuntimeError("a fault of the function, not of the pool")
+
+
+@pytest.fixture
+async def cpu() -> AsyncIterator[Cpu]:
+    processes = Cpu(2, timeout=3, memory=1 << 30)
+    await processes.start()
+    yield processes
+    await asyncio.to_thread(processes.close)
+
+
+async def test_a_crash_fails_alone(cpu: Cpu) -> None:
+    crashed, *others = await asyncio.gather(
+        cpu.run(crash), *(cpu.run(pid_after, 0.05) for _ in range(20)), return_exceptions=True
+    )
+    assert isinstance(crashed, ContentError)
+    assert "crashed its process" in str(crashed)
+    assert all(isinstance(pid, int) for pid in others)
+
+
+async def test_a_process_that_dies_once_costs_no_file(cpu: Cpu, tmp_path: Path) -> None:
+    assert await cpu.run(crash_once, str(tmp_path / "marker")) == "done"
+
+
+async def test_a_task_that_hangs_is_stopped(cpu: Cpu) -> None:
+    hung, other = await asyncio.gather(cpu.run(pid_after, 60), cpu.run(pid_after, 0.05), return_exceptions=True)
+    assert isinstance(hung, ContentError)
+    assert "longer than 3 s" in str(hung)
+    assert isinstance(other, int)
+
+
+async def test_a_task_that_eats_memory_is_stopped(cpu: Cpu) -> None:
+    with pytest.raises(ContentError, match="more memory than 1024 MiB"):
+        await cpu.run(eat)
+    assert await cpu.run(pid_after, 0)
+
+
+async def test_idle_processes_that_are_killed_are_replaced(cpu: Cpu) -> None:
+    for _ in range(2):
+        for pid in set(await asyncio.gather(*(cpu.run(pid_after, 0.1) for _ in range(4)))):
+            os.kill(pid, signal.SIGKILL)
+        assert len(await asyncio.gather(*(cpu.run(pid_after, 0.1) for _ in range(4)))) == 4
+
+
+async def test_an_error_of_the_function_comes_through(cpu: Cpu) -> None:
+    with pytest.raises(RuntimeError, match="not of the pool"):
+        await cpu.run(fail)
