@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from api.guard import KeyRequired, LocalOnly
 from api.parts import open_parts
 from api.problems import answer_errors
-from api.routes import collections, images, ingest, jobs, search, system
+from api.routes import archive, collections, images, ingest, jobs, search, system
 from settings import Settings, reveal
 
 API = "/api/v1"
@@ -35,7 +35,7 @@ def create_app(settings: Settings) -> FastAPI:
     else:
         app.add_middleware(LocalOnly)
     app.include_router(system.health_router)
-    for module in (ingest, jobs, collections, images, system):
+    for module in (archive, ingest, jobs, collections, images, system):
         app.include_router(module.router, prefix=API, max_body_size=JSON_BYTES)
     app.include_router(search.router, prefix=API, max_body_size=settings.max_file_bytes + FORM_BYTES)
     app.include_router(ingest.uploads_router, prefix=API)

@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from api.kept import Kept, open_kept
+from api.archive.archiver import Archiver
+from api.archive.journal import Journal, open_journal
+from api.kept import Kept, open_kept, readable_roots
 from api.publisher import Publisher, open_publisher
 from api.renditions import Renditions
 from api.searching import Searcher
@@ -27,6 +29,8 @@ class Parts:
     publisher: Publisher
     submitter: Submitter
     searcher: Searcher
+    journal: Journal
+    archiver: Archiver
     qdrant: Qdrant
     ml: ML
 
@@ -57,6 +61,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         publisher = await stack.enter_async_context(open_publisher(kafka, settings.kafka_partitions))
         view = await stack.enter_async_context(open_view(folder / "view.db", kafka, settings.kafka_partitions))
         remove_unfinished(settings.uploads_folder)
+        journal = await stack.enter_async_context(open_journal(folder / "archive.db"))
+        archiver = Archiver(journal, qdrant, lambda: readable_roots(settings, kept))
+        await archiver.recover()
         yield Parts(
             settings=settings,
             view=view,
@@ -64,6 +71,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             publisher=publisher,
             submitter=Submitter(settings=settings, view=view, kept=kept, publisher=publisher, qdrant=qdrant, ml=ml),
             searcher=Searcher(qdrant, ml, renditions),
+            journal=journal,
+            archiver=archiver,
             qdrant=qdrant,
             ml=ml,
         )

@@ -1,6 +1,7 @@
 """Bodies of requests and answers; the names are those of the public contract."""
 
 from typing import Annotated, Any, Literal, Self
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -162,6 +163,55 @@ class Images(BaseModel):
     images: list[Image]
     total: int
     next: str | None
+
+
+class DuplicatesBody(BaseModel):
+    """Where to look for copies."""
+
+    collection: str | None = Field(None, description="Default: the active one.")
+
+
+class SelectionBody(BaseModel):
+    """Pictures, by their ids."""
+
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=1000)]
+    collection: str | None = Field(None, description="Default: the active one.")
+
+
+class ArchivedFile(BaseModel):
+    """A file of an archive; `reason` says why it was not moved, or not back."""
+
+    path: str
+    sha256: str
+    state: Literal["moving", "archived", "refused", "restoring", "restored"]
+    reason: str | None
+
+
+class _ArchiveHead(BaseModel):
+    archive_id: str
+    at: str
+    kind: Literal["job-duplicates", "exact-duplicates", "selection"]
+    collection: str
+
+
+class ArchiveReport(_ArchiveHead):
+    """An archive with its files: how many lie in it now, and how many were refused."""
+
+    moved: int
+    refused: int
+    files: list[ArchivedFile]
+
+
+class ArchiveSummary(_ArchiveHead):
+    """An archive; `files` counts those in each state."""
+
+    files: dict[str, int]
+
+
+class Archives(BaseModel):
+    """The latest archives, the last first."""
+
+    archives: list[ArchiveSummary]
 
 
 class Health(BaseModel):

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import FileResponse
 
 from api.deps import CollectionDep, PartsDep
+from api.kept import readable_roots
 from api.open_file import OpenFileResponse
 from api.schemas import Image, Images
 from api.sources import open_first
@@ -77,7 +78,7 @@ async def image(image_id: UUID, parts: PartsDep, collection: CollectionDep) -> F
     """Return the original file, as it lies on disk."""
     fields = await _fields(parts, collection, image_id, ["full_path", "paths"])
     paths = _texts(fields.get("full_path"), fields.get("paths"))
-    roots = [*parts.settings.ingest_roots, *await parts.kept.roots(), parts.settings.uploads_folder]
+    roots = await readable_roots(parts.settings, parts.kept)
     found = await asyncio.to_thread(open_first, paths, roots)
     if found is None:
         raise RequestError(
