@@ -4,10 +4,12 @@ It is built in `load()`, never at import, and handed on as an argument.
 """
 
 import os
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from errors import FatalError
@@ -21,7 +23,12 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 class Settings(BaseSettings):
     """Every setting, its default and its unit. The environment variable is the name in capitals."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,  # compose passes `NAME=` on for what its own environment lacks
+        hide_input_in_errors=True,  # an error that quotes what was given may quote a secret
+    )
 
     # Where the parts are. Unset: `darkroom up` runs an embedded one and sets it for its children.
     kafka_brokers: str = ""
@@ -31,12 +38,28 @@ class Settings(BaseSettings):
     ml_inference_service_url: str = ""
     darkroom_url: str = "http://127.0.0.1:8002"
 
+    # Secrets. Unset or empty: without. The API without a key serves this machine only.
+    darkroom_api_key: SecretStr | None = None
+    qdrant_api_key: SecretStr | None = None
+    ml_token: SecretStr | None = None
+
+    # How Kafka is reached. The TLS files are PEM; without a CA file the system's authorities are trusted.
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_sasl_username: str = ""
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_ca_file: Path | None = None
+    kafka_ssl_cert_file: Path | None = None
+    kafka_ssl_key_file: Path | None = None
+    kafka_ssl_key_password: SecretStr | None = None
+
     # Everything that is kept on disk lies below this folder.
     darkroom_data: Path = Path(".darkroom")
 
     # Topics. All keyed topics and all tables share the partition count; it cannot change later.
     kafka_partitions: Annotated[int, Field(ge=1, le=1000)] = 8
     kafka_replication_factor: Annotated[int, Field(ge=1)] = 1
+    kafka_min_insync_replicas: Annotated[int, Field(ge=1)] = 1
     kafka_retention_hours: Annotated[int, Field(ge=1)] = 168
     kafka_group_prefix: str = "darkroom"
     # A worker that was killed is noticed, and its partitions given to others, after this time.
@@ -86,6 +109,35 @@ class Settings(BaseSettings):
             return tuple(Path(part) for part in value.split(os.pathsep) if part)
         return value
 
+    @field_validator("darkroom_api_key", "qdrant_api_key", "ml_token")
+    @classmethod
+    def _fits_in_a_header(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.fullmatch(r"[!-~]+", value.get_secret_value()):
+            raise ValueError("it holds a space, a line break or a letter beyond ASCII, so no HTTP header can carry it")
+        return value
+
+    @field_validator("qdrant_url", "ml_inference_service_url", "darkroom_url")
+    @classmethod
+    def _carries_no_password(cls, value: str) -> str:
+        if "@" in urlsplit(value).netloc:
+            raise ValueError("a URL is shown in logs: leave user and password out, and set the key or token instead")
+        return value
+
+    @model_validator(mode="after")
+    def _kafka_settings_fit(self) -> Self:
+        if self.kafka_security_protocol.startswith("SASL") and not (
+            self.kafka_sasl_username and self.kafka_sasl_password
+        ):
+            raise ValueError(
+                f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} needs KAFKA_SASL_USERNAME and "
+                "KAFKA_SASL_PASSWORD"
+            )
+        if self.kafka_ssl_key_file and not self.kafka_ssl_cert_file:
+            raise ValueError("KAFKA_SSL_KEY_FILE needs KAFKA_SSL_CERT_FILE")
+        if self.kafka_min_insync_replicas > self.kafka_replication_factor:
+            raise ValueError("KAFKA_MIN_INSYNC_REPLICAS is above KAFKA_REPLICATION_FACTOR: nothing could be written")
+        return self
+
     @property
     def qdrant_address(self) -> str:
         """URL of Qdrant: `QDRANT_URL`, else `QDRANT_HOST` and `QDRANT_PORT`, else empty."""
@@ -99,12 +151,18 @@ class Settings(BaseSettings):
         return self.darkroom_data / "uploads"
 
 
+def reveal(secret: SecretStr | None) -> str | None:
+    """Return a secret's text, for the one call that sends it; None where it is not set."""
+    return secret.get_secret_value() if secret else None
+
+
 def load() -> Settings:
     """Read the environment. Raises FatalError that names each variable that is wrong."""
     try:
         return Settings()
     except ValidationError as error:
         problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}" for problem in error.errors()
+            ": ".join(filter(None, [".".join(str(part) for part in problem["loc"]).upper(), problem["msg"]]))
+            for problem in error.errors(include_input=False)
         )
         raise FatalError(f"The environment has settings that cannot be used: {problems}") from error

@@ -6,6 +6,7 @@ import base64
 import faust
 
 import failpoints
+from agents.roots import allowed_roots
 from agents.stage import StageApp, file_fields
 from errors import FatalError, FileChangedError, FileError
 from imaging.decoding import prepare
@@ -37,6 +38,7 @@ class Decoder:
                 file.sha256,
                 max_pixels=settings.max_image_pixels,
                 max_bytes=settings.max_file_bytes,
+                roots=allowed_roots(file.roots, settings),
             )
         except FileChangedError as error:
             await self._hash_again(event, file, error, headers)

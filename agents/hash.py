@@ -14,9 +14,11 @@ import structlog
 import failpoints
 from agents.collections import Collections
 from agents.delivery import Deliveries, Window
+from agents.roots import allowed_roots
 from agents.stage import Parts, StageApp, header_list, now
 from errors import FatalError, FileChangedError
 from imaging import hashing
+from imaging.files import Roots, check_within
 from tables.fingerprints import Fingerprint, Fingerprints
 from topics.hashed_file import HASHED_FILE, HashedFile
 from topics.job_event import Sealed
@@ -125,17 +127,20 @@ class _Hasher:
 
     async def _fingerprint(self, file: RawPath, known: Fingerprint | None) -> Fingerprint:
         """Return the known fingerprint if the file has not changed since, else read the file."""
+        roots = allowed_roots(file.roots, self._parts.settings)
         if known is None:
-            return await self._read(file)
+            return await self._read(file, roots)
+        if roots is not None:
+            await asyncio.to_thread(check_within, file.path_bytes, roots)
         stamp = file.stamp
         if stamp is None:
             stamp = await asyncio.to_thread(hashing.stamp, file.path_bytes)
-        return known if known.matches(stamp) else await self._read(file)
+        return known if known.matches(stamp) else await self._read(file, roots)
 
-    async def _read(self, file: RawPath) -> Fingerprint:
+    async def _read(self, file: RawPath, roots: Roots) -> Fingerprint:
         for _ in range(STILL_ATTEMPTS):
             try:
-                sha256, stamp = await self._parts.cpu.run(hashing.hash_file, file.path_bytes)
+                sha256, stamp = await self._parts.cpu.run(hashing.hash_file, file.path_bytes, roots)
             except FileChangedError:
                 await asyncio.sleep(STILL_SECONDS)
             else:

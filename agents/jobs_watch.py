@@ -11,6 +11,7 @@ from collections.abc import Callable
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from connection import ClientOptions
 from errors import InvalidMessageError
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 
@@ -23,8 +24,8 @@ log = structlog.get_logger()
 class JobsWatch:
     """Follows `job-status`. `start` returns when what was there at the start has been read."""
 
-    def __init__(self, brokers: str, on_fatal: Callable[[BaseException], None]) -> None:
-        self._brokers = brokers
+    def __init__(self, kafka: ClientOptions, on_fatal: Callable[[BaseException], None]) -> None:
+        self._kafka = kafka
         self._on_fatal = on_fatal
         self._jobs: dict[str, JobStatus] = {}
         self._cancelled: OrderedDict[str, None] = OrderedDict()
@@ -33,9 +34,7 @@ class JobsWatch:
 
     async def start(self, partitions: int) -> None:
         """Begin to follow."""
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._brokers, auto_offset_reset="earliest", enable_auto_commit=False
-        )
+        consumer = AIOKafkaConsumer(**self._kafka, auto_offset_reset="earliest", enable_auto_commit=False)
         await consumer.start()
         assigned = [TopicPartition(JOB_STATUS.name, number) for number in range(partitions)]
         consumer.assign(assigned)

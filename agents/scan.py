@@ -16,6 +16,7 @@ import structlog
 
 from agents.collections import Collections
 from agents.delivery import Window
+from agents.roots import allowed_roots
 from agents.stage import Parts, StageApp, explain, now
 from agents.walking import Found, Refused, walk
 from errors import FatalError, FileError, RequestError
@@ -120,7 +121,7 @@ class _Walk:
 
     async def walk(self, source: bytes) -> None:
         """Publish what is below one folder, and wait until it is delivered."""
-        entries = walk(source)
+        entries = walk(source, allowed_roots(self._request.roots, self._stage.parts.settings))
         while await self._has_room():
             found = await asyncio.to_thread(_next, entries)
             if not found:
@@ -136,6 +137,7 @@ class _Walk:
             path_b64=path_b64,
             caption=self._request.caption,
             model_id=self._model_id,
+            roots=self._request.roots,
         )
         self.sent += 1
         if isinstance(entry, Refused) and entry.outcome == "failed":

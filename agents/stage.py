@@ -15,10 +15,12 @@ import structlog
 
 from agents.consumer import make_gapless
 from agents.cpu import Cpu
+from agents.credentials import credentials
 from agents.delivery import Window
 from agents.jobs_watch import JobsWatch
 from agents.producer import make_idempotent
 from agents.reporter import Reporter
+from connection import client_options
 from errors import DarkroomError, FatalError, MLUnavailableError, PartitionRevokedError, RetryableError
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
@@ -264,6 +266,7 @@ def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
     app = faust.App(
         f"{settings.kafka_group_prefix}-{name}",
         broker=[f"kafka://{broker}" for broker in settings.kafka_brokers.split(",")],
+        broker_credentials=credentials(client_options(settings)),
         store="rocksdb://",
         # Tells this process from one that was killed and still counts as a member of the group.
         broker_client_id=f"darkroom-{os.getpid()}",

@@ -5,10 +5,12 @@ import stat
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
+from errors import FileError
+from imaging.files import Roots, check_within
 from imaging.formats import is_listed
 from imaging.hashing import FileStamp
 from rules.outcomes import Outcome
-from rules.paths import readable
+from rules.paths import ARCHIVE_FOLDER, readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +39,17 @@ class _Folder:
     entries: "os._ScandirIterator[bytes]"
 
 
-def walk(source: bytes) -> Generator[Found | Refused, None, None]:
+def walk(source: bytes, roots: Roots = None) -> Generator[Found | Refused, None, None]:
     """Yield what is below a folder (or the file itself), in the order in which the disk lists it.
 
-    Links to folders are followed, as photographs are often kept behind one.
+    Links to folders are followed, as photographs are often kept behind one. One that leads out of the roots is
+    refused, so that nothing is told of what lies there; a file that is found is bound to them again when it is read.
+    What Darkroom itself has archived is left out.
     """
     try:
+        check_within(source, roots)
         status = os.stat(source)  # noqa: PTH116 - bytes
-    except OSError as error:
+    except (FileError, OSError) as error:
         yield Refused(source, "failed", _why(source, error))
         return
     if not stat.S_ISDIR(status.st_mode):
@@ -63,16 +68,21 @@ def walk(source: bytes) -> Generator[Found | Refused, None, None]:
                 entry = None
             if entry is None:
                 opened.pop().entries.close()
-            else:
-                yield from _walk_entry(opened, entry)
+            elif entry.name != ARCHIVE_FOLDER:
+                yield from _walk_entry(opened, entry, roots)
     finally:
         for folder in opened:
             folder.entries.close()
 
 
-def _walk_entry(opened: list[_Folder], entry: "os.DirEntry[bytes]") -> Iterator[Found | Refused]:
+def _walk_entry(opened: list[_Folder], entry: "os.DirEntry[bytes]", roots: Roots) -> Iterator[Found | Refused]:
     try:
+        if entry.is_symlink():
+            check_within(entry.path, roots)
         status = entry.stat()
+    except FileError as error:
+        yield Refused(entry.path, "failed", str(error))
+        return
     except OSError as error:
         yield _refuse(entry, error)
         return
@@ -115,5 +125,7 @@ def _not_listed(path: bytes) -> Refused:
     return Refused(path, "skipped", "its extension is not that of a photograph")
 
 
-def _why(path: bytes, error: OSError) -> str:
+def _why(path: bytes, error: FileError | OSError) -> str:
+    if isinstance(error, FileError):
+        return str(error)
     return f"{readable(path)}: {error.strerror or error}"

@@ -16,10 +16,11 @@ from agents.cpu import Cpu
 from agents.jobs_watch import JobsWatch
 from agents.loop_lag import LoopLag
 from agents.stage import Parts, StageApp
+from connection import client_options
 from errors import FatalError
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
-from settings import Settings, Stage
+from settings import Settings, Stage, reveal
 from topics.admin import create_topics
 
 BUILD = {
@@ -58,14 +59,17 @@ class _Worker:
             loop.add_signal_handler(number, self._ended.set)
         cpu = Cpu(settings.cpu_processes, timeout=settings.file_timeout_seconds, memory=settings.file_memory_bytes)
         await cpu.start()
-        qdrant = Qdrant(settings.qdrant_address, api_key=None, timeout=settings.qdrant_timeout_seconds)
+        qdrant = Qdrant(
+            settings.qdrant_address, api_key=reveal(settings.qdrant_api_key), timeout=settings.qdrant_timeout_seconds
+        )
         ml = ML(
             settings.ml_inference_service_url,
             timeout=settings.ml_timeout_seconds,
+            token=reveal(settings.ml_token),
             default_model_id=settings.ml_model_id,
         )
         lag = LoopLag()
-        jobs = JobsWatch(settings.kafka_brokers, self._stop)
+        jobs = JobsWatch(client_options(settings), self._stop)
         await jobs.start(settings.kafka_partitions)
         parts = Parts(settings, cpu, qdrant, ml, jobs, self._stop)
         stages = [BUILD[name](parts, self._datadir(name)) for name in self._names]

@@ -14,9 +14,13 @@ import uvicorn
 import settings as environment
 from api.broker import broker_answers
 from api.main import create_app
+from connection import client_options
 from errors import FatalError
+from rules.listening import KEYLESS, require_key
 from settings import Settings
 from topics.admin import create_topics
+
+log = structlog.get_logger()
 
 BROKER_SECONDS = 30.0
 """How long a broker that was started together with us may take."""
@@ -35,6 +39,7 @@ def main() -> None:
         settings = environment.load()
         _check(settings)
         _log_as(settings)
+        require_key(arguments.host, has_key=settings.darkroom_api_key is not None)
         reserved = _reserve(arguments.host, arguments.port)
         asyncio.run(_create_topics(settings))
         server = uvicorn.Server(
@@ -46,6 +51,8 @@ def main() -> None:
                 lifespan="on",
             )
         )
+        if settings.darkroom_api_key is None:
+            log.info("service.keyless", detail=KEYLESS)
         server.run(sockets=[reserved])
     except KeyboardInterrupt:
         return
@@ -100,7 +107,7 @@ async def _create_topics(settings: Settings) -> None:
     level = aiokafka_log.level
     aiokafka_log.setLevel(logging.CRITICAL)  # It would tell of every try.
     deadline = time.monotonic() + BROKER_SECONDS
-    while not await broker_answers(settings.kafka_brokers):
+    while not await broker_answers(client_options(settings)):
         if time.monotonic() > deadline:
             break  # The next call says so.
         await asyncio.sleep(RETRY_SECONDS)

@@ -5,12 +5,14 @@ import asyncio
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
+from connection import ClientOptions
+
 ANSWER_SECONDS = 3.0
 
 
-async def broker_answers(brokers: str) -> bool:
+async def broker_answers(kafka: ClientOptions) -> bool:
     """Ask with a connection of its own: on one that fetches, the question would wait for the next message."""
-    client = AIOKafkaClient(bootstrap_servers=brokers)
+    client = AIOKafkaClient(**kafka)
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             await client.bootstrap()

@@ -9,6 +9,7 @@ import orjson
 
 from api.view.database import Lane
 from gateways.ml import Capabilities
+from settings import Settings
 
 
 class Kept:
@@ -54,6 +55,11 @@ class Kept:
 
     async def _set(self, name: str, value: object) -> None:
         await self._lane.write(lambda connection: _set(connection, name, value))
+
+
+async def readable_roots(settings: Settings, kept: Kept) -> list[Path]:
+    """Return every folder that the service may use: the setting's, those allowed from this machine, the uploads."""
+    return [*settings.ingest_roots, *await kept.roots(), settings.uploads_folder]
 
 
 def _get(connection: sqlite3.Connection, name: str) -> object:

@@ -5,10 +5,11 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from api.guard import KeyRequired, LocalOnly
 from api.parts import open_parts
 from api.problems import answer_errors
-from api.routes import collections, dead_letters, images, ingest, jobs, replay, search, system
-from settings import Settings
+from api.routes import archive, collections, dead_letters, images, ingest, jobs, replay, search, system
+from settings import Settings, reveal
 
 API = "/api/v1"
 JSON_BYTES = 1 << 20
@@ -28,8 +29,13 @@ def create_app(settings: Settings) -> FastAPI:
         title="Darkroom", version="0.1.0", description="Photographs become searchable points.", lifespan=lifespan
     )
     answer_errors(app)
+    # Added last, so outermost: nothing is read of a request that may not pass.
+    if key := reveal(settings.darkroom_api_key):
+        app.add_middleware(KeyRequired, key=key)
+    else:
+        app.add_middleware(LocalOnly)
     app.include_router(system.health_router)
-    for module in (ingest, jobs, replay, dead_letters, collections, images, system):
+    for module in (archive, ingest, jobs, replay, dead_letters, collections, images, system):
         app.include_router(module.router, prefix=API, max_body_size=JSON_BYTES)
     app.include_router(search.router, prefix=API, max_body_size=settings.max_file_bytes + FORM_BYTES)
     app.include_router(ingest.uploads_router, prefix=API)

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from api.archive.archiver import Archiver
+from api.archive.journal import Journal, open_journal
 from api.cache_rebuild import CacheRebuilder
 from api.dead_letters import DeadLetters
-from api.kept import Kept, open_kept
+from api.kept import Kept, open_kept, readable_roots
 from api.model import current_model
 from api.publisher import Publisher, open_publisher
 from api.renditions import Renditions
@@ -17,9 +19,10 @@ from api.topic_replay import TopicReplayer
 from api.uploads import remove_unfinished
 from api.view.view import JobView, open_view
 from api.watchdog import Watchdog, open_watchdog
+from connection import client_options
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
-from settings import Settings
+from settings import Settings, reveal
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Parts:
     publisher: Publisher
     submitter: Submitter
     searcher: Searcher
+    journal: Journal
+    archiver: Archiver
     qdrant: Qdrant
     ml: ML
     dead_letters: DeadLetters
@@ -45,29 +50,36 @@ class Parts:
 async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
     """Open all parts until the block ends. The topics exist already (topics.admin)."""
     folder = settings.darkroom_data / "api"
+    kafka = client_options(settings)
     async with AsyncExitStack() as stack:
         kept = await stack.enter_async_context(open_kept(folder / "kept.db"))
         qdrant = await stack.enter_async_context(
-            Qdrant(settings.qdrant_address, timeout=settings.qdrant_timeout_seconds)
+            Qdrant(
+                settings.qdrant_address,
+                api_key=reveal(settings.qdrant_api_key),
+                timeout=settings.qdrant_timeout_seconds,
+            )
         )
         ml = ML(
             settings.ml_inference_service_url,
             timeout=settings.ml_timeout_seconds,
+            token=reveal(settings.ml_token),
             default_model_id=settings.ml_model_id,
         )
         stack.push_async_callback(ml.close)
         renditions = Renditions(settings)
         stack.push_async_callback(renditions.close)
-        publisher = await stack.enter_async_context(open_publisher(settings.kafka_brokers, settings.kafka_partitions))
+        publisher = await stack.enter_async_context(open_publisher(kafka, settings.kafka_partitions))
         view = await stack.enter_async_context(
-            open_view(
-                folder / "view.db", settings.kafka_brokers, settings.kafka_partitions, settings.kafka_retention_hours
-            )
+            open_view(folder / "view.db", kafka, settings.kafka_partitions, settings.kafka_retention_hours)
         )
         runs = Runs()
         stack.push_async_callback(runs.close)
         watchdog = await stack.enter_async_context(open_watchdog(settings, view, publisher))
         remove_unfinished(settings.uploads_folder)
+        journal = await stack.enter_async_context(open_journal(folder / "archive.db"))
+        archiver = Archiver(journal, qdrant, lambda: readable_roots(settings, kept))
+        await archiver.recover()
         yield Parts(
             settings=settings,
             view=view,
@@ -75,6 +87,8 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             publisher=publisher,
             submitter=Submitter(settings=settings, view=view, kept=kept, publisher=publisher, qdrant=qdrant, ml=ml),
             searcher=Searcher(qdrant, ml, renditions),
+            journal=journal,
+            archiver=archiver,
             qdrant=qdrant,
             ml=ml,
             dead_letters=DeadLetters(view.letters, publisher, settings.dead_letter_max_attempts),

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
+from connection import ClientOptions
 from errors import KafkaUnavailableError
 from topics.admin import MAX_MESSAGE_BYTES
 from topics.job_event import JOB_EVENT, AnyJobEvent, Command, Queued, Restarted, Stalled
@@ -158,11 +159,9 @@ class Publisher:
 
 
 @asynccontextmanager
-async def open_publisher(brokers: str, partitions: int) -> AsyncIterator[Publisher]:
+async def open_publisher(kafka: ClientOptions, partitions: int) -> AsyncIterator[Publisher]:
     """Connect a producer that neither loses nor repeats a message, until the block ends."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=brokers, acks="all", enable_idempotence=True, max_request_size=MAX_REQUEST_BYTES
-    )
+    producer = AIOKafkaProducer(**kafka, acks="all", enable_idempotence=True, max_request_size=MAX_REQUEST_BYTES)
     await producer.start()
     try:
         yield Publisher(producer, partitions)

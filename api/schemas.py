@@ -1,6 +1,7 @@
 """Bodies of requests and answers; the names are those of the public contract."""
 
 from typing import Annotated, Any, Literal, Self
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -37,6 +38,19 @@ class Submitted(BaseModel):
     job_id: str
     status: State
     message: str
+
+
+class Refused(BaseModel):
+    """A file that was sent and is not part of the job."""
+
+    filename: str
+    reason: str
+
+
+class Uploaded(Submitted):
+    """A job with the files that were sent, but those that are no pictures."""
+
+    refused: list[Refused]
 
 
 class RecentJobs(BaseModel):
@@ -149,6 +163,55 @@ class Images(BaseModel):
     images: list[Image]
     total: int
     next: str | None
+
+
+class DuplicatesBody(BaseModel):
+    """Where to look for copies."""
+
+    collection: str | None = Field(None, description="Default: the active one.")
+
+
+class SelectionBody(BaseModel):
+    """Pictures, by their ids."""
+
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=1000)]
+    collection: str | None = Field(None, description="Default: the active one.")
+
+
+class ArchivedFile(BaseModel):
+    """A file of an archive; `reason` says why it was not moved, or not back."""
+
+    path: str
+    sha256: str
+    state: Literal["moving", "archived", "refused", "restoring", "restored"]
+    reason: str | None
+
+
+class _ArchiveHead(BaseModel):
+    archive_id: str
+    at: str
+    kind: Literal["job-duplicates", "exact-duplicates", "selection"]
+    collection: str
+
+
+class ArchiveReport(_ArchiveHead):
+    """An archive with its files: how many lie in it now, and how many were refused."""
+
+    moved: int
+    refused: int
+    files: list[ArchivedFile]
+
+
+class ArchiveSummary(_ArchiveHead):
+    """An archive; `files` counts those in each state."""
+
+    files: dict[str, int]
+
+
+class Archives(BaseModel):
+    """The latest archives, the last first."""
+
+    archives: list[ArchiveSummary]
 
 
 class Health(BaseModel):

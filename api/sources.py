@@ -5,7 +5,8 @@ import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from errors import RequestError
+from errors import FileError, RequestError
+from imaging.files import open_regular
 from rules.paths import is_within
 
 
@@ -30,6 +31,17 @@ def allowed_source(text: str, roots: Iterable[Path], *, must_be_folder: bool) ->
     return str(path)
 
 
+def roots_around(sources: Sequence[str], roots: Iterable[Path]) -> list[str]:
+    """Return the roots, without links, that hold these sources. Blocks on the file system."""
+    return sorted(
+        {
+            os.fsdecode(root)
+            for root in _resolved(roots)
+            if any(is_within(os.fsencode(source), (root,)) for source in sources)
+        }
+    )
+
+
 def allowed_root(text: str) -> Path:
     """Return the real path of a folder (or file) that someone on this machine allows.
 
@@ -40,16 +52,18 @@ def allowed_root(text: str) -> Path:
     return path
 
 
-def first_readable(paths: Sequence[str], roots: Iterable[Path]) -> Path | None:
-    """Return the first of these paths that is a file inside a root; None where none is left. Blocks."""
+def open_first(paths: Sequence[str], roots: Iterable[Path]) -> tuple[int, str] | None:
+    """Open the first of these paths that is a file inside a root; None where none is left. Blocks.
+
+    Returns a file descriptor, which the caller closes, and the path.
+    """
     real_roots = _resolved(roots)
-    for text in paths:
+    for path in paths:
         try:
-            path = _real_path(text)
-        except RequestError:
+            with open_regular(os.fsencode(path), real_roots) as file:
+                return os.dup(file.fileno()), path
+        except (FileError, UnicodeEncodeError):
             continue
-        if is_within(os.fsencode(path), real_roots) and path.is_file() and os.access(path, os.R_OK):
-            return path
     return None
 
 

@@ -9,7 +9,7 @@ import structlog
 from api.kept import Kept
 from api.model import current_model
 from api.publisher import Publisher
-from api.sources import allowed_source
+from api.sources import allowed_source, roots_around
 from api.view.view import JobView
 from errors import KafkaUnavailableError, RequestError
 from gateways.ml import ML
@@ -57,7 +57,7 @@ class Submitter:
         sources = await asyncio.to_thread(
             lambda: [allowed_source(path, roots, must_be_folder=must_be_folders) for path in paths]
         )
-        return await self.submit(submission, sources)
+        return await self.submit(submission, sources, await asyncio.to_thread(roots_around, sources, roots))
 
     async def target(self, submission: Submission) -> tuple[str, str]:
         """Return the collection, created if it is new, and the model id.
@@ -76,8 +76,11 @@ class Submitter:
         )
         return name, model.model_id
 
-    async def submit(self, submission: Submission, sources: list[str]) -> JobStatus:
-        """Queue a job for sources that have been checked; return when it shows in the API's own view."""
+    async def submit(self, submission: Submission, sources: list[str], roots: list[str]) -> JobStatus:
+        """Queue a job for sources that have been checked; return when it shows in the API's own view.
+
+        Its files must still lie in one of `roots`, absolute paths without links, when they are read.
+        """
         collection, model_id = await self.target(submission)
         request = ScanRequest(
             job_id=submission.job_id,
@@ -85,6 +88,7 @@ class Submitter:
             sources=sources,
             caption=submission.caption,
             model_id=model_id,
+            roots=roots,
         )
         async with self._locks.setdefault(request.job_id, asyncio.Lock()):
             if known := await self._known(request):

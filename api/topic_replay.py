@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 
 from api.publisher import Outgoing, Publisher
 from api.replay_schemas import ReplayBody, Run
+from connection import client_options
 from errors import InvalidMessageError, KafkaUnavailableError, MLUnavailableError, RequestError
 from gateways.ml import Capabilities
 from gateways.qdrant import Qdrant
@@ -83,7 +84,7 @@ class TopicReplayer:
         try:
             async with AsyncExitStack() as stack:
                 consumer = AIOKafkaConsumer(
-                    bootstrap_servers=self._settings.kafka_brokers,
+                    **client_options(self._settings),
                     enable_auto_commit=False,
                     auto_offset_reset="earliest",
                 )

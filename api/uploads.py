@@ -2,12 +2,16 @@
 
 uploads/.JOB/…                    while files arrive: removed when anything goes wrong, and at the next start
 uploads/JOB/INDEX/NAME            when all of them have arrived
+
+What is no picture by its first bytes is not kept, whatever it is called.
 """
 
 import asyncio
+import os
 import re
 import shutil
 from collections.abc import AsyncIterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,9 +19,21 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from errors import RequestError
+from imaging.formats import HEAD_BYTES, is_picture
+from rules.paths import ARCHIVE_FOLDER
 
 MAX_NAME_BYTES = 200
+MAX_FIELD_BYTES = 1 << 16
+"""For all parts together that are no files: they are not used."""
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\]")
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedFile:
+    """A file that was sent and not kept, by the name that it was sent with."""
+
+    filename: str
+    reason: str
 
 
 def safe_name(name: str) -> str:
@@ -35,16 +51,18 @@ def safe_name(name: str) -> str:
 def remove_unfinished(uploads: Path) -> None:
     """Remove what a process that was killed has left."""
     for folder in uploads.glob(".*"):
-        shutil.rmtree(folder, ignore_errors=True)
+        if os.fsencode(folder.name) != ARCHIVE_FOLDER:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 async def receive(
     body: AsyncIterable[bytes], content_type: str, uploads: Path, job_id: str, *, max_files: int, max_file_bytes: int
-) -> Path:
-    """Write the files of a multipart body to disk, one chunk in memory at a time; return the job's folder.
+) -> tuple[Path, list[RefusedFile]]:
+    """Write the files of a multipart body to disk, one chunk in memory at a time.
 
-    Raises RequestError: 400 for a body that is not multipart or has no file, 413 for too many or too large ones,
-    507 when the disk takes no more. Nothing is left on disk then.
+    Returns the job's folder, and the files that are not in it as they are no pictures. Raises RequestError: 400 for a
+    body that is not multipart or has no file, 413 for too many or too large ones, 422 when none is a picture, 507 when
+    the disk takes no more. Nothing is left on disk then.
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not content_type.startswith("multipart/form-data") or not boundary:
@@ -62,7 +80,7 @@ async def receive(
     finally:
         files.close()
         await asyncio.to_thread(shutil.rmtree, partial, ignore_errors=True)
-    return folder
+    return folder, files.refused
 
 
 class _Files:
@@ -76,8 +94,11 @@ class _Files:
         self._value = b""
         self._name: str | None = None
         self._file: BinaryIO | None = None
+        self._head = b""
         self._size = 0
+        self._field_bytes = 0
         self._count = 0
+        self.refused: list[RefusedFile] = []
         self._ended = False
         self._parser = MultipartParser(
             boundary,
@@ -88,7 +109,7 @@ class _Files:
                 "on_header_end": self._end_header,
                 "on_headers_finished": self._open,
                 "on_part_data": self._write,
-                "on_part_end": self.close,
+                "on_part_end": self._end_part,
                 "on_end": self._end,
             },
         )
@@ -104,6 +125,9 @@ class _Files:
             raise RequestError("The upload ends too early: send it again.")
         if not self._count:
             raise RequestError("The upload has no file: send each as a part with a filename.")
+        if len(self.refused) == self._count:
+            said = "; ".join(f"{file.filename}: {file.reason}" for file in self.refused[:5])
+            raise RequestError(f"The upload has no picture. {said}", 422)
 
     def close(self) -> None:
         if self._file is not None:
@@ -137,18 +161,34 @@ class _Files:
         place = self._folder / str(self._count) / safe_name(self._name)
         place.parent.mkdir()
         self._file = place.open("xb")
+        self._head = b""
         self._size = 0
         self._count += 1
 
     def _write(self, data: bytes, start: int, end: int) -> None:
         if self._file is None:
+            self._field_bytes += end - start
+            if self._field_bytes > MAX_FIELD_BYTES:
+                raise RequestError("The upload has large parts that are no files: send each with a filename.", 413)
             return
+        self._head += data[start : min(end, start + HEAD_BYTES - len(self._head))]
         self._size += end - start
         if self._size > self._max_file_bytes:
             raise RequestError(
                 f"{self._name} has more than {self._max_file_bytes:,} bytes (setting MAX_FILE_BYTES).", 413
             )
         self._file.write(data[start:end])
+
+    def _end_part(self) -> None:
+        if self._file is None or self._name is None:
+            return
+        place = Path(self._file.name)
+        self.close()
+        if not is_picture(self._head):
+            place.unlink()
+            place.parent.rmdir()
+            reason = "no picture in a format that Darkroom takes, by its first bytes" if self._head else "it is empty"
+            self.refused.append(RefusedFile(self._name, reason))
 
     def _end(self) -> None:
         self._ended = True

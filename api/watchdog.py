@@ -16,6 +16,7 @@ from aiokafka import TopicPartition
 from api.publisher import Publisher
 from api.view.reading import UnfinishedFile
 from api.view.view import JobView
+from connection import client_options
 from errors import InvalidMessageError
 from gateways import groups
 from rules import watchdog as rules
@@ -84,8 +85,8 @@ class Watchdog:
                 log.warning("watchdog.blind", reason=f"{type(error).__name__}: {error}")
 
     async def _sample(self) -> rules.Sample:
-        found = await groups.describe(self._settings.kafka_brokers, self._groups.values())
-        positions = await groups.positions(self._settings.kafka_brokers, self._reads)
+        found = await groups.describe(client_options(self._settings), self._groups.values())
+        positions = await groups.positions(client_options(self._settings), self._reads)
         return {
             stage: rules.StageSample(
                 has_workers=name in found and bool(found[name].members),

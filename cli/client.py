@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from errors import ApiUnavailableError, RequestError
 from rules.outcomes import Outcome
+from settings import Settings, reveal
 from topics.job_status import FINISHED, JobStatus
 
 TIMEOUT_SECONDS = 30.0
@@ -25,6 +26,11 @@ def is_local(url: str) -> bool:
     return urlsplit(url).hostname in {"127.0.0.1", "localhost", "::1"}
 
 
+def authorization(key: str | None) -> dict[str, str]:
+    """Return the header that carries the API's key, where it has one."""
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
 class FileOfStatus(BaseModel):
     """One file of a job; `outcome` is None until it has one."""
 
@@ -35,16 +41,26 @@ class FileOfStatus(BaseModel):
 
 
 class Client:
-    """Darkroom's API at `url`.
+    """Darkroom's API at `url`, which may ask for a `key`.
 
     Every method raises ApiUnavailableError when no Darkroom answers there, and RequestError,
     with the API's own words, when it refuses.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, key: str | None = None) -> None:
         self._url = url.rstrip("/")
         self.is_local = is_local(self._url)
-        self._http = httpx.Client(base_url=f"{self._url}/api/v1", timeout=TIMEOUT_SECONDS, trust_env=not self.is_local)
+        self._http = httpx.Client(
+            base_url=f"{self._url}/api/v1",
+            headers=authorization(key),
+            timeout=TIMEOUT_SECONDS,
+            trust_env=not self.is_local,
+        )
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return a client of the Darkroom that the settings name."""
+        return cls(settings.darkroom_url, reveal(settings.darkroom_api_key))
 
     def __enter__(self) -> Self:
         return self

@@ -16,7 +16,7 @@ from cli.jobs import submit
 from cli.progress import JobProgress
 from cli.services import tell
 from errors import FatalError
-from settings import Settings
+from settings import Settings, reveal
 from topics.job_status import FINISHED, JobStatus
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -62,7 +62,7 @@ async def _demo(settings: Settings, photos: Path | None, finished: list[JobStatu
     planned = stack.plan(settings, data, host=stack.LOOPBACK, port=ports.free_port())
     await stack.require_given(settings)
     async with Supervisor(data, planned.waves, tell, addresses=planned.addresses) as parts:
-        with Client(planned.url) as client:
+        with Client(planned.url, reveal(settings.darkroom_api_key)) as client:
             final = await parts.during(_ingest(client, photos))
         results.print(render.outcomes(final))
         results.print(f"{final.ml_images_sent} images were sent to ML.")

@@ -36,7 +36,7 @@ def ingest(
 
     With --wait, progress goes to stderr. With --wait --json, the final status is all that goes to stdout.
     """
-    with Client(settings.load().darkroom_url) as client:
+    with Client.of(settings.load()) as client:
         job_id = submit(client, paths, collection=collection, caption=caption)
         if not wait:
             if as_json:
@@ -54,7 +54,7 @@ def ingest(
 
 def recent(*, as_json: Json = False) -> None:
     """List the newest jobs."""
-    with Client(settings.load().darkroom_url) as client:
+    with Client.of(settings.load()) as client:
         found = client.recent()
     if as_json:
         results.print_json(data=[job.model_dump() for job in found], indent=None)
@@ -66,7 +66,7 @@ def recent(*, as_json: Json = False) -> None:
 
 def status(job: JobId, *, as_json: Json = False) -> None:
     """Show one job."""
-    with Client(settings.load().darkroom_url) as client:
+    with Client.of(settings.load()) as client:
         found = client.status(job)
     if as_json:
         results.out(found.model_dump_json(), highlight=False)
@@ -81,7 +81,7 @@ def files(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
     """List the files of a job and what became of each."""
-    with Client(settings.load().darkroom_url) as client:
+    with Client.of(settings.load()) as client:
         for file in client.files(job, outcome):
             results.out(file.model_dump_json() if as_json else render.file(file), highlight=False)
 

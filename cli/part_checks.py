@@ -8,9 +8,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from cli.checks import Check
-from cli.client import is_local
+from cli.client import authorization, is_local
+from connection import client_options
 from gateways import groups
-from settings import STAGES, Settings
+from settings import STAGES, Settings, reveal
 from topics.admin import wanted
 
 TIMEOUT_SECONDS = 5.0
@@ -21,12 +22,22 @@ async def parts(settings: Settings) -> AsyncIterator[Check]:
     """Check every part that the settings name, and what they must hold."""
     async for check in _kafka(settings):
         yield check
-    yield await _http("Qdrant", settings.qdrant_address, "/healthz", "QDRANT_URL")
-    yield await _http("ML", settings.ml_inference_service_url, "/health", "ML_INFERENCE_SERVICE_URL")
+    # A question that needs the key, as a Qdrant with a wrong key is as good as none.
+    qdrant_key = reveal(settings.qdrant_api_key)
+    key_header = {"api-key": qdrant_key} if qdrant_key else {}
+    yield await _http("Qdrant", settings.qdrant_address, "/collections", "QDRANT_URL", key_header)
+    token = authorization(reveal(settings.ml_token))
+    yield await _http("ML", settings.ml_inference_service_url, "/health", "ML_INFERENCE_SERVICE_URL", token)
     api = await _http("API", settings.darkroom_url, "/health", "DARKROOM_URL")
     yield api
     if api.level == "ok":
-        yield await _http("API ready", settings.darkroom_url, "/ready", "DARKROOM_URL")
+        yield await _http(
+            "API ready",
+            settings.darkroom_url,
+            "/ready",
+            "DARKROOM_URL",
+            authorization(reveal(settings.darkroom_api_key)),
+        )
     if settings.ingest_roots:
         yield _roots(settings)
     else:
@@ -37,7 +48,7 @@ async def workers(settings: Settings, stages: tuple[str, ...], hosts: set[str]) 
     """Check that each of these stages has a member on one of the hosts, by the broker's own word."""
     names = {stage: f"{settings.kafka_group_prefix}-{stage}" for stage in stages}
     try:
-        found = await groups.describe(settings.kafka_brokers, names.values())
+        found = await groups.describe(client_options(settings), names.values())
     except (KafkaError, OSError) as error:
         return [Check("Kafka", "problem", f"{settings.kafka_brokers}: {error}", "Start it, or correct KAFKA_BROKERS.")]
     return [
@@ -53,7 +64,7 @@ async def _kafka(settings: Settings) -> AsyncIterator[Check]:
     if not brokers:
         yield Check("Kafka", "problem", "not running, and KAFKA_BROKERS is not set", f"{START}, or set KAFKA_BROKERS.")
         return
-    admin = AIOKafkaAdminClient(bootstrap_servers=brokers, request_timeout_ms=int(TIMEOUT_SECONDS * 1000))
+    admin = AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=int(TIMEOUT_SECONDS * 1000))
     started = time.monotonic()
     try:
         await admin.start()
@@ -83,21 +94,21 @@ def _topics(settings: Settings, partitions: dict[str, int]) -> Check:
 
 async def _stage(settings: Settings, stage: str) -> Check:
     name = f"{settings.kafka_group_prefix}-{stage}"
-    group = (await groups.describe(settings.kafka_brokers, [name]))[name]
-    behind = 0 if group.state == groups.NO_COORDINATOR else await groups.lag(settings.kafka_brokers, name)
+    group = (await groups.describe(client_options(settings), [name]))[name]
+    behind = 0 if group.state == groups.NO_COORDINATOR else await groups.lag(client_options(settings), name)
     if group.works:
         return Check(f"Stage {stage}", "ok", f"{len(group.members)} running, {behind} messages to read")
     detail = f"not running, {behind} messages to read"
     return Check(f"Stage {stage}", "problem", detail, f"Run `darkroom worker --stages {stage}`.")
 
 
-async def _http(name: str, url: str, path: str, setting: str) -> Check:
+async def _http(name: str, url: str, path: str, setting: str, headers: dict[str, str] | None = None) -> Check:
     if not url:
         return Check(name, "problem", f"not running, and {setting} is not set", f"{START}, or set {setting}.")
     started = time.monotonic()
     try:
         async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=not is_local(url)) as client:
-            response = await client.get(url + path)
+            response = await client.get(url + path, headers=headers)
     except httpx.HTTPError as error:
         reason = str(error) or type(error).__name__
         return Check(name, "problem", f"{url}: {reason}", f"{START}, or correct {setting}.")

@@ -10,6 +10,7 @@ import settings as environment
 from cli.console import escape, progress, results
 from cli.interrupt import run_until_signal
 from errors import FatalError
+from rules.listening import KEYLESS
 from settings import STAGES, Settings, Stage
 
 PORT = 8002
@@ -86,4 +87,6 @@ async def _up(settings: Settings, data: Path, host: str, port: int) -> None:
         tell(part, f"used, not started: {address}")
     async with Supervisor(data, planned.waves, tell, addresses=planned.addresses) as parts:
         results.print(f"Darkroom is ready at {planned.url} (data: {data}). Ctrl-C stops it.")
+        if settings.darkroom_api_key is None:
+            results.print(KEYLESS)
         await parts.wait()

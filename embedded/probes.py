@@ -6,6 +6,7 @@ import httpx
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from connection import ClientOptions
 from embedded import ports
 from gateways import groups
 
@@ -25,12 +26,12 @@ async def http_answers(url: str) -> bool:
 async def broker_answers(port: int) -> bool:
     """Tell whether a Kafka broker on this host answers a request for its metadata."""
     # A closed port is found out without the client, which would log each refusal as an error.
-    return ports.is_open(port) and await brokers_answer(f"127.0.0.1:{port}")
+    return ports.is_open(port) and await brokers_answer({"bootstrap_servers": f"127.0.0.1:{port}"})
 
 
-async def brokers_answer(brokers: str) -> bool:
+async def brokers_answer(kafka: ClientOptions) -> bool:
     """Tell whether any of the brokers answers a request for its metadata."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=brokers, request_timeout_ms=int(TIMEOUT_SECONDS * 1000))
+    admin = AIOKafkaAdminClient(**kafka, request_timeout_ms=int(TIMEOUT_SECONDS * 1000))
     try:
         await admin.start()
         await admin.list_topics()
@@ -50,8 +51,8 @@ class JoinedGroups:
     broker has thrown it out.
     """
 
-    def __init__(self, brokers: str, names: Sequence[str]) -> None:
-        self._brokers = brokers
+    def __init__(self, kafka: ClientOptions, names: Sequence[str]) -> None:
+        self._kafka = kafka
         self._names = names
         self._pid: int | None = None
         self._has_worked = False
@@ -61,7 +62,7 @@ class JoinedGroups:
     async def __call__(self, pid: int) -> bool:
         """Ask the broker about the process with this id."""
         try:
-            found = await groups.describe(self._brokers, self._names)
+            found = await groups.describe(self._kafka, self._names)
         except (KafkaError, OSError):
             if pid == self._pid and self._has_worked:
                 return True

@@ -9,9 +9,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from connection import client_options
 from embedded import ports, probes
 from embedded.supervisor import Part
 from errors import FatalError, KafkaUnavailableError
+from rules.listening import require_key
 from settings import STAGES, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,7 +30,14 @@ class Stack:
 
 
 def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
-    """Return the parts that the settings leave to us. Raises FatalError when the API's port cannot be had."""
+    """Return the parts that the settings leave to us. Raises FatalError when the API's port cannot be had.
+
+    Also where settings do not fit together: a host beyond this machine without a key, or a secured Kafka that is not
+    named, as the embedded one asks for nothing.
+    """
+    require_key(host, has_key=settings.darkroom_api_key is not None)
+    if not settings.kafka_brokers and settings.kafka_security_protocol != "PLAINTEXT":
+        raise FatalError("KAFKA_SECURITY_PROTOCOL is for a cluster of yours: set KAFKA_BROKERS to it, or unset both.")
     require_port(host, port)
     kafka_port, qdrant_port, ml_port = [free for free in ports.free_ports(4) if free != port][:3]
     url = f"http://{LOOPBACK if host in {'', '0.0.0.0', '::'} else host}:{port}"  # noqa: S104 - compared, not bound
@@ -82,7 +91,9 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
             "worker",
             [str(Path(sys.executable).with_name("darkroom")), "worker"],
             ", ".join(STAGES),
-            probes.JoinedGroups(addresses["KAFKA_BROKERS"], groups),
+            probes.JoinedGroups(
+                client_options(settings.model_copy(update={"kafka_brokers": addresses["KAFKA_BROKERS"]})), groups
+            ),
             start_seconds=120.0,
             grace_seconds=20.0,
             # The broker throws out a worker that hangs after this session; some time to come back by itself.
@@ -105,7 +116,7 @@ async def require_given(settings: Settings) -> list[tuple[str, str]]:
     """
     given = []
     if settings.kafka_brokers:
-        if not await asyncio.wait_for(probes.brokers_answer(settings.kafka_brokers), timeout=30):
+        if not await asyncio.wait_for(probes.brokers_answer(client_options(settings)), timeout=30):
             raise KafkaUnavailableError(
                 f"No Kafka broker answers at {settings.kafka_brokers}. "
                 "Start it, correct KAFKA_BROKERS, or unset it for an embedded broker."

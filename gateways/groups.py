@@ -10,6 +10,8 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.protocol.admin import DescribeGroupsRequest_v0, DescribeGroupsRequest_v1
 from aiokafka.protocol.api import Request
 
+from connection import ClientOptions
+
 NO_COORDINATOR = "NoCoordinator"
 
 
@@ -44,12 +46,12 @@ class _DescribeGroups(Request[DescribeGroupsRequest_v0 | DescribeGroupsRequest_v
         return request_struct_class(self._groups)
 
 
-async def describe(brokers: str, names: Iterable[str]) -> dict[str, Group]:
+async def describe(kafka: ClientOptions, names: Iterable[str]) -> dict[str, Group]:
     """Return each group by its name, with Kafka's own words for its state: one that does not exist is `Dead`.
 
     A state of ours is NO_COORDINATOR: no broker looks after the group yet. Raises KafkaError when none answers.
     """
-    admin, client = AIOKafkaAdminClient(bootstrap_servers=brokers), AIOKafkaClient(bootstrap_servers=brokers)
+    admin, client = AIOKafkaAdminClient(**kafka), AIOKafkaClient(**kafka)
     found: dict[str, Group] = {}
     try:
         await admin.start()
@@ -69,10 +71,10 @@ async def describe(brokers: str, names: Iterable[str]) -> dict[str, Group]:
     return found
 
 
-async def lag(brokers: str, name: str) -> int:
+async def lag(kafka: ClientOptions, name: str) -> int:
     """Return the messages that a group has yet to read, over the partitions that it has committed on."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
-    consumer = AIOKafkaConsumer(bootstrap_servers=brokers)
+    admin = AIOKafkaAdminClient(**kafka)
+    consumer = AIOKafkaConsumer(**kafka)
     try:
         await admin.start()
         await consumer.start()
@@ -86,13 +88,13 @@ async def lag(brokers: str, name: str) -> int:
 
 
 async def positions(
-    brokers: str, reads: Mapping[str, Sequence[TopicPartition]]
+    kafka: ClientOptions, reads: Mapping[str, Sequence[TopicPartition]]
 ) -> dict[str, dict[TopicPartition, tuple[int, int]]]:
     """Return how far each group has read its partitions, and where these end: (committed, end).
 
     What was never committed counts from the oldest message that is left. Raises KafkaError when no broker answers.
     """
-    admin, consumer = AIOKafkaAdminClient(bootstrap_servers=brokers), AIOKafkaConsumer(bootstrap_servers=brokers)
+    admin, consumer = AIOKafkaAdminClient(**kafka), AIOKafkaConsumer(**kafka)
     try:
         await admin.start()
         await consumer.start()

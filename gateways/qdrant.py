@@ -194,6 +194,11 @@ class Qdrant:
                 wait=True,
             )
 
+    async def set_payload(self, name: str, point_id: str, fields: dict[str, Any]) -> None:
+        """Set these fields of a point's payload; the others stay. A point that does not exist is left out."""
+        async with self._errors(name):
+            await self._client.set_payload(name, fields, points=[point_id], wait=True)
+
     async def payloads(self, name: str, ids: Sequence[str], fields: list[str]) -> dict[str, dict[str, Any]]:
         """Return the named fields of those of the points that exist, by point id."""
         if not ids:

@@ -18,7 +18,7 @@ from PIL import UnidentifiedImageError
 
 from errors import ContentError, DarkroomError, FileChangedError
 from imaging import exif, formats, pictures, raw, thumbnails
-from imaging.files import FileStamp, check_unchanged, open_regular
+from imaging.files import FileStamp, Roots, check_unchanged, open_regular
 from imaging.metadata import Metadata, describe
 from imaging.pictures import Picture
 from rules.paths import readable
@@ -40,6 +40,7 @@ def prepare(
     *,
     max_pixels: int,
     max_bytes: int,
+    roots: Roots = None,
     rendition_side: int = 512,
     rendition_bytes: int = 262_144,
 ) -> Prepared:
@@ -48,10 +49,10 @@ def prepare(
     `expected` is the stamp from when the file was hashed; with `sha256` its bytes are hashed once more and compared.
     The rendition's longest side is at most `rendition_side` pixels, its size at most `rendition_bytes`.
 
-    Raises FileError when the file cannot be read, FileChangedError when it is not what was hashed, ContentError when
-    these bytes are no picture, a damaged one, or one beyond `max_pixels` or `max_bytes`.
+    Raises FileError when the file cannot be read or lies outside `roots`, FileChangedError when it is not what was
+    hashed, ContentError when these bytes are no picture, a damaged one, or one beyond `max_pixels` or `max_bytes`.
     """
-    with open_regular(path) as file:
+    with open_regular(path, roots) as file:
         check_unchanged(path, file, expected)
         try:
             _check_bytes(expected.size, max_bytes)

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from errors import FileChangedError, FileError
-from rules.paths import readable
+from rules.paths import is_within, readable
+
+Roots = tuple[bytes, ...] | None
+"""Folders, absolute and without links, that a file must lie in; None: it may lie anywhere."""
+
+DESCRIPTORS = b"/proc/self/fd"
+"""Where Linux tells the real path of an open file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +30,12 @@ class FileStamp:
 
 
 @contextmanager
-def open_regular(path: bytes) -> Iterator[io.BufferedReader]:
+def open_regular(path: bytes, roots: Roots = None) -> Iterator[io.BufferedReader]:
     """Open a regular file, or a link to one, for reading.
 
-    Never waits on a pipe. Raises FileError when the file is missing, forbidden or not regular, and for an error of the
-    disk inside the `with` block.
+    Never waits on a pipe. Raises FileError when the file is missing, forbidden, not regular or outside the roots, and
+    for an error of the disk inside the `with` block. What was opened is compared with the roots, not what the path
+    led to before, so that a link which is swapped meanwhile gains nothing.
     """
     if b"\0" in path:
         raise FileError(f"{readable(path)!r} is not a possible path: it holds a NUL.")
@@ -39,6 +46,8 @@ def open_regular(path: bytes) -> Iterator[io.BufferedReader]:
             os.close(descriptor)
             raise FileError(f"{readable(path)} is not a regular file; only regular files can be read.")
         with os.fdopen(descriptor, "rb") as file:
+            if roots is not None and not is_within(_real_path_of(descriptor, path), roots):
+                raise outside(path)
             yield file
     except FileNotFoundError as error:
         raise FileError(f"{readable(path)} does not exist (any more).") from error
@@ -46,6 +55,30 @@ def open_regular(path: bytes) -> Iterator[io.BufferedReader]:
         raise FileError(f"{readable(path)} may not be read: permission denied for this user.") from error
     except OSError as error:
         raise FileError(f"{readable(path)} cannot be read: {error.strerror or error}.") from error
+
+
+def check_within(path: bytes, roots: Roots) -> None:
+    """Raise FileError when a path leads out of the roots now. For what is not opened; `open_regular` is stricter."""
+    if roots is not None and not is_within(os.path.realpath(path), roots):
+        raise outside(path)
+
+
+def outside(path: bytes) -> FileError:
+    """Return the error for a path that leads out of the roots. It does not tell where to."""
+    return FileError(
+        f"{readable(path)} lies outside the folders that its job may read, or is a link out of them. "
+        "Move it into one of them, or allow its folder (INGEST_ROOTS) and scan that."
+    )
+
+
+def _real_path_of(descriptor: int, path: bytes) -> bytes:
+    """Return where an open file lies, without links."""
+    try:
+        return os.readlink(DESCRIPTORS + b"/%d" % descriptor)  # noqa: PTH115 - bytes
+    except FileNotFoundError:  # no /proc
+        real = os.path.realpath(path)
+        # The same file, so nothing that the path leads to since it was opened.
+        return real if os.path.samestat(os.lstat(real), os.fstat(descriptor)) else b""
 
 
 def stamp_of(file: BinaryIO) -> FileStamp:

@@ -16,6 +16,12 @@ PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "HEIF", "AVIF")
 HEAD_BYTES = 16
 """How much of a file's start the functions below need."""
 
+_PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II+\0", b"MM\0+")
+# Major brands (ISO/IEC 23008-12 and the AVIF specification); cameras and phones write these.
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis"})
+# Sizes of the headers that a BMP may have, from OS/2 1 to Windows 5. Its two letters alone start many a text.
+_BMP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
+
 _RAW_STARTS = {b"FUJIFILMCCD-RAW": "RAF", b"IIU\0": "RW2", b"IIRO": "ORF", b"IIRS": "ORF", b"MMOR": "ORF"}
 
 
@@ -27,6 +33,18 @@ def is_listed(path: bytes | str) -> bool:
 def is_tiff(head: bytes) -> bool:
     """Whether a file starts as TIFF does, in either byte order. Most camera RAW formats do."""
     return head.startswith((b"II*\0", b"MM\0*"))
+
+
+def is_picture(head: bytes) -> bool:
+    """Whether a file starts as one of the listed formats does. It may still be damaged further on."""
+    return (
+        head.startswith(_PICTURE_STARTS)
+        or is_tiff(head)
+        or raw_format(head) is not None
+        or (head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS)
+        or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+        or (head[:2] == b"BM" and int.from_bytes(head[14:16], "little") in _BMP_HEADERS)
+    )
 
 
 def raw_format(head: bytes) -> str | None:

@@ -3,18 +3,18 @@
 import hashlib
 
 from errors import FileChangedError
-from imaging.files import FileStamp, open_regular, stamp, stamp_of
+from imaging.files import FileStamp, Roots, open_regular, stamp, stamp_of
 from rules.paths import readable
 
 __all__ = ["FileStamp", "hash_file", "stamp"]
 
 
-def hash_file(path: bytes) -> tuple[str, FileStamp]:
+def hash_file(path: bytes, roots: Roots = None) -> tuple[str, FileStamp]:
     """Hash a regular file: SHA-256 in lower-case hex, and the stamp of what was hashed.
 
-    Raises FileError when it cannot be read, FileChangedError when it changed meanwhile.
+    Raises FileError when it cannot be read or lies outside the roots, FileChangedError when it changed meanwhile.
     """
-    with open_regular(path) as file:
+    with open_regular(path, roots) as file:
         before = stamp_of(file)
         digest = hashlib.file_digest(file, "sha256")
         if stamp_of(file) != before:

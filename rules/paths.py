@@ -5,6 +5,9 @@ import os
 
 from errors import InvalidMessageError
 
+ARCHIVE_FOLDER = b".darkroom-archive"
+"""Below each root: where archived files are. No scan goes there."""
+
 
 def readable(path: bytes) -> str:
     r"""Return text for people: bytes that are not UTF-8 are shown as escapes such as `\xff`."""

@@ -6,6 +6,7 @@ Faust ignores, in silence, a topic that does not exist when a worker starts: so 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from connection import client_options
 from errors import FatalError
 from settings import Settings, Stage
 from topics.db_write import DB_WRITE
@@ -40,14 +41,18 @@ def wanted(settings: Settings) -> list[NewTopic]:
     """Return every topic that the stages need, with its partition count and configuration."""
     retention = {"retention.ms": str(settings.kafka_retention_hours * 3_600_000)}
     compact = {"cleanup.policy": "compact"}
-    large = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
+    all_topics = {
+        "max.message.bytes": str(MAX_MESSAGE_BYTES),
+        # Our producers wait for all replicas in sync; this is how many must be.
+        "min.insync.replicas": str(settings.kafka_min_insync_replicas),
+    }
 
     def topic(name: str, configs: dict[str, str]) -> NewTopic:
         return NewTopic(
             name,
             num_partitions=settings.kafka_partitions,
             replication_factor=settings.kafka_replication_factor,
-            topic_configs=configs | large,
+            topic_configs=configs | all_topics,
         )
 
     return [
@@ -66,7 +71,7 @@ async def create_topics(settings: Settings, brokers: str) -> None:
 
     Raises FatalError when the brokers cannot be reached or a topic exists with another partition count.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+    admin = AIOKafkaAdminClient(**client_options(settings) | {"bootstrap_servers": brokers})
     try:
         await admin.start()
     except KafkaError as error:

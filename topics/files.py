@@ -25,6 +25,8 @@ class FileOfJob(Record):
     model_id: str | None = None
     size: Annotated[int, Field(ge=0)] | None = None
     mtime_ns: int | None = None
+    # The folders, absolute and without links, that the file must lie in when it is read; see agents.roots.
+    roots: list[str] | None = None
 
     @cached_property
     def path_bytes(self) -> bytes:

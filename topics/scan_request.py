@@ -16,6 +16,8 @@ class ScanRequest(Record):
     sources: Annotated[list[str], Field(min_length=1)]
     caption: bool = False
     model_id: str | None = None
+    # As in topics.files: every file that is found is bound to them.
+    roots: list[str] | None = None
 
 
 SCAN_REQUEST: Topic[ScanRequest] = Topic("scan-request", key="job id", record=ScanRequest)

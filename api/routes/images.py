@@ -11,9 +11,10 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import FileResponse
 
 from api.deps import CollectionDep, PartsDep
-from api.media_types import media_type
+from api.kept import readable_roots
+from api.open_file import OpenFileResponse
 from api.schemas import Image, Images
-from api.sources import first_readable
+from api.sources import open_first
 from errors import RequestError
 from gateways.qdrant_filters import Filters
 
@@ -56,12 +57,16 @@ async def thumbnail(
 ) -> Response:
     """Return a small JPEG, at most 200 x 200."""
     fields = await _fields(parts, collection, image_id, ["thumbnail_base64"])
-    jpeg = base64.b64decode(fields.get("thumbnail_base64", ""))
+    try:
+        jpeg = base64.b64decode(str(fields.get("thumbnail_base64") or ""), validate=True)
+    except ValueError:  # another program wrote the point
+        jpeg = b""
     if not jpeg:
         raise RequestError(f"Picture {image_id} has no thumbnail.", 404)
     headers = {
         "ETag": f'"{hashlib.sha256(jpeg).hexdigest()[:32]}"',
         "Cache-Control": "private, max-age=3600",
+        "X-Content-Type-Options": "nosniff",
     }
     if if_none_match and headers["ETag"] in if_none_match:
         return Response(status_code=304, headers=headers)
@@ -72,22 +77,17 @@ async def thumbnail(
 async def image(image_id: UUID, parts: PartsDep, collection: CollectionDep) -> FileResponse:
     """Return the original file, as it lies on disk."""
     fields = await _fields(parts, collection, image_id, ["full_path", "paths"])
-    paths = [path for path in (fields.get("full_path"), *fields.get("paths", [])) if path]
-    roots = [*parts.settings.ingest_roots, *await parts.kept.roots(), parts.settings.uploads_folder]
-    found = await asyncio.to_thread(first_readable, paths, roots)
+    paths = _texts(fields.get("full_path"), fields.get("paths"))
+    roots = await readable_roots(parts.settings, parts.kept)
+    found = await asyncio.to_thread(open_first, paths, roots)
     if found is None:
         raise RequestError(
             f"The original of picture {image_id} is not there any more, or outside the folders that may be read "
             f"(setting INGEST_ROOTS). It was at: {', '.join(paths)}",
             404,
         )
-    return FileResponse(
-        found,
-        media_type=media_type(found.name),
-        filename=found.name,
-        content_disposition_type="inline",
-        headers={"X-Content-Type-Options": "nosniff"},
-    )
+    descriptor, path = found
+    return OpenFileResponse(descriptor, path)
 
 
 @router.get("/{image_id}/info")
@@ -104,6 +104,12 @@ async def _fields(parts: PartsDep, collection: str, image_id: UUID, names: list[
     if found is None:
         raise _unknown(image_id, collection)
     return found
+
+
+def _texts(*values: object) -> list[str]:
+    """Return the texts of a payload that any program may have written."""
+    flat = [one for value in values for one in (value if isinstance(value, list) else [value])]
+    return [one for one in flat if one and isinstance(one, str)]
 
 
 def _unknown(image_id: UUID, collection: str) -> RequestError:

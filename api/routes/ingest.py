@@ -1,7 +1,6 @@
 """Asking for jobs: folders of this machine, and files that are sent along."""
 
 import asyncio
-import ipaddress
 import shutil
 
 from fastapi import APIRouter, Request
@@ -9,10 +8,11 @@ from starlette.requests import ClientDisconnect
 from structlog.contextvars import bound_contextvars
 
 from api.deps import CaptionQuery, PartsDep, new_submission
-from api.schemas import RootBody, Roots, ScanBody, Submitted
+from api.schemas import Refused, RootBody, Roots, ScanBody, Submitted, Uploaded
 from api.sources import allowed_root
 from api.uploads import receive
 from errors import KafkaUnavailableError, RequestError
+from rules.listening import is_loopback
 from topics.job_status import JobStatus
 
 router = APIRouter(prefix="/ingest", tags=["ingest"])
@@ -35,16 +35,20 @@ async def scan(body: ScanBody, parts: PartsDep, caption: CaptionQuery = False) -
 @uploads_router.post("/upload", status_code=202)
 async def upload(
     request: Request, parts: PartsDep, collection: str | None = None, caption: CaptionQuery = False
-) -> Submitted:
-    """Take in the files of a `multipart/form-data` body: every part that has a filename."""
+) -> Uploaded:
+    """Take in the files of a `multipart/form-data` body: every part that has a filename.
+
+    A file that is no picture by its first bytes is left out and named in `refused`.
+    """
     submission = new_submission(collection, caption)
+    uploads = parts.settings.uploads_folder.resolve()
     with bound_contextvars(job_id=submission.job_id):
         await parts.submitter.target(submission)  # before gigabytes are on their way
         try:
-            folder = await receive(
+            folder, refused = await receive(
                 request.stream(),
                 request.headers.get("content-type", ""),
-                parts.settings.uploads_folder.resolve(),
+                uploads,
                 submission.job_id,
                 max_files=parts.settings.upload_max_files,
                 max_file_bytes=parts.settings.max_file_bytes,
@@ -52,12 +56,16 @@ async def upload(
         except ClientDisconnect as error:
             raise RequestError("The upload was broken off: send it again.") from error
         try:
-            return _submitted(await parts.submitter.submit(submission, [str(folder)]))
+            status = await parts.submitter.submit(submission, [str(folder)], [str(uploads)])
         except KafkaUnavailableError:
             raise  # the request may arrive yet, and then needs the files
         except Exception:
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
             raise
+    return Uploaded(
+        **_submitted(status).model_dump(),
+        refused=[Refused(filename=file.filename, reason=file.reason) for file in refused],
+    )
 
 
 @router.post("/roots")
@@ -79,17 +87,10 @@ def _refuse_others(request: Request) -> None:
     """
     caller = request.client.host if request.client else ""
     forwarded = "forwarded" in request.headers or "x-forwarded-for" in request.headers
-    if forwarded or not _is_loopback(caller) or not _is_loopback(request.url.hostname or ""):
+    if forwarded or not is_loopback(caller) or not is_loopback(request.url.hostname or ""):
         raise RequestError(
             "Folders can be allowed from this machine only: use http://127.0.0.1, or set INGEST_ROOTS.", 403
         )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _submitted(status: JobStatus) -> Submitted:

@@ -15,6 +15,7 @@ from api.broker import broker_answers
 from api.view import letters, writing
 from api.view.changes import Changes
 from api.view.database import Lane
+from connection import ClientOptions
 from topics.dead_letter import DEAD_LETTER
 from topics.job_event import JOB_EVENT
 from topics.job_status import JOB_STATUS
@@ -28,8 +29,10 @@ RETRY_SECONDS = 1.0
 class Feed:
     """The task that keeps the view up to date, and what is known of its progress."""
 
-    def __init__(self, brokers: str, partitions: int, lane: Lane, changes: Changes, retention_hours: int) -> None:
-        self._brokers = brokers
+    def __init__(
+        self, kafka: ClientOptions, partitions: int, lane: Lane, changes: Changes, retention_hours: int
+    ) -> None:
+        self._kafka = kafka
         self._lane = lane
         self._changes = changes
         self._retention_seconds = retention_hours * 3600
@@ -60,12 +63,12 @@ class Feed:
         behind = sum(max(0, end - self._next[part]) for part, end in self._ends_at_start.items())
         if behind:
             return f"is being read: {behind} messages are to come"
-        return None if await broker_answers(self._brokers) else "does not answer"
+        return None if await broker_answers(self._kafka) else "does not answer"
 
     async def catch_up(self, topic: str) -> None:
         """Wait until the view has what a topic has now. Raises KafkaError where Kafka does not answer."""
         # On a connection of its own: on one that fetches, the question would wait for the next message.
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._brokers)
+        consumer = AIOKafkaConsumer(**self._kafka)
         try:
             await consumer.start()
             ends = await consumer.end_offsets([part for part in self._parts if part.topic == topic])
@@ -77,9 +80,7 @@ class Feed:
                 changed.clear()
 
     async def _read(self) -> None:
-        consumer = AIOKafkaConsumer(
-            bootstrap_servers=self._brokers, enable_auto_commit=False, auto_offset_reset="earliest"
-        )
+        consumer = AIOKafkaConsumer(**self._kafka, enable_auto_commit=False, auto_offset_reset="earliest")
         await consumer.start()
         try:
             await self._start_where_the_view_ends(consumer)
@@ -131,7 +132,7 @@ class Feed:
 
     async def _cluster_id(self) -> str:
         """Name of the cluster: a broker whose data was wiped has another."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._brokers)
+        admin = AIOKafkaAdminClient(**self._kafka)
         await admin.start()
         try:
             return str((await admin.describe_cluster())["cluster_id"])

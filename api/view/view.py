@@ -11,6 +11,7 @@ from api.view.database import Lane
 from api.view.feed import Feed
 from api.view.letter_view import LetterView
 from api.view.reading import FileRow, UnfinishedFile
+from connection import ClientOptions
 from rules.outcomes import Outcome
 from tables.job import Job
 from topics.job_status import FINISHED, JobStatus
@@ -92,12 +93,12 @@ class JobView:
 
 
 @asynccontextmanager
-async def open_view(path: Path, brokers: str, partitions: int, retention_hours: int) -> AsyncIterator[JobView]:
+async def open_view(path: Path, kafka: ClientOptions, partitions: int, retention_hours: int) -> AsyncIterator[JobView]:
     """Open the view at `path` and keep it up to date until the block ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     changes = Changes()
     writer = Lane(path)
-    feed = Feed(brokers, partitions, writer, changes, retention_hours)
+    feed = Feed(kafka, partitions, writer, changes, retention_hours)
     await writer.write(writing.ensure_schema)
     reader = Lane(path)
     reading_kafka = asyncio.create_task(feed.run())

@@ -11,7 +11,8 @@ import httpx
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from api.main import create_app
-from settings import Settings
+from cli.client import authorization
+from settings import Settings, reveal
 from topics.admin import create_topics
 from topics.job_event import JOB_EVENT, AnyJobEvent
 from topics.job_status import JOB_STATUS, JobStatus
@@ -84,7 +85,11 @@ async def serving(settings: Settings) -> AsyncIterator[Service]:
     app = create_app(settings)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1/api/v1/") as http,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://127.0.0.1/api/v1/",
+            headers=authorization(reveal(settings.darkroom_api_key)),
+        ) as http,
     ):
 
         async def caught_up() -> bool:

@@ -14,15 +14,18 @@ from topics.scan_request import SCAN_REQUEST
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+JPEG = b"\xff\xd8\xff"
+
+
 def kept_files(settings: Settings) -> list[Path]:
     return [path for path in settings.uploads_folder.rglob("*") if path.is_file()]
 
 
 async def test_files_are_kept_and_their_folder_is_scanned(service: Service, collection: str) -> None:
     files = [
-        ("files", ("one.jpg", b"first", "image/jpeg")),
-        ("files", ("one.jpg", b"second" * 100_000, "image/jpeg")),
-        ("other", ("Überall mit Leerzeichen.HEIC", b"third", "image/heic")),
+        ("files", ("one.jpg", JPEG + b"first", "image/jpeg")),
+        ("files", ("one.jpg", JPEG + b"second" * 100_000, "image/jpeg")),
+        ("other", ("Überall mit Leerzeichen.HEIC", JPEG + b"third", "image/heic")),
     ]
     response = await service.http.post(
         "ingest/upload", params={"collection": collection, "caption": True}, files=files, data={"note": "no file"}
@@ -32,9 +35,9 @@ async def test_files_are_kept_and_their_folder_is_scanned(service: Service, coll
     folder = service.settings.uploads_folder / job_id
     contents = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert contents == {
-        "0/one.jpg": b"first",
-        "1/one.jpg": b"second" * 100_000,
-        "2/Überall mit Leerzeichen.HEIC": b"third",
+        "0/one.jpg": JPEG + b"first",
+        "1/one.jpg": JPEG + b"second" * 100_000,
+        "2/Überall mit Leerzeichen.HEIC": JPEG + b"third",
     }
     [message] = await service.messages(SCAN_REQUEST.name, job_id)
     request = SCAN_REQUEST.decode(message.value or b"")
@@ -46,8 +49,12 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("files", "status", "reason"),
         [
-            ([(f"{number}.jpg", b"x") for number in range(6)], 413, "UPLOAD_MAX_FILES"),
-            ([("small.jpg", b"x"), ("large.jpg", b"x" * 3_000_001)], 413, "large.jpg has more than 3,000,000 bytes"),
+            ([(f"{number}.jpg", JPEG) for number in range(6)], 413, "UPLOAD_MAX_FILES"),
+            (
+                [("small.jpg", JPEG), ("large.jpg", JPEG + b"x" * 3_000_000)],
+                413,
+                "large.jpg has more than 3,000,000",
+            ),
         ],
     )
     async def test_too_much_is_refused_and_nothing_is_left(
@@ -114,7 +121,7 @@ async def test_what_a_killed_service_left_half_written_is_removed_at_the_next_st
 
 async def test_uploads_at_the_same_time_do_not_mix(service: Service, collection: str) -> None:
     async def upload(number: int) -> httpx.Response:
-        files = [("files", ("same.jpg", f"{number}".encode()))]
+        files = [("files", ("same.jpg", JPEG + f"{number}".encode()))]
         return await service.http.post("ingest/upload", params={"collection": collection}, files=files)
 
     responses = await asyncio.gather(*(upload(number) for number in range(4)))
@@ -122,4 +129,4 @@ async def test_uploads_at_the_same_time_do_not_mix(service: Service, collection:
         (service.settings.uploads_folder / response.json()["job_id"] / "0" / "same.jpg").read_bytes()
         for response in responses
     }
-    assert kept == {b"0", b"1", b"2", b"3"}
+    assert kept == {JPEG + b"0", JPEG + b"1", JPEG + b"2", JPEG + b"3"}

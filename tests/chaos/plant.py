@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import psutil
 
-from embedded import groups
 from embedded.ports import free_port, is_open
+from gateways import groups
 from settings import STAGES, Stage
 from tests import parts
 
@@ -116,4 +116,4 @@ class Plant:
 
     async def lag(self, stage: Stage) -> int:
         """Return how many messages a stage has before it that it has not committed."""
-        return await groups.lag(self.brokers, f"darkroom-{stage}")
+        return await groups.lag({"bootstrap_servers": self.brokers}, f"darkroom-{stage}")

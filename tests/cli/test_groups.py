@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from cli import part_checks
+from connection import ClientOptions
 from embedded import ports, probes
 from gateways import groups
 from settings import Settings
@@ -45,8 +46,12 @@ async def member(kafka: Part, topic: str, group: str) -> AsyncIterator[AIOKafkaC
         await consumer.stop()
 
 
+def options(kafka: Part) -> ClientOptions:
+    return {"bootstrap_servers": kafka.address}
+
+
 async def works(kafka: Part, group: str) -> bool:
-    return (await groups.describe(kafka.address, [group]))[group].works
+    return (await groups.describe(options(kafka), [group]))[group].works
 
 
 async def test_a_group_works_while_it_has_members(kafka: Part, topic: str) -> None:
@@ -54,7 +59,7 @@ async def test_a_group_works_while_it_has_members(kafka: Part, topic: str) -> No
     assert not await works(kafka, group)
     async with member(kafka, topic, group):
         await until(lambda: works(kafka, group))
-        found = await groups.describe(kafka.address, [group])
+        found = await groups.describe(options(kafka), [group])
         assert set(found[group].members.values()) == {"127.0.0.1"}
     assert not await works(kafka, group)
 
@@ -69,14 +74,14 @@ async def test_lag_is_what_is_not_committed_yet(kafka: Part, topic: str) -> None
         await consumer.getone()
         await consumer.getone()
         await consumer.commit()
-    assert await groups.lag(kafka.address, "lag") == 3
-    assert await groups.lag(kafka.address, f"never-{topic}") == 0
+    assert await groups.lag(options(kafka), "lag") == 3
+    assert await groups.lag(options(kafka), f"never-{topic}") == 0
 
 
 async def test_a_restarted_process_is_not_taken_for_the_dead_one(kafka: Part, topic: str) -> None:
     """The first consumer stands for a process that was killed: the broker still counts it as a member."""
     group = f"g-{topic}"
-    joined = probes.JoinedGroups(kafka.address, [group])
+    joined = probes.JoinedGroups(options(kafka), [group])
     assert not await joined(1)
     async with member(kafka, topic, group):
         await until(lambda: joined(1))
@@ -89,12 +94,12 @@ async def test_a_process_that_was_thrown_out_no_longer_works_and_a_silent_broker
     kafka: Part, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     group = f"g-{topic}"
-    joined = probes.JoinedGroups(kafka.address, [group])
+    joined = probes.JoinedGroups(options(kafka), [group])
     assert not await joined(1)
     async with member(kafka, topic, group):
         await until(lambda: joined(1))
         with monkeypatch.context() as patch:
-            patch.setattr(joined, "_brokers", f"127.0.0.1:{ports.free_port()}")
+            patch.setattr(joined, "_kafka", {"bootstrap_servers": f"127.0.0.1:{ports.free_port()}"})
             assert await joined(1)
     assert not await joined(1)
 
@@ -110,7 +115,7 @@ async def test_positions_are_how_far_each_group_has_read(kafka: Part, topic: str
         await consumer.getone()
         await consumer.commit()
     parts = [TopicPartition(topic, 0), TopicPartition(topic, 1)]
-    found = await groups.positions(kafka.address, {group: parts, "nobody": parts[:1]})
+    found = await groups.positions(options(kafka), {group: parts, "nobody": parts[:1]})
     assert found == {group: {parts[0]: (1, 3), parts[1]: (0, 0)}, "nobody": {parts[0]: (0, 3)}}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-BASE = {"errors", "settings", "failpoints", "logs"}
+BASE = {"errors", "settings", "failpoints", "logs", "connection"}
 CORE = {"imaging", "rules"} | BASE
 EDGES = {"tables", "topics", "gateways"} | CORE
 # What each part of the system may import beside itself.
@@ -19,7 +19,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"errors"},
     "failpoints": {"errors"},
     "logs": {"settings"},
-    "rules": BASE - {"failpoints", "logs"},
+    "connection": {"settings", "errors"},
+    "rules": {"settings", "errors"},
     # A reason that names a path is written in one way: rules.paths.
     "imaging": {"rules", "settings", "errors"},
     # A record holds what imaging found out, and identities that rules compute.

@@ -1,0 +1,72 @@
+"""Stands before every route: with a key, who has it may pass; without, only programs on this machine."""
+
+import hmac
+from collections.abc import Iterable
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from rules.listening import HTTP_PORT, why_foreign
+
+OPEN_PATHS = frozenset({"/health"})
+"""What needs no key: a supervisor asks it, and it tells nothing."""
+
+
+class KeyRequired:
+    """Lets through what carries the key, as `Authorization: Bearer KEY` or `X-API-Key: KEY`."""
+
+    def __init__(self, app: ASGIApp, key: str) -> None:
+        self._app = app
+        self._key = key.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 401 to a request without the key."""
+        if scope["type"] == "lifespan" or scope["path"] in OPEN_PATHS or self._has_key(scope["headers"]):
+            await self._app(scope, receive, send)
+            return
+        refusal = JSONResponse(
+            {"detail": "This Darkroom asks for a key: send Authorization: Bearer KEY (DARKROOM_API_KEY)."},
+            401,
+            {"WWW-Authenticate": 'Bearer realm="darkroom"'},
+        )
+        await refusal(scope, receive, send)
+
+    def _has_key(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Compare in a time that tells nothing about how much of the key is right."""
+        return any(hmac.compare_digest(self._key, sent) for sent in _keys(headers))
+
+
+class LocalOnly:
+    """Lets through what a program on this machine sends, and no browser on behalf of another site."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 403 to a request that names another host, or comes from a page of another site."""
+        reason = None
+        if scope["type"] != "lifespan":
+            reason = why_foreign(_values(scope["headers"], b"host"), _values(scope["headers"], b"origin"), _port(scope))
+        if reason is None:
+            await self._app(scope, receive, send)
+        else:
+            await JSONResponse({"detail": f"The request is refused. {reason}"}, 403)(scope, receive, send)
+
+
+def _keys(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[bytes]:
+    for name, value in headers:
+        if name == b"x-api-key":
+            yield value
+        elif name == b"authorization":
+            scheme, _, key = value.partition(b" ")
+            if scheme.lower() == b"bearer":
+                yield key.strip()
+
+
+def _values(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in headers if name == wanted]
+
+
+def _port(scope: Scope) -> int:
+    _, port = scope.get("server") or ("", None)
+    return port or HTTP_PORT

@@ -1,0 +1,48 @@
+"""Who may reach a service that asks for no key: programs on its own machine, and no web page that a browser runs."""
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from errors import FatalError
+
+HTTP_PORT = 80
+KEYLESS = "DARKROOM_API_KEY is not set: only programs on this machine are served."
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a name or address, without brackets and port, leads to this machine and nowhere else."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def require_key(host: str, *, has_key: bool) -> None:
+    """Raise FatalError where a service would listen beyond this machine without a key."""
+    if not has_key and not is_loopback(host):
+        raise FatalError(
+            f"Without a key, Darkroom listens on this machine only, and {host or 'every address'} is beyond it. "
+            "Set DARKROOM_API_KEY to a secret of your choice, or leave --host out."
+        )
+
+
+def why_foreign(hosts: list[str], origins: list[str], port: int) -> str | None:
+    """Say why a request to a keyless service is not from a program on this machine that means it; None: it is.
+
+    `hosts` and `origins` are the request's headers of these names, `port` is the one that we listen on. A page whose
+    name was pointed at this machine (DNS rebinding) gives itself away by Host, one of another site by Origin.
+    """
+    if len(hosts) != 1 or not _is_ours(hosts[0], port):
+        return "Its Host header is not this machine's: use http://127.0.0.1 and the port, or set DARKROOM_API_KEY."
+    if any(origin.lower() != f"http://{hosts[0].lower()}" for origin in origins):
+        return "It was sent by a page of another site (Origin header)."
+    return None
+
+
+def _is_ours(host: str, port: int) -> bool:
+    try:
+        parsed = urlsplit(f"//{host}")
+        named = parsed.port or HTTP_PORT
+    except ValueError:
+        return False
+    return parsed.netloc == host and "@" not in host and named == port and is_loopback(parsed.hostname or "")

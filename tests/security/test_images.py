@@ -1,0 +1,95 @@
+"""Originals are served from inside the allowed folders, whatever a point's payload says."""
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateways.qdrant import Point, Qdrant
+from tests.api.service import Service
+from tests.parts import Part
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def store(qdrant: Part, collection: str, **payload: Any) -> str:
+    point = Point(str(uuid.uuid4()), [1.0] * 512, payload)
+    async with Qdrant(qdrant.url) as client:
+        await client.ensure_collection(collection, model_id="stub-1", dimension=512, distance="Cosine")
+        await client.upsert(collection, [point])
+    return point.id
+
+
+def open_files() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+async def fetch(service: Service, collection: str, point: str, **headers: str) -> httpx.Response:
+    return await service.http.get(f"images/{point}/image", params={"collection": collection}, headers=headers)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"full_path": "/etc/passwd", "paths": ["/etc/passwd"]},
+        {"full_path": "{root}/../../../../../../../etc/passwd", "paths": ["/proc/self/environ"]},
+        {"full_path": "file:///etc/passwd", "paths": ["~root", "etc/passwd", "/dev/zero", "{root}", ""]},
+        {"full_path": "\0", "paths": ["a" * 10_000, "\ud800".encode("utf-8", "replace").decode()]},
+        {"full_path": 7, "paths": {"a": "/etc/passwd"}},
+        {"paths": [None, 3, ["/etc/passwd"]]},
+        {},
+    ],
+)
+async def test_a_forged_payload_gives_nothing(
+    service: Service, photos: Path, qdrant: Part, collection: str, payload: dict[str, Any]
+) -> None:
+    def fill(value: Any) -> Any:
+        return value.replace("{root}", str(photos)) if isinstance(value, str) else value
+
+    forged = {
+        name: [fill(one) for one in value] if isinstance(value, list) else fill(value)
+        for name, value in payload.items()
+    }
+    response = await fetch(service, collection, await store(qdrant, collection, **forged))
+    assert response.status_code == 404, response.text
+    assert "root:" not in response.text
+
+
+@pytest.mark.parametrize("thumbnail", ["not base64!", 7, ["x"], None, {}])
+async def test_a_forged_thumbnail_gives_nothing(
+    service: Service, qdrant: Part, collection: str, thumbnail: object
+) -> None:
+    point = await store(qdrant, collection, thumbnail_base64=thumbnail)
+    response = await service.http.get(f"images/{point}/thumbnail", params={"collection": collection})
+    assert response.status_code == 404, response.text
+
+
+async def test_a_link_that_is_swapped_later_gives_nothing(
+    service: Service, photos: Path, tmp_path: Path, qdrant: Part, collection: str
+) -> None:
+    (tmp_path / "secret.jpg").write_bytes(b"secret")
+    (photos / "inside.jpg").write_bytes(b"inside")
+    link = photos / f"{collection}.jpg"
+    link.symlink_to(photos / "inside.jpg")
+    point = await store(qdrant, collection, full_path=str(link), paths=[str(link)])
+    assert (await fetch(service, collection, point)).content == b"inside"
+    link.unlink()
+    link.symlink_to(tmp_path / "secret.jpg")
+    response = await fetch(service, collection, point)
+    assert response.status_code == 404
+    assert b"secret" not in response.content.replace(b"secret.jpg", b"")
+
+
+async def test_parts_of_a_file_are_served_and_nothing_stays_open(
+    service: Service, photos: Path, qdrant: Part, collection: str
+) -> None:
+    (photos / "whole.jpg").write_bytes(b"0123456789")
+    point = await store(qdrant, collection, full_path=str(photos / "whole.jpg"), paths=[])
+    before = open_files()
+    for _ in range(5):
+        part = await fetch(service, collection, point, Range="bytes=2-4")
+        assert (part.status_code, part.content) == (206, b"234")
+    assert (await fetch(service, collection, point, Range="bytes=20-")).status_code == 416
+    assert open_files() == before
