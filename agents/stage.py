@@ -16,6 +16,7 @@ from agents.cpu import Cpu
 from agents.delivery import Window
 from agents.jobs_watch import JobsWatch
 from agents.reporter import Reporter
+from agents.transport import mend
 from errors import DarkroomError, FatalError, MLUnavailableError, PartitionRevokedError, RetryableError
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
@@ -234,7 +235,7 @@ ROCKSDB_OPTIONS = {
 def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
     """Return a stage's Faust app; its id is the name of its consumer group. Docs: design notes on Faust."""
     datadir.mkdir(parents=True, exist_ok=True)
-    return faust.App(
+    app = faust.App(
         f"{settings.kafka_group_prefix}-{name}",
         broker=[f"kafka://{broker}" for broker in settings.kafka_brokers.split(",")],
         store="rocksdb://",
@@ -260,6 +261,8 @@ def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
         worker_redirect_stdouts=False,
         web_enabled=False,
     )
+    mend(app)
+    return app
 
 
 def explain(error: Exception) -> str:
