@@ -3,17 +3,28 @@
 Faust fetches ahead. When a rebalance makes it seek back to the committed offset, records that were
 fetched before the seek may still be handed on; it takes the offsets before them for a gap in the
 topic, counts these as acked, and drops the messages when they come. What was in between is lost.
+
+And a commit that is under way when a rebalance takes all its partitions is left with none; aiokafka
+refuses an empty commit, and Faust crashes the app for it. Such a commit has nothing to say.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import faust
 import structlog
-from faust.transport.drivers.aiokafka import Consumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 
 log = structlog.get_logger()
+
+
+class _ConsumerThread(AIOKafkaConsumerThread):
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        if offsets.keys().isdisjoint(self.assignment()):
+            return False
+        committed: bool = await super()._commit(offsets)
+        return committed
 
 
 class GaplessConsumer(Consumer):
@@ -27,6 +38,9 @@ class GaplessConsumer(Consumer):
         super().__init__(*arguments, **options)
         self._next: dict[TP, int | None] = {}
         self._asked_again: dict[TP, int] = {}
+
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def perform_seek(self) -> None:
         """Go back to the committed offsets, and expect what stands there."""
