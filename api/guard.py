@@ -3,10 +3,18 @@
 import hmac
 from collections.abc import Iterable
 
+from fastapi import Depends
+from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rules.listening import HTTP_PORT, why_foreign
+
+DESCRIBED = [
+    Depends(HTTPBearer(auto_error=False, description="The key, DARKROOM_API_KEY.")),
+    Depends(APIKeyHeader(name="X-API-Key", auto_error=False, description="The key, in a header of its own.")),
+]
+"""Shows the key in the description of the routes, and asks for nothing: that is done before any route."""
 
 OPEN_PATHS = frozenset({"/health"})
 """What needs no key: a supervisor asks it, and it tells nothing."""

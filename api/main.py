@@ -2,12 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
-from api.guard import KeyRequired, LocalOnly
+from api.guard import DESCRIBED, KeyRequired, LocalOnly
 from api.parts import open_parts
-from api.problems import answer_errors
+from api.problems import answer_errors, problems
 from api.routes import archive, collections, dead_letters, images, ingest, jobs, replay, search, system
 from settings import Settings, reveal
 
@@ -34,9 +35,15 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(KeyRequired, key=key)
     else:
         app.add_middleware(LocalOnly)
-    app.include_router(system.health_router)
+    app.include_router(system.health_router, responses=problems(403))
+    app.include_router(system.ready_router, dependencies=DESCRIBED, responses=problems(401, 403))
+    guarded: dict[str, Any] = {
+        "prefix": API,
+        "dependencies": DESCRIBED,
+        "responses": problems(400, 401, 403, 413, 422, 503),
+    }
     for module in (archive, ingest, jobs, replay, dead_letters, collections, images, system):
-        app.include_router(module.router, prefix=API, max_body_size=JSON_BYTES)
-    app.include_router(search.router, prefix=API, max_body_size=settings.max_file_bytes + FORM_BYTES)
-    app.include_router(ingest.uploads_router, prefix=API)
+        app.include_router(module.router, max_body_size=JSON_BYTES, **guarded)
+    app.include_router(search.router, max_body_size=settings.max_file_bytes + FORM_BYTES, **guarded)
+    app.include_router(ingest.uploads_router, **guarded)
     return app

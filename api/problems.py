@@ -1,14 +1,40 @@
 """Errors as answers: `{"detail": text}` with the status that fits."""
 
+from typing import Any
+
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from errors import CollectionMissingError, FatalError, QdrantRejectedError, RequestError, RetryableError
 
 log = structlog.get_logger()
+
+_MEANING = {
+    400: "The request cannot be granted as it stands",
+    401: "The key is missing or wrong",
+    403: "Not from there: another host, or a page of another site",
+    404: "There is no such thing",
+    409: "It conflicts with what exists, or with what goes on",
+    413: "Too large",
+    422: "A value is not valid",
+    503: "A part that this needs is away: try again",
+    507: "The disk takes no more",
+}
+
+
+class Problem(BaseModel):
+    """What went wrong, for a person."""
+
+    detail: str
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the errors that a route may answer, for its description."""
+    return {status: {"model": Problem, "description": _MEANING[status]} for status in statuses}
 
 
 def answer_errors(app: FastAPI) -> None:

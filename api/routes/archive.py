@@ -11,6 +11,7 @@ from api.archive.contents import exact_duplicates, job_duplicates, selection
 from api.archive.journal import Archive, Kind
 from api.deps import JobDep, PartsDep, chosen_collection
 from api.parts import Parts
+from api.problems import problems
 from api.schemas import ArchivedFile, ArchiveReport, Archives, ArchiveSummary, DuplicatesBody, SelectionBody
 from errors import RequestError
 from topics.job_status import FINISHED
@@ -18,7 +19,7 @@ from topics.job_status import FINISHED
 router = APIRouter(tags=["archive"])
 
 
-@router.post("/ingest/archive_duplicates/{job_id}")
+@router.post("/ingest/archive_duplicates/{job_id}", responses=problems(404, 409))
 async def archive_duplicates(job: JobDep, parts: PartsDep) -> ArchiveReport:
     """Archive the files that a finished job counted as duplicates; one copy of each content stays where it is."""
     if job.status not in FINISHED:
@@ -27,14 +28,14 @@ async def archive_duplicates(job: JobDep, parts: PartsDep) -> ArchiveReport:
     return await _archive(parts, "job-duplicates", job.collection, contents)
 
 
-@router.post("/duplicates/archive-exact")
+@router.post("/duplicates/archive-exact", responses=problems(404))
 async def archive_exact(body: DuplicatesBody, parts: PartsDep) -> ArchiveReport:
     """Archive all but one copy of every content of a collection; the one that stays is the one that is shown."""
     collection = await chosen_collection(parts, body.collection)
     return await _archive(parts, "exact-duplicates", collection, exact_duplicates(parts.qdrant, collection))
 
 
-@router.post("/curation/archive-selection")
+@router.post("/curation/archive-selection", responses=problems(404))
 async def archive_selection(body: SelectionBody, parts: PartsDep) -> ArchiveReport:
     """Archive all files of these pictures. Their points stay, with empty `paths`."""
     collection = await chosen_collection(parts, body.collection)
@@ -52,13 +53,13 @@ async def archives(parts: PartsDep, limit: Annotated[int, Query(ge=1, le=1000)] 
     )
 
 
-@router.get("/archive/{archive_id}")
+@router.get("/archive/{archive_id}", responses=problems(404))
 async def archive(archive_id: str, parts: PartsDep) -> ArchiveReport:
     """Tell what became of each file of an archive."""
     return await _report(parts, archive_id)
 
 
-@router.post("/archive/{archive_id}/undo")
+@router.post("/archive/{archive_id}/undo", responses=problems(404))
 async def undo(archive_id: str, parts: PartsDep) -> ArchiveReport:
     """Move the files of an archive back. One whose place is taken by another stays, with the reason."""
     await parts.archiver.undo(archive_id)

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from api.deps import PartsDep
 from api.model import current_model
+from api.problems import problems
 from api.schemas import ActiveCollection, Collection, CollectionBody, CollectionDetails, Collections
 from api.submitting import active_collection
 from errors import CollectionMissingError, RequestError
@@ -19,7 +20,7 @@ async def list_collections(parts: PartsDep) -> Collections:
     return Collections(collections=[_collection(info) for info in await parts.qdrant.collections()])
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=problems(409))
 async def create_collection(body: CollectionBody, parts: PartsDep) -> Collection:
     """Create a collection for the vectors of the model that ML runs now."""
     check_name(body.name)
@@ -41,7 +42,7 @@ async def active(parts: PartsDep) -> ActiveCollection:
     return ActiveCollection(name=await active_collection(parts.kept, parts.settings))
 
 
-@router.post("/select")
+@router.post("/select", responses=problems(404))
 async def select(body: CollectionBody, parts: PartsDep) -> ActiveCollection:
     """Make a collection the active one, also after a restart."""
     info = await _existing(parts, body.name)
@@ -49,7 +50,7 @@ async def select(body: CollectionBody, parts: PartsDep) -> ActiveCollection:
     return ActiveCollection(name=info.name)
 
 
-@router.get("/{name}/info")
+@router.get("/{name}/info", responses=problems(404, 409))
 async def info(name: str, parts: PartsDep) -> CollectionDetails:
     """Return what is known of a collection."""
     found = await _existing(parts, name)
@@ -60,7 +61,7 @@ async def info(name: str, parts: PartsDep) -> CollectionDetails:
     )
 
 
-@router.delete("/{name}", status_code=204)
+@router.delete("/{name}", status_code=204, responses=problems(404))
 async def delete(name: str, parts: PartsDep) -> None:
     """Delete a collection with all its points; the photographs themselves are not touched."""
     check_name(name)

@@ -13,6 +13,7 @@ from fastapi.responses import FileResponse
 from api.deps import CollectionDep, PartsDep
 from api.kept import readable_roots
 from api.open_file import OpenFileResponse
+from api.problems import problems
 from api.schemas import Image, Images
 from api.sources import open_first
 from errors import RequestError
@@ -21,7 +22,7 @@ from gateways.qdrant_filters import Filters
 router = APIRouter(prefix="/images", tags=["images"])
 
 
-@router.get("")
+@router.get("", responses=problems(404))
 async def images(
     *,
     parts: PartsDep,
@@ -48,7 +49,11 @@ async def images(
     )
 
 
-@router.get("/{image_id}/thumbnail", response_class=Response, responses={200: {"content": {"image/jpeg": {}}}})
+@router.get(
+    "/{image_id}/thumbnail",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {}}}, 304: {"description": "Known already"}, **problems(404)},
+)
 async def thumbnail(
     image_id: UUID,
     parts: PartsDep,
@@ -73,7 +78,7 @@ async def thumbnail(
     return Response(jpeg, media_type="image/jpeg", headers=headers)
 
 
-@router.get("/{image_id}/image", response_class=FileResponse)
+@router.get("/{image_id}/image", response_class=FileResponse, responses=problems(404))
 async def image(image_id: UUID, parts: PartsDep, collection: CollectionDep) -> FileResponse:
     """Return the original file, as it lies on disk."""
     fields = await _fields(parts, collection, image_id, ["full_path", "paths"])
@@ -90,7 +95,7 @@ async def image(image_id: UUID, parts: PartsDep, collection: CollectionDep) -> F
     return OpenFileResponse(descriptor, path)
 
 
-@router.get("/{image_id}/info")
+@router.get("/{image_id}/info", responses=problems(404))
 async def info(image_id: UUID, parts: PartsDep, collection: CollectionDep) -> Image:
     """Return all that is stored of a picture, with its thumbnail."""
     point = await parts.qdrant.point(collection, str(image_id))

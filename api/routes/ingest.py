@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect
 from structlog.contextvars import bound_contextvars
 
 from api.deps import CaptionQuery, PartsDep, new_submission
+from api.problems import problems
 from api.schemas import Refused, RootBody, Roots, ScanBody, Submitted, Uploaded
 from api.sources import allowed_root
 from api.uploads import receive
@@ -15,13 +16,20 @@ from errors import KafkaUnavailableError, RequestError
 from rules.listening import is_loopback
 from topics.job_status import JobStatus
 
+# The body is read here as it comes, so the framework cannot describe it.
+FILES = {
+    "type": "object",
+    "properties": {"files": {"type": "array", "items": {"type": "string", "format": "binary"}}},
+    "required": ["files"],
+}
+
 router = APIRouter(prefix="/ingest", tags=["ingest"])
 # Apart, as its bodies have no limit but those that it checks itself.
 uploads_router = APIRouter(prefix="/ingest", tags=["ingest"])
 
 
-@router.post("/", status_code=202)
-@router.post("/scan", status_code=202)
+@router.post("/", status_code=202, responses=problems(409))
+@router.post("/scan", status_code=202, responses=problems(409))
 async def scan(body: ScanBody, parts: PartsDep, caption: CaptionQuery = False) -> Submitted:
     """Take in all photographs below a folder of the service's machine."""
     submission = new_submission(body.collection, caption, body.job_id)
@@ -32,7 +40,12 @@ async def scan(body: ScanBody, parts: PartsDep, caption: CaptionQuery = False) -
     return _submitted(status)
 
 
-@uploads_router.post("/upload", status_code=202)
+@uploads_router.post(
+    "/upload",
+    status_code=202,
+    responses=problems(409, 507),
+    openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FILES}}}},
+)
 async def upload(
     request: Request, parts: PartsDep, collection: str | None = None, caption: CaptionQuery = False
 ) -> Uploaded:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.deps import JobDep, PartsDep
+from api.problems import problems
 from api.publisher import CONFIRM_SECONDS
 from api.schemas import JobFile, JobFiles, RecentJobs, Submitted
 from errors import KafkaUnavailableError, RequestError
@@ -17,7 +18,7 @@ from topics.job_status import FINISHED, JobStatus
 router = APIRouter(prefix="/ingest", tags=["jobs"])
 
 
-@router.get("/status/{job_id}")
+@router.get("/status/{job_id}", responses=problems(404))
 async def status(job: JobDep) -> JobStatus:
     """Return the status document of a job."""
     return job
@@ -29,7 +30,7 @@ async def recent_jobs(parts: PartsDep, limit: Annotated[int, Query(ge=1, le=200)
     return RecentJobs(jobs=await parts.view.recent(limit))
 
 
-@router.get("/{job_id}/files")
+@router.get("/{job_id}/files", responses=problems(404))
 async def files(
     job: JobDep,
     parts: PartsDep,
@@ -45,32 +46,32 @@ async def files(
     )
 
 
-@router.get("/{job_id}/events", response_class=EventSourceResponse)
+@router.get("/{job_id}/events", response_class=EventSourceResponse, responses=problems(404))
 async def events(job: JobDep, parts: PartsDep) -> AsyncIterator[ServerSentEvent]:
     """Send the status document now and after each change, as `event: status`; ends when the job is finished."""
     async for document in parts.view.follow(job.job_id):
         yield ServerSentEvent(event="status", data=document)
 
 
-@router.post("/{job_id}/cancel", status_code=202)
+@router.post("/{job_id}/cancel", status_code=202, responses=problems(404, 409))
 async def cancel(job: JobDep, parts: PartsDep) -> Submitted:
     """End a job early: what is not begun is skipped, what ML has in hand is carried to its end."""
     return await _command(job, parts, "cancel")
 
 
-@router.post("/{job_id}/pause", status_code=202)
+@router.post("/{job_id}/pause", status_code=202, responses=problems(404, 409))
 async def pause(job: JobDep, parts: PartsDep) -> Submitted:
     """Hold a job's scan; what was found already goes on."""
     return await _command(job, parts, "pause")
 
 
-@router.post("/{job_id}/resume", status_code=202)
+@router.post("/{job_id}/resume", status_code=202, responses=problems(404, 409))
 async def resume(job: JobDep, parts: PartsDep) -> Submitted:
     """Let a paused job go on."""
     return await _command(job, parts, "resume")
 
 
-@router.post("/{job_id}/close", status_code=202)
+@router.post("/{job_id}/close", status_code=202, responses=problems(404, 409))
 async def close(job_id: JobId, parts: PartsDep) -> Submitted:
     """Say that no further file of this job will be published to `raw-path`.
 

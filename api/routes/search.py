@@ -5,13 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Form, UploadFile
 
 from api.deps import PartsDep, chosen_collection
+from api.problems import problems
 from api.schemas import SearchBody, SearchHit, SearchResults
 from api.searching import Found
 
 router = APIRouter(prefix="/search", tags=["search"])
 
 
-@router.post("")
+@router.post("", responses=problems(404, 409))
 async def search(body: SearchBody, parts: PartsDep) -> SearchResults:
     """Find pictures by what they show. Where the model knows no text, by the words in captions, names and dates."""
     collection = await chosen_collection(parts, body.collection)
@@ -21,7 +22,7 @@ async def search(body: SearchBody, parts: PartsDep) -> SearchResults:
     return _results(found)
 
 
-@router.post("/image")
+@router.post("/image", responses=problems(404, 409))
 async def search_by_image(
     file: UploadFile,
     parts: PartsDep,

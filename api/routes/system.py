@@ -11,7 +11,9 @@ from api.schemas import Health, Limits, MLCapabilities, PartState, Readiness, Se
 from errors import FatalError, MLUnavailableError
 from imaging.formats import EXTENSIONS
 
+# Apart: the one needs no key, and the other answers 503 in a shape of its own.
 health_router = APIRouter(tags=["system"])
+ready_router = APIRouter(tags=["system"])
 router = APIRouter(tags=["system"])
 
 
@@ -21,7 +23,7 @@ async def health() -> Health:
     return Health()
 
 
-@health_router.get("/ready", responses={503: {"model": Readiness}})
+@ready_router.get("/ready", responses={503: {"model": Readiness}})
 async def ready(parts: PartsDep, response: Response) -> Readiness:
     """Say whether all can work: 503 while the view lacks news of Kafka, Qdrant is away or a stage stands still."""
     behind, qdrant, ml = await asyncio.gather(parts.view.problem(), parts.qdrant.healthy(), parts.ml.healthy())

@@ -111,12 +111,14 @@ class TestRefused:
 async def test_what_a_killed_service_left_half_written_is_removed_at_the_next_start(own: Settings) -> None:
     half = own.uploads_folder / ".job" / "0" / "a.jpg"
     whole = own.uploads_folder / "job" / "0" / "a.jpg"
-    for path in (half, whole):
+    archived = own.uploads_folder / ".darkroom-archive" / "id" / "a.jpg"
+    for path in (half, whole, archived):
         path.parent.mkdir(parents=True)
         path.write_bytes(b"x")
     async with serving(own):
         assert not half.exists()
         assert whole.exists()
+        assert archived.exists()
 
 
 async def test_uploads_at_the_same_time_do_not_mix(service: Service, collection: str) -> None:
