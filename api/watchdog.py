@@ -176,6 +176,8 @@ def _start(job: Job, row: UnfinishedFile) -> RawPath | None:
         path_b64=row.path_b64,
         caption=job.caption,
         model_id=job.model_id,
+        # What the job may read did not change.
+        roots=job.sources or None,
     )
     try:
         return file if file.file_id == row.file_id else None
