@@ -63,9 +63,19 @@ class Window:
 
     An exception that reaches the window is one that no stage could turn into an outcome: it goes
     to `on_fatal`, which ends the process. Nothing was acked, so nothing is lost.
+
+    `commit_at_once` is for work that is dear to repeat: what is acked is not left to Faust's timer.
     """
 
-    def __init__(self, app: faust.App, *, size: int, on_fatal: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self,
+        app: faust.App,
+        *,
+        size: int,
+        on_fatal: Callable[[BaseException], None],
+        commit_at_once: bool = False,
+    ) -> None:
+        self._commit_at_once = commit_at_once
         self._app = app
         self._on_fatal = on_fatal
         self._room = asyncio.Semaphore(size)
@@ -128,6 +138,8 @@ class Window:
             self._open -= 1
             if not self._open:
                 self._idle.set()
+            if self._commit_at_once and self._settled.empty():
+                await self._app.consumer.commit()
 
     async def _guard(self, loop: Coroutine[Any, Any, None]) -> None:
         try:

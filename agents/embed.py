@@ -54,7 +54,8 @@ def build(parts: Parts, datadir: Path) -> StageApp:
     settings = parts.settings
     # Room for the batches in flight and the one that fills behind them.
     window = (settings.ml_batches_in_flight + 2) * (settings.ml_inference_batch_size or LARGEST_BATCH)
-    stage.consume(ML_REQUEST.name, _Embedder(stage).take, window=window)
+    # A kill may cost only the calls in flight.
+    stage.consume(ML_REQUEST.name, _Embedder(stage).take, window=window, commit_at_once=True)
     return stage
 
 

@@ -65,7 +65,7 @@ class StageApp:
         self.report = Reporter(name, self._publish, parts.stop)
         self._windows: list[Window] = []
 
-    def consume(self, topic: str, handle: Handler, *, window: int) -> None:
+    def consume(self, topic: str, handle: Handler, *, window: int, commit_at_once: bool = False) -> None:
         """Have `handle` take each event of a topic, and put its work into a window of this size.
 
         Events come as raw bytes: one that Faust cannot decode would crash its agent. No exception may leave
@@ -77,7 +77,7 @@ class StageApp:
 
         @self.app.agent(source, name=f"{self.name}-{topic}")
         async def agent(stream: Any) -> None:
-            open_window = self._new_window(window)
+            open_window = self._new_window(window, commit_at_once=commit_at_once)
             async for event in stream.noack().events():
                 try:
                     await handle(event, open_window)
@@ -100,8 +100,8 @@ class StageApp:
             )
         )
 
-    def _new_window(self, size: int) -> Window:
-        window = Window(self.app, size=size, on_fatal=self.parts.stop)
+    def _new_window(self, size: int, *, commit_at_once: bool) -> Window:
+        window = Window(self.app, size=size, on_fatal=self.parts.stop, commit_at_once=commit_at_once)
         self._windows.append(window)
         return window
 
