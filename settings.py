@@ -89,6 +89,12 @@ class Settings(BaseSettings):
     upload_max_files: Annotated[int, Field(ge=1)] = 1000
     scan_outstanding_files: Annotated[int, Field(ge=1)] = 500
     default_collection: str = "photos"
+    # How often a file is tried, the first time included, before a replay has to be forced.
+    dead_letter_max_attempts: Annotated[int, Field(ge=1)] = 5
+
+    # The watchdog: longer than the slowest step of a healthy stage.
+    stalled_after_seconds: Seconds = 30.0
+    restart_after_seconds: Seconds = 120.0
 
     # For tests: see failpoints.py.
     darkroom_failpoint: str = ""

@@ -6,7 +6,8 @@ would forget files.
 """
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Container
+from itertools import islice
 
 import faust
 import structlog
@@ -24,7 +25,6 @@ from topics.files import FileOfJob
 from topics.hashed_file import HashedFile
 from topics.image_outcome import IMAGE_OUTCOME, Embedded, FailedContent, FailedFile, ImageOutcome, Stored
 from topics.ml_request import ML_REQUEST
-from topics.record import Headers
 from topics.sentinel import sentinel_headers
 
 # Waiters that are emitted before their delivery is awaited: bounds the memory for many copies of one content.
@@ -64,59 +64,63 @@ class ClaimKeeper:
     async def _embedded(self, event: faust.Event, outcome: Embedded) -> list[Awaitable[object]]:
         """ML has answered: send the waiters to Qdrant and remember the content. Accepted in any state."""
         firsts = {lot(outcome): outcome.file_id}
-        emitted = self._claim(outcome).first_waiter
-        while emitted < (claim := self._claim(outcome)).next_waiter:
+        emitted: set[int] = set()
+        while batch := self._next_waiters(outcome, emitted):
+            claim = self._claim(outcome)
             claim.remember_firsts(firsts)
-            batch = range(emitted, min(claim.next_waiter, emitted + WAITERS_AT_ONCE))
             await self._write_waiters(event, outcome, claim, batch)
             firsts = claim.firsts
-            emitted = batch.stop
+            emitted.update(batch)
             failpoints.reach("waiters-emitted")
-        # Between this read and the writes below nothing is awaited, so no waiter can come in between.
+        # Between the last look for waiters and the writes below nothing is awaited, so none can come in between.
         claim = self._claim(outcome)
-        rows = self._images.drop_waiters(outcome, claim.waiters)
         claim.remember_firsts(firsts)
-        claim.owner, claim.first_waiter = None, claim.next_waiter
-        return [*rows, self._images.put_content(outcome, outcome.content), self._images.put_claim(outcome, claim)]
+        claim.owner = None
+        return [
+            *self._images.drop_waiters(outcome, emitted),
+            self._images.put_content(outcome, outcome.content),
+            self._images.put_claim(outcome, claim),
+        ]
 
     async def _failed_content(self, event: faust.Event, outcome: FailedContent) -> list[Awaitable[object]]:
         """No copy of the content can be used: fail the waiters, each with its own dead letter."""
         claim = self._images.claim(outcome)
         if claim is None or claim.owner != outcome.file_id:
             return []
-        failed = claim.first_waiter
-        while (claim := self._images.claim(outcome)) is not None and failed < claim.next_waiter:
-            waiter = self._images.waiter(outcome, failed)
-            if waiter is not None:
-                error = ContentError(
-                    f"Its content, the same as that of {outcome.path}, cannot be used: {outcome.reason}"
-                )
-                await self._stage.fail(event, waiter, error, Headers())
-            failed += 1
-        waiters = range(0) if claim is None else claim.waiters
-        return [*self._images.drop_waiters(outcome, waiters), self._images.drop_claim(outcome)]
+        failed: set[int] = set()
+        while batch := self._next_waiters(outcome, failed):
+            for number in batch:
+                waiter = self._images.waiter(outcome, number)
+                if waiter is not None:
+                    error = ContentError(
+                        f"Its content, the same as that of {outcome.path}, cannot be used: {outcome.reason}"
+                    )
+                    await self._stage.fail(event, waiter, error, waiter.received)
+            failed.update(batch)
+        return [*self._images.drop_waiters(outcome, failed), self._images.drop_claim(outcome)]
 
     async def _failed_file(self, event: faust.Event, outcome: FailedFile) -> list[Awaitable[object]]:
         """One path cannot be used: the next file that waits becomes the owner of the claim."""
         claim = self._images.claim(outcome)
         if claim is None or claim.owner != outcome.file_id:
             return []
-        if not claim.waiters:
+        number = next(self._images.waiters(outcome), None)
+        successor = None if number is None else self._images.waiter(outcome, number)
+        if number is None or successor is None:
             return [self._images.drop_claim(outcome)]
-        number = claim.first_waiter
-        successor = self._images.waiter(outcome, number)
-        if successor is not None:
-            await self._decoder.decode(event, successor, Headers())
-            await self._flush(event, ML_REQUEST.name, successor)
+        await self._decoder.decode(event, successor, successor.received)
+        await self._flush(event, ML_REQUEST.name, successor)
         claim = self._claim(outcome)
-        claim.first_waiter = number + 1
         claim.forget_first(lot(outcome), outcome.file_id)
-        if successor is not None:
-            claim.owner = successor.file_id
-            claim.remember_first(lot(successor), successor.file_id)
+        claim.owner = successor.file_id
+        claim.remember_first(lot(successor), successor.file_id)
         return [*self._images.drop_waiters(outcome, [number]), self._images.put_claim(outcome, claim)]
 
-    async def _write_waiters(self, event: faust.Event, outcome: Embedded, claim: Claim, numbers: range) -> None:
+    def _next_waiters(self, outcome: Embedded | FailedContent, done: Container[int]) -> list[int]:
+        waiting = (number for number in self._images.waiters(outcome) if number not in done)
+        return list(islice(waiting, WAITERS_AT_ONCE))
+
+    async def _write_waiters(self, event: faust.Event, outcome: Embedded, claim: Claim, numbers: list[int]) -> None:
         deliveries = []
         jobs: dict[str, HashedFile] = {}
         for number in numbers:
@@ -131,11 +135,12 @@ class ClaimKeeper:
                 outcome=known_outcome(claim, waiter.file_id, lot(waiter)),
                 content=outcome.content,
             )
-            deliveries.append(await self._stage.send(DB_WRITE, waiter.sha256, write, waiter.headers()))
-            self._stage.report.moved(waiter.job_id)
+            headers = waiter.headers(waiter.received)
+            deliveries.append(await self._stage.send(DB_WRITE, waiter.sha256, write, headers))
+            self._stage.handed_on(waiter, headers)
         await asyncio.gather(*deliveries)
-        for waiter in jobs.values():
-            await self._flush(event, DB_WRITE.name, waiter)
+        for file in jobs.values():
+            await self._flush(event, DB_WRITE.name, file)
 
     async def _flush(self, event: faust.Event, topic: str, file: HashedFile) -> None:
         """Follow up with a tombstone: the one of the walk may have passed while the file waited."""

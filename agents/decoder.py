@@ -58,7 +58,7 @@ class Decoder:
             failpoints.reach("prepare-claimed")
             await (await self._stage.send(ML_REQUEST, file.sha256, request, file.headers(headers)))
             failpoints.reach("prepare-sent")
-            self._stage.report.moved(file.job_id)
+            self._stage.handed_on(file, headers)
 
     async def _hash_again(
         self, event: faust.Event, file: HashedFile, error: FileChangedError, headers: Headers

@@ -176,7 +176,7 @@ class _Embedder:
         await (await self._stage.send(DB_WRITE, request.sha256, write, headers))
         failpoints.reach("embed-written")
         await self._stage.conclude(image_outcome.Embedded(**fields, content=content), item.headers)
-        self._stage.report.moved(request.job_id)
+        self._stage.handed_on(request, item.headers)
 
     async def _fail(self, item: _Item, error: Exception) -> None:
         await self._stage.fail_content(item.event, item.request, error, item.headers)

@@ -88,7 +88,7 @@ class _Hasher:
                 model_id=model_id,
             )
             await (await self._stage.send(HASHED_FILE, hashed.sha256, hashed, hashed.headers(headers)))
-            self._stage.report.moved(file.job_id)
+            self._stage.handed_on(file, headers)
             return None if fingerprint is known else fingerprint
 
     async def _seal(self, event: faust.Event, sentinel: Sentinel) -> None:

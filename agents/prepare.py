@@ -71,6 +71,9 @@ class _Preparer:
             [file.job_id], lambda: self._collections.incarnation(file.job_id, file.collection)
         )
         claim = self._images.claim(file)
+        if claim is not None and claim.owner is not None and self._images.content(file) is not None:
+            # The claim is of a worker that had lost the partition and did not know it yet: ML has answered.
+            claim.owner = None
         owns = claim is not None and claim.owner == file.file_id
         if incarnation is None:
             error = FileError(
@@ -92,7 +95,11 @@ class _Preparer:
             case "wait":
                 assert claim is not None  # noqa: S101 - only a claim makes a file wait
                 claim.remember_first(lot(file), file.file_id)
-                return self._bound(file, None, self._images.put_waiter(file, claim))
+                rows = [
+                    self._images.put_waiter(file, event.message.offset, headers),
+                    self._images.put_claim(file, claim),
+                ]
+                return self._bound(file, None, rows)
             case "unchanged":
                 work = self._stage.finish(file, "unchanged", headers, sha256=file.sha256)
                 return self._bound(file, work, self._note_first(file, claim))
@@ -110,7 +117,7 @@ class _Preparer:
 
     async def _write(self, file: HashedFile, write: DBWrite, headers: Headers) -> None:
         await (await self._stage.send(DB_WRITE, file.sha256, write, file.headers(headers)))
-        self._stage.report.moved(file.job_id)
+        self._stage.handed_on(file, headers)
 
     def _note_first(self, file: HashedFile, claim: Claim | None) -> list[Awaitable[object]]:
         if claim is None or not claim.remember_first(lot(file), file.file_id):

@@ -54,13 +54,14 @@ class Reporter:
 
     def seen(self, file: FileOfJob) -> Awaitable[None]:
         """Say that a file belongs to its job from now on; await the result to know that it is delivered."""
-        self._gathered.seen[file.job_id, file.collection].append(SeenFile(file_id=file.file_id, path=file.path))
-        return self._gather(len(file.path))
+        seen = SeenFile(file_id=file.file_id, path=file.path, path_b64=file.path_b64)
+        self._gathered.seen[file.job_id, file.collection].append(seen)
+        return self._gather(len(file.path) + len(file.path_b64 or ""))
 
     def outcome(self, file: FileOfJob, outcome: FileOutcome, *, replay: bool) -> Awaitable[None]:
         """Say what became of a file; await the result to know that it is delivered."""
         self._gathered.outcomes[(file.job_id, file.collection), replay].append(outcome)
-        return self._gather(len(outcome.path) + len(outcome.reason or ""))
+        return self._gather(len(outcome.path) + len(outcome.path_b64 or "") + len(outcome.reason or ""))
 
     def moved(self, job_id: str) -> None:
         """Count a file that the stage has handed on."""

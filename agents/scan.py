@@ -19,7 +19,7 @@ from agents.delivery import Window
 from agents.roots import allowed_roots
 from agents.stage import Parts, StageApp, explain, now
 from agents.walking import Found, Refused, walk
-from errors import FatalError, RequestError
+from errors import FatalError, FileError, RequestError
 from rules.identity import new_id
 from rules.paths import is_within, normal, to_wire
 from topics.job_event import JobFailed, Scanning
@@ -89,7 +89,7 @@ class _Scanner:
                 )
             )
             log.info("scan-begun", walk_id=walk_id, sources=request.sources)
-            walked = _Walk(self._stage, request, model_id, headers)
+            walked = _Walk(self._stage, event, request, model_id, headers)
             for source in sources:
                 await walked.walk(source)
             await self._seal(job_id, walk_id, walked.per_partition)
@@ -108,8 +108,11 @@ class _Scanner:
 class _Walk:
     """One walk over the folders of a request."""
 
-    def __init__(self, stage: StageApp, request: ScanRequest, model_id: str, headers: Headers) -> None:
+    def __init__(
+        self, stage: StageApp, event: faust.Event, request: ScanRequest, model_id: str, headers: Headers
+    ) -> None:
         self._stage = stage
+        self._event = event
         self._request = request
         self._model_id = model_id
         self._headers = headers
@@ -137,6 +140,9 @@ class _Walk:
             roots=self._request.roots,
         )
         self.sent += 1
+        if isinstance(entry, Refused) and entry.outcome == "failed":
+            await self._stage.fail(self._event, file, FileError(entry.reason), self._headers)
+            return
         if isinstance(entry, Refused):
             await self._stage.finish(file, entry.outcome, self._headers, reason=entry.reason)
             return

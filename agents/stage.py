@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import faust
 import structlog
 
+from agents.consumer import make_gapless
 from agents.cpu import Cpu
 from agents.credentials import credentials
 from agents.delivery import Window
@@ -125,6 +126,11 @@ class StageApp:
         delivery: Awaitable[object] = await self.app.producer.send(topic, key, value, partition, None, headers)
         return delivery
 
+    def handed_on(self, file: FileOfJob, headers: Headers) -> None:
+        """Count a file that this stage has handed on. A replayed one was counted when it came first."""
+        if not headers.replay:
+            self.report.moved(file.job_id)
+
     async def finish(
         self, file: FileOfJob, outcome: Outcome, headers: Headers, reason: str | None = None, sha256: str | None = None
     ) -> None:
@@ -132,15 +138,25 @@ class StageApp:
         log.debug("outcome", outcome=outcome, path=file.path, job_id=file.job_id, stage=self.name, reason=reason)
         await self.report.outcome(
             file,
-            FileOutcome(file_id=file.file_id, path=file.path, outcome=outcome, reason=reason, sha256=sha256),
+            FileOutcome(
+                file_id=file.file_id,
+                path=file.path,
+                path_b64=file.path_b64,
+                outcome=outcome,
+                reason=reason,
+                sha256=sha256,
+            ),
             replay=headers.replay,
         )
 
     async def fail(self, event: faust.Event, file: FileOfJob, error: Exception, headers: Headers) -> None:
         """End a file as failed: a dead letter that restarts it, then its outcome; wait for both."""
         log.warning("failed", path=file.path, job_id=file.job_id, stage=self.name, reason=str(error))
-        restart = RawPath(**file.model_dump(include=set(RawPath.model_fields)))
-        await self.dead_letter(event, file.path_bytes, RAW_PATH.encode(restart), error, file.headers(headers).encode())
+        # Without size and time of change: whoever replays it wants the file as it is then.
+        restart = RawPath(**file.model_dump(include=set(RawPath.model_fields) - {"size", "mtime_ns"}))
+        value = RAW_PATH.encode(restart)
+        sent = file.headers(headers).encode()
+        await self.dead_letter(event, file.path_bytes, value, error, sent, restart_topic=RAW_PATH.name)
         sha256 = file.sha256 if isinstance(file, HashedFileOfJob) else None
         await self.finish(file, "failed", headers, reason=explain(error), sha256=sha256)
 
@@ -177,10 +193,18 @@ class StageApp:
             stage=self.name,
             reason=explain(error),
         )
-        await self.dead_letter(event, event.message.key, event.value, error, headers)
+        message = event.message
+        await self.dead_letter(event, message.key, event.value, error, headers, restart_topic=message.topic)
 
     async def dead_letter(
-        self, event: faust.Event, key: bytes | None, value: bytes | None, error: Exception, headers: HeaderList
+        self,
+        event: faust.Event,
+        key: bytes | None,
+        value: bytes | None,
+        error: Exception,
+        headers: HeaderList,
+        *,
+        restart_topic: str,
     ) -> None:
         """Publish a dead letter and wait until it is delivered."""
         failure = Failure(
@@ -191,6 +215,7 @@ class StageApp:
             error_class=type(error).__name__,
             message=str(error),
             stack_trace="".join(traceback.format_exception(error)),
+            restart_topic=restart_topic,
         )
         await (await self.send_raw(DEAD_LETTER, key, value, headers + failure.headers()))
 
@@ -268,6 +293,7 @@ def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
         web_enabled=False,
     )
     make_idempotent(app)
+    make_gapless(app)
     return app
 
 

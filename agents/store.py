@@ -117,7 +117,7 @@ class _Storer:
         await self._stage.finish(write, write.outcome, item.headers, sha256=write.sha256)
         failpoints.reach("store-reported")
         await self._stage.conclude(Stored(**file_fields(write), incarnation=incarnation), item.headers)
-        self._stage.report.moved(write.job_id)
+        self._stage.handed_on(write, item.headers)
 
     async def _fail(self, item: _Item, error: Exception) -> None:
         await self._stage.fail_file(item.event, item.write, error, item.headers)

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from api.guard import DESCRIBED, KeyRequired, LocalOnly
 from api.parts import open_parts
 from api.problems import answer_errors, problems
-from api.routes import archive, collections, images, ingest, jobs, search, system
+from api.routes import archive, collections, dead_letters, images, ingest, jobs, replay, search, system
 from settings import Settings, reveal
 
 API = "/api/v1"
@@ -42,7 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
         "dependencies": DESCRIBED,
         "responses": problems(400, 401, 403, 413, 422, 503),
     }
-    for module in (archive, ingest, jobs, collections, images, system):
+    for module in (archive, ingest, jobs, replay, dead_letters, collections, images, system):
         app.include_router(module.router, max_body_size=JSON_BYTES, **guarded)
     app.include_router(search.router, max_body_size=settings.max_file_bytes + FORM_BYTES, **guarded)
     app.include_router(ingest.uploads_router, **guarded)

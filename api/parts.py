@@ -6,13 +6,19 @@ from dataclasses import dataclass
 
 from api.archive.archiver import Archiver
 from api.archive.journal import Journal, open_journal
+from api.cache_rebuild import CacheRebuilder
+from api.dead_letters import DeadLetters
 from api.kept import Kept, open_kept, readable_roots
+from api.model import current_model
 from api.publisher import Publisher, open_publisher
 from api.renditions import Renditions
+from api.runs import Runs
 from api.searching import Searcher
 from api.submitting import Submitter
+from api.topic_replay import TopicReplayer
 from api.uploads import remove_unfinished
 from api.view.view import JobView, open_view
+from api.watchdog import Watchdog, open_watchdog
 from connection import client_options
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
@@ -33,6 +39,11 @@ class Parts:
     archiver: Archiver
     qdrant: Qdrant
     ml: ML
+    dead_letters: DeadLetters
+    replayer: TopicReplayer
+    rebuilder: CacheRebuilder
+    runs: Runs
+    watchdog: Watchdog
 
 
 @asynccontextmanager
@@ -59,7 +70,12 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         renditions = Renditions(settings)
         stack.push_async_callback(renditions.close)
         publisher = await stack.enter_async_context(open_publisher(kafka, settings.kafka_partitions))
-        view = await stack.enter_async_context(open_view(folder / "view.db", kafka, settings.kafka_partitions))
+        view = await stack.enter_async_context(
+            open_view(folder / "view.db", kafka, settings.kafka_partitions, settings.kafka_retention_hours)
+        )
+        runs = Runs()
+        stack.push_async_callback(runs.close)
+        watchdog = await stack.enter_async_context(open_watchdog(settings, view, publisher))
         remove_unfinished(settings.uploads_folder)
         journal = await stack.enter_async_context(open_journal(folder / "archive.db"))
         archiver = Archiver(journal, qdrant, lambda: readable_roots(settings, kept))
@@ -75,4 +91,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             archiver=archiver,
             qdrant=qdrant,
             ml=ml,
+            dead_letters=DeadLetters(view.letters, publisher, settings.dead_letter_max_attempts),
+            replayer=TopicReplayer(settings, publisher, qdrant, lambda: current_model(ml, kept, settings)),
+            rebuilder=CacheRebuilder(qdrant, publisher),
+            runs=runs,
+            watchdog=watchdog,
         )

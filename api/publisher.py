@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
@@ -13,8 +14,9 @@ from aiokafka.structs import RecordMetadata
 
 from connection import ClientOptions
 from errors import KafkaUnavailableError
-from topics.job_event import JOB_EVENT, AnyJobEvent, Command, Queued
-from topics.raw_path import RAW_PATH
+from topics.admin import MAX_MESSAGE_BYTES
+from topics.job_event import JOB_EVENT, AnyJobEvent, Command, Queued, Restarted, Stalled
+from topics.raw_path import RAW_PATH, RawPath
 from topics.record import HeaderList, Headers
 from topics.scan_request import SCAN_REQUEST, ScanRequest
 from topics.sentinel import sentinel_headers
@@ -22,6 +24,21 @@ from topics.sentinel import sentinel_headers
 log = structlog.get_logger()
 
 CONFIRM_SECONDS = 10.0
+# The broker has its limit; this one only must not be below it.
+MAX_REQUEST_BYTES = 4 * MAX_MESSAGE_BYTES
+# For hundreds of messages of up to a megabyte each.
+CONFIRM_MANY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to be published as it is. `partition`: None for the one that follows from the key."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: HeaderList
+    partition: int | None = None
 
 
 class Publisher:
@@ -37,7 +54,9 @@ class Publisher:
         In this order, a job that shows as queued is sure to be scanned. Whoever gets an error may submit the
         same job again: a second scan request walks the same files, which changes nothing.
         """
-        await self._send(SCAN_REQUEST.name, request.job_id, SCAN_REQUEST.encode(request))
+        await self._send(
+            SCAN_REQUEST.name, request.job_id, SCAN_REQUEST.encode(request), Headers(job_id=request.job_id).encode()
+        )
         queued = Queued(
             job_id=request.job_id,
             at=time.time(),
@@ -64,16 +83,63 @@ class Publisher:
             *(self._send(RAW_PATH.name, job_id, None, headers, partition) for partition in range(self._partitions))
         )
 
+    async def publish_all(self, messages: Sequence[Outgoing]) -> None:
+        """Publish messages in this order. After an error some of them may be published."""
+        sent: list[asyncio.Future[RecordMetadata]] = []
+        try:
+            async with asyncio.timeout(CONFIRM_MANY_SECONDS):
+                for message in messages:
+                    sent.append(  # noqa: PERF401 - those that were sent before an error are looked at too
+                        await self._producer.send(
+                            message.topic,
+                            message.value,
+                            key=message.key,
+                            headers=message.headers,
+                            partition=message.partition,
+                        )
+                    )
+                await asyncio.gather(*sent)
+        except (KafkaError, TimeoutError) as error:
+            await asyncio.gather(*sent, return_exceptions=True)
+            raise KafkaUnavailableError(
+                f"Kafka did not confirm {len(messages)} messages ({type(error).__name__}: {error}). Try again; "
+                "nothing is done twice."
+            ) from error
+
+    async def stalled(self, job_id: str, reason: str | None) -> int:
+        """Publish that a job stands still, or (None) no longer does; return the event's offset."""
+        return await self._send_event(Stalled(job_id=job_id, at=time.time(), reason=reason))
+
+    async def restarted(self, job_id: str, files: int, attempt: int) -> int:
+        """Publish that so many files of a job begin again; return the event's offset."""
+        return await self._send_event(Restarted(job_id=job_id, at=time.time(), files=files, attempt=attempt))
+
+    async def restart(self, files: Iterable[RawPath], attempt: int) -> None:
+        """Publish files to be taken in once more."""
+        await asyncio.gather(
+            *(
+                self._send(
+                    RAW_PATH.name,
+                    file.path_bytes,
+                    RAW_PATH.encode(file),
+                    replace(file.headers(), attempt=attempt).encode(),
+                )
+                for file in files
+            )
+        )
+
     async def _send_event(self, event: AnyJobEvent) -> int:
-        confirmed = await self._send(JOB_EVENT.name, event.job_id, JOB_EVENT.encode(event))
+        confirmed = await self._send(
+            JOB_EVENT.name, event.job_id, JOB_EVENT.encode(event), Headers(job_id=event.job_id).encode()
+        )
         return int(confirmed.offset)
 
     async def _send(
         self,
         topic: str,
-        job_id: str,
+        key: str | bytes,
         value: bytes | None,
-        headers: HeaderList | None = None,
+        headers: HeaderList,
         partition: int | None = None,
     ) -> RecordMetadata:
         try:
@@ -81,8 +147,8 @@ class Publisher:
                 return await self._producer.send_and_wait(
                     topic,
                     value,
-                    key=job_id.encode(),
-                    headers=headers or Headers(job_id=job_id).encode(),
+                    key=key.encode() if isinstance(key, str) else key,
+                    headers=headers,
                     partition=partition,
                 )
         except (KafkaError, TimeoutError) as error:
@@ -95,7 +161,7 @@ class Publisher:
 @asynccontextmanager
 async def open_publisher(kafka: ClientOptions, partitions: int) -> AsyncIterator[Publisher]:
     """Connect a producer that neither loses nor repeats a message, until the block ends."""
-    producer = AIOKafkaProducer(**kafka, acks="all", enable_idempotence=True)
+    producer = AIOKafkaProducer(**kafka, acks="all", enable_idempotence=True, max_request_size=MAX_REQUEST_BYTES)
     await producer.start()
     try:
         yield Publisher(producer, partitions)

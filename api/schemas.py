@@ -231,7 +231,7 @@ class Readiness(BaseModel):
     """Whether requests can be served. ML may be away: jobs wait for it."""
 
     ready: bool
-    parts: dict[Literal["kafka", "qdrant", "ml"], PartState]
+    parts: dict[Literal["kafka", "qdrant", "stages", "ml"], PartState]
 
 
 class Limits(BaseModel):

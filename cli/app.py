@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from cli import demo, doctor, jobs, services
+from cli import dead_letters, demo, doctor, jobs, replay, services
 from cli.console import escape, progress
 from errors import DarkroomError, RetryableError
 
@@ -34,6 +34,10 @@ app.command()(jobs.ingest)
 app.command("jobs")(jobs.recent)
 app.command()(jobs.status)
 app.command()(jobs.files)
+app.command("retry-failed")(dead_letters.retry_failed)
+app.add_typer(dead_letters.group, name="dead-letters")
+app.command()(replay.replay)
+app.command("rebuild-cache")(replay.rebuild_cache)
 app.command()(doctor.doctor)
 app.command()(demo.demo)
 

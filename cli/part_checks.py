@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 from cli.checks import Check
 from cli.client import authorization, is_local
 from connection import client_options
-from embedded import groups
+from gateways import groups
 from settings import STAGES, Settings, reveal
 from topics.admin import wanted
 

@@ -26,7 +26,7 @@ KAFKA_VERSION = "4.4.0"
 LOGGING = "org.slf4j:slf4j-simple:1.7.36"
 HEAP = "256m"
 
-_CONFIG = """\
+CONFIG = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
@@ -81,18 +81,23 @@ def prepare(data: Path, port: int) -> list[str]:
     data.mkdir(parents=True, exist_ok=True)
     logs = data / "logs"
     config = data / "server.properties"
-    config.write_text(_CONFIG.format(port=port, controller_port=ports.free_port(), logs=logs.resolve()))
+    config.write_text(CONFIG.format(port=port, controller_port=ports.free_port(), logs=logs.resolve()))
     if not (logs / "meta.properties").exists():
-        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        formatting = subprocess.run(  # noqa: S603 - the command is our own
-            java_command(["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)]),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if formatting.returncode != 0:
-            raise FatalError(f"Kafka cannot format {logs}: {formatting.stdout}{formatting.stderr}")
+        format_storage(config, urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
     return java_command(["kafka.Kafka", str(config)])
+
+
+def format_storage(config: Path, cluster_id: str) -> None:
+    """Make the broker's folder. Raises FatalError with what Kafka says against it."""
+    formatting = subprocess.run(  # noqa: S603 - the command is our own
+        # With `=`, as one id in 64 begins with a dash and would be taken for an option.
+        java_command(["kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config", str(config)]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if formatting.returncode != 0:
+        raise FatalError(f"Kafka cannot format its folder: {formatting.stdout}{formatting.stderr}")
 
 
 def main() -> None:

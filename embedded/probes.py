@@ -7,7 +7,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from connection import ClientOptions
-from embedded import groups, ports
+from embedded import ports
+from gateways import groups
 
 TIMEOUT_SECONDS = 2.0
 
@@ -42,16 +43,19 @@ async def brokers_answer(kafka: ClientOptions) -> bool:
 
 
 class JoinedGroups:
-    """Tells whether the process that was started last works in all of its consumer groups.
+    """Tells whether the process that was started last works in all of its consumer groups, or once did and is in them.
 
     After a kill the broker counts the dead process as a member until its session times out. So only a
     member counts that was not there in the days of the process before, nor right after this one's start.
+    Of a process that has worked, a rebalance says nothing, nor does a broker that does not answer: only that the
+    broker has thrown it out.
     """
 
     def __init__(self, kafka: ClientOptions, names: Sequence[str]) -> None:
         self._kafka = kafka
         self._names = names
         self._pid: int | None = None
+        self._has_worked = False
         self._members: frozenset[str] = frozenset()
         self._old: frozenset[str] = frozenset()
 
@@ -60,9 +64,14 @@ class JoinedGroups:
         try:
             found = await groups.describe(self._kafka, self._names)
         except (KafkaError, OSError):
+            if pid == self._pid and self._has_worked:
+                return True
             found = {}
         members = frozenset(member for group in found.values() for member in group.members)
         if pid != self._pid:
-            self._pid, self._old = pid, self._members | members
+            self._pid, self._old, self._has_worked = pid, self._members | members, False
         self._members |= members
-        return all(name in found and found[name].works_with_others_than(self._old) for name in self._names)
+        if self._has_worked:
+            return all(name in found and not found[name].members.keys() <= self._old for name in self._names)
+        self._has_worked = all(name in found and found[name].works_with_others_than(self._old) for name in self._names)
+        return self._has_worked

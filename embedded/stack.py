@@ -96,6 +96,8 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
             ),
             start_seconds=120.0,
             grace_seconds=20.0,
+            # The broker throws out a worker that hangs after this session; some time to come back by itself.
+            stuck_seconds=settings.kafka_session_timeout_seconds + 20.0,
         ),
         part(
             "api",

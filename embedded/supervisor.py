@@ -1,4 +1,4 @@
-"""Runs parts as child processes: starts them in waves, restarts what dies, stops them in reverse order.
+"""Runs parts as child processes: starts them in waves, restarts what dies or hangs, stops them in reverse order.
 
 Each part has its own session, so that Ctrl-C in the terminal reaches the supervisor alone, and its
 own log file. A guardian process kills what is left if the supervisor itself is killed.
@@ -28,6 +28,7 @@ GIVE_UP_DEATHS = 5
 GIVE_UP_SECONDS = 60.0
 LONGEST_BACKOFF_SECONDS = 10.0
 POLL_SECONDS = 0.1
+PROBE_SECONDS = 2.0
 LOG_TAIL_LINES = 10
 LARGEST_LOG_BYTES = 10_000_000
 
@@ -40,7 +41,8 @@ _LAUNCH = 'echo $$ >&0; exec "$@" </dev/null'
 class Part:
     """One child process: its command, where it answers, and how to find out that it does.
 
-    `is_ready` takes the process id, by which it can tell a restart from the process before.
+    `is_ready` takes the process id, by which it can tell a restart from the process before. A part that was ready,
+    and then is not for `stuck_seconds` while all that it needs is, gets killed and restarted.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Part:
     environment: Mapping[str, str] = field(default_factory=dict)
     start_seconds: float = 60.0
     grace_seconds: float = 5.0
+    stuck_seconds: float = 60.0
 
 
 class Supervisor:
@@ -167,7 +170,7 @@ class Supervisor:
     async def _keep_running(self, part: Part, needs: Sequence[asyncio.Event]) -> None:
         deaths: deque[float] = deque(maxlen=GIVE_UP_DEATHS)
         while True:
-            ending = _describe(await self._run(part))
+            ending = _describe(await self._run(part, needs))
             now = time.monotonic()
             deaths.append(now)
             recent = sum(now - death < GIVE_UP_SECONDS for death in deaths)
@@ -182,19 +185,19 @@ class Supervisor:
             for need in needs:
                 await need.wait()
 
-    async def _run(self, part: Part) -> int:
+    async def _run(self, part: Part, needs: Sequence[asyncio.Event]) -> int:
         """Run a part until it ends, and return its exit code. Being cancelled stops it."""
         process = await self._spawn(part)
-        announcing = asyncio.create_task(self._announce(part, process.pid))
+        watching = asyncio.create_task(self._watch(part, process, needs))
         try:
             return await process.wait()
         except asyncio.CancelledError:
-            announcing.cancel()
+            watching.cancel()
             await _terminate(process, part.grace_seconds)
             self._tell(part.name, "stopped.")
             raise
         finally:
-            announcing.cancel()
+            watching.cancel()
             # A part may have left children of its own, such as a pool of workers.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -227,12 +230,27 @@ class Supervisor:
         self._state.parts[part.name].pid = pid
         state.write(self._data, self._state)
 
-    async def _announce(self, part: Part, pid: int) -> None:
+    async def _watch(self, part: Part, process: asyncio.subprocess.Process, needs: Sequence[asyncio.Event]) -> None:
+        """Say when a part is ready; from then on, kill it when it does not answer for too long."""
         started = time.monotonic()
-        while not await part.is_ready(pid):  # noqa: ASYNC110 - another process cannot set an event
+        while not await part.is_ready(process.pid):  # noqa: ASYNC110 - another process cannot set an event
             await asyncio.sleep(POLL_SECONDS)
         self._tell(part.name, f"ready: {part.address} ({time.monotonic() - started:.1f} s)")
-        self._ready[part.name].set()
+        ready = self._ready[part.name]
+        ready.set()
+        silent_since: float | None = None
+        while silent_since is None or time.monotonic() - silent_since < part.stuck_seconds:
+            await asyncio.sleep(PROBE_SECONDS)
+            if await part.is_ready(process.pid):
+                ready.set()
+                silent_since = None
+            else:
+                ready.clear()
+                # A part is not to blame while one that it needs is silent itself.
+                silent_since = (silent_since or time.monotonic()) if all(need.is_set() for need in needs) else None
+        self._tell(part.name, f"does not answer for {part.stuck_seconds:g} s: it is killed.")
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
 
     async def _stop(self) -> None:
         """Stop the parts, the last one first, each before the next."""

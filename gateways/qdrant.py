@@ -209,9 +209,15 @@ class Qdrant:
 
     async def point(self, name: str, point_id: str) -> Point | None:
         """Return the whole point, with its thumbnail; None when there is none. Cosine vectors come back normalised."""
+        return next(iter(await self.points(name, [point_id])), None)
+
+    async def points(self, name: str, ids: Sequence[str]) -> list[Point]:
+        """Return those of the points that exist, whole, as `point` does."""
+        if not ids:
+            return []
         async with self._errors(name):
-            records = await self._client.retrieve(name, [point_id], with_payload=True, with_vectors=True)
-        return next((Point(str(r.id), _dense(r.vector), r.payload or {}) for r in records), None)
+            records = await self._client.retrieve(name, list(ids), with_payload=True, with_vectors=True)
+        return [Point(str(record.id), _dense(record.vector), record.payload or {}) for record in records]
 
     async def page(
         self,

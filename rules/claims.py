@@ -19,13 +19,6 @@ class Claim(BaseModel):
 
     owner: str | None
     firsts: dict[str, str] = {}  # lot (job and collection) → id of its first file with this content
-    first_waiter: int = 0
-    next_waiter: int = 0
-
-    @property
-    def waiters(self) -> range:
-        """The numbers of the waiters' rows, in the order of arrival."""
-        return range(self.first_waiter, self.next_waiter)
 
     def remember_first(self, lot: str, file_id: str) -> bool:
         """Note a file as the first of its lot, unless there is one. Tell whether that changed anything."""

@@ -24,6 +24,7 @@ class FileReport:
     outcome: Outcome | None = None
     reason: str | None = None
     sha256: str | None = None
+    path_b64: str | None = None  # as in rules.paths: the bytes of a path that is not UTF-8
 
 
 def fold_file(known: FileReport | None, report: FileReport, *, replay: bool) -> FileReport:
@@ -41,5 +42,13 @@ def fold_file(known: FileReport | None, report: FileReport, *, replay: bool) -> 
     return min(known, report, key=_order)
 
 
-def _order(report: FileReport) -> tuple[int, str, str, str]:
-    return _RANK[report.outcome], report.reason or "", report.sha256 or "", report.path
+def _order(report: FileReport) -> tuple[int, str, str, str, bool, str]:
+    path_b64 = report.path_b64
+    return (
+        _RANK[report.outcome],
+        report.reason or "",
+        report.sha256 or "",
+        report.path,
+        path_b64 is None,
+        path_b64 or "",
+    )

@@ -51,6 +51,8 @@ class Job(BaseModel):
     ml_images_sent: int = 0
     waiting: dict[Stage, Literal["ml", "qdrant"]] = {}
     stalled: str | None = None
+    active_offset: int = -1  # of the newest event that is not the watchdog's word
+    restarts: int = 0
     samples: list[tuple[float, int]] = []  # (time, files with an outcome)
     logs: list[str] = []
 
@@ -109,6 +111,9 @@ def apply(
         _sample_rate(job, event.at)
     if offset > job.offset:
         job.offset = offset
+        if not isinstance(event, events.Stalled):
+            # Any other event is a sign of life.
+            job.active_offset, job.stalled = offset, None
         _apply_to_job(job, event)
     return changed
 
@@ -117,12 +122,13 @@ def _apply_files(job: Job, event: events.AnyJobEvent, lookup: Callable[[str], Fi
     match event:
         case events.Seen():
             job.collection = job.collection or event.collection
-            reports = [FileReport(file.file_id, file.path) for file in event.files]
+            reports = [FileReport(file.file_id, file.path, path_b64=file.path_b64) for file in event.files]
             replay = False
         case events.Outcomes():
             job.collection = job.collection or event.collection
             reports = [
-                FileReport(file.file_id, file.path, file.outcome, file.reason, file.sha256) for file in event.files
+                FileReport(file.file_id, file.path, file.outcome, file.reason, file.sha256, file.path_b64)
+                for file in event.files
             ]
             replay = event.replay
         case _:
@@ -151,12 +157,7 @@ def _count(job: Job, before: FileReport | None, after: FileReport) -> None:
 def _apply_to_job(job: Job, event: events.AnyJobEvent) -> None:
     match event:
         case events.Queued():
-            job.collection = event.collection
-            job.sources = event.sources
-            job.caption = event.caption
-            job.model_id = event.model_id
-            job.queued_at = job.queued_at or event.at
-            _log(job, event.message or f"Queued for collection {event.collection}.")
+            _queue(job, event)
         case events.Scanning():
             job.collection = job.collection or event.collection
             job.sources = job.sources or event.sources
@@ -177,18 +178,29 @@ def _apply_to_job(job: Job, event: events.AnyJobEvent) -> None:
             job.waiting.pop(event.stage, None)
         case events.MLSent():
             job.ml_images_sent += event.images
-        case events.Waiting(target=None):
-            job.waiting.pop(event.stage, None)
-        case events.Waiting(target=target) if target is not None:
-            if job.waiting.get(event.stage) != target:
-                _log(job, f"Stage {event.stage} waits for {target}.")
-            job.waiting[event.stage] = target
+        case events.Waiting():
+            _wait(job, event)
         case events.Command():
             _command(job, event)
         case events.JobFailed():
             _fail(job, event)
+        case events.Stalled():
+            _stall(job, event)
+        case events.Restarted():
+            job.restarts = max(job.restarts, event.attempt)
+            _log(job, f"{event.files} files without an outcome begin again.")
         case _:
             pass
+
+
+def _queue(job: Job, event: events.Queued) -> None:
+    job.collection = event.collection
+    job.sources = event.sources
+    job.caption = event.caption
+    job.model_id = event.model_id
+    if job.queued_at is None:
+        job.queued_at = event.at
+        _log(job, event.message or f"Queued for collection {event.collection}.")
 
 
 def _seal(job: Job, event: events.Sealed) -> None:
@@ -202,6 +214,21 @@ def _seal(job: Job, event: events.Sealed) -> None:
         _note_progress(job, event.at)
         if job.sealed:
             _log(job, f"All files are known: {job.seen}.")
+
+
+def _wait(job: Job, event: events.Waiting) -> None:
+    if event.target is None:
+        job.waiting.pop(event.stage, None)
+        return
+    if job.waiting.get(event.stage) != event.target:
+        _log(job, f"Stage {event.stage} waits for {event.target}.")
+    job.waiting[event.stage] = event.target
+
+
+def _stall(job: Job, event: events.Stalled) -> None:
+    if event.reason is not None and job.stalled is None:
+        _log(job, f"Stalled: {event.reason}.")
+    job.stalled = event.reason
 
 
 def _command(job: Job, event: events.Command) -> None:

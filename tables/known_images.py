@@ -2,19 +2,33 @@
 
     i|content                       Claim: who may send it to ML, who was first in each job
     c|content                       Content: ML's answer and all else that a point needs
-    w|content|number                HashedFile: a file that waits for the claim's end
+    w|content|number                Waiter: a file that waits for the claim's end
     p|content|collection|path       the incarnation of the collection that holds this path
 
 where `content` is SHA-256|model id.
 """
 
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Iterator
 
 from rules.claims import Claim
 from tables.rows import Rows
 from topics.content import Content
 from topics.files import HashedFileOfJob
-from topics.hashed_file import HASHED_FILE, HashedFile
+from topics.hashed_file import HashedFile
+from topics.record import Headers
+
+
+class Waiter(HashedFile):
+    """A file that waits, and what its message's headers said about how it came."""
+
+    attempt: int = 1
+    replay: bool = False
+    traceparent: str = ""
+
+    @property
+    def received(self) -> Headers:
+        """The headers that the file came with, for those of what follows from it."""
+        return Headers(attempt=self.attempt, replay=self.replay, traceparent=self.traceparent)
 
 
 class KnownImages:
@@ -45,16 +59,27 @@ class KnownImages:
         """Write what is known of a file's content."""
         return self._rows.put(_key(b"c", file), content.model_dump_json(exclude_none=True).encode())
 
-    def waiter(self, file: HashedFileOfJob, number: int) -> HashedFile | None:
+    def waiters(self, file: HashedFileOfJob) -> Iterator[int]:
+        """Yield the numbers of the files that wait for the content of a file, in the order of arrival."""
+        prefix = _key(b"w", file, b"")
+        for key, _ in self._rows.starting_with(prefix):
+            yield int(key[len(prefix) :])
+
+    def waiter(self, file: HashedFileOfJob, number: int) -> Waiter | None:
         """Return a file that waits, or None."""
         row = self._rows.get(_key(b"w", file, b"%020d" % number))
-        return None if row is None else HASHED_FILE.decode(row)
+        return None if row is None else Waiter.model_validate_json(row)
 
-    def put_waiter(self, file: HashedFile, claim: Claim) -> list[Awaitable[object]]:
-        """Let a file wait for the end of a claim."""
-        waiter = self._rows.put(_key(b"w", file, b"%020d" % claim.next_waiter), HASHED_FILE.encode(file))
-        claim.next_waiter += 1
-        return [waiter, self.put_claim(file, claim)]
+    def put_waiter(self, file: HashedFile, number: int, headers: Headers) -> Awaitable[object]:
+        """Let a file wait for the end of the claim on its content.
+
+        `number` is the offset of its message: the same for every worker that takes it, so that one that has lost
+        the partition and does not know it yet overwrites no other file.
+        """
+        row = Waiter(
+            **file.model_dump(), attempt=headers.attempt, replay=headers.replay, traceparent=headers.traceparent
+        )
+        return self._rows.put(_key(b"w", file, b"%020d" % number), row.model_dump_json(exclude_none=True).encode())
 
     def drop_waiters(self, file: HashedFileOfJob, numbers: Iterable[int]) -> list[Awaitable[object]]:
         """Forget files that waited; their effects are delivered."""

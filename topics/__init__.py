@@ -4,5 +4,5 @@ scan-request ─ scan ─> raw-path ─ hash ─> hashed-file ─ prepare ─> m
                                                ^            │  known content ────────────^            │
                                                │            └──────── image-outcome <─────────────────┘
 every stage ─> job-event ─ track ─> job-status ─> the API's read view
-every stage ─> dead-letter ─ replay ─> raw-path
+every stage ─> dead-letter ─ replay ─> the topic that restarts it
 """

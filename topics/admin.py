@@ -8,7 +8,7 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from connection import client_options
 from errors import FatalError
-from settings import Settings
+from settings import Settings, Stage
 from topics.db_write import DB_WRITE
 from topics.dead_letter import DEAD_LETTER
 from topics.hashed_file import HASHED_FILE
@@ -20,6 +20,15 @@ from topics.raw_path import RAW_PATH
 from topics.scan_request import SCAN_REQUEST
 
 TOPICS = (SCAN_REQUEST, RAW_PATH, HASHED_FILE, ML_REQUEST, DB_WRITE, IMAGE_OUTCOME, JOB_EVENT, JOB_STATUS)
+READS: dict[Stage, tuple[str, ...]] = {
+    "scan": (SCAN_REQUEST.name,),
+    "hash": (RAW_PATH.name,),
+    "prepare": (HASHED_FILE.name, IMAGE_OUTCOME.name),
+    "embed": (ML_REQUEST.name,),
+    "store": (DB_WRITE.name,),
+    "track": (JOB_EVENT.name,),
+}
+"""The topics that each stage reads."""
 TABLES = {"hash": "fingerprints", "prepare": "known_images", "track": "jobs"}
 
 

@@ -15,6 +15,7 @@ class SeenFile(Record):
 
     file_id: str
     path: str
+    path_b64: str | None = None
 
 
 class FileOutcome(SeenFile):
@@ -123,7 +124,24 @@ class JobFailed(_Event):
     reason: str
 
 
-AnyJobEvent = Queued | Scanning | Seen | Outcomes | Sealed | Moved | MLSent | Waiting | Command | JobFailed
+class Stalled(_Event):
+    """The watchdog sees the job stand still (`reason`), or no longer does (None)."""
+
+    type: Literal["stalled"] = "stalled"
+    reason: str | None = None
+
+
+class Restarted(_Event):
+    """The watchdog has files without an outcome begin again, for the `attempt`th time."""
+
+    type: Literal["restarted"] = "restarted"
+    files: Count
+    attempt: Annotated[int, Field(ge=1)]
+
+
+AnyJobEvent = (
+    Queued | Scanning | Seen | Outcomes | Sealed | Moved | MLSent | Waiting | Command | JobFailed | Stalled | Restarted
+)
 
 JOB_EVENT: Topic[AnyJobEvent] = Topic(
     "job-event", key="job id", record=Annotated[AnyJobEvent, Field(discriminator="type")]

@@ -25,15 +25,17 @@ async def health() -> Health:
 
 @ready_router.get("/ready", responses={503: {"model": Readiness}})
 async def ready(parts: PartsDep, response: Response) -> Readiness:
-    """Say whether requests can be served: 503 while Kafka's news are not in the view yet, or Qdrant is away."""
+    """Say whether all can work: 503 while the view lacks news of Kafka, Qdrant is away or a stage stands still."""
     behind, qdrant, ml = await asyncio.gather(parts.view.problem(), parts.qdrant.healthy(), parts.ml.healthy())
+    stuck = parts.watchdog.problem
     states = Readiness(
-        ready=behind is None and qdrant,
+        ready=behind is None and qdrant and stuck is None,
         parts={
             "kafka": PartState(ready=behind is None, detail=behind and f"Kafka {behind}"),
             "qdrant": PartState(
                 ready=qdrant, detail=None if qdrant else f"Qdrant at {parts.settings.qdrant_address} does not answer"
             ),
+            "stages": PartState(ready=stuck is None, detail=stuck),
             "ml": PartState(
                 ready=ml,
                 detail=None

@@ -1,6 +1,10 @@
-"""Reads `job-event` and `job-status` into the view: a plain consumer without a group, as every API needs all of it."""
+"""Reads job events, job statuses and dead letters into the view.
+
+A plain consumer without a group, as every API needs all of it.
+"""
 
 import asyncio
+import time
 from contextlib import suppress
 
 import structlog
@@ -8,10 +12,11 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from api.broker import broker_answers
-from api.view import writing
+from api.view import letters, writing
 from api.view.changes import Changes
 from api.view.database import Lane
 from connection import ClientOptions
+from topics.dead_letter import DEAD_LETTER
 from topics.job_event import JOB_EVENT
 from topics.job_status import JOB_STATUS
 
@@ -24,13 +29,16 @@ RETRY_SECONDS = 1.0
 class Feed:
     """The task that keeps the view up to date, and what is known of its progress."""
 
-    def __init__(self, kafka: ClientOptions, partitions: int, lane: Lane, changes: Changes) -> None:
+    def __init__(
+        self, kafka: ClientOptions, partitions: int, lane: Lane, changes: Changes, retention_hours: int
+    ) -> None:
         self._kafka = kafka
         self._lane = lane
         self._changes = changes
+        self._retention_seconds = retention_hours * 3600
         self._parts = [
-            TopicPartition(topic.name, partition)
-            for topic in (JOB_EVENT, JOB_STATUS)
+            TopicPartition(topic, partition)
+            for topic in (JOB_EVENT.name, JOB_STATUS.name, DEAD_LETTER)
             for partition in range(partitions)
         ]
         self._consumer: AIOKafkaConsumer | None = None
@@ -57,12 +65,27 @@ class Feed:
             return f"is being read: {behind} messages are to come"
         return None if await broker_answers(self._kafka) else "does not answer"
 
+    async def catch_up(self, topic: str) -> None:
+        """Wait until the view has what a topic has now. Raises KafkaError where Kafka does not answer."""
+        # On a connection of its own: on one that fetches, the question would wait for the next message.
+        consumer = AIOKafkaConsumer(**self._kafka)
+        try:
+            await consumer.start()
+            ends = await consumer.end_offsets([part for part in self._parts if part.topic == topic])
+        finally:
+            await consumer.stop()
+        with self._changes.watch(topic) as changed:
+            while any(self._next.get(part, 0) < end for part, end in ends.items()):
+                await changed.wait()
+                changed.clear()
+
     async def _read(self) -> None:
         consumer = AIOKafkaConsumer(**self._kafka, enable_auto_commit=False, auto_offset_reset="earliest")
         await consumer.start()
         try:
             await self._start_where_the_view_ends(consumer)
             self._consumer = consumer
+            self._changes.notify({part.topic for part in self._parts})
             while True:
                 fetched = await consumer.getmany(timeout_ms=1000, max_records=BATCH_MESSAGES)
                 await self._write([record for records in fetched.values() for record in records])
@@ -77,7 +100,14 @@ class Feed:
             changed = await self._lane.write(lambda connection: writing.write(connection, messages))
             for record in records:
                 self._next[TopicPartition(record.topic, record.partition)] = record.offset + 1
-            self._changes.notify(changed)
+            topics = {record.topic for record in records}
+            if DEAD_LETTER in topics:
+                await self._forget_letters()
+            self._changes.notify(changed | topics)
+
+    async def _forget_letters(self) -> None:
+        oldest = time.time() - self._retention_seconds
+        await self._lane.write(lambda connection: letters.forget(connection, oldest))
 
     async def _start_where_the_view_ends(self, consumer: AIOKafkaConsumer) -> None:
         """Assign all partitions from the view's offsets, or from the start where the view is not of these topics.
@@ -94,6 +124,7 @@ class Feed:
             log.info("view.rebuilt", cluster_id=cluster_id)
             await self._lane.write(lambda connection: writing.rebuild(connection, cluster_id))
             known = {}
+        await self._forget_letters()
         self._next = {part: max(known.get(part, 0), begins[part]) for part in self._parts}
         consumer.assign(self._parts)
         for part, offset in self._next.items():

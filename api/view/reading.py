@@ -7,13 +7,27 @@ from errors import RequestError
 from rules.outcomes import Outcome
 from tables.job import Job
 from tables.job_document import document
-from topics.job_status import JobStatus
+from topics.job_status import FINISHED, JobStatus
 
 _DOCUMENT = "SELECT folded, folded_offset, published, published_offset FROM jobs"
 _FILES = (
     "SELECT number, path, outcome, reason, sha256 FROM files WHERE job_id = ? AND number > ? ORDER BY number LIMIT ?"
 )
 _FILES_BY_OUTCOME = _FILES.replace("ORDER BY", "AND outcome = ? ORDER BY")
+
+
+# The watchdog looks at each of them every few seconds.
+MOST_UNFINISHED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedFile:
+    """A file without an outcome; `path` and `path_b64` as in rules.paths."""
+
+    number: int
+    file_id: str
+    path: str
+    path_b64: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +76,25 @@ def files(
         rows = connection.execute(_FILES_BY_OUTCOME, (job_id, after, outcome, limit + 1)).fetchall()
     page = [FileRow(*row) for row in rows[:limit]]
     return page, str(page[-1].number) if len(rows) > limit else None
+
+
+def unfinished(connection: sqlite3.Connection) -> list[Job]:
+    """Return the jobs that are not finished, as folded here; of very many those that were begun last."""
+    rows = connection.execute(
+        f"{_DOCUMENT} WHERE NOT finished AND folded IS NOT NULL ORDER BY begun DESC LIMIT {MOST_UNFINISHED}"
+    ).fetchall()
+    # Kafka may have deleted the first events of an old job: what was published of it knows more.
+    return [Job.model_validate_json(row[0]) for row in rows if _newest(*row).status not in FINISHED]
+
+
+def unfinished_files(connection: sqlite3.Connection, job_id: str, *, after: int, limit: int) -> list[UnfinishedFile]:
+    """Return files of a job without an outcome, the ones that follow number `after`."""
+    rows = connection.execute(
+        "SELECT number, file_id, path, path_b64 FROM files"
+        " WHERE job_id = ? AND outcome IS NULL AND number > ? ORDER BY number LIMIT ?",
+        (job_id, after, limit),
+    )
+    return [UnfinishedFile(*row) for row in rows]
 
 
 def _newest(folded: str | None, folded_offset: int, published: str | None, published_offset: int) -> JobStatus:

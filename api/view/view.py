@@ -9,7 +9,8 @@ from api.view import reading, writing
 from api.view.changes import Changes
 from api.view.database import Lane
 from api.view.feed import Feed
-from api.view.reading import FileRow
+from api.view.letter_view import LetterView
+from api.view.reading import FileRow, UnfinishedFile
 from connection import ClientOptions
 from rules.outcomes import Outcome
 from tables.job import Job
@@ -26,6 +27,7 @@ class JobView:
         self._reader = reader
         self._feed = feed
         self._changes = changes
+        self.letters = LetterView(reader, feed)
 
     async def status(self, job_id: str) -> JobStatus | None:
         """Return the newest status document of a job; None where nothing is known of it."""
@@ -45,6 +47,16 @@ class JobView:
         """Return a page of a job's files and the cursor of the next. Raises RequestError(422) for a wrong cursor."""
         return await self._reader.read(
             lambda connection: reading.files(connection, job_id, outcome=outcome, limit=limit, cursor=cursor)
+        )
+
+    async def unfinished(self) -> list[Job]:
+        """Return the jobs that are not finished, as folded from the events that have come here."""
+        return await self._reader.read(reading.unfinished)
+
+    async def unfinished_files(self, job_id: str, *, after: int, limit: int) -> list[UnfinishedFile]:
+        """Return files of a job without an outcome, the ones that follow number `after`."""
+        return await self._reader.read(
+            lambda connection: reading.unfinished_files(connection, job_id, after=after, limit=limit)
         )
 
     async def problem(self) -> str | None:
@@ -81,12 +93,12 @@ class JobView:
 
 
 @asynccontextmanager
-async def open_view(path: Path, kafka: ClientOptions, partitions: int) -> AsyncIterator[JobView]:
+async def open_view(path: Path, kafka: ClientOptions, partitions: int, retention_hours: int) -> AsyncIterator[JobView]:
     """Open the view at `path` and keep it up to date until the block ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     changes = Changes()
     writer = Lane(path)
-    feed = Feed(kafka, partitions, writer, changes)
+    feed = Feed(kafka, partitions, writer, changes, retention_hours)
     await writer.write(writing.ensure_schema)
     reader = Lane(path)
     reading_kafka = asyncio.create_task(feed.run())

@@ -7,17 +7,19 @@ from datetime import UTC, datetime
 
 import structlog
 
+from api.view import letters
 from errors import InvalidMessageError
 from rules.outcomes import FileReport
 from tables.job import Job, apply
+from topics.dead_letter import DEAD_LETTER
 from topics.job_event import JOB_EVENT
-from topics.job_status import JOB_STATUS
+from topics.job_status import FINISHED, JOB_STATUS
 from topics.record import HeaderList, Headers
 
 log = structlog.get_logger()
 
 # Raised with every change of the tables or of the fold: an older view is rebuilt from the topics.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 5
 
 _SCHEMA = """
 DROP TABLE IF EXISTS jobs;
@@ -29,15 +31,18 @@ CREATE TABLE jobs (
     begun REAL NOT NULL,              -- seconds since 1970, of the first that was heard of it
     folded TEXT,                      -- tables.job.Job as JSON, folded here from job-event
     folded_offset INTEGER NOT NULL DEFAULT -1,
+    finished INTEGER NOT NULL DEFAULT 0,  -- whether `folded` is
     published TEXT,                   -- JobStatus as JSON, last seen on job-status
     published_offset INTEGER NOT NULL DEFAULT -1
 );
 CREATE INDEX jobs_by_age ON jobs (begun);
+CREATE INDEX jobs_unfinished ON jobs (begun) WHERE NOT finished;
 CREATE TABLE files (
     number INTEGER PRIMARY KEY,       -- the order in which files were first heard of
     job_id TEXT NOT NULL,
     file_id TEXT NOT NULL,
     path TEXT NOT NULL,
+    path_b64 TEXT,                    -- only where the path is not UTF-8
     outcome TEXT,
     reason TEXT,
     sha256 TEXT,
@@ -57,7 +62,7 @@ CREATE TABLE cluster (id TEXT NOT NULL);
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message of `job-event` or `job-status`."""
+    """A message of one of the topics that the view reads."""
 
     topic: str
     partition: int
@@ -76,7 +81,7 @@ def ensure_schema(connection: sqlite3.Connection) -> None:
 
 def rebuild(connection: sqlite3.Connection, cluster_id: str) -> None:
     """Empty the view; it belongs to this Kafka cluster from now on."""
-    for statement in _SCHEMA.split(";\n"):
+    for statement in (_SCHEMA + letters.SCHEMA).split(";\n"):
         connection.execute(statement)
     connection.execute("INSERT INTO cluster VALUES (?)", (cluster_id,))
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -98,7 +103,17 @@ def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[st
     for message in messages:
         ends[message.topic, message.partition] = message.offset + 1
         try:
-            if message.topic == JOB_EVENT.name:
+            if message.topic == DEAD_LETTER:
+                letters.write(
+                    connection,
+                    partition=message.partition,
+                    offset=message.offset,
+                    at=message.at,
+                    key=message.key,
+                    value=message.value,
+                    headers=message.headers,
+                )
+            elif message.topic == JOB_EVENT.name:
                 changed.add(_fold(connection, jobs, message))
             elif message.value is not None:
                 changed.add(_write_published(connection, message))
@@ -116,8 +131,8 @@ def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[st
             )
     for job in jobs.values():
         connection.execute(
-            "UPDATE jobs SET folded = ?, folded_offset = ? WHERE job_id = ?",
-            (job.model_dump_json(), job.offset, job.job_id),
+            "UPDATE jobs SET folded = ?, folded_offset = ?, finished = ? WHERE job_id = ?",
+            (job.model_dump_json(), job.offset, job.state in FINISHED, job.job_id),
         )
     connection.executemany(
         "INSERT INTO offsets VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next",
@@ -133,7 +148,7 @@ def _fold(connection: sqlite3.Connection, jobs: dict[str, Job], message: Message
 
     def lookup(file_id: str) -> FileReport | None:
         row = connection.execute(
-            "SELECT file_id, path, outcome, reason, sha256 FROM files WHERE job_id = ? AND file_id = ?",
+            "SELECT file_id, path, outcome, reason, sha256, path_b64 FROM files WHERE job_id = ? AND file_id = ?",
             (job_id, file_id),
         ).fetchone()
         return FileReport(*row) if row else None
@@ -148,10 +163,10 @@ def _fold(connection: sqlite3.Connection, jobs: dict[str, Job], message: Message
         jobs[job_id] = Job.model_validate_json(folded) if folded else Job(job_id=job_id)
     files = apply(jobs[job_id], event, message.offset, lookup)
     connection.executemany(
-        "INSERT INTO files (job_id, file_id, path, outcome, reason, sha256) VALUES (?, ?, ?, ?, ?, ?)"
+        "INSERT INTO files (job_id, file_id, path, outcome, reason, sha256, path_b64) VALUES (?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (job_id, file_id) DO UPDATE SET path = excluded.path, outcome = excluded.outcome,"
-        " reason = excluded.reason, sha256 = excluded.sha256",
-        [(job_id, file.file_id, file.path, file.outcome, file.reason, file.sha256) for file in files],
+        " reason = excluded.reason, sha256 = excluded.sha256, path_b64 = excluded.path_b64",
+        [(job_id, file.file_id, file.path, file.outcome, file.reason, file.sha256, file.path_b64) for file in files],
     )
     return job_id
 

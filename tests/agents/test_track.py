@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from typing import Any
 
-from tests.agents.conftest import STOP_SECONDS
+from tests.agents.conftest import STOP_SECONDS, new_job
 from tests.agents.messages import partition_of
 from tests.bus import PARTITIONS, Bus
 from tests.worker import Worker
@@ -23,14 +23,18 @@ def seen(job: str, *names: str) -> Event:
     return event(job, "seen", collection=COLLECTION, files=files)
 
 
-def outcomes(job: str, replay: bool = False, **files: str) -> Event:
+def outcomes(job: str, *, replay: bool = False, **files: str) -> Event:
+    return outcomes_of(job, files, replay=replay)
+
+
+def outcomes_of(job: str, files: dict[str, str], *, replay: bool = False) -> Event:
     told = [{"file_id": f"id-{name}", "path": f"/{name}.jpg", "outcome": outcome} for name, outcome in files.items()]
     return event(job, "outcomes", collection=COLLECTION, files=told, replay=replay)
 
 
 def seals(job: str, walk_id: str = "walk") -> list[Event]:
-    shared = {"walk_id": walk_id, "partitions": PARTITIONS}
-    return [event(job, "sealed", partition=partition, **shared) for partition in range(PARTITIONS)]
+    numbers = range(PARTITIONS)
+    return [event(job, "sealed", walk_id=walk_id, partitions=PARTITIONS, partition=number) for number in numbers]
 
 
 async def send(bus: Bus, *events: Event) -> dict[str, Any]:
@@ -93,7 +97,7 @@ async def test_the_account_depends_on_no_order_and_on_no_repeat(bus: Bus, job: s
 
 async def test_many_events_make_few_documents(bus: Bus, job: str) -> None:
     names = [f"n{number}" for number in range(500)]
-    events = [seen(job, name) for name in names] + [outcomes(job, **{name: "stored"}) for name in names]
+    events = [seen(job, name) for name in names] + [outcomes_of(job, {name: "stored"}) for name in names]
     status = await send(bus, *events)
     assert (status["total_files"], counts(status)) == (500, {"stored": 500})
     documents = bus.values("job-status", job_id=job)
@@ -131,3 +135,19 @@ async def test_counts_outlive_the_process_and_its_files(bus: Bus, job: str, work
     status = await send(bus, outcomes(job, b="duplicate", c="cached", d="unchanged"), *seals(job)[5:])
     assert (status["status"], status["total_files"]) == ("completed", 4)
     assert counts(status) == {"stored": 1, "duplicate": 1, "cached": 1, "unchanged": 1}
+
+
+async def test_a_backlog_is_taken_whole(bus: Bus, worker: Worker) -> None:
+    """What a start fetches before it knows where the group was must be neither skipped nor taken as done."""
+    jobs = [new_job() for _ in range(200)]
+    for round_number in range(2):
+        assert worker.stop(STOP_SECONDS) == 0
+        for job in jobs:
+            for seal in seals(job)[4 * round_number :][:4]:
+                await bus.publish("job-event", job, seal)
+        await asyncio.to_thread(worker.start)
+        # Each start has a backlog behind offsets that are committed.
+        await bus.until(lambda: set(jobs) <= {s["job_id"] for s in bus.values("job-status")}, "all jobs begun")
+    await bus.until(
+        lambda: set(jobs) <= {s["job_id"] for s in bus.values("job-status", status="completed")}, "all jobs ended", 30
+    )

@@ -33,6 +33,9 @@ def settings(kafka: Part, qdrant: Part, ml: Part, photos: Path, tmp_path_factory
         ingest_roots=(photos,),
         upload_max_files=5,
         max_file_bytes=3_000_000,
+        # No worker runs here: what other tests left in the topics rests.
+        stalled_after_seconds=3600,
+        restart_after_seconds=3600,
     )
 
 

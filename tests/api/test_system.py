@@ -27,7 +27,10 @@ class TestReadiness:
         response = await service.http.get("http://127.0.0.1/ready")
         there = {"ready": True, "detail": None}
         assert response.status_code == 200
-        assert response.json() == {"ready": True, "parts": {"kafka": there, "qdrant": there, "ml": there}}
+        assert response.json() == {
+            "ready": True,
+            "parts": {"kafka": there, "qdrant": there, "stages": there, "ml": there},
+        }
 
     @pytest.mark.parametrize(
         ("part", "setting", "status"),

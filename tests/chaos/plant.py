@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import psutil
 
-from embedded import groups
 from embedded.ports import free_port, is_open
+from gateways import groups
 from settings import STAGES, Stage
 from tests import parts
 

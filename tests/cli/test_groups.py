@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from cli import part_checks
 from connection import ClientOptions
-from embedded import groups, ports, probes
+from embedded import ports, probes
+from gateways import groups
 from settings import Settings
 from tests.cli.waiting import until
 from tests.parts import Part
@@ -87,6 +88,35 @@ async def test_a_restarted_process_is_not_taken_for_the_dead_one(kafka: Part, to
         assert not await joined(2), "its only member belongs to process 1"
         async with member(kafka, topic, group):
             await until(lambda: joined(2))
+
+
+async def test_a_process_that_was_thrown_out_no_longer_works_and_a_silent_broker_says_nothing(
+    kafka: Part, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = f"g-{topic}"
+    joined = probes.JoinedGroups(options(kafka), [group])
+    assert not await joined(1)
+    async with member(kafka, topic, group):
+        await until(lambda: joined(1))
+        with monkeypatch.context() as patch:
+            patch.setattr(joined, "_kafka", {"bootstrap_servers": f"127.0.0.1:{ports.free_port()}"})
+            assert await joined(1)
+    assert not await joined(1)
+
+
+async def test_positions_are_how_far_each_group_has_read(kafka: Part, topic: str) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.address)
+    await producer.start()
+    for _ in range(3):
+        await producer.send_and_wait(topic, b"x", partition=0)
+    await producer.stop()
+    group = f"g-{topic}"
+    async with member(kafka, topic, group) as consumer:
+        await consumer.getone()
+        await consumer.commit()
+    parts = [TopicPartition(topic, 0), TopicPartition(topic, 1)]
+    found = await groups.positions(options(kafka), {group: parts, "nobody": parts[:1]})
+    assert found == {group: {parts[0]: (1, 3), parts[1]: (0, 0)}, "nobody": {parts[0]: (0, 3)}}
 
 
 async def test_the_health_check_of_a_worker_asks_for_this_host(kafka: Part, topic: str) -> None:

@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from embedded import ports, state
+from embedded import supervisor as supervisor_module
 from embedded.supervisor import Part, Supervisor
 from errors import FatalError
 from tests.cli.waiting import until
@@ -107,6 +109,34 @@ async def test_children_of_a_dead_part_do_not_stay(tmp_path: Path, journal: Jour
         assert is_alive(child)
         os.kill(parts.pid("worker") or 0, signal.SIGKILL)
         await until(lambda: not is_alive(child))
+
+
+async def test_a_part_that_hangs_is_killed_and_restarted_but_not_for_what_it_needs(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "PROBE_SECONDS", 0.02)
+    silent: set[str] = set()
+
+    def part(name: str, stuck_seconds: float) -> Part:
+        known = fake_part(name, journal)
+
+        async def is_ready(pid: int) -> bool:
+            return name not in silent and await known.is_ready(pid)
+
+        return replace(known, is_ready=is_ready, stuck_seconds=stuck_seconds)
+
+    waves = [[part("broker", 60)], [part("worker", 0.3)]]
+    async with Supervisor(tmp_path / "data", waves, journal.tell, first_backoff_seconds=0.01) as parts:
+        first = parts.pid("worker")
+        silent |= {"broker", "worker"}
+        await asyncio.sleep(0.6)  # twice the limit: nothing may happen in it
+        assert parts.pid("worker") == first
+        silent.discard("broker")
+        await until(lambda: journal.said("worker", "does not answer for 0.3 s: it is killed"))
+        silent.discard("worker")
+        await until(lambda: sum("ready" in what for who, what in journal.told if who == "worker") == 2)
+        assert journal.said("worker", "was killed by SIGKILL")
+        assert not journal.said("broker", "killed")
 
 
 async def test_a_part_that_keeps_dying_at_the_start_stops_everything(tmp_path: Path, journal: Journal) -> None:

@@ -85,7 +85,8 @@ async def test_a_deleted_collection_comes_back_without_ml(
     assert len(await pipeline.points(collection)) == 5
 
     # And from the changelog, when the local files of the tables are gone.
-    worker.kill()
+    # Stopped in order: what a killed worker had not committed would be done again, into the new collection.
+    assert worker.stop() == 0
     shutil.rmtree(worker.data / "worker")
     worker.start()
     await pipeline.qdrant.delete_collection(collection)

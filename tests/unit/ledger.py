@@ -90,3 +90,11 @@ def asked(command: str, at: float = START) -> events.Command:
 
 def broken(reason: str, at: float = START) -> events.JobFailed:
     return events.JobFailed(job_id=JOB, at=at, collection="photos", reason=reason)
+
+
+def stalled(reason: str | None) -> events.Stalled:
+    return events.Stalled(job_id=JOB, at=START, reason=reason)
+
+
+def restarted(files: int, attempt: int) -> events.Restarted:
+    return events.Restarted(job_id=JOB, at=START, files=files, attempt=attempt)

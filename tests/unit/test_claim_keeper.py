@@ -1,6 +1,8 @@
 """The end of a claim: those that waited for it are sent on or failed, and only then forgotten."""
 
 import asyncio
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from topics.content import Content
 from topics.db_write import DB_WRITE
 from topics.hashed_file import HashedFile
 from topics.image_outcome import IMAGE_OUTCOME, Embedded, FailedContent, FailedFile, ImageOutcome, Stored
+from topics.record import Headers
 
 CONTENT = Content.model_validate(
     {
@@ -45,6 +48,9 @@ class Rows(dict[bytes, bytes]):
         self[key] = value
         return Delivery(self._log, "row")
 
+    def starting_with(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return iter([(key, self[key]) for key in sorted(self) if key.startswith(prefix)])
+
     def delete(self, key: bytes) -> Delivery:
         self._log.append("deleted")
         self.pop(key, None)
@@ -56,9 +62,9 @@ class Stage:
 
     def __init__(self) -> None:
         self.log: list[str] = []
+        self.offsets = itertools.count()
         self.rows = Rows(self.log)
         self.images = KnownImages(self.rows)  # type: ignore[arg-type]
-        self.report = self
         self.written: list[tuple[str, str, str]] = []  # job, path, outcome
         self.flushed: list[tuple[str, str]] = []  # topic, job
         self.failed: list[tuple[str, str]] = []  # path, reason
@@ -81,7 +87,7 @@ class Stage:
     async def decode(self, event: Any, file: HashedFile, headers: Any) -> None:
         self.decoded.append(file.path)
 
-    def moved(self, job_id: str) -> None: ...
+    def handed_on(self, file: HashedFile, headers: Any) -> None: ...
 
     async def add(self, event: Any, work: Any) -> None:
         await work
@@ -103,7 +109,8 @@ class Stage:
             self.images.put_claim(file, claim)
         elif claim is not None and decision.action == "wait":
             claim.remember_first(lot(file), file.file_id)
-            self.images.put_waiter(file, claim)
+            self.images.put_waiter(file, next(self.offsets), Headers())
+            self.images.put_claim(file, claim)
         return f"{decision.action} {decision.outcome}" if decision.action == "write" else decision.action
 
     def claim(self) -> Claim | None:

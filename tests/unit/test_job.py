@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from rules.outcomes import OUTCOMES
 from tables.job import LOG_LINES, Job
 from tests.unit.ledger import (
+    JOB,
     START,
     Ledger,
     asked,
@@ -14,10 +15,12 @@ from tests.unit.ledger import (
     ended,
     moved,
     queued,
+    restarted,
     scanning,
     sealed,
     seen,
     sent,
+    stalled,
     waiting,
 )
 from topics import job_event as events
@@ -42,6 +45,8 @@ other_events = st.one_of(
     st.builds(asked, st.sampled_from(["cancel", "pause", "resume"])),
     st.builds(broken, st.just("no such folder")),
     st.builds(sent, st.integers(0, 9)),
+    st.builds(stalled, st.sampled_from(["no end marker", None])),
+    st.builds(restarted, st.integers(0, 9), st.integers(1, 3)),
 )
 stories = st.lists(st.one_of(file_events, replays, other_events), max_size=20)
 
@@ -257,17 +262,34 @@ class TestWaiting:
         ledger.tell(waiting("embed", None), moved("store", 1))
         assert ledger.job.waiting == {}
 
-    def test_progress_ends_a_stall(self) -> None:
-        ledger = Ledger(seen("a"))
-        ledger.job.stalled = "no end marker"
-        ledger.tell(ended("cached", "a"))
-        assert ledger.job.stalled is None
 
-    def test_an_end_marker_ends_a_stall(self) -> None:
-        ledger = Ledger(seen("a"))
-        ledger.job.stalled = "no end marker"
-        ledger.tell(*sealed([0]))
-        assert ledger.job.stalled is None
+class TestWatchdog:
+    def test_a_stall_is_shown_and_logged_once(self) -> None:
+        ledger = Ledger(seen("a"), stalled("no end marker"), stalled("stage hash has no worker"))
+        assert ledger.status.stalled == "stage hash has no worker"
+        assert [line for line in ledger.job.logs if "Stalled" in line] == ["Stalled: no end marker."]
+        assert ledger.tell(stalled(None)).status.stalled is None
+
+    @pytest.mark.parametrize(
+        "event", [ended("cached", "a"), *sealed([0]), moved("hash", 1), waiting("embed", "ml"), asked("pause")]
+    )
+    def test_any_other_event_ends_it(self, event: events.AnyJobEvent) -> None:
+        assert Ledger(seen("a"), stalled("no end marker"), event).job.stalled is None
+
+    def test_its_own_word_is_no_sign_of_life(self) -> None:
+        ledger = Ledger(seen("a"), stalled("no end marker"))
+        assert (ledger.job.active_offset, ledger.job.offset) == (0, 1)
+
+    def test_restarts_are_counted_and_told(self) -> None:
+        ledger = Ledger(seen("a"), restarted(1, 1), restarted(1, 2), restarted(1, 1))
+        assert ledger.job.restarts == 2
+        assert ledger.job.logs[-1] == "1 files without an outcome begin again."
+
+
+def test_the_bytes_of_a_path_are_kept() -> None:
+    odd = events.SeenFile(file_id="a", path="/photos/\\xff.jpg", path_b64="L3Bob3Rvcy//LmpwZw==")
+    ledger = Ledger(events.Seen(job_id=JOB, at=START, collection="photos", files=[odd]))
+    assert ledger.rows["a"].path_b64 == odd.path_b64
 
 
 @pytest.mark.parametrize("event", [sent(3), moved("hash", 3)], ids=["ml-sent", "moved"])

@@ -10,13 +10,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-BASE = {"errors", "settings", "logs", "connection"}
+BASE = {"errors", "settings", "failpoints", "logs", "connection"}
 CORE = {"imaging", "rules"} | BASE
 EDGES = {"tables", "topics", "gateways"} | CORE
 # What each part of the system may import beside itself.
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "settings": {"errors"},
+    "failpoints": {"errors"},
     "logs": {"settings"},
     "connection": {"settings", "errors"},
     "rules": {"settings", "errors"},
@@ -30,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "agents": EDGES,
     "api": EDGES,
     # It stands in for servers that know nothing of Darkroom, and asks Kafka as an administrator does.
-    "embedded": CORE,
+    "embedded": {"gateways"} | CORE,
     # The one place that starts all the others.
     "cli": {"agents", "api", "embedded"} | EDGES,
 }

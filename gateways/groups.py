@@ -1,6 +1,6 @@
 """What the broker says about consumer groups: who is a member, and how much is left to read."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -85,3 +85,28 @@ async def lag(kafka: ClientOptions, name: str) -> int:
     finally:
         await consumer.stop()
         await admin.close()
+
+
+async def positions(
+    kafka: ClientOptions, reads: Mapping[str, Sequence[TopicPartition]]
+) -> dict[str, dict[TopicPartition, tuple[int, int]]]:
+    """Return how far each group has read its partitions, and where these end: (committed, end).
+
+    What was never committed counts from the oldest message that is left. Raises KafkaError when no broker answers.
+    """
+    admin, consumer = AIOKafkaAdminClient(**kafka), AIOKafkaConsumer(**kafka)
+    try:
+        await admin.start()
+        await consumer.start()
+        committed = {name: await admin.list_consumer_group_offsets(name) for name in reads}
+        everywhere = sorted({part for parts in reads.values() for part in parts})
+        begins, ends = await consumer.beginning_offsets(everywhere), await consumer.end_offsets(everywhere)
+    finally:
+        await consumer.stop()
+        await admin.close()
+
+    def position(name: str, part: TopicPartition) -> tuple[int, int]:
+        known = committed[name].get(part)
+        return max(known.offset if known else 0, begins[part]), ends[part]
+
+    return {name: {part: position(name, part) for part in parts} for name, parts in reads.items()}

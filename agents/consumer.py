@@ -1,0 +1,74 @@
+"""The consumer of a stage: hands on every message between the committed offset and the newest, none left out.
+
+Faust fetches ahead. When a rebalance makes it seek back to the committed offset, records that were
+fetched before the seek may still be handed on; it takes the offsets before them for a gap in the
+topic, counts these as acked, and drops the messages when they come. What was in between is lost.
+
+And a commit that is under way when a rebalance takes all its partitions is left with none; aiokafka
+refuses an empty commit, and Faust crashes the app for it. Such a commit has nothing to say.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import faust
+import structlog
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
+from faust.types import TP
+
+log = structlog.get_logger()
+
+
+class _ConsumerThread(AIOKafkaConsumerThread):
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        if offsets.keys().isdisjoint(self.assignment()):
+            return False
+        committed: bool = await super()._commit(offsets)
+        return committed
+
+
+class GaplessConsumer(Consumer):
+    """Faust's consumer, with a check of the offsets of the source topics.
+
+    A message that is not the next one is not handed on; the partition is read again from where it should go on.
+    When the same message comes again, the offsets before it hold none: a transaction's markers, or expired ones.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._next: dict[TP, int | None] = {}
+        self._asked_again: dict[TP, int] = {}
+
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def perform_seek(self) -> None:
+        """Go back to the committed offsets, and expect what stands there."""
+        await super().perform_seek()
+        self._asked_again.clear()
+        self._next = {tp: offset for tp, offset in self._read_offset.items() if not self._is_changelog_tp(tp)}
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109 - Faust's
+        """Yield messages, partition by partition without a gap."""
+        sought: set[TP] = set()
+        async for tp, message in super().getmany(timeout):
+            if self._is_changelog_tp(tp) or (tp not in sought and self._is_next(tp, message.offset)):
+                yield tp, message
+            elif tp not in sought and message.offset > (expected := self._next[tp] or 0):
+                # What is left of this fetch is from before the seek.
+                sought.add(tp)
+                self._asked_again[tp] = expected
+                log.info("read-again", topic=tp.topic, partition=tp.partition, expected=expected, got=message.offset)
+                await self._seek(tp, expected)
+
+    def _is_next(self, tp: TP, offset: int) -> bool:
+        expected = self._next.get(tp)
+        if expected is None or offset == expected or (offset > expected and self._asked_again.get(tp) == expected):
+            self._next[tp] = offset + 1
+            return True
+        return False
+
+
+def make_gapless(app: faust.App) -> None:
+    """Give an app that has not started the consumer without gaps."""
+    app.transport.Consumer = GaplessConsumer  # type: ignore[misc]

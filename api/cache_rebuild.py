@@ -1,0 +1,99 @@
+"""Fills `known_images` from what Qdrant holds, for when its changelog cannot be used.
+
+prepare stays the table's only writer: it is told by `image-outcome`, as if ML and Qdrant had just answered.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from api.publisher import Outgoing, Publisher
+from api.replay_schemas import Run
+from errors import CollectionMissingError, RequestError
+from gateways.qdrant import CollectionInfo, Point, Qdrant
+from imaging.metadata import Metadata
+from topics.content import Content
+from topics.files import HashedFileOfJob
+from topics.image_outcome import IMAGE_OUTCOME, Embedded, Stored
+from topics.record import Headers
+
+POINTS_AT_ONCE = 100
+REPLAYED = Headers(replay=True)
+
+
+class CacheRebuilder:
+    """Reads collections and publishes what prepare has to know of them."""
+
+    def __init__(self, qdrant: Qdrant, publisher: Publisher) -> None:
+        self._qdrant = qdrant
+        self._publisher = publisher
+
+    async def collections(self, name: str | None) -> list[CollectionInfo]:
+        """Return the named collection, or all. Raises CollectionMissingError, QdrantUnavailableError."""
+        if name is None:
+            return await self._qdrant.collections()
+        found = await self._qdrant.collection(name)
+        if found is None:
+            raise CollectionMissingError(f"There is no collection {name!r}.")
+        return [found]
+
+    async def run(self, collections: list[CollectionInfo], progress: Run) -> None:
+        """Do it. Raises QdrantUnavailableError, KafkaUnavailableError."""
+        progress.total = sum(collection.points for collection in collections)
+        for collection in collections:
+            cursor: str | None = None
+            while True:
+                page, cursor = await self._qdrant.page(collection.name, limit=POINTS_AT_ONCE, cursor=cursor)
+                points = await self._qdrant.points(collection.name, [record.id for record in page])
+                messages = [message for point in points for message in _messages(point, collection, progress)]
+                await self._publisher.publish_all(messages)
+                progress.published += len(messages)
+                progress.read += len(page)
+                if cursor is None:
+                    break
+
+
+def _messages(point: Point, collection: CollectionInfo, progress: Run) -> Iterator[Outgoing]:
+    """Yield `embedded` for the content, then `stored` for each path; nothing for a point that others wrote."""
+    payload = point.payload
+    try:
+        first = _file(payload, collection, payload.get("full_path"))
+        content = Content(
+            vector=point.vector,
+            caption=payload.get("caption"),
+            metadata=Metadata.model_validate(payload),
+            thumbnail_base64=payload.get("thumbnail_base64", ""),
+        )
+        messages: list[Embedded | Stored] = [Embedded(**first.model_dump(), content=content)]
+        if collection.incarnation:
+            messages += [
+                Stored(**_file(payload, collection, path).model_dump(), incarnation=collection.incarnation)
+                for path in payload["paths"]
+            ]
+    except (ValidationError, RequestError, KeyError, TypeError):
+        progress.leave_out("points that lack what Darkroom writes")
+        return
+    for message in messages:
+        yield Outgoing(
+            IMAGE_OUTCOME.name,
+            message.sha256.encode(),
+            IMAGE_OUTCOME.encode(message),
+            message.headers(REPLAYED).encode(),
+        )
+
+
+def _file(payload: dict[str, Any], collection: CollectionInfo, path: object) -> HashedFileOfJob:
+    """Return a file as a point tells of it. The time of its last change is not known, and not needed here."""
+    return HashedFileOfJob.model_validate(
+        {
+            "job_id": payload.get("job_id"),
+            "collection": collection.name,
+            "path": path,
+            "caption": "caption" in payload,
+            "size": payload.get("file_size"),
+            "mtime_ns": 0,
+            "model_id": payload.get("model_id") or collection.model_id,
+            "sha256": payload.get("file_hash"),
+        }
+    )

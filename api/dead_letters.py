@@ -1,0 +1,109 @@
+"""Decides on dead letters: publishes them again, or drops them, and marks them so."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+
+import structlog
+
+from api.publisher import Outgoing, Publisher
+from api.replay_schemas import Decided, LetterChoice, Refusal, ReplayChoice
+from api.view.letter_view import LetterView
+from api.view.letters import WholeLetter
+from errors import KafkaUnavailableError
+from rules.dead_letters import why_not_again
+from topics import admin
+from topics.dead_letter import DEAD_LETTER, Decision, Mark
+from topics.replay import Place, replay_headers
+
+NAMED_REFUSALS = 1000
+# Topics that a stage takes work from.
+RESTART_TOPICS = frozenset(topic.name for topic in admin.TOPICS if not topic.compacted)
+
+log = structlog.get_logger()
+
+
+class DeadLetters:
+    """The only one to decide on letters; one request at a time, so that none is published twice."""
+
+    def __init__(self, letters: LetterView, publisher: Publisher, max_attempts: int) -> None:
+        self._letters = letters
+        self._publisher = publisher
+        self._max_attempts = max_attempts
+        self._lock = asyncio.Lock()
+
+    async def replay(self, choice: ReplayChoice) -> Decided:
+        """Publish letters to the topics that restart them. Raises KafkaUnavailableError."""
+
+        def refuse(letter: WholeLetter) -> str | None:
+            if letter.restart_topic and letter.restart_topic not in RESTART_TOPICS:
+                return f"{letter.restart_topic!r} is no topic that restarts anything."
+            return why_not_again(
+                letter.state,
+                letter.attempt,
+                letter.restart_topic,
+                is_sentinel=letter.is_sentinel,
+                max_attempts=self._max_attempts,
+                force=choice.force,
+            )
+
+        return await self._decide(choice, "replayed", refuse)
+
+    async def drop(self, choice: LetterChoice) -> Decided:
+        """Mark letters as not to be replayed. Raises KafkaUnavailableError."""
+        return await self._decide(
+            choice, "dropped", lambda letter: None if letter.state == "open" else f"It was {letter.state} already."
+        )
+
+    async def _decide(
+        self, choice: LetterChoice, decision: Decision, refuse: Callable[[WholeLetter], str | None]
+    ) -> Decided:
+        decided = Decided()
+        async with self._lock:
+            await self._letters.catch_up()
+            async for page in self._chosen(choice, decided):
+                taken = []
+                for letter in page:
+                    if reason := refuse(letter):
+                        _refuse(decided, letter.id, reason)
+                    else:
+                        taken.append(letter)
+                # A letter whose mark is lost is replayed again at worst, which changes nothing.
+                if decision == "replayed":
+                    await self._publisher.publish_all([_restart(letter) for letter in taken])
+                await self._publisher.publish_all([_mark(letter, decision) for letter in taken])
+                decided.done += len(taken)
+            # What was done is done, whether or not it shows at once.
+            with suppress(KafkaUnavailableError):
+                await self._letters.catch_up()
+        log.info("dead_letters.decided", decision=decision, done=decided.done, refused=decided.refused)
+        return decided
+
+    async def _chosen(self, choice: LetterChoice, decided: Decided) -> AsyncIterator[Sequence[WholeLetter]]:
+        if not choice.ids:
+            async for page in self._letters.pages(choice.filter):
+                yield page
+            return
+        for letter_id in dict.fromkeys(choice.ids):
+            letter = await self._letters.get(letter_id)
+            if letter is None:
+                _refuse(decided, letter_id, "There is no such dead letter (any more).")
+            else:
+                yield [letter]
+
+
+def _refuse(decided: Decided, letter_id: str, reason: str) -> None:
+    decided.refused += 1
+    if len(decided.refusals) < NAMED_REFUSALS:
+        decided.refusals.append(Refusal(id=letter_id, reason=reason))
+
+
+def _restart(letter: WholeLetter) -> Outgoing:
+    place = Place(DEAD_LETTER, letter.partition, letter.offset)
+    headers = replay_headers(letter.headers, place, letter.attempt + 1)
+    return Outgoing(letter.restart_topic, letter.key, letter.value, headers)
+
+
+def _mark(letter: WholeLetter, decision: Decision) -> Outgoing:
+    mark = Mark(decision, letter.offset)
+    return Outgoing(DEAD_LETTER, letter.key, None, mark.headers(), letter.partition)

@@ -1,0 +1,67 @@
+"""Looking at what could not be done, and trying it again."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from api.deps import JobDep, PartsDep
+from api.replay_schemas import (
+    LETTER_ID,
+    Decided,
+    LetterChoice,
+    LetterDetails,
+    Letters,
+    LetterSummary,
+    ReplayChoice,
+)
+from api.view.letters import LetterFilter
+from errors import RequestError
+from rules.dead_letters import LetterState
+
+router = APIRouter(tags=["dead letters"])
+
+
+@router.get("/dead-letters")
+async def dead_letters(
+    parts: PartsDep,
+    *,
+    job: Annotated[str, Query(description="Only of this job.")] = "",
+    stage: Annotated[str, Query(description="Only of this stage.")] = "",
+    error_class: Annotated[str, Query(description="Only of this error, such as `ContentError`.")] = "",
+    state: Annotated[LetterState | None, Query(description="Left out: all.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: str | None = None,
+) -> Letters:
+    """Return a page of dead letters, the newest first. Kafka keeps them for KAFKA_RETENTION_HOURS."""
+    wanted = LetterFilter(job, stage, error_class, state)
+    page, following = await parts.view.letters.find(wanted, limit=limit, cursor=cursor)
+    return Letters(letters=[LetterSummary.of(letter) for letter in page], next=following)
+
+
+@router.get("/dead-letters/{letter_id}")
+async def dead_letter(letter_id: Annotated[str, Path(pattern=LETTER_ID)], parts: PartsDep) -> LetterDetails:
+    """Return one dead letter with its headers, its content and the stack trace."""
+    letter = await parts.view.letters.get(letter_id)
+    if letter is None:
+        raise RequestError(f"There is no dead letter {letter_id} (any more).", 404)
+    return LetterDetails.of_whole(letter)
+
+
+@router.post("/dead-letters/replay")
+async def replay(body: ReplayChoice, parts: PartsDep) -> Decided:
+    """Publish dead letters to the topics that restart them. One that fails again becomes a new dead letter."""
+    return await parts.dead_letters.replay(body)
+
+
+@router.post("/dead-letters/drop")
+async def drop(body: LetterChoice, parts: PartsDep) -> Decided:
+    """Say that dead letters need no more attention. They can still be replayed, by force."""
+    return await parts.dead_letters.drop(body)
+
+
+@router.post("/ingest/{job_id}/retry-failed")
+async def retry_failed(job: JobDep, parts: PartsDep) -> Decided:
+    """Run the failed files of a job again. The ones that now work count as such: the job may become `completed`."""
+    if job.status == "cancelled" or job.cancelling:
+        raise RequestError(f"Job {job.job_id} was cancelled: its files would be skipped. Submit a new job.", 409)
+    return await parts.dead_letters.replay(ReplayChoice(job_id=job.job_id))

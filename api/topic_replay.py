@@ -1,0 +1,210 @@
+"""Publishes what a topic holds once more, marked as a replay. Effects are idempotent, so it changes no count.
+
+It reads up to the topic's end at the start. A collection that the messages name and that is gone is created first.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from api.publisher import Outgoing, Publisher
+from api.replay_schemas import ReplayBody, Run
+from connection import client_options
+from errors import InvalidMessageError, KafkaUnavailableError, MLUnavailableError, RequestError
+from gateways.ml import Capabilities
+from gateways.qdrant import Qdrant
+from settings import Settings
+from topics import image_outcome, job_event
+from topics.db_write import DB_WRITE, DBWrite
+from topics.files import FileOfJob
+from topics.hashed_file import HASHED_FILE
+from topics.image_outcome import IMAGE_OUTCOME
+from topics.job_event import JOB_EVENT
+from topics.ml_request import ML_REQUEST
+from topics.raw_path import RAW_PATH
+from topics.record import Headers, Topic
+from topics.replay import REPLAY_OF, Place, replay_headers
+from topics.scan_request import SCAN_REQUEST
+
+REPLAYABLE: dict[str, Topic[Any]] = {
+    topic.name: topic for topic in (SCAN_REQUEST, RAW_PATH, HASHED_FILE, ML_REQUEST, DB_WRITE, IMAGE_OUTCOME, JOB_EVENT)
+}
+REFUSED = {
+    "job-status": "job-status holds documents that follow from job-event: replay that.",
+    "dead-letter": "dead-letter holds messages of other topics: use `darkroom dead-letters replay`.",
+}
+MESSAGES_AT_ONCE = 200
+# Facts of a moment, which would be told as if they were true now, and sums, which would count twice.
+_MOMENTS = (job_event.Moved, job_event.MLSent, job_event.Waiting, job_event.Command, job_event.Scanning)
+# They end claims, and a claim may have been made anew since.
+_ENDS = (image_outcome.FailedContent, image_outcome.FailedFile)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A message and what it says; `left_out`: why it is not published."""
+
+    message: ConsumerRecord
+    record: Any = None
+    left_out: str | None = None
+
+
+class TopicReplayer:
+    """Replays topics; `model` tells what ML runs now, or ran last."""
+
+    def __init__(
+        self, settings: Settings, publisher: Publisher, qdrant: Qdrant, model: Callable[[], Awaitable[Capabilities]]
+    ) -> None:
+        self._settings = settings
+        self._publisher = publisher
+        self._qdrant = qdrant
+        self._model = model
+
+    def check(self, order: ReplayBody) -> None:
+        """Raise RequestError(422) for what cannot be replayed."""
+        if order.topic not in REPLAYABLE:
+            names = ", ".join(REPLAYABLE)
+            raise RequestError(
+                REFUSED.get(order.topic, f"There is no topic {order.topic[:80]!r} to be replayed; these are: {names}."),
+                422,
+            )
+        for partition in order.from_offsets:
+            if partition >= self._settings.kafka_partitions:
+                raise RequestError(
+                    f"There is no partition {partition}: the topics have {self._settings.kafka_partitions}.", 422
+                )
+
+    async def run(self, order: ReplayBody, progress: Run) -> None:
+        """Do it. Raises KafkaUnavailableError, QdrantUnavailableError, MLUnavailableError."""
+        try:
+            async with AsyncExitStack() as stack:
+                consumer = AIOKafkaConsumer(
+                    **client_options(self._settings),
+                    enable_auto_commit=False,
+                    auto_offset_reset="earliest",
+                )
+                stack.push_async_callback(consumer.stop)
+                await consumer.start()
+                await self._read(consumer, order, progress)
+        except KafkaError as error:
+            raise KafkaUnavailableError(
+                f"Kafka cannot be read ({type(error).__name__}: {error}). Try again."
+            ) from error
+
+    async def _read(self, consumer: AIOKafkaConsumer, order: ReplayBody, progress: Run) -> None:
+        ranges = await _ranges(consumer, order, self._settings.kafka_partitions)
+        progress.total = sum(len(offsets) for offsets in ranges.values())
+        consumer.assign([*ranges])
+        for part, offsets in ranges.items():
+            consumer.seek(part, offsets.start)
+        refused: dict[tuple[str, str | None], str | None] = {}
+        while open_parts := [p for p, offsets in ranges.items() if await consumer.position(p) < offsets.stop]:
+            fetched = await consumer.getmany(*open_parts, timeout_ms=1000, max_records=MESSAGES_AT_ONCE)
+            messages = [m for part, found in fetched.items() for m in found if m.offset < ranges[part].stop]
+            found = await asyncio.to_thread(_judge_all, order, messages, ranges)
+            taken = []
+            for one in found:
+                reason = one.left_out
+                if reason is None and not order.dry_run and isinstance(one.record, FileOfJob):
+                    reason = await self._without_collection(one.record, refused)
+                if reason is None:
+                    taken.append(_again(one.message))
+                else:
+                    progress.leave_out(reason)
+            if not order.dry_run:
+                await self._publisher.publish_all(taken)
+            progress.read += len(messages)
+            progress.published += len(taken)
+
+    async def _without_collection(
+        self, file: FileOfJob, refused: dict[tuple[str, str | None], str | None]
+    ) -> str | None:
+        """Create the file's collection if it is gone; return why not, where it cannot be."""
+        if isinstance(file, image_outcome.Embedded | image_outcome.Stored):
+            return None  # for the cache, not for the collection
+        key = (file.collection, file.model_id)
+        if key not in refused:
+            model_id, dimension = await self._vectors_of(file)
+            try:
+                await self._qdrant.ensure_collection(
+                    file.collection,
+                    model_id=model_id,
+                    dimension=dimension,
+                    distance=self._settings.qdrant_distance_metric,
+                )
+            except RequestError as error:
+                refused[key] = str(error)
+            else:
+                refused[key] = None
+        return refused[key]
+
+    async def _vectors_of(self, file: FileOfJob) -> tuple[str, int]:
+        """Return model and dimension. ML may be away, unless the file is one that does not name its model."""
+        if isinstance(file, DBWrite):
+            return file.model_id, len(file.content.vector)
+        try:
+            model = await self._model()
+        except MLUnavailableError:
+            if file.model_id is None:
+                raise
+            return file.model_id, self._settings.qdrant_vector_size
+        if file.model_id in {None, model.model_id}:
+            return model.model_id, model.embedding_dim
+        return file.model_id, self._settings.qdrant_vector_size
+
+
+async def _ranges(consumer: AIOKafkaConsumer, order: ReplayBody, partitions: int) -> dict[TopicPartition, range]:
+    """Return the offsets to be read, by partition; those without any are left out."""
+    numbers = order.from_offsets or range(partitions)
+    parts = [TopicPartition(order.topic, number) for number in numbers]
+    begins = await consumer.beginning_offsets(parts)
+    ends = await consumer.end_offsets(parts)
+    if order.from_offsets:
+        begins = {part: max(begins[part], order.from_offsets[part.partition]) for part in parts}
+    elif order.since is not None:
+        milliseconds = max(0, int(order.since.timestamp() * 1000))
+        later = await consumer.offsets_for_times(dict.fromkeys(parts, milliseconds))
+        begins = {part: ends[part] if found is None else found.offset for part, found in later.items()}
+    return {part: range(begins[part], ends[part]) for part in parts if begins[part] < ends[part]}
+
+
+def _judge_all(order: ReplayBody, messages: list[ConsumerRecord], ranges: dict[TopicPartition, range]) -> list[_Found]:
+    """Return the messages that the order is about. Decoding takes a while: in a thread."""
+    found = (_judge(order, message, ranges) for message in messages)
+    return [one for one in found if one is not None]
+
+
+def _judge(order: ReplayBody, message: ConsumerRecord, ranges: dict[TopicPartition, range]) -> _Found | None:
+    if message.value is None:
+        if order.job_id not in {None, Headers.decode(message.headers).job_id}:
+            return None
+        return _Found(message, left_out="end markers")
+    try:
+        record = REPLAYABLE[order.topic].decode(message.value)
+    except InvalidMessageError:
+        return _Found(message, left_out="do not validate (they are in dead-letter)") if order.job_id is None else None
+    if order.job_id not in {None, record.job_id}:
+        return None
+    place = Place.decode(dict(message.headers).get(REPLAY_OF))
+    if place and place.topic == order.topic and place.offset in ranges.get(TopicPartition(*_part(place)), ()):
+        return _Found(message, left_out="copies that an earlier replay made")
+    if isinstance(record, _MOMENTS):
+        return _Found(message, left_out="sums and facts of a moment")
+    if isinstance(record, _ENDS):
+        return _Found(message, left_out="failures (replay their dead letters)")
+    return _Found(message, record)
+
+
+def _part(place: Place) -> tuple[str, int]:
+    return place.topic, place.partition
+
+
+def _again(message: ConsumerRecord) -> Outgoing:
+    place = Place(message.topic, message.partition, message.offset)
+    headers = replay_headers(list(message.headers), place, Headers.decode(message.headers).attempt)
+    return Outgoing(message.topic, message.key, message.value, headers)

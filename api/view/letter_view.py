@@ -1,0 +1,56 @@
+"""The dead letters as the routes see them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+
+from aiokafka.errors import KafkaError
+
+from api.view import letters
+from api.view.database import Lane
+from api.view.feed import Feed
+from api.view.letters import Letter, LetterFilter, WholeLetter
+from errors import KafkaUnavailableError
+from topics.dead_letter import DEAD_LETTER
+
+CATCH_UP_SECONDS = 15.0
+# A letter may have a megabyte.
+WHOLE_AT_ONCE = 50
+
+
+class LetterView:
+    """What is known of all dead letters that Kafka still has."""
+
+    def __init__(self, reader: Lane, feed: Feed) -> None:
+        self._reader = reader
+        self._feed = feed
+
+    async def find(self, wanted: LetterFilter, *, limit: int, cursor: str | None) -> tuple[list[Letter], str | None]:
+        """Return a page, the newest first, and the cursor of the next. Raises RequestError(422) for a wrong cursor."""
+        return await self._reader.read(lambda connection: letters.find(connection, wanted, limit=limit, cursor=cursor))
+
+    async def get(self, letter_id: str) -> WholeLetter | None:
+        """Return one letter; None where there is none."""
+        return await self._reader.read(lambda connection: letters.get(connection, letter_id))
+
+    async def pages(self, wanted: LetterFilter) -> AsyncIterator[list[WholeLetter]]:
+        """Give all letters with their contents, a few at a time; those that come meanwhile are not among them."""
+        cursor: str | None = None
+        while True:
+            page, cursor = await self._reader.read(
+                partial(letters.find_whole, wanted=wanted, limit=WHOLE_AT_ONCE, cursor=cursor)
+            )
+            if page:
+                yield page
+            if cursor is None:
+                return
+
+    async def catch_up(self) -> None:
+        """Wait until the view has every letter, and every mark, that Kafka has now. Raises KafkaUnavailableError."""
+        try:
+            async with asyncio.timeout(CATCH_UP_SECONDS):
+                await self._feed.catch_up(DEAD_LETTER)
+        except (TimeoutError, KafkaError) as error:
+            raise KafkaUnavailableError(
+                f"The dead letters cannot be read yet: Kafka {await self._feed.problem() or 'is slow'}. Try again."
+            ) from error

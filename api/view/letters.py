@@ -1,0 +1,215 @@
+"""Dead letters as rows of the view: how messages become rows, and what is asked of them.
+
+Everything here follows from the topic: also what was decided about a letter, which stands behind it as a mark.
+"""
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from errors import RequestError
+from rules.dead_letters import LetterState
+from topics.dead_letter import CONNECT, RESTART_TOPIC, Mark
+from topics.record import HeaderList, Headers
+
+SCHEMA = """
+DROP TABLE IF EXISTS letters;
+CREATE TABLE letters (
+    partition INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    at INTEGER NOT NULL,              -- milliseconds since 1970, of Kafka's own timestamp
+    job_id TEXT NOT NULL,             -- empty: the message named none
+    file_id TEXT NOT NULL,
+    path TEXT NOT NULL,
+    stage TEXT NOT NULL,
+    error_class TEXT NOT NULL,
+    message TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    restart_topic TEXT NOT NULL,
+    state TEXT NOT NULL,              -- open, replayed or dropped
+    key BLOB,
+    value BLOB,
+    headers BLOB NOT NULL,            -- JSON: pairs of name and value in Latin-1, which keeps every byte
+    PRIMARY KEY (partition, offset)
+);
+CREATE INDEX letters_by_age ON letters (at, partition, offset);
+CREATE INDEX letters_by_job ON letters (job_id, at, partition, offset);
+CREATE INDEX letters_by_file ON letters (job_id, file_id);
+"""
+_SUMMARY = (
+    "partition, offset, at, job_id, file_id, path, stage, error_class, message, attempt, restart_topic, state,"
+    " value IS NULL"
+)
+_WHOLE = f"{_SUMMARY}, key, value, headers"
+_LATEST_MS = 253_402_300_799_000  # the end of the year 9999, beyond which nothing can show a date
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A dead letter without its content; `at` in milliseconds since 1970."""
+
+    partition: int
+    offset: int
+    at: int
+    job_id: str
+    file_id: str
+    path: str
+    stage: str
+    error_class: str
+    message: str
+    attempt: int
+    restart_topic: str
+    state: LetterState
+    is_sentinel: bool
+
+    @property
+    def id(self) -> str:
+        """Its name: where it stands in the topic."""
+        return f"{self.partition}-{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class WholeLetter(Letter):
+    """A dead letter with all that is needed to publish it again."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: HeaderList
+
+
+@dataclass(frozen=True, slots=True)
+class LetterFilter:
+    """Which letters; empty fields match all."""
+
+    job_id: str = ""
+    stage: str = ""
+    error_class: str = ""
+    state: LetterState | None = None
+
+
+def write(
+    connection: sqlite3.Connection,
+    *,
+    partition: int,
+    offset: int,
+    at: float,
+    key: bytes | None,
+    value: bytes | None,
+    headers: HeaderList,
+) -> None:
+    """Take a message of the topic: a letter, or the mark of one. `at` in seconds since 1970."""
+    named = dict(headers)
+    if value is None and (mark := Mark.read(named)):
+        connection.execute(
+            "UPDATE letters SET state = ? WHERE partition = ? AND offset = ?", (mark.decision, partition, mark.offset)
+        )
+        return
+    text = {name: (raw or b"").decode("utf-8", "replace") for name, raw in headers}
+    common = Headers.decode(headers)
+    said = _said(value)
+    job_id = common.job_id or said.get("job_id", "")
+    if job_id and common.file_id:
+        # The file was tried again since: its newest letter is the one to act on.
+        connection.execute(
+            "UPDATE letters SET state = 'replayed' WHERE job_id = ? AND file_id = ? AND state = 'open'",
+            (job_id, common.file_id),
+        )
+    connection.execute(
+        "INSERT OR REPLACE INTO letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?)",
+        (
+            partition,
+            offset,
+            min(max(0, int(at * 1000)), _LATEST_MS),
+            job_id,
+            common.file_id,
+            said.get("path", ""),
+            text.get(f"{CONNECT}stage", ""),
+            text.get(f"{CONNECT}exception.class.name", ""),
+            text.get(f"{CONNECT}exception.message", ""),
+            min(common.attempt, 1_000_000),
+            text.get(RESTART_TOPIC, ""),
+            key,
+            value,
+            orjson.dumps([(name, (raw or b"").decode("latin-1")) for name, raw in headers]),
+        ),
+    )
+
+
+def forget(connection: sqlite3.Connection, before: float) -> None:
+    """Forget letters from before this time (seconds since 1970): Kafka no longer keeps them either."""
+    connection.execute("DELETE FROM letters WHERE at < ?", (int(before * 1000),))
+
+
+def find(
+    connection: sqlite3.Connection, wanted: LetterFilter, *, limit: int, cursor: str | None
+) -> tuple[list[Letter], str | None]:
+    """Return a page, the newest first, and the cursor of the next. Raises RequestError(422) for a wrong cursor."""
+    rows, following = _page(connection, _SUMMARY, wanted, limit, cursor)
+    return [Letter(*row) for row in rows], following
+
+
+def find_whole(
+    connection: sqlite3.Connection, wanted: LetterFilter, *, limit: int, cursor: str | None
+) -> tuple[list[WholeLetter], str | None]:
+    """Return a page as `find` does, with the contents."""
+    rows, following = _page(connection, _WHOLE, wanted, limit, cursor)
+    return [_whole(row) for row in rows], following
+
+
+def get(connection: sqlite3.Connection, letter_id: str) -> WholeLetter | None:
+    """Return one letter by its id; None where there is none."""
+    partition, _, offset = letter_id.partition("-")
+    row = connection.execute(
+        f"SELECT {_WHOLE} FROM letters WHERE partition = ? AND offset = ?",  # noqa: S608 - constant
+        (int(partition), int(offset)),
+    ).fetchone()
+    return _whole(row) if row else None
+
+
+def _page(
+    connection: sqlite3.Connection, columns: str, wanted: LetterFilter, limit: int, cursor: str | None
+) -> tuple[list[tuple[Any, ...]], str | None]:
+    fields = {"job_id": wanted.job_id, "stage": wanted.stage, "error_class": wanted.error_class, "state": wanted.state}
+    chosen = {name: value for name, value in fields.items() if value}
+    conditions = [f"{name} = ?" for name in chosen]
+    values: list[object] = [*chosen.values()]
+    if cursor:
+        conditions.append("(at, partition, offset) < (?, ?, ?)")
+        values += _place(cursor)
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    rows = connection.execute(
+        f"SELECT {columns} FROM letters {where} ORDER BY at DESC, partition DESC, offset DESC LIMIT ?",  # noqa: S608
+        (*values, limit + 1),
+    ).fetchall()
+    page = rows[:limit]
+    return page, "-".join(str(number) for number in _key(page[-1])) if len(rows) > limit else None
+
+
+def _key(row: tuple[Any, ...]) -> tuple[int, int, int]:
+    partition, offset, at, *_ = row
+    return at, partition, offset
+
+
+def _place(cursor: str) -> list[int]:
+    numbers = cursor.split("-")
+    if len(numbers) != 3 or not all(n.isascii() and n.isdecimal() and len(n) < 19 for n in numbers):
+        raise RequestError("This cursor was not made by this service: start from the first page.", 422)
+    return [int(number) for number in numbers]
+
+
+def _whole(row: tuple[Any, ...]) -> WholeLetter:
+    headers = [(name, value.encode("latin-1")) for name, value in orjson.loads(row[-1])]
+    return WholeLetter(*(*row[:-1], headers))
+
+
+def _said(value: bytes | None) -> dict[str, str]:
+    """Return what a value says about job and path, as far as it can be read."""
+    try:
+        found = orjson.loads(value or b"{}")
+    except orjson.JSONDecodeError:
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: text for name in ("job_id", "path") if isinstance(text := found.get(name), str)}

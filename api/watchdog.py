@@ -1,0 +1,200 @@
+"""Looks at the consumer groups and the unfinished jobs every few seconds; says and does what rules.watchdog decides.
+
+What it says goes through `job-event`, so that several of these tell the same and a restart forgets nothing.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import structlog
+from aiokafka import TopicPartition
+
+from api.publisher import Publisher
+from api.view.reading import UnfinishedFile
+from api.view.view import JobView
+from connection import client_options
+from errors import InvalidMessageError
+from gateways import groups
+from rules import watchdog as rules
+from settings import STAGES, Settings, Stage
+from tables.job import Job
+from topics.admin import READS
+from topics.raw_path import RawPath
+
+LONGEST_PAUSE_SECONDS = 5.0
+SAMPLE_SECONDS = 15.0
+LAST_LOOK_SECONDS = 3.0
+FILES_AT_ONCE = 500
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Known:
+    """A job's newest event, and when it was first seen, by the monotonic clock; what we said is in at `told_offset`."""
+
+    active_offset: int
+    since: float
+    told_offset: int = -1
+
+
+class Watchdog:
+    """The task. `problem` is for `/ready`."""
+
+    def __init__(self, settings: Settings, view: JobView, publisher: Publisher) -> None:
+        self._settings = settings
+        self._view = view
+        self._publisher = publisher
+        self._groups = {stage: f"{settings.kafka_group_prefix}-{stage}" for stage in STAGES}
+        self._reads = {
+            self._groups[stage]: [
+                TopicPartition(topic, partition)
+                for topic in READS[stage]
+                for partition in range(settings.kafka_partitions)
+            ]
+            for stage in STAGES
+        }
+        self._samples: deque[tuple[float, rules.Sample]] = deque()
+        self._known: dict[str, _Known] = {}
+        self._stuck: dict[Stage, rules.Stuck] = {}
+
+    @property
+    def problem(self) -> str | None:
+        """Say which stages stand still; None when none does."""
+        return "; ".join(str(stuck) for stuck in self._stuck.values()) or None
+
+    async def run(self, ended: asyncio.Event) -> None:
+        """Watch until `ended` is set."""
+        pause = min(LONGEST_PAUSE_SECONDS, self._settings.stalled_after_seconds / 3)
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), pause)
+                return
+            try:
+                async with asyncio.timeout(SAMPLE_SECONDS):
+                    sample = await self._sample()
+                await self._look(sample)
+            except Exception as error:  # whatever it is: a watchdog that dies watches nothing
+                # Nothing can move without Kafka: what rested meanwhile is nobody's fault.
+                self._samples.clear()
+                self._stuck = {}
+                log.warning("watchdog.blind", reason=f"{type(error).__name__}: {error}")
+
+    async def _sample(self) -> rules.Sample:
+        found = await groups.describe(client_options(self._settings), self._groups.values())
+        positions = await groups.positions(client_options(self._settings), self._reads)
+        return {
+            stage: rules.StageSample(
+                has_workers=name in found and bool(found[name].members),
+                positions=tuple(
+                    rules.Position(part.topic, part.partition, committed, end)
+                    for part, (committed, end) in positions[name].items()
+                ),
+            )
+            for stage, name in self._groups.items()
+        }
+
+    async def _look(self, sample: rules.Sample) -> None:
+        if await self._view.problem() is not None:
+            return
+        now = time.monotonic()
+        jobs = await self._view.unfinished()
+        before = self._before(now, sample)
+        waiting = [stage for job in jobs for stage in job.waiting]
+        self._stuck = rules.stuck_stages(before, sample, waiting=waiting) if before else {}
+        self._known = {job.job_id: self._note(job, now) for job in jobs}
+        for job in jobs:
+            if job.offset >= self._known[job.job_id].told_offset:
+                await self._judge(job, sample, now)
+
+    def _before(self, now: float, sample: rules.Sample) -> rules.Sample | None:
+        """Keep the sample; return the newest of those that are old enough to be compared with it."""
+        self._samples.append((now, sample))
+        limit = now - self._settings.stalled_after_seconds
+        while len(self._samples) > 1 and self._samples[1][0] <= limit:
+            self._samples.popleft()
+        at, oldest = self._samples[0]
+        return oldest if at <= limit else None
+
+    def _note(self, job: Job, now: float) -> _Known:
+        known = self._known.get(job.job_id)
+        if known is None or known.active_offset != job.active_offset:
+            return _Known(job.active_offset, now, known.told_offset if known else -1)
+        return known
+
+    async def _judge(self, job: Job, sample: rules.Sample, now: float) -> None:
+        known = self._known[job.job_id]
+        looked = rules.JobSample(
+            idle_seconds=now - known.since,
+            seen=job.seen,
+            unfinished=job.seen - job.processed,
+            walk_begun=job.walk_begun,
+            sealed=job.sealed,
+            # A worker that was killed while it waited could not say that it no longer does.
+            is_held=job.state == "paused" or any(sample[stage].lag for stage in job.waiting),
+            stalled=job.stalled,
+            restarts=job.restarts,
+        )
+        settings = self._settings
+        if rules.is_to_be_restarted(looked, sample, after_seconds=settings.restart_after_seconds):
+            known.told_offset = await self._restart(job, looked)
+            return
+        reason = rules.stall(looked, sample, self._stuck, after_seconds=settings.stalled_after_seconds)
+        if reason != job.stalled:
+            log.warning("job.stalled", job_id=job.job_id, reason=reason)
+            known.told_offset = await self._publisher.stalled(job.job_id, reason)
+
+    async def _restart(self, job: Job, looked: rules.JobSample) -> int:
+        """Send the files without an outcome to the start again. Counted first: a kill repeats nothing for ever."""
+        attempt = job.restarts + 1
+        log.warning("job.restarted", job_id=job.job_id, files=looked.unfinished, attempt=attempt)
+        offset = await self._publisher.restarted(job.job_id, looked.unfinished, attempt)
+        after = 0
+        while page := await self._view.unfinished_files(job.job_id, after=after, limit=FILES_AT_ONCE):
+            files = [file for row in page if (file := _start(job, row))]
+            if len(files) < len(page):
+                log.warning("job.files_not_restarted", job_id=job.job_id, files=len(page) - len(files))
+            # The first time that it was sent is attempt 1.
+            await self._publisher.restart(files, attempt + 1)
+            after = page[-1].number
+        return offset
+
+
+def _start(job: Job, row: UnfinishedFile) -> RawPath | None:
+    """Return the message that starts a file; None where it would start another.
+
+    A program that publishes to Kafka itself may report a file of another collection, or under an id of its own.
+    """
+    file = RawPath(
+        job_id=job.job_id,
+        collection=job.collection,
+        path=row.path,
+        path_b64=row.path_b64,
+        caption=job.caption,
+        model_id=job.model_id,
+        # What the job may read did not change.
+        roots=job.sources or None,
+    )
+    try:
+        return file if file.file_id == row.file_id else None
+    except InvalidMessageError:
+        return None
+
+
+@asynccontextmanager
+async def open_watchdog(settings: Settings, view: JobView, publisher: Publisher) -> AsyncIterator[Watchdog]:
+    """Watch until the block ends."""
+    watchdog = Watchdog(settings, view, publisher)
+    ended = asyncio.Event()
+    watching = asyncio.create_task(watchdog.run(ended))
+    try:
+        yield watchdog
+    finally:
+        # A look that is cut off would leave its connections open.
+        ended.set()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(watching, LAST_LOOK_SECONDS)

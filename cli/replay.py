@@ -1,0 +1,85 @@
+"""The commands `replay` and `rebuild-cache`: they begin a run in the API, and show how far it is."""
+
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+import settings
+from cli.console import progress, results
+from cli.jobs import Json
+from cli.replay_client import ReplayClient
+
+
+def replay(
+    topic: Annotated[str, typer.Argument(metavar="TOPIC", help="Such as raw-path, hashed-file, db-write.")],
+    *,
+    job: Annotated[str | None, typer.Option(help="Only messages of this job.", metavar="JOB")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Only messages from this time on, such as 2026-05-01T13:00 (local time).")
+    ] = None,
+    from_offset: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PARTITION:OFFSET", help="Only messages of this partition from this offset on; repeat it."
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many messages it would be.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Publish again what a topic holds, up to its present end. It changes no count and no point."""
+    body: dict[str, Any] = {"topic": topic, "dry_run": dry_run, "job_id": job}
+    if since is not None:
+        body["since"] = _time(since)
+    if from_offset:
+        body["from_offsets"] = dict(_place(text) for text in from_offset)
+    with ReplayClient(settings.load().darkroom_url) as client:
+        _show(client.run("/replay", body), "messages", as_json=as_json)
+
+
+def rebuild_cache(
+    *,
+    collection: Annotated[str | None, typer.Option(help="Only from this collection. Default: all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fill the dedupe cache from Qdrant, when its changelog is lost. Nothing is sent to ML."""
+    with ReplayClient(settings.load().darkroom_url) as client:
+        _show(client.run("/collections/cache/rebuild", {"collection": collection}), "points", as_json=as_json)
+
+
+def _show(run: Iterator[dict[str, Any]], unit: str, *, as_json: bool) -> None:
+    """Print how far a run is, to stderr, and its end; exit with 1 where it failed."""
+    shown = ""
+    last: dict[str, Any] = {}
+    for last in run:
+        line = f"{last['read']}/{last['total']} {unit}"
+        if line != shown and last["total"]:
+            progress.print(line)
+            shown = line
+    if as_json:
+        results.print_json(data=last, indent=None)
+    else:
+        verb = "would be published" if last["dry_run"] else "published"
+        results.out(f"{last['published']} messages {verb}.", highlight=False)
+        for reason, count in last["left_out"].items():
+            results.out(f"  {count} left out: {reason}", highlight=False)
+        if last["message"]:
+            progress.print(last["message"], markup=False)
+    if last["state"] != "done":
+        sys.exit(1)
+
+
+def _time(text: str) -> str:
+    try:
+        return datetime.fromisoformat(text).astimezone().isoformat()
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(f"{text!r} is no time; write it as 2026-05-01T13:00.") from error
+
+
+def _place(text: str) -> tuple[int, int]:
+    partition, _, offset = text.partition(":")
+    if not (partition.isdecimal() and offset.isdecimal()):
+        raise typer.BadParameter(f"{text!r} is no PARTITION:OFFSET, such as 3:1200.")
+    return int(partition), int(offset)

@@ -1,0 +1,26 @@
+"""Which dead letters may be published again."""
+
+from typing import Literal
+
+LetterState = Literal["open", "replayed", "dropped"]
+
+
+def why_not_again(
+    state: LetterState, attempt: int, restart_topic: str, *, is_sentinel: bool, max_attempts: int, force: bool
+) -> str | None:
+    """Return why a letter is not published again, or None if it is.
+
+    `attempt`: how often it was tried, the first time included. `force` overrides what was decided
+    before and the limit, but not what is impossible.
+    """
+    if not restart_topic:
+        return "It does not say which topic restarts it (header restart-topic)."
+    if is_sentinel:
+        return "It is an end marker without a file: close the job instead."
+    if force:
+        return None
+    if state != "open":
+        return f"It was {state} already. Force it, if you mean it."
+    if attempt >= max_attempts:
+        return f"It was tried {attempt} times, the limit is {max_attempts}. Mend the cause, or force it."
+    return None

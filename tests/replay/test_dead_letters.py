@@ -1,0 +1,194 @@
+"""Dead letters of a real pipeline: what they say, trying them again, and what is remembered of decisions."""
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+from aiokafka import ConsumerRecord
+
+from settings import Settings
+from tests import pictures
+from tests.api.service import Service, eventually, serving
+from tests.pipeline import Pipeline
+from tests.replay.conftest import Quiet
+
+
+async def letters(service: Service, count: int, **filters: Any) -> list[dict[str, Any]]:
+    """Return the letters that match, once there are so many."""
+
+    async def look() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = (await service.get("dead-letters", **filters))["letters"]
+        return found
+
+    async def enough() -> bool:
+        return len(await look()) >= count
+
+    await eventually(enough)
+    found = await look()
+    assert len(found) == count
+    return found
+
+
+async def post(service: Service, path: str, **body: Any) -> dict[str, Any]:
+    response = await service.http.post(path, json=body)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+async def test_mended_files_run_again_and_complete_the_job(
+    pipeline: Pipeline, service: Service, collection: str, tmp_path: Path
+) -> None:
+    pictures.write(tmp_path, range(7500, 7502))
+    broken, gone = tmp_path / "broken.jpg", tmp_path / "gone.jpg"
+    broken.write_bytes(pictures.jpeg(7510)[:2000])
+    gone.symlink_to(tmp_path / "nowhere")
+    job = await pipeline.run(tmp_path, collection=collection)
+    job_id = job["job_id"]
+    assert (job["status"], job["outcomes"]["failed"]) == ("completed_with_errors", 2)
+
+    found = {letter["path"]: letter for letter in await letters(service, 2, job=job_id, state="open")}
+    assert found.keys() == {str(broken), str(gone)}
+    assert await letters(service, 1, job=job_id, stage="scan") == [found[str(gone)]]
+    assert await letters(service, 1, job=job_id, error_class="ContentError") == [found[str(broken)]]
+    letter = await service.get(f"dead-letters/{found[str(broken)]['id']}")
+    assert (letter["restart_topic"], letter["attempt"], letter["stage"]) == ("raw-path", 1, "prepare")
+    assert str(broken) in letter["payload"]
+    assert "Traceback" in letter["stack_trace"]
+    assert letter["headers"]["__connect.errors.topic"] == "hashed-file"
+
+    broken.write_bytes(pictures.jpeg(7511))
+    gone.unlink()
+    gone.write_bytes(pictures.jpeg(7512))
+    assert (await post(service, f"ingest/{job_id}/retry-failed"))["done"] == 2
+
+    async def completed() -> dict[str, Any] | None:
+        status = await service.get(f"ingest/status/{job_id}")
+        return status if status["status"] == "completed" else None
+
+    status = await eventually(completed)
+    assert status["outcomes"]["stored"] == status["total_files"] == 4
+    assert status["end_time"] is not None
+    assert {str(broken), str(gone)} <= (await pipeline.points(collection)).keys()
+    assert await letters(service, 0, job=job_id, state="open") == []
+    assert len(await letters(service, 2, job=job_id, state="replayed")) == 2
+
+
+async def test_a_job_whose_folder_was_missing_is_scanned_when_it_is_there(
+    pipeline: Pipeline, service: Service, collection: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "later"
+    job = await pipeline.run(folder, collection=collection)
+    assert job["status"] == "failed"
+    [letter] = await letters(service, 1, job=job["job_id"])
+    assert letter["restart_topic"] == "scan-request"
+    pictures.write(folder, range(7600, 7602))
+    assert (await post(service, f"ingest/{job['job_id']}/retry-failed"))["done"] == 1
+
+    async def completed() -> bool:
+        status = await service.get(f"ingest/status/{job['job_id']}")
+        return bool(status["status"] == "completed" and status["outcomes"]["stored"] == 2)
+
+    await eventually(completed)
+
+
+async def test_what_fails_again_counts_its_attempts_up_to_the_limit(
+    pipeline: Pipeline, service: Service, quiet: Quiet, collection: str, tmp_path: Path
+) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.jpg").write_bytes(pictures.jpeg(7520)[:2500])
+    job = await pipeline.run(tmp_path, collection=collection)
+    only = {"job_id": job["job_id"]}
+    assert await post(service, "dead-letters/replay", **only) == {"done": 3, "refused": 0, "refusals": []}
+    await quiet()
+    # One letter a file is to be acted on, also for files that waited for another one's content.
+    again = await letters(service, 3, job=job["job_id"], state="open")
+    assert [letter["attempt"] for letter in again] == [2, 2, 2]
+
+    refused = await post(service, "dead-letters/replay", **only)
+    assert (refused["done"], refused["refused"]) == (0, 3)
+    assert "tried 2 times, the limit is 2" in refused["refusals"][0]["reason"]
+    forced = await post(service, "dead-letters/replay", ids=[again[0]["id"], "0-999999"], force=True)
+    assert (forced["done"], forced["refused"]) == (1, 1)
+    assert forced["refusals"] == [{"id": "0-999999", "reason": "There is no such dead letter (any more)."}]
+    await quiet()
+    assert max(letter["attempt"] for letter in await letters(service, 3, job=job["job_id"], state="open")) == 3
+    assert (await service.get(f"ingest/status/{job['job_id']}"))["outcomes"]["failed"] == 3
+
+
+async def test_bytes_that_do_not_validate_go_back_to_their_topic(
+    pipeline: Pipeline, service: Service, quiet: Quiet
+) -> None:
+    key = f"key-{uuid.uuid4().hex}"
+    nonsense = f"{key} is {{ no JSON \udcff".encode("utf-8", "surrogateescape")
+    await pipeline.bus.publish("hashed-file", key, nonsense)
+    await quiet()
+    [letter] = [
+        letter
+        for letter in await letters(service, 1, job="", error_class="InvalidMessageError", state="open")
+        if letter["restart_topic"] == "hashed-file"
+    ]
+    assert (await service.get(f"dead-letters/{letter['id']}"))["payload"] == f"{key} is {{ no JSON \\xff"
+    assert (await post(service, "dead-letters/replay", ids=[letter["id"]]))["done"] == 1
+    await quiet()
+
+    def copies() -> list[ConsumerRecord[bytes, bytes]]:
+        return [r for r in pipeline.bus.records if r.topic == "hashed-file" and r.value == nonsense]
+
+    await pipeline.bus.until(lambda: len(copies()) == 2, "the message and its replay")
+    again = max(copies(), key=lambda record: record.offset)
+    assert again.partition == copies()[0].partition
+    assert (again.key, dict(again.headers)["replay"], dict(again.headers)["attempt"]) == (key.encode(), b"true", b"2")
+    assert not [name for name, _ in again.headers if name.startswith("__connect")]
+
+
+async def test_decisions_outlive_the_view_and_the_whole_service(
+    pipeline: Pipeline, service: Service, api_settings: Settings, collection: str, tmp_path: Path
+) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.jpg").write_text(f"no picture {number}")
+    job = await pipeline.run(tmp_path, collection=collection)
+    first, second, third = await letters(service, 3, job=job["job_id"])
+    assert (await post(service, "dead-letters/drop", ids=[first["id"]]))["done"] == 1
+    assert (await post(service, "dead-letters/drop", ids=[first["id"]]))["refusals"][0]["reason"] == (
+        "It was dropped already."
+    )
+    assert (await post(service, "dead-letters/replay", ids=[second["id"]]))["done"] == 1
+    assert "Force it" in (await post(service, "dead-letters/replay", ids=[second["id"]]))["refusals"][0]["reason"]
+    # Nothing but Kafka is left of what this service knew.
+    fresh = api_settings.model_copy(update={"darkroom_data": tmp_path / "fresh"})
+    async with serving(fresh) as other:
+        states = {
+            letter["id"]: letter["state"] for letter in (await other.get("dead-letters", job=job["job_id"]))["letters"]
+        }
+        assert (states[first["id"]], states[second["id"]], states[third["id"]]) == ("dropped", "replayed", "open")
+
+
+async def test_lists_are_read_page_by_page(
+    service: Service, pipeline: Pipeline, collection: str, tmp_path: Path
+) -> None:
+    for number in range(5):
+        (tmp_path / f"{number}.jpg").write_text(f"no picture {number}")
+    job = await pipeline.run(tmp_path, collection=collection)
+    whole = [letter["id"] for letter in await letters(service, 5, job=job["job_id"])]
+    found: list[str] = []
+    cursor: dict[str, str] = {}
+    while len(found) < 5:
+        page = await service.get("dead-letters", job=job["job_id"], limit=2, **cursor)
+        found += [letter["id"] for letter in page["letters"]]
+        cursor = {"cursor": page["next"]} if page["next"] else {}
+    assert found == whole
+    assert not cursor
+
+
+async def test_wrong_requests_are_refused(service: Service) -> None:
+    get, http = service.http.get, service.http
+    assert (await get("dead-letters", params={"cursor": "x"})).status_code == 422
+    assert (await get("dead-letters", params={"state": "lost"})).status_code == 422
+    assert (await get("dead-letters/nonsense")).status_code == 422
+    assert (await get("dead-letters/0-999999")).status_code == 404
+    assert (await http.post("ingest/no-such-job/retry-failed")).status_code == 404
+    bodies: list[dict[str, Any]] = [{}, {"all": True, "ids": ["0-1"]}, {"all": True, "stage": "hash"}, {"ids": ["x"]}]
+    for body in bodies:
+        for action in ("replay", "drop"):
+            assert (await http.post(f"dead-letters/{action}", json=body)).status_code == 422, body

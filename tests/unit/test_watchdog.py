@@ -1,0 +1,147 @@
+"""What the watchdog decides: which stages and jobs stand still, and which files begin again."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rules.watchdog import RESTARTS, JobSample, Position, Sample, StageSample, is_to_be_restarted, stall, stuck_stages
+from settings import STAGES, Stage
+
+LIMIT = 30.0
+IDLE = JobSample(
+    idle_seconds=31, seen=9, unfinished=4, walk_begun=False, sealed=True, is_held=False, stalled=None, restarts=0
+)
+DONE = {"unfinished": 0}
+
+
+def job(**differs: Any) -> JobSample:
+    return replace(IDLE, **differs)
+
+
+def look(*, dead: tuple[Stage, ...] = (), **read: Any) -> Sample:
+    """Return a sample: by stage and partition the committed and the end offset. Partitions not named are read."""
+    return {
+        stage: StageSample(
+            has_workers=stage not in dead,
+            positions=tuple(Position("topic", number, *read.get(stage, {}).get(number, (7, 7))) for number in range(4)),
+        )
+        for stage in STAGES
+    }
+
+
+class TestStages:
+    def test_one_that_reads_nothing_of_a_partition_is_stuck_and_the_partition_is_named(self) -> None:
+        stuck = stuck_stages(
+            look(prepare={1: (5, 9), 3: (10, 120)}), look(prepare={1: (8, 9), 3: (10, 130)}), waiting=[]
+        )
+        assert {stage: str(why) for stage, why in stuck.items()} == {
+            "prepare": "prepare does not move on partition 3: 120 messages wait"
+        }
+
+    @pytest.mark.parametrize(
+        ("before", "now"),
+        [({1: (5, 9)}, {1: (6, 90)}), ({}, {1: (5, 9)}), ({1: (5, 9)}, {1: (9, 9)}), ({}, {})],
+        ids=["slow", "new work", "done", "idle"],
+    )
+    def test_one_that_works_or_has_nothing_to_do_is_not(
+        self, before: dict[int, tuple[int, int]], now: dict[int, tuple[int, int]]
+    ) -> None:
+        assert stuck_stages(look(embed=before), look(embed=now), waiting=[]) == {}
+
+    def test_one_without_a_worker_is_stuck_only_while_messages_wait(self) -> None:
+        dead = look(dead=("store", "hash"), store={0: (3, 4)})
+        stuck = stuck_stages(dead, dead, waiting=[])
+        assert {stage: str(why) for stage, why in stuck.items()} == {
+            "store": "stage store has no worker: 1 message waits"
+        }
+
+    def test_one_whose_worker_has_just_come_is_given_time(self) -> None:
+        assert stuck_stages(look(dead=("scan",), scan={0: (3, 4)}), look(scan={0: (3, 4)}), waiting=[]) == {}
+
+    def test_one_that_waits_for_a_service_is_not_stuck_but_without_a_worker_nobody_waits(self) -> None:
+        rests = look(embed={0: (3, 9)})
+        assert stuck_stages(rests, rests, waiting=["embed"]) == {}
+        dead = look(dead=("embed",), embed={0: (3, 9)})
+        assert list(stuck_stages(dead, dead, waiting=["embed"])) == ["embed"]
+
+    def test_a_long_walk_is_no_stuck_scan(self) -> None:
+        walks = look(scan={0: (3, 4)})
+        assert stuck_stages(walks, walks, waiting=[]) == {}
+
+
+def why(sampled: JobSample, before: Sample, now: Sample | None = None) -> str | None:
+    now = now or before
+    return stall(sampled, now, stuck_stages(before, now, waiting=[]), after_seconds=LIMIT)
+
+
+class TestJobs:
+    def test_without_an_end_marker(self) -> None:
+        assert why(job(**DONE, sealed=False), look()) == "no end marker"
+
+    def test_behind_a_stuck_stage_the_first_is_named(self) -> None:
+        dead = look(dead=("prepare", "store"), prepare={0: (0, 9)}, store={0: (0, 9)})
+        assert why(job(), dead) == "stage prepare has no worker: 9 messages wait"
+
+    def test_more_messages_are_no_news(self) -> None:
+        told = "embed does not move on partition 2: 4 messages wait"
+        rests = look(embed={2: (5, 90)})
+        assert why(job(stalled=told), rests) == told
+        assert why(job(stalled="no end marker"), rests) == "embed does not move on partition 2: 85 messages wait"
+
+    def test_files_that_are_lost(self) -> None:
+        assert why(job(), look()) == "4 files have no outcome, and no message about them is left"
+        assert why(job(restarts=RESTARTS), look()) == (
+            f"4 files have no outcome after {RESTARTS} restarts, and no message about them is left"
+        )
+
+    def test_files_that_are_lost_while_the_scan_waits_for_them(self) -> None:
+        assert "4 files" in (why(job(sealed=False, walk_begun=True), look(scan={0: (3, 4)})) or "")
+
+    def test_a_scan_that_hangs(self) -> None:
+        walks = look(scan={0: (3, 4)})
+        assert why(job(**DONE, sealed=False, walk_begun=True), walks) == "the scan has found no further file for 30 s"
+
+    @pytest.mark.parametrize("differs", [{"is_held": True}, {"idle_seconds": 29}], ids=["held", "just moved"])
+    def test_one_that_is_paused_or_waits_or_moves_is_not(self, differs: dict[str, object]) -> None:
+        dead = look(dead=("hash",), hash={0: (0, 9)})
+        assert why(job(**differs), dead) is None
+
+    def test_one_that_waits_for_its_turn_is_not(self) -> None:
+        assert why(job(), look(embed={0: (1, 9)}), look(embed={0: (5, 9)})) is None
+        assert why(job(seen=0, **DONE, sealed=False), look(scan={0: (3, 4)})) is None
+
+    def test_a_stage_that_it_has_left_behind_is_none_of_its_business(self) -> None:
+        dead = look(dead=("store",), store={0: (0, 9)})
+        assert why(job(**DONE, sealed=False), dead) == "no end marker"
+
+    def test_what_was_said_stays_until_something_moves(self) -> None:
+        assert why(job(idle_seconds=3, stalled="no end marker"), look()) == "no end marker"
+        assert why(job(stalled="no end marker"), look(hash={0: (0, 9)}), look(hash={0: (4, 9)})) is None
+
+
+def restarts(sampled: JobSample, now: Sample) -> bool:
+    return is_to_be_restarted(sampled, now, after_seconds=LIMIT)
+
+
+class TestRestarts:
+    @pytest.mark.parametrize("sealed", [True, False])
+    def test_an_idle_job_with_nothing_on_its_way(self, sealed: bool) -> None:
+        assert restarts(job(sealed=sealed), look())
+        assert restarts(job(sealed=sealed, walk_begun=True), look(scan={0: (3, 4)}))
+
+    @pytest.mark.parametrize(
+        "differs", [{"is_held": True}, {"idle_seconds": 29}, DONE, {"restarts": RESTARTS, "idle_seconds": 1e9}]
+    )
+    def test_no_other(self, differs: dict[str, object]) -> None:
+        assert not restarts(job(**differs), look())
+
+    @pytest.mark.parametrize("stage", ["hash", "prepare", "embed", "store", "track"])
+    def test_not_while_any_stage_has_messages(self, stage: Stage) -> None:
+        behind = StageSample(has_workers=True, positions=(Position("topic", 1, 6, 7),))
+        assert not restarts(job(), {**look(), stage: behind})
+
+    def test_each_pause_is_twice_as_long(self) -> None:
+        assert not restarts(job(restarts=1, idle_seconds=59), look())
+        assert restarts(job(restarts=1, idle_seconds=60), look())
+        assert not restarts(job(restarts=2, idle_seconds=119), look())
