@@ -33,7 +33,7 @@ def list_letters(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
     """List dead letters, the newest first."""
-    with ReplayClient(settings.load().darkroom_url) as client:
+    with ReplayClient.of(settings.load()) as client:
         wanted = {"job": job, "stage": stage, "error_class": error, "state": "" if state == "all" else state}
         for letter in client.letters(**wanted):
             if as_json:
@@ -49,7 +49,7 @@ def show(
     as_json: jobs.Json = False,
 ) -> None:
     """Show one dead letter: headers, content, stack trace."""
-    with ReplayClient(settings.load().darkroom_url) as client:
+    with ReplayClient.of(settings.load()) as client:
         letter = client.letter(letter_id)
     if as_json:
         results.print_json(data=letter, indent=None)
@@ -76,7 +76,7 @@ def replay(
 ) -> None:
     """Try dead letters again: some by their ids, the open ones that match, or all open ones."""
     choice = _choice(ids, job, stage, error, every=every) | {"force": force}
-    with ReplayClient(settings.load().darkroom_url) as client:
+    with ReplayClient.of(settings.load()) as client:
         _tell(client.decide("replay", choice), "published again", as_json=as_json)
 
 
@@ -92,13 +92,13 @@ def drop(
 ) -> None:
     """Mark dead letters as done with."""
     choice = _choice(ids, job, stage, error, every=every)
-    with ReplayClient(settings.load().darkroom_url) as client:
+    with ReplayClient.of(settings.load()) as client:
         _tell(client.decide("drop", choice), "dropped", as_json=as_json)
 
 
 def retry_failed(job: jobs.JobId, *, as_json: jobs.Json = False) -> None:
     """Run the failed files of a job again, after their cause was mended."""
-    with ReplayClient(settings.load().darkroom_url) as client:
+    with ReplayClient.of(settings.load()) as client:
         _tell(client.retry_failed(job), "run again", as_json=as_json)
 
 

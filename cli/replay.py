@@ -35,7 +35,7 @@ def replay(
         body["since"] = _time(since)
     if from_offset:
         body["from_offsets"] = dict(_place(text) for text in from_offset)
-    with ReplayClient(settings.load().darkroom_url) as client:
+    with ReplayClient.of(settings.load()) as client:
         _show(client.run("/replay", body), "messages", as_json=as_json)
 
 
@@ -45,7 +45,7 @@ def rebuild_cache(
     as_json: Json = False,
 ) -> None:
     """Fill the dedupe cache from Qdrant, when its changelog is lost. Nothing is sent to ML."""
-    with ReplayClient(settings.load().darkroom_url) as client:
+    with ReplayClient.of(settings.load()) as client:
         _show(client.run("/collections/cache/rebuild", {"collection": collection}), "points", as_json=as_json)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from api.deps import JobDep, PartsDep
+from api.problems import problems
 from api.replay_schemas import (
     LETTER_ID,
     Decided,
@@ -38,7 +39,7 @@ async def dead_letters(
     return Letters(letters=[LetterSummary.of(letter) for letter in page], next=following)
 
 
-@router.get("/dead-letters/{letter_id}")
+@router.get("/dead-letters/{letter_id}", responses=problems(404))
 async def dead_letter(letter_id: Annotated[str, Path(pattern=LETTER_ID)], parts: PartsDep) -> LetterDetails:
     """Return one dead letter with its headers, its content and the stack trace."""
     letter = await parts.view.letters.get(letter_id)
@@ -47,19 +48,19 @@ async def dead_letter(letter_id: Annotated[str, Path(pattern=LETTER_ID)], parts:
     return LetterDetails.of_whole(letter)
 
 
-@router.post("/dead-letters/replay")
+@router.post("/dead-letters/replay", responses=problems(404, 409))
 async def replay(body: ReplayChoice, parts: PartsDep) -> Decided:
     """Publish dead letters to the topics that restart them. One that fails again becomes a new dead letter."""
     return await parts.dead_letters.replay(body)
 
 
-@router.post("/dead-letters/drop")
+@router.post("/dead-letters/drop", responses=problems(404, 409))
 async def drop(body: LetterChoice, parts: PartsDep) -> Decided:
     """Say that dead letters need no more attention. They can still be replayed, by force."""
     return await parts.dead_letters.drop(body)
 
 
-@router.post("/ingest/{job_id}/retry-failed")
+@router.post("/ingest/{job_id}/retry-failed", responses=problems(404, 409))
 async def retry_failed(job: JobDep, parts: PartsDep) -> Decided:
     """Run the failed files of a job again. The ones that now work count as such: the job may become `completed`."""
     if job.status == "cancelled" or job.cancelling:

@@ -126,6 +126,8 @@ def test_it_works_and_no_secret_is_shown_anywhere(secured: Installation, tmp_pat
     assert run("doctor").returncode == 0, shown[-2:]
     assert status["job_id"] in run("jobs").stdout
 
+    assert "broken.jpg" in run("dead-letters", "list").stdout
+
     refused = run("jobs", DARKROOM_API_KEY="wrong-s3cret")
     assert (refused.returncode, "DARKROOM_API_KEY" in refused.stderr) == (1, True)
     assert "KAFKA_BROKERS" in run("doctor", KAFKA_SASL_PASSWORD="wrong-s3cret", DARKROOM_DATA=str(tmp_path)).stdout
