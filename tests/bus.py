@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.admin import AIOKafkaAdminClient
 
 from settings import STAGES, Settings
 from topics.admin import TOPICS, create_topics
@@ -127,22 +127,34 @@ def skip_backlog(brokers: str) -> None:
 
 async def _skip_backlog(brokers: str) -> None:
     await create_topics(Settings(), brokers)
+    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+    await admin.start()
+    try:
+        for stage in STAGES:
+            await _skip_backlog_of(admin, brokers, f"darkroom-{stage}")
+    finally:
+        await admin.close()
+
+
+async def _skip_backlog_of(admin: AIOKafkaAdminClient, brokers: str, group: str) -> None:
     partitions = [TopicPartition(topic.name, number) for topic in TOPICS for number in range(PARTITIONS)]
-    for stage in STAGES:
-        consumer = AIOKafkaConsumer(bootstrap_servers=brokers, group_id=f"darkroom-{stage}", enable_auto_commit=False)
-        await consumer.start()
-        try:
-            consumer.assign(partitions)
-            ends = await consumer.end_offsets(partitions)
-            deadline = time.monotonic() + GROUP_SECONDS
-            while True:
-                try:
-                    await consumer.commit(ends)
-                    break
-                except KafkaError:
-                    # A worker that was killed is a member until its session ends.
-                    if time.monotonic() > deadline:
-                        raise
-                    await asyncio.sleep(0.5)
-        finally:
-            await consumer.stop()
+    consumer = AIOKafkaConsumer(bootstrap_servers=brokers, group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        consumer.assign(partitions)
+        await consumer.committed(partitions[0])  # waits until a new broker has a coordinator; the admin client does not
+        deadline = time.monotonic() + GROUP_SECONDS
+        # A worker that was killed is a member until its session ends.
+        while await members(admin, group):
+            assert time.monotonic() < deadline, "A worker of another test is still running."
+            await asyncio.sleep(0.2)
+        await consumer.commit(await consumer.end_offsets(partitions))
+    finally:
+        await consumer.stop()
+
+
+async def members(admin: AIOKafkaAdminClient, group: str) -> list[Any]:
+    """Return the members of a consumer group."""
+    (answer,) = await admin.describe_consumer_groups([group])
+    found: list[Any] = answer.to_object()["groups"][0]["members"]
+    return found

@@ -13,7 +13,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from gateways.qdrant import Qdrant
-from tests.bus import Bus, skip_backlog
+from tests.bus import Bus, members, skip_backlog
 from tests.parts import Part
 from tests.worker import Worker
 from topics.admin import TOPICS
@@ -59,12 +59,10 @@ async def _check_left(kafka: Part, stage: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.address)
     await admin.start()
     try:
-        (response,) = await admin.describe_consumer_groups([group])
-        described = response.to_object()["groups"][0]
+        assert await members(admin, group) == []
         committed = await admin.list_consumer_group_offsets(group)
     finally:
         await admin.close()
-    assert described["members"] == []
     async with Bus(kafka.address, *INPUTS[stage]) as bus:
         for topic in INPUTS[stage]:
             ends = await bus.ends(topic)

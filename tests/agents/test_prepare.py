@@ -59,6 +59,13 @@ async def waiting(bus: Bus, owner: Message, name: str, job: str) -> Message:
     return file
 
 
+def is_flushed(bus: Bus, file: Message) -> bool:
+    """Tell whether a tombstone of the file's job came behind its point."""
+    point = about(bus, "db-write", file)[-1]
+    records = [r for r in bus.of_job("db-write", file["job_id"]) if r.partition == point.partition and r.value is None]
+    return any(record.offset > point.offset for record in records)
+
+
 async def test_a_new_content_is_decoded(bus: Bus, job: str, created: str, tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     with Image.open(picture(path)) as image:
@@ -106,15 +113,7 @@ async def test_copies_wait_for_the_answer(bus: Bus, job: str, created: str, tmp_
         assert value["content"] == content(3)
         assert value["point_id"] == point_id(owner["sha256"])
     # The tombstones of the walks may have passed while the copies waited: each job gets one behind its points.
-    for each in (owner, other):
-        last = about(bus, "db-write", each)[-1]
-        await bus.until(
-            lambda each=each, last=last: any(
-                r.value is None and r.partition == last.partition and r.offset > last.offset
-                for r in bus.of_job("db-write", each["job_id"])
-            ),
-            "a tombstone behind the points",
-        )
+    await bus.until(lambda: is_flushed(bus, owner) and is_flushed(bus, other), "tombstones behind the points")
 
     # What comes later needs no decode and no answer.
     later = hashed_file(new_job(), created, tmp_path / "other.jpg")

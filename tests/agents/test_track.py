@@ -23,14 +23,18 @@ def seen(job: str, *names: str) -> Event:
     return event(job, "seen", collection=COLLECTION, files=files)
 
 
-def outcomes(job: str, replay: bool = False, **files: str) -> Event:
+def outcomes(job: str, *, replay: bool = False, **files: str) -> Event:
+    return outcomes_of(job, files, replay=replay)
+
+
+def outcomes_of(job: str, files: dict[str, str], *, replay: bool = False) -> Event:
     told = [{"file_id": f"id-{name}", "path": f"/{name}.jpg", "outcome": outcome} for name, outcome in files.items()]
     return event(job, "outcomes", collection=COLLECTION, files=told, replay=replay)
 
 
 def seals(job: str, walk_id: str = "walk") -> list[Event]:
-    shared = {"walk_id": walk_id, "partitions": PARTITIONS}
-    return [event(job, "sealed", partition=partition, **shared) for partition in range(PARTITIONS)]
+    numbers = range(PARTITIONS)
+    return [event(job, "sealed", walk_id=walk_id, partitions=PARTITIONS, partition=number) for number in numbers]
 
 
 async def send(bus: Bus, *events: Event) -> dict[str, Any]:
@@ -93,7 +97,7 @@ async def test_the_account_depends_on_no_order_and_on_no_repeat(bus: Bus, job: s
 
 async def test_many_events_make_few_documents(bus: Bus, job: str) -> None:
     names = [f"n{number}" for number in range(500)]
-    events = [seen(job, name) for name in names] + [outcomes(job, **{name: "stored"}) for name in names]
+    events = [seen(job, name) for name in names] + [outcomes_of(job, {name: "stored"}) for name in names]
     status = await send(bus, *events)
     assert (status["total_files"], counts(status)) == (500, {"stored": 500})
     documents = bus.values("job-status", job_id=job)
