@@ -19,7 +19,7 @@ from tables.job_document import document
 from tables.jobs import Jobs
 from tables.rows import is_current
 from topics.job_event import JOB_EVENT
-from topics.job_status import JOB_STATUS
+from topics.job_status import JOB_STATUS, JobStatus
 from topics.record import Headers
 
 CHECKPOINT_SECONDS = 0.1
@@ -47,13 +47,16 @@ class _Tracker:
         self._stage = stage
         self._jobs = jobs
         self._known: OrderedDict[str, Job] = OrderedDict()
-        self._changed: dict[str, faust.Event] = {}  # job id → its newest event since the last checkpoint
+        # Job id → the job and its newest event since the last checkpoint.
+        self._changed: dict[str, tuple[Job, faust.Event]] = {}
         self._checkpoint: asyncio.Task[None] | None = None
 
     def forget(self) -> None:
-        """Drop what is in memory: after a rebalance another worker may have gone on with these jobs."""
-        self._known.clear()
-        self._changed.clear()
+        """Drop what is in memory: after a rebalance another worker may have gone on with these jobs.
+
+        What waits for its checkpoint stays until then, as its events are acked after that.
+        """
+        self._known = OrderedDict((job_id, job) for job_id, (job, _) in self._changed.items())
 
     async def take(self, event: faust.Event, window: Window) -> None:
         """Fold one event; it is acked after the next checkpoint."""
@@ -61,7 +64,7 @@ class _Tracker:
         job = await self._job(job_event.job_id)
         changed = apply(job, job_event, event.message.offset, lambda file_id: self._jobs.file(job.job_id, file_id))
         rows = [self._jobs.put_file(job.job_id, file) for file in changed]
-        self._changed[job.job_id] = event
+        self._changed[job.job_id] = (job, event)
         if self._checkpoint is None:
             self._checkpoint = start(self._check())
         await window.add(event, _delivered([*rows, self._checkpoint]))
@@ -89,13 +92,16 @@ class _Tracker:
         await asyncio.sleep(CHECKPOINT_SECONDS)
         changed, self._changed, self._checkpoint = self._changed, {}, None
         deliveries: list[Awaitable[object]] = []
-        for job_id, event in changed.items():
-            job = self._known.get(job_id)
-            if job is None or not is_current(self._stage.app, event):
-                continue
-            with writing_rows(event):
-                deliveries.append(self._jobs.put_job(job))
-            deliveries.append(await self._stage.send(JOB_STATUS, job_id, document(job), Headers(job_id=job_id)))
+        documents: list[JobStatus] = []
+        # All rows before anything is awaited: who reads one meanwhile must find what it says.
+        for job, event in changed.values():
+            if is_current(self._stage.app, event):
+                with writing_rows(event):
+                    deliveries.append(self._jobs.put_job(job))
+                documents.append(document(job))
+        deliveries.extend(
+            [await self._stage.send(JOB_STATUS, each.job_id, each, Headers(job_id=each.job_id)) for each in documents]
+        )
         await asyncio.gather(*deliveries)
 
 

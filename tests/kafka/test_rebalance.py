@@ -76,6 +76,8 @@ async def test_a_worker_joins_and_another_is_killed(
         assert info is not None
         assert info.points == NEW
 
+        assert two.process is not None
+        assert two.process.poll() is None, two.log[-4000:]
         # Nothing that the kill left behind changes the account later.
         await bus.quiet(2)
         assert account(await bus.finished(job))["outcomes"] == status["outcomes"]
