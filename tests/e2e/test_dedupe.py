@@ -91,6 +91,7 @@ async def test_a_deleted_collection_comes_back_without_ml(
     worker.start()
     await pipeline.qdrant.delete_collection(collection)
     status = await pipeline.run(photos, collection=collection, seconds=90, model_id="stub-1")
-    assert status["outcomes"]["cached"] == 5
+    # What the killed worker had not committed comes again, and may store a file before this job does.
+    assert status["outcomes"]["cached"] + status["outcomes"]["unchanged"] == 5, status
     assert len(await pipeline.points(collection)) == 5
     await asyncio.sleep(0)
