@@ -1,7 +1,6 @@
 """What every stage has: a Faust app, hence a consumer group, and the ways to send, report and give up."""
 
 import asyncio
-import os
 import random
 import time
 import traceback
@@ -13,14 +12,11 @@ from typing import Any, TypeVar
 import faust
 import structlog
 
-from agents.consumer import make_gapless
+from agents.app import ROCKSDB_OPTIONS, new_app
 from agents.cpu import Cpu
-from agents.credentials import credentials
 from agents.delivery import Window
 from agents.jobs_watch import JobsWatch
-from agents.producer import make_idempotent
 from agents.reporter import Reporter
-from connection import client_options
 from errors import DarkroomError, FatalError, MLUnavailableError, PartitionRevokedError, RetryableError
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
@@ -247,54 +243,6 @@ class StageApp:
 
     async def _publish(self, event: AnyJobEvent) -> Awaitable[object]:
         return await self.send(JOB_EVENT, event.job_id, event, Headers(job_id=event.job_id))
-
-
-# RocksDB's own defaults in Faust (64 MiB of write buffer, 2 GiB of cache) are for one store, and
-# every partition of a table is one.
-ROCKSDB_OPTIONS = {
-    "driver": "rocksdict",
-    "write_buffer_size": 4 << 20,
-    "max_write_buffer_number": 2,
-    "block_cache_size": 8 << 20,
-    "max_open_files": 64,
-}
-
-
-def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
-    """Return a stage's Faust app; its id is the name of its consumer group. Docs: design notes on Faust."""
-    datadir.mkdir(parents=True, exist_ok=True)
-    app = faust.App(
-        f"{settings.kafka_group_prefix}-{name}",
-        broker=[f"kafka://{broker}" for broker in settings.kafka_brokers.split(",")],
-        broker_credentials=credentials(client_options(settings)),
-        store="rocksdb://",
-        # Tells this process from one that was killed and still counts as a member of the group.
-        broker_client_id=f"darkroom-{os.getpid()}",
-        datadir=str(datadir),
-        topic_partitions=settings.kafka_partitions,
-        topic_allow_declare=False,
-        topic_disable_leader=True,
-        consumer_auto_offset_reset="earliest",
-        broker_commit_interval=1.0,
-        broker_commit_every=500,
-        broker_session_timeout=settings.kafka_session_timeout_seconds,
-        broker_heartbeat_interval=settings.kafka_session_timeout_seconds / 3,
-        broker_rebalance_timeout=60.0,
-        broker_max_poll_interval=600.0,
-        broker_max_poll_records=200,
-        broker_request_timeout=90.0,
-        stream_buffer_maxsize=128,
-        stream_wait_empty=False,
-        producer_request_timeout=120.0,
-        producer_linger=0.002,
-        producer_max_request_size=4 << 20,
-        table_standby_replicas=0,
-        worker_redirect_stdouts=False,
-        web_enabled=False,
-    )
-    make_idempotent(app)
-    make_gapless(app)
-    return app
 
 
 def explain(error: Exception) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from agents.stage import new_app
+from agents.app import new_app
 from settings import Settings
 from tests.bus import PARTITIONS, Bus
 from tests.parts import Part
