@@ -12,9 +12,7 @@ from tests import parts
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[parts.Part]:
     """Give a broker; `kafka.address` is for KAFKA_BROKERS."""
-    folder: Path = tmp_path_factory.mktemp("kafka")
-    port = free_port()
-    with parts.running("Kafka", parts.kafka_arguments(folder / "data", port), port, folder / "log") as part:
+    with parts.running_kafka(tmp_path_factory.mktemp("kafka")) as part:
         yield part
 
 

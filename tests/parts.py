@@ -72,6 +72,14 @@ def running(name: str, arguments: Sequence[str], port: int, log: Path) -> Iterat
         part.kill()
 
 
+@contextmanager
+def running_kafka(folder: Path) -> Iterator[Part]:
+    """Run a broker with its data in a folder until the block ends."""
+    port = ports.free_port()
+    with running("Kafka", kafka_arguments(folder / "data", port), port, folder / "log") as part:
+        yield part
+
+
 def kafka_arguments(data: Path, port: int) -> list[str]:
     return ["-m", "embedded.kafka", "--data", str(data), "--port", str(port)]
 

@@ -3,14 +3,12 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from embedded.ports import free_port
 from settings import Settings
 from tests import parts
 from tests.api.service import Service, eventually, serving
@@ -32,9 +30,7 @@ READS = {
 
 @pytest.fixture(scope="package")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[parts.Part]:
-    folder: Path = tmp_path_factory.mktemp("kafka")
-    port = free_port()
-    with parts.running("Kafka", parts.kafka_arguments(folder / "data", port), port, folder / "log") as part:
+    with parts.running_kafka(tmp_path_factory.mktemp("kafka")) as part:
         yield part
 
 

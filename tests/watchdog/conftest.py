@@ -1,5 +1,6 @@
 """The pipeline, see tests.pipeline, with limits that are short enough to wait for."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,10 +8,17 @@ import pytest
 
 from settings import Settings
 from tests.bus import skip_backlog
-from tests.parts import Part
+from tests.parts import Part, running_kafka
 from tests.pipeline import collection, idle_pipeline
 
 __all__ = ["collection", "idle_pipeline"]
+
+
+@pytest.fixture(scope="package")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Part]:
+    """Give a broker of its own: the watchdog would look after the jobs that other tests left unfinished."""
+    with running_kafka(tmp_path_factory.mktemp("kafka")) as part:
+        yield part
 
 
 @pytest.fixture(scope="session")
