@@ -13,22 +13,15 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from gateways.qdrant import Qdrant
+from settings import Stage
 from tests.bus import Bus, members, skip_backlog
 from tests.parts import Part
 from tests.worker import Worker
-from topics.admin import TOPICS
+from topics.admin import READS, TOPICS
 from topics.dead_letter import DEAD_LETTER
 
 # An orderly stop leaves the consumer group, so it must not take as long as a session (10 s).
 STOP_SECONDS = 8.0
-INPUTS = {
-    "scan": ["scan-request"],
-    "hash": ["raw-path"],
-    "prepare": ["hashed-file", "image-outcome"],
-    "embed": ["ml-request"],
-    "store": ["db-write"],
-    "track": ["job-event"],
-}
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +46,7 @@ def worker(
         asyncio.run(_check_left(kafka, stage))
 
 
-async def _check_left(kafka: Part, stage: str) -> None:
+async def _check_left(kafka: Part, stage: Stage) -> None:
     """Check that a stage that stopped in order has left its group, and that none of its work will be done again."""
     group = f"darkroom-{stage}"
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.address)
@@ -63,8 +56,8 @@ async def _check_left(kafka: Part, stage: str) -> None:
         committed = await admin.list_consumer_group_offsets(group)
     finally:
         await admin.close()
-    async with Bus(kafka.address, *INPUTS[stage]) as bus:
-        for topic in INPUTS[stage]:
+    async with Bus(kafka.address, *READS[stage]) as bus:
+        for topic in READS[stage]:
             ends = await bus.ends(topic)
             assert {tp: committed[tp].offset for tp in ends if ends[tp]} == {tp: end for tp, end in ends.items() if end}
 

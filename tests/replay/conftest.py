@@ -15,17 +15,9 @@ from tests.api.service import Service, eventually, serving
 from tests.bus import PARTITIONS
 from tests.pipeline import collection, idle_pipeline, pipeline
 from tests.worker import Worker
+from topics.admin import READS
 
 __all__ = ["collection", "idle_pipeline", "pipeline"]
-
-READS = {
-    "scan": ["scan-request"],
-    "hash": ["raw-path"],
-    "prepare": ["hashed-file", "image-outcome"],
-    "embed": ["ml-request"],
-    "store": ["db-write"],
-    "track": ["job-event"],
-}
 
 
 @pytest.fixture(scope="package")
