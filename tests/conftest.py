@@ -1,12 +1,30 @@
-"""One Kafka, one Qdrant and one ML stub for all tests; a test uses its own job ids and collections."""
+"""One Kafka, one Qdrant and one ML stub for all tests of a process; a test uses its own job ids and collections.
 
-from collections.abc import Iterator
+`make test` runs the files in several processes. A test marked `alone` measures time, and has the machine to itself.
+"""
+
+import fcntl
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from embedded.ports import free_port
 from tests import parts
+
+ROOM = Path(__file__)
+# Held by whoever goes in next: one that waits to be alone is not overtaken.
+DOOR = Path(__file__).with_name("__init__.py")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run a test beside those of the other processes, or alone. The wait is no part of its timeout."""
+    with DOOR.open() as door, ROOM.open() as room:
+        fcntl.flock(door, fcntl.LOCK_EX)
+        fcntl.flock(room, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        return (yield)
 
 
 @pytest.fixture(scope="session")

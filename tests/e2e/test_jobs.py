@@ -50,6 +50,7 @@ async def test_a_program_that_publishes_files_ends_its_job(pipeline: Pipeline, c
     assert gone["path"] == "/gone.jpg"
 
 
+@pytest.mark.alone
 async def test_a_small_job_is_stored_at_once(pipeline: Pipeline, collection: str, tmp_path: Path) -> None:
     pictures.write(tmp_path, range(2200, 2203))
     begin = time.monotonic()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from cli.samples.dng import write_dng
@@ -21,6 +22,7 @@ def write_raw_files(folder: Path, seed: int) -> None:
         write_dng(folder / f"{number}.dng", np.asarray(coarse.resize(size)), preview=preview)
 
 
+@pytest.mark.alone
 async def test_raw_files_decode_beside_the_loop(
     pipeline: Pipeline, collection: str, tmp_path: Path, worker: Worker
 ) -> None:

@@ -14,6 +14,7 @@ def worker_settings() -> dict[str, int]:
     return {"ml_batch_linger_seconds": 600, "qdrant_batch_linger_seconds": 600}
 
 
+@pytest.mark.alone
 async def test_three_files_are_stored_at_once(pipeline: Pipeline, collection: str, tmp_path: Path) -> None:
     pictures.write(tmp_path, range(3000, 3001))
     await pipeline.run(tmp_path, collection=collection)  # the worker is warm
@@ -24,6 +25,7 @@ async def test_three_files_are_stored_at_once(pipeline: Pipeline, collection: st
     assert (status["outcomes"]["stored"], status["outcomes"]["duplicate"]) == (3, 1)
 
 
+@pytest.mark.alone
 async def test_without_sentinels_they_wait(pipeline: Pipeline, collection: str, tmp_path: Path) -> None:
     job_id = f"job-{uuid.uuid4().hex[:12]}"
     for path in pictures.write(tmp_path, range(3200, 3203)):

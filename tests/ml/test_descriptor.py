@@ -104,6 +104,7 @@ def test_a_flat_picture_is_not_described_by_its_noise() -> None:
     assert one @ other > 0.95
 
 
+@pytest.mark.alone
 def test_it_is_fast(pictures: list[Image.Image]) -> None:
     """The aim is 5 ms for a side of 512 pixels; the bound leaves room for a busy machine."""
     picture = pictures[0].resize((512, 384))

@@ -184,6 +184,7 @@ def test_a_text_is_not_understood_by_colours_and_edges(url: str) -> None:
     assert httpx.post(f"{url}/api/v1/embed_text", json={"text": "a red roof"}).status_code == 501
 
 
+@pytest.mark.alone
 async def test_health_answers_while_a_batch_is_in_work(url: str) -> None:
     batch = dict.fromkeys(map(str, range(64)), jpeg(next(series(1)).resize((3000, 2000))))
     working = asyncio.create_task(asyncio.to_thread(post, url, batch))
