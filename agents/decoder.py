@@ -34,7 +34,7 @@ class Decoder:
             prepared = await self._stage.parts.cpu.run(
                 prepare,
                 file.path_bytes,
-                FileStamp(file.size, file.mtime_ns),
+                FileStamp(file.size, file.mtime_ns, file.ctime_ns),
                 file.sha256,
                 max_pixels=settings.max_image_pixels,
                 max_bytes=settings.max_file_bytes,

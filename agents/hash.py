@@ -144,5 +144,5 @@ class _Hasher:
             except FileChangedError:
                 await asyncio.sleep(STILL_SECONDS)
             else:
-                return Fingerprint(size=stamp.size, mtime_ns=stamp.mtime_ns, sha256=sha256)
+                return Fingerprint(size=stamp.size, mtime_ns=stamp.mtime_ns, ctime_ns=stamp.ctime_ns, sha256=sha256)
         raise FileChangedError(f"{file.path} does not stop changing. Scan again when it is complete.")

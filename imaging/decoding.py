@@ -46,7 +46,8 @@ def prepare(
 ) -> Prepared:
     """Decode a picture once. Both JPEGs are upright sRGB, never larger than the original, without metadata.
 
-    `expected` is the stamp from when the file was hashed; with `sha256` its bytes are hashed once more and compared.
+    `expected` is the stamp from when the file was hashed. Where it has no `ctime_ns`, its bytes are hashed once more
+    and compared with `sha256`, if that is given.
     The rendition's longest side is at most `rendition_side` pixels, its size at most `rendition_bytes`.
 
     Raises FileError when the file cannot be read or lies outside `roots`, FileChangedError when it is not what was
@@ -56,7 +57,8 @@ def prepare(
         check_unchanged(path, file, expected)
         try:
             _check_bytes(expected.size, max_bytes)
-            _check_hash(path, file, sha256)
+            if expected.ctime_ns is None:
+                _check_hash(path, file, sha256)
             with _decoder_errors_as_content_errors(file):
                 picture = _read(file, side=rendition_side, max_pixels=max_pixels)
                 return _prepared(picture, expected.size, rendition_side, rendition_bytes)

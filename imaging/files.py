@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from errors import FileChangedError, FileError
@@ -23,10 +23,14 @@ DESCRIPTORS = b"/proc/self/fd"
 
 @dataclass(frozen=True, slots=True)
 class FileStamp:
-    """What tells two versions of a file apart without reading it: bytes, and nanoseconds since 1970."""
+    """What tells two versions of a file apart without reading it: bytes, and nanoseconds since 1970.
+
+    `ctime_ns`, where it is known, is moved by every write and cannot be set back, as `mtime_ns` can.
+    """
 
     size: int
     mtime_ns: int
+    ctime_ns: int | None = field(default=None, compare=False)
 
 
 @contextmanager
@@ -84,7 +88,7 @@ def _real_path_of(descriptor: int, path: bytes) -> bytes:
 def stamp_of(file: BinaryIO) -> FileStamp:
     """Stamp of the open file itself, whatever its name points to by now."""
     status = os.fstat(file.fileno())
-    return FileStamp(size=status.st_size, mtime_ns=status.st_mtime_ns)
+    return FileStamp(size=status.st_size, mtime_ns=status.st_mtime_ns, ctime_ns=status.st_ctime_ns)
 
 
 def stamp(path: bytes) -> FileStamp:
@@ -96,7 +100,7 @@ def stamp(path: bytes) -> FileStamp:
 def check_unchanged(path: bytes, file: BinaryIO, expected: FileStamp) -> None:
     """Raise FileChangedError when the open file is not the one that was stamped."""
     found = stamp_of(file)
-    if found != expected:
+    if found != expected or expected.ctime_ns not in {None, found.ctime_ns}:
         raise FileChangedError(
             f"{readable(path)} changed since it was hashed ({expected.size} bytes then, {found.size} bytes now); "
             "it has to be hashed again."

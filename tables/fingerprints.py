@@ -16,6 +16,7 @@ class Fingerprint(BaseModel):
 
     size: int
     mtime_ns: int
+    ctime_ns: int | None = None
     sha256: str
 
     def matches(self, stamp: FileStamp) -> bool:

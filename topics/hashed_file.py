@@ -5,7 +5,9 @@ from topics.record import Topic
 
 
 class HashedFile(HashedFileOfJob):
-    """A file whose content has been hashed."""
+    """A file whose content has been hashed. `ctime_ns`: of what was hashed, where that tells every later write."""
+
+    ctime_ns: int | None = None
 
 
 HASHED_FILE: Topic[HashedFile] = Topic("hashed-file", key="sha256", record=HashedFile)

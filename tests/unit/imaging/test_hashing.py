@@ -1,12 +1,15 @@
 import hashlib
 import os
 import pickle
+import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from errors import FileChangedError, FileError
+from imaging import hashing
 from imaging.hashing import hash_file, stamp
 
 
@@ -18,6 +21,22 @@ def test_hash_and_stamp_of_a_file(tmp_path: Path) -> None:
     assert sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert found == stamp(os.fsencode(path)) == pickle.loads(pickle.dumps(found))
     assert (found.size, found.mtime_ns) == (3, path.stat().st_mtime_ns)
+
+
+def test_a_file_that_has_just_changed_is_to_be_compared_by_its_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "abc"
+    path.write_bytes(b"abc")
+    assert hash_file(os.fsencode(path))[1].ctime_ns is None
+    monkeypatch.setattr(hashing, "SETTLED_NS", 0)
+    _until(lambda: hash_file(os.fsencode(path))[1].ctime_ns == path.stat().st_ctime_ns)
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

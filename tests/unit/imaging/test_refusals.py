@@ -1,7 +1,9 @@
 """What cannot be prepared says why, in words, and whether the file or its content is to blame."""
 
 import os
+import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -108,7 +110,26 @@ def test_other_bytes_under_the_same_stamp(tmp_path: Path) -> None:
     path = tmp_path / "a.bmp"
     Image.new("RGB", (10, 10), "red").save(path)
     with pytest.raises(FileChangedError, match=r"a\.bmp is not what was hashed"):
-        _prepare(path, stamp(os.fsencode(path)), sha256="0" * 64)
+        _prepare(path, replace(stamp(os.fsencode(path)), ctime_ns=None), sha256="0" * 64)
+
+
+def test_a_write_that_leaves_size_and_time_of_change_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.bmp"
+    Image.new("RGB", (10, 10), "red").save(path)
+    before = stamp(os.fsencode(path))
+
+    def write() -> FileStamp:
+        Image.new("RGB", (10, 10), "blue").save(path)
+        os.utime(path, ns=(before.mtime_ns, before.mtime_ns))
+        return stamp(os.fsencode(path))
+
+    # The clock of the file system may stand still for some milliseconds.
+    deadline = time.monotonic() + 5
+    while write().ctime_ns == before.ctime_ns:
+        assert time.monotonic() < deadline
+    assert stamp(os.fsencode(path)) == before
+    with pytest.raises(FileChangedError, match=r"a\.bmp changed since it was hashed"):
+        _prepare(path, before)
 
 
 def test_file_that_vanished(tmp_path: Path) -> None:
