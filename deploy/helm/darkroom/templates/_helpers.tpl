@@ -1,0 +1,63 @@
+{{- define "darkroom.labels" -}}
+app.kubernetes.io/name: darkroom
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "darkroom.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{- define "darkroom.mlUrl" -}}
+{{ .Values.ml.url | default (printf "http://%s-ml:8001" .Release.Name) }}
+{{- end }}
+
+{{- define "darkroom.environment" -}}
+envFrom:
+  - configMapRef: {name: {{ .Release.Name }}-settings}
+  {{- with .Values.settingsSecrets }}
+  {{- range . }}
+  - secretRef: {name: {{ . }}}
+  {{- end }}
+  {{- end }}
+{{- end }}
+
+{{- define "darkroom.mlToken" -}}
+{{- with .Values.ml.tokenSecret }}
+- name: ML_TOKEN
+  valueFrom: {secretKeyRef: {name: {{ . }}, key: token}}
+{{- end }}
+{{- end }}
+
+{{- define "darkroom.security" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{- define "darkroom.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+fsGroup: 10001
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "darkroom.photoMounts" -}}
+- {name: photos, mountPath: /photos, readOnly: true}
+- {name: tmp, mountPath: /tmp}
+{{- if .Values.uploads.claim }}
+- {name: uploads, mountPath: /data/uploads}
+{{- end }}
+{{- end }}
+
+{{- define "darkroom.photoVolumes" -}}
+- name: photos
+  persistentVolumeClaim: {claimName: {{ required "photos.claim: the claim with the photographs" .Values.photos.claim }}}
+- name: tmp
+  emptyDir: {}
+{{- with .Values.uploads.claim }}
+- name: uploads
+  persistentVolumeClaim: {claimName: {{ . }}}
+{{- end }}
+{{- end }}
