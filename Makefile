@@ -9,7 +9,7 @@ TEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all chaos check clean
+.PHONY: help demo test test-all chaos bench bench-million check clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,12 @@ test-all: .venv/dev.stamp ## run all tests; those marked `system` need exiftool
 
 chaos: .venv/dev.stamp ## kill and freeze every kind of part in the middle of jobs; under 30 minutes
 	@$(BIN)/python -m pytest -m chaos -s
+
+bench: .venv/dev.stamp ## measure speed and memory, as ratios within one run; under 20 minutes
+	@$(BIN)/python -m benchmarks
+
+bench-million: .venv/dev.stamp ## a million messages: as fast at the end as at the beginning, in flat memory
+	@$(BIN)/python -m benchmarks million
 
 check: .venv/dev.stamp ## lint, formatting, types
 	@$(BIN)/ruff check .

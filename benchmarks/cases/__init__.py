@@ -1,0 +1,23 @@
+"""The cases by name, in the order in which they run."""
+
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from benchmarks.cases import cold, latency, million, ml_bound, repeat, scale_out, small, start
+from benchmarks.measure import Result
+
+Case = Callable[[Result, Path, int], Coroutine[Any, Any, None]]
+
+CASES: dict[str, Case] = {
+    "cold-jpeg": cold.jpeg,
+    "cold-raw-preview": cold.raw_with_preview,
+    "cold-raw": cold.raw_without_preview,
+    "small": small.run,
+    "ml-bound": ml_bound.run,
+    "seed": repeat.run,
+    "latency": latency.run,
+    "start": start.run,
+    "scale-out": scale_out.run,
+    "million": million.run,
+}
