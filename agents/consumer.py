@@ -8,7 +8,7 @@ And a commit that is under way when a rebalance takes all its partitions is left
 refuses an empty commit, and Faust crashes the app for it. Such a commit has nothing to say.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Set
 from typing import Any
 
 import faust
@@ -20,6 +20,16 @@ log = structlog.get_logger()
 
 
 class _ConsumerThread(AIOKafkaConsumerThread):
+    _given: Set[Any] = frozenset()
+    _assignment: Set[TP] = frozenset()
+
+    def assignment(self) -> Set[TP]:  # type: ignore[override]  # nobody changes it
+        """Return the partitions that this worker has. Asked several times an event, so it is kept while it holds."""
+        given = self._ensure_consumer().assignment()
+        if given is not self._given:
+            self._given, self._assignment = given, frozenset(TP(part.topic, part.partition) for part in given)
+        return self._assignment
+
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         if offsets.keys().isdisjoint(self.assignment()):
             return False

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import structlog
+import uvloop
 
 import failpoints
 import logs
@@ -40,7 +41,8 @@ def run(settings: Settings, stages: tuple[Stage, ...]) -> int:
     """Run stages until SIGTERM or SIGINT; return the exit code. Raises FatalError where it cannot start."""
     logs.configure(settings)
     failpoints.arm(settings.darkroom_failpoint)
-    return asyncio.run(_Worker(settings, stages).run())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_Worker(settings, stages).run())
 
 
 class _Worker:

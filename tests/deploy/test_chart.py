@@ -26,7 +26,7 @@ REQUIRED = {
 def render(**values: object) -> subprocess.CompletedProcess[str]:
     given = [f"--set={name}={value}" for name, value in (REQUIRED | values).items() if value is not None]
     helm = Path(sys.executable).with_name("helm")
-    command = [helm, "template", "photos", CHART, *given]
+    command: list[str | Path] = [helm, "template", "photos", CHART, *given]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
 
 
