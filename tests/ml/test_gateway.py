@@ -148,6 +148,7 @@ class TestEmbed:
         stub.behaviour = Behaviour(model_name="stub-2")
         assert {answer.model_id for answer in (await embed(ml)).values() if isinstance(answer, Embedded)} == {"stub-2"}
 
+    @pytest.mark.alone
     async def test_the_event_loop_is_not_held_up_by_a_large_batch(self, stub: Stub) -> None:
         """64 images at the hard limit of a rendition, to a service that is down: only our own work is measured."""
         images = [ImageInput(f"id-{n}", bytes([n]) * 65_536, f"{n}.jpg") for n in range(64)]
