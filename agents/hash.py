@@ -117,9 +117,11 @@ class _Hasher:
         """Return the model of the file's job.
 
         A job that the scan stage began has its collection. For another, such as one of a program that
-        publishes here, the collection may still have to be made.
+        publishes here, the collection may still have to be made, or may be of another model: that is told here, as
+        ML would be waited for in vain.
         """
-        if file.model_id is not None and self._parts.jobs.status(file.job_id) is not None:
+        status = self._parts.jobs.status(file.job_id)
+        if file.model_id and status and (status.model_id, status.collection) == (file.model_id, file.collection):
             return file.model_id
         return await self._stage.persist(
             [file.job_id], lambda: self._collections.ensure(file.job_id, file.collection, file.model_id)
