@@ -18,6 +18,7 @@ import structlog
 
 import failpoints
 from agents.batching import Batcher
+from agents.collections import Collections
 from agents.delivery import Window
 from agents.stage import Parts, StageApp, file_fields
 from errors import ContentError, FatalError, MLOutOfMemoryError, MLUnavailableError
@@ -64,6 +65,7 @@ class _Embedder:
         settings = stage.parts.settings
         self._stage = stage
         self._ml = stage.parts.ml
+        self._collections = Collections(stage.parts.qdrant, stage.parts.ml, settings)
         self._setting = settings.ml_inference_batch_size
         self._asked = False
         self._capabilities: Capabilities | None = None
@@ -133,6 +135,7 @@ class _Embedder:
         offered = self._capabilities
         try:
             _check_model(offered.model_id, items)
+            await self._check_dimension(offered.embedding_dim, items)
             images = [
                 ImageInput(str(number), item.request.rendition_base64, item.request.filename)
                 for number, item in enumerate(items)
@@ -149,6 +152,16 @@ class _Embedder:
             raise
         await self._stage.report.ml_sent(Counter(item.request.job_id for item in items))
         return [answers[image.unique_id] for image in images]
+
+    async def _check_dimension(self, offered: int, items: list[_Item]) -> None:
+        """Refuse an ML whose vectors do not fit where they go: its model changed, and kept its name."""
+        for job_id, collection in {(item.request.job_id, item.request.collection) for item in items}:
+            wanted = await self._collections.dimension(job_id, collection)
+            if wanted not in {None, offered}:
+                raise MLUnavailableError(
+                    f"ML makes vectors of {offered} dimensions, but collection {collection} holds {wanted}: its model "
+                    "changed. Bring the former model back, or ingest into a new collection."
+                )
 
     async def _split(self, items: list[_Item], error: Exception) -> None:
         if len(items) == 1:

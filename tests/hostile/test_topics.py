@@ -3,19 +3,21 @@
 import contextlib
 import json
 import os
-import random
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
+from settings import Settings
 from tests import pictures
 from tests.agents.messages import Message, content, db_write, hashed_file, headers, ml_request, partition_of
+from tests.api.service import Service, serving
 from tests.parts import Part
-from tests.pipeline import Pipeline
+from tests.pipeline import Pipeline, account
 from tests.worker import Worker
 from topics.admin import READS
 from topics.dead_letter import KEPT_BYTES
@@ -126,7 +128,7 @@ async def test_what_does_not_validate_leaves_and_its_neighbours_go_on(
     await pipeline.qdrant.ensure_collection(collection, model_id="stub-1", dimension=512, distance="Cosine")
     odd = [each for each in odd_messages(topic, job, collection) if is_refused(topic, each)]
     sent = await publish(kafka, topic, odd, partition_of(b"odd"))
-    pictures.write(tmp_path / "photos", range(seed := random.SystemRandom().randrange(1 << 40), seed + 3))
+    pictures.write_new(tmp_path / "photos", 3)
     status = await pipeline.run(tmp_path / "photos", collection=collection)
     assert status["outcomes"]["stored"] == 3
     letters: dict[int, ConsumerRecord] = {}
@@ -203,10 +205,11 @@ async def test_the_readers_of_jobs_go_on(
 ) -> None:
     """The API's view and the stages' watch of jobs read past anything on job-status, job-event and dead-letter."""
     for topic in ("job-status", "job-event", "dead-letter"):
-        await publish(kafka, topic, list(odd_documents()))
+        # Kafka itself refuses what has no key on a compacted topic.
+        await publish(kafka, topic, [each for each in odd_documents() if each.key or topic != "job-status"])
     mark = [("mark", b"replayed"), ("letter", b"9" * 18)]
     await publish(kafka, "dead-letter", [Odd("a mark of no letter", None, headers=mark)])
-    pictures.write(tmp_path / "photos", range(seed := random.SystemRandom().randrange(1 << 40), seed + 2))
+    pictures.write_new(tmp_path / "photos", 2)
     status = await pipeline.run(tmp_path / "photos", collection=collection)
     assert (await service.status(status["job_id"], offset=status["offset"]))["outcomes"]["stored"] == 2
     letters = await service.get("dead-letters", limit=100)
@@ -227,7 +230,7 @@ async def test_the_readers_of_jobs_go_on(
 
 
 async def test_fields_that_are_not_known_are_ignored(pipeline: Pipeline, collection: str, tmp_path: Path) -> None:
-    (photo,) = pictures.write(tmp_path, range(seed := random.SystemRandom().randrange(1 << 40), seed + 1))
+    (photo,) = pictures.write_new(tmp_path, 1)
     job_id = f"job-{uuid.uuid4().hex[:12]}"
     message = {"job_id": job_id, "collection": collection, "path": str(photo), "of a newer program": {"a": [1]}}
     await pipeline.bus.publish("raw-path", str(photo), message, [("a header of it", b"\xff")])
@@ -240,16 +243,14 @@ async def test_a_file_for_what_cannot_be_fails_and_holds_nobody_up(
     fields: dict[str, str], pipeline: Pipeline, collection: str, tmp_path: Path
 ) -> None:
     """Also in the middle of a job that runs: a file of another model would have ML waited for in vain."""
-    photos = tmp_path / "photos"
-    pictures.write(photos, range(seed := random.SystemRandom().randrange(1 << 40), seed + 3))
-    odd = pictures.jpeg(seed + 3)
-    (tmp_path / "odd.jpg").write_bytes(odd)
+    photos = pictures.write_new(tmp_path / "photos", 3)
+    (odd,) = pictures.write_new(tmp_path / "odd", 1)
     job_id = f"job-{uuid.uuid4().hex[:12]}"
     message: dict[str, Any] = {"job_id": job_id, "collection": collection, "model_id": "stub-1"}
-    for path in photos.iterdir():
+    for path in photos:
         await pipeline.bus.publish("raw-path", str(path), message | {"path": str(path)})
     await pipeline.bus.until(lambda: pipeline.bus.values("job-status", job_id=job_id), "the job")
-    await pipeline.bus.publish("raw-path", "odd", message | {"path": str(tmp_path / "odd.jpg")} | fields)
+    await pipeline.bus.publish("raw-path", "odd", message | {"path": str(odd)} | fields)
     await pipeline.bus.close_job(job_id)
     status = account(await pipeline.bus.finished(job_id))
     assert (status["outcomes"]["stored"], status["outcomes"]["failed"]) == (3, 1)
@@ -260,7 +261,7 @@ async def test_a_file_for_what_cannot_be_fails_and_holds_nobody_up(
 async def test_end_markers_of_nobody_and_those_that_come_again_change_nothing(
     pipeline: Pipeline, collection: str, tmp_path: Path
 ) -> None:
-    pictures.write(tmp_path, range(seed := random.SystemRandom().randrange(1 << 40), seed + 2))
+    pictures.write_new(tmp_path, 2)
     await pipeline.bus.close_job(f"nobody-{uuid.uuid4().hex[:8]}")
     status = await pipeline.run(tmp_path, collection=collection)
     job_id = status["job_id"]
@@ -278,15 +279,16 @@ async def test_end_markers_of_nobody_and_those_that_come_again_change_nothing(
         return [s for s in pipeline.bus.values("job-status", job_id=job_id) if s["offset"] >= status["offset"] + 60]
 
     (again, *_) = await pipeline.bus.until(told_after, "the status after the markers")
-    assert {**again, "offset": 0, "logs": []} == {**status, "offset": 0, "logs": []}
+    # The gauges of the stages may follow late.
+    for name in status.keys() - {"offset", "logs", "stages"}:
+        assert again[name] == status[name], name
 
 
 async def test_a_job_id_that_is_used_again_keeps_the_account_exact(
     pipeline: Pipeline, collection: str, tmp_path: Path
 ) -> None:
-    seed = random.SystemRandom().randrange(1 << 40)
-    pictures.write(tmp_path / "first", range(seed, seed + 2))
-    pictures.write(tmp_path / "second", range(seed + 2, seed + 5))
+    pictures.write_new(tmp_path / "first", 2)
+    pictures.write_new(tmp_path / "second", 3)
     job_id = (await pipeline.run(tmp_path / "first", collection=collection))["job_id"]
     other = {"job_id": job_id, "collection": f"{collection}-2", "sources": [str(tmp_path / "second")]}
     await pipeline.bus.publish("scan-request", job_id, other)

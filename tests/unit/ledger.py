@@ -64,7 +64,9 @@ def seen(*names: str, at: float = START) -> events.Seen:
 def ended(
     outcome: Outcome, *names: str, at: float = START, reason: str | None = None, replay: bool = False
 ) -> events.Outcomes:
-    files = [events.FileOutcome(file_id=name[:200], path=f"/photos/{name}", outcome=outcome, reason=reason) for name in names]
+    files = [
+        events.FileOutcome(file_id=name[:200], path=f"/photos/{name}", outcome=outcome, reason=reason) for name in names
+    ]
     return events.Outcomes(job_id=JOB, at=at, collection="photos", files=files, replay=replay)
 
 
