@@ -101,7 +101,7 @@ class Cpu:
 
 
 def _call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call a function, and let go of what it held when it raised: pebble keeps an exception until its next task ends."""
+    """Call a function, and let go of what it held when it raised: pebble keeps an error until its next task ends."""
     try:
         return function(*args, **kwargs)
     except BaseException as error:

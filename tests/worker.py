@@ -31,7 +31,7 @@ class Worker:
     """A `darkroom worker` process with its own log; use as a context manager."""
 
     def __init__(self, kafka: Part, qdrant: Part, ml: Part, data: Path, stages: str = "", **settings: Any) -> None:
-        self._environment = os.environ | {
+        self.environment = os.environ | {
             "KAFKA_BROKERS": kafka.address,
             "QDRANT_URL": qdrant.url,
             "ML_INFERENCE_SERVICE_URL": ml.url,
@@ -63,7 +63,7 @@ class Worker:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "agents.worker", *self._stages],
                 cwd=ROOT,
-                env=self._environment,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
