@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from errors import MLUnavailableError, RequestError
 from gateways.ml import ML
-from gateways.qdrant import Qdrant
+from gateways.qdrant import CollectionInfo, Qdrant
 from rules.collections import check_name
 from settings import Settings
 
@@ -28,7 +28,7 @@ class Collections:
         self._settings = settings
         self._incarnations: _Remembered[str | None] = _Remembered()
         self._models: _Remembered[str] = _Remembered()
-        self._dimensions: _Remembered[int | None] = _Remembered()
+        self._known: _Remembered[CollectionInfo | None] = _Remembered()
 
     async def incarnation(self, job_id: str, collection: str) -> str | None:
         """Return the incarnation of a collection; None when there is no such collection.
@@ -37,17 +37,12 @@ class Collections:
         """
         return await self._incarnations.get((job_id, collection), lambda: self._qdrant.incarnation(collection))
 
-    async def dimension(self, job_id: str, collection: str) -> int | None:
-        """Return how many numbers the vectors of a collection have; None when there is no such collection.
+    async def known(self, job_id: str, collection: str) -> CollectionInfo | None:
+        """Return what is known of a collection; None when there is no such collection.
 
         Raises QdrantUnavailableError.
         """
-
-        async def ask() -> int | None:
-            known = await self._qdrant.collection(collection)
-            return known and known.dimension
-
-        return await self._dimensions.get((job_id, collection), ask)
+        return await self._known.get((job_id, collection), lambda: self._qdrant.collection(collection))
 
     async def ensure(self, job_id: str, collection: str, model_id: str | None) -> str:
         """Create a collection if it is missing, and return the model that it is bound to.

@@ -93,7 +93,8 @@ class Submitter:
                 roots=roots,
             )
         except ValidationError as error:  # more paths than fit into a message
-            raise RequestError(f"The job cannot be queued: {error.errors()[0]['msg']}.", 422) from error
+            why = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise RequestError(f"The job cannot be queued: {why}.", 422) from error
         async with self._locks.setdefault(request.job_id, asyncio.Lock()):
             if known := await self._known(request):
                 return known

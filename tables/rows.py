@@ -83,10 +83,8 @@ class Rows:
         try:
             yield
         except Exception as error:
-            folder = self._table.app.conf.datadir
-            raise FatalError(
-                f"Table {self._table.name} cannot be read or written in {folder}: {error}. {MEND}"
-            ) from error
+            table, folder = self._table.name, self._table.app.conf.datadir
+            raise FatalError(f"Table {table} cannot be read or written in {folder}: {error}. {MEND}") from error
 
     def _event(self) -> "EventT[Any]":
         event = current_event()

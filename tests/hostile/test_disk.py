@@ -1,5 +1,6 @@
-"""A disk that is full, or may not be written: it is said what to do, nothing is acked, and the work goes on after it."""
+"""A disk that is full, or may not be written: it is said what to do, nothing is acked, and work goes on after it."""
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -39,6 +40,20 @@ class SmallDisk:
         (self.folder / "filler").unlink()
 
 
+def run(program: str, environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run what must end by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", program, *arguments],
+        cwd=parts.ROOT,
+        env=environment,
+        preexec_fn=obey_permissions,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
     folder = tmp_path / "disk"
@@ -61,9 +76,8 @@ async def test_a_worker_whose_disk_is_full_stops_and_loses_nothing(
     photos = pictures.write_new(tmp_path / "photos", 20)
     (tmp_path / "photos" / "copy.jpg").write_bytes(photos[0].read_bytes())
     data = small_disk.folder / "data"
-    quick = {"kafka_session_timeout_seconds": 3}
     # Its log lies elsewhere, as that of a service does.
-    worker = Worker(kafka, qdrant, ml, tmp_path / "log", **quick, darkroom_data=data)
+    worker = Worker(kafka, qdrant, ml, tmp_path / "log", kafka_session_timeout_seconds=3, darkroom_data=data)
     with worker:
         small_disk.fill()
         job_id = await idle_pipeline.scan(tmp_path / "photos", collection=collection)
@@ -74,10 +88,7 @@ async def test_a_worker_whose_disk_is_full_stops_and_loses_nothing(
         assert "No space left on device" in failed["reason"]
         assert "Free space on its disk" in failed["reason"]
 
-        again = subprocess.run(
-            [sys.executable, "-m", "agents.worker"],
-            cwd=parts.ROOT, env=worker.environment, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        again = await asyncio.to_thread(run, "agents.worker", worker.environment)
         assert again.returncode == 1
         assert f"The data folder {data}/worker cannot be written: No space left on device." in again.stderr
         assert "Traceback" not in again.stderr
@@ -98,16 +109,8 @@ def test_a_data_folder_that_may_not_be_written_is_said(
     data.mkdir()
     data.chmod(0o500)
     arguments = ["--port", str(free_port())] if program == "api" else []
-    ended = subprocess.run(
-        [sys.executable, "-m", program, *arguments],
-        cwd=parts.ROOT,
-        env=Worker(kafka, qdrant, ml, tmp_path / "log", darkroom_data=data).environment,
-        preexec_fn=obey_permissions,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environment = Worker(kafka, qdrant, ml, tmp_path / "log", darkroom_data=data).environment
+    ended = run(program, environment, *arguments)
     assert ended.returncode == 1
     assert f"The data folder {data}" in ended.stderr
     assert "cannot be written: Permission denied. Free space on its disk, or make it writable" in ended.stderr
@@ -126,6 +129,7 @@ async def test_a_service_whose_disk_is_full_says_so_and_goes_on_by_itself(
         ingest_roots=(tmp_path / "photos",),
     )
     async with serving(settings) as service:
+        await service.get("capabilities")  # what ML runs is known from now on
         small_disk.fill()
         upload = await service.http.post("ingest/upload", files={"files": ("a.jpg", photo.read_bytes())})
         assert upload.status_code == 507
