@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from errors import MLUnavailableError, RequestError
 from gateways.ml import ML
-from gateways.qdrant import Qdrant
+from gateways.qdrant import CollectionInfo, Qdrant
 from rules.collections import check_name
 from settings import Settings
 
@@ -20,7 +20,7 @@ REMEMBERED = 1000
 
 
 class Collections:
-    """Answers for (job, collection), each remembered for a moment and asked once at a time."""
+    """Answers for a job and a collection, each remembered for a moment and asked once at a time."""
 
     def __init__(self, qdrant: Qdrant, ml: ML, settings: Settings) -> None:
         self._qdrant = qdrant
@@ -28,6 +28,7 @@ class Collections:
         self._settings = settings
         self._incarnations: _Remembered[str | None] = _Remembered()
         self._models: _Remembered[str] = _Remembered()
+        self._known: _Remembered[CollectionInfo | None] = _Remembered()
 
     async def incarnation(self, job_id: str, collection: str) -> str | None:
         """Return the incarnation of a collection; None when there is no such collection.
@@ -36,13 +37,20 @@ class Collections:
         """
         return await self._incarnations.get((job_id, collection), lambda: self._qdrant.incarnation(collection))
 
+    async def known(self, job_id: str, collection: str) -> CollectionInfo | None:
+        """Return what is known of a collection; None when there is no such collection.
+
+        Raises QdrantUnavailableError.
+        """
+        return await self._known.get((job_id, collection), lambda: self._qdrant.collection(collection))
+
     async def ensure(self, job_id: str, collection: str, model_id: str | None) -> str:
         """Create a collection if it is missing, and return the model that it is bound to.
 
         Raises RequestError for a wrong name or another model than asked; MLUnavailableError where only ML
         could tell the model; QdrantUnavailableError.
         """
-        return await self._models.get((job_id, collection), lambda: self._ensure(collection, model_id))
+        return await self._models.get((job_id, collection, model_id), lambda: self._ensure(collection, model_id))
 
     async def _ensure(self, collection: str, model_id: str | None) -> str:
         check_name(collection)
@@ -72,13 +80,13 @@ class Collections:
 
 
 class _Remembered(Generic[V]):
-    """Answers by (job, collection), each good for FRESH_SECONDS."""
+    """Answers by what was asked, each good for FRESH_SECONDS."""
 
     def __init__(self) -> None:
-        self._answers: OrderedDict[tuple[str, str], tuple[float, V]] = OrderedDict()
+        self._answers: OrderedDict[tuple[str | None, ...], tuple[float, V]] = OrderedDict()
         self._asking = asyncio.Lock()
 
-    async def get(self, key: tuple[str, str], ask: Callable[[], Awaitable[V]]) -> V:
+    async def get(self, key: tuple[str | None, ...], ask: Callable[[], Awaitable[V]]) -> V:
         async with self._asking:
             known = self._answers.get(key)
             if known is not None and time.monotonic() - known[0] < FRESH_SECONDS:

@@ -8,6 +8,7 @@ import asyncio
 import multiprocessing
 import os
 import resource
+import traceback
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as PoolTimeoutError
 from concurrent.futures.process import BrokenProcessPool
@@ -56,11 +57,11 @@ class Cpu:
             pool = self._pool
             try:
                 result: R = await asyncio.wrap_future(
-                    pool.schedule(function, args=args, kwargs=kwargs, timeout=self._timeout)
+                    pool.schedule(_call, args=(function, *args), kwargs=kwargs, timeout=self._timeout)
                 )
             except PoolTimeoutError as error:
                 raise ContentError(
-                    f"Decoding took longer than {self._timeout:g} s and was stopped (FILE_TIMEOUT_SECONDS)."
+                    f"Reading and decoding took longer than {self._timeout:g} s and was stopped (FILE_TIMEOUT_SECONDS)."
                 ) from error
             except MemoryError as error:
                 raise ContentError(
@@ -97,6 +98,18 @@ class Cpu:
         return ProcessPool(
             max_workers=self._processes, context=context, initializer=limit_process, initargs=(self._memory,)
         )
+
+
+def _call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call a function, and let go of what it held when it raised: pebble keeps an error until its next task ends."""
+    try:
+        return function(*args, **kwargs)
+    except BaseException as error:
+        raised: BaseException | None = error
+        while raised is not None:
+            traceback.clear_frames(raised.__traceback__)
+            raised = raised.__context__
+        raise
 
 
 def limit_process(memory: int) -> None:

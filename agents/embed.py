@@ -18,9 +18,10 @@ import structlog
 
 import failpoints
 from agents.batching import Batcher
+from agents.collections import Collections
 from agents.delivery import Window
 from agents.stage import Parts, StageApp, file_fields
-from errors import ContentError, FatalError, MLOutOfMemoryError, MLUnavailableError
+from errors import ContentError, FatalError, FileError, MLOutOfMemoryError, MLUnavailableError
 from gateways.ml import Capabilities, Embedded, ImageInput, Refused
 from rules.batching import batch_size, halves
 from rules.identity import point_id
@@ -64,6 +65,7 @@ class _Embedder:
         settings = stage.parts.settings
         self._stage = stage
         self._ml = stage.parts.ml
+        self._collections = Collections(stage.parts.qdrant, stage.parts.ml, settings)
         self._setting = settings.ml_inference_batch_size
         self._asked = False
         self._capabilities: Capabilities | None = None
@@ -132,7 +134,8 @@ class _Embedder:
             self._capabilities = await self._ml.capabilities()
         offered = self._capabilities
         try:
-            _check_model(offered.model_id, items)
+            await self._check_model(offered.model_id, items)
+            await self._check_dimension(offered.embedding_dim, items)
             images = [
                 ImageInput(str(number), item.request.rendition_base64, item.request.filename)
                 for number, item in enumerate(items)
@@ -149,6 +152,29 @@ class _Embedder:
             raise
         await self._stage.report.ml_sent(Counter(item.request.job_id for item in items))
         return [answers[image.unique_id] for image in images]
+
+    async def _check_model(self, offered: str, items: list[_Item]) -> None:
+        """Wait for the model that a collection is of; a file that is for no such collection would wait for ever."""
+        for request in (item.request for item in items):
+            if request.model_id == offered:
+                continue
+            known = await self._collections.known(request.job_id, request.collection)
+            if known is None or known.model_id != request.model_id:
+                raise FileError(
+                    f"{request.path} asks for model {request.model_id}, but there is no collection "
+                    f"{request.collection} of that model (any more)."
+                )
+            raise MLUnavailableError(f"ML serves model {offered}, but {request.path} needs {request.model_id}.")
+
+    async def _check_dimension(self, offered: int, items: list[_Item]) -> None:
+        """Refuse an ML whose vectors do not fit where they go: its model changed, and kept its name."""
+        for job_id, collection in {(item.request.job_id, item.request.collection) for item in items}:
+            known = await self._collections.known(job_id, collection)
+            if known is not None and known.dimension != offered:
+                raise MLUnavailableError(
+                    f"ML makes vectors of {offered} dimensions, but collection {collection} holds {known.dimension}: "
+                    "its model changed. Bring the former model back, or ingest into a new collection."
+                )
 
     async def _split(self, items: list[_Item], error: Exception) -> None:
         if len(items) == 1:
@@ -180,7 +206,8 @@ class _Embedder:
         self._stage.handed_on(request, item.headers)
 
     async def _fail(self, item: _Item, error: Exception) -> None:
-        await self._stage.fail_content(item.event, item.request, error, item.headers)
+        fail = self._stage.fail_file if isinstance(error, FileError) else self._stage.fail_content
+        await fail(item.event, item.request, error, item.headers)
 
 
 async def _wait(done: Awaitable[None]) -> None:
@@ -192,11 +219,3 @@ def _check_answers(offered: str, answers: Iterable[Embedded | Refused]) -> None:
     for answer in answers:
         if isinstance(answer, Embedded) and answer.model_id not in {None, offered}:
             raise MLUnavailableError(f"ML answers with model {answer.model_id}, but offered {offered}.")
-
-
-def _check_model(offered: str, items: list[_Item]) -> None:
-    for item in items:
-        if item.request.model_id != offered:
-            raise MLUnavailableError(
-                f"ML serves model {offered}, but {item.request.path} needs {item.request.model_id}."
-            )

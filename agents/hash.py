@@ -6,6 +6,7 @@ of hashed-file.
 """
 
 import asyncio
+import time
 from pathlib import Path
 
 import faust
@@ -18,7 +19,7 @@ from agents.roots import allowed_roots
 from agents.stage import Parts, StageApp, header_list, now
 from errors import FatalError, FileChangedError
 from imaging import hashing
-from imaging.files import Roots, check_within
+from imaging.files import FileStamp, Roots, check_within
 from tables.fingerprints import Fingerprint, Fingerprints
 from topics.hashed_file import HASHED_FILE, HashedFile
 from topics.job_event import Sealed
@@ -27,9 +28,9 @@ from topics.record import Headers
 from topics.sentinel import Sentinel, read_sentinel
 
 WINDOW = 256
-# A file that is being written is read again until it keeps still.
-STILL_SECONDS = 1.0
-STILL_ATTEMPTS = 5
+# A file that is being written is read again until it keeps still: a copy over a network pauses between its parts.
+STILL_SECONDS = 0.5
+STILL_ATTEMPTS = 10
 
 
 def build(parts: Parts, datadir: Path) -> StageApp:
@@ -60,7 +61,10 @@ class _Hasher:
         def remember(fresh: Fingerprint | None) -> Deliveries:
             return [] if fresh is None else [self._fingerprints.put(path, fresh)]
 
-        await window.add(event, self._hash(event, file, self._fingerprints.get(path)), remember)
+        # What comes again may have other bytes under the same size and time of change.
+        is_first_attempt = Headers.decode(event.message.headers).attempt == 1
+        known = self._fingerprints.get(path) if is_first_attempt else None
+        await window.add(event, self._hash(event, file, known), remember)
 
     async def _hash(self, event: faust.Event, file: RawPath, known: Fingerprint | None) -> Fingerprint | None:
         """Take a file up. Returns its fingerprint where that is new."""
@@ -117,9 +121,11 @@ class _Hasher:
         """Return the model of the file's job.
 
         A job that the scan stage began has its collection. For another, such as one of a program that
-        publishes here, the collection may still have to be made.
+        publishes here, the collection may still have to be made, or may be of another model: that is told here, as
+        ML would be waited for in vain.
         """
-        if file.model_id is not None and self._parts.jobs.status(file.job_id) is not None:
+        status = self._parts.jobs.status(file.job_id)
+        if file.model_id and status and (status.model_id, status.collection) == (file.model_id, file.collection):
             return file.model_id
         return await self._stage.persist(
             [file.job_id], lambda: self._collections.ensure(file.job_id, file.collection, file.model_id)
@@ -140,9 +146,21 @@ class _Hasher:
     async def _read(self, file: RawPath, roots: Roots) -> Fingerprint:
         for _ in range(STILL_ATTEMPTS):
             try:
-                sha256, stamp = await self._parts.cpu.run(hashing.hash_file, file.path_bytes, roots)
+                sha256, stamp = await self._parts.cpu.run(
+                    hashing.hash_file, file.path_bytes, roots, max_bytes=self._parts.settings.max_file_bytes
+                )
             except FileChangedError:
                 await asyncio.sleep(STILL_SECONDS)
             else:
-                return Fingerprint(size=stamp.size, mtime_ns=stamp.mtime_ns, ctime_ns=stamp.ctime_ns, sha256=sha256)
+                if await _is_still(file.path_bytes, stamp):
+                    return Fingerprint(size=stamp.size, mtime_ns=stamp.mtime_ns, ctime_ns=stamp.ctime_ns, sha256=sha256)
         raise FileChangedError(f"{file.path} does not stop changing. Scan again when it is complete.")
+
+
+async def _is_still(path: bytes, stamp: FileStamp) -> bool:
+    """Tell whether a file has kept still for a moment. One that was changed long ago has."""
+    age = time.time() - stamp.mtime_ns / 1e9
+    if age >= STILL_SECONDS:
+        return True
+    await asyncio.sleep(STILL_SECONDS - max(0.0, age))
+    return await asyncio.to_thread(hashing.stamp, path) == stamp

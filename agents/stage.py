@@ -17,17 +17,25 @@ from agents.cpu import Cpu
 from agents.delivery import Window
 from agents.jobs_watch import JobsWatch
 from agents.reporter import Reporter
-from errors import DarkroomError, FatalError, MLUnavailableError, PartitionRevokedError, RetryableError
+from errors import (
+    DarkroomError,
+    FatalError,
+    InvalidMessageError,
+    MLUnavailableError,
+    PartitionRevokedError,
+    RetryableError,
+)
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
 from rules.outcomes import Outcome
 from settings import Settings, Stage
 from tables.rows import Rows
 from topics.admin import TABLES
-from topics.dead_letter import DEAD_LETTER, Failure
+from topics.dead_letter import DEAD_LETTER, Failure, Letter, message_bytes
 from topics.files import FileOfJob, HashedFileOfJob
 from topics.image_outcome import IMAGE_OUTCOME, FailedContent, FailedFile, ImageOutcome
 from topics.job_event import JOB_EVENT, AnyJobEvent, FileOutcome, WaitTarget
+from topics.limits import MAX_MESSAGE_BYTES, clipped
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import HeaderList, Headers, Topic
 
@@ -76,6 +84,7 @@ class StageApp:
             open_window = self._new_window(window, commit_at_once=commit_at_once)
             async for event in stream.noack().events():
                 try:
+                    _check_size(event)
                     await handle(event, open_window)
                 except PartitionRevokedError:
                     continue
@@ -213,7 +222,8 @@ class StageApp:
             stack_trace="".join(traceback.format_exception(error)),
             restart_topic=restart_topic,
         )
-        await (await self.send_raw(DEAD_LETTER, key, value, headers + failure.headers()))
+        letter = Letter.about(key, value, headers, failure)
+        await (await self.send_raw(DEAD_LETTER, letter.key, letter.value, letter.headers))
 
     async def persist(self, job_ids: Iterable[str], attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Try until a service answers, with growing waits; meanwhile these jobs show what they wait for."""
@@ -247,7 +257,18 @@ class StageApp:
 
 def explain(error: Exception) -> str:
     """Return the reason that a person reads: our own errors' message, else also the kind of error."""
-    return str(error) if isinstance(error, DarkroomError) else f"{type(error).__name__}: {error}"
+    reason = str(error) if isinstance(error, DarkroomError) else f"{type(error).__name__}: {error}"
+    return clipped(reason.encode("utf-8", "backslashreplace").decode())
+
+
+def _check_size(event: faust.Event) -> None:
+    """Refuse what would not fit into the messages that follow from it: Kafka measures what is compressed."""
+    size = message_bytes(event.message.key, event.value, header_list(event))
+    if size > MAX_MESSAGE_BYTES:
+        raise InvalidMessageError(
+            f"A message of {size:,} bytes is larger than the {MAX_MESSAGE_BYTES:,} that a message may have. It stands "
+            f"whole in partition {event.message.partition} of {event.message.topic} at {event.message.offset}."
+        )
 
 
 def file_fields(file: HashedFileOfJob) -> dict[str, Any]:

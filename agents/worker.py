@@ -18,6 +18,7 @@ from agents.jobs_watch import JobsWatch
 from agents.loop_lag import LoopLag
 from agents.stage import Parts, StageApp
 from connection import client_options
+from disk import check_writable
 from errors import FatalError
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
@@ -40,6 +41,7 @@ log = structlog.get_logger()
 def run(settings: Settings, stages: tuple[Stage, ...]) -> int:
     """Run stages until SIGTERM or SIGINT; return the exit code. Raises FatalError where it cannot start."""
     logs.configure(settings)
+    check_writable(settings.darkroom_data.resolve() / "worker")
     failpoints.arm(settings.darkroom_failpoint)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_Worker(settings, stages).run())
@@ -133,4 +135,7 @@ if __name__ == "__main__":
     import settings as settings_module
 
     names = tuple(sys.argv[1].split(",")) if len(sys.argv) > 1 else settings_module.STAGES
-    sys.exit(run(settings_module.load(), names))  # type: ignore[arg-type]
+    try:
+        sys.exit(run(settings_module.load(), names))  # type: ignore[arg-type]
+    except FatalError as error:
+        sys.exit(f"The worker cannot start: {error}")

@@ -15,6 +15,7 @@ import settings as environment
 from api.broker import broker_answers
 from api.main import create_app
 from connection import client_options
+from disk import check_writable
 from errors import FatalError
 from rules.listening import KEYLESS, require_key
 from settings import Settings
@@ -38,6 +39,7 @@ def main() -> None:
     try:
         settings = environment.load()
         _check(settings)
+        check_writable(settings.darkroom_data.resolve() / "api")
         _log_as(settings)
         require_key(arguments.host, has_key=settings.darkroom_api_key is not None)
         reserved = _reserve(arguments.host, arguments.port)

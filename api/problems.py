@@ -1,5 +1,6 @@
 """Errors as answers: `{"detail": text}` with the status that fits."""
 
+import sqlite3
 from typing import Any
 
 import structlog
@@ -9,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from disk import MEND
 from errors import CollectionMissingError, FatalError, QdrantRejectedError, RequestError, RetryableError
 
 log = structlog.get_logger()
@@ -59,6 +61,11 @@ def answer_errors(app: FastAPI) -> None:
     async def away(request: Request, error: Exception) -> JSONResponse:
         log.warning("request.part_away", path=request.url.path, reason=str(error))
         return _answer(503, str(error))
+
+    @app.exception_handler(sqlite3.OperationalError)
+    async def full(request: Request, error: sqlite3.OperationalError) -> JSONResponse:
+        log.warning("request.disk", path=request.url.path, reason=str(error))
+        return _answer(503, f"The service cannot write its own data: {error}. {MEND}")
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -14,8 +14,8 @@ from aiokafka.structs import RecordMetadata
 
 from connection import ClientOptions
 from errors import KafkaUnavailableError
-from topics.admin import MAX_MESSAGE_BYTES
 from topics.job_event import JOB_EVENT, AnyJobEvent, Command, Queued, Restarted, Stalled
+from topics.limits import MAX_MESSAGE_BYTES
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import HeaderList, Headers
 from topics.scan_request import SCAN_REQUEST, ScanRequest

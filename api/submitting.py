@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 import structlog
+from pydantic import ValidationError
 
 from api.kept import Kept
 from api.model import current_model
@@ -82,14 +83,18 @@ class Submitter:
         Its files must still lie in one of `roots`, absolute paths without links, when they are read.
         """
         collection, model_id = await self.target(submission)
-        request = ScanRequest(
-            job_id=submission.job_id,
-            collection=collection,
-            sources=sources,
-            caption=submission.caption,
-            model_id=model_id,
-            roots=roots,
-        )
+        try:
+            request = ScanRequest(
+                job_id=submission.job_id,
+                collection=collection,
+                sources=sources,
+                caption=submission.caption,
+                model_id=model_id,
+                roots=roots,
+            )
+        except ValidationError as error:  # more paths than fit into a message
+            why = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise RequestError(f"The job cannot be queued: {why}.", 422) from error
         async with self._locks.setdefault(request.job_id, asyncio.Lock()):
             if known := await self._known(request):
                 return known

@@ -23,6 +23,8 @@ from imaging.formats import HEAD_BYTES, is_picture
 from rules.paths import ARCHIVE_FOLDER
 
 MAX_NAME_BYTES = 200
+MAX_BOUNDARY_BYTES = 70
+"""RFC 2046, 5.1.1."""
 MAX_FIELD_BYTES = 1 << 16
 """For all parts together that are no files: they are not used."""
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\]")
@@ -65,7 +67,7 @@ async def receive(
     the disk takes no more. Nothing is left on disk then.
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary")
-    if not content_type.startswith("multipart/form-data") or not boundary:
+    if not content_type.startswith("multipart/form-data") or not boundary or len(boundary) > MAX_BOUNDARY_BYTES:
         raise RequestError("Send the files as multipart/form-data, each as a part with a filename.")
     partial, folder = uploads / f".{job_id}", uploads / job_id
     files = _Files(boundary, partial, max_files=max_files, max_file_bytes=max_file_bytes)

@@ -22,6 +22,11 @@ from errors import FatalError, MLOutOfMemoryError, MLRejectedError, MLUnavailabl
 # Longest wait for a connection, and for an answer that needs no work from a model.
 QUICK_SECONDS = 10.0
 
+# What fits into a message of Kafka together with all else that is known of a picture.
+MAX_TEXT = 2_000
+MAX_MODEL_ID = 255
+MAX_DIMENSION = 16_384
+
 OUT_OF_MEMORY = re.compile(r"out.?of.?memory", re.IGNORECASE)
 
 # Client errors that are about the service or how we reach it. No image is at fault, so none may fail for them.
@@ -85,10 +90,10 @@ class Refused:
 class _CapabilitiesAnswer(BaseModel):
     model_config = ConfigDict(protected_namespaces=())
 
-    model_id: str | None = None
+    model_id: str | None = Field(None, max_length=MAX_MODEL_ID)
     safe_clip_batch: PositiveInt | None = None
     safe_blip_batch: PositiveInt | None = None
-    embedding_dim: PositiveInt | None = None
+    embedding_dim: int | None = Field(None, ge=1, le=MAX_DIMENSION)
     supports_text: bool | None = None
     max_image_side: PositiveInt | None = None
     device_type: str | None = None
@@ -233,9 +238,10 @@ class ML:
     def _checked(self, result: _Result, dimension: int) -> Embedded | Refused:
         fault = result.error or _fault(result.embedding or [], dimension)
         if fault:
-            return Refused(result.unique_id, fault)
+            return Refused(result.unique_id, fault[:MAX_TEXT])
+        caption = result.caption and result.caption[:MAX_TEXT]
         model_id = result.model_name_clip if self._service_names_its_model else None
-        return Embedded(result.unique_id, list(result.embedding or []), result.caption, model_id)
+        return Embedded(result.unique_id, list(result.embedding or []), caption, model_id)
 
 
 def _encode(images: Sequence[ImageInput]) -> bytes:

@@ -18,7 +18,7 @@ from PIL import UnidentifiedImageError
 
 from errors import ContentError, DarkroomError, FileChangedError
 from imaging import exif, formats, pictures, raw, thumbnails
-from imaging.files import FileStamp, Roots, check_unchanged, open_regular
+from imaging.files import FileStamp, Roots, check_size, check_unchanged, open_regular
 from imaging.metadata import Metadata, describe
 from imaging.pictures import Picture
 from rules.paths import readable
@@ -55,8 +55,8 @@ def prepare(
     """
     with open_regular(path, roots) as file:
         check_unchanged(path, file, expected)
+        check_size(path, expected.size, max_bytes)
         try:
-            _check_bytes(expected.size, max_bytes)
             if expected.ctime_ns is None:
                 _check_hash(path, file, sha256)
             with _decoder_errors_as_content_errors(file):
@@ -86,11 +86,6 @@ def _prepared(picture: Picture, file_size: int, side: int, max_bytes: int) -> Pr
         thumbnail=thumbnails.jpeg(thumbnails.shrunk(small, thumbnails.THUMBNAIL_SIDE)),
         rendition=thumbnails.jpeg_within(small, max_bytes),
     )
-
-
-def _check_bytes(size: int, max_bytes: int) -> None:
-    if size > max_bytes:
-        raise ContentError(f"has {size:,} bytes; at most {max_bytes:,} are read (setting MAX_FILE_BYTES).")
 
 
 def _check_hash(path: bytes, file: BufferedReader, sha256: str | None) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from errors import FileChangedError, FileError
+from errors import ContentError, FileChangedError, FileError
 from rules.paths import is_within, readable
 
 Roots = tuple[bytes, ...] | None
@@ -95,6 +95,14 @@ def stamp(path: bytes) -> FileStamp:
     """Stamp of a regular file. Raises FileError as `open_regular` does."""
     with open_regular(path) as file:
         return stamp_of(file)
+
+
+def check_size(path: bytes, size: int, max_bytes: int | None) -> None:
+    """Raise ContentError when a file has more bytes than may be read."""
+    if max_bytes is not None and size > max_bytes:
+        raise ContentError(
+            f"{readable(path)} has {size:,} bytes; at most {max_bytes:,} are read (setting MAX_FILE_BYTES)."
+        )
 
 
 def check_unchanged(path: bytes, file: BinaryIO, expected: FileStamp) -> None:

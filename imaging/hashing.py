@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 from errors import FileChangedError
-from imaging.files import FileStamp, Roots, open_regular, stamp, stamp_of
+from imaging.files import FileStamp, Roots, check_size, open_regular, stamp, stamp_of
 from rules.paths import readable
 
 __all__ = ["FileStamp", "hash_file", "stamp"]
@@ -15,14 +15,16 @@ SETTLED_NS = 2_000_000_000
 """Two writes this close together may have the same time: file systems keep some to the second."""
 
 
-def hash_file(path: bytes, roots: Roots = None) -> tuple[str, FileStamp]:
+def hash_file(path: bytes, roots: Roots = None, *, max_bytes: int | None = None) -> tuple[str, FileStamp]:
     """Hash a regular file: SHA-256 in lower-case hex, and the stamp of what was hashed.
 
     The stamp has a `ctime_ns` only if that is old enough to tell every later write.
-    Raises FileError when it cannot be read or lies outside the roots, FileChangedError when it changed meanwhile.
+    Raises FileError when it cannot be read or lies outside the roots, FileChangedError when it changed meanwhile,
+    ContentError when it has more than `max_bytes`.
     """
     with open_regular(path, roots) as file:
         before = stamp_of(file)
+        check_size(path, before.size, max_bytes)
         digest = hashlib.file_digest(file, "sha256")
         now = time.time_ns()
         after = stamp_of(file)

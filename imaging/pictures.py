@@ -14,6 +14,9 @@ from imaging.thumbnails import fitted
 
 # One worker process a core decodes already: more threads in each would only compete.
 pillow_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
+# All decoders now: Pillow would load them at the first file that needs one, and take a decoder whose library does not
+# fit into what memory is left for one that is not installed, until the process ends.
+Image.init()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,9 @@ def open_bounded(file: BinaryIO, allowed: tuple[str, ...], max_pixels: int) -> I
     try:
         image = Image.open(file, formats=allowed)
     except Image.DecompressionBombError as error:
-        raise ContentError(f"has more than {max_pixels:,} pixels, the most that is decoded.") from error
+        raise ContentError(
+            f"has more than {max_pixels:,} pixels, the most that is decoded (setting MAX_IMAGE_PIXELS)."
+        ) from error
     check_pixels(image.size, max_pixels)
     return image
 

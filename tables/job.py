@@ -17,6 +17,8 @@ from topics import job_event as events
 from topics.job_status import FINISHED, State
 
 LOG_LINES = 100
+# A walk that is begun again seals under a new name; what the newest few say is kept.
+MAX_WALKS = 20
 # A path may have 4096 bytes, and a reason may name it: the document has to fit into one message.
 LOG_LINE_CHARACTERS = 1000
 RATE_SAMPLES = 20
@@ -204,16 +206,18 @@ def _queue(job: Job, event: events.Queued) -> None:
 
 
 def _seal(job: Job, event: events.Sealed) -> None:
-    was_sealed = job.sealed
+    if job.sealed:
+        return
     job.partitions = event.partitions
     partitions = job.seals.setdefault(event.walk_id, [])
     if event.partition in partitions:
         return
     partitions.append(event.partition)
-    if not was_sealed:
-        _note_progress(job, event.at)
-        if job.sealed:
-            _log(job, f"All files are known: {job.seen}.")
+    if len(job.seals) > MAX_WALKS:
+        del job.seals[next(iter(job.seals))]
+    _note_progress(job, event.at)
+    if job.sealed:
+        _log(job, f"All files are known: {job.seen}.")
 
 
 def _wait(job: Job, event: events.Waiting) -> None:

@@ -6,6 +6,7 @@ delivered. `put` and `delete` return the delivery instead, and the caller acks a
 """
 
 from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from faust.streams import current_event
@@ -13,7 +14,8 @@ from faust.types import AppT, EventT, FutureMessage
 from faust.types.tables import TableT
 
 import failpoints
-from errors import PartitionRevokedError
+from disk import MEND
+from errors import FatalError, PartitionRevokedError
 
 
 def is_current(app: AppT, event: "EventT[Any]") -> bool:
@@ -39,16 +41,18 @@ class Rows:
     def get(self, key: bytes) -> bytes | None:
         """Return a row, or None."""
         self._event()
-        try:
-            value: bytes = self._table.data[key]
-        except KeyError:
-            return None
+        with self._disk():
+            try:
+                value: bytes = self._table.data[key]
+            except KeyError:
+                return None
         return value
 
     def put(self, key: bytes, value: bytes) -> Awaitable[object]:
         """Write a row; await the result to know that its changelog record is delivered."""
         partition = self._event().message.partition
-        self._table.data[key] = value
+        with self._disk():
+            self._table.data[key] = value
         failpoints.reach("row-written")
         return self._log(partition, key, value)
 
@@ -56,7 +60,8 @@ class Rows:
         """Delete a row; await the result to know that its changelog record is delivered."""
         partition = self._event().message.partition
         if self.get(key) is not None:
-            del self._table.data[key]
+            with self._disk():
+                del self._table.data[key]
         return self._log(partition, key, None)
 
     def starting_with(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -64,10 +69,22 @@ class Rows:
         partition = self._event().message.partition
         # Faust offers no range; the store's databases are rocksdict's, one a partition.
         database = self._table.data._db_for_partition(partition)  # type: ignore[attr-defined]
-        for key, value in database.items(from_key=prefix):
-            if not key.startswith(prefix):
+        rows = database.items(from_key=prefix)
+        while True:
+            with self._disk():
+                key, value = next(rows, (b"", b""))
+            if not key or not key.startswith(prefix):
                 return
             yield key, value
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        """Stop the process for whatever the store cannot do: the message is at no fault, and stays unacked."""
+        try:
+            yield
+        except Exception as error:
+            table, folder = self._table.name, self._table.app.conf.datadir
+            raise FatalError(f"Table {table} cannot be read or written in {folder}: {error}. {MEND}") from error
 
     def _event(self) -> "EventT[Any]":
         event = current_event()

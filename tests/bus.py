@@ -77,9 +77,11 @@ class Bus:
         return found
 
     def values(self, topic: str, **fields: Any) -> list[dict[str, Any]]:
-        """Return the JSON values of a topic that have these fields."""
-        decoded = (json.loads(r.value) for r in self.records if r.topic == topic and r.value is not None)
-        return [value for value in decoded if all(value.get(name) == wanted for name, wanted in fields.items())]
+        """Return the JSON values of a topic that have these fields; what is no object is left out."""
+        decoded = (_object(r.value) for r in self.records if r.topic == topic)
+        return [
+            value for value in decoded if value and all(value.get(name) == wanted for name, wanted in fields.items())
+        ]
 
     def of_job(self, topic: str, job_id: str) -> list[ConsumerRecord]:
         """Return the messages of a topic with this job in their headers, also tombstones, in order of arrival."""
@@ -118,6 +120,14 @@ class Bus:
         for record in self.records:
             counts[record.topic] = counts.get(record.topic, 0) + 1
         return f"{counts}; newest status {newest}"
+
+
+def _object(value: bytes | None) -> dict[str, Any]:
+    try:
+        found = json.loads(value or b"")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def skip_backlog(brokers: str) -> None:

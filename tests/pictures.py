@@ -1,6 +1,7 @@
 """Photographs for tests: each seed gives another content."""
 
 import io
+import random
 from pathlib import Path
 
 import numpy as np
@@ -24,3 +25,9 @@ def write(folder: Path, seeds: range, prefix: str = "photo") -> list[Path]:
     for path, seed in zip(paths, seeds, strict=True):
         path.write_bytes(jpeg(seed))
     return paths
+
+
+def write_new(folder: Path, count: int) -> list[Path]:
+    """Write so many JPEGs that no other test has."""
+    seed = random.SystemRandom().randrange(1 << 48)
+    return write(folder, range(seed, seed + count))

@@ -1,6 +1,7 @@
 """Worker processes for tests."""
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -15,11 +16,22 @@ from tests.parts import ROOT, Part
 START_SECONDS = 60.0
 
 
+# linux/prctl.h and linux/capability.h
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
+
+
+def obey_permissions() -> None:
+    """Let a process that root starts be bound by the permissions of files, as everybody is."""
+    libc = ctypes.CDLL(None)
+    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+        libc.prctl(PR_CAPBSET_DROP, capability)
+
+
 class Worker:
     """A `darkroom worker` process with its own log; use as a context manager."""
 
     def __init__(self, kafka: Part, qdrant: Part, ml: Part, data: Path, stages: str = "", **settings: Any) -> None:
-        self._environment = os.environ | {
+        self.environment = os.environ | {
             "KAFKA_BROKERS": kafka.address,
             "QDRANT_URL": qdrant.url,
             "ML_INFERENCE_SERVICE_URL": ml.url,
@@ -51,10 +63,11 @@ class Worker:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "agents.worker", *self._stages],
                 cwd=ROOT,
-                env=self._environment,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                preexec_fn=obey_permissions,  # noqa: PLW1509 - it takes no lock
             )
         deadline = time.monotonic() + START_SECONDS
         while b"worker-started" not in self._log.read_bytes()[begin:]:

@@ -15,6 +15,7 @@ from topics.hashed_file import HASHED_FILE
 from topics.image_outcome import IMAGE_OUTCOME
 from topics.job_event import JOB_EVENT
 from topics.job_status import JOB_STATUS
+from topics.limits import MAX_LETTER_BYTES, MAX_MESSAGE_BYTES
 from topics.ml_request import ML_REQUEST
 from topics.raw_path import RAW_PATH
 from topics.scan_request import SCAN_REQUEST
@@ -52,18 +53,14 @@ def wanted(settings: Settings) -> list[NewTopic]:
             name,
             num_partitions=settings.kafka_partitions,
             replication_factor=settings.kafka_replication_factor,
-            topic_configs=configs | all_topics,
+            topic_configs=all_topics | configs,
         )
 
     return [
         *(topic(known.name, compact if known.compacted else retention) for known in TOPICS),
-        topic(DEAD_LETTER, retention),
+        topic(DEAD_LETTER, retention | {"max.message.bytes": str(MAX_LETTER_BYTES)}),
         *(topic(changelog(settings, stage, table), compact) for stage, table in TABLES.items()),
     ]
-
-
-# Twice the largest record that we write on purpose: one with a rendition at its limit, as base64.
-MAX_MESSAGE_BYTES = 1 << 20
 
 
 async def create_topics(settings: Settings, brokers: str) -> None:

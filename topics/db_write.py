@@ -4,13 +4,14 @@ from typing import Literal
 
 from topics.content import Content
 from topics.files import HashedFileOfJob
+from topics.limits import Name
 from topics.record import Topic
 
 
 class DBWrite(HashedFileOfJob):
     """A point of Qdrant: its id follows from the SHA-256, its vector and payload from `content`."""
 
-    point_id: str
+    point_id: Name
     outcome: Literal["stored", "cached", "duplicate"]
     content: Content
 

@@ -5,20 +5,25 @@ original bytes, untouched. What went wrong stands in the headers, named as Kafka
 names them (KIP-298), plus the headers that every message carries and `restart-topic`: where
 the key and the value are to be published again.
 
+Of a message beyond the limit of every topic (compression lets one through) the letter keeps the start, and
+nothing restarts it: the whole of it stands where the headers say, as long as Kafka keeps it.
+
 What was decided about a letter stands behind it in the same partition: a message without a
 value, headers `mark` (replayed or dropped) and `letter` (its offset). So every reader of the
 topic knows it, also one that lost everything else, and it is kept as long as the letter.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
-from topics.record import HeaderList
+from topics.limits import MAX_MESSAGE_BYTES, MAX_NAME, MAX_TRACE, clipped
+from topics.record import HeaderList, Headers
 
 DEAD_LETTER = "dead-letter"
 RESTART_TOPIC = "restart-topic"
 CONNECT = "__connect.errors."
+KEPT_BYTES = 10_000
 
 Decision = Literal["replayed", "dropped"]
 
@@ -47,11 +52,35 @@ class Failure:
             "offset": str(self.offset),
             "stage": self.stage,
             "exception.class.name": self.error_class,
-            "exception.message": self.message,
-            "exception.stacktrace": self.stack_trace,
+            "exception.message": clipped(self.message),
+            "exception.stacktrace": clipped(self.stack_trace, MAX_TRACE),
         }
-        connect = [(f"{CONNECT}{name}", value.encode()) for name, value in named.items()]
+        # A path that is not UTF-8 may stand in an error's text with lone surrogates.
+        connect = [(f"{CONNECT}{name}", value.encode("utf-8", "backslashreplace")) for name, value in named.items()]
         return [*connect, (RESTART_TOPIC, self.restart_topic.encode())]
+
+
+def message_bytes(key: bytes | None, value: bytes | None, headers: HeaderList) -> int:
+    """Return what a message takes in Kafka, within a few bytes, before compression."""
+    return len(key or b"") + len(value or b"") + sum(len(name.encode()) + len(text or b"") for name, text in headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What is published to `dead-letter`: a message, and what went wrong with it."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: HeaderList
+
+    @classmethod
+    def about(cls, key: bytes | None, value: bytes | None, headers: HeaderList, failure: Failure) -> Self:
+        """Put a letter together, of at most MAX_LETTER_BYTES."""
+        if message_bytes(key, value, headers) > MAX_MESSAGE_BYTES:
+            failure = replace(failure, restart_topic="")
+            key, value = key and key[:KEPT_BYTES], value and value[:KEPT_BYTES]
+            headers = Headers(job_id=Headers.decode(headers).job_id[:MAX_NAME]).encode()
+        return cls(key, value, headers + failure.headers())
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from imaging.hashing import FileStamp
 from rules import identity, paths
+from topics.limits import Name, Paths, PathText
 from topics.record import Headers, Record
 
 JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
@@ -18,15 +19,15 @@ class FileOfJob(Record):
     """A path, the job it belongs to and the collection it goes to."""
 
     job_id: JobId
-    collection: str
-    path: str
-    path_b64: str | None = None
+    collection: Name
+    path: PathText
+    path_b64: PathText | None = None
     caption: bool = False
-    model_id: str | None = None
+    model_id: Name | None = None
     size: Annotated[int, Field(ge=0)] | None = None
     mtime_ns: int | None = None
     # The folders, absolute and without links, that the file must lie in when it is read; see agents.roots.
-    roots: list[str] | None = None
+    roots: Paths | None = None
 
     @cached_property
     def path_bytes(self) -> bytes:
@@ -68,5 +69,5 @@ class HashedFileOfJob(FileOfJob):
 
     size: Annotated[int, Field(ge=0)]
     mtime_ns: int
-    model_id: str
+    model_id: Name
     sha256: Sha256

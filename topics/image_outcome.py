@@ -6,6 +6,7 @@ from pydantic import Field
 
 from topics.content import Content
 from topics.files import HashedFileOfJob
+from topics.limits import Name, Reason
 from topics.record import Topic
 
 
@@ -20,23 +21,23 @@ class Stored(HashedFileOfJob):
     """Qdrant has confirmed the point for this path, in this incarnation of the collection."""
 
     kind: Literal["stored"] = "stored"
-    incarnation: str
+    incarnation: Name
 
 
 class FailedContent(HashedFileOfJob):
     """The content cannot be used: every file that waits for it fails with it."""
 
     kind: Literal["failed-content"] = "failed-content"
-    stage: str
-    error_class: str
-    reason: str
+    stage: Name
+    error_class: Name
+    reason: Reason
 
 
 class FailedFile(HashedFileOfJob):
     """The path cannot be used (vanished, changed, forbidden): the next file with this content takes over."""
 
     kind: Literal["failed-file"] = "failed-file"
-    reason: str
+    reason: Reason
 
 
 ImageOutcome = Annotated[Embedded | Stored | FailedContent | FailedFile, Field(discriminator="kind")]

@@ -7,22 +7,23 @@ from pydantic import Field
 from rules.outcomes import Outcome
 from settings import Stage
 from topics.files import JobId, Sha256
+from topics.limits import Name, Paths, PathText, Reason
 from topics.record import Record, Topic
 
 
 class SeenFile(Record):
     """A file that belongs to the job from now on."""
 
-    file_id: str
-    path: str
-    path_b64: str | None = None
+    file_id: Name
+    path: PathText
+    path_b64: PathText | None = None
 
 
 class FileOutcome(SeenFile):
     """What became of a file."""
 
     outcome: Outcome
-    reason: str | None = None
+    reason: Reason | None = None
     sha256: Sha256 | None = None
 
 
@@ -39,29 +40,29 @@ class Queued(_Event):
     """A job was submitted."""
 
     type: Literal["queued"] = "queued"
-    collection: str
-    sources: list[str] = []
+    collection: Name
+    sources: Paths = []
     caption: bool = False
-    model_id: str | None = None
-    message: str = ""
+    model_id: Name | None = None
+    message: Reason = ""
 
 
 class Scanning(_Event):
     """A walk over the job's folders has begun."""
 
     type: Literal["scanning"] = "scanning"
-    collection: str
-    sources: list[str] = []
+    collection: Name
+    sources: Paths = []
     caption: bool = False
-    model_id: str | None = None
-    walk_id: str
+    model_id: Name | None = None
+    walk_id: Name
 
 
 class Seen(_Event):
     """Files were taken up by the hash stage."""
 
     type: Literal["seen"] = "seen"
-    collection: str
+    collection: Name
     files: list[SeenFile]
 
 
@@ -69,7 +70,7 @@ class Outcomes(_Event):
     """Files have their outcome. `replay`: caused by a replay, so it may lift a failure and nothing else."""
 
     type: Literal["outcomes"] = "outcomes"
-    collection: str
+    collection: Name
     files: list[FileOutcome]
     replay: bool = False
 
@@ -78,7 +79,7 @@ class Sealed(_Event):
     """No further file of this walk comes through this partition of `raw-path`."""
 
     type: Literal["sealed"] = "sealed"
-    walk_id: str
+    walk_id: Name
     partition: Count
     partitions: Annotated[int, Field(ge=1)]
     files: Count | None = None
@@ -120,15 +121,15 @@ class JobFailed(_Event):
     """The job as a whole cannot go on, such as one whose folder is missing."""
 
     type: Literal["job-failed"] = "job-failed"
-    collection: str
-    reason: str
+    collection: Name
+    reason: Reason
 
 
 class Stalled(_Event):
     """The watchdog sees the job stand still (`reason`), or no longer does (None)."""
 
     type: Literal["stalled"] = "stalled"
-    reason: str | None = None
+    reason: Reason | None = None
 
 
 class Restarted(_Event):

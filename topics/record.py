@@ -7,6 +7,7 @@ from typing import Any, Generic, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from errors import InvalidMessageError
+from topics.limits import MAX_NAME
 
 HeaderList = list[tuple[str, bytes]]
 # As they are received. Kafka lets a header have no value.
@@ -84,8 +85,13 @@ class Headers:
             model_id=found.get("model_id", ""),
             attempt=whole_number(found.get("attempt", "")) or 1,
             replay=found.get("replay") == "true",
-            traceparent=found.get("traceparent", ""),
+            traceparent=_passed_on(found.get("traceparent", "")),
         )
+
+
+def _passed_on(trace: str) -> str:
+    """Return a trace context, or nothing where it is longer than one may be: every message carries it on."""
+    return trace if len(trace) <= MAX_NAME else ""
 
 
 def header_texts(raw: RawHeaders) -> dict[str, str]:

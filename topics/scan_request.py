@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from topics.files import JobId
+from topics.limits import Name, Paths
 from topics.record import Record, Topic
 
 
@@ -12,12 +13,12 @@ class ScanRequest(Record):
     """Folders (or single files) to be searched for photographs."""
 
     job_id: JobId
-    collection: str
-    sources: Annotated[list[str], Field(min_length=1)]
+    collection: Name
+    sources: Annotated[Paths, Field(min_length=1)]
     caption: bool = False
-    model_id: str | None = None
+    model_id: Name | None = None
     # As in topics.files: every file that is found is bound to them.
-    roots: list[str] | None = None
+    roots: Paths | None = None
 
 
 SCAN_REQUEST: Topic[ScanRequest] = Topic("scan-request", key="job id", record=ScanRequest)

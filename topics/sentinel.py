@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from errors import InvalidMessageError
 from topics.files import JOB_ID
+from topics.limits import MAX_NAME
 from topics.record import HeaderList, Headers, RawHeaders, header_texts, whole_number
 
 
@@ -37,4 +38,6 @@ def read_sentinel(headers: RawHeaders) -> Sentinel:
         raise InvalidMessageError(
             f"A message without a value has the header job_id {found['job_id'][:200]!r}: no job id."
         )
+    if len(found["walk_id"]) > MAX_NAME:
+        raise InvalidMessageError(f"A message without a value has a header walk_id of more than {MAX_NAME} letters.")
     return Sentinel(found["job_id"], found["walk_id"], whole_number(found.get("files", "")))

@@ -4,6 +4,7 @@ A plain consumer without a group, as every API needs all of it.
 """
 
 import asyncio
+import sqlite3
 import time
 from contextlib import suppress
 
@@ -16,6 +17,7 @@ from api.view import letters, writing
 from api.view.changes import Changes
 from api.view.database import Lane
 from connection import ClientOptions
+from disk import MEND
 from topics.dead_letter import DEAD_LETTER
 from topics.job_event import JOB_EVENT
 from topics.job_status import JOB_STATUS
@@ -51,6 +53,9 @@ class Feed:
         while True:
             try:
                 await self._read()
+            except sqlite3.OperationalError as error:
+                self._problem = f"is not written down: {error}. {MEND}"
+                log.error("view.not_written", reason=self._problem, retry_seconds=RETRY_SECONDS)  # noqa: TRY400
             except Exception as error:  # a view that stops in silence would answer with old news for ever
                 self._problem = f"cannot be read: {type(error).__name__}: {error}"
                 log.exception("view.feed_failed", retry_seconds=RETRY_SECONDS)

@@ -116,19 +116,19 @@ async def test_ml_away_is_waited_for(bus: Bus, ml: Part, job: str, collection: s
 
 
 @pytest.mark.parametrize("noticed_by", ["its capabilities", "its answers"])
-async def test_another_model_is_waited_out(bus: Bus, ml: Part, job: str, collection: str, noticed_by: str) -> None:
+async def test_another_model_is_waited_out(bus: Bus, ml: Part, job: str, created: str, noticed_by: str) -> None:
     """ML that starts anew between two batches is not away for any of them: only its answers tell."""
-    await embedded(bus, first := requests(job, collection, 2))
+    await embedded(bus, first := requests(job, created, 2))
     if noticed_by == "its capabilities":
         told(ml, status=503)
-        await send(bus, second := requests(f"{job}-2", collection, 2))
+        await send(bus, second := requests(f"{job}-2", created, 2))
         await bus.close_job(f"{job}-2", "ml-request")
         await bus.until(lambda: bus.events(f"{job}-2", "waiting"), "ML away")
         told(ml, model_id="stub-2")
         await bus.quiet(3)
     else:
         told(ml, model_id="stub-2")
-        await send(bus, second := requests(f"{job}-2", collection, 2))
+        await send(bus, second := requests(f"{job}-2", created, 2))
         await bus.close_job(f"{job}-2", "ml-request")
         await bus.until(lambda: bus.events(f"{job}-2", "waiting"), "a waiting event")
         await bus.quiet(1)
@@ -137,6 +137,21 @@ async def test_another_model_is_waited_out(bus: Bus, ml: Part, job: str, collect
     await bus.until(lambda: len(bus.values("image-outcome", job_id=f"{job}-2")) == 2, "two answers")
     check_written(bus, first)
     check_written(bus, second)
+
+
+async def test_a_picture_for_a_model_that_its_collection_is_not_of_fails_alone(
+    bus: Bus, job: str, created: str, collection: str
+) -> None:
+    """No ML will ever come for it, and its neighbours would wait behind it."""
+    files = requests(job, created, 4)
+    odd, nowhere = requests(job, created, 2)
+    odd |= {"model_id": "nobody's", "path": "/elsewhere/odd.jpg"}
+    nowhere |= {"model_id": "nobody's", "collection": f"{collection}-gone", "path": "/elsewhere/nowhere.jpg"}
+    await embedded(bus, [*files[:2], odd, nowhere, *files[2:]])
+    check_written(bus, files)
+    failed = {value["path"] for value in bus.values("image-outcome", job_id=job, kind="failed-file")}
+    assert failed == {odd["path"], nowhere["path"]}
+    assert "asks for model nobody's" in bus.outcomes(job)[odd["path"]]["reason"]
 
 
 async def test_a_message_that_does_not_validate_leaves(bus: Bus, job: str, collection: str) -> None:

@@ -42,6 +42,7 @@ class Behaviour(BaseModel):
     repeat_results: int = 0  # answer this many twice
     strange_results: int = 0  # add this many that nobody asked for
     reverse: bool = False
+    text_length: int | None = None  # letters of each caption and each error
     dimension: int = 512
     # Capabilities. None: left out of the answer.
     model_id: str | None = "stub-1"
@@ -151,13 +152,17 @@ class Stub:
         if _named(image, told.short_images):
             vector.pop()
         failed = _named(image, told.fail_images)
+        said = f"A picture called {image.filename}"
+        complaint = "the stub was told to fail this image"
+        if told.text_length is not None:
+            said = complaint = "x" * told.text_length
         return {
             "unique_id": image.unique_id,
             "filename": image.filename,
             "embedding": None if failed else vector,
             "embedding_shape": [len(vector)],
-            "caption": f"A picture called {image.filename}" if caption and not failed else None,
-            "error": "the stub was told to fail this image" if failed else None,
+            "caption": said if caption and not failed else None,
+            "error": complaint if failed else None,
             "model_name_clip": told.model_name or told.model_id,
             "model_name_blip": None,
             "device_used": "cpu",

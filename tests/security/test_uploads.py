@@ -94,3 +94,12 @@ async def test_every_format_that_is_decoded_passes(written_as: str) -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64)).save(buffer, written_as)
     assert is_picture(buffer.getvalue()[:HEAD_BYTES])
+
+
+@pytest.mark.parametrize("route", ["ingest/upload", "search/image"])
+@pytest.mark.parametrize("boundary", ["b" * 71, "b" * 10_000, "\xff", '"', ""])
+async def test_a_boundary_that_is_none_is_refused(service: Service, route: str, boundary: str) -> None:
+    content_type = f"multipart/form-data; boundary={boundary}".encode("latin-1")
+    response = await service.http.post(route, content=b"--b\r\n\r\n", headers=[(b"content-type", content_type)])
+    assert response.status_code in {400, 422}, response.text
+    assert response.json()["detail"]

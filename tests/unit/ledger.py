@@ -57,14 +57,16 @@ def scanning(at: float = START, walk: str = "walk") -> events.Scanning:
 
 
 def seen(*names: str, at: float = START) -> events.Seen:
-    files = [events.SeenFile(file_id=name, path=f"/photos/{name}") for name in names]
+    files = [events.SeenFile(file_id=name[:200], path=f"/photos/{name}") for name in names]
     return events.Seen(job_id=JOB, at=at, collection="photos", files=files)
 
 
 def ended(
     outcome: Outcome, *names: str, at: float = START, reason: str | None = None, replay: bool = False
 ) -> events.Outcomes:
-    files = [events.FileOutcome(file_id=name, path=f"/photos/{name}", outcome=outcome, reason=reason) for name in names]
+    files = [
+        events.FileOutcome(file_id=name[:200], path=f"/photos/{name}", outcome=outcome, reason=reason) for name in names
+    ]
     return events.Outcomes(job_id=JOB, at=at, collection="photos", files=files, replay=replay)
 
 

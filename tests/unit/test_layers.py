@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-BASE = {"errors", "settings", "failpoints", "logs", "connection"}
+BASE = {"errors", "settings", "failpoints", "logs", "connection", "disk"}
 CORE = {"imaging", "rules"} | BASE
 EDGES = {"tables", "topics", "gateways"} | CORE
 # What each part of the system may import beside itself.
@@ -20,6 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "failpoints": {"errors"},
     "logs": {"settings"},
     "connection": {"settings", "errors"},
+    "disk": {"errors"},
     "rules": {"settings", "errors"},
     # A reason that names a path is written in one way: rules.paths.
     "imaging": {"rules", "settings", "errors"},
