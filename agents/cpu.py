@@ -11,12 +11,14 @@ import resource
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as PoolTimeoutError
 from concurrent.futures.process import BrokenProcessPool
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
 from pebble import ProcessExpired, ProcessPool
 
+import metrics
 from errors import ContentError
+from imaging.steps import Step, measured
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -46,7 +48,7 @@ class Cpu:
         await asyncio.to_thread(self._pool.schedule, os.getpid)
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call a function in a worker process.
+        """Call a function in a worker process; the steps that it took there go to the metrics.
 
         Raises what the function raises, and ContentError where it takes too long, needs too much memory, or
         crashes its process time and again.
@@ -55,9 +57,9 @@ class Cpu:
         while True:
             pool = self._pool
             try:
-                result: R = await asyncio.wrap_future(
-                    pool.schedule(function, args=args, kwargs=kwargs, timeout=self._timeout)
-                )
+                scheduled = pool.schedule(_measured, args=(function, args, kwargs), timeout=self._timeout)
+                result: R
+                result, seconds = await asyncio.wrap_future(scheduled)
             except PoolTimeoutError as error:
                 raise ContentError(
                     f"Decoding took longer than {self._timeout:g} s and was stopped (FILE_TIMEOUT_SECONDS)."
@@ -77,6 +79,8 @@ class Cpu:
                     raise
                 self._replace(pool)
             else:
+                for step, spent in seconds.items():
+                    metrics.STEP.labels(step).observe(spent)
                 return result
 
     def close(self) -> None:
@@ -97,6 +101,11 @@ class Cpu:
         return ProcessPool(
             max_workers=self._processes, context=context, initializer=limit_process, initargs=(self._memory,)
         )
+
+
+def _measured(function: Callable[..., R], args: Any, kwargs: Any) -> tuple[R, dict[Step, float]]:
+    with measured() as watch:
+        return function(*args, **kwargs), watch.seconds
 
 
 def limit_process(memory: int) -> None:
