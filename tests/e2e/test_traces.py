@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ async def spans_of(receiver: Receiver, job_id: str, name: str, *, at_least: set[
 async def test_a_photograph_is_followed_from_scan_to_point(
     pipeline: Pipeline, collection: str, tmp_path: Path, receiver: Receiver, worker: Worker
 ) -> None:
-    pictures.write(tmp_path, range(7700, 7703), prefix="p-")
+    pictures.write(tmp_path, range(7700, 7703), prefix="p")
     (tmp_path / "p-broken.jpg").write_bytes(b"no picture")
     job_id = await pipeline.scan(tmp_path, collection=collection)
     account(await pipeline.bus.finished(job_id))
@@ -107,7 +108,7 @@ async def test_a_photograph_is_followed_from_scan_to_point(
         spans = await spans_of(receiver, job_id, name, at_least={*flow, "process image-outcome"})
         by_name = {span["name"]: span for span in spans}
         assert by_name[flow[0]]["parent"] == ""
-        for before, after in zip(flow, flow[1:], strict=False):
+        for before, after in pairwise(flow):
             assert by_name[after]["parent"] == by_name[before]["id"], after
             assert by_name[after]["darkroom.job_id"] == job_id
             assert by_name[after]["seconds"] > 0
@@ -129,8 +130,7 @@ async def test_a_photograph_is_followed_from_scan_to_point(
 async def test_what_another_program_publishes_goes_on_with_its_own_trace(
     pipeline: Pipeline, collection: str, tmp_path: Path, receiver: Receiver, worker: Worker
 ) -> None:
-    pictures.write(tmp_path, [7710])
-    (path,) = tmp_path.glob("*.jpg")
+    (path,) = pictures.write(tmp_path, range(7710, 7711))
     trace = "0af7651916cd43dd8448eb211c80319c"
     job_id = f"job-{collection}"
     await pipeline.bus.publish(
