@@ -129,5 +129,5 @@ def test_only_settings_read_the_environment() -> None:
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv"}
     }
-    # These hand it on to the processes that they start.
-    assert readers == {"embedded.stack", "embedded.supervisor"}
+    # Two hand it on to the processes that they start; one asks what the terminal is.
+    assert readers == {"cli.pictures", "embedded.stack", "embedded.supervisor"}
