@@ -1,5 +1,6 @@
 """Where the commands print: results to stdout, everything about the way there to stderr."""
 
+import sys
 from contextlib import AbstractContextManager, nullcontext
 
 from rich.console import Console, RenderableType
@@ -7,19 +8,17 @@ from rich.markup import escape
 
 __all__ = ["busy", "escape", "progress", "results", "show"]
 
-# Nothing that is printed is cut or coloured by guesswork: a path is what people copy.
-results = Console(highlight=False, soft_wrap=True)
-progress = Console(highlight=False, soft_wrap=True, stderr=True)
-
+# In a pipe or a file a row of a table is one line, however long.
 WIDEST = 10_000
+
+# Nothing that is printed is cut or coloured by guesswork: a path is what people copy.
+results = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDEST)
+progress = Console(highlight=False, soft_wrap=True, stderr=True)
 
 
 def show(what: RenderableType) -> None:
-    """Print a table to stdout: folded to fit a terminal, and one line a row for a pipe or a file."""
-    if results.is_terminal:
-        results.print(what, soft_wrap=False)
-    else:
-        results.print(what, soft_wrap=False, width=WIDEST)
+    """Print a table to stdout, folded to fit."""
+    results.print(what, soft_wrap=False)
 
 
 def busy(what: str) -> AbstractContextManager[object]:

@@ -69,7 +69,7 @@ def examine(client: ReplayClient, job_id: str) -> Diagnosis:
         job_id=job_id,
         status=job.status,
         files=count(job),
-        progress=note(job),
+        progress="" if job.status in FINISHED else note(job),
         in_work={stage: gauge.in_flight for stage, gauge in job.stages.items() if gauge.in_flight},
     )
     found.problems.extend(_waits(job))
@@ -115,11 +115,10 @@ async def examine_kafka(settings: Settings, found: Diagnosis) -> None:
             found.problems.append(f"Stage {stage} has no worker. Run `darkroom worker --stages {stage}`.")
     held: list[Held] = []
     async with kafka.reading(settings) as consumer:
-        reads = {
-            names[stage]: [part for topic in READS[stage] for part in await kafka.partitions(consumer, topic)]
-            for stage in STAGES
-            if stage != "track"  # its events are of the job, not of a file
-        }
+        # The events that track reads are of the job, not of a file.
+        topics = {stage: READS[stage] for stage in STAGES if stage != "track"}
+        parts = await kafka.partitions(settings, [topic for read in topics.values() for topic in read])
+        reads = {names[stage]: [part for topic in read for part in parts[topic]] for stage, read in topics.items()}
         positions = await groups.positions(client_options(settings), reads)
         for stage, name in names.items():
             behind = {part: where for part, where in positions.get(name, {}).items() if where[0] < where[1]}

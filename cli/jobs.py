@@ -59,7 +59,7 @@ def recent(*, as_json: Json = False) -> None:
     if as_json:
         results.print_json(data=[job.model_dump() for job in found], indent=None)
     elif found:
-        show(render.jobs(found))
+        show(render.jobs(found, results.width))
     else:
         results.print("No jobs yet. `darkroom ingest PATH` starts one.")
 

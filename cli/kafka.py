@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from connection import client_options
@@ -38,20 +39,31 @@ async def reading(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
         await consumer.start()
         yield consumer
     except (KafkaError, OSError) as error:
-        raise KafkaUnavailableError(
-            f"Kafka at {settings.kafka_brokers} does not answer: {error}. Start it, or correct KAFKA_BROKERS."
-        ) from error
+        raise _away(settings, error) from error
     finally:
         await consumer.stop()
 
 
-async def partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
-    """Return the partitions of a topic. Raises FatalError where there is no such topic."""
-    await consumer.topics()  # asks the broker; what is known otherwise is of subscribed topics only
-    numbers = consumer.partitions_for_topic(topic)
-    if not numbers:
-        raise FatalError(f"There is no topic {topic}. `darkroom topics` lists them.")
-    return [TopicPartition(topic, number) for number in sorted(numbers)]
+async def partitions(settings: Settings, topics: Sequence[str]) -> dict[str, list[TopicPartition]]:
+    """Return the partitions of topics. Raises FatalError where there is no such topic, and KafkaUnavailableError."""
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    try:
+        await admin.start()
+        found = {each["topic"]: each["partitions"] for each in await admin.describe_topics(list(topics))}
+    except (KafkaError, OSError) as error:
+        raise _away(settings, error) from error
+    finally:
+        await admin.close()
+    for topic in topics:
+        if not found.get(topic):
+            raise FatalError(f"There is no topic {topic}. `darkroom topics` lists them.")
+    return {topic: [TopicPartition(topic, number) for number in range(len(found[topic]))] for topic in topics}
+
+
+def _away(settings: Settings, error: Exception) -> KafkaUnavailableError:
+    return KafkaUnavailableError(
+        f"Kafka at {settings.kafka_brokers} does not answer: {error}. Start it, or correct KAFKA_BROKERS."
+    )
 
 
 async def read(

@@ -24,7 +24,7 @@ async def topics(settings: Settings) -> list[dict[str, Any]]:
     """Return each topic with its partitions, its messages, and the lag of each group that reads it."""
     names = [*(topic.name for topic in TOPICS), DEAD_LETTER]
     async with kafka.reading(settings) as consumer:
-        parts = {name: await kafka.partitions(consumer, name) for name in names}
+        parts = await kafka.partitions(settings, names)
         everywhere = [part for of_topic in parts.values() for part in of_topic]
         begins, ends = await consumer.beginning_offsets(everywhere), await consumer.end_offsets(everywhere)
         reads = {
@@ -57,7 +57,7 @@ async def newest(
         return [message for message in messages if job is None or message["headers"].get("job_id") == job]
 
     async with kafka.reading(settings) as consumer:
-        parts = await kafka.partitions(consumer, topic)
+        parts = (await kafka.partitions(settings, [topic]))[topic]
         first, ends = await consumer.beginning_offsets(parts), await consumer.end_offsets(parts)
         # Those of a job may lie anywhere.
         begins = first if job else {part: max(first[part], ends[part] - number) for part in parts}

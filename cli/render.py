@@ -27,8 +27,19 @@ def plain_table(*columns: str, right: Collection[str] = (), whole: Collection[st
     return table
 
 
-def jobs(found: list[JobStatus]) -> RenderableType:
-    """Return one row a job."""
+NARROW = 72
+"""Columns below which the id of a job gets a line to itself."""
+
+
+def jobs(found: list[JobStatus], width: int) -> RenderableType:
+    """Return one row a job, or two where they do not fit."""
+    if width < NARROW:
+        return Group(
+            *(
+                Text.assemble((job.job_id, "bold"), f"\n  {job.status}, {count(job)} files, {_age(job.start_time)}")
+                for job in found
+            )
+        )
     table = plain_table("JOB", "STATUS", "FILES", "AGE", right={"FILES", "AGE"}, whole={"JOB"})
     for job in found:
         table.add_row(job.job_id, _state(job), count(job), _age(job.start_time))
