@@ -54,5 +54,5 @@ clean: ## remove what was installed, caches, and the data of the demo
 	@touch $@
 
 .venv/dev.stamp: .venv/python.stamp pyproject.toml constraints.txt
-	@$(INSTALL) -e ".[dev,clip]"
+	@$(INSTALL) -e ".[dev,clip,otel]"
 	@touch $@ .venv/run.stamp

@@ -99,6 +99,13 @@ class Settings(BaseSettings):
     # For tests: see failpoints.py.
     darkroom_failpoint: str = ""
 
+    # Where workers show their metrics: the first free port from this one on. Unset: nowhere.
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    # Where traces go, over OTLP/HTTP. Unset: nowhere.
+    otel_exporter_otlp_endpoint: str = ""
+    otel_service_name: str = "darkroom"
+
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
@@ -116,7 +123,7 @@ class Settings(BaseSettings):
             raise ValueError("it holds a space, a line break or a letter beyond ASCII, so no HTTP header can carry it")
         return value
 
-    @field_validator("qdrant_url", "ml_inference_service_url", "darkroom_url")
+    @field_validator("qdrant_url", "ml_inference_service_url", "darkroom_url", "otel_exporter_otlp_endpoint")
     @classmethod
     def _carries_no_password(cls, value: str) -> str:
         if "@" in urlsplit(value).netloc:

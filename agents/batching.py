@@ -5,7 +5,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
+import metrics
 from agents.delivery import start
+from settings import Stage
 
 I = TypeVar("I")  # noqa: E741 - item
 
@@ -18,6 +20,7 @@ class Batcher(Generic[I]):
 
     def __init__(
         self,
+        stage: Stage,
         handle: Callable[[list[I]], Awaitable[None]],
         *,
         size: Callable[[], int],
@@ -26,6 +29,7 @@ class Batcher(Generic[I]):
         max_bytes: int,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
+        self._stage = stage
         self._handle = handle
         self._size = size
         self._linger = linger
@@ -89,6 +93,8 @@ class Batcher(Generic[I]):
             batch.append((item, done))
         self._bytes -= taken
         self._due = max(0, self._due - len(batch))
+        metrics.BATCH_ITEMS.labels(self._stage).observe(len(batch))
+        metrics.BATCH_FILL.labels(self._stage).observe(len(batch) / self._size())
         return batch
 
     async def _run(self, batch: list[tuple[I, "asyncio.Future[None]"]]) -> None:

@@ -12,12 +12,14 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as PoolTimeoutError
 from concurrent.futures.process import BrokenProcessPool
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
 from pebble import ProcessExpired, ProcessPool
 
+import metrics
 from errors import ContentError
+from imaging.steps import Step, measured
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,7 +49,7 @@ class Cpu:
         await asyncio.to_thread(self._pool.schedule, os.getpid)
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call a function in a worker process.
+        """Call a function in a worker process; the steps that it took there go to the metrics.
 
         Raises what the function raises, and ContentError where it takes too long, needs too much memory, or
         crashes its process time and again.
@@ -56,9 +58,9 @@ class Cpu:
         while True:
             pool = self._pool
             try:
-                result: R = await asyncio.wrap_future(
-                    pool.schedule(_call, args=(function, *args), kwargs=kwargs, timeout=self._timeout)
-                )
+                scheduled = pool.schedule(_measured, args=(function, args, kwargs), timeout=self._timeout)
+                result: R
+                result, seconds = await asyncio.wrap_future(scheduled)
             except PoolTimeoutError as error:
                 raise ContentError(
                     f"Reading and decoding took longer than {self._timeout:g} s and was stopped (FILE_TIMEOUT_SECONDS)."
@@ -78,6 +80,8 @@ class Cpu:
                     raise
                 self._replace(pool)
             else:
+                for step, spent in seconds.items():
+                    metrics.STEP.labels(step).observe(spent)
                 return result
 
     def close(self) -> None:
@@ -100,10 +104,11 @@ class Cpu:
         )
 
 
-def _call(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+def _measured(function: Callable[..., R], args: Any, kwargs: Any) -> tuple[R, dict[Step, float]]:
     """Call a function, and let go of what it held when it raised: pebble keeps an error until its next task ends."""
     try:
-        return function(*args, **kwargs)
+        with measured() as watch:
+            return function(*args, **kwargs), watch.seconds
     except BaseException as error:
         raised: BaseException | None = error
         while raised is not None:

@@ -8,6 +8,7 @@ of arrival, the table rows are written, and when these too are delivered the eve
 
 import asyncio
 import contextvars
+import time
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ def start(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
 @dataclass(slots=True)
 class _Entry:
     event: faust.Event
+    since: float
     task: "asyncio.Task[Any] | None"
     begin: "Callable[[], Coroutine[Any, Any, Any]] | None"
     settle: "Settle[Any] | None"
@@ -65,6 +67,7 @@ class Window:
     to `on_fatal`, which ends the process. Nothing was acked, so nothing is lost.
 
     `commit_at_once` is for work that is dear to repeat: what is acked is not left to Faust's timer.
+    `on_done` is told of each event that is acked, and the seconds that it was in work.
     """
 
     def __init__(
@@ -74,13 +77,15 @@ class Window:
         size: int,
         on_fatal: Callable[[BaseException], None],
         commit_at_once: bool = False,
+        on_done: Callable[[faust.Event, float], None] | None = None,
     ) -> None:
+        self._on_done = on_done
         self._commit_at_once = commit_at_once
         self._app = app
         self._on_fatal = on_fatal
         self._room = asyncio.Semaphore(size)
         self._working: asyncio.Queue[_Entry] = asyncio.Queue()
-        self._settled: asyncio.Queue[tuple[faust.Event, list[Awaitable[object]]]] = asyncio.Queue()
+        self._settled: asyncio.Queue[tuple[_Entry, list[Awaitable[object]]]] = asyncio.Queue()
         self._open = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -93,12 +98,12 @@ class Window:
         partition was revoked meanwhile; the event is acked after what it returns is delivered.
         """
         await self._enter()
-        self._working.put_nowait(_Entry(event, start(work), None, settle))
+        self._working.put_nowait(_Entry(event, time.monotonic(), start(work), None, settle))
 
     async def add_in_order(self, event: faust.Event, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Do work on an event after the work on all earlier ones is done."""
         await self._enter()
-        self._working.put_nowait(_Entry(event, None, work, None))
+        self._working.put_nowait(_Entry(event, time.monotonic(), None, work, None))
 
     async def drained(self) -> None:
         """Wait until every event that was added is acked."""
@@ -125,15 +130,17 @@ class Window:
             if entry.settle is not None and is_current(self._app, entry.event):
                 with writing_rows(entry.event):
                     deliveries.extend(entry.settle(result))
-            self._settled.put_nowait((entry.event, deliveries))
+            self._settled.put_nowait((entry, deliveries))
 
     async def _ack_in_order(self) -> None:
         while True:
-            event, deliveries = await self._settled.get()
+            entry, deliveries = await self._settled.get()
             for delivery in deliveries:
                 await delivery
-            if is_current(self._app, event):
-                event.ack()
+            if is_current(self._app, entry.event):
+                entry.event.ack()
+            if self._on_done is not None:
+                self._on_done(entry.event, time.monotonic() - entry.since)
             self._room.release()
             self._open -= 1
             if not self._open:

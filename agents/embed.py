@@ -17,6 +17,7 @@ import faust
 import structlog
 
 import failpoints
+import tracing
 from agents.batching import Batcher
 from agents.collections import Collections
 from agents.delivery import Window
@@ -72,6 +73,7 @@ class _Embedder:
         self._limit: int | None = None  # learned from ML running out of memory
         self._batchers = {
             caption: Batcher(
+                "embed",
                 self._embed,
                 size=partial(self._size, caption=caption),
                 linger=settings.ml_batch_linger_seconds,
@@ -140,7 +142,10 @@ class _Embedder:
                 ImageInput(str(number), item.request.rendition_base64, item.request.filename)
                 for number, item in enumerate(items)
             ]
-            answers = await self._ml.embed(images, caption=items[0].request.caption, dimension=offered.embedding_dim)
+            with tracing.called("embed images", [item.headers.traceparent for item in items]):
+                answers = await self._ml.embed(
+                    images, caption=items[0].request.caption, dimension=offered.embedding_dim
+                )
             _check_answers(offered.model_id, answers.values())
         except MLOutOfMemoryError as error:
             if len(items) == 1:

@@ -13,6 +13,7 @@ import faust
 import structlog
 
 import failpoints
+import metrics
 from agents.collections import Collections
 from agents.delivery import Deliveries, Window
 from agents.roots import allowed_roots
@@ -78,6 +79,7 @@ class _Hasher:
             try:
                 model_id = await self._model_id(file)
                 fingerprint = await self._fingerprint(file, known)
+                metrics.CACHE.labels("fingerprints", "hit" if fingerprint is known else "miss").inc()
             except FatalError:
                 raise
             except Exception as error:

@@ -6,6 +6,8 @@ import time
 
 import structlog
 
+import metrics
+
 INTERVAL_SECONDS = 0.05
 LIMIT_SECONDS = 0.1
 
@@ -39,6 +41,7 @@ class LoopLag:
             await asyncio.sleep(INTERVAL_SECONDS)
             lag = time.monotonic() - due
             self.longest = max(self.longest, lag)
+            metrics.LOOP_LAG.observe(lag)
             if lag > LIMIT_SECONDS:
                 # `busy`: CPU time of the loop's thread. Where it is far less than the lag, other processes
                 # or threads had the CPU, or the loop waited for the disk.

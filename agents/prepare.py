@@ -12,6 +12,7 @@ from typing import Any
 import faust
 import structlog
 
+import metrics
 from agents.claims import ClaimKeeper, lot
 from agents.collections import Collections
 from agents.decoder import Decoder
@@ -30,6 +31,7 @@ from topics.sentinel import read_sentinel
 
 FILES_WINDOW = 128
 OUTCOMES_WINDOW = 256
+CACHE_RESULTS = {"embed": "miss", "wait": "pending", "write": "hit", "unchanged": "hit"}
 
 Work = Coroutine[Any, Any, None]
 
@@ -85,6 +87,7 @@ class _Preparer:
             skip = self._stage.finish(file, "skipped", headers, reason="job cancelled", sha256=file.sha256)
             return self._bound(file, skip, [])
         decision = decide(claim, file.file_id, lot(file), is_confirmed=self._images.is_confirmed(file, incarnation))
+        metrics.CACHE.labels("known_images", CACHE_RESULTS[decision.action]).inc()
         match decision.action:
             case "embed":
                 claim = claim or Claim(owner=file.file_id)

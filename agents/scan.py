@@ -7,6 +7,7 @@ is walked again under a new walk id; equal paths have equal file ids, so nothing
 import asyncio
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import faust
 import structlog
 
+import tracing
 from agents.collections import Collections
 from agents.delivery import Window
 from agents.roots import allowed_roots
@@ -147,7 +149,10 @@ class _Walk:
             await self._stage.finish(file, entry.outcome, self._headers, reason=entry.reason)
             return
         file = file.model_copy(update={"size": entry.stamp.size, "mtime_ns": entry.stamp.mtime_ns})
-        delivery: Any = await (await self._stage.send(RAW_PATH, entry.path, file, file.headers(self._headers)))
+        named = {"job_id": file.job_id, "file_id": file.file_id, "path": path}
+        with tracing.published(RAW_PATH.name, named, cause=self._headers.traceparent) as traceparent:
+            headers = file.headers(replace(self._headers, traceparent=traceparent))
+            delivery: Any = await (await self._stage.send(RAW_PATH, entry.path, file, headers))
         self.per_partition[delivery.partition] += 1
 
     async def _has_room(self) -> bool:

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import faust
 import structlog
 
+import metrics
+import tracing
 from agents.app import ROCKSDB_OPTIONS, new_app
 from agents.cpu import Cpu
 from agents.delivery import Window
@@ -83,6 +85,8 @@ class StageApp:
         async def agent(stream: Any) -> None:
             open_window = self._new_window(window, commit_at_once=commit_at_once)
             async for event in stream.noack().events():
+                if event.value is not None and topic != JOB_EVENT.name:
+                    tracing.process(event.message, self.app.conf.id)
                 try:
                     _check_size(event)
                     await handle(event, open_window)
@@ -106,9 +110,15 @@ class StageApp:
         )
 
     def _new_window(self, size: int, *, commit_at_once: bool) -> Window:
-        window = Window(self.app, size=size, on_fatal=self.parts.stop, commit_at_once=commit_at_once)
+        window = Window(
+            self.app, size=size, on_fatal=self.parts.stop, commit_at_once=commit_at_once, on_done=self._done
+        )
         self._windows.append(window)
         return window
+
+    def _done(self, event: faust.Event, seconds: float) -> None:
+        metrics.PROCESSED.labels(self.app.conf.id, event.message.topic).observe(seconds)
+        tracing.done(event.message)
 
     async def drained(self) -> None:
         """Wait until every event in work is acked."""
@@ -128,6 +138,7 @@ class StageApp:
         self, topic: str, key: bytes | None, value: bytes | None, headers: HeaderList, partition: int | None = None
     ) -> Awaitable[object]:
         """Send bytes; await the result to know that they are delivered."""
+        metrics.SENT.labels(topic).inc()
         delivery: Awaitable[object] = await self.app.producer.send(topic, key, value, partition, None, headers)
         return delivery
 
@@ -140,6 +151,8 @@ class StageApp:
         self, file: FileOfJob, outcome: Outcome, headers: Headers, reason: str | None = None, sha256: str | None = None
     ) -> None:
         """Report a file's outcome and wait until that is delivered."""
+        if not headers.replay:
+            metrics.FILES.labels(self.name, outcome).inc()
         log.debug("outcome", outcome=outcome, path=file.path, job_id=file.job_id, stage=self.name, reason=reason)
         await self.report.outcome(
             file,
@@ -212,6 +225,8 @@ class StageApp:
         restart_topic: str,
     ) -> None:
         """Publish a dead letter and wait until it is delivered."""
+        metrics.DEAD_LETTERS.labels(self.name, type(error).__name__).inc()
+        tracing.failed(event.message, error)
         failure = Failure(
             topic=event.message.topic,
             partition=event.message.partition,
@@ -235,6 +250,7 @@ class StageApp:
                 result = await attempt()
             except RetryableError as error:
                 target: WaitTarget = "ml" if isinstance(error, MLUnavailableError) else "qdrant"
+                metrics.RETRIES.labels(self.name, target).inc()
                 log.warning("waiting", target=target, stage=self.name, reason=str(error), job_ids=sorted(job_ids))
                 if not told:
                     await self.report.waiting(job_ids, target)

@@ -15,6 +15,7 @@ import faust
 import structlog
 
 import failpoints
+import tracing
 from agents.batching import Batcher
 from agents.delivery import Window
 from agents.stage import Parts, StageApp, file_fields
@@ -50,6 +51,7 @@ class _Storer:
         self._stage = stage
         self._qdrant = stage.parts.qdrant
         self._batcher = Batcher(
+            "store",
             self._store,
             size=lambda: settings.qdrant_upsert_batch_size,
             linger=settings.qdrant_batch_linger_seconds,
@@ -108,7 +110,8 @@ class _Storer:
             write = item.write
             payloads[write.point_id] = payload.merge(payloads.get(write.point_id, {}), _payload(item))
             points[write.point_id] = Point(write.point_id, write.content.vector, payloads[write.point_id])
-        await self._qdrant.upsert(collection, list(points.values()))
+        with tracing.called("upsert points", [item.headers.traceparent for item in items]):
+            await self._qdrant.upsert(collection, list(points.values()))
         return incarnation
 
     async def _confirm(self, item: _Item, incarnation: str) -> None:

@@ -12,10 +12,12 @@ import uvloop
 
 import failpoints
 import logs
+import tracing
 from agents import embed, hash, prepare, scan, store, track  # noqa: A004 - the stage's name
 from agents.cpu import Cpu
 from agents.jobs_watch import JobsWatch
 from agents.loop_lag import LoopLag
+from agents.metrics_server import MetricsServer
 from agents.stage import Parts, StageApp
 from connection import client_options
 from disk import check_writable
@@ -40,11 +42,15 @@ log = structlog.get_logger()
 
 def run(settings: Settings, stages: tuple[Stage, ...]) -> int:
     """Run stages until SIGTERM or SIGINT; return the exit code. Raises FatalError where it cannot start."""
-    logs.configure(settings)
+    logs.configure(settings, process="worker")
     check_writable(settings.darkroom_data.resolve() / "worker")
     failpoints.arm(settings.darkroom_failpoint)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_Worker(settings, stages).run())
+    end_traces = tracing.configure(settings, f"worker-{os.getpid()}")
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_Worker(settings, stages).run())
+    finally:
+        end_traces()
 
 
 class _Worker:
@@ -73,6 +79,7 @@ class _Worker:
             default_model_id=settings.ml_model_id,
         )
         lag = LoopLag()
+        shown = MetricsServer(settings.metrics_host, settings.metrics_port)
         jobs = JobsWatch(client_options(settings), self._stop)
         await jobs.start(settings.kafka_partitions)
         parts = Parts(settings, cpu, qdrant, ml, jobs, self._stop)
@@ -80,12 +87,13 @@ class _Worker:
         try:
             await asyncio.gather(*(stage.app.start() for stage in stages))
             lag.start()
-            log.info("worker-started", stages=list(self._names), pid=os.getpid())
+            log.info("worker-started", stages=list(self._names), pid=os.getpid(), metrics=shown.url)
             await self._wait(stages)
             if self._error is None:
                 await self._drain(stages)
         finally:
             await lag.stop()
+            shown.close()
             for stage in stages:
                 stage.close()
             await asyncio.gather(*(stage.app.stop() for stage in stages), return_exceptions=True)

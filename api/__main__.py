@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import socket
 import sqlite3
 import sys
@@ -11,7 +12,9 @@ import time
 import structlog
 import uvicorn
 
+import logs
 import settings as environment
+import tracing
 from api.broker import broker_answers
 from api.main import create_app
 from connection import client_options
@@ -40,13 +43,15 @@ def main() -> None:
         settings = environment.load()
         _check(settings)
         check_writable(settings.darkroom_data.resolve() / "api")
-        _log_as(settings)
+        logs.configure(settings, process="api")
+        end_traces = tracing.configure(settings, f"api-{os.getpid()}")
         require_key(arguments.host, has_key=settings.darkroom_api_key is not None)
         reserved = _reserve(arguments.host, arguments.port)
         asyncio.run(_create_topics(settings))
         server = uvicorn.Server(
             uvicorn.Config(
                 create_app(settings),
+                log_config=None,  # its lines look like ours
                 log_level="warning",
                 access_log=False,
                 timeout_graceful_shutdown=GOODBYE_SECONDS,
@@ -54,8 +59,11 @@ def main() -> None:
             )
         )
         if settings.darkroom_api_key is None:
-            log.info("service.keyless", detail=KEYLESS)
-        server.run(sockets=[reserved])
+            log.info("api-without-key", detail=KEYLESS)
+        try:
+            server.run(sockets=[reserved])
+        finally:
+            end_traces()
     except KeyboardInterrupt:
         return
     except (FatalError, OSError, sqlite3.Error) as error:
@@ -73,22 +81,6 @@ def _check(settings: Settings) -> None:
     missing = [name for name, value in needed.items() if not value]
     if missing:
         raise FatalError(f"{', '.join(missing)} not set. `darkroom up` starts the parts and sets them.")
-
-
-def _log_as(settings: Settings) -> None:
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer()
-            if settings.log_format == "json"
-            else structlog.dev.ConsoleRenderer(colors=False),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 def _reserve(host: str, port: int) -> socket.socket:

@@ -76,7 +76,7 @@ class DeadLetters:
             # What was done is done, whether or not it shows at once.
             with suppress(KafkaUnavailableError):
                 await self._letters.catch_up()
-        log.info("dead_letters.decided", decision=decision, done=decided.done, refused=decided.refused)
+        log.info("dead-letters-decided", decision=decision, done=decided.done, refused=decided.refused)
         return decided
 
     async def _chosen(self, choice: LetterChoice, decided: Decided) -> AsyncIterator[Sequence[WholeLetter]]:

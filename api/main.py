@@ -7,9 +7,11 @@ from typing import Any
 from fastapi import FastAPI
 
 from api.guard import DESCRIBED, KeyRequired, LocalOnly
+from api.measure import Measured
 from api.parts import open_parts
 from api.problems import answer_errors, problems
 from api.routes import archive, collections, dead_letters, images, ingest, jobs, replay, search, system
+from api.routes import metrics as metrics_route
 from settings import Settings, reveal
 
 API = "/api/v1"
@@ -30,12 +32,14 @@ def create_app(settings: Settings) -> FastAPI:
         title="Darkroom", version="0.1.0", description="Photographs become searchable points.", lifespan=lifespan
     )
     answer_errors(app)
-    # Added last, so outermost: nothing is read of a request that may not pass.
+    # Added behind the others, so around them: nothing is read of a request that may not pass.
     if key := reveal(settings.darkroom_api_key):
         app.add_middleware(KeyRequired, key=key)
     else:
         app.add_middleware(LocalOnly)
+    app.add_middleware(Measured, prefix=API)
     app.include_router(system.health_router, responses=problems(403))
+    app.include_router(metrics_route.router, dependencies=DESCRIBED, responses=problems(401, 403))
     app.include_router(system.ready_router, dependencies=DESCRIBED, responses=problems(401, 403))
     guarded: dict[str, Any] = {
         "prefix": API,

@@ -59,7 +59,7 @@ def answer_errors(app: FastAPI) -> None:
     @app.exception_handler(FatalError)
     @app.exception_handler(RetryableError)
     async def away(request: Request, error: Exception) -> JSONResponse:
-        log.warning("request.part_away", path=request.url.path, reason=str(error))
+        log.warning("request-part-away", path=request.url.path, reason=str(error))
         return _answer(503, str(error))
 
     @app.exception_handler(sqlite3.OperationalError)

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
+import tracing
 from connection import ClientOptions
 from errors import KafkaUnavailableError
 from topics.job_event import JOB_EVENT, AnyJobEvent, Command, Queued, Restarted, Stalled
@@ -54,9 +55,9 @@ class Publisher:
         In this order, a job that shows as queued is sure to be scanned. Whoever gets an error may submit the
         same job again: a second scan request walks the same files, which changes nothing.
         """
-        await self._send(
-            SCAN_REQUEST.name, request.job_id, SCAN_REQUEST.encode(request), Headers(job_id=request.job_id).encode()
-        )
+        with tracing.published(SCAN_REQUEST.name, {"job_id": request.job_id}) as traceparent:
+            headers = Headers(job_id=request.job_id, traceparent=traceparent).encode()
+            await self._send(SCAN_REQUEST.name, request.job_id, SCAN_REQUEST.encode(request), headers)
         queued = Queued(
             job_id=request.job_id,
             at=time.time(),
@@ -69,7 +70,7 @@ class Publisher:
 
     async def command(self, job_id: str, command: Literal["cancel", "pause", "resume"]) -> int:
         """Publish what someone asked of a job; return the event's offset."""
-        log.info("job.command", job_id=job_id, command=command)
+        log.info("job-command", job_id=job_id, command=command)
         return await self._send_event(Command(job_id=job_id, at=time.time(), type=command))
 
     async def close(self, job_id: str) -> None:
@@ -77,7 +78,7 @@ class Publisher:
 
         The walk's name follows from the job's, so that closing twice is closing once.
         """
-        log.info("job.closed", job_id=job_id)
+        log.info("job-closed", job_id=job_id)
         headers = sentinel_headers(job_id, f"close-{job_id}", files=None)
         await asyncio.gather(
             *(self._send(RAW_PATH.name, job_id, None, headers, partition) for partition in range(self._partitions))

@@ -52,13 +52,13 @@ class Runs:
                 await self._task
 
     async def _do(self, run: Run, work: Callable[[Run], Awaitable[None]]) -> None:
-        log.info("run.begun", run_id=run.id, what=run.what, dry_run=run.dry_run)
+        log.info("run-begun", run_id=run.id, what=run.what, dry_run=run.dry_run)
         try:
             await work(run)
         except Exception as error:  # it has no request left that could answer it
             run.state = "failed"
             run.message = str(error) if isinstance(error, DarkroomError) else f"{type(error).__name__}: {error}"
-            log.exception("run.failed", run_id=run.id)
+            log.exception("run-failed", run_id=run.id)
         else:
             run.state = "done"
-            log.info("run.done", run_id=run.id, published=run.published, left_out=run.left_out)
+            log.info("run-done", run_id=run.id, published=run.published, left_out=run.left_out)

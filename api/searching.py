@@ -75,7 +75,7 @@ class Searcher:
                 return None
             return await self._ml.embed_text(query, dimension=info.dimension)
         except (MLUnavailableError, MLRejectedError) as error:
-            log.warning("search.without_ml", reason=str(error))
+            log.warning("search-without-ml", reason=str(error))
             return None
 
     async def _nearest(

@@ -99,7 +99,7 @@ class Submitter:
             if known := await self._known(request):
                 return known
             offset = await self._publisher.submit(request)
-            log.info("job.submitted", job_id=request.job_id, collection=collection, sources=len(sources))
+            log.info("job-submitted", job_id=request.job_id, collection=collection, sources=len(sources))
             try:
                 return await self._view.wait_for(request.job_id, offset, VISIBLE_SECONDS)
             except TimeoutError as error:

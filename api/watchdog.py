@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import structlog
 from aiokafka import TopicPartition
 
+from api import measure
 from api.publisher import Publisher
 from api.view.reading import UnfinishedFile
 from api.view.view import JobView
@@ -77,12 +78,14 @@ class Watchdog:
             try:
                 async with asyncio.timeout(SAMPLE_SECONDS):
                     sample = await self._sample()
+                measure.stages(sample, self._groups)
                 await self._look(sample)
             except Exception as error:  # whatever it is: a watchdog that dies watches nothing
                 # Nothing can move without Kafka: what rested meanwhile is nobody's fault.
                 self._samples.clear()
                 self._stuck = {}
-                log.warning("watchdog.blind", reason=f"{type(error).__name__}: {error}")
+                measure.blind()
+                log.warning("watchdog-blind", reason=f"{type(error).__name__}: {error}")
 
     async def _sample(self) -> rules.Sample:
         found = await groups.describe(client_options(self._settings), self._groups.values())
@@ -103,6 +106,7 @@ class Watchdog:
             return
         now = time.monotonic()
         jobs = await self._view.unfinished()
+        measure.jobs(jobs)
         before = self._before(now, sample)
         waiting = [stage for job in jobs for stage in job.waiting]
         self._stuck = rules.stuck_stages(before, sample, waiting=waiting) if before else {}
@@ -145,19 +149,19 @@ class Watchdog:
             return
         reason = rules.stall(looked, sample, self._stuck, after_seconds=settings.stalled_after_seconds)
         if reason != job.stalled:
-            log.warning("job.stalled", job_id=job.job_id, reason=reason)
+            log.warning("job-stalled", job_id=job.job_id, reason=reason)
             known.told_offset = await self._publisher.stalled(job.job_id, reason)
 
     async def _restart(self, job: Job, looked: rules.JobSample) -> int:
         """Send the files without an outcome to the start again. Counted first: a kill repeats nothing for ever."""
         attempt = job.restarts + 1
-        log.warning("job.restarted", job_id=job.job_id, files=looked.unfinished, attempt=attempt)
+        log.warning("job-restarted", job_id=job.job_id, files=looked.unfinished, attempt=attempt)
         offset = await self._publisher.restarted(job.job_id, looked.unfinished, attempt)
         after = 0
         while page := await self._view.unfinished_files(job.job_id, after=after, limit=FILES_AT_ONCE):
             files = [file for row in page if (file := _start(job, row))]
             if len(files) < len(page):
-                log.warning("job.files_not_restarted", job_id=job.job_id, files=len(page) - len(files))
+                log.warning("job-files-not-restarted", job_id=job.job_id, files=len(page) - len(files))
             # The first time that it was sent is attempt 1.
             await self._publisher.restart(files, attempt + 1)
             after = page[-1].number

@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from cli import dead_letters, demo, doctor, jobs, replay, services
+from cli import dead_letters, demo, doctor, jobs, replay, search, services, topics
 from cli.console import escape, progress
 from errors import DarkroomError, RetryableError
 
@@ -23,9 +23,8 @@ INTERRUPTED = 130
 app = typer.Typer(
     name="darkroom",
     help="Turns folders of photographs into a searchable collection.",
-    epilog="Exit codes: 0 it worked; 1 it did not; 2 wrong command line; 3 something cannot be reached.",
+    epilog="Exit codes: 0 it worked; 1 it did not; 2 wrong command line; 3 something cannot be reached; 130 Ctrl-C.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(services.up)
@@ -34,10 +33,14 @@ app.command()(jobs.ingest)
 app.command("jobs")(jobs.recent)
 app.command()(jobs.status)
 app.command()(jobs.files)
+app.command()(search.search)
+app.command()(search.similar)
 app.command("retry-failed")(dead_letters.retry_failed)
 app.add_typer(dead_letters.group, name="dead-letters")
 app.command()(replay.replay)
 app.command("rebuild-cache")(replay.rebuild_cache)
+app.command()(topics.topics)
+app.command()(topics.tail)
 app.command()(doctor.doctor)
 app.command()(demo.demo)
 

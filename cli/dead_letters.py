@@ -7,7 +7,7 @@ import typer
 
 import settings
 from cli import jobs
-from cli.console import results
+from cli.console import busy, results
 from cli.replay_client import ReplayClient
 
 group = typer.Typer(help="Files and messages that failed: look at them, try them again.", no_args_is_help=True)
@@ -77,7 +77,9 @@ def replay(
     """Try dead letters again: some by their ids, the open ones that match, or all open ones."""
     choice = _choice(ids, job, stage, error, every=every) | {"force": force}
     with ReplayClient.of(settings.load()) as client:
-        _tell(client.decide("replay", choice), "published again", as_json=as_json)
+        with busy("Publishing again"):
+            decided = client.decide("replay", choice)
+        _tell(decided, "published again", as_json=as_json)
 
 
 @group.command()
@@ -93,13 +95,17 @@ def drop(
     """Mark dead letters as done with."""
     choice = _choice(ids, job, stage, error, every=every)
     with ReplayClient.of(settings.load()) as client:
-        _tell(client.decide("drop", choice), "dropped", as_json=as_json)
+        with busy("Dropping"):
+            decided = client.decide("drop", choice)
+        _tell(decided, "dropped", as_json=as_json)
 
 
 def retry_failed(job: jobs.JobId, *, as_json: jobs.Json = False) -> None:
     """Run the failed files of a job again, after their cause was mended."""
     with ReplayClient.of(settings.load()) as client:
-        _tell(client.retry_failed(job), "run again", as_json=as_json)
+        with busy("Publishing again"):
+            decided = client.retry_failed(job)
+        _tell(decided, "run again", as_json=as_json)
 
 
 def _choice(ids: list[str] | None, job: str, stage: str, error: str, *, every: bool) -> dict[str, Any]:

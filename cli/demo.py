@@ -10,7 +10,7 @@ import typer
 import settings as environment
 from cli import render
 from cli.client import Client
-from cli.console import progress, results
+from cli.console import progress, results, show
 from cli.interrupt import INTERRUPTED, run_until_signal
 from cli.jobs import submit
 from cli.progress import JobProgress
@@ -64,7 +64,7 @@ async def _demo(settings: Settings, photos: Path | None, finished: list[JobStatu
     async with Supervisor(data, planned.waves, tell, addresses=planned.addresses) as parts:
         with Client(planned.url, reveal(settings.darkroom_api_key)) as client:
             final = await parts.during(_ingest(client, photos))
-        results.print(render.outcomes(final))
+        show(render.outcomes(final))
         results.print(f"{final.ml_images_sent} images were sent to ML.")
     finished.append(final)
 

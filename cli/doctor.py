@@ -2,8 +2,9 @@
 
 import asyncio
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import psutil
 import typer
@@ -11,14 +12,20 @@ import typer
 import settings as environment
 from cli import checks
 from cli.checks import Check
-from cli.console import escape, results
+from cli.console import busy, escape, results, show
+from cli.jobs import Json
+from cli.replay_client import ReplayClient
 from cli.services import parse_stages, require_parts
+from errors import FatalError, KafkaUnavailableError
 from settings import Settings
 
 MARKS = {"ok": "[green]ok[/green]     ", "note": "[cyan]note[/cyan]   ", "problem": "[red]problem[/red]"}
 
 
 def doctor(
+    job: Annotated[
+        str | None, typer.Argument(metavar="[JOB]", help="Look at this job in place of the installation.")
+    ] = None,
     *,
     data: Annotated[
         Path | None,
@@ -27,17 +34,24 @@ def doctor(
     worker: Annotated[
         str | None, typer.Option(metavar="STAGES", help="Only ask Kafka whether these stages work on this host.")
     ] = None,
+    as_json: Json = False,
 ) -> None:
-    """Say what is missing or unreachable, and how to mend it; exit 1 if anything is."""
+    """Say what is missing or unreachable, or what a job waits for, and how to mend it; exit 1 if anything is wrong."""
     settings = environment.load()
+    if job is not None:
+        _examine_job(settings, job, data, as_json=as_json)
     if worker is not None:
         found = _examine_worker(settings, worker)
     else:
-        found = asyncio.run(_examine(settings, (data or settings.darkroom_data).resolve()))
-    for check in found:
-        results.print(f"{MARKS[check.level]} {check.name:<14} {escape(check.detail)}")
-        if check.mend:
-            results.print(f"{'':22} {escape(check.mend)}")
+        with busy("Asking every part"):
+            found = asyncio.run(_examine(settings, (data or settings.darkroom_data).resolve()))
+    if as_json:
+        results.print_json(data=[asdict(check) for check in found], indent=None)
+    else:
+        for check in found:
+            results.print(f"{MARKS[check.level]} {check.name:<14} {escape(check.detail)}")
+            if check.mend:
+                results.print(f"{'':22} {escape(check.mend)}")
     sys.exit(1 if any(check.level == "problem" for check in found) else 0)
 
 
@@ -57,6 +71,23 @@ async def _examine(settings: Settings, data: Path) -> list[Check]:
         settings = settings.model_copy(update={name.lower(): value for name, value in running.addresses.items()})
     found.extend([check async for check in part_checks.parts(settings)])
     return found
+
+
+def _examine_job(settings: Settings, job: str, data: Path | None, *, as_json: bool) -> NoReturn:
+    from cli import job_doctor, kafka  # noqa: PLC0415 - as above
+
+    with busy("Asking the API and Kafka"):
+        with ReplayClient.of(settings) as client:
+            found = job_doctor.examine(client, job)
+        try:
+            asyncio.run(job_doctor.examine_kafka(kafka.with_brokers(settings, data), found))
+        except (FatalError, KafkaUnavailableError) as error:
+            found.notes.append(f"Files in work are not shown. {error}")
+    if as_json:
+        results.out(found.model_dump_json(), highlight=False)
+    else:
+        show(job_doctor.table(found))
+    sys.exit(1 if found.problems else 0)
 
 
 def _examine_worker(settings: Settings, stages: str) -> list[Check]:

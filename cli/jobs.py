@@ -10,7 +10,7 @@ import typer
 import settings
 from cli import render
 from cli.client import Client
-from cli.console import progress, results
+from cli.console import progress, results, show
 from cli.progress import JobProgress
 from errors import RequestError
 from rules.outcomes import Outcome
@@ -48,7 +48,7 @@ def ingest(
     if as_json:
         results.out(final.model_dump_json(), highlight=False)
     else:
-        results.print(render.status(final))
+        show(render.status(final))
     sys.exit(0 if final.status == "completed" else 1)
 
 
@@ -59,7 +59,7 @@ def recent(*, as_json: Json = False) -> None:
     if as_json:
         results.print_json(data=[job.model_dump() for job in found], indent=None)
     elif found:
-        results.print(render.jobs(found))
+        show(render.jobs(found, results.width))
     else:
         results.print("No jobs yet. `darkroom ingest PATH` starts one.")
 
@@ -71,7 +71,7 @@ def status(job: JobId, *, as_json: Json = False) -> None:
     if as_json:
         results.out(found.model_dump_json(), highlight=False)
     else:
-        results.print(render.status(found))
+        show(render.status(found))
 
 
 def files(

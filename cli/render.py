@@ -1,5 +1,6 @@
 """How the commands show things. Nothing here is wider than 80 columns but ids, paths and messages."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
@@ -8,6 +9,7 @@ from rich.text import Text
 
 from cli.client import FileOfStatus
 from cli.progress import count, duration, note
+from cli.search_client import Hit
 from rules.outcomes import OUTCOMES
 from topics.job_status import JobStatus
 
@@ -15,16 +17,48 @@ STATUS_LOG_LINES = 5
 COLOURS = {"completed": "green", "completed_with_errors": "yellow", "failed": "red", "cancelled": "red"}
 
 
-def jobs(found: list[JobStatus]) -> RenderableType:
-    """Return one line a job. An id is never cut: it is there to be copied."""
-    width = max(len(job.job_id) for job in found)
-    lines = [Text(f"{'JOB':<{width}} {'STATUS':<21} {'FILES':>15} {'AGE':>6}", style="bold")]
+def plain_table(*columns: str, right: Collection[str] = (), whole: Collection[str] = ()) -> Table:
+    """Return a table without lines. What is in the columns `whole` is never folded: it is there to be copied."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(
+            name, justify="right" if name in right else "left", no_wrap=name in whole or name in right, overflow="fold"
+        )
+    return table
+
+
+NARROW = 72
+"""Columns below which the id of a job gets a line to itself."""
+
+
+def jobs(found: list[JobStatus], width: int) -> RenderableType:
+    """Return one row a job, or two where they do not fit."""
+    if width < NARROW:
+        return Group(
+            *(
+                Text.assemble((job.job_id, "bold"), f"\n  {job.status}, {count(job)} files, {_age(job.start_time)}")
+                for job in found
+            )
+        )
+    table = plain_table("JOB", "STATUS", "FILES", "AGE", right={"FILES", "AGE"}, whole={"JOB"})
     for job in found:
-        line = Text(f"{job.job_id:<{width}} ")
-        line.append(f"{job.status:<21}", style=COLOURS.get(job.status, "cyan"))
-        line.append(f" {count(job):>15} {_age(job.start_time):>6}")
-        lines.append(line)
-    return Group(*lines)
+        table.add_row(job.job_id, _state(job), count(job), _age(job.start_time))
+    return table
+
+
+def hits(found: list[Hit], *, header: bool = True) -> RenderableType:
+    """Return one row a picture."""
+    table = plain_table("SCORE", "PICTURE", "TAKEN", "CAPTION", right={"SCORE"}, whole={"TAKEN"})
+    table.show_header = header
+    for hit in found:
+        said = hit.payload
+        table.add_row(
+            f"{hit.score:.3f}",
+            Text(str(said.get("full_path") or hit.filename)),
+            str(said.get("taken_at") or "")[:10],
+            Text(str(said.get("caption") or said.get("title") or "")),
+        )
+    return table
 
 
 def status(job: JobStatus) -> RenderableType:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 import settings
 from cli.console import progress, results
@@ -51,13 +52,18 @@ def rebuild_cache(
 
 def _show(run: Iterator[dict[str, Any]], unit: str, *, as_json: bool) -> None:
     """Print how far a run is, to stderr, and its end; exit with 1 where it failed."""
-    shown = ""
+    told = ""
     last: dict[str, Any] = {}
-    for last in run:
-        line = f"{last['read']}/{last['total']} {unit}"
-        if line != shown and last["total"]:
-            progress.print(line)
-            shown = line
+    columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
+    with Progress(*columns, console=progress, disable=not progress.is_terminal) as shown:
+        task = shown.add_task("", total=None)
+        for last in run:
+            line = f"{last['read']}/{last['total']} {unit}"
+            if progress.is_terminal:
+                shown.update(task, completed=last["read"], total=last["total"] or None)
+            elif line != told and last["total"]:
+                progress.print(line)
+                told = line
     if as_json:
         results.print_json(data=last, indent=None)
     else:

@@ -7,6 +7,7 @@ about the request is an MLRejectedError; an answer about one image is that image
 import asyncio
 import base64
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,6 +18,7 @@ import numpy as np
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
+import metrics
 from errors import FatalError, MLOutOfMemoryError, MLRejectedError, MLUnavailableError
 
 # Longest wait for a connection, and for an answer that needs no work from a model.
@@ -228,12 +230,19 @@ class ML:
         await self._http.aclose()
 
     async def _send(self, method: str, path: str, **request: Any) -> httpx.Response:
+        result, started = "error", time.monotonic()
         try:
-            return await self._http.request(method, path, **request)
+            response = await self._http.request(method, path, **request)
+            result = metrics.result_of(response.status_code)
         except httpx.RequestError as error:
+            result = type(error).__name__
             # A timeout has no text of its own.
             cause = str(error) or type(error).__name__
             raise MLUnavailableError(f"The ML service at {self._http.base_url} cannot be reached: {cause}") from error
+        else:
+            return response
+        finally:
+            metrics.ML.labels(path.rpartition("/")[2], result).observe(time.monotonic() - started)
 
     def _checked(self, result: _Result, dimension: int) -> Embedded | Refused:
         fault = result.error or _fault(result.embedding or [], dimension)

@@ -20,6 +20,7 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 from errors import CollectionMissingError, QdrantRejectedError, QdrantUnavailableError, RequestError
 from gateways.qdrant_errors import translated_errors
 from gateways.qdrant_filters import DATE_FIELDS, TEXT_FIELDS, Filters, keyword_filter, to_filter
+from gateways.qdrant_measure import measure
 from gateways.qdrant_pages import read_page
 from rules.collections import check_name
 
@@ -86,6 +87,7 @@ class Qdrant:
             prefer_grpc=False,
             check_compatibility=False,
         )
+        measure(self._client)
 
     async def __aenter__(self) -> "Qdrant":
         return self

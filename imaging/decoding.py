@@ -4,7 +4,6 @@ The result depends on the content alone: the format is told by the first bytes, 
 """
 
 import codecs
-import hashlib
 import os
 import warnings
 from collections.abc import Iterator
@@ -19,8 +18,10 @@ from PIL import UnidentifiedImageError
 from errors import ContentError, DarkroomError, FileChangedError
 from imaging import exif, formats, pictures, raw, thumbnails
 from imaging.files import FileStamp, Roots, check_size, check_unchanged, open_regular
+from imaging.hashing import digest
 from imaging.metadata import Metadata, describe
 from imaging.pictures import Picture
+from imaging.steps import step
 from rules.paths import readable
 
 
@@ -60,7 +61,8 @@ def prepare(
             if expected.ctime_ns is None:
                 _check_hash(path, file, sha256)
             with _decoder_errors_as_content_errors(file):
-                picture = _read(file, side=rendition_side, max_pixels=max_pixels)
+                with step("decode"):
+                    picture = _read(file, side=rendition_side, max_pixels=max_pixels)
                 return _prepared(picture, expected.size, rendition_side, rendition_bytes)
         except ContentError as error:
             raise ContentError(f"{readable(path)} {error}") from error
@@ -71,9 +73,12 @@ def prepare(
 
 def _prepared(picture: Picture, file_size: int, side: int, max_bytes: int) -> Prepared:
     profile = picture.image.info.get("icc_profile")
-    small = thumbnails.rendition(picture.image, orientation=picture.turn, profile=profile, side=side)
-    return Prepared(
-        metadata=describe(
+    with step("thumbnail"):
+        small = thumbnails.rendition(picture.image, orientation=picture.turn, profile=profile, side=side)
+        thumbnail = thumbnails.jpeg(thumbnails.shrunk(small, thumbnails.THUMBNAIL_SIDE))
+        rendition = thumbnails.jpeg_within(small, max_bytes)
+    with step("metadata"):
+        metadata = describe(
             picture.exif,
             picture.captions,
             width=picture.width,
@@ -82,14 +87,12 @@ def _prepared(picture: Picture, file_size: int, side: int, max_bytes: int) -> Pr
             mode=picture.mode,
             orientation=picture.orientation,
             file_size=file_size,
-        ),
-        thumbnail=thumbnails.jpeg(thumbnails.shrunk(small, thumbnails.THUMBNAIL_SIDE)),
-        rendition=thumbnails.jpeg_within(small, max_bytes),
-    )
+        )
+    return Prepared(metadata, thumbnail, rendition)
 
 
 def _check_hash(path: bytes, file: BufferedReader, sha256: str | None) -> None:
-    if sha256 is not None and hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+    if sha256 is not None and digest(file) != sha256:
         raise FileChangedError(f"{readable(path)} is not what was hashed; it has to be hashed again.")
 
 
@@ -116,7 +119,8 @@ def _read(file: BinaryIO, *, side: int, max_pixels: int) -> Picture:
     """Decode with whichever library knows the content."""
     file.seek(0)
     head = file.read(formats.HEAD_BYTES)
-    tags = exif.read(file)
+    with step("metadata"):
+        tags = exif.read(file)
     raw_format = formats.raw_format(head) or (raw.format_of(tags) if formats.is_tiff(head) else None)
     if raw_format is not None:
         return raw.read(file, raw_format, tags, side=side, max_pixels=max_pixels)

@@ -10,6 +10,7 @@ from errors import ContentError
 from imaging import captions, exif, formats
 from imaging.captions import Captions
 from imaging.exif import Exif
+from imaging.steps import step
 from imaging.thumbnails import fitted
 
 # One worker process a core decodes already: more threads in each would only compete.
@@ -47,7 +48,9 @@ def read(file: BinaryIO, tiff_tags: Exif, *, side: int, max_pixels: int) -> Pict
     image = open_bounded(file, formats.PILLOW_FORMATS, max_pixels)
     mode = image.mode
     full_size = load(image, side)
-    found = tiff_tags if image.format == "TIFF" else exif.parse(image.info.get("exif") or b"")
+    with step("metadata"):
+        found = tiff_tags if image.format == "TIFF" else exif.parse(image.info.get("exif") or b"")
+        said = captions.of_picture(image)
     stored = exif.orientation(found)
     turn = stored or 1
     if image.format == "HEIF":  # libheif has turned the pixels, and pillow-heif the tag
@@ -65,7 +68,7 @@ def read(file: BinaryIO, tiff_tags: Exif, *, side: int, max_pixels: int) -> Pict
         mode=mode,
         orientation=stored,
         exif=found,
-        captions=captions.of_picture(image),
+        captions=said,
     )
 
 

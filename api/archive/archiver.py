@@ -38,7 +38,7 @@ class Archiver:
             async with self._one_at_a_time:
                 await self._finish_all()
         except RetryableError as error:
-            log.warning("archive.unfinished", reason=str(error))
+            log.warning("archive-unfinished", reason=str(error))
 
     async def archive(self, kind: Kind, collection: str, contents: AsyncIterable[Content]) -> str:
         """Move the unwanted files of these contents into the archive; return its id.
@@ -56,7 +56,7 @@ class Archiver:
                     await self._archive(archive, number, choice)
                     number += 1
             await self._journal.begin(archive)  # also where there was nothing to move
-            log.info("archive.done", archive_id=archive.archive_id, kind=kind, files=number)
+            log.info("archive-done", archive_id=archive.archive_id, kind=kind, files=number)
             return archive.archive_id
 
     async def undo(self, archive_id: str) -> None:
@@ -72,7 +72,7 @@ class Archiver:
             for moved in reversed(await self._journal.moves(archive_id)):
                 if moved.state == "archived":
                     await self._restore(moved)
-            log.info("archive.undone", archive_id=archive_id)
+            log.info("archive-undone", archive_id=archive_id)
 
     async def _archive(self, archive: Archive, number: int, choice: Choice) -> None:
         planned = Move(archive.archive_id, number, choice.path, choice.sha256, choice.root, choice.relative)

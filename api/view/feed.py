@@ -58,7 +58,7 @@ class Feed:
                 log.error("view.not_written", reason=self._problem, retry_seconds=RETRY_SECONDS)  # noqa: TRY400
             except Exception as error:  # a view that stops in silence would answer with old news for ever
                 self._problem = f"cannot be read: {type(error).__name__}: {error}"
-                log.exception("view.feed_failed", retry_seconds=RETRY_SECONDS)
+                log.exception("view-feed-failed", retry_seconds=RETRY_SECONDS)
             await asyncio.sleep(RETRY_SECONDS)
 
     async def problem(self) -> str | None:
@@ -126,7 +126,7 @@ class Feed:
         begins = await consumer.beginning_offsets(self._parts)
         self._ends_at_start = ends = await consumer.end_offsets(self._parts)
         if stored is None or any(offset > ends[part] for part, offset in known.items()):
-            log.info("view.rebuilt", cluster_id=cluster_id)
+            log.info("view-rebuilt", cluster_id=cluster_id)
             await self._lane.write(lambda connection: writing.rebuild(connection, cluster_id))
             known = {}
         await self._forget_letters()

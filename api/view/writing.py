@@ -122,7 +122,7 @@ def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[st
         except (InvalidMessageError, ValueError, OverflowError, sqlite3.IntegrityError) as error:
             # Track dead-letters it. The view must not stop at it, whatever is wrong with it.
             log.warning(
-                "view.message_skipped",
+                "view-message-skipped",
                 topic=message.topic,
                 partition=message.partition,
                 offset=message.offset,

@@ -55,13 +55,15 @@ class ScriptedApi(AbstractContextManager["ScriptedApi"]):
                 url = urlsplit(self.path)
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 route = f"{method} {url.path.removeprefix('/api/v1')}"
-                api.asked.append((route, url.query, json.loads(body) if body else None))
+                is_json = self.headers.get("content-type", "").startswith("application/json")
+                api.asked.append((route, url.query, json.loads(body) if body and is_json else body or None))
                 answers = routes.get(route, [(404, {"detail": f"no {route}"})])
                 status, content = answers.pop(0) if len(answers) > 1 else answers[0]
                 self.send_response(status)
-                self.send_header("content-type", "application/json")
+                is_picture = isinstance(content, bytes)
+                self.send_header("content-type", "image/jpeg" if is_picture else "application/json")
                 self.end_headers()
-                self.wfile.write(json.dumps(content).encode())
+                self.wfile.write(content if is_picture else json.dumps(content).encode())
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -35,7 +35,7 @@ def batcher(
     handler: Handler, size: int = 100, linger: float = FOREVER, in_flight: int = 1, max_bytes: int = 1000
 ) -> Batcher[str]:
     return Batcher(
-        handler, size=lambda: size, linger=linger, in_flight=in_flight, max_bytes=max_bytes, on_fatal=no_error
+        "embed", handler, size=lambda: size, linger=linger, in_flight=in_flight, max_bytes=max_bytes, on_fatal=no_error
     )
 
 
@@ -137,7 +137,7 @@ async def test_a_size_that_shrinks_counts_from_the_next_batch_on() -> None:
     handler = Handler()
     size = 4
     batches: Batcher[str] = Batcher(
-        handler, size=lambda: size, linger=FOREVER, in_flight=1, max_bytes=1000, on_fatal=no_error
+        "embed", handler, size=lambda: size, linger=FOREVER, in_flight=1, max_bytes=1000, on_fatal=no_error
     )
     batches.add("a", 1)
     size = 2
@@ -152,7 +152,7 @@ async def test_a_handler_that_raises_is_fatal_and_its_items_are_never_done() -> 
         raise ValueError(items)
 
     batches: Batcher[str] = Batcher(
-        fail, size=lambda: 1, linger=FOREVER, in_flight=1, max_bytes=1000, on_fatal=errors.append
+        "embed", fail, size=lambda: 1, linger=FOREVER, in_flight=1, max_bytes=1000, on_fatal=errors.append
     )
     done = [batches.add("a", 1), batches.add("b", 1)]
     await settle()

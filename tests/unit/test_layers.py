@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-BASE = {"errors", "settings", "failpoints", "logs", "connection", "disk"}
+BASE = {"errors", "settings", "failpoints", "logs", "metrics", "tracing", "connection", "disk"}
 CORE = {"imaging", "rules"} | BASE
 EDGES = {"tables", "topics", "gateways"} | CORE
 # What each part of the system may import beside itself.
@@ -21,6 +21,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "logs": {"settings"},
     "connection": {"settings", "errors"},
     "disk": {"errors"},
+    "metrics": set(),
+    "tracing": {"settings", "errors"},
     "rules": {"settings", "errors"},
     # A reason that names a path is written in one way: rules.paths.
     "imaging": {"rules", "settings", "errors"},
@@ -110,7 +112,7 @@ def test_routes_do_not_import_the_application_they_are_part_of() -> None:
 
 
 # Network and disk belong to the shell.
-OUTSIDE = {"aiokafka", "faust", "fastapi", "httpx", "qdrant_client", "sqlite3", "structlog", "uvicorn"}
+OUTSIDE = {"aiokafka", "faust", "fastapi", "httpx", "metrics", "qdrant_client", "sqlite3", "structlog", "uvicorn"}
 
 
 @pytest.mark.parametrize("module", sorted(name for name in modules() if top(name) in {"rules", "imaging"}))
@@ -128,5 +130,5 @@ def test_only_settings_read_the_environment() -> None:
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv"}
     }
-    # These hand it on to the processes that they start.
-    assert readers == {"embedded.stack", "embedded.supervisor"}
+    # Two hand it on to the processes that they start; one asks what the terminal is.
+    assert readers == {"cli.pictures", "embedded.stack", "embedded.supervisor"}

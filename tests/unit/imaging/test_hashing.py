@@ -5,6 +5,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -98,13 +99,13 @@ def test_impossible_path(path: bytes) -> None:
 def test_file_that_grows_while_it_is_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "growing.jpg"
     path.write_bytes(b"abc")
-    digest = hashlib.file_digest
+    digest = hashing.digest
 
-    def digest_while_someone_writes(file: object, name: str) -> object:
+    def digest_while_someone_writes(file: BinaryIO) -> str:
         with path.open("ab") as writer:
             writer.write(b"def")
-        return digest(file, name)  # type: ignore[arg-type]
+        return digest(file)
 
-    monkeypatch.setattr(hashlib, "file_digest", digest_while_someone_writes)
+    monkeypatch.setattr(hashing, "digest", digest_while_someone_writes)
     with pytest.raises(FileChangedError, match=r"growing\.jpg changed while it was hashed"):
         hash_file(os.fsencode(path))

@@ -1,0 +1,81 @@
+"""How the commands find Kafka, and how they read from it: as readers without a group, whom no stage notices."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from connection import client_options
+from embedded import state
+from errors import FatalError, KafkaUnavailableError
+from settings import Settings
+
+POLL_MILLISECONDS = 500
+
+
+def with_brokers(settings: Settings, data: Path | None) -> Settings:
+    """Return the settings with the broker that a `darkroom up` of this machine runs, unless they name one.
+
+    Raises FatalError where none is known.
+    """
+    if settings.kafka_brokers:
+        return settings
+    running = state.read((data or settings.darkroom_data).resolve())
+    if running is None or not running.addresses.get("KAFKA_BROKERS"):
+        raise FatalError(
+            "No Kafka is known here. Start one with `darkroom up`, name its folder with --data, or set KAFKA_BROKERS."
+        )
+    return settings.model_copy(update={"kafka_brokers": running.addresses["KAFKA_BROKERS"]})
+
+
+@asynccontextmanager
+async def reading(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    """Connect a reader until the block ends. Raises KafkaUnavailableError, also for what fails in the block."""
+    consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False, auto_offset_reset="earliest")
+    try:
+        await consumer.start()
+        yield consumer
+    except (KafkaError, OSError) as error:
+        raise _away(settings, error) from error
+    finally:
+        await consumer.stop()
+
+
+async def partitions(settings: Settings, topics: Sequence[str]) -> dict[str, list[TopicPartition]]:
+    """Return the partitions of topics. Raises FatalError where there is no such topic, and KafkaUnavailableError."""
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    try:
+        await admin.start()
+        found = {each["topic"]: each["partitions"] for each in await admin.describe_topics(list(topics))}
+    except (KafkaError, OSError) as error:
+        raise _away(settings, error) from error
+    finally:
+        await admin.close()
+    for topic in topics:
+        if not found.get(topic):
+            raise FatalError(f"There is no topic {topic}. `darkroom topics` lists them.")
+    return {topic: [TopicPartition(topic, number) for number in range(len(found[topic]))] for topic in topics}
+
+
+def _away(settings: Settings, error: Exception) -> KafkaUnavailableError:
+    return KafkaUnavailableError(
+        f"Kafka at {settings.kafka_brokers} does not answer: {error}. Start it, or correct KAFKA_BROKERS."
+    )
+
+
+async def read(
+    consumer: AIOKafkaConsumer, begins: dict[TopicPartition, int], ends: dict[TopicPartition, int]
+) -> AsyncIterator[Sequence[ConsumerRecord[bytes, bytes]]]:
+    """Give the messages from some offsets to others, a fetch at a time."""
+    open_ = [part for part, begin in begins.items() if begin < ends[part]]
+    consumer.assign(open_)
+    for part in open_:
+        consumer.seek(part, begins[part])
+    while open_:
+        for part, records in (await consumer.getmany(*open_, timeout_ms=POLL_MILLISECONDS)).items():
+            yield [record for record in records if record.offset < ends[part]]
+        # What a compaction or a transaction took has no message: the position tells, not the last one.
+        open_ = [part for part in open_ if await consumer.position(part) < ends[part]]

@@ -1,0 +1,99 @@
+"""What `topics` and `tail` read from Kafka."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka import ConsumerRecord
+from rich.progress import Progress
+
+from cli import kafka
+from cli.console import progress
+from connection import client_options
+from gateways import groups
+from settings import STAGES, Settings
+from topics.admin import READS, TOPICS
+from topics.dead_letter import DEAD_LETTER
+from topics.record import header_texts
+
+Message = dict[str, Any]
+
+
+async def topics(settings: Settings) -> list[dict[str, Any]]:
+    """Return each topic with its partitions, its messages, and the lag of each group that reads it."""
+    names = [*(topic.name for topic in TOPICS), DEAD_LETTER]
+    async with kafka.reading(settings) as consumer:
+        parts = await kafka.partitions(settings, names)
+        everywhere = [part for of_topic in parts.values() for part in of_topic]
+        begins, ends = await consumer.beginning_offsets(everywhere), await consumer.end_offsets(everywhere)
+        reads = {
+            f"{settings.kafka_group_prefix}-{stage}": [part for name in READS[stage] for part in parts[name]]
+            for stage in STAGES
+        }
+        positions = await groups.positions(client_options(settings), reads)
+    return [
+        {
+            "name": name,
+            "partitions": len(of_topic),
+            "messages": sum(ends[part] - begins[part] for part in of_topic),
+            "lag": {
+                group: sum(max(0, positions[group][part][1] - positions[group][part][0]) for part in of_topic)
+                for group, read in reads.items()
+                if of_topic[0] in read
+            },
+        }
+        for name, of_topic in parts.items()
+    ]
+
+
+async def newest(
+    settings: Settings, topic: str, number: int, job: str | None, *, follow: bool
+) -> AsyncIterator[Message]:
+    """Give the newest messages of a topic, or of a job in it, in the order of time; then, if asked, what comes."""
+
+    def wanted(records: Sequence[ConsumerRecord[bytes, bytes]]) -> list[Message]:
+        messages = [_decoded(record) for record in records]
+        return [message for message in messages if job is None or message["headers"].get("job_id") == job]
+
+    async with kafka.reading(settings) as consumer:
+        parts = (await kafka.partitions(settings, [topic]))[topic]
+        first, ends = await consumer.beginning_offsets(parts), await consumer.end_offsets(parts)
+        # Those of a job may lie anywhere.
+        begins = first if job else {part: max(first[part], ends[part] - number) for part in parts}
+        kept: list[Message] = []
+        with Progress(console=progress, transient=True, disable=not progress.is_terminal) as shown:
+            task = shown.add_task("Reading", total=sum(ends[part] - begins[part] for part in parts))
+            async for records in kafka.read(consumer, begins, ends):
+                kept = sorted([*kept, *wanted(records)], key=lambda message: str(message["at"]))
+                del kept[: max(0, len(kept) - number)]
+                shown.advance(task, len(records))
+        for message in kept:
+            yield message
+        if not follow:
+            return
+        consumer.assign(parts)
+        for part in parts:
+            consumer.seek(part, ends[part])
+        while True:
+            for records in (await consumer.getmany(timeout_ms=kafka.POLL_MILLISECONDS)).values():
+                for message in wanted(records):
+                    yield message
+
+
+def _decoded(record: ConsumerRecord[bytes, bytes]) -> Message:
+    """Return a message as JSON can show it; what is no JSON, as text."""
+    value: object = None
+    if record.value is not None:
+        try:
+            value = json.loads(record.value)
+        except ValueError:
+            value = record.value.decode("utf-8", "replace")
+    return {
+        "at": datetime.fromtimestamp(record.timestamp / 1000, UTC).isoformat(timespec="milliseconds"),
+        "partition": record.partition,
+        "offset": record.offset,
+        "key": None if record.key is None else record.key.decode("utf-8", "replace"),
+        "headers": header_texts(record.headers),
+        "value": value,
+    }

@@ -1,0 +1,66 @@
+"""The commands that find pictures: `search` by a text, `similar` by a picture."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import settings
+from cli.console import busy, results, show
+from cli.jobs import Json
+from cli.pictures import picture, protocol
+from cli.render import hits
+from cli.search_client import Found, SearchClient
+
+Collection = Annotated[str | None, typer.Option(help="Collection to look in. Default: the active one.")]
+Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many pictures to show.")]
+
+
+def search(
+    query: Annotated[str, typer.Argument(metavar="TEXT", help='What is looked for, such as "boats at sunset".')],
+    *,
+    collection: Collection = None,
+    limit: Limit = 10,
+    as_json: Json = False,
+) -> None:
+    """Find pictures by a text; exit 1 if there is none."""
+    with SearchClient.of(settings.load()) as client:
+        with busy("Searching"):
+            found = client.search(query, collection=collection, limit=limit)
+        _show(client, found, collection, as_json=as_json)
+
+
+def similar(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture, in any format that can be taken in.")],
+    *,
+    collection: Collection = None,
+    limit: Limit = 10,
+    as_json: Json = False,
+) -> None:
+    """Find pictures that look like the one in a file; exit 1 if there is none."""
+    with SearchClient.of(settings.load()) as client:
+        with busy("Searching"):
+            found = client.similar(file, collection=collection, limit=limit)
+        _show(client, found, collection, as_json=as_json)
+
+
+def _show(client: SearchClient, found: Found, collection: str | None, *, as_json: bool) -> None:
+    """Print what was found: with pictures where the terminal can show them, else as a table."""
+    how = protocol() if results.is_terminal else None
+    if as_json:
+        results.out(found.model_dump_json(), highlight=False)
+    elif how is None or not found.results:
+        show(hits(found.results))
+    else:
+        for hit in found.results:
+            jpeg = client.thumbnail(hit, collection)
+            if jpeg is not None:
+                sys.stdout.write(f"{picture(jpeg, how)}\n")
+                sys.stdout.flush()
+            show(hits([hit], header=False))
+    if not as_json:
+        words = ", by the words in captions, names, cameras and dates" if found.mode == "keywords" else ""
+        show(f"{len(found.results)} of {found.total} pictures{words}.")
+    if not found.results:
+        sys.exit(1)

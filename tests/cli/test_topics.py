@@ -1,0 +1,161 @@
+"""What the commands say of topics, messages and a job that is on its way, on a real broker."""
+
+import base64
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from settings import Settings
+from tests.cli.command import darkroom
+from tests.cli.scripted_api import ScriptedApi, job
+from tests.cli.terminal import in_terminal, lines
+from tests.parts import Part
+from topics.admin import create_topics
+
+
+@pytest.fixture
+async def producer(kafka: Part) -> AsyncIterator[AIOKafkaProducer]:
+    await create_topics(Settings(), kafka.address)
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.address)
+    await producer.start()
+    yield producer
+    await producer.stop()
+
+
+def headers(job_id: str) -> list[tuple[str, bytes]]:
+    return [("job_id", job_id.encode()), ("content-type", b"application/json")]
+
+
+async def send(producer: AIOKafkaProducer, topic: str, job_id: str, value: Any) -> None:
+    sent = None if value is None else json.dumps(value).encode()
+    await producer.send_and_wait(topic, sent, key=job_id.encode(), headers=headers(job_id))
+
+
+async def read_all(kafka: Part, group: str, topic: str) -> None:
+    """Let a group have finished what a topic holds now."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.address, group_id=group, enable_auto_commit=False)
+    await consumer.start()
+    parts = [TopicPartition(topic, number) for number in range(8)]
+    consumer.assign(parts)
+    await consumer.commit(await consumer.end_offsets(parts))
+    await consumer.stop()
+
+
+async def test_topics_are_listed_with_the_lag_of_those_that_read_them(
+    kafka: Part, producer: AIOKafkaProducer, tmp_path: Path
+) -> None:
+    prefix = uuid.uuid4().hex[:8]
+    await read_all(kafka, f"{prefix}-store", "db-write")
+    for number in range(3):
+        await send(producer, "db-write", f"job-{number}", {})
+    settings = {"KAFKA_BROKERS": kafka.address, "KAFKA_GROUP_PREFIX": prefix}
+    run = darkroom("topics", "--json", cwd=tmp_path, **settings)
+    assert run.returncode == 0, run.stderr
+    found = {topic["name"]: topic for topic in json.loads(run.stdout)["topics"]}
+    assert {"scan-request", "raw-path", "job-status", "dead-letter"} <= found.keys()
+    assert found["db-write"]["lag"] == {f"{prefix}-store": 3}
+    assert found["db-write"]["messages"] >= 3
+    assert found["job-status"]["lag"] == {}
+    _, written = in_terminal("topics", columns=50, cwd=tmp_path, **settings)
+    shown = lines(written)
+    assert max(map(len, shown)) <= 50
+    assert any(line.startswith("db-write ") and line.endswith(f"{prefix}-store 3") for line in shown)
+
+
+async def test_tail_shows_the_newest_messages_of_a_job_with_pictures_shortened(
+    kafka: Part, producer: AIOKafkaProducer, tmp_path: Path
+) -> None:
+    mine, other = f"job-{uuid.uuid4().hex}", f"job-{uuid.uuid4().hex}"
+    jpeg = base64.b64encode(bytes(3000)).decode()
+    for number in range(4):
+        await send(producer, "ml-request", mine, {"path": f"/p/{number}.jpg", "rendition_base64": jpeg})
+    await send(producer, "ml-request", other, {"path": "/p/other.jpg"})
+    await send(producer, "ml-request", mine, None)
+    await producer.send_and_wait("ml-request", b"\xff no JSON", key=None, headers=headers(mine))
+    arguments = ("tail", "ml-request", "--job", mine, "-n", "4")
+    run = darkroom(*arguments, cwd=tmp_path, KAFKA_BROKERS=kafka.address)
+    assert run.returncode == 0, run.stderr
+    assert "/p/1.jpg" not in run.stdout
+    assert "/p/other.jpg" not in run.stdout
+    assert run.stdout.index("/p/2.jpg") < run.stdout.index("/p/3.jpg") < run.stdout.index("an end marker")
+    assert jpeg not in run.stdout
+    assert "… (4,000 characters)" in run.stdout
+    assert f"job_id: {mine}" in run.stdout
+    assert "no JSON" in run.stdout
+
+    as_json = darkroom(*arguments, "--json", cwd=tmp_path, KAFKA_BROKERS=kafka.address)
+    messages = [json.loads(line) for line in as_json.stdout.splitlines()]
+    assert [message["value"] for message in messages][2:] == [None, "\ufffd no JSON"]
+    assert messages[0]["value"]["rendition_base64"] == jpeg
+
+
+def test_what_cannot_be_read_is_said_with_what_to_do(kafka: Part, tmp_path: Path) -> None:
+    unknown = darkroom("tail", "nonsense", cwd=tmp_path, KAFKA_BROKERS=kafka.address)
+    assert (unknown.returncode, "There is no topic nonsense. `darkroom topics`" in unknown.stderr) == (1, True)
+    nowhere = darkroom("topics", cwd=tmp_path)
+    assert (nowhere.returncode, "set KAFKA_BROKERS" in nowhere.stderr) == (1, True)
+    away = darkroom("topics", cwd=tmp_path, KAFKA_BROKERS="127.0.0.1:1")
+    assert (away.returncode, "correct KAFKA_BROKERS" in away.stderr) == (3, True)
+
+
+async def test_doctor_says_where_a_job_is_what_it_waits_for_and_what_failed(
+    kafka: Part, producer: AIOKafkaProducer, tmp_path: Path
+) -> None:
+    prefix, job_id = uuid.uuid4().hex[:8], f"job-{uuid.uuid4().hex}"
+    await read_all(kafka, f"{prefix}-hash", "raw-path")
+    old = int((time.time() - 100) * 1000)
+    for path, at in (("/p/slow.raw", old), ("/p/next.jpg", None)):
+        value = json.dumps({"path": path, "job_id": job_id}).encode()
+        await producer.send_and_wait("raw-path", value, key=b"k", headers=headers(job_id), timestamp_ms=at)
+    await send(producer, "raw-path", "another-job", {"path": "/p/other.jpg"})
+    running = job(
+        "running",
+        job_id=job_id,
+        outcomes={"stored": 5, "failed": 2},
+        total_files=10,
+        stages={"hash": {"done": 8, "in_flight": 2}},
+        waiting_for="ml",
+    )
+    letter = {"stage": "prepare", "error_class": "ContentError", "message": "/p/bad.jpg is damaged [truncated]."}
+    routes = {
+        f"GET /ingest/status/{job_id}": [(200, running)],
+        "GET /dead-letters": [(200, {"letters": [letter, letter], "next": None})],
+    }
+    settings = {"KAFKA_BROKERS": kafka.address, "KAFKA_GROUP_PREFIX": prefix}
+    with ScriptedApi(routes) as api:
+        run = darkroom("doctor", job_id, "--json", cwd=tmp_path, DARKROOM_URL=api.url, **settings)
+        _, written = in_terminal("doctor", job_id, columns=50, cwd=tmp_path, DARKROOM_URL=api.url, **settings)
+        blind = darkroom("doctor", job_id, cwd=tmp_path, DARKROOM_URL=api.url)
+    assert run.returncode == 1, run.stderr
+    found = json.loads(run.stdout)
+    assert (found["status"], found["in_work"]) == ("running", {"hash": 2})
+    assert [(each["stage"], each["path"]) for each in found["slowest"]] == [
+        ("hash", "/p/slow.raw"),
+        ("hash", "/p/next.jpg"),
+    ]
+    assert found["slowest"][0]["seconds"] >= 100
+    assert found["failures"] == [
+        {"stage": "prepare", "error": "ContentError", "files": 2, "example": letter["message"]}
+    ]
+    todo = " ".join(found["problems"])
+    assert "waits for ML" in todo
+    assert "darkroom worker --stages hash" in todo
+    assert f"darkroom retry-failed {job_id}" in todo
+    shown = lines(written)
+    assert max(map(len, shown)) <= 50
+    assert "[truncated]" in " ".join(shown)
+    assert "Files in work are not shown. No Kafka is known here." in " ".join(blind.stdout.split())
+
+
+def test_doctor_has_nothing_to_say_of_a_job_that_is_done(tmp_path: Path) -> None:
+    done = job("completed", outcomes={"stored": 3})
+    with ScriptedApi({f"GET /ingest/status/{done['job_id']}": [(200, done)]}) as api:
+        run = darkroom("doctor", done["job_id"], cwd=tmp_path, DARKROOM_URL=api.url)
+    assert run.returncode == 0, run.stderr
+    assert "completed, 3/3 files" in run.stdout

@@ -1,0 +1,160 @@
+"""One photograph, followed from scan to point: OpenTelemetry spans, joined by the `traceparent` of the messages.
+
+Off, and free, unless OTEL_EXPORTER_OTLP_ENDPOINT is set. Each photograph has a trace of its own, which begins where it
+is published (linked to the scan that found it); a trace for a whole job would have as many spans as no viewer shows.
+A stage's span lasts from when it takes a message until all that follows from it is delivered.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from errors import FatalError
+from settings import Settings
+
+_PROPAGATOR = TraceContextTextMapPropagator()
+_TRACER = trace.get_tracer("darkroom")
+_TRACEPARENT = "traceparent"
+
+
+@dataclass(slots=True)
+class _State:
+    is_on: bool = False
+
+
+_STATE = _State()
+
+
+def configure(settings: Settings, process: str) -> Callable[[], None]:
+    """Send spans where the settings say; return what sends the last of them. Raises FatalError without the extra."""
+    if not settings.otel_exporter_otlp_endpoint:
+        return lambda: None
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - an extra
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415 - an extra
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - an extra
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise FatalError(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set, but traces need the extra `otel`: pip install -e '.[otel]'"
+        ) from error
+    provider = TracerProvider(
+        resource=Resource.create({"service.name": settings.otel_service_name, "service.instance.id": process})
+    )
+    endpoint = f"{settings.otel_exporter_otlp_endpoint.rstrip('/')}/v1/traces"
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+    trace.set_tracer_provider(provider)
+    _STATE.is_on = True
+    return provider.shutdown
+
+
+def process(message: Any, group: str) -> None:
+    """Begin the span of a Kafka message that a stage takes; its headers then carry that span on.
+
+    So everything that is caused by the message, in whatever batch or task, is below it. `done` ends the span.
+    """
+    if not _STATE.is_on:
+        return
+    headers = dict(message.headers or {})
+    span = _TRACER.start_span(
+        f"process {message.topic}",
+        context=_context((headers.get(_TRACEPARENT) or b"").decode("utf-8", "replace")),
+        kind=SpanKind.CONSUMER,
+        attributes={
+            "messaging.system": "kafka",
+            "messaging.operation.type": "process",
+            "messaging.destination.name": message.topic,
+            "messaging.destination.partition.id": str(message.partition),
+            "messaging.consumer.group.name": group,
+            "messaging.kafka.offset": message.offset,
+            **_of_file({name: (value or b"").decode("utf-8", "replace") for name, value in headers.items()}),
+        },
+    )
+    message.span = span
+    message.headers = list((headers | {_TRACEPARENT: _traceparent(span).encode()}).items())
+
+
+def failed(message: Any, error: Exception) -> None:
+    """Note in the span of a message why it failed."""
+    if (span := _span(message)) is not None:
+        span.record_exception(error)
+        span.set_status(Status(StatusCode.ERROR, str(error)))
+
+
+def done(message: Any) -> None:
+    """End the span of a message."""
+    if (span := _span(message)) is not None:
+        span.end()
+
+
+@contextmanager
+def published(topic: str, attributes: Mapping[str, str], cause: str = "") -> Iterator[str]:
+    """Begin a trace with a message that is published in the block; give the `traceparent` for it.
+
+    `cause` is the traceparent of what led to it, and is linked. Off: the cause is passed on as it is.
+    """
+    if not _STATE.is_on:
+        yield cause
+        return
+    span = _TRACER.start_span(
+        f"send {topic}",
+        context=Context(),
+        kind=SpanKind.PRODUCER,
+        links=_links([cause]),
+        attributes={
+            "messaging.system": "kafka",
+            "messaging.operation.type": "send",
+            "messaging.destination.name": topic,
+            **_of_file(attributes),
+        },
+    )
+    with trace.use_span(span, end_on_exit=True):
+        yield _traceparent(span)
+
+
+@contextmanager
+def called(service: str, traceparents: Sequence[str]) -> Iterator[None]:
+    """Measure a call for a batch of messages: below the first of them, linked to the others."""
+    if not _STATE.is_on:
+        yield
+        return
+    first, *others = traceparents
+    span = _TRACER.start_span(
+        service,
+        context=_context(first),
+        kind=SpanKind.CLIENT,
+        links=_links(others),
+        attributes={"messaging.batch.message_count": len(traceparents)},
+    )
+    with trace.use_span(span, end_on_exit=True):
+        yield
+
+
+def _of_file(named: Mapping[str, str]) -> dict[str, str]:
+    return {f"darkroom.{name}": named[name] for name in ("job_id", "file_id", "path") if named.get(name)}
+
+
+def _span(message: Any) -> Span | None:
+    found = getattr(message, "span", None)
+    return found if isinstance(found, Span) else None
+
+
+def _context(traceparent: str) -> Context:
+    return _PROPAGATOR.extract({_TRACEPARENT: traceparent}, Context())
+
+
+def _links(traceparents: Sequence[str]) -> list[Link]:
+    contexts = [trace.get_current_span(_context(text)).get_span_context() for text in traceparents if text]
+    return [Link(context) for context in contexts if context.is_valid]
+
+
+def _traceparent(span: Span) -> str:
+    carrier: dict[str, str] = {}
+    _PROPAGATOR.inject(carrier, trace.set_span_in_context(span, Context()))
+    return carrier.get(_TRACEPARENT, "")
