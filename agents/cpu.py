@@ -9,14 +9,15 @@ import multiprocessing
 import os
 import resource
 from collections.abc import Callable
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as PoolTimeoutError
 from concurrent.futures.process import BrokenProcessPool
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
 from pebble import ProcessExpired, ProcessPool
 
-from errors import ContentError
+from errors import ContentError, DrainingError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,6 +41,8 @@ class Cpu:
         self._timeout = timeout
         self._memory = memory
         self._pool = self._new_pool()
+        self._scheduled: set[Future[Any]] = set()
+        self._is_draining = False
 
     async def start(self) -> None:
         """Start the processes. The first task would do so too, and hold up the event loop meanwhile."""
@@ -48,16 +51,23 @@ class Cpu:
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a function in a worker process.
 
-        Raises what the function raises, and ContentError where it takes too long, needs too much memory, or
-        crashes its process time and again.
+        Raises what the function raises, ContentError where it takes too long, needs too much memory, or
+        crashes its process time and again, and DrainingError where it was not begun before `drain`.
         """
         crashes = 0
         while True:
+            if self._is_draining:
+                raise DrainingError("The worker stops.")
             pool = self._pool
             try:
-                result: R = await asyncio.wrap_future(
-                    pool.schedule(function, args=args, kwargs=kwargs, timeout=self._timeout)
-                )
+                scheduled = pool.schedule(function, args=args, kwargs=kwargs, timeout=self._timeout)
+                self._scheduled.add(scheduled)
+                scheduled.add_done_callback(self._scheduled.discard)
+                result: R = await asyncio.wrap_future(scheduled)
+            except asyncio.CancelledError:
+                if self._is_draining and scheduled.cancelled():
+                    raise DrainingError("The worker stops.") from None
+                raise
             except PoolTimeoutError as error:
                 raise ContentError(
                     f"Decoding took longer than {self._timeout:g} s and was stopped (FILE_TIMEOUT_SECONDS)."
@@ -78,6 +88,13 @@ class Cpu:
                 self._replace(pool)
             else:
                 return result
+
+    def drain(self) -> None:
+        """Begin nothing that is not running."""
+        self._is_draining = True
+        for scheduled in list(self._scheduled):
+            if not scheduled.running():
+                scheduled.cancel()
 
     def close(self) -> None:
         """End the worker processes, whatever they do."""

@@ -16,7 +16,7 @@ from agents.collections import Collections
 from agents.delivery import Deliveries, Window
 from agents.roots import allowed_roots
 from agents.stage import Parts, StageApp, header_list, now
-from errors import FatalError, FileChangedError
+from errors import DrainingError, FatalError, FileChangedError
 from imaging import hashing
 from imaging.files import Roots, check_within
 from tables.fingerprints import Fingerprint, Fingerprints
@@ -74,7 +74,7 @@ class _Hasher:
             try:
                 model_id = await self._model_id(file)
                 fingerprint = await self._fingerprint(file, known)
-            except FatalError:
+            except (DrainingError, FatalError):
                 raise
             except Exception as error:
                 await seen
@@ -88,6 +88,7 @@ class _Hasher:
                 model_id=model_id,
             )
             await (await self._stage.send(HASHED_FILE, hashed.sha256, hashed, hashed.headers(headers)))
+            failpoints.reach("hash-sent")
             self._stage.handed_on(file, headers)
             return None if fingerprint is known else fingerprint
 
