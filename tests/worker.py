@@ -44,9 +44,8 @@ class Worker:
                 self.stop(15)
         self.kill()
 
-    def start(self) -> None:
-        """Start, and wait until the stages have started."""
-        begin = self._log.stat().st_size if self._log.exists() else 0
+    def launch(self) -> None:
+        """Start, and wait for nothing: a worker with a failpoint may end before it has started."""
         with self._log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "agents.worker", *self._stages],
@@ -56,6 +55,12 @@ class Worker:
                 stdout=output,
                 stderr=output,
             )
+
+    def start(self) -> None:
+        """Start, and wait until the stages have started."""
+        begin = self._log.stat().st_size if self._log.exists() else 0
+        self.launch()
+        assert self.process is not None
         deadline = time.monotonic() + START_SECONDS
         while b"worker-started" not in self._log.read_bytes()[begin:]:
             if self.process.poll() is not None or time.monotonic() > deadline:
