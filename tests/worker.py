@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from tests.parts import ROOT, Part
 
-START_SECONDS = 60.0
+START_SECONDS = 150.0
 
 
 class Worker:

@@ -36,7 +36,7 @@ def fill(folder: Path, seed: int) -> None:
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("point", sorted(set(get_args(failpoints.Point)) - OF_A_VANISHED_OWNER))
 async def test_a_kill_here_is_harmless(
     point: str, idle_pipeline: Pipeline, kafka: Part, qdrant: Part, ml: Part, collection: str, tmp_path: Path
@@ -57,7 +57,7 @@ async def test_a_kill_here_is_harmless(
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("point", ["dead-lettered", "failure-reported", "waiter-promoted", "claim-ended"])
 async def test_a_kill_while_a_claim_passes_on_is_harmless(
     point: str, idle_pipeline: Pipeline, kafka: Part, qdrant: Part, ml: Part, collection: str, tmp_path: Path
@@ -90,7 +90,7 @@ async def killed_at(point: str, bus: Bus, worker: Worker) -> None:
     """Run a worker until it kills itself."""
     worker.launch()
     try:
-        await bus.until(worker.has_ended, f"a kill at {point}", 120)
+        await bus.until(worker.has_ended, f"a kill at {point}", 200)
         assert worker.exit_code == -signal.SIGKILL, worker.log[-4000:]
     finally:
         worker.kill()
