@@ -16,6 +16,7 @@
     │   │   └── CollectionMissingError   there is no such collection (any more)
     │   └── RequestError          a person or program asked for something that cannot be done
     ├── PartitionRevokedError     another worker owns the event now: leave it, it is redelivered there
+    ├── DrainingError             the worker stops before this was begun: leave it, it is redelivered
     └── FatalError                stop the process: going on would break a promise
 
 The message of each says what happened, to which file or part, and what to do.
@@ -96,6 +97,10 @@ class RequestError(RejectedError):
 
 class PartitionRevokedError(DarkroomError):
     """A rebalance came while an event was in work: leave it unacked, it is delivered again."""
+
+
+class DrainingError(DarkroomError):
+    """The worker stops in order, and this was not begun: leave it unacked, it is delivered again."""
 
 
 class FatalError(DarkroomError):

@@ -6,20 +6,33 @@ of that name, `name:3` at the third time. Nothing happens at points that are not
 
 import os
 import signal
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from errors import FatalError
 
 Point = Literal[
+    "scan-walked",  # all files are delivered, no sentinel is sent
     "hash-seen",  # seen is delivered, hashed-file is not sent
+    "hash-sent",  # hashed-file is delivered, its fingerprint is not written and its event is not acked
     "hash-sealed",  # sealed is delivered, the tombstones are not sent
     "prepare-claimed",  # the claim is written, ml-request is not sent
     "prepare-sent",  # ml-request is delivered, its event is not acked
+    "prepare-waiting",  # the row of a waiter is delivered, its event is not acked
     "waiters-emitted",  # db-write of the waiters is delivered, their rows are still there
-    "row-written",  # a row is in RocksDB, its changelog record is not sent
+    "waiter-promoted",  # ml-request of a new owner is delivered, the claim is still the old one's
+    "claim-ended",  # the rows of a claim that ended are delivered, image-outcome is not acked
+    "dead-lettered",  # the dead letter is delivered, the outcome is not sent
+    "failure-reported",  # the outcome is delivered, image-outcome is not sent
+    "fingerprints-row-written",  # a row is in RocksDB, its changelog record is not sent
+    "known_images-row-written",
+    "jobs-row-written",
+    "embed-answered",  # ML has answered, db-write is not sent
     "embed-written",  # db-write is delivered, image-outcome is not sent
+    "embed-concluded",  # image-outcome is delivered, ml-request is not acked
     "store-upserted",  # Qdrant confirmed, job-event is not sent
     "store-reported",  # the outcome is delivered, image-outcome is not sent
+    "store-concluded",  # image-outcome is delivered, db-write is not acked
+    "track-checkpoint",  # the row of a job is written, its status is not sent
 ]
 
 _armed: tuple[str, int] | None = None
@@ -33,6 +46,11 @@ def arm(setting: str) -> None:
     if name and name not in get_args(Point):
         raise FatalError(f"DARKROOM_FAILPOINT names {name!r}; there are {', '.join(get_args(Point))}.")
     _armed, _reached = ((name, int(times or 1)) if name else None), 0
+
+
+def row_written(table: str) -> Point:
+    """Return the point behind the write of a row of a table."""
+    return cast(Point, f"{table}-row-written")
 
 
 def reach(name: Point) -> None:

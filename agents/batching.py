@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 import metrics
 from agents.delivery import start
+from errors import DrainingError
 from settings import Stage
 
 I = TypeVar("I")  # noqa: E741 - item
@@ -41,11 +42,15 @@ class Batcher(Generic[I]):
         self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
+        self._is_draining = False
 
     def add(self, item: I, weight: int) -> "asyncio.Future[None]":
         """Add an item of `weight` bytes. The future is done when its batch was handled."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
+        if self._is_draining:
+            done.set_exception(DrainingError("The worker stops."))
+            return done
         self._pending.append((item, weight, loop.time(), done))
         self._bytes += weight
         self._go()
@@ -55,6 +60,14 @@ class Batcher(Generic[I]):
         """Let everything that was added so far go without waiting for more."""
         self._due = len(self._pending)
         self._go()
+
+    def drain(self) -> None:
+        """Begin no further batch: what waits for one ends with DrainingError."""
+        self._is_draining = True
+        for *_, done in self._pending:
+            done.set_exception(DrainingError("The worker stops."))
+        self._pending.clear()
+        self._bytes = self._due = 0
 
     def _go(self) -> None:
         while self._free and self._is_due():
@@ -100,6 +113,10 @@ class Batcher(Generic[I]):
     async def _run(self, batch: list[tuple[I, "asyncio.Future[None]"]]) -> None:
         try:
             await self._handle([item for item, _ in batch])
+        except DrainingError as error:
+            for _, done in batch:
+                done.set_exception(error)
+            return
         except Exception as error:
             self._on_fatal(error)
             return

@@ -110,6 +110,7 @@ class ClaimKeeper:
             return [self._images.drop_claim(outcome)]
         await self._decoder.decode(event, successor, successor.received)
         await self._flush(event, ML_REQUEST.name, successor)
+        failpoints.reach("waiter-promoted")
         claim = self._claim(outcome)
         claim.forget_first(lot(outcome), outcome.file_id)
         claim.owner = successor.file_id
@@ -153,3 +154,4 @@ class ClaimKeeper:
 
 async def _delivered(rows: list[Awaitable[object]]) -> None:
     await asyncio.gather(*rows)
+    failpoints.reach("claim-ended")

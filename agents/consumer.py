@@ -4,8 +4,11 @@ Faust fetches ahead. When a rebalance makes it seek back to the committed offset
 fetched before the seek may still be handed on; it takes the offsets before them for a gap in the
 topic, counts these as acked, and drops the messages when they come. What was in between is lost.
 
-And a commit that is under way when a rebalance takes all its partitions is left with none; aiokafka
+A commit that is under way when a rebalance takes all its partitions is left with none; aiokafka
 refuses an empty commit, and Faust crashes the app for it. Such a commit has nothing to say.
+
+And who asks for a commit while another is under way gets that one, which may have begun before the
+newest acks: the last commit of an orderly stop left those out.
 """
 
 from collections.abc import AsyncIterator, Mapping, Set
@@ -51,6 +54,13 @@ class GaplessConsumer(Consumer):
 
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Commit all that is acked now. Tell whether there was anything."""
+        while await self.maybe_wait_for_commit_to_finish():
+            pass
+        committed: bool = await super().commit(topics, start_new_transaction)
+        return committed
 
     async def perform_seek(self) -> None:
         """Go back to the committed offsets, and expect what stands there."""

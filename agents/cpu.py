@@ -10,6 +10,7 @@ import os
 import resource
 import traceback
 from collections.abc import Callable
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as PoolTimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, ParamSpec, TypeVar
@@ -18,7 +19,7 @@ import structlog
 from pebble import ProcessExpired, ProcessPool
 
 import metrics
-from errors import ContentError
+from errors import ContentError, DrainingError
 from imaging.steps import Step, measured
 
 P = ParamSpec("P")
@@ -43,6 +44,8 @@ class Cpu:
         self._timeout = timeout
         self._memory = memory
         self._pool = self._new_pool()
+        self._scheduled: set[Future[Any]] = set()
+        self._is_draining = False
 
     async def start(self) -> None:
         """Start the processes. The first task would do so too, and hold up the event loop meanwhile."""
@@ -51,16 +54,24 @@ class Cpu:
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a function in a worker process; the steps that it took there go to the metrics.
 
-        Raises what the function raises, and ContentError where it takes too long, needs too much memory, or
-        crashes its process time and again.
+        Raises what the function raises, ContentError where it takes too long, needs too much memory, or
+        crashes its process time and again, and DrainingError where it was not begun before `drain`.
         """
         crashes = 0
         while True:
+            if self._is_draining:
+                raise DrainingError("The worker stops.")
             pool = self._pool
             try:
                 scheduled = pool.schedule(_measured, args=(function, args, kwargs), timeout=self._timeout)
+                self._scheduled.add(scheduled)
+                scheduled.add_done_callback(self._scheduled.discard)
                 result: R
                 result, seconds = await asyncio.wrap_future(scheduled)
+            except asyncio.CancelledError:
+                if self._is_draining and scheduled.cancelled():
+                    raise DrainingError("The worker stops.") from None
+                raise
             except PoolTimeoutError as error:
                 raise ContentError(
                     f"Reading and decoding took longer than {self._timeout:g} s and was stopped (FILE_TIMEOUT_SECONDS)."
@@ -83,6 +94,13 @@ class Cpu:
                 for step, spent in seconds.items():
                     metrics.STEP.labels(step).observe(spent)
                 return result
+
+    def drain(self) -> None:
+        """Begin nothing that is not running."""
+        self._is_draining = True
+        for scheduled in list(self._scheduled):
+            if not scheduled.running():
+                scheduled.cancel()
 
     def close(self) -> None:
         """End the worker processes, whatever they do."""

@@ -8,7 +8,7 @@ import faust
 import failpoints
 from agents.roots import allowed_roots
 from agents.stage import StageApp, file_fields
-from errors import FatalError, FileChangedError, FileError
+from errors import DrainingError, FatalError, FileChangedError, FileError
 from imaging.decoding import prepare
 from imaging.hashing import FileStamp
 from topics.hashed_file import HashedFile
@@ -44,7 +44,7 @@ class Decoder:
             await self._hash_again(event, file, error, headers)
         except FileError as error:
             await self._stage.fail_file(event, file, error, headers)
-        except FatalError:
+        except (DrainingError, FatalError):
             raise
         except Exception as error:
             await self._stage.fail_content(event, file, error, headers)

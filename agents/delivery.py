@@ -4,6 +4,9 @@ Faust acks an event whose handling raised, and may commit past events that are s
 flight when acks come out of order (faust-streaming #606). So an agent takes events without
 automatic acks and hands each to a `Window`: the slow part runs as a task, then, in the order
 of arrival, the table rows are written, and when these too are delivered the event is acked.
+
+When the worker stops in order, work that was not begun raises DrainingError: its event is not
+acked, and none behind it.
 """
 
 import asyncio
@@ -17,6 +20,7 @@ from typing import Any, TypeVar
 import faust
 from faust.streams import _current_event
 
+from errors import DrainingError, PartitionRevokedError
 from tables.rows import is_current
 
 T = TypeVar("T")
@@ -85,7 +89,9 @@ class Window:
         self._on_fatal = on_fatal
         self._room = asyncio.Semaphore(size)
         self._working: asyncio.Queue[_Entry] = asyncio.Queue()
-        self._settled: asyncio.Queue[tuple[_Entry, list[Awaitable[object]]]] = asyncio.Queue()
+        # None: the event is not acked.
+        self._settled: asyncio.Queue[tuple[_Entry, list[Awaitable[object]]] | None] = asyncio.Queue()
+        self._left_undone = False
         self._open = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -106,8 +112,10 @@ class Window:
         self._working.put_nowait(_Entry(event, time.monotonic(), None, work, None))
 
     async def drained(self) -> None:
-        """Wait until every event that was added is acked."""
-        await self._idle.wait()
+        """Wait until every event that was added is acked, or left undone as the worker stops."""
+        # While one waits, a last event may take the room that the one before it left.
+        while self._open:
+            await self._idle.wait()
 
     def close(self) -> None:
         """Stop working; what is open stays unacked."""
@@ -123,9 +131,19 @@ class Window:
         while True:
             entry = await self._working.get()
             task = entry.task
+            if self._left_undone:
+                if task is not None:
+                    task.add_done_callback(_forget)
+                self._settled.put_nowait(None)
+                continue
             if task is None and entry.begin is not None:
                 task = start(entry.begin())
-            result = await task if task is not None else None
+            try:
+                result = await task if task is not None else None
+            except (PartitionRevokedError, DrainingError) as error:
+                self._left_undone = isinstance(error, DrainingError)
+                self._settled.put_nowait(None)
+                continue
             deliveries: list[Awaitable[object]] = []
             if entry.settle is not None and is_current(self._app, entry.event):
                 with writing_rows(entry.event):
@@ -134,13 +152,15 @@ class Window:
 
     async def _ack_in_order(self) -> None:
         while True:
-            entry, deliveries = await self._settled.get()
-            for delivery in deliveries:
-                await delivery
-            if is_current(self._app, entry.event):
-                entry.event.ack()
-            if self._on_done is not None:
-                self._on_done(entry.event, time.monotonic() - entry.since)
+            settled = await self._settled.get()
+            if settled is not None:
+                entry, deliveries = settled
+                for delivery in deliveries:
+                    await delivery
+                if is_current(self._app, entry.event):
+                    entry.event.ack()
+                if self._on_done is not None:
+                    self._on_done(entry.event, time.monotonic() - entry.since)
             self._room.release()
             self._open -= 1
             if not self._open:
@@ -153,3 +173,9 @@ class Window:
             await loop
         except Exception as error:
             self._on_fatal(error)
+
+
+def _forget(task: "asyncio.Task[Any]") -> None:
+    """Take note of an error that nobody waits for."""
+    if not task.cancelled():
+        task.exception()

@@ -2,10 +2,11 @@
 
 ml-request → db-write (the point of the file that owns the claim), then image-outcome `embedded`
 (closes the claim, fills the cache). A batch that ML refuses is halved until the guilty image stands
-alone; ML away is waited for.
+alone; ML away is waited for. What it has answered is not asked again.
 """
 
 import asyncio
+from array import array
 from collections import Counter
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
@@ -18,11 +19,11 @@ import structlog
 
 import failpoints
 import tracing
-from agents.batching import Batcher
+from agents.answers import Answer, Answers, Question
 from agents.collections import Collections
 from agents.delivery import Window
 from agents.stage import Parts, StageApp, file_fields
-from errors import ContentError, FatalError, FileError, MLOutOfMemoryError, MLUnavailableError
+from errors import ContentError, DrainingError, FatalError, FileError, MLOutOfMemoryError, MLUnavailableError
 from gateways.ml import Capabilities, Embedded, ImageInput, Refused
 from rules.batching import batch_size, halves
 from rules.identity import point_id
@@ -49,6 +50,10 @@ class _Item:
     request: MLRequest
     headers: Headers
 
+    @property
+    def question(self) -> Question:
+        return Question(self.request.sha256, self.request.model_id, self.request.caption)
+
 
 def build(parts: Parts, datadir: Path) -> StageApp:
     """Return the stage."""
@@ -71,15 +76,14 @@ class _Embedder:
         self._asked = False
         self._capabilities: Capabilities | None = None
         self._limit: int | None = None  # learned from ML running out of memory
+        self._answers = Answers()
         self._batchers = {
-            caption: Batcher(
-                "embed",
+            caption: stage.batcher(
                 self._embed,
                 size=partial(self._size, caption=caption),
                 linger=settings.ml_batch_linger_seconds,
                 in_flight=settings.ml_batches_in_flight,
                 max_bytes=MAX_BATCH_BYTES,
-                on_fatal=stage.parts.stop,
             )
             for caption in (False, True)
         }
@@ -87,7 +91,7 @@ class _Embedder:
     async def take(self, event: faust.Event, window: Window) -> None:
         """Take an image, or a tombstone that asks for no more waiting."""
         if not self._asked:
-            await self._ask()
+            await self._ask_capabilities()
         if event.value is None:
             read_sentinel(event.message.headers)
             for batcher in self._batchers.values():
@@ -96,8 +100,24 @@ class _Embedder:
             return
         item = _Item(event, ML_REQUEST.decode(event.value), Headers.decode(event.message.headers))
         item.request.path_bytes  # noqa: B018 - a path that is not absolute is told here
-        done = self._batchers[item.request.caption].add(item, len(event.value))
-        await window.add(event, _wait(done))
+        earlier = self._answers.earlier(item.question)
+        if earlier is None:
+            await window.add(event, _wait(self._ask_ml(item)))
+        else:
+            await window.add(event, self._repeat(item, earlier))
+
+    def _ask_ml(self, item: _Item) -> Awaitable[None]:
+        """Put an image into the next batch; await the result to know that all that follows is delivered."""
+        self._answers.ask(item.question)
+        return self._batchers[item.request.caption].add(item, len(item.event.value))
+
+    async def _repeat(self, item: _Item, earlier: "asyncio.Future[Answer | None]") -> None:
+        """Publish again what ML answered to the same question."""
+        answer = await asyncio.shield(earlier)
+        if answer is None:
+            await self._ask_ml(item)
+        else:
+            await self._publish(item, answer)
 
     def _size(self, *, caption: bool) -> int:
         if self._capabilities is None:
@@ -107,7 +127,7 @@ class _Embedder:
             size = size if self._setting else min(size, LARGEST_BATCH)
         return size if self._limit is None else min(size, self._limit)
 
-    async def _ask(self) -> None:
+    async def _ask_capabilities(self) -> None:
         """Ask ML what it can do before the first batch, if it answers now."""
         self._asked = True
         try:
@@ -124,12 +144,12 @@ class _Embedder:
         with structlog.contextvars.bound_contextvars(job_ids=sorted(jobs), stage="embed"):
             try:
                 answers = await self._stage.persist(jobs, lambda: self._attempt(items))
-            except FatalError:
+            except (DrainingError, FatalError):
                 raise
             except Exception as error:
                 await self._split(items, error)
             else:
-                await asyncio.gather(*(self._publish(item, answers[number]) for number, item in enumerate(items)))
+                await asyncio.gather(*(self._end(item, answers[number]) for number, item in enumerate(items)))
 
     async def _attempt(self, items: list[_Item]) -> list[Any]:
         if self._capabilities is None:
@@ -191,26 +211,34 @@ class _Embedder:
         for half in halves(items):
             await self._embed(list(half))
 
-    async def _publish(self, item: _Item, answer: Any) -> None:
-        if not isinstance(answer, Embedded):
-            await self._fail(item, ContentError(f"ML cannot use this image: {answer.reason}"))
+    async def _end(self, item: _Item, answered: Embedded | Refused) -> None:
+        if isinstance(answered, Refused):
+            await self._fail(item, ContentError(f"ML cannot use this image: {answered.reason}"))
             return
+        answer = Answer(array("d", answered.vector), answered.caption)
+        self._answers.answer(item.question, answer)
+        await self._publish(item, answer)
+
+    async def _publish(self, item: _Item, answer: Answer) -> None:
         request = item.request
         fields = file_fields(request)
         content = Content(
-            vector=answer.vector,
+            vector=answer.vector.tolist(),
             caption=answer.caption if request.caption else None,
             metadata=request.metadata,
             thumbnail_base64=request.thumbnail_base64,
         )
         write = DBWrite(**fields, point_id=point_id(request.sha256), outcome="stored", content=content)
         headers = request.headers(item.headers)
+        failpoints.reach("embed-answered")
         await (await self._stage.send(DB_WRITE, request.sha256, write, headers))
         failpoints.reach("embed-written")
         await self._stage.conclude(image_outcome.Embedded(**fields, content=content), item.headers)
+        failpoints.reach("embed-concluded")
         self._stage.handed_on(request, item.headers)
 
     async def _fail(self, item: _Item, error: Exception) -> None:
+        self._answers.answer(item.question, None)
         fail = self._stage.fail_file if isinstance(error, FileError) else self._stage.fail_content
         await fail(item.event, item.request, error, item.headers)
 

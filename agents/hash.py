@@ -18,7 +18,7 @@ from agents.collections import Collections
 from agents.delivery import Deliveries, Window
 from agents.roots import allowed_roots
 from agents.stage import Parts, StageApp, header_list, now
-from errors import FatalError, FileChangedError
+from errors import DrainingError, FatalError, FileChangedError
 from imaging import hashing
 from imaging.files import FileStamp, Roots, check_within
 from tables.fingerprints import Fingerprint, Fingerprints
@@ -80,7 +80,7 @@ class _Hasher:
                 model_id = await self._model_id(file)
                 fingerprint = await self._fingerprint(file, known)
                 metrics.CACHE.labels("fingerprints", "hit" if fingerprint is known else "miss").inc()
-            except FatalError:
+            except (DrainingError, FatalError):
                 raise
             except Exception as error:
                 await seen
@@ -94,6 +94,7 @@ class _Hasher:
                 model_id=model_id,
             )
             await (await self._stage.send(HASHED_FILE, hashed.sha256, hashed, hashed.headers(headers)))
+            failpoints.reach("hash-sent")
             self._stage.handed_on(file, headers)
             return None if fingerprint is known else fingerprint
 

@@ -12,6 +12,7 @@ from typing import Any
 import faust
 import structlog
 
+import failpoints
 import metrics
 from agents.claims import ClaimKeeper, lot
 from agents.collections import Collections
@@ -102,7 +103,7 @@ class _Preparer:
                     self._images.put_waiter(file, event.message.offset, headers),
                     self._images.put_claim(file, claim),
                 ]
-                return self._bound(file, None, rows)
+                return self._bound(file, None, rows, "prepare-waiting")
             case "unchanged":
                 work = self._stage.finish(file, "unchanged", headers, sha256=file.sha256)
                 return self._bound(file, work, self._note_first(file, claim))
@@ -127,8 +128,12 @@ class _Preparer:
             return []
         return [self._images.put_claim(file, claim)]
 
-    async def _bound(self, file: HashedFile, work: Work | None, rows: Deliveries) -> None:
+    async def _bound(
+        self, file: HashedFile, work: Work | None, rows: Deliveries, point: failpoints.Point | None = None
+    ) -> None:
         with structlog.contextvars.bound_contextvars(job_id=file.job_id, stage="prepare"):
             if work is not None:
                 await work
             await asyncio.gather(*rows)
+            if point is not None:
+                failpoints.reach(point)

@@ -20,4 +20,5 @@ class IdempotentProducer(Producer):
 
 def make_idempotent(app: faust.App) -> None:
     """Give an app that has not started the idempotent producer."""
-    app.producer_transport.Producer = IdempotentProducer  # type: ignore[misc]
+    # Not `producer_transport`: Faust makes the producer of an app from the transport of its consumer.
+    app.transport.Producer = IdempotentProducer  # type: ignore[misc]

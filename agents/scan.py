@@ -15,15 +15,17 @@ from typing import Any
 import faust
 import structlog
 
+import failpoints
 import tracing
 from agents.collections import Collections
 from agents.delivery import Window
 from agents.roots import allowed_roots
 from agents.stage import Parts, StageApp, explain, now
 from agents.walking import Found, Refused, walk
-from errors import FatalError, FileError, RequestError
+from errors import DrainingError, FatalError, FileError, PartitionRevokedError, RequestError
 from rules.identity import new_id
 from rules.paths import is_within, normal, to_wire
+from tables.rows import is_current
 from topics.job_event import JobFailed, Scanning
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import Headers
@@ -67,7 +69,7 @@ class _Scanner:
                 model_id = await self._stage.persist(
                     [job_id], lambda: self._collections.ensure(job_id, request.collection, request.model_id)
                 )
-            except FatalError:
+            except (DrainingError, FatalError):
                 raise
             except Exception as error:
                 log.warning("scan-failed", reason=str(error))
@@ -94,6 +96,7 @@ class _Scanner:
             walked = _Walk(self._stage, event, request, model_id, headers)
             for source in sources:
                 await walked.walk(source)
+            failpoints.reach("scan-walked")
             await self._seal(job_id, walk_id, walked.per_partition)
             log.info("scan-done", walk_id=walk_id, files=walked.sent)
 
@@ -160,6 +163,10 @@ class _Walk:
         jobs = self._stage.parts.jobs
         limit = self._stage.parts.settings.scan_outstanding_files
         while not jobs.is_cancelled(self._request.job_id):
+            if self._stage.is_draining:
+                raise DrainingError("The worker stops.")
+            if not is_current(self._stage.app, self._event):
+                raise PartitionRevokedError("The request is walked anew, here or elsewhere.")
             status = jobs.status(self._request.job_id)
             processed = 0 if status is None else status.processed_files
             paused = status is not None and status.paused

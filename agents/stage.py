@@ -12,15 +12,18 @@ from typing import Any, TypeVar
 import faust
 import structlog
 
+import failpoints
 import metrics
 import tracing
 from agents.app import ROCKSDB_OPTIONS, new_app
+from agents.batching import Batcher
 from agents.cpu import Cpu
 from agents.delivery import Window
 from agents.jobs_watch import JobsWatch
 from agents.reporter import Reporter
 from errors import (
     DarkroomError,
+    DrainingError,
     FatalError,
     InvalidMessageError,
     MLUnavailableError,
@@ -70,6 +73,8 @@ class StageApp:
         self.app = new_app(name, parts.settings, datadir)
         self.report = Reporter(name, self._publish, parts.stop)
         self._windows: list[Window] = []
+        self._batchers: list[Batcher[Any]] = []
+        self.is_draining = False
 
     def consume(self, topic: str, handle: Handler, *, window: int, commit_at_once: bool = False) -> None:
         """Have `handle` take each event of a topic, and put its work into a window of this size.
@@ -92,6 +97,8 @@ class StageApp:
                     await handle(event, open_window)
                 except PartitionRevokedError:
                     continue
+                except DrainingError as error:
+                    await open_window.add(event, _leave(error))
                 except FatalError as error:
                     self.parts.stop(error)
                 except Exception as error:
@@ -120,8 +127,19 @@ class StageApp:
         metrics.PROCESSED.labels(self.app.conf.id, event.message.topic).observe(seconds)
         tracing.done(event.message)
 
-    async def drained(self) -> None:
-        """Wait until every event in work is acked."""
+    def batcher(self, handle: Callable[[list[T]], Awaitable[None]], **bounds: Any) -> Batcher[T]:
+        """Return a batcher that begins no batch while the worker stops; see Batcher for its bounds."""
+        batcher = Batcher(self.name, handle, on_fatal=self.parts.stop, **bounds)
+        self._batchers.append(batcher)
+        return batcher
+
+    async def drain(self) -> None:
+        """Take no further events, begin nothing, and wait until all that was begun is acked and committed."""
+        self.is_draining = True
+        self.app.consumer.stop_flow()
+        self.app.flow_control.suspend()
+        for batcher in self._batchers:
+            batcher.drain()
         for window in self._windows:
             await window.drained()
 
@@ -175,12 +193,14 @@ class StageApp:
         value = RAW_PATH.encode(restart)
         sent = file.headers(headers).encode()
         await self.dead_letter(event, file.path_bytes, value, error, sent, restart_topic=RAW_PATH.name)
+        failpoints.reach("dead-lettered")
         sha256 = file.sha256 if isinstance(file, HashedFileOfJob) else None
         await self.finish(file, "failed", headers, reason=explain(error), sha256=sha256)
 
     async def fail_content(self, event: faust.Event, file: HashedFileOfJob, error: Exception, headers: Headers) -> None:
         """End a file whose content cannot be used, and tell those that wait for the content."""
         await self.fail(event, file, error, headers)
+        failpoints.reach("failure-reported")
         failed = FailedContent(
             **file_fields(file), stage=self.name, error_class=type(error).__name__, reason=explain(error)
         )
@@ -189,6 +209,7 @@ class StageApp:
     async def fail_file(self, event: faust.Event, file: HashedFileOfJob, error: Exception, headers: Headers) -> None:
         """End a file whose path cannot be used, so that the next one with its content takes over."""
         await self.fail(event, file, error, headers)
+        failpoints.reach("failure-reported")
         await self.conclude(FailedFile(**file_fields(file), reason=explain(error)), headers)
 
     async def conclude(self, outcome: ImageOutcome, headers: Headers) -> None:
@@ -241,7 +262,10 @@ class StageApp:
         await (await self.send_raw(DEAD_LETTER, letter.key, letter.value, letter.headers))
 
     async def persist(self, job_ids: Iterable[str], attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Try until a service answers, with growing waits; meanwhile these jobs show what they wait for."""
+        """Try until a service answers, with growing waits; meanwhile these jobs show what they wait for.
+
+        Raises DrainingError where the worker stops meanwhile.
+        """
         job_ids = set(job_ids)
         told = False
         delay = 0.2
@@ -255,6 +279,8 @@ class StageApp:
                 if not told:
                     await self.report.waiting(job_ids, target)
                     told = True
+                if self.is_draining:
+                    raise DrainingError("The worker stops.") from error
                 # The spread keeps many workers from asking at the same moment.
                 await asyncio.sleep(delay * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
                 delay = min(delay * 2, 5.0)
@@ -269,6 +295,10 @@ class StageApp:
 
     async def _publish(self, event: AnyJobEvent) -> Awaitable[object]:
         return await self.send(JOB_EVENT, event.job_id, event, Headers(job_id=event.job_id))
+
+
+async def _leave(error: DrainingError) -> None:
+    raise error
 
 
 def explain(error: Exception) -> str:

@@ -16,10 +16,9 @@ import structlog
 
 import failpoints
 import tracing
-from agents.batching import Batcher
 from agents.delivery import Window
 from agents.stage import Parts, StageApp, file_fields
-from errors import CollectionMissingError, FatalError, FileError
+from errors import CollectionMissingError, DrainingError, FatalError, FileError
 from gateways.qdrant import Point
 from rules import payload
 from rules.batching import halves
@@ -50,15 +49,13 @@ class _Storer:
         settings = stage.parts.settings
         self._stage = stage
         self._qdrant = stage.parts.qdrant
-        self._batcher = Batcher(
-            "store",
+        self._batcher = stage.batcher(
             self._store,
             size=lambda: settings.qdrant_upsert_batch_size,
             linger=settings.qdrant_batch_linger_seconds,
             # One at a time: the union of `paths` reads before it writes.
             in_flight=1,
             max_bytes=MAX_BATCH_BYTES,
-            on_fatal=stage.parts.stop,
         )
 
     async def take(self, event: faust.Event, window: Window) -> None:
@@ -87,7 +84,7 @@ class _Storer:
             except CollectionMissingError:
                 error = FileError(f"Collection {collection} was deleted while the job ran. Run the job again.")
                 await asyncio.gather(*(self._fail(item, error) for item in items))
-            except FatalError:
+            except (DrainingError, FatalError):
                 raise
             except Exception as error:
                 if len(items) == 1:
@@ -120,6 +117,7 @@ class _Storer:
         await self._stage.finish(write, write.outcome, item.headers, sha256=write.sha256)
         failpoints.reach("store-reported")
         await self._stage.conclude(Stored(**file_fields(write), incarnation=incarnation), item.headers)
+        failpoints.reach("store-concluded")
         self._stage.handed_on(write, item.headers)
 
     async def _fail(self, item: _Item, error: Exception) -> None:

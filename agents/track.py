@@ -12,6 +12,7 @@ from pathlib import Path
 
 import faust
 
+import failpoints
 from agents.delivery import Window, start, writing_rows
 from agents.stage import Parts, StageApp
 from tables.job import Job, apply
@@ -99,6 +100,7 @@ class _Tracker:
                 with writing_rows(event):
                     deliveries.append(self._jobs.put_job(job))
                 documents.append(document(job))
+        failpoints.reach("track-checkpoint")
         deliveries.extend(
             [await self._stage.send(JOB_STATUS, each.job_id, each, Headers(job_id=each.job_id)) for each in documents]
         )

@@ -90,7 +90,7 @@ class _Worker:
             log.info("worker-started", stages=list(self._names), pid=os.getpid(), metrics=shown.url)
             await self._wait(stages)
             if self._error is None:
-                await self._drain(stages)
+                await self._drain(stages, cpu)
         finally:
             await lag.stop()
             shown.close()
@@ -125,15 +125,13 @@ class _Worker:
             task.cancel()
         ended.cancel()
 
-    async def _drain(self, stages: list[StageApp]) -> None:
-        """Take no further events, and finish those in work, so that nothing is done twice."""
+    async def _drain(self, stages: list[StageApp], cpu: Cpu) -> None:
+        """Finish what was begun, and begin nothing, so that nothing is done twice."""
         log.info("worker-draining")
-        for stage in stages:
-            stage.app.consumer.stop_flow()
-            stage.app.flow_control.suspend()
+        cpu.drain()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
-                await asyncio.gather(*(stage.drained() for stage in stages))
+                await asyncio.gather(*(stage.drain() for stage in stages))
 
     def _datadir(self, name: Stage) -> Path:
         return self._settings.darkroom_data.resolve() / "worker" / name

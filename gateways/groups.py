@@ -32,8 +32,8 @@ class Group:
         return self.works and not self.members.keys() <= known
 
 
-class _DescribeGroups(Request[DescribeGroupsRequest_v0 | DescribeGroupsRequest_v1]):  # type: ignore[misc]  # untyped base
-    """The versions that aiokafka can read: 0.14 reads the answer to its newest one with the schema of an older one."""
+class DescribeGroups(Request[DescribeGroupsRequest_v0 | DescribeGroupsRequest_v1]):  # type: ignore[misc]  # untyped base
+    """Asks in a version that aiokafka can read: 0.14 reads the newest answer with the schema of an older one."""
 
     API_KEY = DescribeGroupsRequest_v0.API_KEY
 
@@ -43,6 +43,7 @@ class _DescribeGroups(Request[DescribeGroupsRequest_v0 | DescribeGroupsRequest_v
     def build(
         self, request_struct_class: type[DescribeGroupsRequest_v0 | DescribeGroupsRequest_v1]
     ) -> DescribeGroupsRequest_v0 | DescribeGroupsRequest_v1:
+        """Return the request in the version that was agreed on."""
         return request_struct_class(self._groups)
 
 
@@ -62,7 +63,7 @@ async def describe(kafka: ClientOptions, names: Iterable[str]) -> dict[str, Grou
             except GroupCoordinatorNotAvailableError:  # a new broker, until its first group
                 found[name] = Group(NO_COORDINATOR, {})
                 continue
-            response = await client.send(coordinator, _DescribeGroups([name]))
+            response = await client.send(coordinator, DescribeGroups([name]))
             for _error, group, state, _type, _protocol, members in response.groups:
                 found[group] = Group(state, {member: host.lstrip("/") for member, _client, host, *_ in members})
     finally:

@@ -36,6 +36,7 @@ class Rows:
 
     def __init__(self, table: "TableT[bytes, bytes]") -> None:
         self._table = table
+        self._row_written = failpoints.row_written(table.name)
         table._on_changelog_sent = self._note_delivered  # type: ignore[attr-defined]  # what send_changelog calls
 
     def get(self, key: bytes) -> bytes | None:
@@ -53,7 +54,7 @@ class Rows:
         partition = self._event().message.partition
         with self._disk():
             self._table.data[key] = value
-        failpoints.reach("row-written")
+        failpoints.reach(self._row_written)
         return self._log(partition, key, value)
 
     def delete(self, key: bytes) -> Awaitable[object]:

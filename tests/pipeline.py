@@ -50,9 +50,11 @@ class Pipeline:
 
     async def points(self, collection: str) -> dict[str, dict[str, Any]]:
         """Return the payloads of a collection by path."""
-        points, cursor = await self.qdrant.page(collection, limit=1000, cursor=None, filters=None, sort=None)
-        assert cursor is None
-        return {path: point.payload for point in points for path in point.payload["paths"]}
+        found, cursor = await self.qdrant.page(collection, limit=1000, cursor=None, filters=None, sort=None)
+        while cursor is not None:
+            more, cursor = await self.qdrant.page(collection, limit=1000, cursor=cursor, filters=None, sort=None)
+            found = [*found, *more]
+        return {path: point.payload for point in found for path in point.payload["paths"]}
 
     def ml_batches(self) -> list[list[str]]:
         """Return the file names of each batch that ML got since `forget_ml`."""

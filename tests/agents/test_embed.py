@@ -83,6 +83,24 @@ async def test_answers_go_to_their_own_pictures(bus: Bus, ml: Part, job: str, co
     assert sorted(images) == sorted(renditions)
 
 
+@pytest.mark.parametrize("when", ["answered", "asked"])
+async def test_a_request_that_comes_again_costs_no_second_call(
+    bus: Bus, ml: Part, job: str, collection: str, when: str
+) -> None:
+    """A killed stage sends again what it had not committed; all that follows is published again all the same."""
+    files = requests(job, collection, 4)
+    if when == "answered":
+        await embedded(bus, files)
+    else:
+        await send(bus, files)
+    await embedded(bus, files)
+    check_written(bus, files)
+    assert sum(len(batch["images"]) for batch in asked(ml)) == 4
+    for topic in ("db-write", "image-outcome"):
+        assert len(bus.values(topic, job_id=job)) == 8
+    assert sum(event["images"] for event in bus.events(job, "ml-sent")) == 4
+
+
 @pytest.mark.parametrize("refusal", ["fail_images", "reject_batch_with", "nan_images"])
 async def test_a_refused_picture_fails_alone(bus: Bus, ml: Part, job: str, collection: str, refusal: str) -> None:
     files = requests(job, collection, 8)

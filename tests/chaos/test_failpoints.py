@@ -1,6 +1,9 @@
 """A kill at each point where the design closes a hole: the account is exact all the same."""
 
+import asyncio
+import json
 import signal
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,25 +12,32 @@ import pytest
 
 import failpoints
 from tests import pictures
+from tests.bus import Bus
 from tests.parts import Part
 from tests.pipeline import Pipeline, account
 from tests.worker import Worker
 
 PHOTOS = 12
+COPIES = 4
 QUICK: dict[str, Any] = {"kafka_session_timeout_seconds": 2}
 FIRST_SEEDS = {name: 7000 + 100 * number for number, name in enumerate(get_args(failpoints.Point))}
+# Reached once a walk. The others are reached for many files, and the kill comes between two of them.
+ONCE = {"scan-walked"}
+# A file that vanishes while it owns a claim brings these.
+OF_A_VANISHED_OWNER = {"waiter-promoted"}
 
 
 def fill(folder: Path, seed: int) -> None:
     """Write photographs, copies of some, and broken files."""
     pictures.write(folder, range(seed, seed + PHOTOS))
-    for number in range(4):
+    for number in range(COPIES):
         (folder / f"copy-{number}.jpg").write_bytes(pictures.jpeg(seed + number))
         (folder / f"broken-{number}.jpg").write_bytes(b"no picture %d %d" % (seed, number))
 
 
 @pytest.mark.chaos
-@pytest.mark.parametrize("point", get_args(failpoints.Point))
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("point", sorted(set(get_args(failpoints.Point)) - OF_A_VANISHED_OWNER))
 async def test_a_kill_here_is_harmless(
     point: str, idle_pipeline: Pipeline, kafka: Part, qdrant: Part, ml: Part, collection: str, tmp_path: Path
 ) -> None:
@@ -37,17 +47,63 @@ async def test_a_kill_here_is_harmless(
     # Slow enough that copies are waiting while their original is with ML.
     httpx.post(f"{ml.url}/control", json={"delay_per_image": 0.1}).raise_for_status()
     data = tmp_path / "data"
-    with Worker(kafka, qdrant, ml, data, darkroom_failpoint=f"{point}:2", **QUICK) as worker:
-        job_id = await idle_pipeline.scan(photos, collection=collection)
-        await idle_pipeline.bus.until(worker.has_ended, f"a kill at {point}")
-        assert worker.exit_code == -signal.SIGKILL
+    armed = f"{point}:{1 if point in ONCE else 2}"
+    job_id = await idle_pipeline.scan(photos, collection=collection)
+    await killed_at(armed, idle_pipeline.bus, Worker(kafka, qdrant, ml, data, darkroom_failpoint=armed, **QUICK))
     with Worker(kafka, qdrant, ml, data, **QUICK):
-        status = account(await idle_pipeline.bus.finished(job_id, 60))
+        status = account(await idle_pipeline.bus.finished(job_id, 120))
+    broken = {str(photos / f"broken-{number}.jpg") for number in range(4)}
+    await check(idle_pipeline, collection, status, stored=PHOTOS, duplicate=COPIES, failed=broken)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("point", ["dead-lettered", "failure-reported", "waiter-promoted", "claim-ended"])
+async def test_a_kill_while_a_claim_passes_on_is_harmless(
+    point: str, idle_pipeline: Pipeline, kafka: Part, qdrant: Part, ml: Part, collection: str, tmp_path: Path
+) -> None:
+    """The files that own claims vanish after they were hashed; their copies take over."""
+    photos, bus = tmp_path / "photos", idle_pipeline.bus
+    seed = 20_000 + FIRST_SEEDS[point]
+    pictures.write(photos, range(seed, seed + COPIES))
+    for number in range(COPIES):
+        (photos / f"copy-{number}.jpg").write_bytes(pictures.jpeg(seed + number))
+    data = tmp_path / "data"
+    with Worker(kafka, qdrant, ml, data, "scan,hash", **QUICK):
+        job_id = await idle_pipeline.scan(photos, collection=collection)
+
+        def hashed() -> list[dict[str, Any]]:
+            return [json.loads(record.value) for record in bus.of_job("hashed-file", job_id) if record.value]
+
+        await bus.until(lambda: len({file["path"] for file in hashed()}) == 2 * COPIES, "all files hashed")
+    owners = {file["sha256"]: file["path"] for file in reversed(hashed())}
+    for path in owners.values():
+        await asyncio.to_thread(Path(path).unlink)
+    armed = f"{point}:2"
+    await killed_at(armed, bus, Worker(kafka, qdrant, ml, data, darkroom_failpoint=armed, **QUICK))
+    with Worker(kafka, qdrant, ml, data, **QUICK):
+        status = account(await bus.finished(job_id, 120))
+    await check(idle_pipeline, collection, status, stored=COPIES, duplicate=0, failed=owners.values())
+
+
+async def killed_at(point: str, bus: Bus, worker: Worker) -> None:
+    """Run a worker until it kills itself."""
+    worker.launch()
+    try:
+        await bus.until(worker.has_ended, f"a kill at {point}", 200)
+        assert worker.exit_code == -signal.SIGKILL, worker.log[-4000:]
+    finally:
+        worker.kill()
+
+
+async def check(
+    pipeline: Pipeline, name: str, status: dict[str, Any], *, stored: int, duplicate: int, failed: Collection[str]
+) -> None:
     assert status["outcomes"] == {
-        "stored": PHOTOS, "cached": 0, "duplicate": 4, "unchanged": 0, "skipped": 0, "failed": 4,
+        "stored": stored, "cached": 0, "duplicate": duplicate, "unchanged": 0, "skipped": 0, "failed": len(failed),
     }  # fmt: skip
-    points = await idle_pipeline.points(collection)
-    assert len(points) == PHOTOS + 4
-    assert len({point["file_hash"] for point in points.values()}) == PHOTOS
-    letters = {value["path"] for value in idle_pipeline.bus.values("dead-letter", job_id=job_id)}
-    assert letters == {str(photos / f"broken-{number}.jpg") for number in range(4)}
+    points = await pipeline.points(name)
+    assert len(points) == stored + duplicate
+    assert len({point["file_hash"] for point in points.values()}) == stored
+    letters = {value["path"] for value in pipeline.bus.values("dead-letter", job_id=status["job_id"])}
+    assert letters == set(failed)

@@ -16,7 +16,7 @@ from tests.parts import Part
 from tests.pipeline import TOPICS, Pipeline, account
 from tests.worker import Worker
 
-NEW, COPIES, BROKEN = 260, 30, 20
+NEW, COPIES, BROKEN = 200, 20, 20
 
 
 @pytest.fixture
@@ -32,6 +32,7 @@ def idle(kafka: Part) -> None:
     skip_backlog(kafka.address)
 
 
+@pytest.mark.timeout(300)  # two workers start and one is killed: a minute where the machine is busy
 @pytest.mark.usefixtures("idle")
 async def test_a_worker_joins_and_another_is_killed(
     pipeline: Pipeline, kafka: Part, qdrant: Part, ml: Part, tmp_path: Path
@@ -59,7 +60,7 @@ async def test_a_worker_joins_and_another_is_killed(
         assert processed() < NEW + COPIES + BROKEN, "the job was too quick to be disturbed in its middle"
         one.kill()
         httpx.post(f"{ml.url}/control", json={}).raise_for_status()
-        status = account(await bus.finished(job, 90))
+        status = account(await bus.finished(job, 150))
 
         assert status["outcomes"] == {
             "stored": NEW,

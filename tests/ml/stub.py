@@ -3,6 +3,7 @@
 In a test: `async with serving(Stub()) as stub:` gives `stub.url`; set `stub.behaviour`, read `stub.batches`.
 As a process: `python -m tests.ml.stub --port N`; `POST /control` takes a whole Behaviour (what is left out
 goes back to its default, so `{}` is a service that works), `GET /log` gives the batches, `DELETE /log` forgets them.
+With `--log FILE` the SHA-256 of what it is asked to embed also goes to a file, a line a request: it outlives a kill.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import json
 import math
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,8 +91,9 @@ class LoggedBatch(BaseModel):
 class Stub:
     """The state of one stub service."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: Path | None = None) -> None:
         self.url = ""
+        self._log = log
         self.batches: list[LoggedBatch] = []
         self.texts: list[str] = []
         self._behaviour = Behaviour()
@@ -120,6 +123,9 @@ class Stub:
         images = [(image, base64.b64decode(image.image_base64)) for image in batch.images]
         logged = LoggedBatch(images=[_logged(image, data) for image, data in images], caption=caption)
         self.batches.append(logged)
+        if self._log is not None:
+            with self._log.open("a") as file:
+                file.write(json.dumps([image.sha256 for image in logged.images]) + "\n")
         while self.behaviour.hang:
             await self._changed.wait()
         await asyncio.sleep(self.behaviour.delay_per_image * len(images))
@@ -257,7 +263,9 @@ def _json(content: object) -> Response:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.ml.stub")
     parser.add_argument("--port", type=int, required=True)
-    uvicorn.run(create_app(Stub()), host="127.0.0.1", port=parser.parse_args().port, log_level="warning")
+    parser.add_argument("--log", type=Path)
+    told = parser.parse_args()
+    uvicorn.run(create_app(Stub(told.log)), host="127.0.0.1", port=told.port, log_level="warning")
 
 
 if __name__ == "__main__":

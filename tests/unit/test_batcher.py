@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from agents.batching import Batcher
+from errors import DrainingError
 
 FOREVER = 600.0
 
@@ -167,3 +168,17 @@ async def test_nothing_is_forgotten_and_the_order_is_kept(in_flight: int) -> Non
     items = [str(number) for number in range(100)]
     await asyncio.wait_for(asyncio.gather(*(batches.add(item, 1) for item in items)), 5)
     assert [item for batch in handler.batches for item in batch] == items
+
+
+async def test_a_batch_in_work_is_finished_and_none_is_begun_when_the_worker_stops() -> None:
+    handler = Handler()
+    handler.open.clear()
+    batches = batcher(handler, size=2)
+    done = [batches.add(item, 1) for item in "abcde"]
+    await settle()
+    batches.drain()
+    done.append(batches.add("f", 1))
+    handler.open.set()
+    await asyncio.wait_for(asyncio.gather(*done[:2]), 5)
+    assert [type(error) for error in await asyncio.gather(*done[2:], return_exceptions=True)] == [DrainingError] * 4
+    assert handler.batches == [["a", "b"]]

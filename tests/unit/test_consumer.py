@@ -1,14 +1,15 @@
 """No message between the committed offset and the newest is left out, whatever is fetched around a seek."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from faust.transport.drivers.aiokafka import Consumer
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 
-from agents.consumer import GaplessConsumer
+from agents.consumer import GaplessConsumer, _ConsumerThread
 
 HERE = TP("raw-path", 0)
 
@@ -16,6 +17,51 @@ HERE = TP("raw-path", 0)
 @dataclass
 class Message:
     offset: int
+
+
+async def test_a_commit_that_is_asked_for_while_another_is_under_way_is_made_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Faust takes the one under way for it: what was acked after that had begun would wait for the next, if any."""
+    consumer: Any = GaplessConsumer.__new__(GaplessConsumer)
+    app: Any = type("App", (), {"client_only": False})
+    consumer.app, consumer.loop, consumer._commit_fut = app, asyncio.get_running_loop(), None
+    acked, committed = ["a"], list[str]()
+    gate = asyncio.Event()
+
+    async def force_commit(*_: object, **__: object) -> bool:
+        now = list(acked)
+        await gate.wait()
+        committed[:] = now
+        return True
+
+    monkeypatch.setattr(consumer, "force_commit", force_commit)
+    first = asyncio.create_task(consumer.commit())
+    await asyncio.sleep(0)
+    acked.append("b")
+    second = asyncio.create_task(consumer.commit())
+    await asyncio.sleep(0)
+    gate.set()
+    await asyncio.wait_for(asyncio.gather(first, second), 5)
+    assert committed == ["a", "b"]
+
+
+@pytest.mark.parametrize(("assigned", "made"), [(set[TP](), False), ({HERE}, True)])
+async def test_a_commit_whose_partitions_were_all_taken_away_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, assigned: set[TP], made: bool
+) -> None:
+    """aiokafka refuses an empty commit, and Faust crashes the app for that."""
+    committed: list[Any] = []
+
+    async def commit(_: object, offsets: Any) -> bool:
+        committed.append(offsets)
+        return True
+
+    monkeypatch.setattr(AIOKafkaConsumerThread, "_commit", commit)
+    thread: Any = _ConsumerThread.__new__(_ConsumerThread)
+    thread.assignment = lambda: assigned
+    assert await thread._commit({HERE: 7}) is made
+    assert committed == ([{HERE: 7}] if made else [])
 
 
 class Fetches:

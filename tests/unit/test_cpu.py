@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from agents.cpu import Cpu
-from errors import ContentError
+from errors import ContentError, DrainingError
 
 
 def pid_after(seconds: float) -> int:
@@ -81,3 +81,17 @@ async def test_idle_processes_that_are_killed_are_replaced(cpu: Cpu) -> None:
 async def test_an_error_of_the_function_comes_through(cpu: Cpu) -> None:
     with pytest.raises(RuntimeError, match="not of the pool"):
         await cpu.run(fail)
+
+
+async def test_what_runs_is_finished_and_the_rest_is_not_begun_when_the_worker_stops(cpu: Cpu) -> None:
+    tasks = [asyncio.create_task(cpu.run(pid_after, 0.5)) for _ in range(20)]
+    while not any(scheduled.running() for scheduled in cpu._scheduled):
+        await asyncio.sleep(0.01)
+    cpu.drain()
+    ended = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 20)
+    assert {type(one) for one in ended} == {int, DrainingError}
+    assert sum(isinstance(one, int) for one in ended) <= 4
+    # What is not done comes after what is: acks are given in order.
+    assert [type(one) for one in ended] == sorted((type(one) for one in ended), key=lambda kind: kind is DrainingError)
+    with pytest.raises(DrainingError):
+        await cpu.run(pid_after, 0)

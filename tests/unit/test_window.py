@@ -9,6 +9,7 @@ import pytest
 from faust.streams import current_event
 
 from agents.delivery import Window, start, writing_rows
+from errors import DrainingError, PartitionRevokedError
 
 TP = ("raw-path", 0)
 
@@ -20,6 +21,10 @@ class App:
         self.consumer_generation_id = 1
         self.assigned = {TP}
         self.consumer = self
+        self.commits = 0
+
+    async def commit(self) -> None:
+        self.commits += 1
 
     def assignment(self) -> set[tuple[str, int]]:
         return self.assigned
@@ -166,6 +171,60 @@ async def test_it_is_drained_when_the_last_event_is_acked(bench: Bench) -> None:
     bench.open("a")
     await asyncio.wait_for(drained, 5)
     assert bench.log[-1] == "ack a"
+
+
+async def test_what_was_not_begun_and_what_is_behind_it_stays_unacked(bench: Bench) -> None:
+    for name in "abc":
+        await bench.add(name, settle=False)
+    drained = asyncio.create_task(bench.window.drained())
+    bench.gate("b").set_exception(DrainingError("The worker stops."))
+    bench.open("c")
+    await bench.settle()
+    assert not drained.done()
+    bench.open("a")
+    log = await bench.settle()
+    await asyncio.wait_for(drained, 5)
+    assert [line for line in log if line.startswith("ack")] == ["ack a"]
+    assert bench.errors == []
+
+
+async def test_it_is_not_drained_while_an_event_waits_for_room(bench: Bench) -> None:
+    for name in "abc":
+        await bench.add(name, settle=False)
+    fourth = asyncio.create_task(bench.add("d", settle=False))
+    await bench.settle()
+    drained = asyncio.create_task(bench.window.drained())
+    bench.open("a", "b", "c")
+    await bench.settle()
+    await fourth
+    assert not drained.done()
+    bench.open("d")
+    await asyncio.wait_for(drained, 5)
+    assert bench.log[-1] == "ack d"
+
+
+async def test_an_event_that_was_taken_away_is_no_error(bench: Bench) -> None:
+    await bench.add("a", settle=False)
+    await bench.add("b", settle=False)
+    bench.gate("a").set_exception(PartitionRevokedError("elsewhere"))
+    bench.open("b")
+    assert (await bench.settle())[-1] == "ack b"
+    assert bench.errors == []
+
+
+@pytest.mark.parametrize("commit_at_once", [True, False])
+async def test_what_is_dear_to_repeat_is_committed_at_once(commit_at_once: bool) -> None:
+    app: Any = App()
+    window = Window(app, size=3, on_fatal=lambda error: None, commit_at_once=commit_at_once)
+    event: Any = Event("a", [])
+
+    async def work() -> None: ...
+
+    await window.add(event, work())
+    await window.drained()
+    await asyncio.sleep(0)
+    assert app.commits == (1 if commit_at_once else 0)
+    window.close()
 
 
 @pytest.mark.parametrize("where", ["a", "row a"])

@@ -1,0 +1,57 @@
+"""What ML answered is not asked again: while it is asked, and for a while after."""
+
+import asyncio
+from array import array
+
+from agents.answers import Answer, Answers, Question
+
+ANSWER = Answer(array("d", [1.0, 2.0]), "a picture")
+
+
+def question(name: str, *, model: str = "m-1", caption: bool = False) -> Question:
+    return Question(name, model, caption)
+
+
+async def test_an_equal_question_gets_the_same_answer_before_and_after_it_is_there() -> None:
+    answers = Answers()
+    assert answers.earlier(question("a")) is None
+    answers.ask(question("a"))
+    before = answers.earlier(question("a"))
+    assert before is not None
+    assert not before.done()
+    answers.answer(question("a"), ANSWER)
+    after = answers.earlier(question("a"))
+    assert after is not None
+    assert await asyncio.wait_for(before, 5) == await asyncio.wait_for(after, 5) == ANSWER
+
+
+async def test_another_model_or_a_caption_is_another_question() -> None:
+    answers = Answers()
+    answers.ask(question("a"))
+    assert answers.earlier(question("a", model="m-2")) is None
+    assert answers.earlier(question("a", caption=True)) is None
+
+
+async def test_what_ml_could_not_answer_may_be_asked_again() -> None:
+    answers = Answers()
+    answers.ask(question("a"))
+    waiting = answers.earlier(question("a"))
+    answers.answer(question("a"), None)
+    assert waiting is not None
+    assert await asyncio.wait_for(waiting, 5) is None
+    assert answers.earlier(question("a")) is None
+
+
+async def test_the_oldest_answers_are_forgotten_and_no_open_question_is() -> None:
+    answers = Answers(limit=2)
+    for name in "abc":
+        answers.ask(question(name))
+        if name != "a":
+            answers.answer(question(name), ANSWER)
+    assert answers.earlier(question("a")) is not None
+    answers.answer(question("a"), ANSWER)
+    for name in "de":
+        answers.ask(question(name))
+        answers.answer(question(name), ANSWER)
+    assert answers.earlier(question("b")) is None
+    assert answers.earlier(question("e")) is not None
