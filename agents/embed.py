@@ -99,7 +99,6 @@ class _Embedder:
             await window.add_in_order(event, lambda: self._stage.pass_on(event, DB_WRITE.name))
             return
         item = _Item(event, ML_REQUEST.decode(event.value), Headers.decode(event.message.headers))
-        item.request.path_bytes  # noqa: B018 - a path that is not absolute is told here
         earlier = self._answers.earlier(item.question)
         if earlier is None:
             await window.add(event, _wait(self._ask_ml(item)))

@@ -65,7 +65,6 @@ class _Storer:
             await window.add(event, _nothing())
             return
         item = _Item(event, DB_WRITE.decode(event.value), Headers.decode(event.message.headers))
-        item.write.path_bytes  # noqa: B018 - a path that is not absolute is told here
         await window.add(event, _wait(self._batcher.add(item, len(event.value))))
 
     async def _store(self, items: list[_Item]) -> None:

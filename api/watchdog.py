@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import structlog
 from aiokafka import TopicPartition
+from pydantic import ValidationError
 
 from api import measure
 from api.publisher import Publisher
 from api.view.reading import UnfinishedFile
 from api.view.view import JobView
 from connection import client_options
-from errors import InvalidMessageError
 from gateways import groups
 from rules import watchdog as rules
 from settings import STAGES, Settings, Stage
@@ -173,20 +173,20 @@ def _start(job: Job, row: UnfinishedFile) -> RawPath | None:
 
     A program that publishes to Kafka itself may report a file of another collection, or under an id of its own.
     """
-    file = RawPath(
-        job_id=job.job_id,
-        collection=job.collection,
-        path=row.path,
-        path_b64=row.path_b64,
-        caption=job.caption,
-        model_id=job.model_id,
-        # What the job may read did not change.
-        roots=job.sources or None,
-    )
     try:
-        return file if file.file_id == row.file_id else None
-    except InvalidMessageError:
+        file = RawPath(
+            job_id=job.job_id,
+            collection=job.collection,
+            path=row.path,
+            path_b64=row.path_b64,
+            caption=job.caption,
+            model_id=job.model_id,
+            # What the job may read did not change.
+            roots=job.sources or None,
+        )
+    except ValidationError:
         return None
+    return file if file.file_id == row.file_id else None
 
 
 @asynccontextmanager

@@ -1,13 +1,14 @@
 """The fields that say which file a message is about; the records of several topics extend them."""
 
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from errors import InvalidMessageError
 from imaging.hashing import FileStamp
 from rules import identity, paths
-from topics.limits import Name, Paths, PathText
+from topics.limits import MAX_NAME, Name, Paths, PathText, clipped
 from topics.record import Headers, Record
 
 JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
@@ -29,9 +30,17 @@ class FileOfJob(Record):
     # The folders, absolute and without links, that the file must lie in when it is read; see agents.roots.
     roots: Paths | None = None
 
+    @model_validator(mode="after")
+    def _has_a_path(self) -> Self:
+        try:
+            self.path_bytes  # noqa: B018 - every stage counts on it
+        except InvalidMessageError as error:
+            raise ValueError(clipped(str(error), MAX_NAME)) from error
+        return self
+
     @cached_property
     def path_bytes(self) -> bytes:
-        """The path as the file system has it. Raises InvalidMessageError unless it is absolute."""
+        """The path as the file system has it."""
         return paths.from_wire(self.path, self.path_b64)
 
     @cached_property

@@ -14,6 +14,7 @@ from settings import STAGES
 from topics import image_outcome, job_event
 from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite
+from topics.files import FileOfJob, HashedFileOfJob
 from topics.hashed_file import HASHED_FILE, HashedFile
 from topics.image_outcome import IMAGE_OUTCOME
 from topics.job_event import JOB_EVENT
@@ -34,8 +35,8 @@ floats = st.floats(allow_nan=False, allow_infinity=False)
 file_fields: dict[str, st.SearchStrategy[Any]] = {
     "job_id": job_ids,
     "collection": text,
-    "path": text,
-    "path_b64": optional_text,
+    "path": text.map(lambda path: "/" + path.replace("\0", "")),
+    "path_b64": st.none() | st.binary(max_size=8).map(lambda raw: base64.b64encode(b"/" + raw.replace(b"\0", b""))),
     "caption": st.booleans(),
     "model_id": text,
     "size": sizes,
@@ -312,3 +313,11 @@ def test_a_content_record_keeps_its_vector_to_the_last_bit() -> None:
     fields = {"width": 1, "height": 1, "format": "PNG", "mode": "RGB", "file_size": 1}
     content = Content.model_validate({"vector": [0.1, 1e-300, -0.0, 1 / 3], "metadata": fields, "thumbnail_base64": ""})
     assert Content.model_validate_json(content.model_dump_json()).vector == [0.1, 1e-300, -0.0, 1 / 3]
+
+
+@pytest.mark.parametrize("record", [FileOfJob, RawPath, HashedFileOfJob, HashedFile])
+@pytest.mark.parametrize("path", [{"path": "a.jpg"}, {"path": ""}, {"path": "/a\0"}, {"path": "/a", "path_b64": "!"}])
+def test_a_file_without_an_absolute_path_is_refused(record: type[FileOfJob], path: dict[str, str]) -> None:
+    value = {"job_id": "j", "collection": "c", "model_id": "m", "size": 1, "mtime_ns": 1, "sha256": "0" * 64}
+    with pytest.raises(InvalidMessageError, match="path"):
+        Topic[FileOfJob]("any", key="path", record=record).decode(json.dumps(value | path).encode())
