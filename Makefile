@@ -9,7 +9,7 @@ TEST := $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all chaos bench bench-million check clean
+.PHONY: help demo test test-all chaos bench bench-million check docs clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ demo: .venv/run.stamp ## run everything once; PHOTOS=folder takes yours in place
 test: .venv/dev.stamp ## run all tests that need no system package
 	@$(TEST) -m "not system and not chaos"
 
-test-all: .venv/dev.stamp ## run all tests; those marked `system` need exiftool
+test-all: .venv/dev.stamp ## run all tests; those marked `system` need exiftool, kcat, curl and javac
 	@$(TEST) -m "not chaos"
 
 chaos: .venv/dev.stamp ## kill and freeze every kind of part in the middle of jobs; under 30 minutes
@@ -36,6 +36,9 @@ check: .venv/dev.stamp ## lint, formatting, types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+docs: .venv/dev.stamp ## write docs/topics.md from topics/
+	@$(BIN)/python docs/generate_topics.py
 
 clean: ## remove what was installed, caches, and the data of the demo
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info .darkroom/demo

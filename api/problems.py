@@ -64,7 +64,7 @@ def answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(sqlite3.OperationalError)
     async def full(request: Request, error: sqlite3.OperationalError) -> JSONResponse:
-        log.warning("request.disk", path=request.url.path, reason=str(error))
+        log.warning("request-not-written", path=request.url.path, reason=str(error))
         return _answer(503, f"The service cannot write its own data: {error}. {MEND}")
 
     @app.exception_handler(RequestValidationError)

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from settings import STAGES, Stage
+from settings import Stage
 from tables.job import Job
 from topics.job_status import FINISHED, JobStatus, OutcomeCounts, StageGauge, State
 
@@ -76,11 +76,9 @@ def _gauges(job: Job) -> dict[Stage, StageGauge]:
     }
     gauges: dict[Stage, StageGauge] = {}
     arrived = job.seen
-    for stage in STAGES:
-        if stage == "track":
-            continue
-        left = max(handed_on[stage], job.processed) if stage != "scan" else job.seen
-        gauges[stage] = StageGauge(done=handed_on[stage], in_flight=max(0, arrived - left))
+    for stage, done in handed_on.items():
+        left = max(done, job.processed) if stage != "scan" else job.seen
+        gauges[stage] = StageGauge(done=done, in_flight=max(0, arrived - left))
         arrived = min(arrived, left)
     return gauges
 

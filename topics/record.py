@@ -32,6 +32,10 @@ class Topic(Generic[R]):
         self.compacted = compacted
         self._adapter: TypeAdapter[R] = TypeAdapter(record)
 
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON schema of a value, as it is read."""
+        return self._adapter.json_schema()
+
     def encode(self, record: R) -> bytes:
         """Return the JSON bytes of a record; fields that are None are left out."""
         return self._adapter.dump_json(record, exclude_none=True)

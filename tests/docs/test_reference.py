@@ -1,0 +1,43 @@
+"""What is generated is fresh, and what the guides name exists."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from cli.app import app
+from settings import Settings
+from tests.parts import ROOT
+from topics.admin import TOPICS
+
+GUIDES = ["operations.md", "production.md", "publishing.md", "extending.md", "architecture.md"]
+
+
+def test_the_reference_of_the_topics_is_what_the_records_say() -> None:
+    script = "import sys; sys.path.insert(0, 'docs'); import generate_topics; print(generate_topics.page(), end='')"
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    written = (ROOT / "docs" / "topics.md").read_text()
+    assert written == run.stdout, "run `make docs`"
+    assert re.findall(r"^## `(.*)`", written, re.MULTILINE) == [topic.name for topic in TOPICS]
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_what_a_guide_names_exists(guide: str) -> None:
+    text = (ROOT / "docs" / guide).read_text()
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    commands = set(re.findall(r"(?:^ +|`)darkroom ([a-z]+(?:-[a-z]+)*)", text, re.MULTILINE))
+    assert commands <= set(group.commands)
+    # Of others: Kafka's image, OpenTelemetry.
+    settings = {name for name in re.findall(r"`([A-Z]+(?:_[A-Z]+)+)[`=]", text) if not name.startswith("OTEL_")}
+    ours = {name.upper() for name in Settings.model_fields} | {"DARKROOM_CHAOS_SEED", "MAX_INDEXES"}
+    assert settings <= ours, settings - ours
+    for link in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert (ROOT / "docs" / link).exists(), link
+    for path in re.findall(r"`((?:deploy|docs|tests|agents|api|gateways|topics)/[\w./-]+)`", text):
+        assert (ROOT / path).exists(), path
