@@ -124,13 +124,33 @@ class ActiveCollection(BaseModel):
 
 
 class SearchBody(BaseModel):
-    """What to look for."""
+    """What to look for: words (`query`), or pictures like a stored one (`image_id`), which itself is left out."""
 
-    query: Annotated[str, Field(min_length=1, max_length=2000)]
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "query": "a red roof by the sea",
+                    "limit": 20,
+                    "filters": {"taken_at": {"gte": "2023", "lte": "2024"}},
+                },
+                {"image_id": "0b1f5c1e-7f5a-5b39-9a5e-3f1d0c7a2b11", "limit": 12},
+            ]
+        }
+    )
+
+    query: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
+    image_id: UUID | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 20
     offset: Annotated[int, Field(ge=0, le=10_000)] = 0
-    filters: dict[str, Any] = Field({}, description='By payload field, such as `{"iso": {"lt": 800}}`.')
+    filters: dict[str, Any] = Field({}, description="As `filters` of `GET /images`, as an object.")
     collection: str | None = None
+
+    @model_validator(mode="after")
+    def _asks_one_thing(self) -> Self:
+        if (self.query is None) == (self.image_id is None):
+            raise ValueError("say either what to look for (query), or like which picture (image_id)")
+        return self
 
 
 class SearchHit(BaseModel):

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rules.name_key import name_key
+
 # Kept from the first file that stored the content, so that a replay changes no point.
 FIRST_FILE_FIELDS = ("filename", "full_path", "job_id", "ingested_at")
 FIELDS_READ_BACK = (*FIRST_FILE_FIELDS, "paths", "caption")
@@ -15,4 +17,5 @@ def merge(known: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     if "caption" in known and "caption" not in merged:
         merged["caption"] = known["caption"]
     merged["paths"] = sorted({*known.get("paths", ()), *new["paths"]})
+    merged["name_key"] = name_key(merged["filename"])
     return merged

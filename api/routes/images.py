@@ -6,11 +6,10 @@ import hashlib
 from typing import Annotated
 from uuid import UUID
 
-import orjson
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import FileResponse
 
-from api.deps import CollectionDep, PartsDep
+from api.deps import FILTERS, CollectionDep, PartsDep, read_filters
 from api.kept import readable_roots
 from api.open_file import OpenFileResponse
 from api.problems import problems
@@ -18,6 +17,12 @@ from api.schemas import Image, Images
 from api.sources import open_first
 from errors import RequestError
 from gateways.qdrant_filters import Filters
+from topics.record import whole_number
+
+SORT = (
+    "`taken_at`, `ingested_at` or `filename`; with a leading `-` the other way round. Pictures without it come last. "
+    "Names are compared by their first 24 bytes, without regard to case. Left out: in a lasting order of no meaning."
+)
 
 router = APIRouter(prefix="/images", tags=["images"])
 
@@ -30,12 +35,17 @@ async def images(
     per_page: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(description="`next` of the page before; the only way to go far.")] = None,
     page: Annotated[int, Query(ge=1, le=100, description="Counts from 1, or from the cursor.")] = 1,
-    filters: Annotated[str | None, Query(description='JSON, such as `{"camera_make": "Canon"}`.')] = None,
-    sort: Annotated[str | None, Query(description="taken_at, -taken_at, ingested_at, -ingested_at")] = None,
+    filters: Annotated[str | None, Query(description=FILTERS, examples=['{"camera_make": "Canon"}'])] = None,
+    sort: Annotated[str | None, Query(description=SORT, examples=["-taken_at"])] = None,
 ) -> Images:
-    """List the pictures of a collection."""
-    wanted = _filters(filters)
-    total = await parts.qdrant.count(collection, wanted)
+    """List the pictures of a collection, page by page.
+
+    A picture keeps its place while others come and go, so reading by cursor shows none twice and leaves none out.
+    """
+    wanted = read_filters(filters)
+    total, cursor = _split(cursor)
+    if total is None:
+        total = await parts.qdrant.count(collection, wanted)
     records, following = await parts.qdrant.page(collection, limit=per_page, cursor=cursor, filters=wanted, sort=sort)
     for _ in range(page - 1):
         if following is None:
@@ -45,7 +55,9 @@ async def images(
             collection, limit=per_page, cursor=following, filters=wanted, sort=sort
         )
     return Images(
-        images=[Image(id=record.id, payload=record.payload) for record in records], total=total, next=following
+        images=[Image(id=record.id, payload=record.payload) for record in records],
+        total=total,
+        next=following and f"{total}.{following}",
     )
 
 
@@ -121,13 +133,9 @@ def _unknown(image_id: UUID, collection: str) -> RequestError:
     return RequestError(f"There is no picture {image_id} in collection {collection!r}.", 404)
 
 
-def _filters(text: str | None) -> Filters:
-    if not text:
-        return {}
-    try:
-        filters = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise RequestError(f"The filters are not valid JSON: {error}.", 422) from error
-    if not isinstance(filters, dict):
-        raise RequestError('The filters must be a JSON object, such as {"camera_make": "Canon"}.', 422)
-    return filters
+def _split(cursor: str | None) -> tuple[int | None, str | None]:
+    """Take the total off a cursor: it is counted once, as that may take longer than the page."""
+    total, dot, rest = (cursor or "").partition(".")
+    if not dot:
+        return None, cursor or None
+    return whole_number(total), rest

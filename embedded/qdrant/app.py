@@ -95,8 +95,8 @@ def make_app(store: Store) -> FastAPI:
         return await answer(lambda: store.delete(name))
 
     @app.put("/collections/{name}/index")
-    async def create_index(name: str, body: models.CreateFieldIndex) -> Response:
-        return await change_points(lambda: store.get(name).create_index(body))
+    async def create_index(name: str, body: models.CreateFieldIndex, wait: bool = False) -> Response:
+        return await change_points(lambda: store.get(name).create_index(body, wait=wait))
 
     @app.put("/collections/{name}/points")
     async def upsert(name: str, request: Request) -> Response:

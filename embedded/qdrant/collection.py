@@ -1,6 +1,6 @@
 """One collection: a folder with the engine's shard and `collection.json`, our note of its configuration.
 
-Every change is flushed to disk before the method returns, so an answered request outlives a kill and a
+Every change but an index is flushed to disk before the method returns, so an answered request outlives a kill and a
 power cut. None of this is safe to call from two threads at once.
 """
 
@@ -139,10 +139,10 @@ class Collection:
         else:
             raise RequestError("Format error in JSON body: neither points nor filter are given", status=400)
 
-    def create_index(self, request: models.CreateFieldIndex) -> None:
-        """Index a payload field."""
+    def create_index(self, request: models.CreateFieldIndex, *, wait: bool) -> None:
+        """Index a payload field. Without `wait` it is on disk after the next change only."""
         index = to_edge_index(request.field_schema)
-        self._update(edge.UpdateOperation.create_field_index(request.field_name, index))
+        self._update(edge.UpdateOperation.create_field_index(request.field_name, index), flush=wait)
 
     def retrieve(self, request: models.PointRequest) -> list[dict[str, Any]]:
         """Return those of the points that exist."""
@@ -194,10 +194,11 @@ class Collection:
         with _engine_errors():
             return self._shard.count(edge.CountRequest(exact=True, filter=to_edge_filter(request.filter)))
 
-    def _update(self, operation: edge.UpdateOperation) -> None:
+    def _update(self, operation: edge.UpdateOperation, *, flush: bool = True) -> None:
         with _engine_errors():
             self._shard.update(operation)
-            self._shard.flush()
+            if flush:
+                self._shard.flush()
 
 
 @contextmanager

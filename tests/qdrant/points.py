@@ -9,4 +9,4 @@ from gateways.qdrant import Point
 def photo(number: int, vector: list[float] | None = None, **payload: Any) -> Point:
     """Photograph `number`; the same number has the same id."""
     identity = str(uuid.uuid5(uuid.NAMESPACE_OID, str(number)))
-    return Point(identity, vector or [1.0, number / 100, 0.0, 0.0], {"filename": f"IMG_{number}.jpg", **payload})
+    return Point(identity, vector or [1.0, number / 100, 0.0, 0.0], {"filename": f"IMG_{number}.jpg"} | payload)
