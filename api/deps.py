@@ -3,14 +3,14 @@
 from typing import Annotated
 
 import orjson
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 
 from api.parts import Parts
 from api.submitting import Submission, active_collection
 from errors import RequestError
 from gateways.qdrant_filters import Filters
 from rules.collections import check_name
-from rules.identity import new_id
+from rules.identity import id_from_key, new_id
 from topics.job_status import JobStatus
 
 
@@ -75,6 +75,21 @@ def read_filters(text: str | None) -> Filters:
 CaptionQuery = Annotated[bool, Query(description="Ask ML for captions too.")]
 
 
-def new_submission(collection: str | None, caption: bool, job_id: str | None = None) -> Submission:
-    """Return a job to be queued, under a fresh id unless the client gave one."""
-    return Submission(job_id or new_id(), collection, caption)
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="Any text of your choice, new for each job: the same request with the same key is one job.",
+    ),
+]
+
+
+def new_submission(collection: str | None, caption: bool, key: str | None, job_id: str | None = None) -> Submission:
+    """Return a job to be queued, under a fresh id unless the client gave one. Raises RequestError(422) for both."""
+    if key is None:
+        return Submission(job_id or new_id(), collection, caption)
+    if job_id is not None:
+        raise RequestError("Send either a job_id or an Idempotency-Key: both name the job.", 422)
+    return Submission(id_from_key(key), collection, caption, is_keyed=True)

@@ -226,6 +226,26 @@ class Qdrant:
             records = await self._client.retrieve(name, list(ids), with_payload=True, with_vectors=True)
         return [Point(str(record.id), _dense(record.vector), record.payload or {}) for record in records]
 
+    async def records(self, name: str, ids: Sequence[str]) -> list[Record]:
+        """Return those of the points that exist, as lists show them."""
+        if not ids:
+            return []
+        async with self._errors(name):
+            found = await self._client.retrieve(name, list(ids), with_payload=_WITHOUT_THUMBNAIL, with_vectors=False)
+        return [Record(str(record.id), record.payload or {}) for record in found]
+
+    async def sample(self, name: str, *, limit: int, filters: Filters | None = None) -> list[Record]:
+        """Return points that match, chosen at random: ids follow from contents and tell nothing about them."""
+        where, start = to_filter(filters or {}), str(uuid.uuid4())
+        async with self._errors(name):
+            found, _ = await self._client.scroll(name, where, limit, offset=start, with_payload=_WITHOUT_THUMBNAIL)
+            if len(found) < limit:
+                # Go on at the first one, up to where it began.
+                first, _ = await self._client.scroll(name, where, limit, with_payload=_WITHOUT_THUMBNAIL)
+                known = {record.id for record in found}
+                found += [record for record in first if record.id not in known]
+        return [Record(str(record.id), record.payload or {}) for record in found[:limit]]
+
     async def page(
         self,
         name: str,
@@ -281,6 +301,28 @@ class Qdrant:
                 with_payload=_WITHOUT_THUMBNAIL,
             )
         return [Hit(str(point.id), point.payload or {}, point.score) for point in found.points]
+
+    async def neighbours(
+        self, name: str, ids: Sequence[str], *, limit: int, min_score: float, filters: Filters | None = None
+    ) -> dict[str, list[tuple[str, float]]]:
+        """Return for each of these points the ids of up to `limit` others that are at least so similar, best first."""
+        async with self._errors(name):
+            records = await self._client.retrieve(name, list(ids), with_payload=False, with_vectors=True)
+            asked = [
+                models.QueryRequest(
+                    query=_dense(record.vector),
+                    filter=to_filter(filters or {}),
+                    limit=limit + 1,  # itself is among them
+                    score_threshold=min_score,
+                    with_payload=False,
+                )
+                for record in records
+            ]
+            answers = await self._client.query_batch_points(name, asked) if asked else []
+        return {
+            str(record.id): [(str(point.id), point.score) for point in answer.points if point.id != record.id][:limit]
+            for record, answer in zip(records, answers, strict=True)
+        }
 
     async def search_keywords(
         self, name: str, query: str, *, limit: int, offset: int = 0, filters: Filters | None = None

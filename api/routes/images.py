@@ -9,11 +9,12 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import FileResponse
 
+from api.caching import is_known
 from api.deps import FILTERS, CollectionDep, PartsDep, read_filters
 from api.kept import readable_roots
 from api.open_file import OpenFileResponse
 from api.problems import problems
-from api.schemas import Image, Images
+from api.schemas import Image, Images, RandomImages
 from api.sources import open_first
 from errors import RequestError
 from gateways.qdrant_filters import Filters
@@ -24,7 +25,24 @@ SORT = (
     "Names are compared by their first 24 bytes, without regard to case. Left out: in a lasting order of no meaning."
 )
 
+IfNoneMatch = Annotated[
+    str | None, Header(description="The ETag of what is there already: where it is still that, the answer is 304.")
+]
+
 router = APIRouter(prefix="/images", tags=["images"])
+random_router = APIRouter(tags=["images"])
+
+
+@random_router.get("/random", responses=problems(404))
+async def random_images(
+    parts: PartsDep,
+    collection: CollectionDep,
+    count: Annotated[int, Query(ge=1, le=200)] = 1,
+    filters: Annotated[str | None, Query(description=FILTERS)] = None,
+) -> RandomImages:
+    """Return pictures chosen at random; fewer where there are no more."""
+    records = await parts.qdrant.sample(collection, limit=count, filters=read_filters(filters))
+    return RandomImages(images=[Image(id=record.id, payload=record.payload) for record in records])
 
 
 @router.get("", responses=problems(404))
@@ -70,7 +88,7 @@ async def thumbnail(
     image_id: UUID,
     parts: PartsDep,
     collection: CollectionDep,
-    if_none_match: Annotated[str | None, Header()] = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return a small JPEG, at most 200 x 200."""
     fields = await _fields(parts, collection, image_id, ["thumbnail_base64"])
@@ -85,14 +103,20 @@ async def thumbnail(
         "Cache-Control": "private, max-age=3600",
         "X-Content-Type-Options": "nosniff",
     }
-    if if_none_match and headers["ETag"] in if_none_match:
+    if is_known(headers["ETag"], if_none_match):
         return Response(status_code=304, headers=headers)
     return Response(jpeg, media_type="image/jpeg", headers=headers)
 
 
-@router.get("/{image_id}/image", response_class=FileResponse, responses=problems(404))
-async def image(image_id: UUID, parts: PartsDep, collection: CollectionDep) -> FileResponse:
-    """Return the original file, as it lies on disk."""
+@router.get(
+    "/{image_id}/image",
+    response_class=FileResponse,
+    responses={200: {"content": {"image/*": {}}}, 304: {"description": "Known already"}, **problems(404)},
+)
+async def image(
+    image_id: UUID, parts: PartsDep, collection: CollectionDep, if_none_match: IfNoneMatch = None
+) -> Response:
+    """Return the original file, as it lies on disk, or a range of its bytes."""
     fields = await _fields(parts, collection, image_id, ["full_path", "paths"])
     paths = _texts(fields.get("full_path"), fields.get("paths"))
     roots = await readable_roots(parts.settings, parts.kept)
@@ -103,8 +127,8 @@ async def image(image_id: UUID, parts: PartsDep, collection: CollectionDep) -> F
             f"(setting INGEST_ROOTS). It was at: {', '.join(paths)}",
             404,
         )
-    descriptor, path = found
-    return OpenFileResponse(descriptor, path)
+    file = OpenFileResponse(*found)
+    return file.unchanged() if is_known(file.headers["etag"], if_none_match) else file
 
 
 @router.get("/{image_id}/info", responses=problems(404))

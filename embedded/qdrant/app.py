@@ -131,6 +131,10 @@ def make_app(store: Store) -> FastAPI:
     async def query(name: str, body: models.QueryRequest) -> Response:
         return await answer(lambda: {"points": store.get(name).query(body)})
 
+    @app.post("/collections/{name}/points/query/batch")
+    async def query_batch(name: str, body: models.QueryRequestBatch) -> Response:
+        return await answer(lambda: [{"points": points} for points in store.get(name).query_batch(body.searches)])
+
     @app.post("/collections/{name}/points/count")
     async def count(name: str, body: models.CountRequest) -> Response:
         return await answer(lambda: {"count": store.get(name).count(body)})

@@ -171,23 +171,31 @@ class Collection:
 
     def query(self, request: models.QueryRequest) -> list[dict[str, Any]]:
         """Return the points nearest to a vector; without one, all that match the filter, by id."""
+        wanted = self._query(request)
+        with _engine_errors():
+            found = self._shard.query(wanted)
+        return _scored(found)
+
+    def query_batch(self, requests: list[models.QueryRequest]) -> list[list[dict[str, Any]]]:
+        """Do several queries in one pass over the points."""
+        wanted = [self._query(request) for request in requests]
+        with _engine_errors():
+            answers = self._shard.query_batch(edge.QueryBatchRequest(wanted))
+        return [_scored(found) for found in answers]
+
+    def _query(self, request: models.QueryRequest) -> edge.QueryRequest:
         wanted = request.query.nearest if isinstance(request.query, models.NearestQuery) else request.query
         if request.prefetch or request.using or request.lookup_from:
             raise unsupported("prefetch, using and lookup_from")
-        nearest = None if wanted is None else edge.Query.Nearest(self._checked_vector(wanted))
-        with _engine_errors():
-            found = self._shard.query(
-                edge.QueryRequest(
-                    limit=request.limit or 10,
-                    offset=request.offset or 0,
-                    query=nearest,
-                    filter=to_edge_filter(request.filter),
-                    with_payload=to_edge_payload_selector(request.with_payload, default=False),
-                    with_vector=request.with_vector or False,
-                    score_threshold=request.score_threshold,
-                )
-            )
-        return [{**_record(point), "version": point.version, "score": point.score} for point in found]
+        return edge.QueryRequest(
+            limit=request.limit or 10,
+            offset=request.offset or 0,
+            query=None if wanted is None else edge.Query.Nearest(self._checked_vector(wanted)),
+            filter=to_edge_filter(request.filter),
+            with_payload=to_edge_payload_selector(request.with_payload, default=False),
+            with_vector=request.with_vector or False,
+            score_threshold=request.score_threshold,
+        )
 
     def count(self, request: models.CountRequest) -> int:
         """Count the points that match."""
@@ -223,6 +231,10 @@ def _ids(ids: list[models.ExtendedPointId]) -> "list[edge.PointId]":
             except ValueError:
                 raise RequestError(f"Format error in JSON body: {one!r} is no point id", status=400) from None
     return list(ids)
+
+
+def _scored(found: list[edge.ScoredPoint]) -> list[dict[str, Any]]:
+    return [{**_record(point), "version": point.version, "score": point.score} for point in found]
 
 
 def _record(record: edge.Record | edge.ScoredPoint) -> dict[str, Any]:
