@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from api.describing import DESCRIPTION, TAGS, describe_errors
+from api.describing import DESCRIPTION, TAGS, describe
 from api.guard import DESCRIBED, KeyRequired, LocalOnly
 from api.measure import Measured
 from api.parts import open_parts
@@ -44,7 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="Darkroom", version="0.1.0", description=DESCRIPTION, openapi_tags=TAGS, lifespan=lifespan)
     answer_errors(app)
-    describe_errors(app)
+    describe(app)
     # Added behind the others, so around them: nothing is read of a request that may not pass.
     if key := reveal(settings.darkroom_api_key):
         app.add_middleware(KeyRequired, key=key)

@@ -153,19 +153,6 @@ class ActiveCollection(BaseModel):
 class SearchBody(BaseModel):
     """What to look for: words (`query`), or pictures like a stored one (`image_id`), which itself is left out."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "query": "a red roof by the sea",
-                    "limit": 20,
-                    "filters": {"taken_at": {"gte": "2023", "lte": "2024"}},
-                },
-                {"image_id": "0b1f5c1e-7f5a-5b39-9a5e-3f1d0c7a2b11", "limit": 12},
-            ]
-        }
-    )
-
     query: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
     image_id: UUID | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 20
