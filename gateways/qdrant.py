@@ -23,6 +23,7 @@ from gateways.qdrant_filters import DATE_FIELDS, TEXT_FIELDS, Filters, keyword_f
 from gateways.qdrant_measure import measure
 from gateways.qdrant_pages import SORTS, read_page
 from rules.collections import check_name
+from rules.payload import HELPERS
 
 _INDEXES: dict[str, models.PayloadSchemaType | models.TextIndexParams] = {
     **{
@@ -33,11 +34,11 @@ _INDEXES: dict[str, models.PayloadSchemaType | models.TextIndexParams] = {
     },
     **dict.fromkeys(DATE_FIELDS, models.PayloadSchemaType.DATETIME),
     **dict.fromkeys(SORTS["filename"], models.PayloadSchemaType.INTEGER),
-    "tags": models.PayloadSchemaType.KEYWORD,
+    **dict.fromkeys(("camera_make", "camera_model", "tags"), models.PayloadSchemaType.KEYWORD),
     "gps": models.PayloadSchemaType.GEO,
 }
 # Thumbnails are most of a payload and are asked for one at a time.
-_WITHOUT_THUMBNAIL = models.PayloadSelectorExclude(exclude=["thumbnail_base64", "name_key"])
+_WITHOUT_THUMBNAIL = models.PayloadSelectorExclude(exclude=["thumbnail_base64", *HELPERS])
 _WITH_SORT_KEYS = models.PayloadSelectorExclude(exclude=["thumbnail_base64"])
 
 
@@ -356,7 +357,7 @@ def _collection_info(name: str, info: models.CollectionInfo) -> CollectionInfo:
 
 
 def _shown(payload: models.Payload | None) -> dict[str, Any]:
-    return {name: value for name, value in (payload or {}).items() if name != "name_key"}
+    return {name: value for name, value in (payload or {}).items() if name not in HELPERS}
 
 
 def _dense(vector: models.VectorStructOutput | None) -> list[float]:

@@ -24,7 +24,7 @@ from errors import RequestError
 
 Filters = dict[str, Any]
 
-TEXT_FIELDS = ("caption", "filename", "camera_make", "camera_model", "lens")
+TEXT_FIELDS = ("caption", "filename", "camera_words")
 DATE_FIELDS = ("taken_at", "ingested_at")
 _NUMBER_FIELDS = (
     "width",
@@ -122,7 +122,7 @@ def _is_exactly(field: str, value: str) -> models.Condition:
     exact = models.FieldCondition(key=field, match=models.MatchValue(value=value))
     if field not in TEXT_FIELDS or not any(character.isalnum() for character in value):
         return exact
-    # The index of these fields knows words only: it finds the candidates, or every payload would be read.
+    # The index of a file name knows words only: it finds the candidates, or every payload would be read.
     return models.Filter(must=[models.FieldCondition(key=field, match=models.MatchText(text=value)), exact])
 
 

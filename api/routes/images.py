@@ -18,6 +18,7 @@ from api.schemas import Image, Images, RandomImages
 from api.sources import open_first
 from errors import RequestError
 from gateways.qdrant_filters import Filters
+from rules.payload import HELPERS
 from topics.record import whole_number
 
 SORT = (
@@ -137,7 +138,7 @@ async def info(image_id: UUID, parts: PartsDep, collection: CollectionDep) -> Im
     point = await parts.qdrant.point(collection, str(image_id))
     if point is None:
         raise _unknown(image_id, collection)
-    return Image(id=point.id, payload=point.payload)
+    return Image(id=point.id, payload={name: value for name, value in point.payload.items() if name not in HELPERS})
 
 
 async def _fields(parts: PartsDep, collection: str, image_id: UUID, names: list[str]) -> Filters:
