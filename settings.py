@@ -154,6 +154,13 @@ class Settings(BaseSettings):
             raise ValueError("a URL is shown in logs: leave user and password out, and set the key or token instead")
         return value
 
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        if value and urlsplit(value).scheme not in {"http", "https"}:
+            raise ValueError("it is no URL: write http:// or https:// before it")
+        return value
+
     @model_validator(mode="after")
     def _webhooks_are_signed(self) -> Self:
         if self.webhook_url and not self.webhook_secret:
