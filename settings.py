@@ -43,6 +43,13 @@ class Settings(BaseSettings):
     qdrant_api_key: SecretStr | None = None
     ml_token: SecretStr | None = None
 
+    # Web pages of other sites that may use the API from a browser, such as https://photos.example.
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+
+    # Who is told of finished jobs; the secret signs what is sent.
+    webhook_url: str = ""
+    webhook_secret: SecretStr | None = None
+
     # How Kafka is reached. The TLS files are PEM; without a CA file the system's authorities are trusted.
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
@@ -116,6 +123,21 @@ class Settings(BaseSettings):
             return tuple(Path(part) for part in value.split(os.pathsep) if part)
         return value
 
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", one):
+                raise ValueError(f"{one!r} is no origin: write scheme, host and port, such as https://photos.example")
+        return value
+
     @field_validator("darkroom_api_key", "qdrant_api_key", "ml_token")
     @classmethod
     def _fits_in_a_header(cls, value: SecretStr | None) -> SecretStr | None:
@@ -123,12 +145,27 @@ class Settings(BaseSettings):
             raise ValueError("it holds a space, a line break or a letter beyond ASCII, so no HTTP header can carry it")
         return value
 
-    @field_validator("qdrant_url", "ml_inference_service_url", "darkroom_url", "otel_exporter_otlp_endpoint")
+    @field_validator(
+        "qdrant_url", "ml_inference_service_url", "darkroom_url", "otel_exporter_otlp_endpoint", "webhook_url"
+    )
     @classmethod
     def _carries_no_password(cls, value: str) -> str:
         if "@" in urlsplit(value).netloc:
             raise ValueError("a URL is shown in logs: leave user and password out, and set the key or token instead")
         return value
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        if value and urlsplit(value).scheme not in {"http", "https"}:
+            raise ValueError("it is no URL: write http:// or https:// before it")
+        return value
+
+    @model_validator(mode="after")
+    def _webhooks_are_signed(self) -> Self:
+        if self.webhook_url and not self.webhook_secret:
+            raise ValueError("WEBHOOK_URL needs WEBHOOK_SECRET: whoever gets a message must be able to tell it is ours")
+        return self
 
     @model_validator(mode="after")
     def _kafka_settings_fit(self) -> Self:

@@ -23,7 +23,7 @@ from tables.known_images import KnownImages
 from topics.db_write import DB_WRITE, DBWrite
 from topics.files import FileOfJob
 from topics.hashed_file import HashedFile
-from topics.image_outcome import IMAGE_OUTCOME, Embedded, FailedContent, FailedFile, ImageOutcome, Stored
+from topics.image_outcome import IMAGE_OUTCOME, Embedded, FailedContent, FailedFile, Forgotten, ImageOutcome, Stored
 from topics.ml_request import ML_REQUEST
 from topics.sentinel import sentinel_headers
 
@@ -60,6 +60,8 @@ class ClaimKeeper:
                     return await self._failed_content(event, outcome)
                 case FailedFile():
                     return await self._failed_file(event, outcome)
+                case Forgotten():
+                    return self._forgotten(outcome)
 
     async def _embedded(self, event: faust.Event, outcome: Embedded) -> list[Awaitable[object]]:
         """ML has answered: send the waiters to Qdrant and remember the content. Accepted in any state."""
@@ -116,6 +118,11 @@ class ClaimKeeper:
         claim.owner = successor.file_id
         claim.remember_first(lot(successor), successor.file_id)
         return [*self._images.drop_waiters(outcome, [number]), self._images.put_claim(outcome, claim)]
+
+    def _forgotten(self, outcome: Forgotten) -> list[Awaitable[object]]:
+        """Let the next file be embedded; a content that is being embedded now is new enough."""
+        claim = self._images.claim(outcome)
+        return [self._images.drop_claim(outcome)] if claim is not None and claim.owner is None else []
 
     def _next_waiters(self, outcome: Embedded | FailedContent, done: Container[int]) -> list[int]:
         waiting = (number for number in self._images.waiters(outcome) if number not in done)

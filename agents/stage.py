@@ -150,7 +150,7 @@ class StageApp:
 
     async def send(self, topic: Topic[R], key: str | bytes, record: R, headers: Headers) -> Awaitable[object]:
         """Send a record; await the result to know that it is delivered."""
-        return await self.send_raw(topic.name, _bytes(key), topic.encode(record), headers.encode())
+        return await self.send_raw(topic.name, _bytes(key), topic.encode(record), topic.headers(record, headers))
 
     async def send_raw(
         self, topic: str, key: bytes | None, value: bytes | None, headers: HeaderList, partition: int | None = None

@@ -1,4 +1,4 @@
-"""Fills `known_images` from what Qdrant holds, for when its changelog cannot be used.
+"""Fills `known_images` from what Qdrant holds, for when its changelog cannot be used, or has it forgotten.
 
 prepare stays the table's only writer: it is told by `image-outcome`, as if ML and Qdrant had just answered.
 """
@@ -15,7 +15,7 @@ from gateways.qdrant import CollectionInfo, Point, Qdrant
 from imaging.metadata import Metadata
 from topics.content import Content
 from topics.files import HashedFileOfJob
-from topics.image_outcome import IMAGE_OUTCOME, Embedded, Stored
+from topics.image_outcome import IMAGE_OUTCOME, AnyImageOutcome, Embedded, Forgotten, Stored
 from topics.record import Headers
 
 POINTS_AT_ONCE = 100
@@ -38,8 +38,21 @@ class CacheRebuilder:
             raise CollectionMissingError(f"There is no collection {name!r}.")
         return [found]
 
+    async def clear(self, collection: CollectionInfo, progress: Run) -> None:
+        """Have what a collection holds embedded again when it comes again. Raises as `run` does."""
+        progress.total = collection.points
+        cursor: str | None = None
+        while True:
+            page, cursor = await self._qdrant.page(collection.name, limit=POINTS_AT_ONCE, cursor=cursor)
+            messages = [message for record in page for message in _forgotten(record.payload, collection, progress)]
+            await self._publisher.publish_all(messages)
+            progress.published += len(messages)
+            progress.read += len(page)
+            if cursor is None:
+                break
+
     async def run(self, collections: list[CollectionInfo], progress: Run) -> None:
-        """Do it. Raises QdrantUnavailableError, KafkaUnavailableError."""
+        """Fill the cache. Raises QdrantUnavailableError, KafkaUnavailableError."""
         progress.total = sum(collection.points for collection in collections)
         for collection in collections:
             cursor: str | None = None
@@ -75,12 +88,25 @@ def _messages(point: Point, collection: CollectionInfo, progress: Run) -> Iterat
         progress.leave_out("points that lack what Darkroom writes")
         return
     for message in messages:
-        yield Outgoing(
-            IMAGE_OUTCOME.name,
-            message.sha256.encode(),
-            IMAGE_OUTCOME.encode(message),
-            message.headers(REPLAYED).encode(),
-        )
+        yield _outgoing(message)
+
+
+def _forgotten(payload: dict[str, Any], collection: CollectionInfo, progress: Run) -> Iterator[Outgoing]:
+    try:
+        file = _file(payload, collection, payload.get("full_path"))
+    except (ValidationError, RequestError):
+        progress.leave_out("points that lack what Darkroom writes")
+        return
+    yield _outgoing(Forgotten(**file.model_dump()))
+
+
+def _outgoing(message: AnyImageOutcome) -> Outgoing:
+    return Outgoing(
+        IMAGE_OUTCOME.name,
+        message.sha256.encode(),
+        IMAGE_OUTCOME.encode(message),
+        message.headers(REPLAYED).encode(),
+    )
 
 
 def _file(payload: dict[str, Any], collection: CollectionInfo, path: object) -> HashedFileOfJob:

@@ -100,7 +100,7 @@ def _refuse(decided: Decided, letter_id: str, reason: str) -> None:
 
 def _restart(letter: WholeLetter) -> Outgoing:
     place = Place(DEAD_LETTER, letter.partition, letter.offset)
-    headers = replay_headers(letter.headers, place, letter.attempt + 1)
+    headers = replay_headers(letter.headers, place, letter.attempt + 1, letter.restart_topic)
     return Outgoing(letter.restart_topic, letter.key, letter.value, headers)
 
 

@@ -2,13 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+import orjson
+from fastapi import Depends, Header, Query, Request
 
 from api.parts import Parts
 from api.submitting import Submission, active_collection
 from errors import RequestError
+from gateways.qdrant_filters import Filters
 from rules.collections import check_name
-from rules.identity import new_id
+from rules.identity import id_from_key, new_id
 from topics.job_status import JobStatus
 
 
@@ -45,9 +47,49 @@ async def _known_job(parts: PartsDep, job_id: str) -> JobStatus:
 
 JobDep = Annotated[JobStatus, Depends(_known_job)]
 
+FILTERS = (
+    'A JSON object: what each payload field must be; all must hold. `{"camera_make": "Canon"}`: exactly this. '
+    '`{"tags": ["sea", "sky"]}`: one of these. `{"iso": {"gte": 100, "lt": 800}}`: a range (`gt`, `gte`, `lt`, `lte`). '
+    '`{"taken_at": "2023-05"}`: a year, month, day or instant; `{"taken_at": {"gte": "2023-05-04", "lte": "2024"}}`: '
+    'from the start of the one to the end of the other. `{"caption": "red portrait"}`: all these words. '
+    '`{"gps": {"north": 48.9, "south": 48.8, "west": 2.2, "east": 2.4}}`: in this box, in degrees; '
+    '`{"gps": {"lat": 48.86, "lon": 2.35, "radius": 500}}`: at most so many metres from there. '
+    '`{"taken_at": null}`: unknown. Filters by date, camera, caption, place, file name and tag are fast in large '
+    "collections, as these are indexed; others read every picture."
+)
+
+
+def read_filters(text: str | None) -> Filters:
+    """Read filters that travel as text. Raises RequestError(422)."""
+    if not text:
+        return {}
+    try:
+        filters = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise RequestError(f"The filters are not valid JSON: {error}.", 422) from error
+    if not isinstance(filters, dict):
+        raise RequestError('The filters must be a JSON object, such as {"camera_make": "Canon"}.', 422)
+    return filters
+
+
 CaptionQuery = Annotated[bool, Query(description="Ask ML for captions too.")]
 
 
-def new_submission(collection: str | None, caption: bool, job_id: str | None = None) -> Submission:
-    """Return a job to be queued, under a fresh id unless the client gave one."""
-    return Submission(job_id or new_id(), collection, caption)
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="Any text of your choice, new for each job: the same request with the same key is one job.",
+    ),
+]
+
+
+def new_submission(collection: str | None, caption: bool, key: str | None, job_id: str | None = None) -> Submission:
+    """Return a job to be queued, under a fresh id unless the client gave one. Raises RequestError(422) for both."""
+    if key is None:
+        return Submission(job_id or new_id(), collection, caption)
+    if job_id is not None:
+        raise RequestError("Send either a job_id or an Idempotency-Key: both name the job.", 422)
+    return Submission(id_from_key(key), collection, caption, is_keyed=True)

@@ -1,13 +1,13 @@
 """Stands before every route: with a key, who has it may pass; without, only programs on this machine."""
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from fastapi import Depends
 from fastapi.security import APIKeyHeader, HTTPBearer
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.problems import answer
 from rules.listening import HTTP_PORT, why_foreign
 
 DESCRIBED = [
@@ -32,10 +32,10 @@ class KeyRequired:
         if scope["type"] == "lifespan" or scope["path"] in OPEN_PATHS or self._has_key(scope["headers"]):
             await self._app(scope, receive, send)
             return
-        refusal = JSONResponse(
-            {"detail": "This Darkroom asks for a key: send Authorization: Bearer KEY (DARKROOM_API_KEY)."},
+        refusal = answer(
             401,
-            {"WWW-Authenticate": 'Bearer realm="darkroom"'},
+            "This Darkroom asks for a key: send Authorization: Bearer KEY (DARKROOM_API_KEY).",
+            headers={"WWW-Authenticate": 'Bearer realm="darkroom"'},
         )
         await refusal(scope, receive, send)
 
@@ -45,20 +45,22 @@ class KeyRequired:
 
 
 class LocalOnly:
-    """Lets through what a program on this machine sends, and no browser on behalf of another site."""
+    """Lets through what a program on this machine sends, and no browser on behalf of a site that is not allowed."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, allowed_origins: Collection[str]) -> None:
         self._app = app
+        self._allowed_origins = allowed_origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 403 to a request that names another host, or comes from a page of another site."""
         reason = None
         if scope["type"] != "lifespan":
-            reason = why_foreign(_values(scope["headers"], b"host"), _values(scope["headers"], b"origin"), _port(scope))
+            origins = [one for one in _values(scope["headers"], b"origin") if one not in self._allowed_origins]
+            reason = why_foreign(_values(scope["headers"], b"host"), origins, _port(scope))
         if reason is None:
             await self._app(scope, receive, send)
         else:
-            await JSONResponse({"detail": f"The request is refused. {reason}"}, 403)(scope, receive, send)
+            await answer(403, f"The request is refused. {reason}")(scope, receive, send)
 
 
 def _keys(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[bytes]:

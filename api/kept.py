@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 
+from api.uploads import RefusedFile
 from api.view.database import Lane
 from gateways.ml import Capabilities
 from settings import Settings
@@ -49,6 +50,25 @@ class Kept:
             _set(connection, "roots", sorted({*(known if isinstance(known, list) else []), str(root)}))
 
         await self._lane.write(add)
+
+    async def refused(self, job_id: str) -> list[RefusedFile]:
+        """Return the files of an upload that were left out."""
+        found = await self._get(f"refused/{job_id}")
+        return [RefusedFile(**one) for one in found] if isinstance(found, list) else []
+
+    async def keep_refused(self, job_id: str, files: list[RefusedFile]) -> None:
+        """Remember which files of an upload were left out, for when it is sent again."""
+        if files:
+            await self._set(f"refused/{job_id}", files)
+
+    async def told_of(self, job_id: str) -> str | None:
+        """Return the status of a job that the webhook was told last; None where it was not told of it."""
+        found = await self._get(f"told/{job_id}")
+        return found if isinstance(found, str) else None
+
+    async def keep_told_of(self, job_id: str, status: str) -> None:
+        """Remember that the webhook was told of a job."""
+        await self._set(f"told/{job_id}", status)
 
     async def _get(self, name: str) -> object:
         return await self._lane.read(lambda connection: _get(connection, name))

@@ -5,12 +5,26 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
+from api.describing import DESCRIPTION, TAGS, describe
 from api.guard import DESCRIBED, KeyRequired, LocalOnly
 from api.measure import Measured
 from api.parts import open_parts
 from api.problems import answer_errors, problems
-from api.routes import archive, collections, dead_letters, images, ingest, jobs, replay, search, system
+from api.routes import (
+    archive,
+    collections,
+    dead_letters,
+    description,
+    duplicates,
+    images,
+    ingest,
+    jobs,
+    replay,
+    search,
+    system,
+)
 from api.routes import metrics as metrics_route
 from settings import Settings, reveal
 
@@ -28,26 +42,35 @@ def create_app(settings: Settings) -> FastAPI:
             app.state.parts = parts
             yield
 
-    app = FastAPI(
-        title="Darkroom", version="0.1.0", description="Photographs become searchable points.", lifespan=lifespan
-    )
+    app = FastAPI(title="Darkroom", version="0.1.0", description=DESCRIPTION, openapi_tags=TAGS, lifespan=lifespan)
     answer_errors(app)
+    describe(app)
     # Added behind the others, so around them: nothing is read of a request that may not pass.
     if key := reveal(settings.darkroom_api_key):
         app.add_middleware(KeyRequired, key=key)
     else:
-        app.add_middleware(LocalOnly)
+        app.add_middleware(LocalOnly, allowed_origins=settings.cors_origins)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=["ETag", "Retry-After"],
+        )
     app.add_middleware(Measured, prefix=API)
     app.include_router(system.health_router, responses=problems(403))
     app.include_router(metrics_route.router, dependencies=DESCRIBED, responses=problems(401, 403))
     app.include_router(system.ready_router, dependencies=DESCRIBED, responses=problems(401, 403))
+    app.include_router(description.router, dependencies=DESCRIBED, responses=problems(401, 403))
     guarded: dict[str, Any] = {
         "prefix": API,
         "dependencies": DESCRIBED,
         "responses": problems(400, 401, 403, 413, 422, 503),
     }
-    for module in (archive, ingest, jobs, replay, dead_letters, collections, images, system):
+    for module in (archive, ingest, jobs, replay, dead_letters, collections, images, duplicates, system):
         app.include_router(module.router, max_body_size=JSON_BYTES, **guarded)
+    app.include_router(images.random_router, **guarded)
     app.include_router(search.router, max_body_size=settings.max_file_bytes + FORM_BYTES, **guarded)
     app.include_router(ingest.uploads_router, **guarded)
     return app

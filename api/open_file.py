@@ -3,10 +3,16 @@
 import os
 from pathlib import PurePath
 
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from api.media_types import media_type
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    # A file may be edited: a browser asks each time, and is told where nothing has changed.
+    "Cache-Control": "private, no-cache",
+}
 
 
 class OpenFileResponse(FileResponse):
@@ -19,10 +25,16 @@ class OpenFileResponse(FileResponse):
             f"/dev/fd/{descriptor}",
             media_type=media_type(name),
             filename=name,
+            stat_result=os.fstat(descriptor),  # gives it an ETag
             content_disposition_type="inline",
-            headers={"X-Content-Type-Options": "nosniff"},
+            headers=HEADERS,
         )
         self._descriptor = descriptor
+
+    def unchanged(self) -> Response:
+        """Close the descriptor, and say 304 instead."""
+        os.close(self._descriptor)
+        return Response(status_code=304, headers=HEADERS | {"ETag": self.headers["etag"]})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from api.archive.archiver import Archiver
 from api.archive.journal import Journal, open_journal
 from api.cache_rebuild import CacheRebuilder
+from api.copying import Copier
 from api.dead_letters import DeadLetters
+from api.duplicates.finder import Finder
+from api.duplicates.reports import Reports, open_reports
 from api.kept import Kept, open_kept, readable_roots
 from api.model import current_model
 from api.publisher import Publisher, open_publisher
@@ -16,9 +19,10 @@ from api.runs import Runs
 from api.searching import Searcher
 from api.submitting import Submitter
 from api.topic_replay import TopicReplayer
-from api.uploads import remove_unfinished
+from api.uploads import UnderWay, remove_unfinished
 from api.view.view import JobView, open_view
 from api.watchdog import Watchdog, open_watchdog
+from api.webhooks import open_webhooks
 from connection import client_options
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
@@ -34,6 +38,7 @@ class Parts:
     kept: Kept
     publisher: Publisher
     submitter: Submitter
+    uploads_under_way: UnderWay
     searcher: Searcher
     journal: Journal
     archiver: Archiver
@@ -42,6 +47,9 @@ class Parts:
     dead_letters: DeadLetters
     replayer: TopicReplayer
     rebuilder: CacheRebuilder
+    copier: Copier
+    reports: Reports
+    duplicates: Finder
     runs: Runs
     watchdog: Watchdog
 
@@ -73,6 +81,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         view = await stack.enter_async_context(
             open_view(folder / "view.db", kafka, settings.kafka_partitions, settings.kafka_retention_hours)
         )
+        reports = await stack.enter_async_context(open_reports(folder / "duplicates.db"))
         runs = Runs()
         stack.push_async_callback(runs.close)
         watchdog = await stack.enter_async_context(open_watchdog(settings, view, publisher))
@@ -80,12 +89,14 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         journal = await stack.enter_async_context(open_journal(folder / "archive.db"))
         archiver = Archiver(journal, qdrant, lambda: readable_roots(settings, kept))
         await archiver.recover()
+        await stack.enter_async_context(open_webhooks(settings, kept))
         yield Parts(
             settings=settings,
             view=view,
             kept=kept,
             publisher=publisher,
             submitter=Submitter(settings=settings, view=view, kept=kept, publisher=publisher, qdrant=qdrant, ml=ml),
+            uploads_under_way=UnderWay(),
             searcher=Searcher(qdrant, ml, renditions),
             journal=journal,
             archiver=archiver,
@@ -94,6 +105,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             dead_letters=DeadLetters(view.letters, publisher, settings.dead_letter_max_attempts),
             replayer=TopicReplayer(settings, publisher, qdrant, lambda: current_model(ml, kept, settings)),
             rebuilder=CacheRebuilder(qdrant, publisher),
+            copier=Copier(qdrant, view, settings.qdrant_distance_metric),
+            reports=reports,
+            duplicates=Finder(qdrant, reports),
             runs=runs,
             watchdog=watchdog,
         )

@@ -1,78 +1,149 @@
-"""Errors as answers: `{"detail": text}` with the status that fits."""
+"""Errors as answers: problem details (RFC 9457, `application/problem+json`) whose `detail` says all to a person."""
 
 import sqlite3
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from disk import MEND
-from errors import CollectionMissingError, FatalError, QdrantRejectedError, RequestError, RetryableError
+from errors import (
+    CollectionMissingError,
+    FatalError,
+    KafkaUnavailableError,
+    MLUnavailableError,
+    QdrantRejectedError,
+    QdrantUnavailableError,
+    RequestError,
+    RetryableError,
+)
 
 log = structlog.get_logger()
 
-_MEANING = {
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = {"Retry-After": "5"}
+
+TITLES = {
     400: "The request cannot be granted as it stands",
     401: "The key is missing or wrong",
     403: "Not from there: another host, or a page of another site",
     404: "There is no such thing",
+    405: "This cannot be done with it",
     409: "It conflicts with what exists, or with what goes on",
     413: "Too large",
     422: "A value is not valid",
+    500: "Darkroom has a defect",
     503: "A part that this needs is away: try again",
     507: "The disk takes no more",
 }
+_NAMES: dict[type[Exception], str] = {
+    CollectionMissingError: "collection-missing",
+    KafkaUnavailableError: "kafka-unavailable",
+    MLUnavailableError: "ml-unavailable",
+    QdrantUnavailableError: "qdrant-unavailable",
+    FatalError: "ml-unavailable",
+}
+
+
+class WrongValue(BaseModel):
+    """One value of a request that is not valid: where it stands, and why."""
+
+    at: str
+    reason: str
 
 
 class Problem(BaseModel):
-    """What went wrong, for a person."""
+    """What went wrong (RFC 9457)."""
 
-    detail: str
+    type: str = Field(
+        description="Names the kind of problem for programs.", examples=["urn:darkroom:problem:collection-missing"]
+    )
+    title: str = Field(description="The kind of problem, for a person; the same for each of its kind.")
+    status: int = Field(description="The HTTP status.", examples=[404])
+    detail: str = Field(
+        description="What happened, to what, and what to do.", examples=["There is no collection 'holidays'."]
+    )
+    errors: list[WrongValue] | None = Field(None, description="Where values are not valid: each of them.")
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the errors that a route may answer, for its description."""
-    return {status: {"model": Problem, "description": _MEANING[status]} for status in statuses}
+    return {status: {"model": Problem, "description": TITLES[status]} for status in statuses}
+
+
+def answer(
+    status: int,
+    detail: str,
+    *,
+    name: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    errors: list[WrongValue] | None = None,
+) -> JSONResponse:
+    """Make the answer. `name`: of the kind of problem; None: the status says it all."""
+    phrase = HTTPStatus(status).phrase
+    problem = Problem(
+        type=f"urn:darkroom:problem:{name or phrase.lower().replace(' ', '-')}",
+        title=TITLES.get(status, phrase),
+        status=status,
+        detail=detail,
+        errors=errors,
+    )
+    return JSONResponse(
+        problem.model_dump(exclude_none=True), status, dict(headers) if headers else None, media_type=MEDIA_TYPE
+    )
 
 
 def answer_errors(app: FastAPI) -> None:
-    """Teach the app what to answer to our errors."""
+    """Teach the app what to answer to our errors, and to its own."""
     app.add_middleware(TooLargeInOurWords)
 
     @app.exception_handler(RequestError)
     async def refused(_: Request, error: RequestError) -> JSONResponse:
-        return _answer(error.status, str(error))
+        return answer(error.status, str(error))
 
     @app.exception_handler(CollectionMissingError)
     async def missing(_: Request, error: CollectionMissingError) -> JSONResponse:
-        return _answer(404, str(error))
+        return answer(404, str(error), name=_NAMES[CollectionMissingError])
 
     @app.exception_handler(QdrantRejectedError)
     async def rejected(_: Request, error: QdrantRejectedError) -> JSONResponse:
-        return _answer(422, str(error))
+        return answer(422, str(error))
 
     # FatalError: the ML service does not say which model it runs; a setting mends it without a restart of ours.
     @app.exception_handler(FatalError)
     @app.exception_handler(RetryableError)
     async def away(request: Request, error: Exception) -> JSONResponse:
         log.warning("request-part-away", path=request.url.path, reason=str(error))
-        return _answer(503, str(error))
+        return answer(503, str(error), name=_NAMES.get(type(error)), headers=RETRY_AFTER)
 
     @app.exception_handler(sqlite3.OperationalError)
     async def full(request: Request, error: sqlite3.OperationalError) -> JSONResponse:
         log.warning("request-not-written", path=request.url.path, reason=str(error))
-        return _answer(503, f"The service cannot write its own data: {error}. {MEND}")
+        return answer(503, f"The service cannot write its own data: {error}. {MEND}", name="disk-full")
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}" for problem in error.errors()
-        )
-        return _answer(422, problems)
+        wrong = [
+            WrongValue(at=".".join(str(part) for part in one["loc"]), reason=str(one["msg"])) for one in error.errors()
+        ]
+        return answer(422, "; ".join(f"{one.at}: {one.reason}" for one in wrong), name="invalid-values", errors=wrong)
+
+    @app.exception_handler(HTTPException)
+    async def of_the_framework(request: Request, error: HTTPException) -> JSONResponse:
+        detail = f"{request.method} {request.url.path}: {error.detail}. /openapi.json lists what there is."
+        return answer(error.status_code, detail, headers=error.headers)
+
+    @app.exception_handler(Exception)
+    async def defect(_: Request, error: Exception) -> JSONResponse:
+        # The framework logs it with its stack trace; what it says may be about our inside.
+        return answer(500, f"Darkroom has a defect ({type(error).__name__}). Its log says more: please report it.")
 
 
 class TooLargeInOurWords:
@@ -88,14 +159,10 @@ class TooLargeInOurWords:
         async def send_in_our_words(message: Message) -> None:
             nonlocal replaced
             if message["type"] == "http.response.start" and message["status"] == 413:
-                replaced = b"application/json" not in dict(message["headers"]).get(b"content-type", b"")
+                replaced = MEDIA_TYPE.encode() not in dict(message["headers"]).get(b"content-type", b"")
                 if replaced:
-                    await _answer(413, "The request is larger than this route takes.")(scope, receive, send)
+                    await answer(413, "The request is larger than this route takes.")(scope, receive, send)
             if not replaced:
                 await send(message)
 
         await self._app(scope, receive, send_in_our_words)
-
-
-def _answer(status: int, detail: str) -> JSONResponse:
-    return JSONResponse({"detail": detail}, status)

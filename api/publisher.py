@@ -56,7 +56,7 @@ class Publisher:
         same job again: a second scan request walks the same files, which changes nothing.
         """
         with tracing.published(SCAN_REQUEST.name, {"job_id": request.job_id}) as traceparent:
-            headers = Headers(job_id=request.job_id, traceparent=traceparent).encode()
+            headers = SCAN_REQUEST.headers(request, Headers(job_id=request.job_id, traceparent=traceparent))
             await self._send(SCAN_REQUEST.name, request.job_id, SCAN_REQUEST.encode(request), headers)
         queued = Queued(
             job_id=request.job_id,
@@ -123,7 +123,7 @@ class Publisher:
                     RAW_PATH.name,
                     file.path_bytes,
                     RAW_PATH.encode(file),
-                    replace(file.headers(), attempt=attempt).encode(),
+                    RAW_PATH.headers(file, replace(file.headers(), attempt=attempt)),
                 )
                 for file in files
             )

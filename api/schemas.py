@@ -93,6 +93,33 @@ class CollectionBody(BaseModel):
     name: str
 
 
+class MergeBody(BaseModel):
+    """Collections to be put together."""
+
+    sources: Annotated[list[str], Field(min_length=1, max_length=100)]
+    target: str = Field(description="Created if it is new; else it keeps what it has.")
+
+    @model_validator(mode="after")
+    def _target_is_no_source(self) -> Self:
+        if self.target in self.sources:
+            raise ValueError("the target is one of the sources")
+        return self
+
+
+class FromSelectionBody(BaseModel):
+    """Pictures that are to be in a collection of their own too."""
+
+    name: str = Field(description="The collection; created if it is new, else added to.")
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=10_000)]
+    source: str | None = Field(None, description="The collection that they are in. Default: the active one.")
+
+
+class CacheClearBody(BaseModel):
+    """Whose contents the dedupe cache forgets."""
+
+    collection: str | None = Field(None, description="Default: the active one.")
+
+
 class Collection(BaseModel):
     """A collection; `model_id` is null where another program made it."""
 
@@ -124,13 +151,20 @@ class ActiveCollection(BaseModel):
 
 
 class SearchBody(BaseModel):
-    """What to look for."""
+    """What to look for: words (`query`), or pictures like a stored one (`image_id`), which itself is left out."""
 
-    query: Annotated[str, Field(min_length=1, max_length=2000)]
+    query: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
+    image_id: UUID | None = None
     limit: Annotated[int, Field(ge=1, le=200)] = 20
     offset: Annotated[int, Field(ge=0, le=10_000)] = 0
-    filters: dict[str, Any] = Field({}, description='By payload field, such as `{"iso": {"lt": 800}}`.')
+    filters: dict[str, Any] = Field({}, description="As `filters` of `GET /images`, as an object.")
     collection: str | None = None
+
+    @model_validator(mode="after")
+    def _asks_one_thing(self) -> Self:
+        if (self.query is None) == (self.image_id is None):
+            raise ValueError("say either what to look for (query), or like which picture (image_id)")
+        return self
 
 
 class SearchHit(BaseModel):
@@ -165,9 +199,56 @@ class Images(BaseModel):
     next: str | None
 
 
-class DuplicatesBody(BaseModel):
-    """Where to look for copies."""
+class SimilarBody(BaseModel):
+    """Where to look for pictures that look alike, and how much alike."""
 
+    collection: str | None = Field(None, description="Default: the active one.")
+    threshold: Annotated[float, Field(ge=0.5, le=1)] = Field(
+        0.95, description="Similarity of vectors from which on pictures count as alike; 1: the same.", examples=[0.97]
+    )
+    filters: dict[str, Any] = Field({}, description="Only among these; as `filters` of `GET /images`, as an object.")
+
+
+class DuplicateImage(BaseModel):
+    """A picture of a group; `score`: its similarity to the nearest one of the group. Its copies are in `paths`."""
+
+    id: str
+    score: float
+    payload: dict[str, Any]
+
+
+class DuplicateGroup(BaseModel):
+    """Pictures that look alike, or (exact) one picture whose content lies at several paths."""
+
+    kind: Literal["exact", "similar"]
+    images: list[DuplicateImage]
+
+
+class DuplicateReport(BaseModel):
+    """A page of what was found; without groups while the search runs. `next` is the cursor of the following page."""
+
+    report_id: str
+    state: Literal["running", "done", "failed"]
+    message: str = ""
+    collection: str | None = None
+    threshold: float | None = None
+    total_points: int
+    read_points: int
+    groups_total: int = 0
+    groups: list[DuplicateGroup] = []
+    next: str | None = None
+
+
+class RandomImages(BaseModel):
+    """Some pictures, none twice."""
+
+    images: list[Image]
+
+
+class DuplicatesBody(BaseModel):
+    """Which copies: of all pictures of a collection, or of some."""
+
+    ids: Annotated[list[UUID], Field(max_length=1000)] = Field([], description="Only of these pictures. Empty: of all.")
     collection: str | None = Field(None, description="Default: the active one.")
 
 

@@ -1,7 +1,7 @@
 """Search by text and by picture. Where no vector can be made of a text, its words are looked up, and it is said so."""
 
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, TypedDict, Unpack
 
 import structlog
 
@@ -23,6 +23,14 @@ class Found:
     mode: Literal["semantic", "keywords"]
 
 
+class Wanted(TypedDict):
+    """Which of the hits: `limit` of them from number `offset` on, of those that match the filters."""
+
+    limit: int
+    offset: int
+    filters: Filters
+
+
 class Searcher:
     """Finds points of a collection."""
 
@@ -31,7 +39,7 @@ class Searcher:
         self._ml = ml
         self._renditions = renditions
 
-    async def by_text(self, collection: str, query: str, *, limit: int, offset: int, filters: Filters) -> Found:
+    async def by_text(self, collection: str, query: str, **wanted: Unpack[Wanted]) -> Found:
         """Find pictures that a text describes.
 
         Raises RequestError(422) for a wrong filter or a query without words, CollectionMissingError,
@@ -40,17 +48,26 @@ class Searcher:
         info = await self._info(collection)
         vector = await self._text_vector(info, query)
         if vector is None:
-            hits, total = await self._qdrant.search_keywords(
-                collection, query, limit=limit, offset=offset, filters=filters
-            )
+            hits, total = await self._qdrant.search_keywords(collection, query, **wanted)
             return Found(hits, total, "keywords")
-        return await self._nearest(collection, vector, limit=limit, offset=offset, filters=filters)
+        return await self._nearest(collection, vector, **wanted)
 
-    async def by_image(self, collection: str, picture: BinaryIO, *, limit: int, offset: int) -> Found:
+    async def by_point(self, collection: str, point_id: str, **wanted: Unpack[Wanted]) -> Found:
+        """Find pictures that look like a stored one, without that one itself.
+
+        Raises RequestError: 404 for an unknown picture, 422 for a wrong filter; CollectionMissingError,
+        QdrantUnavailableError.
+        """
+        point = await self._qdrant.point(collection, point_id)
+        if point is None:
+            raise RequestError(f"There is no picture {point_id} in collection {collection!r}.", 404)
+        return await self._nearest(collection, point.vector, without=point_id, **wanted)
+
+    async def by_image(self, collection: str, picture: BinaryIO, **wanted: Unpack[Wanted]) -> Found:
         """Find pictures that look like this one.
 
-        Raises RequestError: 422 for a picture that cannot be used, 409 where the collection is of another model;
-        CollectionMissingError, MLUnavailableError, QdrantUnavailableError.
+        Raises RequestError: 422 for a picture that cannot be used or a wrong filter, 409 where the collection is of
+        another model; CollectionMissingError, MLUnavailableError, QdrantUnavailableError.
         """
         info = await self._info(collection)
         model = await self._ml.capabilities()
@@ -65,7 +82,7 @@ class Searcher:
             vector = await self._ml.embed_image(rendition, dimension=info.dimension)
         except MLRejectedError as error:
             raise RequestError(str(error), 422) from error
-        return await self._nearest(collection, vector, limit=limit, offset=offset, filters={})
+        return await self._nearest(collection, vector, **wanted)
 
     async def _text_vector(self, info: CollectionInfo, query: str) -> list[float] | None:
         """Return a vector to compare with those of the collection; None where the ML service has none to give."""
@@ -79,10 +96,10 @@ class Searcher:
             return None
 
     async def _nearest(
-        self, collection: str, vector: list[float], *, limit: int, offset: int, filters: Filters
+        self, collection: str, vector: list[float], *, without: str | None = None, **wanted: Unpack[Wanted]
     ) -> Found:
-        hits = await self._qdrant.search(collection, vector, limit=limit, offset=offset, filters=filters)
-        return Found(hits, await self._qdrant.count(collection, filters), "semantic")
+        hits = await self._qdrant.search(collection, vector, without=without, **wanted)
+        return Found(hits, await self._qdrant.count(collection, wanted["filters"], without=without), "semantic")
 
     async def _info(self, collection: str) -> CollectionInfo:
         info = await self._qdrant.collection(collection)

@@ -27,11 +27,12 @@ VISIBLE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A job that somebody asks for. `collection`: None for the active one."""
+    """A job that somebody asks for. `collection`: None for the active one. `is_keyed`: its id is an Idempotency-Key."""
 
     job_id: str
     collection: str | None
     caption: bool
+    is_keyed: bool = False
 
 
 class Submitter:
@@ -96,7 +97,7 @@ class Submitter:
             why = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise RequestError(f"The job cannot be queued: {why}.", 422) from error
         async with self._locks.setdefault(request.job_id, asyncio.Lock()):
-            if known := await self._known(request):
+            if known := await self._known(request, is_keyed=submission.is_keyed):
                 return known
             offset = await self._publisher.submit(request)
             log.info("job-submitted", job_id=request.job_id, collection=collection, sources=len(sources))
@@ -108,8 +109,8 @@ class Submitter:
                     f"Kafka {await self._view.problem() or 'is slow'}."
                 ) from error
 
-    async def _known(self, request: ScanRequest) -> JobStatus | None:
-        """Return the job if this very request was queued before. Raises RequestError(409) if another has its id."""
+    async def _known(self, request: ScanRequest, *, is_keyed: bool) -> JobStatus | None:
+        """Return the job if this very request was queued before. Raises RequestError if another has its id."""
         status = await self._view.status(request.job_id)
         if status is None:
             return None
@@ -122,6 +123,8 @@ class Submitter:
         folded = await self._view.folded(request.job_id)
         if folded is not None and folded.queued_at is None and status.collection == request.collection:
             return None  # its scan request was published, but not that it is queued: see Publisher.submit
+        if is_keyed:
+            raise RequestError("This Idempotency-Key belongs to another request: choose a new one.", 422)
         raise RequestError(
             f"The job id {request.job_id!r} belongs to another request: choose a new one, or leave it out.", 409
         )

@@ -40,7 +40,14 @@ REFUSED = {
 }
 MESSAGES_AT_ONCE = 200
 # Facts of a moment, which would be told as if they were true now, and sums, which would count twice.
-_MOMENTS = (job_event.Moved, job_event.MLSent, job_event.Waiting, job_event.Command, job_event.Scanning)
+_MOMENTS = (
+    job_event.Moved,
+    job_event.MLSent,
+    job_event.Waiting,
+    job_event.Command,
+    job_event.Scanning,
+    image_outcome.Forgotten,
+)
 # They end claims, and a claim may have been made anew since.
 _ENDS = (image_outcome.FailedContent, image_outcome.FailedFile)
 
@@ -206,5 +213,6 @@ def _part(place: Place) -> tuple[str, int]:
 
 def _again(message: ConsumerRecord) -> Outgoing:
     place = Place(message.topic, message.partition, message.offset)
-    headers = replay_headers(list(message.headers), place, Headers.decode(message.headers).attempt)
+    attempt = Headers.decode(message.headers).attempt
+    headers = replay_headers(list(message.headers), place, attempt, message.topic)
     return Outgoing(message.topic, message.key, message.value, headers)

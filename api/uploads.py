@@ -10,7 +10,8 @@ import asyncio
 import os
 import re
 import shutil
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -57,19 +58,37 @@ def remove_unfinished(uploads: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-async def receive(
-    body: AsyncIterable[bytes], content_type: str, uploads: Path, job_id: str, *, max_files: int, max_file_bytes: int
-) -> tuple[Path, list[RefusedFile]]:
-    """Write the files of a multipart body to disk, one chunk in memory at a time.
+class UnderWay:
+    """The jobs whose files arrive now."""
 
-    Returns the job's folder, and the files that are not in it as they are no pictures. Raises RequestError: 400 for a
+    def __init__(self) -> None:
+        self._job_ids: set[str] = set()
+
+    @contextmanager
+    def only(self, job_id: str) -> Iterator[None]:
+        """Receive the files of a job. Raises RequestError(409) where another request does so already."""
+        if job_id in self._job_ids:
+            raise RequestError("Another upload with this Idempotency-Key is being received: wait for its answer.", 409)
+        self._job_ids.add(job_id)
+        try:
+            yield
+        finally:
+            self._job_ids.remove(job_id)
+
+
+async def receive(
+    body: AsyncIterable[bytes], content_type: str, folder: Path, *, max_files: int, max_file_bytes: int
+) -> list[RefusedFile]:
+    """Write the files of a multipart body to a new folder, one chunk in memory at a time.
+
+    Returns the files that are not in it as they are no pictures. Raises RequestError: 400 for a
     body that is not multipart or has no file, 413 for too many or too large ones, 422 when none is a picture, 507 when
     the disk takes no more. Nothing is left on disk then.
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not content_type.startswith("multipart/form-data") or not boundary or len(boundary) > MAX_BOUNDARY_BYTES:
         raise RequestError("Send the files as multipart/form-data, each as a part with a filename.")
-    partial, folder = uploads / f".{job_id}", uploads / job_id
+    partial = folder.with_name(f".{folder.name}")
     files = _Files(boundary, partial, max_files=max_files, max_file_bytes=max_file_bytes)
     try:
         await asyncio.to_thread(partial.mkdir, parents=True)
@@ -82,7 +101,7 @@ async def receive(
     finally:
         files.close()
         await asyncio.to_thread(shutil.rmtree, partial, ignore_errors=True)
-    return folder, files.refused
+    return files.refused
 
 
 class _Files:

@@ -21,8 +21,9 @@ from errors import CollectionMissingError, QdrantRejectedError, QdrantUnavailabl
 from gateways.qdrant_errors import translated_errors
 from gateways.qdrant_filters import DATE_FIELDS, TEXT_FIELDS, Filters, keyword_filter, to_filter
 from gateways.qdrant_measure import measure
-from gateways.qdrant_pages import read_page
+from gateways.qdrant_pages import SORTS, read_page
 from rules.collections import check_name
+from rules.payload import HELPERS
 
 _INDEXES: dict[str, models.PayloadSchemaType | models.TextIndexParams] = {
     **{
@@ -32,10 +33,13 @@ _INDEXES: dict[str, models.PayloadSchemaType | models.TextIndexParams] = {
         for field in TEXT_FIELDS
     },
     **dict.fromkeys(DATE_FIELDS, models.PayloadSchemaType.DATETIME),
-    "tags": models.PayloadSchemaType.KEYWORD,
+    **dict.fromkeys(SORTS["filename"], models.PayloadSchemaType.INTEGER),
+    **dict.fromkeys(("camera_make", "camera_model", "tags"), models.PayloadSchemaType.KEYWORD),
+    "gps": models.PayloadSchemaType.GEO,
 }
 # Thumbnails are most of a payload and are asked for one at a time.
-_WITHOUT_THUMBNAIL = models.PayloadSelectorExclude(exclude=["thumbnail_base64"])
+_WITHOUT_THUMBNAIL = models.PayloadSelectorExclude(exclude=["thumbnail_base64", *HELPERS])
+_WITH_SORT_KEYS = models.PayloadSelectorExclude(exclude=["thumbnail_base64"])
 
 
 @dataclass(frozen=True)
@@ -139,8 +143,10 @@ class Qdrant:
                     status=409,
                 )
             # Also here, not only after creating: whoever created it may have died before it got so far.
-            for field in _INDEXES.keys() - info.payload_schema.keys():
-                await self._client.create_payload_index(name, field, _INDEXES[field])
+            missing = [field for field in _INDEXES if field not in info.payload_schema]
+            for field in missing:
+                # To wait for the last is to wait for all.
+                await self._client.create_payload_index(name, field, _INDEXES[field], wait=field == missing[-1])
         return found
 
     async def _create(self, name: str, dimension: int, distance: models.Distance, metadata: dict[str, str]) -> None:
@@ -221,6 +227,26 @@ class Qdrant:
             records = await self._client.retrieve(name, list(ids), with_payload=True, with_vectors=True)
         return [Point(str(record.id), _dense(record.vector), record.payload or {}) for record in records]
 
+    async def records(self, name: str, ids: Sequence[str]) -> list[Record]:
+        """Return those of the points that exist, as lists show them."""
+        if not ids:
+            return []
+        async with self._errors(name):
+            found = await self._client.retrieve(name, list(ids), with_payload=_WITHOUT_THUMBNAIL, with_vectors=False)
+        return [Record(str(record.id), record.payload or {}) for record in found]
+
+    async def sample(self, name: str, *, limit: int, filters: Filters | None = None) -> list[Record]:
+        """Return points that match, chosen at random: ids follow from contents and tell nothing about them."""
+        where, start = to_filter(filters or {}), str(uuid.uuid4())
+        async with self._errors(name):
+            found, _ = await self._client.scroll(name, where, limit, offset=start, with_payload=_WITHOUT_THUMBNAIL)
+            if len(found) < limit:
+                # Go on at the first one, up to where it began.
+                first, _ = await self._client.scroll(name, where, limit, with_payload=_WITHOUT_THUMBNAIL)
+                known = {record.id for record in found}
+                found += [record for record in first if record.id not in known]
+        return [Record(str(record.id), record.payload or {}) for record in found[:limit]]
+
     async def page(
         self,
         name: str,
@@ -232,41 +258,72 @@ class Qdrant:
     ) -> tuple[list[Record], str | None]:
         """Return a page of the points that match, and the cursor of the next page (None: this was the last).
 
-        `sort`: `taken_at`, `-taken_at`, `ingested_at`, `-ingested_at` (undated points come last), None: by id.
-        Raises RequestError(422) for a filter, sort or cursor that is not valid.
+        `sort`: `taken_at`, `ingested_at` or `filename`, with a leading `-` the other way round; points without it come
+        last. None: by id. Raises RequestError(422) for a filter, sort or cursor that is not valid.
         """
 
         async def scroll(
             where: models.Filter, limit: int, offset: str | None, order_by: models.OrderBy | None
         ) -> tuple[list[models.Record], str | None]:
             records, following = await self._client.scroll(
-                name, where, limit, order_by=order_by, offset=offset, with_payload=_WITHOUT_THUMBNAIL
+                name, where, limit, order_by=order_by, offset=offset, with_payload=_WITH_SORT_KEYS
             )
             return records, None if following is None else str(following)
 
         async with self._errors(name):
             records, following = await read_page(scroll, to_filter(filters or {}), sort, limit, cursor)
-        return [Record(str(record.id), record.payload or {}) for record in records], following
+        return [Record(str(record.id), _shown(record.payload)) for record in records], following
 
-    async def count(self, name: str, filters: Filters | None = None) -> int:
-        """Count the points that match."""
+    async def count(self, name: str, filters: Filters | None = None, *, without: str | None = None) -> int:
+        """Count the points that match, but the one with the id `without`."""
         async with self._errors(name):
-            return (await self._client.count(name, to_filter(filters or {}), exact=True)).count
+            return (await self._client.count(name, to_filter(filters or {}, without), exact=True)).count
 
     async def search(
-        self, name: str, vector: list[float], *, limit: int, offset: int = 0, filters: Filters | None = None
+        self,
+        name: str,
+        vector: list[float],
+        *,
+        limit: int,
+        offset: int = 0,
+        filters: Filters | None = None,
+        without: str | None = None,
+        min_score: float | None = None,
     ) -> list[Hit]:
-        """Find the points most similar to `vector`, best first."""
+        """Find the points most similar to `vector`, best first, but the one with the id `without`."""
         async with self._errors(name):
             found = await self._client.query_points(
                 name,
                 query=vector,
-                query_filter=to_filter(filters or {}),
+                query_filter=to_filter(filters or {}, without),
                 limit=limit,
                 offset=offset,
+                score_threshold=min_score,
                 with_payload=_WITHOUT_THUMBNAIL,
             )
         return [Hit(str(point.id), point.payload or {}, point.score) for point in found.points]
+
+    async def neighbours(
+        self, name: str, ids: Sequence[str], *, limit: int, min_score: float, filters: Filters | None = None
+    ) -> dict[str, list[tuple[str, float]]]:
+        """Return for each of these points the ids of up to `limit` others that are at least so similar, best first."""
+        async with self._errors(name):
+            records = await self._client.retrieve(name, list(ids), with_payload=False, with_vectors=True)
+            asked = [
+                models.QueryRequest(
+                    query=_dense(record.vector),
+                    filter=to_filter(filters or {}),
+                    limit=limit + 1,  # itself is among them
+                    score_threshold=min_score,
+                    with_payload=False,
+                )
+                for record in records
+            ]
+            answers = await self._client.query_batch_points(name, asked) if asked else []
+        return {
+            str(record.id): [(str(point.id), point.score) for point in answer.points if point.id != record.id][:limit]
+            for record, answer in zip(records, answers, strict=True)
+        }
 
     async def search_keywords(
         self, name: str, query: str, *, limit: int, offset: int = 0, filters: Filters | None = None
@@ -297,6 +354,10 @@ def _collection_info(name: str, info: models.CollectionInfo) -> CollectionInfo:
     return CollectionInfo(
         name, info.points_count or 0, vectors.size, metadata.get("model_id"), metadata.get("incarnation")
     )
+
+
+def _shown(payload: models.Payload | None) -> dict[str, Any]:
+    return {name: value for name, value in (payload or {}).items() if name not in HELPERS}
 
 
 def _dense(vector: models.VectorStructOutput | None) -> list[float]:

@@ -9,6 +9,7 @@ A filter is a dict from payload field to what its value must be; all fields must
     {"taken_at": {"gte": "2023-05-04", "lte": "2024"}} from the start of the one to the end of the other
     {"caption": "red portrait"}                        all these words
     {"gps": {"north": 48.9, "south": 48.8, "west": 2.2, "east": 2.4}}   a place in this box, in degrees
+    {"gps": {"lat": 48.86, "lon": 2.35, "radius": 500}}                 at most so many metres from there
     {"taken_at": None}                                 the field is unknown
 """
 
@@ -23,7 +24,7 @@ from errors import RequestError
 
 Filters = dict[str, Any]
 
-TEXT_FIELDS = ("caption", "filename", "camera_make", "camera_model", "lens")
+TEXT_FIELDS = ("caption", "filename", "camera_words")
 DATE_FIELDS = ("taken_at", "ingested_at")
 _NUMBER_FIELDS = (
     "width",
@@ -51,15 +52,18 @@ _EXACT_FIELDS = (
 )
 _BOUNDS = frozenset({"gt", "gte", "lt", "lte"})
 _SIDES = ("north", "south", "west", "east")
+_CIRCLE = {"lat", "lon", "radius"}
 _DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
 
 
-def to_filter(filters: Filters) -> models.Filter | None:
-    """Qdrant's form of `filters`; None when there is nothing to filter by.
+def to_filter(filters: Filters, without: str | None = None) -> models.Filter | None:
+    """Qdrant's form of `filters`, and of all points but the one with the id `without`; None for all points.
 
     Raises RequestError(422) that names the field for an unknown field or a value of an unknown shape.
     """
     conditions = [_condition(field, wanted) for field, wanted in filters.items()]
+    if without is not None:
+        conditions.append(models.Filter(must_not=[models.HasIdCondition(has_id=[without])]))
     return models.Filter(must=conditions) if conditions else None
 
 
@@ -108,10 +112,18 @@ def _text_condition(field: str, wanted: Any) -> models.Condition:
 def _exact_condition(field: str, wanted: Any) -> models.Condition:
     match wanted:
         case str():
-            return models.FieldCondition(key=field, match=models.MatchValue(value=wanted))
+            return _is_exactly(field, wanted)
         case [_, *_] if all(isinstance(value, str) for value in wanted):
-            return models.FieldCondition(key=field, match=models.MatchAny(any=wanted))
+            return models.Filter(should=[_is_exactly(field, value) for value in wanted])
     raise _wrong_shape(field, "a text or a list of texts")
+
+
+def _is_exactly(field: str, value: str) -> models.Condition:
+    exact = models.FieldCondition(key=field, match=models.MatchValue(value=value))
+    if field not in TEXT_FIELDS or not any(character.isalnum() for character in value):
+        return exact
+    # The index of a file name knows words only: it finds the candidates, or every payload would be read.
+    return models.Filter(must=[models.FieldCondition(key=field, match=models.MatchText(text=value)), exact])
 
 
 def _number_condition(field: str, wanted: Any) -> models.Condition:
@@ -160,16 +172,31 @@ def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def _box_condition(field: str, wanted: Any) -> models.Condition:
-    if not isinstance(wanted, dict) or set(wanted) != set(_SIDES) or not all(_is_number(v) for v in wanted.values()):
-        raise _wrong_shape(field, 'a box {"north", "south", "west", "east"} in degrees')
-    return models.FieldCondition(
-        key=field,
-        geo_bounding_box=models.GeoBoundingBox(
-            top_left=models.GeoPoint(lat=wanted["north"], lon=wanted["west"]),
-            bottom_right=models.GeoPoint(lat=wanted["south"], lon=wanted["east"]),
-        ),
+def _place_condition(field: str, wanted: Any) -> models.Condition:
+    if isinstance(wanted, dict) and all(_is_number(value) for value in wanted.values()):
+        if set(wanted) == set(_SIDES) and _are_on_earth(
+            wanted["north"], wanted["south"], wanted["west"], wanted["east"]
+        ):
+            box = models.GeoBoundingBox(
+                top_left=models.GeoPoint(lat=wanted["north"], lon=wanted["west"]),
+                bottom_right=models.GeoPoint(lat=wanted["south"], lon=wanted["east"]),
+            )
+            return models.FieldCondition(key=field, geo_bounding_box=box)
+        if (
+            set(wanted) == _CIRCLE
+            and _are_on_earth(wanted["lat"], wanted["lat"], wanted["lon"])
+            and wanted["radius"] >= 0
+        ):
+            center = models.GeoPoint(lat=wanted["lat"], lon=wanted["lon"])
+            return models.FieldCondition(key=field, geo_radius=models.GeoRadius(center=center, radius=wanted["radius"]))
+    raise _wrong_shape(
+        field,
+        'a box {"north", "south", "west", "east"} in degrees, or {"lat", "lon", "radius"} with a radius in metres',
     )
+
+
+def _are_on_earth(north: float, south: float, *longitudes: float) -> bool:
+    return 90 >= north >= south >= -90 and all(-180 <= longitude <= 180 for longitude in longitudes)
 
 
 def _is_range(wanted: Any) -> bool:
@@ -189,5 +216,5 @@ _TRANSLATORS: dict[str, Callable[[str, Any], models.Condition]] = {
     **dict.fromkeys(_EXACT_FIELDS, _exact_condition),
     **dict.fromkeys(_NUMBER_FIELDS, _number_condition),
     **dict.fromkeys(DATE_FIELDS, _date_condition),
-    "gps": _box_condition,
+    "gps": _place_condition,
 }

@@ -25,3 +25,8 @@ def point_id(sha256: str) -> str:
 def new_id() -> str:
     """Return a fresh name for a job or a walk."""
     return uuid.uuid4().hex
+
+
+def id_from_key(key: str) -> str:
+    """Return the job id that an Idempotency-Key stands for: the same at every service, also after a restart."""
+    return f"key-{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}"

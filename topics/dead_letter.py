@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
+from topics.cloud_event import cloud_event, without_cloud_event
 from topics.limits import MAX_MESSAGE_BYTES, MAX_NAME, MAX_TRACE, clipped
 from topics.record import HeaderList, Headers
 
@@ -44,8 +45,8 @@ class Failure:
     stack_trace: str
     restart_topic: str
 
-    def headers(self) -> HeaderList:
-        """Return Kafka Connect's names with these values, and ours."""
+    def headers(self, received: HeaderList) -> HeaderList:
+        """Return the headers of the letter: those of the message, Kafka Connect's names with these values, and ours."""
         named = {
             "topic": self.topic,
             "partition": str(self.partition),
@@ -57,7 +58,14 @@ class Failure:
         }
         # A path that is not UTF-8 may stand in an error's text with lone surrogates.
         connect = [(f"{CONNECT}{name}", value.encode("utf-8", "backslashreplace")) for name, value in named.items()]
-        return [*connect, (RESTART_TOPIC, self.restart_topic.encode())]
+        about = Headers.decode(received)
+        event_id = f"{self.stage}/{self.topic}/{self.partition}/{self.offset}/{about.file_id[:MAX_NAME]}"
+        return [
+            *without_cloud_event(received),
+            *connect,
+            (RESTART_TOPIC, self.restart_topic.encode()),
+            *cloud_event(DEAD_LETTER, event_id, about.job_id[:MAX_NAME]),
+        ]
 
 
 def message_bytes(key: bytes | None, value: bytes | None, headers: HeaderList) -> int:
@@ -80,7 +88,7 @@ class Letter:
             failure = replace(failure, restart_topic="")
             key, value = key and key[:KEPT_BYTES], value and value[:KEPT_BYTES]
             headers = Headers(job_id=Headers.decode(headers).job_id[:MAX_NAME]).encode()
-        return cls(key, value, headers + failure.headers())
+        return cls(key, value, failure.headers(headers))
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,13 @@ class FailedFile(HashedFileOfJob):
     reason: Reason
 
 
-ImageOutcome = Annotated[Embedded | Stored | FailedContent | FailedFile, Field(discriminator="kind")]
+class Forgotten(HashedFileOfJob):
+    """Someone wants the content to be embedded again: its next file is taken as new."""
 
-IMAGE_OUTCOME: Topic[Embedded | Stored | FailedContent | FailedFile] = Topic(
-    "image-outcome", key="sha256", record=ImageOutcome
-)
+    kind: Literal["forgotten"] = "forgotten"
+
+
+AnyImageOutcome = Embedded | Stored | FailedContent | FailedFile | Forgotten
+ImageOutcome = Annotated[AnyImageOutcome, Field(discriminator="kind")]
+
+IMAGE_OUTCOME: Topic[AnyImageOutcome] = Topic("image-outcome", key="sha256", record=ImageOutcome)

@@ -60,4 +60,10 @@ class JobStatus(Record):
     offset: int  # of the newest job-event that is included
 
 
-JOB_STATUS: Topic[JobStatus] = Topic("job-status", key="job id", record=JobStatus, compacted=True)
+JOB_STATUS: Topic[JobStatus] = Topic(
+    "job-status",
+    key="job id",
+    record=JobStatus,
+    compacted=True,
+    event_id=lambda status, _: f"{status.job_id}/{status.offset}",
+)

@@ -9,4 +9,6 @@ class RawPath(FileOfJob):
 
 
 # Never compacted: the null value of a sentinel would delete the files with the same key.
-RAW_PATH: Topic[RawPath] = Topic("raw-path", key="path", record=RawPath)
+RAW_PATH: Topic[RawPath] = Topic(
+    "raw-path", key="path", record=RawPath, event_id=lambda file, headers: f"{file.file_id}/{headers.attempt}"
+)

@@ -1,12 +1,13 @@
 """What all topics share: how a record becomes bytes and headers, and back."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from errors import InvalidMessageError
+from topics.cloud_event import cloud_event
 from topics.limits import MAX_NAME
 
 HeaderList = list[tuple[str, bytes]]
@@ -24,17 +25,41 @@ R = TypeVar("R")
 
 
 class Topic(Generic[R]):
-    """One topic: its name, its key in words, its record, and whether Kafka compacts it."""
+    """One topic: its name, its key in words, its record, and whether Kafka compacts it.
 
-    def __init__(self, name: str, *, key: str, record: Any, compacted: bool = False) -> None:
+    `event_id`: for a public topic, what tells its events apart; its messages are CloudEvents.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        key: str,
+        record: Any,
+        compacted: bool = False,
+        event_id: Callable[[R, "Headers"], str] | None = None,
+    ) -> None:
         self.name = name
         self.key = key
         self.compacted = compacted
+        self.record = record
+        self._event_id = event_id
         self._adapter: TypeAdapter[R] = TypeAdapter(record)
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON schema of a value, as it is read."""
         return self._adapter.json_schema()
+
+    @property
+    def is_public(self) -> bool:
+        """Whether its messages are CloudEvents."""
+        return self._event_id is not None
+
+    def headers(self, record: R, headers: "Headers") -> HeaderList:
+        """Return all headers of a message."""
+        if self._event_id is None:
+            return headers.encode()
+        return [*headers.encode(), *cloud_event(self.name, self._event_id(record, headers), headers.job_id)]
 
     def encode(self, record: R) -> bytes:
         """Return the JSON bytes of a record; fields that are None are left out."""

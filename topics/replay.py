@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Self
 
+from topics.cloud_event import cloud_event, without_cloud_event
 from topics.dead_letter import CONNECT, RESTART_TOPIC
-from topics.record import HeaderList
+from topics.raw_path import RAW_PATH
+from topics.record import HeaderList, Headers
+from topics.scan_request import SCAN_REQUEST
 
 REPLAY_OF = "replay-of"
 _OF_THE_FIRST_TIME = {"replay", "attempt", REPLAY_OF, RESTART_TOPIC}
@@ -31,12 +34,15 @@ class Place:
         return cls(topic, int(numbers[0]), int(numbers[1]))
 
 
-def replay_headers(received: HeaderList, of: Place, attempt: int) -> HeaderList:
-    """Return the headers for publishing a message again; what is not about the first time stays as it is."""
+def replay_headers(received: HeaderList, of: Place, attempt: int, topic: str) -> HeaderList:
+    """Return the headers for publishing a message again, to `topic`; what is not about the first time stays."""
     kept = [
         (name, value)
-        for name, value in received
+        for name, value in without_cloud_event(received)
         if name not in _OF_THE_FIRST_TIME and not name.startswith(CONNECT) and value is not None
     ]
     counted = [("attempt", str(attempt).encode())] if attempt > 1 else []
-    return [*kept, *counted, ("replay", b"true"), (REPLAY_OF, of.encode())]
+    event: HeaderList = []
+    if topic in (RAW_PATH.name, SCAN_REQUEST.name):
+        event = cloud_event(topic, f"{of.topic}/{of.partition}/{of.offset}/{attempt}", Headers.decode(received).job_id)
+    return [*kept, *counted, ("replay", b"true"), (REPLAY_OF, of.encode()), *event]

@@ -21,4 +21,6 @@ class ScanRequest(Record):
     roots: Paths | None = None
 
 
-SCAN_REQUEST: Topic[ScanRequest] = Topic("scan-request", key="job id", record=ScanRequest)
+SCAN_REQUEST: Topic[ScanRequest] = Topic(
+    "scan-request", key="job id", record=ScanRequest, event_id=lambda request, _: request.job_id
+)

@@ -26,14 +26,17 @@ async def exact_duplicates(qdrant: Qdrant, collection: str) -> AsyncIterator[Con
             return
 
 
-async def selection(qdrant: Qdrant, collection: str, ids: Sequence[str]) -> AsyncIterator[Content]:
-    """Yield the contents of these points: all their paths are unwanted. Raises RequestError(404) for unknown ones."""
+async def selection(qdrant: Qdrant, collection: str, ids: Sequence[str], *, keep: bool) -> AsyncIterator[Content]:
+    """Yield the contents of these points: all their paths are unwanted, or (`keep`) all but one.
+
+    Raises RequestError(404) for unknown ones.
+    """
     payloads = await qdrant.payloads(collection, ids, FIELDS)
     missing = [one for one in ids if one not in payloads]
     if missing:
         raise RequestError(f"There is no picture {missing[0]} in collection {collection!r}: nothing was archived.", 404)
     for payload in payloads.values():
-        content = _content(payload, keep=False)
+        content = _content(payload, keep=keep)
         if content is not None:
             yield content
 

@@ -6,6 +6,7 @@ from typing import Any
 from errors import CollectionMissingError
 from gateways.qdrant import Qdrant
 from rules.identity import point_id
+from rules.name_key import name_key
 
 FIELDS = ["paths", "full_path", "filename"]
 
@@ -54,7 +55,8 @@ def with_path(payload: Mapping[str, Any], path: str, *, is_first: bool) -> dict[
 
 
 def _first(path: str) -> dict[str, Any]:
-    return {"full_path": path, "filename": path.rpartition("/")[2]}
+    filename = path.rpartition("/")[2]
+    return {"full_path": path, "filename": filename, "name_key": name_key(filename)}
 
 
 def _paths(payload: Mapping[str, Any]) -> list[str]:

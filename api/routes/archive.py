@@ -30,9 +30,16 @@ async def archive_duplicates(job: JobDep, parts: PartsDep) -> ArchiveReport:
 
 @router.post("/duplicates/archive-exact", responses=problems(404))
 async def archive_exact(body: DuplicatesBody, parts: PartsDep) -> ArchiveReport:
-    """Archive all but one copy of every content of a collection; the one that stays is the one that is shown."""
+    """Archive all but one copy of every content of a collection, or of the pictures that are named.
+
+    The copy that stays is the one that is shown.
+    """
     collection = await chosen_collection(parts, body.collection)
-    return await _archive(parts, "exact-duplicates", collection, exact_duplicates(parts.qdrant, collection))
+    ids = [str(one) for one in dict.fromkeys(body.ids)]
+    contents = (
+        selection(parts.qdrant, collection, ids, keep=True) if ids else exact_duplicates(parts.qdrant, collection)
+    )
+    return await _archive(parts, "exact-duplicates", collection, contents)
 
 
 @router.post("/curation/archive-selection", responses=problems(404))
@@ -40,7 +47,7 @@ async def archive_selection(body: SelectionBody, parts: PartsDep) -> ArchiveRepo
     """Archive all files of these pictures. Their points stay, with empty `paths`."""
     collection = await chosen_collection(parts, body.collection)
     ids = [str(one) for one in dict.fromkeys(body.ids)]
-    return await _archive(parts, "selection", collection, selection(parts.qdrant, collection, ids))
+    return await _archive(parts, "selection", collection, selection(parts.qdrant, collection, ids, keep=False))
 
 
 @router.get("/archive")

@@ -1,11 +1,22 @@
 """Collections of photographs."""
 
+from functools import partial
+
 from fastapi import APIRouter
 
-from api.deps import PartsDep
+from api.deps import PartsDep, chosen_collection
 from api.model import current_model
 from api.problems import problems
-from api.schemas import ActiveCollection, Collection, CollectionBody, CollectionDetails, Collections
+from api.replay_schemas import Run
+from api.schemas import (
+    ActiveCollection,
+    Collection,
+    CollectionBody,
+    CollectionDetails,
+    Collections,
+    FromSelectionBody,
+    MergeBody,
+)
 from api.submitting import active_collection
 from errors import CollectionMissingError, RequestError
 from gateways.qdrant import CollectionInfo
@@ -48,6 +59,29 @@ async def select(body: CollectionBody, parts: PartsDep) -> ActiveCollection:
     info = await _existing(parts, body.name)
     await parts.kept.select_collection(info.name)
     return ActiveCollection(name=info.name)
+
+
+@router.post("/from_selection", status_code=201, responses=problems(404, 409))
+async def from_selection(body: FromSelectionBody, parts: PartsDep) -> Collection:
+    """Copy pictures into a collection; they stay in their own too. Nothing is embedded again."""
+    source = await chosen_collection(parts, body.source)
+    if source == body.name:
+        raise RequestError(f"The pictures are in {source!r} already: name another collection.", 422)
+    await parts.copier.prepare([source], body.name)
+    await parts.copier.select(source, body.name, [str(one) for one in dict.fromkeys(body.ids)])
+    return _collection(await _existing(parts, body.name))
+
+
+@router.post("/merge", status_code=202, responses=problems(404, 409))
+async def merge(body: MergeBody, parts: PartsDep) -> Run:
+    """Copy all pictures of some collections into another, in the background; `GET /runs/{id}` tells how it goes.
+
+    A picture that is in several keeps all its paths. The sources stay: delete them when the run is done.
+    """
+    sources = list(dict.fromkeys(body.sources))
+    await parts.copier.prepare(sources, body.target)
+    what = f"merge of {', '.join(sources)} into {body.target}"
+    return parts.runs.start(what, partial(parts.copier.merge, sources, body.target))
 
 
 @router.get("/{name}/info", responses=problems(404, 409))

@@ -6,20 +6,44 @@ import hashlib
 from typing import Annotated
 from uuid import UUID
 
-import orjson
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import FileResponse
 
-from api.deps import CollectionDep, PartsDep
+from api.caching import is_known
+from api.deps import FILTERS, CollectionDep, PartsDep, read_filters
 from api.kept import readable_roots
 from api.open_file import OpenFileResponse
 from api.problems import problems
-from api.schemas import Image, Images
+from api.schemas import Image, Images, RandomImages
 from api.sources import open_first
 from errors import RequestError
 from gateways.qdrant_filters import Filters
+from rules.payload import HELPERS
+from topics.record import whole_number
+
+SORT = (
+    "`taken_at`, `ingested_at` or `filename`; with a leading `-` the other way round. Pictures without it come last. "
+    "Names are compared by their first 24 bytes, without regard to case. Left out: in a lasting order of no meaning."
+)
+
+IfNoneMatch = Annotated[
+    str | None, Header(description="The ETag of what is there already: where it is still that, the answer is 304.")
+]
 
 router = APIRouter(prefix="/images", tags=["images"])
+random_router = APIRouter(tags=["images"])
+
+
+@random_router.get("/random", responses=problems(404))
+async def random_images(
+    parts: PartsDep,
+    collection: CollectionDep,
+    count: Annotated[int, Query(ge=1, le=200)] = 1,
+    filters: Annotated[str | None, Query(description=FILTERS)] = None,
+) -> RandomImages:
+    """Return pictures chosen at random; fewer where there are no more."""
+    records = await parts.qdrant.sample(collection, limit=count, filters=read_filters(filters))
+    return RandomImages(images=[Image(id=record.id, payload=record.payload) for record in records])
 
 
 @router.get("", responses=problems(404))
@@ -30,12 +54,17 @@ async def images(
     per_page: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(description="`next` of the page before; the only way to go far.")] = None,
     page: Annotated[int, Query(ge=1, le=100, description="Counts from 1, or from the cursor.")] = 1,
-    filters: Annotated[str | None, Query(description='JSON, such as `{"camera_make": "Canon"}`.')] = None,
-    sort: Annotated[str | None, Query(description="taken_at, -taken_at, ingested_at, -ingested_at")] = None,
+    filters: Annotated[str | None, Query(description=FILTERS, examples=['{"camera_make": "Canon"}'])] = None,
+    sort: Annotated[str | None, Query(description=SORT, examples=["-taken_at"])] = None,
 ) -> Images:
-    """List the pictures of a collection."""
-    wanted = _filters(filters)
-    total = await parts.qdrant.count(collection, wanted)
+    """List the pictures of a collection, page by page.
+
+    A picture keeps its place while others come and go, so reading by cursor shows none twice and leaves none out.
+    """
+    wanted = read_filters(filters)
+    total, cursor = _split(cursor)
+    if total is None:
+        total = await parts.qdrant.count(collection, wanted)
     records, following = await parts.qdrant.page(collection, limit=per_page, cursor=cursor, filters=wanted, sort=sort)
     for _ in range(page - 1):
         if following is None:
@@ -45,7 +74,9 @@ async def images(
             collection, limit=per_page, cursor=following, filters=wanted, sort=sort
         )
     return Images(
-        images=[Image(id=record.id, payload=record.payload) for record in records], total=total, next=following
+        images=[Image(id=record.id, payload=record.payload) for record in records],
+        total=total,
+        next=following and f"{total}.{following}",
     )
 
 
@@ -58,7 +89,7 @@ async def thumbnail(
     image_id: UUID,
     parts: PartsDep,
     collection: CollectionDep,
-    if_none_match: Annotated[str | None, Header()] = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return a small JPEG, at most 200 x 200."""
     fields = await _fields(parts, collection, image_id, ["thumbnail_base64"])
@@ -73,14 +104,20 @@ async def thumbnail(
         "Cache-Control": "private, max-age=3600",
         "X-Content-Type-Options": "nosniff",
     }
-    if if_none_match and headers["ETag"] in if_none_match:
+    if is_known(headers["ETag"], if_none_match):
         return Response(status_code=304, headers=headers)
     return Response(jpeg, media_type="image/jpeg", headers=headers)
 
 
-@router.get("/{image_id}/image", response_class=FileResponse, responses=problems(404))
-async def image(image_id: UUID, parts: PartsDep, collection: CollectionDep) -> FileResponse:
-    """Return the original file, as it lies on disk."""
+@router.get(
+    "/{image_id}/image",
+    response_class=FileResponse,
+    responses={200: {"content": {"image/*": {}}}, 304: {"description": "Known already"}, **problems(404)},
+)
+async def image(
+    image_id: UUID, parts: PartsDep, collection: CollectionDep, if_none_match: IfNoneMatch = None
+) -> Response:
+    """Return the original file, as it lies on disk, or a range of its bytes."""
     fields = await _fields(parts, collection, image_id, ["full_path", "paths"])
     paths = _texts(fields.get("full_path"), fields.get("paths"))
     roots = await readable_roots(parts.settings, parts.kept)
@@ -91,8 +128,8 @@ async def image(image_id: UUID, parts: PartsDep, collection: CollectionDep) -> F
             f"(setting INGEST_ROOTS). It was at: {', '.join(paths)}",
             404,
         )
-    descriptor, path = found
-    return OpenFileResponse(descriptor, path)
+    file = OpenFileResponse(*found)
+    return file.unchanged() if is_known(file.headers["etag"], if_none_match) else file
 
 
 @router.get("/{image_id}/info", responses=problems(404))
@@ -101,7 +138,7 @@ async def info(image_id: UUID, parts: PartsDep, collection: CollectionDep) -> Im
     point = await parts.qdrant.point(collection, str(image_id))
     if point is None:
         raise _unknown(image_id, collection)
-    return Image(id=point.id, payload=point.payload)
+    return Image(id=point.id, payload={name: value for name, value in point.payload.items() if name not in HELPERS})
 
 
 async def _fields(parts: PartsDep, collection: str, image_id: UUID, names: list[str]) -> Filters:
@@ -121,13 +158,9 @@ def _unknown(image_id: UUID, collection: str) -> RequestError:
     return RequestError(f"There is no picture {image_id} in collection {collection!r}.", 404)
 
 
-def _filters(text: str | None) -> Filters:
-    if not text:
-        return {}
-    try:
-        filters = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise RequestError(f"The filters are not valid JSON: {error}.", 422) from error
-    if not isinstance(filters, dict):
-        raise RequestError('The filters must be a JSON object, such as {"camera_make": "Canon"}.', 422)
-    return filters
+def _split(cursor: str | None) -> tuple[int | None, str | None]:
+    """Take the total off a cursor: it is counted once, as that may take longer than the page."""
+    total, dot, rest = (cursor or "").partition(".")
+    if not dot:
+        return None, cursor or None
+    return whole_number(total), rest

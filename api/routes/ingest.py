@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from starlette.requests import ClientDisconnect
 from structlog.contextvars import bound_contextvars
 
-from api.deps import CaptionQuery, PartsDep, new_submission
+from api.deps import CaptionQuery, IdempotencyKey, PartsDep, new_submission
 from api.problems import problems
 from api.schemas import Refused, RootBody, Roots, ScanBody, Submitted, Uploaded
 from api.sources import allowed_root
@@ -30,9 +30,9 @@ uploads_router = APIRouter(prefix="/ingest", tags=["ingest"])
 
 @router.post("/", status_code=202, responses=problems(409))
 @router.post("/scan", status_code=202, responses=problems(409))
-async def scan(body: ScanBody, parts: PartsDep, caption: CaptionQuery = False) -> Submitted:
+async def scan(body: ScanBody, parts: PartsDep, caption: CaptionQuery = False, key: IdempotencyKey = None) -> Submitted:
     """Take in all photographs below a folder of the service's machine."""
-    submission = new_submission(body.collection, caption, body.job_id)
+    submission = new_submission(body.collection, caption, key, body.job_id)
     with bound_contextvars(job_id=submission.job_id):
         status = await parts.submitter.submit_folders(
             submission, body.paths, must_be_folders=body.directory_path is not None
@@ -47,25 +47,37 @@ async def scan(body: ScanBody, parts: PartsDep, caption: CaptionQuery = False) -
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FILES}}}},
 )
 async def upload(
-    request: Request, parts: PartsDep, collection: str | None = None, caption: CaptionQuery = False
+    request: Request,
+    parts: PartsDep,
+    collection: str | None = None,
+    caption: CaptionQuery = False,
+    key: IdempotencyKey = None,
 ) -> Uploaded:
     """Take in the files of a `multipart/form-data` body: every part that has a filename.
 
-    A file that is no picture by its first bytes is left out and named in `refused`.
+    A file that is no picture by its first bytes is left out and named in `refused`. With an Idempotency-Key, files
+    that have arrived once are not written again.
     """
-    submission = new_submission(collection, caption)
+    submission = new_submission(collection, caption, key)
     uploads = parts.settings.uploads_folder.resolve()
-    with bound_contextvars(job_id=submission.job_id):
+    folder = uploads / submission.job_id
+    with bound_contextvars(job_id=submission.job_id), parts.uploads_under_way.only(submission.job_id):
         await parts.submitter.target(submission)  # before gigabytes are on their way
         try:
-            folder, refused = await receive(
-                request.stream(),
-                request.headers.get("content-type", ""),
-                uploads,
-                submission.job_id,
-                max_files=parts.settings.upload_max_files,
-                max_file_bytes=parts.settings.max_file_bytes,
-            )
+            if await asyncio.to_thread(folder.exists):
+                refused = await parts.kept.refused(submission.job_id)
+                async for _ in request.stream():
+                    pass  # a client that still sends might not read an answer
+            else:
+                refused = await receive(
+                    request.stream(),
+                    request.headers.get("content-type", ""),
+                    folder,
+                    max_files=parts.settings.upload_max_files,
+                    max_file_bytes=parts.settings.max_file_bytes,
+                )
+                if submission.is_keyed:
+                    await parts.kept.keep_refused(submission.job_id, refused)
         except ClientDisconnect as error:
             raise RequestError("The upload was broken off: send it again.") from error
         try:
@@ -73,7 +85,9 @@ async def upload(
         except KafkaUnavailableError:
             raise  # the request may arrive yet, and then needs the files
         except Exception:
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            known = await parts.view.status(submission.job_id)
+            if known is None or known.sources != [str(folder)]:
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
             raise
     return Uploaded(
         **_submitted(status).model_dump(),

@@ -4,9 +4,10 @@ from functools import partial
 
 from fastapi import APIRouter
 
-from api.deps import PartsDep
+from api.deps import PartsDep, chosen_collection
 from api.problems import problems
 from api.replay_schemas import RebuildBody, ReplayBody, Run
+from api.schemas import CacheClearBody
 from rules.collections import check_name
 
 router = APIRouter(tags=["replay"])
@@ -27,6 +28,17 @@ async def rebuild_cache(body: RebuildBody, parts: PartsDep) -> Run:
     collections = await parts.rebuilder.collections(body.collection)
     names = ", ".join(collection.name for collection in collections) or "no collection"
     return parts.runs.start(f"rebuild of the cache from {names}", partial(parts.rebuilder.run, collections))
+
+
+@router.post("/collections/cache/clear", status_code=202, responses=problems(404, 409))
+async def clear_cache(body: CacheClearBody, parts: PartsDep) -> Run:
+    """Have the dedupe cache forget the contents of a collection: when their files come again, ML sees them again.
+
+    The points stay as they are until then. `GET /runs/{id}` tells how it goes.
+    """
+    name = await chosen_collection(parts, body.collection)
+    [collection] = await parts.rebuilder.collections(name)
+    return parts.runs.start(f"clearing of the cache for {name}", partial(parts.rebuilder.clear, collection))
 
 
 @router.get("/runs/{run_id}", responses=problems(404))

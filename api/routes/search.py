@@ -4,35 +4,41 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, UploadFile
 
-from api.deps import PartsDep, chosen_collection
+from api.deps import FILTERS, PartsDep, chosen_collection, read_filters
 from api.problems import problems
 from api.schemas import SearchBody, SearchHit, SearchResults
-from api.searching import Found
+from api.searching import Found, Wanted
 
 router = APIRouter(prefix="/search", tags=["search"])
 
 
 @router.post("", responses=problems(404, 409))
 async def search(body: SearchBody, parts: PartsDep) -> SearchResults:
-    """Find pictures by what they show. Where the model knows no text, by the words in captions, names and dates."""
+    """Find pictures by what they show, or more like a stored one.
+
+    Where the model knows no text, `query` is looked up in captions, names, cameras and dates.
+    """
     collection = await chosen_collection(parts, body.collection)
-    found = await parts.searcher.by_text(
-        collection, body.query, limit=body.limit, offset=body.offset, filters=body.filters
-    )
-    return _results(found)
+    wanted: Wanted = {"limit": body.limit, "offset": body.offset, "filters": body.filters}
+    if body.image_id is not None:
+        return _results(await parts.searcher.by_point(collection, str(body.image_id), **wanted))
+    return _results(await parts.searcher.by_text(collection, body.query or "", **wanted))
 
 
 @router.post("/image", responses=problems(404, 409))
 async def search_by_image(
+    *,
     file: UploadFile,
     parts: PartsDep,
     limit: Annotated[int, Form(ge=1, le=200)] = 20,
     offset: Annotated[int, Form(ge=0, le=10_000)] = 0,
+    filters: Annotated[str | None, Form(description=FILTERS)] = None,
     collection: Annotated[str | None, Form()] = None,
 ) -> SearchResults:
     """Find pictures that look like the one that is sent, in any listed format."""
     name = await chosen_collection(parts, collection)
-    return _results(await parts.searcher.by_image(name, file.file, limit=limit, offset=offset))
+    wanted: Wanted = {"limit": limit, "offset": offset, "filters": read_filters(filters)}
+    return _results(await parts.searcher.by_image(name, file.file, **wanted))
 
 
 def _results(found: Found) -> SearchResults:

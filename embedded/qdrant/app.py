@@ -95,8 +95,8 @@ def make_app(store: Store) -> FastAPI:
         return await answer(lambda: store.delete(name))
 
     @app.put("/collections/{name}/index")
-    async def create_index(name: str, body: models.CreateFieldIndex) -> Response:
-        return await change_points(lambda: store.get(name).create_index(body))
+    async def create_index(name: str, body: models.CreateFieldIndex, wait: bool = False) -> Response:
+        return await change_points(lambda: store.get(name).create_index(body, wait=wait))
 
     @app.put("/collections/{name}/points")
     async def upsert(name: str, request: Request) -> Response:
@@ -130,6 +130,10 @@ def make_app(store: Store) -> FastAPI:
     @app.post("/collections/{name}/points/query")
     async def query(name: str, body: models.QueryRequest) -> Response:
         return await answer(lambda: {"points": store.get(name).query(body)})
+
+    @app.post("/collections/{name}/points/query/batch")
+    async def query_batch(name: str, body: models.QueryRequestBatch) -> Response:
+        return await answer(lambda: [{"points": points} for points in store.get(name).query_batch(body.searches)])
 
     @app.post("/collections/{name}/points/count")
     async def count(name: str, body: models.CountRequest) -> Response:

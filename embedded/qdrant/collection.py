@@ -1,6 +1,6 @@
 """One collection: a folder with the engine's shard and `collection.json`, our note of its configuration.
 
-Every change is flushed to disk before the method returns, so an answered request outlives a kill and a
+Every change but an index is flushed to disk before the method returns, so an answered request outlives a kill and a
 power cut. None of this is safe to call from two threads at once.
 """
 
@@ -139,10 +139,10 @@ class Collection:
         else:
             raise RequestError("Format error in JSON body: neither points nor filter are given", status=400)
 
-    def create_index(self, request: models.CreateFieldIndex) -> None:
-        """Index a payload field."""
+    def create_index(self, request: models.CreateFieldIndex, *, wait: bool) -> None:
+        """Index a payload field. Without `wait` it is on disk after the next change only."""
         index = to_edge_index(request.field_schema)
-        self._update(edge.UpdateOperation.create_field_index(request.field_name, index))
+        self._update(edge.UpdateOperation.create_field_index(request.field_name, index), flush=wait)
 
     def retrieve(self, request: models.PointRequest) -> list[dict[str, Any]]:
         """Return those of the points that exist."""
@@ -171,33 +171,42 @@ class Collection:
 
     def query(self, request: models.QueryRequest) -> list[dict[str, Any]]:
         """Return the points nearest to a vector; without one, all that match the filter, by id."""
+        wanted = self._query(request)
+        with _engine_errors():
+            found = self._shard.query(wanted)
+        return _scored(found)
+
+    def query_batch(self, requests: list[models.QueryRequest]) -> list[list[dict[str, Any]]]:
+        """Do several queries in one pass over the points."""
+        wanted = [self._query(request) for request in requests]
+        with _engine_errors():
+            answers = self._shard.query_batch(edge.QueryBatchRequest(wanted))
+        return [_scored(found) for found in answers]
+
+    def _query(self, request: models.QueryRequest) -> edge.QueryRequest:
         wanted = request.query.nearest if isinstance(request.query, models.NearestQuery) else request.query
         if request.prefetch or request.using or request.lookup_from:
             raise unsupported("prefetch, using and lookup_from")
-        nearest = None if wanted is None else edge.Query.Nearest(self._checked_vector(wanted))
-        with _engine_errors():
-            found = self._shard.query(
-                edge.QueryRequest(
-                    limit=request.limit or 10,
-                    offset=request.offset or 0,
-                    query=nearest,
-                    filter=to_edge_filter(request.filter),
-                    with_payload=to_edge_payload_selector(request.with_payload, default=False),
-                    with_vector=request.with_vector or False,
-                    score_threshold=request.score_threshold,
-                )
-            )
-        return [{**_record(point), "version": point.version, "score": point.score} for point in found]
+        return edge.QueryRequest(
+            limit=request.limit or 10,
+            offset=request.offset or 0,
+            query=None if wanted is None else edge.Query.Nearest(self._checked_vector(wanted)),
+            filter=to_edge_filter(request.filter),
+            with_payload=to_edge_payload_selector(request.with_payload, default=False),
+            with_vector=request.with_vector or False,
+            score_threshold=request.score_threshold,
+        )
 
     def count(self, request: models.CountRequest) -> int:
         """Count the points that match."""
         with _engine_errors():
             return self._shard.count(edge.CountRequest(exact=True, filter=to_edge_filter(request.filter)))
 
-    def _update(self, operation: edge.UpdateOperation) -> None:
+    def _update(self, operation: edge.UpdateOperation, *, flush: bool = True) -> None:
         with _engine_errors():
             self._shard.update(operation)
-            self._shard.flush()
+            if flush:
+                self._shard.flush()
 
 
 @contextmanager
@@ -222,6 +231,10 @@ def _ids(ids: list[models.ExtendedPointId]) -> "list[edge.PointId]":
             except ValueError:
                 raise RequestError(f"Format error in JSON body: {one!r} is no point id", status=400) from None
     return list(ids)
+
+
+def _scored(found: list[edge.ScoredPoint]) -> list[dict[str, Any]]:
+    return [{**_record(point), "version": point.version, "score": point.score} for point in found]
 
 
 def _record(record: edge.Record | edge.ScoredPoint) -> dict[str, Any]:

@@ -73,13 +73,14 @@ def _condition(found: models.Condition) -> "edge.ConditionType":
 
 
 def _field_condition(found: models.FieldCondition) -> edge.FieldCondition:
-    if found.geo_radius or found.geo_polygon or found.values_count or found.is_empty or found.is_null:
+    if found.geo_polygon or found.values_count or found.is_empty or found.is_null:
         raise unsupported(f"this condition on {found.key!r}")
     return edge.FieldCondition(
         found.key,
         match=None if found.match is None else _match(found.match),
         range=None if found.range is None else _range(found.range),
         geo_bounding_box=None if found.geo_bounding_box is None else _box(found.geo_bounding_box),
+        geo_radius=None if found.geo_radius is None else _circle(found.geo_radius),
     )
 
 
@@ -115,6 +116,10 @@ def _box(found: models.GeoBoundingBox) -> edge.GeoBoundingBox:
         edge.GeoPoint(found.top_left.lon, found.top_left.lat),
         edge.GeoPoint(found.bottom_right.lon, found.bottom_right.lat),
     )
+
+
+def _circle(found: models.GeoRadius) -> edge.GeoRadius:
+    return edge.GeoRadius(edge.GeoPoint(found.center.lon, found.center.lat), found.radius)
 
 
 def to_edge_order(found: models.OrderByInterface | None) -> edge.OrderBy | None:

@@ -1,9 +1,13 @@
 """Collections over HTTP."""
 
+from typing import Any
+
 import pytest
 
+from gateways.qdrant import Point, Qdrant
 from settings import Settings
-from tests.api.service import Service, serving
+from tests.api.events import queued
+from tests.api.service import Service, eventually, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -61,3 +65,92 @@ async def test_a_wrong_name_is_refused_everywhere(service: Service, name: str) -
     ):
         assert response.status_code == 422
         assert "cannot name a collection" in response.json()["detail"]
+
+
+class TestCopies:
+    async def test_a_merge_has_all_pictures_with_all_their_paths(
+        self, service: Service, vectors: Qdrant, collection: str
+    ) -> None:
+        one, other, target = (f"{collection}-{name}" for name in ("one", "other", "target"))
+        shared, single = stored("/a/x.jpg", number=1), stored("/a/y.jpg", number=2)
+        await fill(vectors, one, [shared, single])
+        await fill(vectors, other, [stored("/b/x.jpg", number=1), stored("/b/z.jpg", number=3, caption="theirs")])
+        response = await service.http.post("collections/merge", json={"sources": [one, other], "target": target})
+        assert response.status_code == 202, response.text
+        run = await run_of(service, response.json()["id"])
+        assert (run["state"], run["total"], run["read"]) == ("done", 4, 4)
+        points = {point.id: point for point in await vectors.points(target, [f"{UUID_STEM}{n}" for n in (1, 2, 3)])}
+        assert len(points) == 3
+        assert points[shared.id].payload["paths"] == ["/a/x.jpg", "/b/x.jpg"]
+        assert points[shared.id].payload["filename"] == "x.jpg"
+        assert points[single.id].payload["thumbnail_base64"] == "AA=="
+        assert points[single.id].vector == pytest.approx(single.vector)
+        assert points[f"{UUID_STEM}3"].payload["caption"] == "theirs"
+        assert await vectors.count(one) == 2
+        again = await service.http.post("collections/merge", json={"sources": [one], "target": target})
+        assert (await run_of(service, again.json()["id"]))["state"] == "done"
+        assert await vectors.points(target, list(points)) == [points[point] for point in points]
+
+    async def test_a_selection_becomes_a_collection(self, service: Service, vectors: Qdrant, collection: str) -> None:
+        points = [stored(f"/{number}.jpg", number=number) for number in range(3)]
+        await fill(vectors, collection, points)
+        body = {"name": f"{collection}-best", "source": collection, "ids": [points[0].id, points[2].id]}
+        response = await service.http.post("collections/from_selection", json=body)
+        assert (response.status_code, response.json()["points"]) == (201, 2)
+        assert await vectors.payloads(body["name"], [point.id for point in points], ["paths"]) == {  # type: ignore[arg-type]
+            points[0].id: {"paths": ["/0.jpg"]},
+            points[2].id: {"paths": ["/2.jpg"]},
+        }
+        unknown = await service.http.post(
+            "collections/from_selection", json=body | {"name": f"{collection}-new", "ids": [points[1].id, NOBODY]}
+        )
+        assert (unknown.status_code, NOBODY in unknown.json()["detail"]) == (404, True)
+        assert await vectors.count(f"{collection}-new") == 0
+
+    async def test_vectors_of_several_models_are_not_mixed(
+        self, service: Service, vectors: Qdrant, collection: str
+    ) -> None:
+        await vectors.ensure_collection(collection, model_id="stub-1", dimension=512, distance="Cosine")
+        await vectors.ensure_collection(f"{collection}-2", model_id="stub-2", dimension=512, distance="Cosine")
+        for sources, target in (([collection, f"{collection}-2"], "x"), ([collection], f"{collection}-2")):
+            response = await service.http.post("collections/merge", json={"sources": sources, "target": target})
+            assert (response.status_code, "model" in response.json()["detail"]) == (409, True)
+        itself = await service.http.post("collections/merge", json={"sources": [collection], "target": collection})
+        assert itself.status_code == 422
+
+    async def test_nothing_is_copied_into_a_collection_that_a_job_writes_to(
+        self, service: Service, vectors: Qdrant, collection: str, job_id: str
+    ) -> None:
+        await fill(vectors, collection, [stored("/1.jpg", number=1)])
+        target = f"{collection}-busy"
+        await service.status(
+            job_id, offset=await service.publish(queued(job_id).model_copy(update={"collection": target}))
+        )
+        body = {"name": target, "source": collection, "ids": [f"{UUID_STEM}1"]}
+        response = await service.http.post("collections/from_selection", json=body)
+        assert (response.status_code, job_id in response.json()["detail"]) == (409, True)
+
+
+UUID_STEM = "00000000-0000-4000-8000-00000000000"
+NOBODY = "00000000-0000-4000-8000-0000000000ff"
+
+
+def stored(path: str, *, number: int, **fields: str) -> Point:
+    payload = {
+        "filename": path.rpartition("/")[2], "full_path": path, "paths": [path], "file_hash": f"{number:064}",
+        "thumbnail_base64": "AA==", **fields,
+    }  # fmt: skip
+    return Point(f"{UUID_STEM}{number}", [1.0 if place == number else 0.0 for place in range(512)], payload)
+
+
+async def fill(vectors: Qdrant, name: str, points: list[Point]) -> None:
+    await vectors.ensure_collection(name, model_id="stub-1", dimension=512, distance="Cosine")
+    await vectors.upsert(name, points)
+
+
+async def run_of(service: Service, run_id: str) -> dict[str, Any]:
+    async def ended() -> dict[str, Any] | None:
+        run = await service.get(f"runs/{run_id}")
+        return run if run["state"] != "running" else None
+
+    return await eventually(ended)

@@ -132,7 +132,13 @@ class TestStatus:
     async def test_an_unknown_job_is_not_found(self, service: Service, job_id: str, method: str, route: str) -> None:
         response = await service.http.request(method, route.format(job_id))
         assert response.status_code == 404
-        assert response.json() == {"detail": f"There is no job '{job_id}'."}
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json() == {
+            "type": "urn:darkroom:problem:not-found",
+            "title": "There is no such thing",
+            "status": 404,
+            "detail": f"There is no job '{job_id}'.",
+        }
 
     async def test_recent_jobs_come_the_latest_first(self, service: Service, job_id: str) -> None:
         ids = [f"{job_id}-{number}" for number in range(3)]

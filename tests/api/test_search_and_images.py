@@ -115,6 +115,21 @@ class TestSearch:
         assert (hit["id"], hit["score"]) == (album["canon"].id, pytest.approx(1.0, abs=1e-5))
         assert response.json()["total"] == 4
 
+    async def test_by_picture_within_filters(self, service: Service, collection: str, album: dict[str, Point]) -> None:
+        data = {"collection": collection, "filters": '{"caption": "landscape"}'}
+        response = await service.http.post("search/image", files={"file": JPEG.read_bytes()}, data=data)
+        assert [hit["id"] for hit in response.json()["results"]] == [album["sea"].id]
+
+    async def test_more_like_a_stored_one(self, service: Service, collection: str, album: dict[str, Point]) -> None:
+        body = {"image_id": album["red"].id, "collection": collection}
+        answer = (await service.http.post("search", json=body)).json()
+        assert {hit["id"] for hit in answer["results"]} == {album[name].id for name in ("canon", "sea", "old")}
+        assert (answer["mode"], answer["total"]) == ("semantic", 3)
+        narrowed = await service.http.post("search", json=body | {"filters": {"iso": 800}})
+        assert [hit["id"] for hit in narrowed.json()["results"]] == [album["sea"].id]
+        unknown = await service.http.post("search", json=body | {"image_id": str(uuid.uuid4())})
+        assert unknown.status_code == 404
+
     async def test_by_something_that_is_no_picture(
         self, service: Service, collection: str, album: dict[str, Point]
     ) -> None:
@@ -128,10 +143,9 @@ class TestSearch:
     async def test_by_a_file_that_is_too_large(self, service: Service, collection: str) -> None:
         file = b"x" * (service.settings.max_file_bytes + 100_000)
         response = await service.http.post("search/image", files={"file": file}, data={"collection": collection})
-        assert (response.status_code, response.json()) == (
-            413,
-            {"detail": "The request is larger than this route takes."},
-        )
+        assert response.status_code == 413
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["detail"] == "The request is larger than this route takes."
 
     async def test_by_picture_while_ml_is_away(
         self, service: Service, collection: str, album: dict[str, Point], ml_control: httpx.AsyncClient
@@ -144,7 +158,14 @@ class TestSearch:
         assert "ML" in response.json()["detail"]
 
     @pytest.mark.parametrize(
-        "body", [{"query": ""}, {}, {"query": "x", "limit": 0}, {"query": "x", "filters": {"unheard": 1}}]
+        "body",
+        [
+            {"query": ""},
+            {},
+            {"query": "x", "image_id": str(uuid.uuid4())},
+            {"query": "x", "limit": 0},
+            {"query": "x", "filters": {"unheard": 1}},
+        ],
     )
     async def test_wrong_requests_say_what_is_wrong(
         self, service: Service, collection: str, album: dict[str, Point], body: dict[str, object]

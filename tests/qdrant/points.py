@@ -9,4 +9,7 @@ from gateways.qdrant import Point
 def photo(number: int, vector: list[float] | None = None, **payload: Any) -> Point:
     """Photograph `number`; the same number has the same id."""
     identity = str(uuid.uuid5(uuid.NAMESPACE_OID, str(number)))
-    return Point(identity, vector or [1.0, number / 100, 0.0, 0.0], {"filename": f"IMG_{number}.jpg", **payload})
+    words = " ".join(str(payload[field]) for field in ("camera_make", "camera_model", "lens") if field in payload)
+    if words:
+        payload["camera_words"] = words
+    return Point(identity, vector or [1.0, number / 100, 0.0, 0.0], {"filename": f"IMG_{number}.jpg"} | payload)

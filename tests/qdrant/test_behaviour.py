@@ -11,6 +11,7 @@ import pytest
 
 from errors import CollectionMissingError, QdrantRejectedError, QdrantUnavailableError, RequestError
 from gateways.qdrant import CollectionInfo, Point, Qdrant, Record
+from rules.name_key import name_key
 from tests.qdrant.points import photo
 from tests.qdrant.server import free_port
 
@@ -21,13 +22,25 @@ def number_of(record: Record) -> int:
 
 async def numbers(qdrant: Qdrant, name: str, **options: object) -> list[list[int]]:
     """The numbers of all photographs, page by page."""
+    return [[number_of(record) for record in page] for page in await all_pages(qdrant, name, **options)]
+
+
+def named(number: int, filename: str) -> Point:
+    return photo(number, filename=filename, name_key=name_key(filename), taken_at=f"2023-05-04T10:20:{number % 60:02}")
+
+
+async def all_pages(qdrant: Qdrant, name: str, **options: object) -> list[list[Record]]:
     pages, cursor = [], None
     while True:
         records, cursor = await qdrant.page(name, cursor=cursor, **options)  # type: ignore[arg-type]
-        pages.append([number_of(record) for record in records])
+        pages.append(records)
         if cursor is None:
             return pages
         assert len(pages) < 1000, "the cursors go round in a circle"
+
+
+async def delete(qdrant: Qdrant, name: str, point_id: str) -> None:
+    await qdrant._client.delete(name, [point_id])
 
 
 class TestCollections:
@@ -252,6 +265,8 @@ class TestFilters:
             ({"taken_at": {"lt": "2023-05-04T21:59:59+02:00"}}, [1]),
             ({"caption": "sea red"}, [1]),
             ({"gps": {"north": 49, "south": 48, "west": 2, "east": 3}}, [1]),
+            ({"gps": {"lat": 48.861, "lon": 2.35, "radius": 120}}, [1]),
+            ({"gps": {"lat": 48.861, "lon": 2.35, "radius": 100}}, []),
             ({"iso": {"gte": 100}, "camera_make": "Nikon"}, [2]),
         ],
     )
@@ -317,6 +332,47 @@ class TestPages:
         dated = [photo(n, iso=n % 2, taken_at=f"2023-05-{n + 1:02}") for n in range(10)]
         await qdrant.upsert(photos, dated)
         assert await numbers(qdrant, photos, limit=3, sort="-taken_at", filters={"iso": 1}) == [[9, 7, 5], [3, 1]]
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 100])
+    async def test_by_name_every_point_comes_once_and_in_order(self, qdrant: Qdrant, photos: str, limit: int) -> None:
+        """Also those that begin alike, or do not differ in what is compared; at the end those without a name's key."""
+        names = [
+            "2.jpg", "B.jpg", "b2.jpg", "c.jpg", "WhatsApp Image 2024-01-02 at 1.jpg", "whatsapp image 2023-01-01.jpg",
+            "WhatsApp Image 2024-02.jpg", "Ä.jpg", "海.jpg",
+        ]  # fmt: skip
+        twins = [f"WhatsApp Image 2024-01-02 at 2 {number}.jpg" for number in range(3)]
+        await qdrant.upsert(photos, [named(number, name) for number, name in enumerate(names + twins)])
+        await qdrant.upsert(photos, [photo(20), photo(21)])
+        expected = [*sorted(names, key=str.casefold)]
+        for sort in ("filename", "-filename"):
+            found = [
+                record.payload for page in await all_pages(qdrant, photos, limit=limit, sort=sort) for record in page
+            ]
+            shown = [payload["filename"] for payload in found[:-2]]
+            assert [name for name in shown if name not in twins] == expected[:: -1 if sort == "-filename" else 1]
+            place = shown.index(names[4])
+            assert {*shown[place - 3 : place + 4]} >= {*twins}
+            assert len(shown) == len({*shown}) == len(names + twins)
+            assert {payload["filename"] for payload in found[-2:]} == {"IMG_20.jpg", "IMG_21.jpg"}
+            assert all("name_key" not in payload for payload in found)
+
+    @pytest.mark.parametrize("sort", [None, "-taken_at", "filename"])
+    async def test_points_that_come_and_go_meanwhile_move_no_other(
+        self, qdrant: Qdrant, photos: str, sort: str | None
+    ) -> None:
+        await qdrant.upsert(photos, [named(number, f"{number}.jpg") for number in range(10, 30)])
+        first, cursor = await qdrant.page(photos, limit=7, sort=sort)
+        gone = {record.id for record in first[:3]}
+        for identity in gone:
+            await delete(qdrant, photos, identity)
+        await qdrant.upsert(photos, [named(number, f"{number}.jpg") for number in (0, 1, 98, 99)])
+        rest: list[Record] = []
+        while cursor:
+            page, cursor = await qdrant.page(photos, limit=7, sort=sort, cursor=cursor)
+            rest += page
+        seen = [record.id for record in first + rest]
+        assert len(seen) == len(set(seen))
+        assert {named(number, "").id for number in range(10, 30)} <= set(seen)
 
     async def test_no_points_is_one_empty_page(self, qdrant: Qdrant, photos: str) -> None:
         assert await qdrant.page(photos, limit=5) == ([], None)

@@ -29,6 +29,9 @@ from gateways.qdrant_filters import to_filter
         {"gps": {"north": 1}},
         {"gps": {"north": 1, "south": 0, "west": 0, "east": "1"}},
         {"gps": "Paris"},
+        {"gps": {"lat": 91, "lon": 0, "radius": 1}},
+        {"gps": {"lat": 0, "lon": 0, "radius": -1}},
+        {"gps": {"north": 1, "south": 2, "west": 0, "east": 1}},
     ],
 )
 def test_a_wrong_filter_is_refused_by_name(filters: dict[str, Any]) -> None:

@@ -64,6 +64,24 @@ async def test_without_its_changelog_the_cache_comes_back_from_qdrant(
     assert await pipeline.points(collection) == before
 
 
+async def test_what_the_cache_has_forgotten_is_sent_to_ml_again(
+    pipeline: Pipeline, service: Service, quiet: Quiet, collection: str, tmp_path: Path
+) -> None:
+    photos = tmp_path / "photos"
+    pictures.write(photos, range(7720, 7723))
+    await pipeline.run(photos, collection=collection)
+    await quiet()
+    run = await run_to_its_end(service, "collections/cache/clear", collection=collection)
+    assert (run["read"], run["total"], run["published"], run["left_out"]) == (3, 3, 3, {})
+    await quiet()
+    before = await pipeline.points(collection)
+    pipeline.forget_ml()
+    again = await pipeline.run(photos, collection=collection)
+    assert again["outcomes"]["stored"] == 3
+    assert sum(len(batch) for batch in pipeline.ml_batches()) == 3
+    assert await pipeline.points(collection) == before
+
+
 async def test_a_point_that_another_program_wrote_is_left_out_and_counted(
     pipeline: Pipeline, service: Service, collection: str
 ) -> None:

@@ -15,6 +15,7 @@ from api.archive.points import with_path, without_path
 from errors import FileError
 from gateways.qdrant import Point, Qdrant
 from rules.identity import point_id
+from rules.name_key import name_key
 from settings import Settings
 from tests.api.events import queued, scanning, sealed
 from tests.api.service import Service, serving
@@ -47,7 +48,7 @@ class Album:
         await self.vectors.ensure_collection(name, model_id="stub-1", dimension=512, distance="Cosine")
         payload = {
             "full_path": str(paths[0]), "filename": Path(paths[0]).name, "paths": sorted(map(str, paths)),
-            "file_hash": sha256, "caption": "kept",
+            "file_hash": sha256, "caption": "kept", "name_key": name_key(Path(paths[0]).name),
         }  # fmt: skip
         await self.vectors.upsert(name, [Point(point_id(sha256), [1.0] * 512, payload)])
         return point_id(sha256)
@@ -336,9 +337,14 @@ class TestMoving:
 
 
 async def test_paths_of_a_point() -> None:
-    payload = {"paths": ["/a", "/b"], "full_path": "/a", "filename": "a"}
+    payload = {"paths": ["/a", "/b"], "full_path": "/a", "filename": "a", "name_key": name_key("a")}
     assert without_path(payload, "/b") == {"paths": ["/a"]}
-    assert without_path(payload, "/a") == {"paths": ["/b"], "full_path": "/b", "filename": "b"}
+    assert without_path(payload, "/a") == {
+        "paths": ["/b"],
+        "full_path": "/b",
+        "filename": "b",
+        "name_key": name_key("b"),
+    }
     assert without_path({"paths": ["/a"], "full_path": "/a"}, "/a") == {"paths": []}
     taken = payload | without_path(payload, "/a")
     assert taken | with_path(taken, "/a", is_first=True) == payload

@@ -13,7 +13,7 @@ from tables.known_images import KnownImages
 from topics.content import Content
 from topics.db_write import DB_WRITE
 from topics.hashed_file import HashedFile
-from topics.image_outcome import IMAGE_OUTCOME, Embedded, FailedContent, FailedFile, ImageOutcome, Stored
+from topics.image_outcome import IMAGE_OUTCOME, Embedded, FailedContent, FailedFile, Forgotten, ImageOutcome, Stored
 from topics.record import Headers
 
 CONTENT = Content.model_validate(
@@ -238,6 +238,18 @@ async def test_only_the_owner_ends_a_claim_without_an_answer(stage: Stage, outco
     claim = stage.claim()
     await stage.take(outcome(file("b")))
     assert (stage.claim(), stage.failed, stage.decoded, stage.waiting()) == (claim, [], [], 2)
+
+
+async def test_a_content_that_is_forgotten_is_new_but_not_while_it_is_embedded(stage: Stage) -> None:
+    owner = file("/a.jpg")
+    stage.arrive(owner)
+    before = stage.claim()
+    await stage.take(Forgotten(**fields(owner)))
+    assert stage.claim() == before
+    await stage.take(embedded(owner))
+    await stage.take(Forgotten(**fields(owner)))
+    assert stage.claim() is None
+    assert stage.arrive(file("/b.jpg")) == "embed"
 
 
 async def test_what_qdrant_confirmed_is_known_by_path_and_incarnation(stage: Stage) -> None:

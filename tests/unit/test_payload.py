@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rules.name_key import name_key
 from rules.payload import FIRST_FILE_FIELDS, merge
 
 paths = st.sampled_from(["/a.jpg", "/b.jpg", "/c.jpg"])
@@ -47,6 +48,21 @@ def test_the_first_file_gives_its_name_and_unknown_fields_are_absent(some: list[
     merged = fold(some)
     assert {name: merged[name] for name in FIRST_FILE_FIELDS} == {name: some[0][name] for name in FIRST_FILE_FIELDS}
     assert None not in merged.values()
+
+
+def test_what_is_sorted_and_looked_up_by_follows_from_the_names() -> None:
+    new = {"filename": "B.jpg", "paths": ["/B.jpg"], "camera_make": "Canon", "camera_model": "EOS R5", "lens": None}
+    merged = merge({"filename": "a.jpg"}, new)
+    assert (merged["name_key"], merged["camera_words"]) == (name_key("A.JPG"), "Canon EOS R5")
+    assert "camera_words" not in merge({}, {"filename": "B.jpg", "paths": []})
+
+
+@given(st.lists(st.text(max_size=30), min_size=2, max_size=5, unique=True))
+def test_keys_of_names_sort_as_the_names_do(names: list[str]) -> None:
+    keys = {name: [*name_key(name).values()] for name in names}
+    compared = {name: name.casefold().encode()[:24].rstrip(b"\0") for name in names}
+    assert sorted(keys.values()) == [keys[name] for name in sorted(names, key=lambda name: compared[name])]
+    assert all(0 <= part < 1 << 53 for key in keys.values() for part in key)
 
 
 @given(payloads, payloads)

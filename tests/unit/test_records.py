@@ -96,6 +96,7 @@ RECORDS: list[tuple[Topic[Any], type[Record], dict[str, st.SearchStrategy[Any]]]
     (IMAGE_OUTCOME, image_outcome.Stored, file_fields | {"incarnation": text}),
     (IMAGE_OUTCOME, image_outcome.FailedContent, file_fields | {"stage": text, "error_class": text, "reason": text}),
     (IMAGE_OUTCOME, image_outcome.FailedFile, file_fields | {"reason": text}),
+    (IMAGE_OUTCOME, image_outcome.Forgotten, file_fields),
     (
         JOB_EVENT,
         job_event.Queued,

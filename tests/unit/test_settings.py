@@ -79,6 +79,9 @@ def test_ingest_roots_are_separated_as_in_path(
         ("QDRANT_PORT", "65536"),
         ("ML_BATCH_LINGER_SECONDS", "nan"),
         ("FILE_TIMEOUT_SECONDS", "inf"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://photos.example/page"),
+        ("WEBHOOK_URL", "hooks.example/darkroom"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:
@@ -108,6 +111,17 @@ def test_where_qdrant_is(monkeypatch: pytest.MonkeyPatch, environment: dict[str,
     for name, text in environment.items():
         monkeypatch.setenv(name, text)
     assert load().qdrant_address == address
+
+
+def test_several_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", "https://a.example, http://127.0.0.1:3000")
+    assert load().cors_origins == ("https://a.example", "http://127.0.0.1:3000")
+
+
+def test_a_webhook_needs_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBHOOK_URL", "https://hooks.example/darkroom")
+    with pytest.raises(FatalError, match="WEBHOOK_SECRET"):
+        load()
 
 
 def test_settings_do_not_change_while_a_process_runs() -> None:

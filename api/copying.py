@@ -1,0 +1,86 @@
+"""Copies points from collection to collection, and unites the paths of those that both have."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from api.replay_schemas import Run
+from api.view.view import JobView
+from errors import CollectionMissingError, RequestError
+from gateways.qdrant import CollectionInfo, Point, Qdrant
+from rules.payload import FIELDS_READ_BACK, merge
+
+POINTS_AT_ONCE = 100
+
+
+class Copier:
+    """Fills collections from others; these stay as they are."""
+
+    def __init__(self, qdrant: Qdrant, view: JobView, distance: str) -> None:
+        self._qdrant = qdrant
+        self._view = view
+        self._distance = distance
+
+    async def prepare(self, sources: Sequence[str], target: str) -> CollectionInfo:
+        """Return the target, created if it is new.
+
+        Raises RequestError: 409 where the collections hold vectors of several models, or a job writes to the target;
+        422 for a wrong name. CollectionMissingError for a source that does not exist; QdrantUnavailableError.
+        """
+        infos = [await self._existing(name) for name in sources]
+        models = {(info.model_id, info.dimension) for info in infos}
+        model_id, dimension = next(iter(models))
+        if len(models) > 1 or model_id is None:
+            raise RequestError(
+                f"The vectors of {', '.join(sources)} are not of one model that Darkroom knows: they cannot be in one "
+                "collection.",
+                409,
+            )
+        # The store stage reads the paths of a point before it writes them, as is done here: one would lose.
+        writing = next((job for job in await self._view.unfinished() if job.collection == target), None)
+        if writing is not None:
+            raise RequestError(f"Job {writing.job_id} takes pictures into {target!r}: wait for its end.", 409)
+        return await self._qdrant.ensure_collection(
+            target, model_id=model_id, dimension=dimension, distance=self._distance
+        )
+
+    async def merge(self, sources: Sequence[str], target: str, progress: Run) -> None:
+        """Copy all points of the sources. Raises CollectionMissingError, QdrantUnavailableError."""
+        progress.total = sum([await self._qdrant.count(name) for name in sources])
+        for name in sources:
+            cursor: str | None = None
+            while True:
+                page, cursor = await self._qdrant.page(name, limit=POINTS_AT_ONCE, cursor=cursor)
+                progress.published += await self.copy(name, target, [record.id for record in page])
+                progress.read += len(page)
+                if cursor is None:
+                    break
+
+    async def select(self, source: str, target: str, ids: Sequence[str]) -> None:
+        """Copy these points. Raises RequestError(404), with nothing copied, where one does not exist."""
+        found = await self._qdrant.payloads(source, ids, ["filename"])
+        missing = next((one for one in ids if one not in found), None)
+        if missing is not None:
+            raise RequestError(f"There is no picture {missing} in collection {source!r}: nothing was copied.", 404)
+        for start in range(0, len(ids), POINTS_AT_ONCE):
+            await self.copy(source, target, ids[start : start + POINTS_AT_ONCE])
+
+    async def copy(self, source: str, target: str, ids: Sequence[str]) -> int:
+        """Copy some points, in one request; return how many."""
+        points = await self._qdrant.points(source, ids)
+        known = await self._qdrant.payloads(target, ids, list(FIELDS_READ_BACK))
+        merged = [Point(point.id, point.vector, _merged(known.get(point.id, {}), point.payload)) for point in points]
+        await self._qdrant.upsert(target, merged)
+        return len(merged)
+
+    async def _existing(self, name: str) -> CollectionInfo:
+        info = await self._qdrant.collection(name)
+        if info is None:
+            raise CollectionMissingError(f"There is no collection {name!r}.")
+        return info
+
+
+def _merged(known: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Unite what Darkroom wrote; what another program wrote is copied as it is."""
+    if isinstance(new.get("paths"), list) and isinstance(new.get("filename"), str):
+        return merge(known, new)
+    return new

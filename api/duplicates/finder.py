@@ -1,0 +1,48 @@
+"""Looks through a collection for pictures that look alike and for contents with several copies."""
+
+from api.duplicates.grouping import Groups
+from api.duplicates.reports import Group, Likeness, Report, Reports
+from api.replay_schemas import Run
+from gateways.qdrant import Qdrant, Record
+from gateways.qdrant_filters import Filters
+
+POINTS_AT_ONCE = 16
+"""Compared in one request: a vector store without an index reads every vector for it, and nobody else is served."""
+NEIGHBOURS = 20
+"""Of one picture; what else looks like them all is found from those."""
+
+
+class Finder:
+    """Makes reports. What it holds in memory grows with the pictures that look alike, not with the collection."""
+
+    def __init__(self, qdrant: Qdrant, reports: Reports) -> None:
+        self._qdrant = qdrant
+        self._reports = reports
+
+    async def run(self, collection: str, threshold: float, filters: Filters, progress: Run) -> None:
+        """Make the report with the run's id. Raises CollectionMissingError, QdrantUnavailableError."""
+        progress.total = await self._qdrant.count(collection, filters)
+        exact: list[Group] = []
+        alike = Groups()
+        cursor: str | None = None
+        while True:
+            page, cursor = await self._qdrant.page(collection, limit=POINTS_AT_ONCE, cursor=cursor, filters=filters)
+            exact += [Group("exact", [Likeness(record.id, 1.0)]) for record in page if _copies(record) > 1]
+            ids = [record.id for record in page]
+            found = await self._qdrant.neighbours(
+                collection, ids, limit=NEIGHBOURS, min_score=threshold, filters=filters
+            )
+            for one, neighbours in found.items():
+                for other, score in neighbours:
+                    alike.join(one, other, score)
+            progress.read += len(page)
+            if cursor is None:
+                break
+        similar = [Group("similar", [Likeness(one, score) for one, score in members]) for members in alike.groups()]
+        progress.published = len(exact) + len(similar)
+        await self._reports.keep(Report(progress.id, collection, threshold, progress.read), [*exact, *similar])
+
+
+def _copies(record: Record) -> int:
+    paths = record.payload.get("paths")
+    return len(paths) if isinstance(paths, list) else 0

@@ -1,0 +1,193 @@
+"""The AsyncAPI 3 document of all topics, made from their records. `python -m topics.asyncapi` prints it.
+
+`receive` is what other programs may send to Darkroom, `send` is what Darkroom sends: to others on the public topics,
+to itself on the rest.
+"""
+
+import inspect
+import json
+import sys
+from collections.abc import Iterable
+from types import ModuleType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from topics import db_write, dead_letter, hashed_file, image_outcome, job_event, job_status, ml_request, raw_path
+from topics import scan_request as scan_requests
+from topics.dead_letter import DEAD_LETTER
+from topics.record import Topic
+
+_MODULES: dict[str, ModuleType] = {
+    "scan-request": scan_requests,
+    "raw-path": raw_path,
+    "hashed-file": hashed_file,
+    "ml-request": ml_request,
+    "db-write": db_write,
+    "image-outcome": image_outcome,
+    "job-event": job_event,
+    "job-status": job_status,
+    DEAD_LETTER: dead_letter,
+}
+"""Each says in its docstring what its topic is for."""
+TOPICS: tuple[Topic[Any], ...] = (
+    scan_requests.SCAN_REQUEST,
+    raw_path.RAW_PATH,
+    hashed_file.HASHED_FILE,
+    ml_request.ML_REQUEST,
+    db_write.DB_WRITE,
+    image_outcome.IMAGE_OUTCOME,
+    job_event.JOB_EVENT,
+    job_status.JOB_STATUS,
+)
+_FOR_OTHERS = {"scan-request", "raw-path"}
+"""Topics that other programs write too."""
+_WITH_SENTINELS = {"raw-path", "hashed-file", "ml-request", "db-write"}
+_HEADERS = {
+    "job_id": "The job; every message about one has it.",
+    "file_id": "The file in its job: 32 hexadecimal digits.",
+    "model_id": "The model whose vectors are meant.",
+    "content-type": "`application/json`.",
+    "attempt": "A whole number, where the file is tried for the second time or later.",
+    "replay": "`true`, where a replay caused the message.",
+    "replay-of": "`TOPIC/PARTITION/OFFSET` of the message that this one repeats.",
+    "traceparent": "W3C trace context.",
+}
+_SENTINEL_HEADERS = {
+    "job_id": "The job whose files end here.",
+    "walk_id": "The walk that has ended.",
+    "files": "How many files the walk sent to this partition.",
+    "content-type": "`application/json`, though there is no content.",
+}
+_CLOUD_EVENT = {
+    "ce_specversion": "`1.0`.",
+    "ce_id": "With `ce_source` the name of the event; the same where it is published again.",
+    "ce_source": "`/darkroom`.",
+    "ce_type": "`darkroom.` and the name of the topic.",
+    "ce_subject": "The job.",
+}
+_LETTER_HEADERS = {
+    "__connect.errors.topic": "Where the message that failed was read.",
+    "__connect.errors.partition": "Its partition.",
+    "__connect.errors.offset": "Its offset.",
+    "__connect.errors.stage": "The stage that gave up.",
+    "__connect.errors.exception.class.name": "The kind of error.",
+    "__connect.errors.exception.message": "What happened, for a person.",
+    "__connect.errors.exception.stacktrace": "Where in the program.",
+    "restart-topic": "Where key and value are to be published again.",
+}
+
+
+def document(version: str = "0.1.0") -> dict[str, Any]:
+    """Return the document, as JSON types."""
+    messages: dict[str, Any] = {}
+    channels = {topic.name: _channel(topic, messages) for topic in TOPICS}
+    channels[DEAD_LETTER] = _dead_letters(messages)
+    records = [record for topic in TOPICS for record in members(topic.record)]
+    _, schemas = models_json_schema(
+        [(record, "validation") for record in records], ref_template="#/components/schemas/{model}"
+    )
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Darkroom",
+            "version": version,
+            "description": "All topics of Darkroom. Values are JSON; unknown fields are ignored. Headers are UTF-8.",
+        },
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": {_operation_name(name): _operation(name, channel) for name, channel in channels.items()},
+        "components": {"messages": messages, "schemas": schemas["$defs"]},
+    }
+
+
+def members(record: Any) -> tuple[type[BaseModel], ...]:
+    """Return the records of a topic, which may be a union."""
+    if get_origin(record) is Annotated:
+        record = get_args(record)[0]
+    return get_args(record) if get_origin(record) in (Union, UnionType) else (record,)
+
+
+def _channel(topic: Topic[Any], messages: dict[str, Any]) -> dict[str, Any]:
+    found = {record.__name__: record for record in members(topic.record)}
+    headers = _HEADERS | (_CLOUD_EVENT if topic.is_public else {})
+    # Any program may publish there, without a header.
+    required = ["ce_id", "ce_source", "ce_specversion", "ce_type"] if topic.name == "job-status" else []
+    for name, record in found.items():
+        messages[name] = _message(
+            inspect.getdoc(record) or "", {"$ref": f"#/components/schemas/{name}"}, topic.key, headers, required
+        )
+    names = list(found)
+    if topic.name in _WITH_SENTINELS:
+        names.append("EndOfWalk")
+        messages["EndOfWalk"] = _message(
+            "The end marker of a walk: one in every partition, behind its files. It has no value.",
+            {"type": "null"},
+            "job id",
+            _SENTINEL_HEADERS,
+            ["job_id", "walk_id"],
+        )
+    return _described(topic.name, names, compacted=topic.compacted)
+
+
+def _dead_letters(messages: dict[str, Any]) -> dict[str, Any]:
+    messages["DeadLetter"] = _message(
+        "What could not be done: a RawPath of the file, or the original bytes where they do not validate.",
+        {},
+        "as it was",
+        _HEADERS | _LETTER_HEADERS | _CLOUD_EVENT,
+        [*_LETTER_HEADERS, "ce_id", "ce_source", "ce_specversion", "ce_type"],
+    )
+    messages["Decision"] = _message(
+        "An earlier letter of this partition was replayed or dropped. It has no value.",
+        {"type": "null"},
+        "that of the letter",
+        {"mark": "`replayed` or `dropped`.", "letter": "The letter's offset."},
+        ["mark", "letter"],
+    )
+    return _described(DEAD_LETTER, ["DeadLetter", "Decision"], compacted=False)
+
+
+def _described(name: str, messages: Iterable[str], *, compacted: bool) -> dict[str, Any]:
+    return {
+        "address": name,
+        "description": (inspect.getdoc(_MODULES[name]) or "").partition(": ")[2],
+        "messages": {message: {"$ref": f"#/components/messages/{message}"} for message in messages},
+        "bindings": {
+            "kafka": {
+                "topicConfiguration": {"cleanup.policy": ["compact" if compacted else "delete"]},
+                "bindingVersion": "0.5.0",
+            }
+        },
+    }
+
+
+def _message(
+    summary: str, payload: dict[str, Any], key: str, headers: dict[str, str], required: list[str]
+) -> dict[str, Any]:
+    properties = {name: {"type": "string", "description": text} for name, text in headers.items()}
+    return {
+        "summary": summary.partition("\n")[0],
+        "contentType": "application/json",
+        "headers": {"type": "object", "properties": properties, "required": required},
+        "payload": payload,
+        "correlationId": {"location": "$message.header#/job_id"},
+        "bindings": {"kafka": {"key": {"type": "string", "description": key}, "bindingVersion": "0.5.0"}},
+    }
+
+
+def _operation_name(topic: str) -> str:
+    return f"{'receive' if topic in _FOR_OTHERS else 'send'}-{topic}"
+
+
+def _operation(name: str, channel: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "action": "receive" if name in _FOR_OTHERS else "send",
+        "channel": {"$ref": f"#/channels/{name}"},
+        "summary": channel["description"].partition(". ")[0],
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(document(), indent=2, ensure_ascii=False) + "\n")
