@@ -1,5 +1,6 @@
 """Everything the routes use, built once when the service starts."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ class Parts:
     kept: Kept
     publisher: Publisher
     submitter: Submitter
+    renditions: Renditions
     uploads_under_way: UnderWay
     searcher: Searcher
     journal: Journal
@@ -52,6 +54,7 @@ class Parts:
     duplicates: Finder
     runs: Runs
     watchdog: Watchdog
+    started_at: float
 
 
 @asynccontextmanager
@@ -96,6 +99,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             kept=kept,
             publisher=publisher,
             submitter=Submitter(settings=settings, view=view, kept=kept, publisher=publisher, qdrant=qdrant, ml=ml),
+            renditions=renditions,
             uploads_under_way=UnderWay(),
             searcher=Searcher(qdrant, ml, renditions),
             journal=journal,
@@ -110,4 +114,5 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             duplicates=Finder(qdrant, reports),
             runs=runs,
             watchdog=watchdog,
+            started_at=time.time(),
         )
