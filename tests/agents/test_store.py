@@ -7,6 +7,8 @@ import pytest
 
 from gateways.qdrant import Qdrant
 from rules.identity import point_id
+from rules.name_key import name_key
+from rules.payload import HELPERS
 from tests.agents.conftest import new_job
 from tests.agents.messages import Message, check_envelope, content, db_write, unread_file
 from tests.bus import PARTITIONS, Bus
@@ -46,6 +48,8 @@ async def test_a_point_is_stored_then_told(bus: Bus, job: str, created: str, sto
     assert point.vector == pytest.approx(content(7)["vector"])
     ingested_at = point.payload.pop("ingested_at")
     assert ingested_at.startswith("20")
+    helpers = {name: point.payload.pop(name, None) for name in HELPERS}
+    assert helpers["name_key"] == name_key("a.jpg")
     assert point.payload == message["content"]["metadata"] | {
         "filename": "a.jpg",
         "full_path": message["path"],
