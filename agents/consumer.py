@@ -8,9 +8,11 @@ A commit that is under way when a rebalance takes all its partitions is left wit
 refuses an empty commit, and Faust crashes the app for it. Such a commit has nothing to say.
 
 And who asks for a commit while another is under way gets that one, which may have begun before the
-newest acks: the last commit of an orderly stop left those out.
+newest acks: the last commit of an orderly stop left those out. One that never ends, as was seen after
+a broker had frozen and was killed, would hold up all that follow, and the next rebalance with them.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Set
 from typing import Any
 
@@ -18,6 +20,11 @@ import faust
 import structlog
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
+
+from errors import KafkaUnavailableError
+
+# Longer than a broker takes to come back; the process that gives up is started again, with nothing lost.
+COMMIT_SECONDS = 120.0
 
 log = structlog.get_logger()
 
@@ -56,10 +63,15 @@ class GaplessConsumer(Consumer):
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
-        """Commit all that is acked now. Tell whether there was anything."""
-        while await self.maybe_wait_for_commit_to_finish():
-            pass
-        committed: bool = await super().commit(topics, start_new_transaction)
+        """Commit all that is acked now. Tell whether there was anything. One that hangs ends the app."""
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS):
+                while await self.maybe_wait_for_commit_to_finish():
+                    pass
+                committed: bool = await super().commit(topics, start_new_transaction)
+        except TimeoutError:
+            await self.crash(KafkaUnavailableError(f"Kafka did not confirm a commit within {COMMIT_SECONDS:g} s."))
+            return False
         return committed
 
     async def perform_seek(self) -> None:

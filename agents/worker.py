@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import structlog
@@ -36,6 +37,7 @@ BUILD = {
     "track": track.build,
 }
 DRAIN_SECONDS = 10.0
+LAST_SECONDS = 10.0  # of a worker that failed
 
 log = structlog.get_logger()
 
@@ -102,7 +104,6 @@ class _Worker:
             await ml.close()
             await qdrant.close()
         if self._error is not None:
-            log.error("worker-failed", reason=f"{type(self._error).__name__}: {self._error}", exc_info=self._error)
             return 1
         log.info("worker-stopped", max_loop_lag=round(lag.longest, 3))
         return 0
@@ -111,6 +112,11 @@ class _Worker:
         """End the process: an error that no stage can turn into an outcome."""
         if self._error is None:
             self._error = error
+            # What has failed may hang as it is closed. It has acked nothing, so the process can end as it is.
+            last = threading.Timer(LAST_SECONDS, os._exit, (1,))
+            last.daemon = True
+            last.start()
+            log.error("worker-failed", reason=f"{type(error).__name__}: {error}", exc_info=error)
         self._ended.set()
 
     async def _wait(self, stages: list[StageApp]) -> None:

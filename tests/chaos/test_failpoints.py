@@ -83,7 +83,15 @@ async def test_a_kill_while_a_claim_passes_on_is_harmless(
     await killed_at(armed, bus, Worker(kafka, qdrant, ml, data, darkroom_failpoint=armed, **QUICK))
     with Worker(kafka, qdrant, ml, data, **QUICK):
         status = account(await bus.finished(job_id, 120))
-    await check(idle_pipeline, collection, status, stored=COPIES, duplicate=0, failed=owners.values())
+    # One that comes again after its claim has passed on is a duplicate of a content that is known.
+    outcomes = status["outcomes"]
+    assert (outcomes["stored"], outcomes["duplicate"] + outcomes["failed"]) == (COPIES, COPIES)
+    assert outcomes["failed"] > 0
+    letters = {value["path"] for value in bus.values("dead-letter", job_id=job_id)}
+    assert letters == set(owners.values())
+    points = await idle_pipeline.points(collection)
+    assert len({point["file_hash"] for point in points.values()}) == COPIES
+    assert len(points) == COPIES + outcomes["duplicate"]
 
 
 async def killed_at(point: str, bus: Bus, worker: Worker) -> None:

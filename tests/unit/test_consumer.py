@@ -10,6 +10,7 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 
 from agents.consumer import GaplessConsumer, _ConsumerThread
+from errors import KafkaUnavailableError
 
 HERE = TP("raw-path", 0)
 
@@ -44,6 +45,26 @@ async def test_a_commit_that_is_asked_for_while_another_is_under_way_is_made_aft
     gate.set()
     await asyncio.wait_for(asyncio.gather(first, second), 5)
     assert committed == ["a", "b"]
+
+
+async def test_a_commit_that_hangs_ends_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agents.consumer.COMMIT_SECONDS", 0.05)
+    consumer: Any = GaplessConsumer.__new__(GaplessConsumer)
+    app: Any = type("App", (), {"client_only": False})
+    consumer.app, consumer.loop, consumer._commit_fut = app, asyncio.get_running_loop(), None
+    crashes: list[BaseException] = []
+
+    async def hang(*_: object, **__: object) -> bool:
+        await asyncio.sleep(600)
+        return True
+
+    async def crash(error: BaseException) -> None:
+        crashes.append(error)
+
+    monkeypatch.setattr(consumer, "force_commit", hang)
+    monkeypatch.setattr(consumer, "crash", crash)
+    assert not await asyncio.wait_for(consumer.commit(), 10)
+    assert [type(error) for error in crashes] == [KafkaUnavailableError]
 
 
 @pytest.mark.parametrize(("assigned", "made"), [(set[TP](), False), ({HERE}, True)])
