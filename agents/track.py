@@ -19,7 +19,7 @@ from tables.job import Job, apply
 from tables.job_document import document
 from tables.jobs import Jobs
 from tables.rows import is_current
-from topics.job_event import JOB_EVENT
+from topics.job_event import JOB_EVENT, decode_keyed
 from topics.job_status import JOB_STATUS, JobStatus
 from topics.record import Headers
 
@@ -61,7 +61,7 @@ class _Tracker:
 
     async def take(self, event: faust.Event, window: Window) -> None:
         """Fold one event; it is acked after the next checkpoint."""
-        job_event = JOB_EVENT.decode(event.value or b"")
+        job_event = decode_keyed(event.message.key, event.value)
         job = await self._job(job_event.job_id)
         changed = apply(job, job_event, event.message.offset, lambda file_id: self._jobs.file(job.job_id, file_id))
         rows = [self._jobs.put_file(job.job_id, file) for file in changed]

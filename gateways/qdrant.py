@@ -161,6 +161,10 @@ class Qdrant:
     async def collection(self, name: str) -> CollectionInfo | None:
         """Return what is known of the collection; None when there is none of that name."""
         try:
+            check_name(name)  # it becomes a part of an address
+        except RequestError:
+            return None
+        try:
             async with self._errors(name):
                 return _collection_info(name, await self._client.get_collection(name))
         except CollectionMissingError:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from errors import InvalidMessageError
 from rules.outcomes import Outcome
 from settings import Stage
 from topics.files import JobId, Sha256
@@ -147,3 +148,15 @@ AnyJobEvent = (
 JOB_EVENT: Topic[AnyJobEvent] = Topic(
     "job-event", key="job id", record=Annotated[AnyJobEvent, Field(discriminator="type")]
 )
+
+
+def decode_keyed(key: bytes | None, value: bytes | None) -> AnyJobEvent:
+    """Return the event in a message. Raises InvalidMessageError, also where the key is not the job's id.
+
+    Such a message stands on a partition of its own, whose offsets say nothing about those of the job's other events.
+    """
+    event = JOB_EVENT.decode(value or b"")
+    if key != event.job_id.encode():
+        said = (key or b"")[:200]
+        raise InvalidMessageError(f"An event of job {event.job_id} has the key {said!r}: the key is the job's id.")
+    return event

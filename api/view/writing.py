@@ -12,7 +12,7 @@ from errors import InvalidMessageError
 from rules.outcomes import FileReport
 from tables.job import Job, apply
 from topics.dead_letter import DEAD_LETTER
-from topics.job_event import JOB_EVENT
+from topics.job_event import JOB_EVENT, decode_keyed
 from topics.job_status import FINISHED, JOB_STATUS
 from topics.record import HeaderList, Headers
 
@@ -142,7 +142,7 @@ def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[st
 
 
 def _fold(connection: sqlite3.Connection, jobs: dict[str, Job], message: Message) -> str:
-    event = JOB_EVENT.decode(message.value or b"")
+    event = decode_keyed(message.key, message.value)
     job_id = event.job_id
     datetime.fromtimestamp(event.at, UTC)  # raises for what is no time, which no document could show
 

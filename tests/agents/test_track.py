@@ -123,6 +123,16 @@ async def test_what_does_not_validate_leaves_and_its_neighbours_go_on(bus: Bus, 
     assert letter.value == b'{"type": "strange"}'
 
 
+async def test_an_event_under_another_key_leaves(bus: Bus, job: str) -> None:
+    """It stands on another partition, where offsets are others: the job's own events would look old behind it."""
+    stray = {"type": "cancel", "job_id": job, "at": 1}
+    for key in ("another", "a third", "and more"):
+        await bus.publish("job-event", key, stray, [("job_id", job.encode())])
+    await bus.until(lambda: len(bus.of_job("dead-letter", job)) == 3, "the dead letters")
+    status = await send(bus, seen(job, "a"), outcomes(job, a="stored"), *seals(job))
+    assert (status["status"], status["cancelling"]) == ("completed", False)
+
+
 async def test_counts_outlive_the_process_and_its_files(bus: Bus, job: str, worker: Worker) -> None:
     await send(bus, seen(job, "a", "b", "c", "d"), outcomes(job, a="stored", b="failed"), *seals(job)[:5])
     for lost in (False, True):
