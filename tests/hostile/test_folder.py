@@ -16,7 +16,6 @@ import pytest
 from rules.paths import readable, to_wire
 from tests import pictures
 from tests.hostile import folder
-from tests.parts import Part
 from tests.pipeline import Pipeline, account
 from tests.worker import Worker
 
@@ -94,69 +93,3 @@ async def test_a_file_that_is_still_being_written_is_taken_when_it_is_whole(
     assert status["outcomes"]["stored"] == 1, pipeline.bus.outcomes(job_id)
     (point,) = (await pipeline.points(collection)).values()
     assert point["file_hash"] == sha256(whole).hexdigest()
-
-
-async def test_files_that_change_between_hash_and_decode(
-    idle_pipeline: Pipeline, kafka: Part, qdrant: Part, ml: Part, worker: Worker, collection: str, tmp_path: Path
-) -> None:
-    """`prepare` starts when all is hashed and some of it is gone or another: each file counts once, as what it is."""
-    worker.stop()
-    photos = tmp_path / "photos"
-    pictures.write_new(photos, 3)
-    names = (
-        "vanishes",
-        "grows",
-        "shrinks",
-        "becomes another",
-        "becomes a pipe",
-        "is forbidden",
-        "other bytes",
-        "moves away",
-    )
-    for name in names:
-        (photos / f"{name}.jpg").write_bytes(pictures.jpeg(int.from_bytes(os.urandom(6))))
-    bus = idle_pipeline.bus
-    with Worker(kafka, qdrant, ml, tmp_path / "a", stages="scan,hash,embed,store,track"):
-        job_id = await idle_pipeline.scan(photos, collection=collection)
-        total = 3 + len(names)
-        await bus.until(lambda: len(bus.values("hashed-file", job_id=job_id)) == total, "the hashes")
-        _change(photos)
-        with Worker(kafka, qdrant, ml, tmp_path / "b", stages="prepare"):
-            status = account(await bus.finished(job_id))
-    assert status["total_files"] == total
-    assert (status["outcomes"]["stored"], status["outcomes"]["failed"]) == (6, 5)
-    ended = {Path(path).stem: file for path, file in bus.outcomes(job_id).items()}
-    for name, reason in {
-        "vanishes": "does not exist",
-        "shrinks": "ends before the picture does",
-        "becomes a pipe": "not a regular file",
-        "is forbidden": "permission denied",
-        "moves away": "does not exist",
-    }.items():
-        assert re.search(reason, ended[name]["reason"]), ended[name]
-    points = await idle_pipeline.points(collection)
-    for name in ("grows", "becomes another", "other bytes"):
-        path = photos / f"{name}.jpg"
-        assert points[str(path)]["file_hash"] == sha256(path.read_bytes()).hexdigest(), name
-    assert await idle_pipeline.qdrant.count(collection) == 6
-    worker.start()
-
-
-def _change(photos: Path) -> None:
-    def path(name: str) -> Path:
-        return photos / f"{name}.jpg"
-
-    path("vanishes").unlink()
-    with path("grows").open("ab") as file:
-        file.write(b"more")
-    os.truncate(path("shrinks"), path("shrinks").stat().st_size - 1_500)
-    path("becomes another").write_bytes(pictures.jpeg(int.from_bytes(os.urandom(6)), 400, 300))
-    path("becomes a pipe").unlink()
-    os.mkfifo(path("becomes a pipe"))
-    path("is forbidden").chmod(0)
-    before = path("other bytes").stat()
-    swapped = bytearray(path("other bytes").read_bytes())
-    swapped[swapped.index(b"\xff\xfe") + 4] ^= 1  # in the comment
-    path("other bytes").write_bytes(swapped)
-    os.utime(path("other bytes"), ns=(before.st_atime_ns, before.st_mtime_ns))
-    path("moves away").rename(photos.parent / "elsewhere.jpg")
