@@ -26,6 +26,7 @@ TAGS = [
     {"name": "search", "description": "Search by text, by picture, and for more like a stored one."},
     {"name": "duplicates", "description": "Pictures that look alike, and contents with several copies."},
     {"name": "archive", "description": "Moving files out of the way, and back."},
+    {"name": "session", "description": "Letting a browser in: a cookie in place of the key."},
     {"name": "system", "description": "Whether the service runs, whether it can work, and what it can do."},
 ]  # fmt: skip
 PARAMETERS = {
@@ -69,6 +70,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "SearchBody": {"query": "a red roof by the sea", "filters": {"taken_at": {"gte": "2023", "lte": "2024"}}},
     "SimilarBody": {"collection": "holidays", "threshold": 0.97},
     "DuplicatesBody": {"collection": "holidays"},
+    "KeyBody": {"key": "the value of DARKROOM_API_KEY"},
     "SelectionBody": {"collection": "holidays", "ids": [_ID]},
     "Images": {"images": [{"id": _ID, "payload": _PICTURE}], "total": 1204, "next": "1204.eyJzb3J0IjogbnVsbH0="},
     "SearchResults": {

@@ -1,13 +1,16 @@
 """Stands before every route: with a key, who has it may pass; without, only programs on this machine."""
 
 import hmac
+import time
 from collections.abc import Collection, Iterable
 
 from fastapi import Depends
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from api.page import is_page
 from api.problems import answer
+from api.session import Sessions
 from rules.listening import HTTP_PORT, why_foreign
 
 DESCRIBED = [
@@ -21,15 +24,17 @@ OPEN_PATHS = frozenset({"/health"})
 
 
 class KeyRequired:
-    """Lets through what carries the key, as `Authorization: Bearer KEY` or `X-API-Key: KEY`."""
+    """Lets through what carries the key, as `Authorization: Bearer KEY` or `X-API-Key: KEY`, or a session's cookie."""
 
-    def __init__(self, app: ASGIApp, key: str) -> None:
+    def __init__(self, app: ASGIApp, key: str, sign_in: str) -> None:
         self._app = app
         self._key = key.encode()
+        self._sessions = Sessions(key)
+        self._sign_in = sign_in
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401 to a request without the key."""
-        if scope["type"] == "lifespan" or scope["path"] in OPEN_PATHS or self._has_key(scope["headers"]):
+        if scope["type"] == "lifespan" or self._may_pass(scope):
             await self._app(scope, receive, send)
             return
         refusal = answer(
@@ -38,6 +43,17 @@ class KeyRequired:
             headers={"WWW-Authenticate": 'Bearer realm="darkroom"'},
         )
         await refusal(scope, receive, send)
+
+    def _may_pass(self, scope: Scope) -> bool:
+        # A method of its own, that no route answers to, for anything but HTTP.
+        method, path, headers = scope.get("method", ""), scope["path"], scope["headers"]
+        return (
+            path in OPEN_PATHS
+            or is_page(method, path)
+            or (method, path) == ("POST", self._sign_in)
+            or self._has_key(headers)
+            or self._sessions.admits(method, headers, time.time())
+        )
 
     def _has_key(self, headers: Iterable[tuple[bytes, bytes]]) -> bool:
         """Compare in a time that tells nothing about how much of the key is right."""

@@ -10,6 +10,7 @@ from starlette.middleware.cors import CORSMiddleware
 from api.describing import DESCRIPTION, TAGS, describe
 from api.guard import DESCRIBED, KeyRequired, LocalOnly
 from api.measure import Measured
+from api.page import add_page
 from api.parts import open_parts
 from api.problems import answer_errors, problems
 from api.routes import (
@@ -21,8 +22,10 @@ from api.routes import (
     images,
     ingest,
     jobs,
+    previews,
     replay,
     search,
+    session,
     system,
 )
 from api.routes import metrics as metrics_route
@@ -47,7 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
     describe(app)
     # Added behind the others, so around them: nothing is read of a request that may not pass.
     if key := reveal(settings.darkroom_api_key):
-        app.add_middleware(KeyRequired, key=key)
+        app.add_middleware(KeyRequired, key=key, sign_in=f"{API}/session")
     else:
         app.add_middleware(LocalOnly, allowed_origins=settings.cors_origins)
     if settings.cors_origins:
@@ -68,9 +71,22 @@ def create_app(settings: Settings) -> FastAPI:
         "dependencies": DESCRIBED,
         "responses": problems(400, 401, 403, 413, 422, 503),
     }
-    for module in (archive, ingest, jobs, replay, dead_letters, collections, images, duplicates, system):
+    for module in (
+        archive,
+        ingest,
+        jobs,
+        replay,
+        dead_letters,
+        collections,
+        images,
+        previews,
+        duplicates,
+        session,
+        system,
+    ):
         app.include_router(module.router, max_body_size=JSON_BYTES, **guarded)
     app.include_router(images.random_router, **guarded)
     app.include_router(search.router, max_body_size=settings.max_file_bytes + FORM_BYTES, **guarded)
     app.include_router(ingest.uploads_router, **guarded)
+    add_page(app)
     return app

@@ -1,5 +1,6 @@
 """Everything the routes use, built once when the service starts."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class Parts:
     publisher: Publisher
     submitter: Submitter
     uploads_under_way: UnderWay
+    renditions: Renditions
     searcher: Searcher
     journal: Journal
     archiver: Archiver
@@ -52,6 +54,7 @@ class Parts:
     duplicates: Finder
     runs: Runs
     watchdog: Watchdog
+    started_at: float
 
 
 @asynccontextmanager
@@ -97,6 +100,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             publisher=publisher,
             submitter=Submitter(settings=settings, view=view, kept=kept, publisher=publisher, qdrant=qdrant, ml=ml),
             uploads_under_way=UnderWay(),
+            renditions=renditions,
             searcher=Searcher(qdrant, ml, renditions),
             journal=journal,
             archiver=archiver,
@@ -110,4 +114,5 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             duplicates=Finder(qdrant, reports),
             runs=runs,
             watchdog=watchdog,
+            started_at=time.time(),
         )

@@ -1,4 +1,4 @@
-"""Turns a picture that was sent for a search into what ML sees, in a process of its own.
+"""Turns a picture into the small JPEG that ML sees, in a process of its own: for a search, or to be shown.
 
 Bytes from outside may crash or stall a decoder: the process is given up, the service goes on.
 """
@@ -31,7 +31,7 @@ class Renditions:
 
     async def of(self, picture: BinaryIO) -> bytes:
         """Return a small JPEG of a picture in any listed format. Raises RequestError(422) when it cannot be decoded."""
-        with tempfile.NamedTemporaryFile(prefix="darkroom-search-") as file:
+        with tempfile.NamedTemporaryFile(prefix="darkroom-picture-") as file:
             await asyncio.to_thread(_copy, picture, file.name)
             future = self._pool.schedule(
                 _rendition, args=(file.name, self._max_pixels, self._max_bytes), timeout=self._timeout
@@ -46,7 +46,7 @@ class Renditions:
                 reason = f"takes longer than {self._timeout:g} s to decode."
             else:
                 return rendition
-        raise RequestError(f"The picture cannot be searched with: it {reason}", 422)
+        raise RequestError(f"The picture cannot be used: it {reason}", 422)
 
     async def close(self) -> None:
         """End the process."""

@@ -6,7 +6,7 @@ What it says goes through `job-event`, so that several of these tell the same an
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from api import measure
 from api.publisher import Publisher
+from api.throughput import Throughput
 from api.view.reading import UnfinishedFile
 from api.view.view import JobView
 from connection import client_options
@@ -43,8 +44,17 @@ class _Known:
     told_offset: int = -1
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The newest look at the stages, at `at` (seconds since 1970), and those that stand still."""
+
+    at: float
+    sample: rules.Sample
+    stuck: Mapping[Stage, rules.Stuck]
+
+
 class Watchdog:
-    """The task. `problem` is for `/ready`."""
+    """The task. `problem` is for `/ready`, `throughput` and `look` (None while Kafka cannot be asked) for people."""
 
     def __init__(self, settings: Settings, view: JobView, publisher: Publisher) -> None:
         self._settings = settings
@@ -62,6 +72,8 @@ class Watchdog:
         self._samples: deque[tuple[float, rules.Sample]] = deque()
         self._known: dict[str, _Known] = {}
         self._stuck: dict[Stage, rules.Stuck] = {}
+        self.look: Look | None = None
+        self.throughput = Throughput()
 
     @property
     def problem(self) -> str | None:
@@ -80,10 +92,13 @@ class Watchdog:
                     sample = await self._sample()
                 measure.stages(sample, self._groups)
                 await self._look(sample)
+                self.look = Look(time.time(), sample, self._stuck)
+                self.throughput.add(self.look.at, sample)
             except Exception as error:  # whatever it is: a watchdog that dies watches nothing
                 # Nothing can move without Kafka: what rested meanwhile is nobody's fault.
                 self._samples.clear()
                 self._stuck = {}
+                self.look = None
                 measure.blind()
                 log.warning("watchdog-blind", reason=f"{type(error).__name__}: {error}")
 

@@ -3,10 +3,12 @@
 import asyncio
 from dataclasses import asdict
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from api.deps import PartsDep
 from api.model import current_model
+from api.overview import System, iso, stage_states, throughput_points
+from api.parts import Parts
 from api.schemas import Health, Limits, MLCapabilities, PartState, Readiness, ServiceCapabilities
 from errors import FatalError, MLUnavailableError
 from imaging.formats import EXTENSIONS
@@ -26,9 +28,15 @@ async def health() -> Health:
 @ready_router.get("/ready", responses={503: {"model": Readiness}})
 async def ready(parts: PartsDep, response: Response) -> Readiness:
     """Say whether all can work: 503 while the view lacks news of Kafka, Qdrant is away or a stage stands still."""
+    states = await _readiness(parts)
+    response.status_code = 200 if states.ready else 503
+    return states
+
+
+async def _readiness(parts: Parts) -> Readiness:
     behind, qdrant, ml = await asyncio.gather(parts.view.problem(), parts.qdrant.healthy(), parts.ml.healthy())
     stuck = parts.watchdog.problem
-    states = Readiness(
+    return Readiness(
         ready=behind is None and qdrant and stuck is None,
         parts={
             "kafka": PartState(ready=behind is None, detail=behind and f"Kafka {behind}"),
@@ -44,8 +52,25 @@ async def ready(parts: PartsDep, response: Response) -> Readiness:
             ),
         },
     )
-    response.status_code = 200 if states.ready else 503
-    return states
+
+
+@router.get("/system")
+async def system(request: Request, parts: PartsDep) -> System:
+    """Show the parts, the stages with their lag by partition, and the throughput of the last half hour."""
+    look = parts.watchdog.look
+    return System(
+        **dict(await _readiness(parts)),
+        version=request.app.version,
+        started_at=iso(parts.started_at),
+        sampled_at=look and iso(look.at),
+        addresses={
+            "kafka": parts.settings.kafka_brokers,
+            "qdrant": parts.settings.qdrant_address,
+            "ml": parts.settings.ml_inference_service_url,
+        },
+        stages=stage_states(look, parts.settings.kafka_group_prefix),
+        throughput=throughput_points(parts.watchdog.throughput.rates()),
+    )
 
 
 @router.get("/capabilities")

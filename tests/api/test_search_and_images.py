@@ -137,7 +137,7 @@ class TestSearch:
             "search/image", files={"file": ("a.jpg", b"no picture")}, data={"collection": collection}
         )
         assert response.status_code == 422
-        assert "The picture cannot be searched with" in response.json()["detail"]
+        assert "The picture cannot be used" in response.json()["detail"]
         assert "/" not in response.json()["detail"]  # no path of ours
 
     async def test_by_a_file_that_is_too_large(self, service: Service, collection: str) -> None:

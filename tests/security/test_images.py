@@ -1,11 +1,13 @@
 """Originals are served from inside the allowed folders, whatever a point's payload says."""
 
+import io
 import uuid
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from gateways.qdrant import Point, Qdrant
 from tests.api.service import Service
@@ -26,10 +28,11 @@ def open_files() -> int:
     return len(list(Path("/dev/fd").iterdir()))
 
 
-async def fetch(service: Service, collection: str, point: str, **headers: str) -> httpx.Response:
-    return await service.http.get(f"images/{point}/image", params={"collection": collection}, headers=headers)
+async def fetch(service: Service, collection: str, point: str, kind: str = "image", **headers: str) -> httpx.Response:
+    return await service.http.get(f"images/{point}/{kind}", params={"collection": collection}, headers=headers)
 
 
+@pytest.mark.parametrize("kind", ["image", "preview"])
 @pytest.mark.parametrize(
     "payload",
     [
@@ -43,7 +46,7 @@ async def fetch(service: Service, collection: str, point: str, **headers: str) -
     ],
 )
 async def test_a_forged_payload_gives_nothing(
-    service: Service, photos: Path, qdrant: Part, collection: str, payload: dict[str, Any]
+    service: Service, photos: Path, qdrant: Part, collection: str, payload: dict[str, Any], kind: str
 ) -> None:
     def fill(value: Any) -> Any:
         return value.replace("{root}", str(photos)) if isinstance(value, str) else value
@@ -52,7 +55,7 @@ async def test_a_forged_payload_gives_nothing(
         name: [fill(one) for one in value] if isinstance(value, list) else fill(value)
         for name, value in payload.items()
     }
-    response = await fetch(service, collection, await store(qdrant, collection, **forged))
+    response = await fetch(service, collection, await store(qdrant, collection, **forged), kind)
     assert response.status_code == 404, response.text
     assert "root:" not in response.text
 
@@ -93,3 +96,19 @@ async def test_parts_of_a_file_are_served_and_nothing_stays_open(
         assert (part.status_code, part.content) == (206, b"234")
     assert (await fetch(service, collection, point, Range="bytes=20-")).status_code == 416
     assert open_files() == before
+
+
+async def test_a_preview_is_a_jpeg_of_any_format_and_of_pictures_only(
+    service: Service, photos: Path, qdrant: Part, collection: str
+) -> None:
+    Image.new("RGB", (900, 600), "teal").save(photos / "seen.tiff")
+    (photos / "secret.jpg").write_text("root:x:0:0")
+    seen = await fetch(
+        service, collection, await store(qdrant, collection, paths=[str(photos / "seen.tiff")]), "preview"
+    )
+    assert (seen.headers["content-type"], seen.headers["x-content-type-options"]) == ("image/jpeg", "nosniff")
+    assert Image.open(io.BytesIO(seen.content)).size == (512, 341)
+    secret = await fetch(
+        service, collection, await store(qdrant, collection, paths=[str(photos / "secret.jpg")]), "preview"
+    )
+    assert (secret.status_code, "root:" in secret.text) == (422, False)

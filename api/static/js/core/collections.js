@@ -1,0 +1,6 @@
+/** The collections, as several pages ask for them. */
+
+import { get } from "./api.js";
+
+export const collections = async () => (await get("/collections")).collections;
+export const activeCollection = async () => (await get("/collections/active")).name;

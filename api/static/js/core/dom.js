@@ -1,0 +1,75 @@
+/** Building elements. Text is always text: nothing here reads markup. */
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** An element: `h("a", { class: "x", href: "#/", onclick: f }, "text", child)`. False and null children are left out. */
+export function h(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+/** The same for the parts of an SVG. */
+export function s(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === false || value === null || value === undefined) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "style") Object.assign(element.style, value);
+    else if (name === "value") element.value = value;
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...shown(children));
+  return element;
+}
+
+/** Puts these in place of what an element holds. */
+export function fill(element, ...children) {
+  element.replaceChildren(...shown(children));
+}
+
+function shown(children) {
+  return children.flat(Infinity).filter((child) => child !== false && child !== null && child !== undefined);
+}
+
+/** Waits until it has not been called for a while. */
+export function settled(call, milliseconds) {
+  let timer;
+  return (...values) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => call(...values), milliseconds);
+  };
+}
+
+/** Gathers what is changed until nothing more is for half a second, and hands it on at once. */
+export function gathered(call) {
+  let changes = {};
+  const hand = settled(() => {
+    const all = changes;
+    changes = {};
+    call(all);
+  }, 500);
+  return (more) => {
+    Object.assign(changes, more);
+    hand();
+  };
+}
+
+/** Calls now and every few seconds, not while the page is hidden, until the signal ends it. */
+export function repeat(call, milliseconds, signal) {
+  let running = false;
+  const once = async () => {
+    if (running || document.hidden) return;
+    running = true;
+    try {
+      await call();
+    } finally {
+      running = false;
+    }
+  };
+  const timer = setInterval(once, milliseconds);
+  document.addEventListener("visibilitychange", once, { signal });
+  signal.addEventListener("abort", () => clearInterval(timer));
+  return once();
+}

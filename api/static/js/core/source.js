@@ -1,0 +1,119 @@
+/** Lists that come page by page. Only what the gallery shows of a picture is kept of it. */
+
+import { get, request } from "./api.js";
+
+const LIST_PAGE = 100;
+const SEARCH_PAGE = 100;
+const SEARCH_END = 10000;
+
+/** Pictures in an order; `more()` brings the next ones. `onchange` is called whenever something is new. */
+export class Source {
+  #page;
+  #next = null;
+  #loading = null;
+  #ended = new AbortController();
+
+  /** `page(next, signal)` gives `{ pictures, total, next, mode }`; `next` is null at first, and at the end. */
+  constructor(page) {
+    this.#page = page;
+    this.pictures = [];
+    this.total = null;
+    this.done = false;
+    this.error = null;
+    this.mode = null;
+    this.onchange = () => {};
+  }
+
+  /** Loads the next page, unless that is under way, all is there, or the last try failed. */
+  more() {
+    if (this.done || this.error) return this.#loading;
+    this.#loading ??= this.#load().finally(() => {
+      this.#loading = null;
+      if (!this.#ended.signal.aborted) this.onchange();
+    });
+    return this.#loading;
+  }
+
+  retry() {
+    this.error = null;
+    this.onchange();
+    return this.more();
+  }
+
+  /** Takes pictures out, such as ones that were archived. */
+  remove(ids) {
+    const before = this.pictures.length;
+    this.pictures = this.pictures.filter((picture) => !ids.has(picture.id));
+    this.total = Math.max(0, this.total - (before - this.pictures.length));
+    this.onchange();
+  }
+
+  close() {
+    this.#ended.abort();
+    this.onchange = () => {};
+  }
+
+  async #load() {
+    try {
+      const page = await this.#page(this.#next, this.#ended.signal);
+      this.pictures.push(...page.pictures);
+      this.total = page.total;
+      this.mode = page.mode ?? null;
+      this.#next = page.next;
+      this.done = page.next === null;
+    } catch (error) {
+      if (error.name !== "AbortError") this.error = error;
+    }
+  }
+}
+
+/** All pictures of a collection, sorted and filtered. */
+export function listed({ collection, sort, filters }) {
+  const fixed = { collection, sort, per_page: LIST_PAGE, filters: text(filters) };
+  return new Source(async (cursor, signal) => {
+    const page = await get("/images", { ...fixed, cursor }, signal);
+    return { pictures: page.images.map((image) => picture(image.id, image.payload)), total: page.total, next: page.next };
+  });
+}
+
+/** What a text finds. */
+export function found({ collection, query, filters }) {
+  return searched((limit, offset, signal) => request("/search", { method: "POST", body: { query, limit, offset, collection, filters }, signal }));
+}
+
+/** Pictures that look like a stored one. */
+export function similar({ collection, id, filters }) {
+  return searched((limit, offset, signal) => request("/search", { method: "POST", body: { image_id: id, limit, offset, collection, filters }, signal }));
+}
+
+/** Pictures that look like a file. */
+export function alike({ collection, file, filters }) {
+  return searched((limit, offset, signal) => {
+    const form = new FormData();
+    form.append("file", file);
+    form.append("limit", limit);
+    form.append("offset", offset);
+    form.append("collection", collection);
+    form.append("filters", JSON.stringify(filters));
+    return request("/search/image", { method: "POST", form, signal });
+  });
+}
+
+function searched(search) {
+  return new Source(async (next, signal) => {
+    const offset = next ?? 0;
+    const page = await search(SEARCH_PAGE, offset, signal);
+    const pictures = page.results.map((hit) => ({ ...picture(hit.id, hit.payload), score: page.mode === "semantic" ? hit.score : null }));
+    const after = offset + SEARCH_PAGE;
+    const hasMore = page.results.length === SEARCH_PAGE && after <= Math.min(SEARCH_END, page.total - 1);
+    return { pictures, total: Math.min(page.total, SEARCH_END), next: hasMore ? after : null, mode: page.mode };
+  });
+}
+
+function picture(id, payload) {
+  return { id, filename: payload.filename || "Unnamed", taken_at: payload.taken_at || null, camera: payload.camera_model || null };
+}
+
+function text(filters) {
+  return filters && Object.keys(filters).length ? JSON.stringify(filters) : "";
+}

@@ -1,0 +1,211 @@
+/** Identical files and pictures that look alike, side by side; archiving them, and taking it back. */
+
+import { address, get, post } from "../core/api.js";
+import { activeCollection, collections } from "../core/collections.js";
+import { fill, h } from "../core/dom.js";
+import * as format from "../core/format.js";
+import { go, link } from "../core/router.js";
+import { ended } from "../core/runs.js";
+import { badge, button, empty, failure, pageHead, select, table, tabs } from "../components/basics.js";
+import { archiveCopies, archivePictures, undo } from "../components/archiving.js";
+import { show as showDialog } from "../components/dialog.js";
+import { attempt } from "../components/toast.js";
+import { openViewer } from "../components/viewer.js";
+
+const PAGE = 20;
+const KINDS = { "job-duplicates": "Duplicates of a job", "exact-duplicates": "Identical files", selection: "Selected pictures" };
+const HOW_ALIKE = [["0.99", "Almost the same"], ["0.97", "Very much alike"], ["0.95", "Much alike"], ["0.9", "Alike"]];
+
+export const title = "Duplicates";
+
+export async function show(root, { query, signal }) {
+  const [active, known] = await Promise.all([activeCollection(), collections()]);
+  const chosen = query.collection || active;
+  const tab = query.show || "found";
+  const names = [...new Set([active, chosen, ...known.map((one) => one.name)])];
+  const exists = known.some((one) => one.name === chosen);
+  const collection = select(names.map((name) => [name, name]), chosen, { "aria-label": "Collection", onchange: () => go(["duplicates"], { collection: collection.value, show: query.show }) });
+  const alike = select(HOW_ALIKE, query.alike || "0.97", { "aria-label": "How much alike" });
+  const look = button("Look for duplicates", { picture: "search", look: "main", onclick: attempt(begin) });
+  const body = h("div", { class: "body-parts" });
+  const search = tab === "found" && exists && [h("div", {}, alike), look];
+  fill(
+    root,
+    h(
+      "div",
+      { class: "page" },
+      pageHead("Duplicates", "The same content in several files, and pictures that look alike. What is archived moves into .darkroom-archive beside it, and can be moved back.", h("div", {}, collection), search),
+      tabs("Show", [["found", "Found"], ["archives", "Archived before"]], tab, (key) => go(["duplicates"], { ...query, show: key })),
+      body,
+    ),
+  );
+  if (tab === "archives") drawArchives();
+  else if (!exists) fill(body, empty("duplicates", "Nothing here yet", `There is no collection “${chosen}” yet: the first job makes it.`, h("a", { class: "button main", href: link(["ingest"]) }, "Take in photographs")));
+  else if (query.report) drawReport();
+  else fill(body, empty("duplicates", "Not looked for yet", `All pictures of “${chosen}” are compared with each other. In a large collection that takes a while; the report is kept.`));
+  return {
+    update: (next) => {
+      if (JSON.stringify(next) !== JSON.stringify(query)) show(root, { query: next, signal }).then(() => {}, (error) => fill(root, failure(error)));
+    },
+  };
+
+  async function begin() {
+    const report = await post("/duplicates/find-similar", { collection: chosen, threshold: Number(alike.value) });
+    go(["duplicates"], { collection: query.collection, alike: alike.value, report: report.report_id });
+  }
+
+  async function drawReport() {
+    const state = h("div", { class: "grid-end", role: "status" }, "Looking …");
+    const bar = h("div", { class: "bar", role: "progressbar", "aria-label": "Pictures compared", "aria-valuemin": "0", "aria-valuemax": "100" }, h("span"));
+    fill(body, bar, state);
+    try {
+      const first = await ended(`/duplicates/report/${query.report}`, (report) => {
+        const percent = report.total_points ? Math.round((100 * report.read_points) / report.total_points) : 0;
+        bar.setAttribute("aria-valuenow", String(percent));
+        bar.firstChild.style.width = `${percent}%`;
+        state.textContent = `Compared ${format.count(report.read_points)} of ${format.count(report.total_points)} pictures …`;
+      }, signal);
+      await drawGroups(first.groups_total);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error.status === 404) fill(body, empty("duplicates", "This report is not kept any more", "Look again."));
+      else fill(body, failure(error, drawReport));
+    }
+  }
+
+  async function drawGroups(total) {
+    if (!total) {
+      fill(body, empty("good", "No duplicates", `Each picture of “${chosen}” lies in one file, and none looks like another.`));
+      return;
+    }
+    const list = h("div", { class: "body-parts" });
+    const end = h("div", { class: "grid-end" });
+    const summary = h("strong", { role: "status" }, format.plural(total, "group"));
+    const all = button("Archive all copies", { picture: "archive", onclick: attempt(async () => (await archiveCopies([], chosen, drawReport)) && drawReport()) });
+    fill(body, h("div", { class: "selection" }, summary, all), list, end);
+    let cursor = null;
+    await next();
+
+    async function next() {
+      const page = await get(`/duplicates/report/${query.report}`, { limit: PAGE, cursor }, signal);
+      cursor = page.next;
+      list.append(...page.groups.filter((one) => one.images.length > 0).map((one) => (one.kind === "exact" ? exact(one.images[0]) : similar(one.images))));
+      fill(end, cursor ? button("Show more", { onclick: attempt(next) }) : "");
+    }
+  }
+
+  /** One content. Its files are equal, so one picture shows them all. */
+  function exact({ id, payload }) {
+    const paths = [...payload.paths].sort((one, other) => (other === payload.full_path) - (one === payload.full_path));
+    const kept = paths[0];
+    return h(
+      "section",
+      { class: "pair-group", "aria-label": `Copies of ${payload.filename}` },
+      h("img", { src: thumbnail(id), alt: payload.filename || "", loading: "lazy" }),
+      h(
+        "div",
+        { class: "body-parts" },
+        h(
+          "div",
+          { class: "row between" },
+          h("h2", {}, payload.filename),
+          h("span", { class: "soft small grow" }, [...size(payload), paths.length > 1 ? `${paths.length} identical files` : "one file is left"].join(" · ")),
+          paths.length > 1 && button("Archive the copies", { picture: "archive", onclick: attempt(async () => (await archiveCopies([id], chosen, drawReport)) && drawReport()) }),
+        ),
+        h(
+          "div",
+          { class: "side-by-side", tabindex: "0", role: "group", "aria-label": "Its files" },
+          paths.map((path) => h("div", { class: `twin ${path === kept ? "keep" : ""}` }, path === kept ? badge("stays", "good") : badge("copy"), h("strong", {}, format.fileName(path)), h("span", { class: "mono soft" }, path.slice(0, path.length - format.fileName(path).length)))),
+        ),
+      ),
+    );
+  }
+
+  /** Several contents that look alike. */
+  function similar(images) {
+    const pictures = images.map(({ id, payload }) => ({ id, filename: payload.filename || "Unnamed" }));
+    const largest = Math.max(...images.map(({ payload }) => (payload.width ?? 0) * (payload.height ?? 0)));
+    return h(
+      "section",
+      { class: "card", "aria-label": `Pictures like ${pictures[0].filename}` },
+      h("div", { class: "row between" }, h("h2", {}, "Look alike"), h("span", { class: "soft small" }, format.plural(images.length, "picture"))),
+      h(
+        "div",
+        { class: "side-by-side", tabindex: "0", role: "group", "aria-label": "Pictures that look alike" },
+        images.map(({ id, payload, score }, index) => {
+          const isLargest = largest > 0 && payload.width * payload.height === largest;
+          const archived = !(payload.paths ?? []).length;
+          return h(
+            "div",
+            { class: `twin ${isLargest ? "keep" : ""}` },
+            h("button", { type: "button", class: "look", "aria-label": `Look at ${pictures[index].filename}`, onclick: () => view(pictures, index) }, h("img", { src: thumbnail(id), alt: "", loading: "lazy" })),
+            h("div", { class: "row" }, badge(`${Math.floor(score * 100)} % alike`, "calm"), isLargest && badge("largest", "good")),
+            h("strong", {}, pictures[index].filename),
+            h("span", { class: "small soft" }, size(payload).join(" · ")),
+            archived ? badge("archived") : button("Archive", { picture: "archive", "aria-label": `Archive ${pictures[index].filename}`, onclick: attempt(async () => (await archivePictures([id], chosen, drawReport)) && drawReport()) }),
+          );
+        }),
+      ),
+    );
+  }
+
+  function view(pictures, index) {
+    const viewer = openViewer({
+      index,
+      pictures: () => pictures,
+      collection: chosen,
+      more: () => {},
+      onturn: () => {},
+      onclose: () => {},
+      onsimilar: (picture) => {
+        viewer.close();
+        go(["gallery"], { collection: query.collection, like: picture.id });
+      },
+      onarchive: async (picture) => (await archivePictures([picture.id], chosen, drawReport)) && (viewer.close(), drawReport()),
+    });
+    signal.addEventListener("abort", () => viewer.close());
+  }
+
+  function thumbnail(id) {
+    return address(`/images/${id}/thumbnail`, { collection: chosen });
+  }
+
+  async function drawArchives() {
+    try {
+      const { archives } = await get("/archive", {}, signal);
+      if (!archives.length) {
+        fill(body, empty("archive", "Nothing was archived", "What is archived here or in the gallery is listed, and can be moved back."));
+        return;
+      }
+      fill(body, table("Archives", [["When"], ["What"], ["Collection"], ["Archived", "number"], ["Moved back", "number"], ["Left in place", "number"], ["Actions"]], archives.map(archiveRow)));
+    } catch (error) {
+      if (!signal.aborted) fill(body, failure(error, drawArchives));
+    }
+  }
+
+  function archiveRow(archive) {
+    const inIt = archive.files.archived ?? 0;
+    const back = button("Undo", { picture: "undo", onclick: attempt(async () => (await undo(archive.archive_id), drawArchives())) });
+    return h(
+      "tr",
+      {},
+      h("td", {}, format.dateTime(archive.at)),
+      h("td", {}, KINDS[archive.kind] ?? archive.kind),
+      h("td", {}, archive.collection),
+      h("td", { class: "number" }, format.count(inIt)),
+      h("td", { class: "number" }, format.count(archive.files.restored ?? 0)),
+      h("td", { class: "number" }, format.count(archive.files.refused ?? 0)),
+      h("td", {}, h("div", { class: "buttons" }, button("Files", { onclick: attempt(() => showFiles(archive)) }), inIt > 0 && back)),
+    );
+  }
+
+  async function showFiles(archive) {
+    const report = await get(`/archive/${archive.archive_id}`);
+    const looks = { archived: "calm", restored: "good", refused: "bad" };
+    showDialog(KINDS[archive.kind] ?? "Archive", table("Files of the archive", [["File"], ["State"], ["Reason"]], report.files.map((file) => h("tr", {}, h("td", { class: "path" }, file.path), h("td", {}, badge(file.state, looks[file.state] ?? "")), h("td", { class: "wrap" }, format.without(file.reason || "", file.path))))), { wide: true });
+  }
+}
+
+function size(payload) {
+  return [payload.file_size && format.bytes(payload.file_size), payload.width && `${payload.width} × ${payload.height}`].filter(Boolean);
+}

@@ -1,0 +1,28 @@
+"""What an operator sees at one look."""
+
+import pytest
+
+from settings import STAGES
+from tests.api.service import Service, eventually
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_the_system_with_every_stage_and_partition(service: Service) -> None:
+    async def looked() -> dict[str, object] | None:
+        system = await service.get("system")
+        return system if system["stages"] else None
+
+    system = await eventually(looked)
+    assert {name: state["ready"] for name, state in system["parts"].items()} == dict.fromkeys(  # type: ignore[attr-defined]
+        ("kafka", "qdrant", "stages", "ml"), True
+    )
+    assert system["addresses"]["qdrant"] == service.settings.qdrant_url  # type: ignore[index]
+    stages = {stage["name"]: stage for stage in system["stages"]}  # type: ignore[attr-defined]
+    assert tuple(stages) == STAGES
+    assert stages["hash"]["group"] == "darkroom-hash"
+    assert [(one["topic"], one["partition"]) for one in stages["hash"]["partitions"]] == [
+        ("raw-path", number) for number in range(8)
+    ]
+    for stage in stages.values():
+        assert stage["lag"] == sum(one["end"] - one["committed"] for one in stage["partitions"])

@@ -1,0 +1,124 @@
+"""A browser shows the key once, and gets a cookie that only our own page can use."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+import pytest_asyncio
+from pydantic import SecretStr
+
+from api.session import SESSION_SECONDS, Sessions
+from settings import Settings
+from tests.api.service import Service, serving
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+KEY = "k3y-of-this-session"
+NOW = 1_800_000_000.0
+HOST = (b"host", b"photos.example:8002")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def locked(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    update = {"darkroom_api_key": SecretStr(KEY), "darkroom_data": tmp_path_factory.mktemp("locked")}
+    async with serving(settings.model_copy(update=update)) as running:
+        yield running
+
+
+@pytest.fixture
+async def browser(locked: Service) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a client that keeps cookies and knows no key."""
+    async with httpx.AsyncClient(
+        transport=locked.http._transport,
+        base_url="http://127.0.0.1/api/v1/",
+        headers={"Origin": "http://127.0.0.1"},
+    ) as client:
+        yield client
+
+
+async def test_the_key_opens_a_session_and_its_end_closes_it(browser: httpx.AsyncClient) -> None:
+    refused = await browser.post("session", json={"key": f"{KEY}x"})
+    assert (refused.status_code, refused.headers.get("set-cookie")) == (401, None)
+    assert (await browser.get("collections")).status_code == 401
+
+    begun = await browser.post("session", json={"key": KEY})
+    assert begun.status_code == 204
+    cookie = begun.headers["set-cookie"]
+    assert KEY not in cookie
+    assert {"HttpOnly", "SameSite=strict", f"Max-Age={SESSION_SECONDS}"} <= set(cookie.split("; "))
+    assert (await browser.get("collections")).status_code == 200
+    assert (await browser.post("ingest/nothing/pause")).status_code == 404
+
+    assert (await browser.delete("session")).status_code == 204
+    assert (await browser.get("collections")).status_code == 401
+
+
+async def test_the_page_is_for_all_and_lets_nothing_in(browser: httpx.AsyncClient) -> None:
+    page = await browser.get("http://127.0.0.1/")
+    assert page.status_code == 200
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert page.headers["x-content-type-options"] == "nosniff"
+    script = await browser.get("http://127.0.0.1/static/js/main.js")
+    assert (script.status_code, script.headers["content-security-policy"]) == (200, policy)
+    assert script.headers["content-type"].startswith("text/javascript")
+    for path in ("/static/../main.py", "/static/%2e%2e/main.py", "/static/..%2fmain.py", "/static//etc/passwd"):
+        response = await browser.get(f"http://127.0.0.1{path}")
+        assert response.status_code in {401, 404}, path
+
+
+def admitted(cookie: str, method: str = "GET", *headers: tuple[bytes, bytes], now: float = NOW) -> bool:
+    return Sessions(KEY).admits(method, [HOST, (b"cookie", cookie.encode("latin-1")), *headers], now)
+
+
+async def test_what_is_no_valid_cookie_is_not_admitted() -> None:
+    sessions = Sessions(KEY)
+    value = sessions.begin(KEY, NOW)
+    assert value is not None
+    name = sessions.cookie_name
+    good = f"other=1; {name}={value}"
+    assert admitted(good)
+    assert not admitted(good, now=NOW + SESSION_SECONDS)
+    assert Sessions("another").begin(KEY, NOW) is None
+    expires, _, signature = value.partition(".")
+    foreign = Sessions("another").begin("another", NOW)
+    for bad in (
+        "",
+        name,
+        f"{name}=",
+        f"{name}=.",
+        f"{name}={expires}",
+        f"{name}={int(expires) + 1}.{signature}",
+        f"{name}={expires}.{signature[:-1]}",
+        f"{name}={foreign}",
+        f"{name}=\xff.\xfe",
+        f"x{name}={value}",
+        f"{name}={KEY}",
+    ):
+        assert not admitted(bad), bad
+
+
+async def test_a_page_of_another_site_or_port_cannot_use_it() -> None:
+    sessions = Sessions(KEY)
+    cookie = f"{sessions.cookie_name}={sessions.begin(KEY, NOW)}"
+    for origin in (b"http://photos.example:8002", b"https://PHOTOS.example:8002"):  # a proxy may speak TLS for us
+        assert admitted(cookie, "POST", (b"origin", origin))
+    for origin in (
+        b"http://photos.example:9000",
+        b"http://photos.example",
+        b"http://other.example",
+        b"null",
+        b"http://[",
+        b"",
+    ):
+        for method in ("GET", "POST", "DELETE"):
+            assert not admitted(cookie, method, (b"origin", origin)), origin
+    # A browser sends an Origin with all that changes something.
+    assert not admitted(cookie, "POST")
+    assert admitted(cookie, "HEAD")
+
+
+async def test_without_a_key_there_is_no_session(service: Service) -> None:
+    response = await service.http.post("session", json={"key": "anything"})
+    assert (response.status_code, response.headers.get("set-cookie")) == (204, None)
