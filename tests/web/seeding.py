@@ -1,0 +1,63 @@
+"""A collection of very many pictures, written to Qdrant directly: no pipeline is needed to look at them."""
+
+import asyncio
+import base64
+import io
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from PIL import Image
+
+from gateways.qdrant import Point, Qdrant
+from rules.name_key import name_key
+
+BATCH = 2000
+COLOURS = 12
+CAMERAS = ("Canon EOS 5D", "NIKON D90", "X-T4")
+FIRST = datetime(2010, 1, 1, tzinfo=UTC)
+
+
+def seed(url: str, collection: str, count: int, *, dimension: int = 4) -> None:
+    """Write pictures 0 to count - 1, each taken an hour after the one before. May be called beside a running loop."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, _seed(url, collection, count, dimension)).result()
+
+
+def identity(number: int) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"web-{number}"))
+
+
+def filename(number: int) -> str:
+    return f"IMG_{number:06}.jpg"
+
+
+async def _seed(url: str, collection: str, count: int, dimension: int) -> None:
+    thumbnails = [_thumbnail(number) for number in range(COLOURS)]
+    async with Qdrant(url) as qdrant:
+        await qdrant.ensure_collection(collection, model_id="seeded", dimension=dimension, distance="Cosine")
+        for start in range(0, count, BATCH):
+            numbers = range(start, min(start + BATCH, count))
+            await qdrant.upsert(collection, [_point(number, thumbnails, dimension) for number in numbers])
+
+
+def _point(number: int, thumbnails: list[str], dimension: int) -> Point:
+    payload: dict[str, Any] = {
+        "filename": filename(number),
+        "name_key": name_key(filename(number)),
+        "paths": [f"/photos/{filename(number)}"],
+        "taken_at": (FIRST + timedelta(hours=number)).isoformat(),
+        "camera_model": CAMERAS[number % len(CAMERAS)],
+        "thumbnail_base64": thumbnails[number % COLOURS],
+    }
+    if number % 50 == 0:
+        payload |= {"caption": "A lighthouse by the sea", "gps": {"lat": 48.8582, "lon": 2.2945}}
+    vector = [1.0, (number % 97) / 97, (number % 89) / 89, *([0.0] * (dimension - 3))]
+    return Point(identity(number), vector, payload)
+
+
+def _thumbnail(number: int) -> str:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), (20 * number, 90, 255 - 20 * number)).save(buffer, "JPEG")
+    return base64.b64encode(buffer.getvalue()).decode()
