@@ -2,7 +2,7 @@
 
 import { get, request } from "./api.js";
 
-const LIST_PAGE = 200;
+const LIST_PAGE = 100;
 const SEARCH_PAGE = 100;
 const SEARCH_END = 10000;
 

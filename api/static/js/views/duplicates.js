@@ -124,7 +124,9 @@ export async function show(root, { query, signal }) {
   /** Several contents that look alike. */
   function similar(images) {
     const pictures = images.map(({ id, payload }) => ({ id, filename: payload.filename || "Unnamed" }));
-    const largest = Math.max(...images.map(({ payload }) => (payload.width ?? 0) * (payload.height ?? 0)));
+    const areas = images.map(({ payload }) => (payload.width ?? 0) * (payload.height ?? 0));
+    const largest = Math.max(...areas);
+    const differ = Math.min(...areas) < largest;
     return h(
       "section",
       { class: "card", "aria-label": `Pictures like ${pictures[0].filename}` },
@@ -133,7 +135,7 @@ export async function show(root, { query, signal }) {
         "div",
         { class: "side-by-side", tabindex: "0", role: "group", "aria-label": "Pictures that look alike" },
         images.map(({ id, payload, score }, index) => {
-          const isLargest = largest > 0 && payload.width * payload.height === largest;
+          const isLargest = differ && areas[index] === largest;
           const archived = !(payload.paths ?? []).length;
           return h(
             "div",
