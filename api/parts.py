@@ -41,7 +41,6 @@ class Parts:
     submitter: Submitter
     renditions: Renditions
     uploads_under_way: UnderWay
-    renditions: Renditions
     searcher: Searcher
     journal: Journal
     archiver: Archiver
@@ -102,7 +101,6 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             submitter=Submitter(settings=settings, view=view, kept=kept, publisher=publisher, qdrant=qdrant, ml=ml),
             renditions=renditions,
             uploads_under_way=UnderWay(),
-            renditions=renditions,
             searcher=Searcher(qdrant, ml, renditions),
             journal=journal,
             archiver=archiver,
