@@ -13,7 +13,8 @@ from PIL import Image
 from gateways.qdrant import Point, Qdrant
 from rules.name_key import name_key
 
-BATCH = 2000
+BATCH = 4000
+IN_FLIGHT = 2
 COLOURS = 12
 CAMERAS = ("Canon EOS 5D", "NIKON D90", "X-T4")
 FIRST = datetime(2010, 1, 1, tzinfo=UTC)
@@ -37,9 +38,14 @@ async def _seed(url: str, collection: str, count: int, dimension: int) -> None:
     thumbnails = [_thumbnail(number) for number in range(COLOURS)]
     async with Qdrant(url) as qdrant:
         await qdrant.ensure_collection(collection, model_id="seeded", dimension=dimension, distance="Cosine")
-        for start in range(0, count, BATCH):
-            numbers = range(start, min(start + BATCH, count))
-            await qdrant.upsert(collection, [_point(number, thumbnails, dimension) for number in numbers])
+        free = asyncio.Semaphore(IN_FLIGHT)
+
+        async def write(numbers: range) -> None:
+            async with free:
+                await qdrant.upsert(collection, [_point(number, thumbnails, dimension) for number in numbers])
+
+        starts = range(0, count, BATCH)
+        await asyncio.gather(*(write(range(start, min(start + BATCH, count))) for start in starts))
 
 
 def _point(number: int, thumbnails: list[str], dimension: int) -> Point:

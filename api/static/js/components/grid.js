@@ -8,9 +8,10 @@ import { icon } from "./icons.js";
 const GAP = 6;
 const ROWS_AROUND = 2;
 const SCREENS_AHEAD = 3;
-// Thumbnails that only rush past are not asked for.
+// Thumbnails that only rush past are not asked for, and others a moment later while the next page is on its way: it
+// would wait behind them.
 const RUSH_SCREENS = 1.5;
-const RUSH_OVER_MS = 90;
+const HELD_MS = 90;
 
 export class Grid {
   #source;
@@ -21,7 +22,7 @@ export class Grid {
   #columns = 1;
   #side = 160;
   #lastTop = 0;
-  #rushing = 0;
+  #holding = 0;
   #frame = 0;
 
   /** `options`: collection, named, onopen(index), onpick(picture, picked), onmove(first picture in sight). */
@@ -38,8 +39,8 @@ export class Grid {
     options.signal.addEventListener("abort", () => observer.disconnect());
   }
 
-  /** Draws what is in sight, and has more loaded where the end is near. */
-  draw() {
+  /** Draws what is in sight, and has more loaded where the end is near. `held`: long enough, so all thumbnails go. */
+  draw(held = false) {
     const width = this.element.clientWidth;
     if (!width) return;
     const wanted = width < 520 ? 108 : 168;
@@ -60,11 +61,10 @@ export class Grid {
     const lastRow = Math.min(rows - 1, Math.floor((top + height) / row) + ROWS_AROUND);
     const first = firstRow * this.#columns;
     const last = Math.min(have + coming - 1, (lastRow + 1) * this.#columns - 1);
-    const rushed = Math.abs(top - this.#lastTop) > RUSH_SCREENS * height;
+    const rushes = Math.abs(top - this.#lastTop) > RUSH_SCREENS * height;
     this.#lastTop = top;
-    // First, as the browser sends what is asked first.
     if (this.#source.total !== null && (rows * row - top - height < SCREENS_AHEAD * height || have < last)) this.#source.more();
-    this.#place(first, last, rushed);
+    this.#place(first, last, !held && (rushes || this.#source.loading));
     const inSight = Math.max(0, Math.floor(top / row)) * this.#columns;
     this.#options.onmove(this.#source.pictures[Math.min(inSight, have - 1)]);
   }
@@ -113,7 +113,7 @@ export class Grid {
     });
   }
 
-  #place(first, last, rushed) {
+  #place(first, last, hold) {
     for (const [index, cell] of this.#cells) {
       if (index < first || index > last) {
         this.#cells.delete(index);
@@ -131,11 +131,11 @@ export class Grid {
         cell.dataset.id = "";
         this.element.append(cell);
       }
-      this.#show(cell, index, rushed);
+      this.#show(cell, index, hold);
     }
     this.#spare.length = Math.min(this.#spare.length, 40);
-    clearTimeout(this.#rushing);
-    if (rushed) this.#rushing = setTimeout(() => this.draw(), RUSH_OVER_MS);
+    clearTimeout(this.#holding);
+    if (hold) this.#holding = setTimeout(() => this.draw(true), HELD_MS);
   }
 
   #make() {
@@ -158,7 +158,7 @@ export class Grid {
     return cell;
   }
 
-  #show(cell, index, rushed) {
+  #show(cell, index, hold) {
     const x = (index % this.#columns) * (this.#side + GAP);
     const y = Math.floor(index / this.#columns) * (this.#side + GAP);
     cell.style.transform = `translate(${x}px, ${y}px)`;
@@ -186,7 +186,7 @@ export class Grid {
       score.textContent = picture?.score ? `${Math.round(picture.score * 100)} %` : "";
       this.#mark(cell, picture);
     }
-    if (picture && !rushed && !image.getAttribute("src")) {
+    if (picture && !hold && !image.getAttribute("src")) {
       image.src = address(`/images/${picture.id}/thumbnail`, { collection: this.#options.collection });
     }
   }

@@ -24,6 +24,10 @@ export class Source {
     this.onchange = () => {};
   }
 
+  get loading() {
+    return this.#loading !== null;
+  }
+
   /** Loads the next page, unless that is under way, all is there, or the last try failed. */
   more() {
     if (this.done || this.error) return this.#loading;
