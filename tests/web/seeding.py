@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 from PIL import Image
 
 from gateways.qdrant import Point, Qdrant
@@ -37,7 +38,9 @@ def filename(number: int) -> str:
 async def _seed(url: str, collection: str, count: int, dimension: int) -> None:
     thumbnails = [_thumbnail(number) for number in range(COLOURS)]
     async with Qdrant(url) as qdrant:
-        await qdrant.ensure_collection(collection, model_id="seeded", dimension=dimension, distance="Cosine")
+        async with httpx.AsyncClient(base_url=url) as rest:
+            vectors = {"size": dimension, "distance": "Cosine"}
+            (await rest.put(f"/collections/{collection}", json={"vectors": vectors})).raise_for_status()
         free = asyncio.Semaphore(IN_FLIGHT)
 
         async def write(numbers: range) -> None:
@@ -46,6 +49,8 @@ async def _seed(url: str, collection: str, count: int, dimension: int) -> None:
 
         starts = range(0, count, BATCH)
         await asyncio.gather(*(write(range(start, min(start + BATCH, count))) for start in starts))
+        # Now: to index all at once takes less than half of the time.
+        await qdrant.ensure_collection(collection, model_id="seeded", dimension=dimension, distance="Cosine")
 
 
 def _point(number: int, thumbnails: list[str], dimension: int) -> Point:
