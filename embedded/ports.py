@@ -1,15 +1,27 @@
 """Free TCP ports of this host."""
 
+import random
 import socket
 from contextlib import ExitStack
+
+from errors import FatalError
+
+# Below the ports that systems give to outgoing connections (from 32768 on Linux, from 49152 by IANA): a connection
+# that is made before the caller listens cannot take one of these.
+FIRST, LAST = 20_000, 32_000
+TRIES = 100
 
 
 def free_port(host: str = "127.0.0.1") -> int:
     """Return a port that nobody listens on now. Someone may take it before the caller does."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    with _free_port(host) as probe:
+        return _number(probe)
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports as `free_port` does, all different."""
+    with ExitStack() as probes:
+        return [_number(probes.enter_context(_free_port("127.0.0.1"))) for _ in range(count)]
 
 
 def is_open(port: int, host: str = "127.0.0.1") -> bool:
@@ -19,10 +31,19 @@ def is_open(port: int, host: str = "127.0.0.1") -> bool:
         return probe.connect_ex((host, port)) == 0
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports as `free_port` does, all different."""
-    with ExitStack() as probes:
-        found = [probes.enter_context(socket.socket()) for _ in range(count)]
-        for probe in found:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in found]
+def _free_port(host: str) -> socket.socket:
+    """Return a socket that holds a port. At random: programs that ask at the same time get different ones."""
+    for _ in range(TRIES):
+        probe = socket.socket()
+        try:
+            probe.bind((host, random.randint(FIRST, LAST)))  # noqa: S311 - no secret
+        except OSError:
+            probe.close()
+        else:
+            return probe
+    raise FatalError(f"None of {TRIES} ports between {FIRST} and {LAST} is free.")
+
+
+def _number(probe: socket.socket) -> int:
+    port: int = probe.getsockname()[1]
+    return port
