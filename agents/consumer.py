@@ -75,10 +75,19 @@ class GaplessConsumer(Consumer):
         return committed
 
     async def perform_seek(self) -> None:
-        """Go back to the committed offsets, and expect what stands there."""
+        """Go back to the committed offsets, and expect what stands there.
+
+        Where nothing is committed yet, Faust leaves the position as it is, maybe behind messages that a rebalance
+        or an earlier fetch has passed over: it goes back to the first one.
+        """
         await super().perform_seek()
         self._asked_again.clear()
         self._next = {tp: offset for tp, offset in self._read_offset.items() if not self._is_changelog_tp(tp)}
+        if fresh := [tp for tp, offset in self._next.items() if not offset and tp in self.assignment()]:
+            for part, first in (await self.earliest_offsets(*fresh)).items():
+                tp = TP(*part)
+                self._next[tp] = first
+                await self._seek(tp, first)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109 - Faust's
         """Yield messages, partition by partition without a gap."""

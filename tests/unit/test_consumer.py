@@ -90,6 +90,7 @@ class Fetches:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, committed: int | None, script: Sequence[Sequence[int]]) -> None:
         self.sought: list[int] = []
+        self.first = 3
         calls = iter(script)
 
         async def getmany(_: object, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109
@@ -102,10 +103,15 @@ class Fetches:
         async def seek(_: object, tp: TP, offset: int) -> None:
             self.sought.append(offset)
 
+        async def earliest(_: object, *parts: TP) -> dict[TP, int]:
+            return dict.fromkeys(parts, self.first)
+
         monkeypatch.setattr(Consumer, "getmany", getmany)
         monkeypatch.setattr(Consumer, "perform_seek", perform_seek)
         monkeypatch.setattr(Consumer, "_seek", seek)
         monkeypatch.setattr(Consumer, "_is_changelog_tp", lambda *_: False)
+        monkeypatch.setattr(Consumer, "assignment", lambda _: {HERE})
+        monkeypatch.setattr(Consumer, "earliest_offsets", earliest)
         self.consumer = GaplessConsumer.__new__(GaplessConsumer)
         self.consumer._next, self.consumer._asked_again = {}, {}
         self._calls = len(script)
@@ -119,6 +125,16 @@ async def test_records_from_before_the_seek_are_not_taken_for_a_gap(monkeypatch:
     fetches = Fetches(monkeypatch, committed=10, script=[[19, 20], [10, 11, 12], [13]])
     assert await fetches.read() == [10, 11, 12, 13]
     assert fetches.sought == [10]
+
+
+@pytest.mark.parametrize("committed", [None, 0])
+async def test_where_nothing_is_committed_reading_begins_at_the_first_message(
+    monkeypatch: pytest.MonkeyPatch, committed: int | None
+) -> None:
+    """A worker that was killed before its first commit left files without an outcome."""
+    fetches = Fetches(monkeypatch, committed=committed, script=[[19, 20], [3, 4, 5], [6]])
+    assert await fetches.read() == [3, 4, 5, 6]
+    assert fetches.sought == [3, 3]
 
 
 async def test_one_record_is_not_left_out_either(monkeypatch: pytest.MonkeyPatch) -> None:
