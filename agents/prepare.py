@@ -83,19 +83,18 @@ class _Preparer:
                 f"Collection {file.collection} does not exist (any more). Create it, and run the job again."
             )
             fail = self._stage.fail_file if owns else self._stage.fail
-            return self._bound(file, fail(event, file, error, headers), [])
+            return self._bound(file, [], fail(event, file, error, headers))
         if not owns and self._stage.parts.jobs.is_cancelled(file.job_id):
             skip = self._stage.finish(file, "skipped", headers, reason="job cancelled", sha256=file.sha256)
-            return self._bound(file, skip, [])
+            return self._bound(file, [], skip)
         decision = decide(claim, file.file_id, lot(file), is_confirmed=self._images.is_confirmed(file, incarnation))
         metrics.CACHE.labels("known_images", CACHE_RESULTS[decision.action]).inc()
         match decision.action:
             case "embed":
                 claim = claim or Claim(owner=file.file_id)
                 claim.remember_first(lot(file), file.file_id)
-                return self._bound(
-                    file, self._decoder.decode(event, file, headers), [self._images.put_claim(file, claim)]
-                )
+                rows = [self._images.put_claim(file, claim)]
+                return self._bound(file, rows, self._decoder.decode(event, file, headers))
             case "wait":
                 assert claim is not None  # noqa: S101 - only a claim makes a file wait
                 claim.remember_first(lot(file), file.file_id)
@@ -103,21 +102,21 @@ class _Preparer:
                     self._images.put_waiter(file, event.message.offset, headers),
                     self._images.put_claim(file, claim),
                 ]
-                return self._bound(file, None, rows, "prepare-waiting")
+                return self._bound(file, rows, None, "prepare-waiting")
             case "unchanged":
-                work = self._stage.finish(file, "unchanged", headers, sha256=file.sha256)
-                return self._bound(file, work, self._note_first(file, claim))
+                rows = self._note_first(file, claim)
+                return self._bound(file, rows, self._stage.finish(file, "unchanged", headers, sha256=file.sha256))
             case "write":
                 content = self._images.content(file)
                 if claim is None or content is None:
                     # The claim says that ML has answered, but the answer is gone: ask again.
                     claim = Claim(owner=file.file_id)
                     rows = [self._images.put_claim(file, claim)]
-                    return self._bound(file, self._decoder.decode(event, file, headers), rows)
+                    return self._bound(file, rows, self._decoder.decode(event, file, headers))
                 write = DBWrite(
                     **file_fields(file), point_id=point_id(file.sha256), outcome=decision.outcome, content=content
                 )
-                return self._bound(file, self._write(file, write, headers), self._note_first(file, claim))
+                return self._bound(file, self._note_first(file, claim), self._write(file, write, headers))
 
     async def _write(self, file: HashedFile, write: DBWrite, headers: Headers) -> None:
         await (await self._stage.send(DB_WRITE, file.sha256, write, file.headers(headers)))
@@ -129,8 +128,9 @@ class _Preparer:
         return [self._images.put_claim(file, claim)]
 
     async def _bound(
-        self, file: HashedFile, work: Work | None, rows: Deliveries, point: failpoints.Point | None = None
+        self, file: HashedFile, rows: Deliveries, work: Work | None, point: failpoints.Point | None = None
     ) -> None:
+        """Do the work, and wait for the rows; these come first, as work that is begun must be awaited."""
         with structlog.contextvars.bound_contextvars(job_id=file.job_id, stage="prepare"):
             if work is not None:
                 await work

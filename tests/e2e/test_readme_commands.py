@@ -17,7 +17,7 @@ from tests.pipeline import Pipeline
 
 README = (ROOT / "README.md").read_text()
 _, _, USE_IT = README.partition("\n## Use it\n")
-SECTION = USE_IT.partition("\n### ")[0]
+SECTION = USE_IT.partition("\n## ")[0]
 
 # The words after `darkroom`, and what the output must show. `up` runs until it is stopped: tests/e2e/test_up.py.
 EXPECTED = {
