@@ -23,8 +23,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What ML's answer depends on."""
+    """What ML's answer depends on, and the file that asks: another one means a claim that was made anew, on purpose."""
 
+    file_id: str
     sha256: str
     model_id: str
     caption: bool

@@ -52,7 +52,7 @@ class _Item:
 
     @property
     def question(self) -> Question:
-        return Question(self.request.sha256, self.request.model_id, self.request.caption)
+        return Question(self.request.file_id, self.request.sha256, self.request.model_id, self.request.caption)
 
 
 def build(parts: Parts, datadir: Path) -> StageApp:

@@ -17,7 +17,7 @@ async def test_a_killed_worker_goes_on_where_it_was(
     for number in range(10):
         (tmp_path / f"copy-{number}.jpg").write_bytes(pictures.jpeg(4000 + number))
         (tmp_path / f"broken-{number}.jpg").write_bytes(b"no picture %d" % number)
-    httpx.post(f"{pipeline.ml.url}/control", json={"delay_per_image": 0.05}).raise_for_status()
+    httpx.post(f"{pipeline.ml.url}/control", json={"delay_per_image": 0.2}).raise_for_status()
     job_id = await pipeline.scan(tmp_path, collection=collection)
     bus = pipeline.bus
 

@@ -37,6 +37,7 @@ CURL = {
     "ingest/upload": r'"refused":\[\]',
     "search -H": r'"results":\[',
     "search/image": r'"results":\[\{',
+    "v1/images": r'"images":\[',
 }
 
 

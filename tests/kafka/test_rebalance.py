@@ -22,7 +22,7 @@ NEW, COPIES, BROKEN = 200, 20, 20
 @pytest.fixture
 async def pipeline(kafka: Part, qdrant: Part, ml: Part) -> AsyncIterator[Pipeline]:
     async with Qdrant(qdrant.url, timeout=30) as store, Bus(kafka.address, *TOPICS) as bus:
-        httpx.post(f"{ml.url}/control", json={"delay_per_image": 0.2}).raise_for_status()
+        httpx.post(f"{ml.url}/control", json={"delay_per_image": 0.5}).raise_for_status()
         yield Pipeline(bus, store, ml)
 
 

@@ -9,7 +9,7 @@ ANSWER = Answer(array("d", [1.0, 2.0]), "a picture")
 
 
 def question(name: str, *, model: str = "m-1", caption: bool = False) -> Question:
-    return Question(name, model, caption)
+    return Question("file", name, model, caption)
 
 
 async def test_an_equal_question_gets_the_same_answer_before_and_after_it_is_there() -> None:
