@@ -142,6 +142,7 @@ class StageApp:
             batcher.drain()
         for window in self._windows:
             await window.drained()
+        await self.app.consumer.commit()
 
     def close(self) -> None:
         """Give up what is in work."""
