@@ -255,7 +255,7 @@ def test_the_system_page_shows_parts_lag_and_throughput(visit: Open, worker: Wor
     opened = visit("system")
     page = opened.page
     for part in ("Kafka", "Qdrant", "ML service", "Stages"):
-        expect(page.get_by_role("region", name=part, exact=True).get_by_text("works")).to_be_visible()
+        expect(page.get_by_role("region", name=part, exact=True).get_by_text("works").first).to_be_visible()
     expect(page.get_by_text(qdrant.url)).to_be_visible()
     for stage in ("scan", "hash", "prepare", "embed", "store", "track"):
         expect(opened.in_table(f"darkroom-{stage}")).to_be_visible()
