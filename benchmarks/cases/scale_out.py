@@ -36,18 +36,20 @@ class _Parts:
     def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
         self._folder = folder
         self._stack = stack
-        kafka_port, ml_port = ports.free_ports(2)
+        kafka_port, ml_port, qdrant_port = ports.free_ports(3)
         self.kafka_port = kafka_port
         self.brokers = f"127.0.0.1:{kafka_port}"
         self.ml_url = f"http://127.0.0.1:{ml_port}"
+        self.qdrant_url = f"http://127.0.0.1:{qdrant_port}"
         self.run("kafka", "-m", "embedded.kafka", "--data", str(folder / "kafka"), "--port", str(kafka_port))
+        self.run("qdrant", "-m", "embedded.qdrant", "--data", str(folder / "qdrant"), "--port", str(qdrant_port))
         self.run("ml", "-m", "benchmarks.ml_stub", "--port", str(ml_port))
 
     def run(self, name: str, *arguments: str) -> None:
         environment = os.environ | {
             "KAFKA_BROKERS": self.brokers,
             "ML_INFERENCE_SERVICE_URL": self.ml_url,
-            "QDRANT_URL": "http://127.0.0.1:1",  # this stage asks nothing of it
+            "QDRANT_URL": self.qdrant_url,
             "DARKROOM_DATA": str(self._folder / name),
             "CPU_PROCESSES": "1",
         }
