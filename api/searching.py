@@ -9,7 +9,7 @@ from api.renditions import Renditions
 from errors import CollectionMissingError, MLRejectedError, MLUnavailableError, RequestError
 from gateways.ml import ML
 from gateways.qdrant import CollectionInfo, Hit, Qdrant
-from gateways.qdrant_filters import Filters
+from gateways.qdrant.filters import Filters
 
 log = structlog.get_logger()
 

@@ -4,6 +4,7 @@
 """
 
 import fcntl
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import pytest
 
 from embedded.ports import free_port
 from tests import parts
+
+# A broker that lives for seconds spends most of them on optimising itself.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 ROOM = Path(__file__)
 # Held by whoever goes in next: one that waits to be alone is not overtaken.
@@ -25,6 +29,12 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         fcntl.flock(room, fcntl.LOCK_EX if item.get_closest_marker("alone") else fcntl.LOCK_SH)
         fcntl.flock(door, fcntl.LOCK_UN)
         return (yield)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files with a test that runs alone at the end: who waits to be alone keeps all others waiting."""
+    last = {item.path for item in items if item.get_closest_marker("alone")}
+    items.sort(key=lambda item: item.path in last)
 
 
 @pytest.fixture(scope="session")

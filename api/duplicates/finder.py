@@ -4,7 +4,7 @@ from api.duplicates.grouping import Groups
 from api.duplicates.reports import Group, Likeness, Report, Reports
 from api.replay_schemas import Run
 from gateways.qdrant import Qdrant, Record
-from gateways.qdrant_filters import Filters
+from gateways.qdrant.filters import Filters
 
 POINTS_AT_ONCE = 16
 """Compared in one request: a vector store without an index reads every vector for it, and nobody else is served."""

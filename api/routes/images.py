@@ -17,7 +17,7 @@ from api.problems import problems
 from api.schemas import Image, Images, RandomImages
 from api.sources import open_first
 from errors import RequestError
-from gateways.qdrant_filters import Filters
+from gateways.qdrant.filters import Filters
 from rules.payload import HELPERS
 from topics.record import whole_number
 

@@ -9,3 +9,5 @@
 The engine keeps Python's interpreter lock during a call, so more than one thread would gain nothing: a single
 thread runs all of it, one call after the other, and needs no further locks.
 """
+
+import gateways.qdrant  # noqa: F401 - brings in qdrant-client, whose models it shares, without fastembed

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from errors import RequestError
-from gateways.qdrant_filters import to_filter
+from gateways.qdrant.filters import to_filter
 
 
 @pytest.mark.parametrize(

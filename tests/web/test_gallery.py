@@ -2,7 +2,6 @@
 
 import re
 import statistics
-import time
 
 import httpx
 import pytest
@@ -35,36 +34,24 @@ PAGE_TIMES = """() => performance.getEntriesByType('resource')
     .filter((entry) => entry.name.includes('/images?')).map((entry) => entry.duration)"""
 
 
-def cpu_share() -> float:
-    """Return how much of a CPU one thread gets now: 1 on a quiet machine."""
-    begun, used = time.perf_counter(), time.thread_time()
-    while time.thread_time() - used < 0.1:
-        pass
-    return 0.1 / (time.perf_counter() - begun)
-
-
 @pytest.mark.alone
 def test_scrolling_never_ends_is_quick_and_keeps_the_page_small(visit: Open) -> None:
     page = visit("gallery").page
     expect(page.get_by_role("status").filter(has_text="100,000 pictures")).to_be_visible()
     page.evaluate("performance.setResourceTimingBufferSize(5000)")
-    shares = [cpu_share()]
     seen: dict[int, str] = {}
     most_nodes = 0
     for _ in range(30):
         page.evaluate("() => { const all = document.querySelector('#content'); all.scrollTop = all.scrollHeight; }")
         page.wait_for_function(f"(last) => ({IN_SIGHT})().some(([at]) => at > last)", arg=max(seen, default=0))
         seen |= dict(page.evaluate(IN_SIGHT))
-        shares.append(cpu_share())
         most_nodes = max(most_nodes, page.evaluate("document.querySelectorAll('*').length"))
     assert max(seen) > 2500
     assert {at: name for at, name in seen.items() if name != seeding.filename(MANY - at)} == {}
     assert most_nodes < MOST_NODES
     times = page.evaluate(PAGE_TIMES)
     assert len(times) > 20
-    # What other programs take is not ours to answer for; the slowest pages came while they took most.
-    share = min(1.0, statistics.quantiles(shares, n=20)[0])
-    assert statistics.quantiles(times, n=20)[-1] <= 200 / share, (share, sorted(times))
+    assert statistics.quantiles(times, n=20)[-1] <= 200, "".join(f"{t:.0f} " for t in times)
 
 
 def test_a_picture_with_all_that_is_known_of_it(visit: Open) -> None:

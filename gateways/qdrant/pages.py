@@ -20,7 +20,7 @@ from typing import Any, Literal, Protocol
 from qdrant_client import models
 
 from errors import RequestError
-from gateways.qdrant_filters import DATE_FIELDS
+from gateways.qdrant.filters import DATE_FIELDS
 from rules.name_key import PARTS
 
 SORTS: dict[str, tuple[str, ...]] = {

@@ -1,8 +1,5 @@
 """Qdrant, the vector store: the only code that speaks to it.
 
-A collection that we create carries in its metadata an incarnation (a UUID that tells it from one deleted
-and created again under the same name) and the id of the model whose vectors it holds.
-
 Every method may raise QdrantUnavailableError (wait and try again); those that name a collection raise
 CollectionMissingError when it does not exist, and QdrantRejectedError when Qdrant refuses what was sent.
 """
@@ -11,70 +8,23 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Any
 
 from qdrant_client import AsyncQdrantClient, models
-from qdrant_client.http.exceptions import UnexpectedResponse
 
 from errors import CollectionMissingError, QdrantRejectedError, QdrantUnavailableError, RequestError
-from gateways.qdrant_errors import translated_errors
-from gateways.qdrant_filters import DATE_FIELDS, TEXT_FIELDS, Filters, keyword_filter, to_filter
-from gateways.qdrant_measure import measure
-from gateways.qdrant_pages import SORTS, read_page
+from gateways.qdrant.errors import translated_errors
+from gateways.qdrant.filters import Filters, keyword_filter, to_filter
+from gateways.qdrant.measure import measure
+from gateways.qdrant.pages import read_page
+from gateways.qdrant.records import CollectionInfo, Hit, Point, Record
+from gateways.qdrant.schema import collection_info, ensure
 from rules.collections import check_name
 from rules.payload import HELPERS
 
-_INDEXES: dict[str, models.PayloadSchemaType | models.TextIndexParams] = {
-    **{
-        field: models.TextIndexParams(
-            type=models.TextIndexType.TEXT, tokenizer=models.TokenizerType.WORD, lowercase=True
-        )
-        for field in TEXT_FIELDS
-    },
-    **dict.fromkeys(DATE_FIELDS, models.PayloadSchemaType.DATETIME),
-    **dict.fromkeys(SORTS["filename"], models.PayloadSchemaType.INTEGER),
-    **dict.fromkeys(("camera_make", "camera_model", "tags"), models.PayloadSchemaType.KEYWORD),
-    "gps": models.PayloadSchemaType.GEO,
-}
 # Thumbnails are most of a payload and are asked for one at a time.
 _WITHOUT_THUMBNAIL = models.PayloadSelectorExclude(exclude=["thumbnail_base64", *HELPERS])
 _WITH_SORT_KEYS = models.PayloadSelectorExclude(exclude=["thumbnail_base64"])
-
-
-@dataclass(frozen=True)
-class CollectionInfo:
-    """A collection. `model_id` and `incarnation` are None where it was made by someone else."""
-
-    name: str
-    points: int
-    dimension: int
-    model_id: str | None
-    incarnation: str | None
-
-
-@dataclass(frozen=True)
-class Point:
-    """A photograph's vector and payload; `id` is a UUID."""
-
-    id: str
-    vector: list[float]
-    payload: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Record:
-    """A point as lists show it: no vector, and the payload without its thumbnail."""
-
-    id: str
-    payload: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Hit(Record):
-    """A record that a search found. `score` is the similarity; 1.0 for every hit of a keyword search."""
-
-    score: float
 
 
 class Qdrant:
@@ -121,42 +71,8 @@ class Qdrant:
         409 when the collection holds vectors of another model or dimension.
         """
         check_name(name)
-        ours = {"incarnation": str(uuid.uuid4()), "model_id": model_id, "created_by": "darkroom"}
         async with self._errors(name):
-            if not await self._client.collection_exists(name):
-                await self._create(name, dimension, models.Distance(distance), ours)
-            info = await self._client.get_collection(name)
-            found = _collection_info(name, info)
-            if found.dimension != dimension:
-                raise RequestError(
-                    f"Collection {name!r} holds vectors of {found.dimension} dimensions, and {model_id!r} makes "
-                    f"{dimension}: choose another collection.",
-                    status=409,
-                )
-            if found.incarnation is None:
-                await self._client.update_collection(name, metadata=ours)
-                found = _collection_info(name, await self._client.get_collection(name))
-            if found.model_id != model_id:
-                raise RequestError(
-                    f"Collection {name!r} holds vectors of the model {found.model_id!r}, not of {model_id!r}: "
-                    "choose another collection.",
-                    status=409,
-                )
-            # Also here, not only after creating: whoever created it may have died before it got so far.
-            missing = [field for field in _INDEXES if field not in info.payload_schema]
-            for field in missing:
-                # To wait for the last is to wait for all.
-                await self._client.create_payload_index(name, field, _INDEXES[field], wait=field == missing[-1])
-        return found
-
-    async def _create(self, name: str, dimension: int, distance: models.Distance, metadata: dict[str, str]) -> None:
-        try:
-            await self._client.create_collection(
-                name, vectors_config=models.VectorParams(size=dimension, distance=distance), metadata=metadata
-            )
-        except UnexpectedResponse as error:
-            if error.status_code != 409:  # another process was first, which is as good
-                raise
+            return await ensure(self._client, name, model_id=model_id, dimension=dimension, distance=distance)
 
     async def collection(self, name: str) -> CollectionInfo | None:
         """Return what is known of the collection; None when there is none of that name."""
@@ -166,7 +82,7 @@ class Qdrant:
             return None
         try:
             async with self._errors(name):
-                return _collection_info(name, await self._client.get_collection(name))
+                return collection_info(name, await self._client.get_collection(name))
         except CollectionMissingError:
             return None
 
@@ -348,16 +264,6 @@ class Qdrant:
 
     def _errors(self, name: str | None = None) -> AbstractAsyncContextManager[None]:
         return translated_errors(self._url, name)
-
-
-def _collection_info(name: str, info: models.CollectionInfo) -> CollectionInfo:
-    vectors = info.config.params.vectors
-    if not isinstance(vectors, models.VectorParams):
-        raise RequestError(f"Collection {name!r} has named vectors; Darkroom needs one unnamed vector.", status=409)
-    metadata = info.config.metadata or {}
-    return CollectionInfo(
-        name, info.points_count or 0, vectors.size, metadata.get("model_id"), metadata.get("incarnation")
-    )
 
 
 def _shown(payload: models.Payload | None) -> dict[str, Any]:

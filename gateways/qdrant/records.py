@@ -1,0 +1,39 @@
+"""What Qdrant holds, as the rest of Darkroom sees it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class CollectionInfo:
+    """A collection. `model_id` and `incarnation` are None where it was made by someone else."""
+
+    name: str
+    points: int
+    dimension: int
+    model_id: str | None
+    incarnation: str | None
+
+
+@dataclass(frozen=True)
+class Point:
+    """A photograph's vector and payload; `id` is a UUID."""
+
+    id: str
+    vector: list[float]
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A point as lists show it: no vector, and the payload without its thumbnail."""
+
+    id: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Hit(Record):
+    """A record that a search found. `score` is the similarity; 1.0 for every hit of a keyword search."""
+
+    score: float

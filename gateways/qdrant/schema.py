@@ -1,0 +1,83 @@
+"""Collections as Darkroom makes them: one unnamed vector, an index for each field that is filtered or sorted by.
+
+A collection carries in its metadata an incarnation (a UUID that tells it from one deleted and created again
+under the same name) and the id of the model whose vectors it holds.
+"""
+
+import uuid
+
+from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.http.exceptions import UnexpectedResponse
+
+from errors import RequestError
+from gateways.qdrant.filters import DATE_FIELDS, TEXT_FIELDS
+from gateways.qdrant.pages import SORTS
+from gateways.qdrant.records import CollectionInfo
+
+INDEXES: dict[str, models.PayloadSchemaType | models.TextIndexParams] = {
+    **{
+        field: models.TextIndexParams(
+            type=models.TextIndexType.TEXT, tokenizer=models.TokenizerType.WORD, lowercase=True
+        )
+        for field in TEXT_FIELDS
+    },
+    **dict.fromkeys(DATE_FIELDS, models.PayloadSchemaType.DATETIME),
+    **dict.fromkeys(SORTS["filename"], models.PayloadSchemaType.INTEGER),
+    **dict.fromkeys(("camera_make", "camera_model", "tags"), models.PayloadSchemaType.KEYWORD),
+    "gps": models.PayloadSchemaType.GEO,
+}
+
+
+async def ensure(
+    client: AsyncQdrantClient, name: str, *, model_id: str, dimension: int, distance: str
+) -> CollectionInfo:
+    """Return the collection, creating it if it is missing, or adopting it; see `Qdrant.ensure_collection`."""
+    ours = {"incarnation": str(uuid.uuid4()), "model_id": model_id, "created_by": "darkroom"}
+    if not await client.collection_exists(name):
+        await _create(client, name, dimension, models.Distance(distance), ours)
+    info = await client.get_collection(name)
+    found = collection_info(name, info)
+    if found.dimension != dimension:
+        raise RequestError(
+            f"Collection {name!r} holds vectors of {found.dimension} dimensions, and {model_id!r} makes "
+            f"{dimension}: choose another collection.",
+            status=409,
+        )
+    if found.incarnation is None:
+        await client.update_collection(name, metadata=ours)
+        found = collection_info(name, await client.get_collection(name))
+    if found.model_id != model_id:
+        raise RequestError(
+            f"Collection {name!r} holds vectors of the model {found.model_id!r}, not of {model_id!r}: "
+            "choose another collection.",
+            status=409,
+        )
+    # Also here, not only after creating: whoever created it may have died before it got so far.
+    missing = [field for field in INDEXES if field not in info.payload_schema]
+    for field in missing:
+        # To wait for the last is to wait for all.
+        await client.create_payload_index(name, field, INDEXES[field], wait=field == missing[-1])
+    return found
+
+
+async def _create(
+    client: AsyncQdrantClient, name: str, dimension: int, distance: models.Distance, metadata: dict[str, str]
+) -> None:
+    try:
+        await client.create_collection(
+            name, vectors_config=models.VectorParams(size=dimension, distance=distance), metadata=metadata
+        )
+    except UnexpectedResponse as error:
+        if error.status_code != 409:  # another process was first, which is as good
+            raise
+
+
+def collection_info(name: str, info: models.CollectionInfo) -> CollectionInfo:
+    """Return what a description says. Raises RequestError(409) for vectors that are not one and unnamed."""
+    vectors = info.config.params.vectors
+    if not isinstance(vectors, models.VectorParams):
+        raise RequestError(f"Collection {name!r} has named vectors; Darkroom needs one unnamed vector.", status=409)
+    metadata = info.config.metadata or {}
+    return CollectionInfo(
+        name, info.points_count or 0, vectors.size, metadata.get("model_id"), metadata.get("incarnation")
+    )
