@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 
@@ -83,6 +85,18 @@ async def test_a_commit_whose_partitions_were_all_taken_away_is_left_out(
     thread.assignment = lambda: assigned
     assert await thread._commit({HERE: 7}) is made
     assert committed == ([{HERE: 7}] if made else [])
+
+
+async def test_the_assignment_is_made_anew_only_when_it_changes() -> None:
+    """It is asked for several times an event; Faust makes a new set each time."""
+    given = {TopicPartition(*HERE)}
+    thread: Any = _ConsumerThread.__new__(_ConsumerThread)
+    thread._ensure_consumer = lambda: SimpleNamespace(assignment=lambda: given)
+    first = thread.assignment()
+    assert first == {HERE}
+    assert thread.assignment() is first
+    given = {TopicPartition("raw-path", 1)}
+    assert thread.assignment() == {TP("raw-path", 1)}
 
 
 class Fetches:
