@@ -2,14 +2,17 @@
 
 Faust fetches ahead. When a rebalance makes it seek back to the committed offset, records that were
 fetched before the seek may still be handed on; it takes the offsets before them for a gap in the
-topic, counts these as acked, and drops the messages when they come. What was in between is lost.
+topic, counts these as acked, and drops the messages when they come. What was in between is lost
+(faust-streaming #221, robinhood/faust #559).
 
 A commit that is under way when a rebalance takes all its partitions is left with none; aiokafka
-refuses an empty commit, and Faust crashes the app for it. Such a commit has nothing to say.
+refuses an empty commit, and Faust crashes the app for it: since the mend of faust-streaming #94 it
+leaves out what was taken away, but not the commit. Such a commit has nothing to say.
 
 And who asks for a commit while another is under way gets that one, which may have begun before the
 newest acks: the last commit of an orderly stop left those out. One that never ends, as was seen after
-a broker had frozen and was killed, would hold up all that follow, and the next rebalance with them.
+a broker had frozen and was killed (aiokafka #875), would hold up all that follow, and the next
+rebalance with them.
 """
 
 import asyncio

@@ -79,8 +79,9 @@ class StageApp:
     def consume(self, topic: str, handle: Handler, *, window: int, commit_at_once: bool = False) -> None:
         """Have `handle` take each event of a topic, and put its work into a window of this size.
 
-        Events come as raw bytes: one that Faust cannot decode would crash its agent. No exception may leave
-        an agent either, as Faust would go on behind the event: what `handle` cannot take is dead-lettered.
+        Events come as raw bytes: one that Faust cannot decode would crash its agent (robinhood/faust #143).
+        No exception may leave an agent either, as Faust would go on behind the event (faust-streaming #189):
+        what `handle` cannot take is dead-lettered.
         """
         source = self.app.topic(
             topic, key_serializer="raw", value_serializer="raw", partitions=self.parts.settings.kafka_partitions

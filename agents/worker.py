@@ -112,7 +112,8 @@ class _Worker:
         """End the process: an error that no stage can turn into an outcome."""
         if self._error is None:
             self._error = error
-            # What has failed may hang as it is closed. It has acked nothing, so the process can end as it is.
+            # What has failed may hang as it is closed (faust-streaming #324, robinhood/faust #684). It has acked
+            # nothing, so the process can end as it is.
             last = threading.Timer(LAST_SECONDS, os._exit, (1,))
             last.daemon = True
             last.start()

@@ -1,6 +1,6 @@
 """Creates the topics, and refuses to start where those that exist do not fit.
 
-Faust ignores, in silence, a topic that does not exist when a worker starts: so this runs first.
+Faust ignores a topic that does not exist when a worker starts (faust-streaming #558): so this runs first.
 """
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic

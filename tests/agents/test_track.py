@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from typing import Any
 
-from tests.agents.conftest import STOP_SECONDS, new_job
+from tests.agents.conftest import STOP_SECONDS
 from tests.agents.messages import partition_of
 from tests.bus import PARTITIONS, Bus
 from tests.worker import Worker
@@ -145,19 +145,3 @@ async def test_counts_outlive_the_process_and_its_files(bus: Bus, job: str, work
     status = await send(bus, outcomes(job, b="duplicate", c="cached", d="unchanged"), *seals(job)[5:])
     assert (status["status"], status["total_files"]) == ("completed", 4)
     assert counts(status) == {"stored": 1, "duplicate": 1, "cached": 1, "unchanged": 1}
-
-
-async def test_a_backlog_is_taken_whole(bus: Bus, worker: Worker) -> None:
-    """What a start fetches before it knows where the group was must be neither skipped nor taken as done."""
-    jobs = [new_job() for _ in range(200)]
-    for round_number in range(2):
-        assert worker.stop(STOP_SECONDS) == 0
-        for job in jobs:
-            for seal in seals(job)[4 * round_number :][:4]:
-                await bus.publish("job-event", job, seal)
-        await asyncio.to_thread(worker.start)
-        # Each start has a backlog behind offsets that are committed.
-        await bus.until(lambda: set(jobs) <= {s["job_id"] for s in bus.values("job-status")}, "all jobs begun")
-    await bus.until(
-        lambda: set(jobs) <= {s["job_id"] for s in bus.values("job-status", status="completed")}, "all jobs ended", 30
-    )

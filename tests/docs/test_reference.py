@@ -41,3 +41,5 @@ def test_what_a_guide_names_exists(guide: str) -> None:
         assert (ROOT / "docs" / link).exists(), link
     for path in re.findall(r"`((?:deploy|docs|tests|agents|api|gateways|topics)/[\w./-]+)`", text):
         assert (ROOT / path).exists(), path
+    for path, test in re.findall(r"`([\w/]+\.py)::(\w+)`", text):
+        assert f"def {test}(" in (ROOT / "tests" / path).read_text(), f"{path}::{test}"

@@ -4,12 +4,13 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import faust
 import pytest
+import pytest_asyncio
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from faust.types import TP
 
 from agents.app import new_app
@@ -17,40 +18,51 @@ from agents.delivery import writing_rows
 from errors import PartitionRevokedError
 from settings import Settings
 from tables.rows import Rows
-from tests.bus import PARTITIONS, Bus
+from tests.bus import PARTITIONS
 from tests.parts import Part
 from topics.admin import TABLES, changelog, create_topics
 
-PARTITION = 3
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @dataclass
 class Bench:
-    """A started stage with a table, and an event of one of its partitions."""
+    """A started stage with a table. Each test writes to a partition of its own."""
 
     app: faust.App
     rows: Rows
     table: Any
-    event: Any
     changelog: str
-    bus: Bus
+    consumer: AIOKafkaConsumer
+    producer: AIOKafkaProducer
 
-    async def end(self) -> int:
-        ends = await self.bus.ends(self.changelog)
-        return next(end for where, end in ends.items() if where.partition == PARTITION)
+    def event(self, partition: int) -> Any:
+        """Make an event of now."""
+        where = TP("raw-path", partition)
+        generation = self.app.consumer_generation_id
+        return _Event(SimpleNamespace(partition=partition, tp=where, generation_id=generation))
 
-    @property
-    def noted(self) -> int | None:
+    async def end(self, partition: int) -> int:
+        where = TopicPartition(self.changelog, partition)
+        end: int = (await self.consumer.end_offsets([where]))[where]
+        return end
+
+    def noted(self, partition: int) -> int | None:
         """Up to where the local table says that it holds its changelog."""
-        noted: int | None = self.table.data.persisted_offset(TP(self.changelog, PARTITION))
+        noted: int | None = self.table.data.persisted_offset(TP(self.changelog, partition))
         return noted
 
 
-@pytest.fixture
-async def bench(kafka: Part, tmp_path: Path) -> AsyncIterator[Bench]:
+class _Event:
+    def __init__(self, message: Any) -> None:
+        self.message = message
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def bench(kafka: Part, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
     settings = Settings(kafka_brokers=kafka.address, kafka_group_prefix=f"test-{uuid.uuid4().hex[:8]}")
     await create_topics(settings, kafka.address)
-    app = new_app("hash", settings, tmp_path)
+    app = new_app("hash", settings, tmp_path_factory.mktemp("hash"))
     table = app.Table(TABLES["hash"], partitions=PARTITIONS, key_type=bytes, value_type=bytes)
     rows = Rows(table)
     source = app.topic("raw-path", key_serializer="raw", value_serializer="raw", partitions=PARTITIONS)
@@ -60,60 +72,49 @@ async def bench(kafka: Part, tmp_path: Path) -> AsyncIterator[Bench]:
         async for _ in stream.noack().events():
             pass
 
-    tp = TP("raw-path", PARTITION)
     await app.start()
+    address = {"bootstrap_servers": kafka.address}
     try:
-        async with Bus(kafka.address, "raw-path") as bus:
+        async with AIOKafkaConsumer(**address) as consumer, AIOKafkaProducer(**address) as producer:
             async with asyncio.timeout(60):
                 # Until the tables are recovered.
                 tables: Any = app.tables
-                while tp not in app.consumer.assignment() or not tables.recovery.completed.is_set():
+                while TP("raw-path", 0) not in app.consumer.assignment() or not tables.recovery.completed.is_set():
                     await asyncio.sleep(0.05)
-            message = SimpleNamespace(partition=PARTITION, tp=tp, generation_id=app.consumer_generation_id)
-            yield Bench(app, rows, table, _Event(message), changelog(settings, "hash", TABLES["hash"]), bus)
+            yield Bench(app, rows, table, changelog(settings, "hash", TABLES["hash"]), consumer, producer)
     finally:
         await app.stop()
 
 
-class _Event:
-    def __init__(self, message: Any) -> None:
-        self.message = message
-
-
 async def test_a_put_is_delivered_when_it_says_so(bench: Bench) -> None:
     """Faust's own write is forgotten: the flush before a commit gives up after 100 ms without progress."""
-    before = await bench.end()
-    with writing_rows(bench.event):
+    before = await bench.end(0)
+    with writing_rows(bench.event(0)):
         deliveries = [bench.rows.put(b"key-%d" % number, b"value") for number in range(20)]
         assert bench.rows.get(b"key-7") == b"value"
-    await asyncio.wait_for(asyncio.gather(*deliveries), 30)
-    assert await bench.end() == before + 20
+    told = [asyncio.ensure_future(delivery) for delivery in deliveries]
+    await asyncio.sleep(0)
+    assert not any(each.done() for each in told)
+    await asyncio.wait_for(asyncio.gather(*told), 30)
+    assert await bench.end(0) == before + 20
 
 
 @pytest.mark.parametrize("change", ["generation_id", "tp"])
 async def test_an_event_from_before_a_rebalance_writes_nothing(bench: Bench, change: str) -> None:
-    before = await bench.end()
-    setattr(bench.event.message, change, -1 if change == "generation_id" else TP("raw-path", PARTITIONS + 1))
-    with writing_rows(bench.event), pytest.raises(PartitionRevokedError):
+    before, event = await bench.end(1), bench.event(1)
+    setattr(event.message, change, -1 if change == "generation_id" else TP("raw-path", PARTITIONS + 1))
+    with writing_rows(event), pytest.raises(PartitionRevokedError):
         bench.rows.put(b"key", b"value")
-    assert await bench.end() == before
+    assert await bench.end(1) == before
 
 
 async def test_a_table_does_not_claim_to_hold_what_another_worker_wrote(bench: Bench) -> None:
     """After a rebalance the partition comes back: what lies in between must be recovered, not skipped."""
-    with writing_rows(bench.event):
+    with writing_rows(bench.event(2)):
         await asyncio.wait_for(bench.rows.put(b"mine", b"1"), 30)
-    held = bench.noted
-    assert held == await bench.end() - 1
-    await bench.bus.publish(bench.changelog, "other", b"2", partition=PARTITION)
-    with writing_rows(bench.event):
+    held = bench.noted(2)
+    assert held == await bench.end(2) - 1
+    await bench.producer.send_and_wait(bench.changelog, b"2", key=b"other", partition=2)
+    with writing_rows(bench.event(2)):
         await asyncio.wait_for(bench.rows.put(b"mine", b"3"), 30)
-    assert bench.noted == held
-
-
-async def test_a_retry_of_the_producer_repeats_nothing(bench: Bench) -> None:
-    """Faust switches idempotence on with `exactly_once` only."""
-    producer: Any = bench.app.producer
-    sending = producer._ensure_producer()
-    assert sending._txn_manager is not None
-    assert not sending._txn_manager.transactional_id
+    assert bench.noted(2) == held

@@ -1,0 +1,70 @@
+"""What every stage's app is made of, and that what it sends is delivered before the work counts as done."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from faust.types import ProcessingGuarantee
+
+from agents.consumer import GaplessConsumer
+from agents.stage import Parts, StageApp
+from settings import Settings
+from topics.job_event import MLSent
+
+EVENT: Any = SimpleNamespace(
+    message=SimpleNamespace(topic="raw-path", partition=3, offset=7, key=b"key", headers=[]), value=b"value"
+)
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> StageApp:
+    nothing: Any = None  # it asks nobody
+    parts = Parts(Settings(kafka_brokers="127.0.0.1:1"), nothing, nothing, nothing, nothing, nothing)
+    return StageApp("hash", parts, tmp_path)
+
+
+async def test_its_app_has_the_mended_consumer_and_producer_and_no_web_server(stage: StageApp) -> None:
+    app: Any = stage.app
+    consumer = app.consumer
+    consumer._thread.loop.close()  # it is never started, hence never stopped
+    assert isinstance(consumer, GaplessConsumer)
+    # All stages of all workers on a machine would want the same port.
+    assert list(app.boot_strategy.web_server()) == []
+    # Faust switches idempotence on with `exactly_once` only, which loses messages.
+    assert app.conf.processing_guarantee is ProcessingGuarantee.AT_LEAST_ONCE
+    sending = app.producer._new_producer()
+    await sending.stop()
+    assert sending._txn_manager is not None, "a retry may repeat or reorder messages"
+    assert not sending._txn_manager.transactional_id
+
+
+@pytest.mark.parametrize(
+    "tell",
+    [
+        lambda stage: stage.emit(MLSent(job_id="job", at=1.0, images=1)),
+        lambda stage: stage.pass_on(EVENT, "hashed-file"),
+        lambda stage: stage.reject(EVENT, ValueError("odd")),
+    ],
+    ids=["an event", "a tombstone", "a dead letter"],
+)
+async def test_work_is_not_done_before_what_it_sent_is_delivered(
+    stage: StageApp, monkeypatch: pytest.MonkeyPatch, tell: Callable[[StageApp], Awaitable[None]]
+) -> None:
+    """Faust's `send` returns as soon as a message waits to be sent."""
+    sent, delivered = asyncio.Event(), asyncio.get_running_loop().create_future()
+
+    async def send(*_: object) -> Awaitable[object]:
+        sent.set()
+        return delivered
+
+    monkeypatch.setattr(stage.app.producer, "send", send)
+    told = asyncio.ensure_future(tell(stage))
+    await asyncio.wait_for(sent.wait(), 10)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not told.done()
+    delivered.set_result(None)
+    await asyncio.wait_for(told, 10)
