@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import faust
+from faust.tables import TableManager
 
 from agents.consumer import make_gapless
 from agents.credentials import credentials
@@ -20,6 +21,14 @@ ROCKSDB_OPTIONS = {
     "block_cache_size": 8 << 20,
     "max_open_files": 64,
 }
+
+
+class _Tables(TableManager):
+    """Faust's, without the second that it waits at each start for tables to be declared: ours all are."""
+
+    async def on_start(self) -> None:
+        await self._update_channels()
+        await self.recovery.start()
 
 
 def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
@@ -51,6 +60,7 @@ def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
         producer_linger=0.002,
         producer_max_request_size=4 << 20,
         table_standby_replicas=0,
+        TableManager=_Tables,
         worker_redirect_stdouts=False,
         web_enabled=False,
     )

@@ -21,6 +21,7 @@ from typing import Any
 
 import faust
 import structlog
+from aiokafka import AIOKafkaConsumer
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 
@@ -32,9 +33,18 @@ COMMIT_SECONDS = 120.0
 log = structlog.get_logger()
 
 
+# Kafka's default. With Faust's 1500, each question that a start or a rebalance asks on this connection waits as long.
+FETCH_MAX_WAIT_MS = 500
+
+
 class _ConsumerThread(AIOKafkaConsumerThread):
     _given: Set[Any] = frozenset()
     _assignment: Set[TP] = frozenset()
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
+        return consumer
 
     def assignment(self) -> Set[TP]:  # type: ignore[override]  # nobody changes it
         """Return the partitions that this worker has. Asked several times an event, so it is kept while it holds."""

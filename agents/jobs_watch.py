@@ -37,9 +37,10 @@ class JobsWatch:
         consumer = AIOKafkaConsumer(**self._kafka, auto_offset_reset="earliest", enable_auto_commit=False)
         await consumer.start()
         assigned = [TopicPartition(JOB_STATUS.name, number) for number in range(partitions)]
+        # Asked before anything is assigned: on a connection that fetches, questions wait for the next message.
+        ends = await consumer.end_offsets(assigned)
         consumer.assign(assigned)
         await consumer.seek_to_beginning(*assigned)
-        ends = await consumer.end_offsets(assigned)
         while any([await consumer.position(partition) < end for partition, end in ends.items()]):
             await self._read(consumer)
         self._task = asyncio.create_task(self._follow(consumer))

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import sys
 import threading
 from pathlib import Path
 
@@ -142,13 +141,3 @@ class _Worker:
 
     def _datadir(self, name: Stage) -> Path:
         return self._settings.darkroom_data.resolve() / "worker" / name
-
-
-if __name__ == "__main__":
-    import settings as settings_module
-
-    names = tuple(sys.argv[1].split(",")) if len(sys.argv) > 1 else settings_module.STAGES
-    try:
-        sys.exit(run(settings_module.load(), names))  # type: ignore[arg-type]
-    except FatalError as error:
-        sys.exit(f"The worker cannot start: {error}")

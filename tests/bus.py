@@ -26,7 +26,10 @@ class Bus:
     def __init__(self, brokers: str, *topics: str) -> None:
         self._topics = topics
         self._producer = AIOKafkaProducer(bootstrap_servers=brokers, max_request_size=4 << 20)
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=brokers, enable_auto_commit=False, fetch_max_bytes=64 << 20)
+        # What is asked of Kafka on this connection waits for the fetch before it.
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=brokers, enable_auto_commit=False, fetch_max_bytes=64 << 20, fetch_max_wait_ms=100
+        )
         self.records: list[ConsumerRecord] = []
         self._decoded: dict[str, list[dict[str, Any]]] = {}
         self._decoded_records: dict[str, int] = {}
@@ -142,28 +145,33 @@ def skip_backlog(brokers: str) -> None:
 
 async def _skip_backlog(brokers: str) -> None:
     await create_topics(Settings(), brokers)
-    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+    partitions = [TopicPartition(topic.name, number) for topic in TOPICS for number in range(PARTITIONS)]
+    admin, asking = AIOKafkaAdminClient(bootstrap_servers=brokers), AIOKafkaConsumer(bootstrap_servers=brokers)
     await admin.start()
+    await asking.start()
     try:
-        for stage in STAGES:
-            await _skip_backlog_of(admin, brokers, f"darkroom-{stage}")
+        ends = {part: end for part, end in (await asking.end_offsets(partitions)).items() if end}
+        if ends:
+            await asyncio.gather(*(_skip_backlog_of(admin, brokers, f"darkroom-{stage}", ends) for stage in STAGES))
     finally:
+        await asking.stop()
         await admin.close()
 
 
-async def _skip_backlog_of(admin: AIOKafkaAdminClient, brokers: str, group: str) -> None:
-    partitions = [TopicPartition(topic.name, number) for topic in TOPICS for number in range(PARTITIONS)]
+async def _skip_backlog_of(
+    admin: AIOKafkaAdminClient, brokers: str, group: str, ends: dict[TopicPartition, int]
+) -> None:
     consumer = AIOKafkaConsumer(bootstrap_servers=brokers, group_id=group, enable_auto_commit=False)
     await consumer.start()
     try:
-        consumer.assign(partitions)
-        await consumer.committed(partitions[0])  # waits until a new broker has a coordinator; the admin client does not
+        consumer.assign(list(ends))
+        await consumer.committed(next(iter(ends)))  # waits until there is a coordinator; the admin client does not
         deadline = time.monotonic() + GROUP_SECONDS
         # A worker that was killed is a member until its session ends.
         while await members(admin, group):
             assert time.monotonic() < deadline, "A worker of another test is still running."
             await asyncio.sleep(0.2)
-        await consumer.commit(await consumer.end_offsets(partitions))
+        await consumer.commit(ends)
     finally:
         await consumer.stop()
 

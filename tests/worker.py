@@ -60,7 +60,7 @@ class Worker:
         """Start, and wait for nothing: a worker with a failpoint may end before it has started."""
         with self._log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "agents.worker", *self._stages],
+                [sys.executable, "-m", "agents", *self._stages],
                 cwd=ROOT,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

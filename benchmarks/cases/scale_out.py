@@ -83,7 +83,7 @@ async def run(result: Result, folder: Path, rounds: int) -> None:
         started = 0
         for workers in WORKERS:
             for number in range(started, workers):
-                parts.run(f"worker-{number}", "-m", "agents.worker", "embed")
+                parts.run(f"worker-{number}", "-m", "agents", "embed")
             started = workers
             await _until_joined(parts.brokers, workers)
             rates = [await _round(producer, consumer, f"{workers}-{number}", workers) for number in range(rounds)]

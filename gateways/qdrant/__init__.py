@@ -9,15 +9,10 @@ errors     its errors, as ours
 records    what it holds
 """
 
-import sys
+from gateways.qdrant.lean import without_fastembed
 
-# qdrant-client imports fastembed where that is installed, for models of its own that nobody here uses:
-# half a second and the ONNX runtime in each process.
-if "fastembed" not in sys.modules:
-    sys.modules["fastembed"] = None  # type: ignore[assignment]
-    import qdrant_client  # noqa: F401
-
-    del sys.modules["fastembed"]
+with without_fastembed():
+    import qdrant_client  # noqa: F401 - before all that is below
 
 from gateways.qdrant.client import Qdrant
 from gateways.qdrant.records import CollectionInfo, Hit, Point, Record

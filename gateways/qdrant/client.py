@@ -15,6 +15,7 @@ from qdrant_client import AsyncQdrantClient, models
 from errors import CollectionMissingError, QdrantRejectedError, QdrantUnavailableError, RequestError
 from gateways.qdrant.errors import translated_errors
 from gateways.qdrant.filters import Filters, keyword_filter, to_filter
+from gateways.qdrant.lean import without_fastembed
 from gateways.qdrant.measure import measure
 from gateways.qdrant.pages import read_page
 from gateways.qdrant.records import CollectionInfo, Hit, Point, Record
@@ -34,13 +35,14 @@ class Qdrant:
         self._url = url
         # The key goes in a header of our own: qdrant-client warns about a key over plain HTTP, which is
         # ordinary inside a cluster.
-        self._client = AsyncQdrantClient(
-            url=url,
-            headers={"api-key": api_key} if api_key else None,
-            timeout=timeout,  # type: ignore[arg-type]  # annotated int, and rounded up inside
-            prefer_grpc=False,
-            check_compatibility=False,
-        )
+        with without_fastembed():
+            self._client = AsyncQdrantClient(
+                url=url,
+                headers={"api-key": api_key} if api_key else None,
+                timeout=timeout,  # type: ignore[arg-type]  # annotated int, and rounded up inside
+                prefer_grpc=False,
+                check_compatibility=False,
+            )
         measure(self._client)
 
     async def __aenter__(self) -> "Qdrant":

@@ -56,7 +56,7 @@ class Plant:
         }
         everything = ",".join(STAGES)
         workers = {"worker": everything} | ({name: name for name in STAGES} if worker_for_each_stage else {})
-        self._commands = services | {name: ["-m", "agents.worker", stages] for name, stages in workers.items()}
+        self._commands = services | {name: ["-m", "agents", stages] for name, stages in workers.items()}
         self._stages = {name: set(stages.split(",")) for name, stages in workers.items()}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self.gave_up: list[str] = []  # what ended by itself

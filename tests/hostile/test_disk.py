@@ -92,7 +92,7 @@ async def test_a_worker_whose_disk_is_full_stops_and_loses_nothing(
         assert "No space left on device" in failed["reason"]
         assert "Free space on its disk" in failed["reason"]
 
-        again = await asyncio.to_thread(run, "agents.worker", worker.environment)
+        again = await asyncio.to_thread(run, "agents", worker.environment)
         assert again.returncode == 1
         assert f"The data folder {data}/worker cannot be written: No space left on device." in again.stderr
         assert "Traceback" not in again.stderr
@@ -105,7 +105,7 @@ async def test_a_worker_whose_disk_is_full_stops_and_loses_nothing(
     assert len(await idle_pipeline.points(collection)) == 21
 
 
-@pytest.mark.parametrize("program", ["agents.worker", "api"])
+@pytest.mark.parametrize("program", ["agents", "api"])
 def test_a_data_folder_that_may_not_be_written_is_said(
     program: str, kafka: Part, qdrant: Part, ml: Part, tmp_path: Path
 ) -> None:

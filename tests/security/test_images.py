@@ -95,7 +95,7 @@ async def test_parts_of_a_file_are_served_and_nothing_stays_open(
         part = await fetch(service, collection, point, Range="bytes=2-4")
         assert (part.status_code, part.content) == (206, b"234")
     assert (await fetch(service, collection, point, Range="bytes=20-")).status_code == 416
-    assert open_files() == before
+    assert open_files() <= before  # what was open for something else may have been closed
 
 
 async def test_a_preview_is_a_jpeg_of_any_format_and_of_pictures_only(
