@@ -38,8 +38,8 @@ FETCH_MAX_WAIT_MS = 500
 
 
 class _ConsumerThread(AIOKafkaConsumerThread):
-    _given: Set[Any] = frozenset()
-    _assignment: Set[TP] = frozenset()
+    # What aiokafka gave, and the same as Faust names it: one attribute, as two threads ask.
+    _kept: tuple[Set[Any], Set[TP]] = (frozenset(), frozenset())
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -49,9 +49,10 @@ class _ConsumerThread(AIOKafkaConsumerThread):
     def assignment(self) -> Set[TP]:  # type: ignore[override]  # nobody changes it
         """Return the partitions that this worker has. Asked several times an event, so it is kept while it holds."""
         given = self._ensure_consumer().assignment()
-        if given is not self._given:
-            self._given, self._assignment = given, frozenset(TP(part.topic, part.partition) for part in given)
-        return self._assignment
+        kept = self._kept
+        if given is not kept[0]:
+            self._kept = kept = given, frozenset(TP(part.topic, part.partition) for part in given)
+        return kept[1]
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         if offsets.keys().isdisjoint(self.assignment()):
@@ -69,7 +70,8 @@ class GaplessConsumer(Consumer):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._next: dict[TP, int | None] = {}
+        # Of each partition whose reading has begun at the committed offset since it was assigned.
+        self._next: dict[TP, int] = {}
         self._asked_again: dict[TP, int] = {}
 
     def _new_consumer_thread(self) -> _ConsumerThread:
@@ -95,32 +97,51 @@ class GaplessConsumer(Consumer):
         """
         await super().perform_seek()
         self._asked_again.clear()
-        self._next = {tp: offset for tp, offset in self._read_offset.items() if not self._is_changelog_tp(tp)}
-        if fresh := [tp for tp, offset in self._next.items() if not offset and tp in self.assignment()]:
+        begins = {tp: offset for tp, offset in self._read_offset.items() if not self._is_changelog_tp(tp)}
+        if fresh := [tp for tp, offset in begins.items() if not offset and tp in self.assignment()]:
             for part, first in (await self.earliest_offsets(*fresh)).items():
                 tp = TP(*part)
-                self._next[tp] = first
+                begins[tp] = first
                 await self._seek(tp, first)
+                self._committed_offset[tp] = first
+        self._next = {tp: offset for tp, offset in begins.items() if offset is not None}
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Hand on nothing before the next seek: after a rebalance, reading goes on anywhere until then."""
+        self._next.clear()
+        await super().on_partitions_revoked(revoked)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109 - Faust's
         """Yield messages, partition by partition without a gap."""
         sought: set[TP] = set()
         async for tp, message in super().getmany(timeout):
-            if self._is_changelog_tp(tp) or (tp not in sought and self._is_next(tp, message.offset)):
+            if self._is_changelog_tp(tp):
                 yield tp, message
-            elif tp not in sought and message.offset > (expected := self._next[tp] or 0):
+                continue
+            expected = self._next.get(tp)
+            if expected is None or tp in sought or message.offset < expected:
+                continue
+            if message.offset > expected and self._asked_again.get(tp) != expected:
                 # What is left of this fetch is from before the seek.
                 sought.add(tp)
                 self._asked_again[tp] = expected
                 log.info("read-again", topic=tp.topic, partition=tp.partition, expected=expected, got=message.offset)
                 await self._seek(tp, expected)
+                continue
+            if message.offset > expected:
+                self._gap[tp].addi(expected, message.offset)
+            self._next[tp] = message.offset + 1
+            # So that Faust neither drops it nor sees a gap; what stands there may be from before a seek.
+            self._read_offset[tp] = message.offset
+            yield tp, message
 
-    def _is_next(self, tp: TP, offset: int) -> bool:
-        expected = self._next.get(tp)
-        if expected is None or offset == expected or (offset > expected and self._asked_again.get(tp) == expected):
-            self._next[tp] = offset + 1
-            return True
-        return False
+    def _new_offset(self, tp: TP) -> int | None:
+        """Return where to commit, if anywhere: the first message that is not acked."""
+        acked, committed = self._acked[tp], self._committed_offset[tp]
+        if acked and (committed is None or (min(acked) > committed and not self._gap[tp].overlaps(committed))):
+            return None
+        found: int | None = super()._new_offset(tp)
+        return found
 
 
 def make_gapless(app: faust.App) -> None:

@@ -5,9 +5,11 @@
 
 import fcntl
 import os
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import certifi
 import pytest
 
 from embedded.ports import free_port
@@ -15,6 +17,19 @@ from tests import parts
 
 # A broker that lives for seconds spends most of them on optimising itself.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+
+
+def _one_authority() -> str:
+    """Return a file with one certificate. An HTTP client reads all authorities of the world, be it for plain HTTP."""
+    first, end, _ = Path(certifi.where()).read_text(encoding="utf-8").partition("-----END CERTIFICATE-----")
+    file = Path(tempfile.gettempdir()) / "darkroom-tests-authority.pem"
+    own = file.with_suffix(f".{os.getpid()}")
+    own.write_text(f"{first}{end}\n", encoding="utf-8")
+    own.replace(file)
+    return str(file)
+
+
+os.environ.setdefault("SSL_CERT_FILE", _one_authority())
 
 ROOM = Path(__file__)
 # Held by whoever goes in next: one that waits to be alone is not overtaken.

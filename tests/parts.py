@@ -80,7 +80,7 @@ def running(name: str, arguments: Sequence[str], port: int, log: Path) -> Iterat
 def running_kafka(folder: Path) -> Iterator[Part]:
     """Run a broker with its data in a folder until the block ends."""
     port = ports.free_port()
-    shutil.copytree(formatted(), folder / "data")
+    shutil.copytree(formatted(), folder / "data")  # which makes the folder, too
     with running("Kafka", kafka_arguments(folder / "data", port), port, folder / "log") as part:
         yield part
 

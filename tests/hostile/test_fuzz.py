@@ -9,14 +9,16 @@ import math
 import os
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiokafka import AIOKafkaProducer
 
 from tests import pictures
 from tests.hostile.test_topics import valid
-from tests.parts import Part
+from tests.parts import Part, running_kafka
 from tests.pipeline import Pipeline
 from tests.worker import Worker
 
@@ -44,6 +46,13 @@ ODD: list[Any] = [
 ]  # fmt: skip
 HEADERS = ("job_id", "walk_id", "files", "attempt", "replay", "file_id", "traceparent", "mark", "letter", "x")
 VALUES = (None, b"", b"1", b"-1", b"true", b"\xff", b"9" * 50, b"replayed", b"raw-path")
+
+
+@pytest.fixture(scope="module")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Part]:
+    """Give a broker of its own: what is thrown at it stays in its topics."""
+    with running_kafka(tmp_path_factory.mktemp("kafka")) as part:
+        yield part
 
 
 class Fuzz:

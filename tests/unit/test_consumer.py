@@ -5,11 +5,13 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from aiokafka import TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
+from faust.types.tuples import ConsumerMessage
 
 from agents.app import new_app
 from agents.consumer import GaplessConsumer, _ConsumerThread
@@ -96,12 +98,18 @@ async def test_the_assignment_is_made_anew_only_when_it_changes() -> None:
     assert thread.assignment() == {TP("raw-path", 1)}
 
 
+def message_at(offset: int) -> Any:
+    return ConsumerMessage(HERE.topic, HERE.partition, offset, 0.0, 0, None, None, None, None, tp=HERE)
+
+
 class Fetches:
     """A stage's consumer under Faust's own reading; what the broker gives, fetch by fetch, is scripted."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, data: Path) -> None:
         self.sought: list[int] = []
         self.taken: list[int] = []
+        self.seek_first = True
+        self.seek_during: int | None = None
         app: Any = new_app("hash", Settings(kafka_brokers="127.0.0.1:1"), data)
         app.topics._acking_topics.add(HERE.topic)
         self.consumer = app.consumer
@@ -125,16 +133,20 @@ class Fetches:
             if offsets is None:
                 ended.set()
             for offset in offsets or ():
-                yield HERE, SimpleNamespace(topic=HERE.topic, offset=offset, key=None, value=None)
+                yield HERE, message_at(offset)
 
         self._monkeypatch.setattr(self.consumer, "seek_to_committed", seek_to_committed)
         self._monkeypatch.setattr(Consumer, "getmany", getmany)
-        await self.consumer.perform_seek()
+        if self.seek_first:
+            await self.consumer.perform_seek()
         await asyncio.wait_for(self.consumer._drain_messages(SimpleNamespace(_stopped=ended)), 10)
         return self.taken
 
     async def take(self, message: Any) -> None:
         self.taken.append(message.offset)
+        if message.offset == self.seek_during:
+            self.seek_during = None
+            await self.consumer.perform_seek()
 
     async def seek(self, tp: TP, offset: int) -> None:
         self.sought.append(offset)
@@ -180,3 +192,43 @@ async def test_a_gap_in_the_topic_itself_is_passed(fetches: Fetches) -> None:
 
 async def test_without_a_committed_offset_it_begins_where_the_topic_does(fetches: Fetches) -> None:
     assert await fetches.read(None, [[3, 4]]) == [3, 4]
+
+
+async def test_a_seek_while_a_message_is_handed_on_is_no_less_a_seek(fetches: Fetches) -> None:
+    """Faust notes the message as read after it, and drops what is read again up to there: files were lost for good."""
+    fetches.seek_during = 13
+    assert await fetches.read(10, [[10, 11, 12, 13], [10, 11, 12, 13, 14]]) == [10, 11, 12, 13, *range(10, 15)]
+
+
+async def test_nothing_is_handed_on_between_a_revoke_and_the_seek(fetches: Fetches) -> None:
+    """Faust lets the partitions go on before it seeks; what was acked meanwhile would be committed."""
+    await fetches.read(10, [[10]])
+    fetches.consumer._on_partitions_revoked = AsyncMock()
+    await fetches.consumer.on_partitions_revoked({HERE})
+    fetches.seek_first = False
+    assert await fetches.read(10, [[11, 12]]) == [10]
+    fetches.seek_first = True
+    assert await fetches.read(10, [[10, 11]]) == [10, 10, 11]
+
+
+@pytest.mark.parametrize(
+    ("committed", "script", "acked", "expected"),
+    [
+        (10, [[10, 11, 12]], [10, 11], 12),
+        (10, [[10, 11, 12]], [11, 12], None),
+        (0, [[3, 4]], [3], 4),
+        (None, [[3, 4]], [4], None),
+        (10, [[10, 12], [12]], [10], 11),
+        (10, [[10, 12], [12]], [10, 12], 13),
+        (10, [[12], [12, 13]], [12], 13),
+    ],
+    ids=["as acked", "the first is not", "a new topic", "its first is not", "before a gap", "over a gap", "from a gap"],
+)
+async def test_it_commits_up_to_the_first_message_that_is_not_acked(
+    fetches: Fetches, committed: int | None, script: list[list[int]], acked: list[int], expected: int | None
+) -> None:
+    """Faust lets one be missing at the committed offset, and takes the one behind a gap for acked."""
+    await fetches.read(committed, script)
+    for offset in acked:
+        fetches.consumer.ack(message_at(offset))
+    assert fetches.consumer._new_offset(HERE) == expected
