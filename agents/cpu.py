@@ -1,26 +1,18 @@
-"""Runs hashing and decoding in worker processes, so that the event loop is never blocked.
-
-`pebble` restarts a process that crashed or was stopped for taking too long, and only the task
-that it worked on is hit; the standard library's pool fails every task in flight.
-"""
+"""Runs hashing and decoding in worker processes, so that the event loop is never blocked."""
 
 import asyncio
-import multiprocessing
 import os
 import resource
-import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as PoolTimeoutError
-from concurrent.futures.process import BrokenProcessPool
 from typing import Any, ParamSpec, TypeVar
 
 import structlog
-from pebble import ProcessExpired, ProcessPool
 
 import metrics
 from errors import ContentError, DrainingError
 from imaging.steps import Step, measured
+from processes import CrashedError, Processes
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,16 +32,20 @@ class Cpu:
     """
 
     def __init__(self, processes: int, *, timeout: float, memory: int) -> None:
-        self._processes = processes
         self._timeout = timeout
         self._memory = memory
-        self._pool = self._new_pool()
+        self._processes = Processes(
+            processes,
+            preload=["agents.cpu", "imaging.decoding", "imaging.hashing"],
+            prepare=limit_process,
+            arguments=(memory,),
+        )
         self._scheduled: set[Future[Any]] = set()
         self._is_draining = False
 
     async def start(self) -> None:
-        """Start the processes. The first task would do so too, and hold up the event loop meanwhile."""
-        await asyncio.to_thread(self._pool.schedule, os.getpid)
+        """Start the processes. The first tasks would do so too, and wait for it."""
+        await asyncio.to_thread(self._processes.start)
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call a function in a worker process; the steps that it took there go to the metrics.
@@ -61,18 +57,17 @@ class Cpu:
         while True:
             if self._is_draining:
                 raise DrainingError("The worker stops.")
-            pool = self._pool
+            scheduled = self._processes.submit(self._timeout, _measured, function, *args, **kwargs)
+            self._scheduled.add(scheduled)
+            scheduled.add_done_callback(self._scheduled.discard)
             try:
-                scheduled = pool.schedule(_measured, args=(function, args, kwargs), timeout=self._timeout)
-                self._scheduled.add(scheduled)
-                scheduled.add_done_callback(self._scheduled.discard)
                 result: R
                 result, seconds = await asyncio.wrap_future(scheduled)
             except asyncio.CancelledError:
                 if self._is_draining and scheduled.cancelled():
                     raise DrainingError("The worker stops.") from None
                 raise
-            except PoolTimeoutError as error:
+            except TimeoutError as error:
                 raise ContentError(
                     f"Reading and decoding took longer than {self._timeout:g} s and was stopped (FILE_TIMEOUT_SECONDS)."
                 ) from error
@@ -80,16 +75,11 @@ class Cpu:
                 raise ContentError(
                     f"Decoding needs more memory than {self._memory >> 20} MiB (FILE_MEMORY_BYTES)."
                 ) from error
-            except ProcessExpired as error:
+            except CrashedError as error:
                 crashes += 1
-                log.warning("decode-crashed", exit_code=error.exitcode, attempt=crashes)
+                log.warning("decode-crashed", exit_code=error.exit_code, attempt=crashes)
                 if crashes == CRASHES:
-                    raise ContentError(f"Decoding crashed its process (exit code {error.exitcode}).") from error
-            except (BrokenProcessPool, RuntimeError):
-                # pebble gives a pool up for good when a process is killed while it waits for a task.
-                if pool.active:
-                    raise
-                self._replace(pool)
+                    raise ContentError(f"Decoding crashed its process (exit code {error.exit_code}).") from error
             else:
                 for step, spent in seconds.items():
                     metrics.STEP.labels(step).observe(spent)
@@ -104,35 +94,12 @@ class Cpu:
 
     def close(self) -> None:
         """End the worker processes, whatever they do."""
-        self._pool.stop()  # type: ignore[no-untyped-call]
-        self._pool.join()
-
-    def _replace(self, broken: ProcessPool) -> None:
-        if self._pool is broken:
-            log.warning("decode-processes-replaced")
-            self._pool = self._new_pool()
-
-    def _new_pool(self) -> ProcessPool:
-        # A fork of a process with threads (RocksDB, Kafka's consumers) can deadlock, so a small
-        # server process forks the workers; it has read the modules that they need.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["agents.cpu", "imaging.decoding", "imaging.hashing"])
-        return ProcessPool(
-            max_workers=self._processes, context=context, initializer=limit_process, initargs=(self._memory,)
-        )
+        self._processes.close()
 
 
-def _measured(function: Callable[..., R], args: Any, kwargs: Any) -> tuple[R, dict[Step, float]]:
-    """Call a function, and let go of what it held when it raised: pebble keeps an error until its next task ends."""
-    try:
-        with measured() as watch:
-            return function(*args, **kwargs), watch.seconds
-    except BaseException as error:
-        raised: BaseException | None = error
-        while raised is not None:
-            traceback.clear_frames(raised.__traceback__)
-            raised = raised.__context__
-        raise
+def _measured(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> tuple[R, dict[Step, float]]:
+    with measured() as watch:
+        return function(*args, **kwargs), watch.seconds
 
 
 def limit_process(memory: int) -> None:

@@ -4,18 +4,15 @@ Bytes from outside may crash or stall a decoder: the process is given up, the se
 """
 
 import asyncio
-import multiprocessing
 import shutil
 import tempfile
-from concurrent.futures import TimeoutError as DecodingTimeoutError
 from pathlib import Path
 from typing import BinaryIO
-
-from pebble import ProcessExpired, ProcessPool
 
 from errors import ContentError, FileError, RequestError
 from imaging.decoding import prepare
 from imaging.files import stamp
+from processes import CrashedError, Processes
 from settings import Settings
 
 
@@ -26,23 +23,20 @@ class Renditions:
         self._max_pixels = settings.max_image_pixels
         self._max_bytes = settings.max_file_bytes
         self._timeout = settings.file_timeout_seconds
-        # Spawned: a fork of a process that has threads may hang.
-        self._pool = ProcessPool(max_workers=1, context=multiprocessing.get_context("spawn"))
+        self._processes = Processes(1, preload=["imaging.decoding"])
 
     async def of(self, picture: BinaryIO) -> bytes:
         """Return a small JPEG of a picture in any listed format. Raises RequestError(422) when it cannot be decoded."""
         with tempfile.NamedTemporaryFile(prefix="darkroom-picture-") as file:
             await asyncio.to_thread(_copy, picture, file.name)
-            future = self._pool.schedule(
-                _rendition, args=(file.name, self._max_pixels, self._max_bytes), timeout=self._timeout
-            )
+            future = self._processes.submit(self._timeout, _rendition, file.name, self._max_pixels, self._max_bytes)
             try:
                 rendition: bytes = await asyncio.wrap_future(future)
             except (ContentError, FileError) as error:
                 reason = str(error).removeprefix(file.name).strip()
-            except ProcessExpired:
+            except CrashedError:
                 reason = "crashes its decoder."
-            except (TimeoutError, DecodingTimeoutError):
+            except TimeoutError:
                 reason = f"takes longer than {self._timeout:g} s to decode."
             else:
                 return rendition
@@ -50,8 +44,7 @@ class Renditions:
 
     async def close(self) -> None:
         """End the process."""
-        self._pool.stop()  # type: ignore[no-untyped-call]  # pebble leaves it unannotated
-        await asyncio.to_thread(self._pool.join)
+        await asyncio.to_thread(self._processes.close)
 
 
 def _copy(picture: BinaryIO, name: str) -> None:

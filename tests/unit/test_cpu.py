@@ -1,12 +1,14 @@
 """The decode processes: a file that crashes, hangs or eats memory fails alone; a killed process costs nothing."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from agents.cpu import Cpu
@@ -76,6 +78,28 @@ async def test_idle_processes_that_are_killed_are_replaced(cpu: Cpu) -> None:
         for pid in set(await asyncio.gather(*(cpu.run(pid_after, 0.1) for _ in range(4)))):
             os.kill(pid, signal.SIGKILL)
         assert len(await asyncio.gather(*(cpu.run(pid_after, 0.1) for _ in range(4)))) == 4
+
+
+async def test_processes_that_are_killed_at_any_moment_leave_no_task_behind(cpu: Cpu) -> None:
+    """One may die between taking a task and saying so, or while others wait for what it holds."""
+
+    own = psutil.Process()
+
+    async def kill() -> None:
+        while True:
+            for process in own.children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    if process.nice() > own.nice():  # not the server that forks them
+                        process.kill()
+            await asyncio.sleep(0.02)
+
+    killing = asyncio.create_task(kill())
+    tasks = [asyncio.create_task(cpu.run(pid_after, 0.002)) for _ in range(400)]
+    await asyncio.sleep(2)
+    killing.cancel()
+    ended = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 20)
+    assert {type(one) for one in ended} <= {int, ContentError}
+    assert await cpu.run(pid_after, 0)
 
 
 async def test_an_error_of_the_function_comes_through(cpu: Cpu) -> None:

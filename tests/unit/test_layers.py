@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-BASE = {"errors", "settings", "failpoints", "logs", "metrics", "tracing", "connection", "disk"}
+BASE = {"errors", "settings", "failpoints", "logs", "metrics", "tracing", "connection", "disk", "processes"}
 CORE = {"imaging", "rules"} | BASE
 EDGES = {"tables", "topics", "gateways"} | CORE
 # What each part of the system may import beside itself.
@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "connection": {"settings", "errors"},
     "disk": {"errors"},
     "metrics": set(),
+    "processes": set(),
     "tracing": {"settings", "errors"},
     "rules": {"settings", "errors"},
     # A reason that names a path is written in one way: rules.paths.
