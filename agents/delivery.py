@@ -13,7 +13,8 @@ import asyncio
 import contextvars
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -111,8 +112,17 @@ class Window:
         await self._enter()
         self._working.put_nowait(_Entry(event, time.monotonic(), None, work, None))
 
+    @contextmanager
+    def taking(self) -> Iterator[None]:
+        """Count an event as open while its agent still decides what to do with it."""
+        self._opened()
+        try:
+            yield
+        finally:
+            self._done_with()
+
     async def drained(self) -> None:
-        """Wait until every event that was added is acked, or left undone as the worker stops."""
+        """Wait until every event that was taken is acked, or left undone as the worker stops."""
         # While one waits, a last event may take the room that the one before it left.
         while self._open:
             await self._idle.wait()
@@ -124,8 +134,16 @@ class Window:
 
     async def _enter(self) -> None:
         await self._room.acquire()
+        self._opened()
+
+    def _opened(self) -> None:
         self._open += 1
         self._idle.clear()
+
+    def _done_with(self) -> None:
+        self._open -= 1
+        if not self._open:
+            self._idle.set()
 
     async def _settle_in_order(self) -> None:
         while True:
@@ -162,9 +180,7 @@ class Window:
                 if self._on_done is not None:
                     self._on_done(entry.event, time.monotonic() - entry.since)
             self._room.release()
-            self._open -= 1
-            if not self._open:
-                self._idle.set()
+            self._done_with()
             if self._commit_at_once and self._settled.empty():
                 await self._app.consumer.commit()
 

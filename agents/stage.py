@@ -93,17 +93,21 @@ class StageApp:
             async for event in stream.noack().events():
                 if event.value is not None and topic != JOB_EVENT.name:
                     tracing.process(event.message, self.app.conf.id)
-                try:
-                    _check_size(event)
-                    await handle(event, open_window)
-                except PartitionRevokedError:
-                    continue
-                except DrainingError as error:
-                    await open_window.add(event, _leave(error))
-                except FatalError as error:
-                    self.parts.stop(error)
-                except Exception as error:
-                    await open_window.add(event, self.reject(event, error))
+                with open_window.taking():
+                    await self._take(event, handle, open_window)
+
+    async def _take(self, event: faust.Event, handle: Handler, window: Window) -> None:
+        try:
+            _check_size(event)
+            await handle(event, window)
+        except PartitionRevokedError:
+            return  # it comes again, here or elsewhere
+        except DrainingError as error:
+            await window.add(event, _leave(error))
+        except FatalError as error:
+            self.parts.stop(error)
+        except Exception as error:
+            await window.add(event, self.reject(event, error))
 
     def rows(self) -> Rows:
         """Return this stage's table."""

@@ -173,6 +173,15 @@ async def test_it_is_drained_when_the_last_event_is_acked(bench: Bench) -> None:
     assert bench.log[-1] == "ack a"
 
 
+async def test_it_is_not_drained_while_an_agent_still_decides_on_an_event(bench: Bench) -> None:
+    """Its effects may be there already: an orderly stop that does not wait for it has them done twice."""
+    with bench.window.taking():
+        drained = asyncio.create_task(bench.window.drained())
+        await bench.settle()
+        assert not drained.done()
+    await asyncio.wait_for(drained, 5)
+
+
 async def test_what_was_not_begun_and_what_is_behind_it_stays_unacked(bench: Bench) -> None:
     for name in "abc":
         await bench.add(name, settle=False)
