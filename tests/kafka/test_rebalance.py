@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ from tests.pipeline import TOPICS, Pipeline, account
 from tests.worker import Worker
 
 NEW, COPIES, BROKEN = 200, 20, 20
+SETTINGS: dict[str, Any] = {"ml_inference_batch_size": 8, "kafka_session_timeout_seconds": 5}
 
 
 @pytest.fixture
@@ -51,8 +53,8 @@ async def test_a_worker_joins_and_another_is_killed(
         return max((status["processed_files"] for status in bus.values("job-status", job_id=job)), default=0)
 
     with ExitStack() as running:
-        one = running.enter_context(Worker(kafka, qdrant, ml, tmp_path / "one", ml_inference_batch_size=8))
-        two = Worker(kafka, qdrant, ml, tmp_path / "two", ml_inference_batch_size=8)
+        one = running.enter_context(Worker(kafka, qdrant, ml, tmp_path / "one", **SETTINGS))
+        two = Worker(kafka, qdrant, ml, tmp_path / "two", **SETTINGS)
         job = await pipeline.scan(photos, collection=collection)
         await bus.until(lambda: processed() >= 40, "the first files")
         await asyncio.to_thread(running.enter_context, two)

@@ -22,7 +22,7 @@ async def make_collection(qdrant: Qdrant, name: str = "photos") -> str | None:
 
 class TestKill:
     async def test_right_after_an_answered_upsert_loses_nothing(self, server: EmbeddedQdrant) -> None:
-        for round_ in range(4):
+        for round_ in range(2):
             async with Qdrant(server.url) as qdrant:
                 await make_collection(qdrant)
                 batch = [photo(round_ * 100 + number, caption=f"lap{round_}") for number in range(100)]
@@ -37,7 +37,7 @@ class TestKill:
 
     async def test_amid_a_stream_of_upserts_keeps_all_that_were_answered(self, server: EmbeddedQdrant) -> None:
         answered: dict[str, Point] = {}
-        for round_ in range(3):
+        for round_ in range(2):
             async with Qdrant(server.url) as qdrant:
                 await make_collection(qdrant)
                 enough = asyncio.Event()
@@ -68,7 +68,7 @@ class TestKill:
                     enough.set()
 
     async def test_amid_creating_and_deleting_leaves_whole_collections(self, server: EmbeddedQdrant) -> None:
-        for _ in range(3):
+        for _ in range(2):
             begun = asyncio.Event()
             async with Qdrant(server.url) as qdrant:
                 churn = asyncio.create_task(self._create_and_delete_until_it_dies(qdrant, begun))
