@@ -43,7 +43,7 @@ def test_every_answer_is_described(fuzzed: Part, tmp_path: Path) -> None:
         [
             Path(sys.executable).with_name("st"), "run", f"{fuzzed.url}/openapi.json",
             "--header", f"X-API-Key: {KEY}", "--checks", CHECKS, "--phases", "coverage,fuzzing,stateful",
-            "--max-examples", "4", "--max-time", "20", "--seed", "1",
+            "--max-examples", "4", "--max-time", "12", "--seed", "1",
             "--request-timeout", "20", "--wait-for-schema", "30",
             # A stream has no end while its job runs.
             "--exclude-path-regex", "/events$", "--continue-on-failure", "--no-color",
