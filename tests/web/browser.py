@@ -66,9 +66,9 @@ class Visit:
     def check(self) -> None:
         """Fail for errors, calls to other hosts, nameless controls and a page that is wider than its window."""
         errors = [error for error in self._errors if not any(part in error for part in self._expected)]
-        assert errors == []
+        assert not errors, errors
         foreign = [url for url in self.requests if not url.startswith((f"{self.url}/", "blob:"))]
-        assert foreign == []
+        assert not foreign, foreign
         self.check_look()
 
     def check_look(self) -> None:
