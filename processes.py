@@ -31,6 +31,13 @@ class _Worker:
     process: ForkServerProcess
     pipe: Connection
 
+    def ask(self, task: tuple[Any, ...], timeout: float) -> tuple[BaseException | None, Any]:
+        self.pipe.send(task)
+        if not self.pipe.poll(timeout):
+            raise TimeoutError
+        answer: tuple[BaseException | None, Any] = self.pipe.recv()
+        return answer
+
     def kill(self) -> None:
         self.process.kill()
         self.process.join()
@@ -88,16 +95,13 @@ class Processes:
     def _call(self, timeout: float, task: tuple[Any, ...]) -> Any:
         worker = self._take()
         try:
-            worker.pipe.send(task)
-            answered = worker.pipe.poll(timeout)
-            error, result = worker.pipe.recv() if answered else (TimeoutError(), None)
-        except (EOFError, ConnectionError):
+            error, result = worker.ask(task, timeout)
+        except BaseException as failure:
             self._drop(worker)
-            raise CrashedError(worker.process.exitcode) from None
-        if answered:
-            self._idle.put(worker)
-        else:
-            self._drop(worker)
+            if isinstance(failure, EOFError | ConnectionError):
+                raise CrashedError(worker.process.exitcode) from None
+            raise
+        self._idle.put(worker)
         if error is not None:
             raise error
         return result

@@ -5,6 +5,9 @@ fetched before the seek may still be handed on; it takes the offsets before them
 topic, counts these as acked, and drops the messages when they come. What was in between is lost
 (faust-streaming #221, robinhood/faust #559).
 
+It also notes a message as read when it has been handed on, which may be after such a seek: it then drops
+all between the committed offset and that message, and a commit passes a single one that is missing.
+
 A commit that is under way when a rebalance takes all its partitions is left with none; aiokafka
 refuses an empty commit, and Faust crashes the app for it: since the mend of faust-streaming #94 it
 leaves out what was taken away, but not the commit. Such a commit has nothing to say.
@@ -29,12 +32,10 @@ from errors import KafkaUnavailableError
 
 # Longer than a broker takes to come back; the process that gives up is started again, with nothing lost.
 COMMIT_SECONDS = 120.0
-
-log = structlog.get_logger()
-
-
 # Kafka's default. With Faust's 1500, each question that a start or a rebalance asks on this connection waits as long.
 FETCH_MAX_WAIT_MS = 500
+
+log = structlog.get_logger()
 
 
 class _ConsumerThread(AIOKafkaConsumerThread):
@@ -121,14 +122,16 @@ class GaplessConsumer(Consumer):
             expected = self._next.get(tp)
             if expected is None or tp in sought or message.offset < expected:
                 continue
-            if message.offset > expected and self._asked_again.get(tp) != expected:
-                # What is left of this fetch is from before the seek.
-                sought.add(tp)
-                self._asked_again[tp] = expected
-                log.info("read-again", topic=tp.topic, partition=tp.partition, expected=expected, got=message.offset)
-                await self._seek(tp, expected)
-                continue
             if message.offset > expected:
+                if self._asked_again.get(tp) != expected:
+                    # What is left of this fetch is from before the seek.
+                    sought.add(tp)
+                    self._asked_again[tp] = expected
+                    log.info(
+                        "read-again", topic=tp.topic, partition=tp.partition, expected=expected, got=message.offset
+                    )
+                    await self._seek(tp, expected)
+                    continue
                 self._gap[tp].addi(expected, message.offset)
             self._next[tp] = message.offset + 1
             # So that Faust neither drops it nor sees a gap; what stands there may be from before a seek.

@@ -7,6 +7,7 @@ pages      reading in an order, page by page
 measure    how long it takes to answer
 errors     its errors, as ours
 records    what it holds
+lean       its client, without what comes along
 """
 
 from gateways.qdrant.lean import without_fastembed

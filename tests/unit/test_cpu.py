@@ -102,6 +102,16 @@ async def test_processes_that_are_killed_at_any_moment_leave_no_task_behind(cpu:
     assert await cpu.run(pid_after, 0)
 
 
+async def test_what_cannot_be_sent_costs_no_process(cpu: Cpu) -> None:
+    before = len(await asyncio.gather(*(cpu.run(pid_after, 0.1) for _ in range(2))))
+    for _ in range(3):
+        with pytest.raises(Exception, match="pickle"):
+            await cpu.run(lambda: None)
+    await cpu.run(pid_after, 0)
+    own = psutil.Process()
+    assert len([one for one in own.children(recursive=True) if one.nice() > own.nice()]) <= before
+
+
 async def test_an_error_of_the_function_comes_through(cpu: Cpu) -> None:
     with pytest.raises(RuntimeError, match="not of the pool"):
         await cpu.run(fail)
