@@ -7,6 +7,8 @@ topic, counts these as acked, and drops the messages when they come. What was in
 
 It also notes a message as read when it has been handed on, which may be after such a seek: it then drops
 all between the committed offset and that message, and a commit passes a single one that is missing.
+What it hands on after the seek and before the stage goes on is dropped as well: going on empties the queues.
+And it seeks from the app's thread, while aiokafka reads in another: the seek is lost, or the reading fails.
 
 A commit that is under way when a rebalance takes all its partitions is left with none; aiokafka
 refuses an empty commit, and Faust crashes the app for it: since the mend of faust-streaming #94 it
@@ -71,8 +73,12 @@ class GaplessConsumer(Consumer):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        # Of each partition whose reading has begun at the committed offset since it was assigned.
+        # Of each partition, the offset to hand on next. Empty between a rebalance and the stage's going on, for which
+        # `_begins` are kept.
         self._next: dict[TP, int] = {}
+        self._begins: dict[TP, int] = {}
+        self._passed_over: set[TP] = set()
+        self._reader: asyncio.Task[Any] | None = None
         self._asked_again: dict[TP, int] = {}
 
     def _new_consumer_thread(self) -> _ConsumerThread:
@@ -91,13 +97,15 @@ class GaplessConsumer(Consumer):
         return committed
 
     async def perform_seek(self) -> None:
-        """Go back to the committed offsets, and expect what stands there.
+        """Go back to the committed offsets, and expect what stands there once the stage goes on.
 
         Where nothing is committed yet, Faust leaves the position as it is, maybe behind messages that a rebalance
         or an earlier fetch has passed over: it goes back to the first one.
         """
+        if asyncio.current_task() is self._reader:
+            return  # Reading was stopped in between; it begins anew with a seek at the end of the rebalance.
+        generation = self.app.consumer_generation_id
         await super().perform_seek()
-        self._asked_again.clear()
         begins = {tp: offset for tp, offset in self._read_offset.items() if not self._is_changelog_tp(tp)}
         if fresh := [tp for tp, offset in begins.items() if not offset and tp in self.assignment()]:
             for part, first in (await self.earliest_offsets(*fresh)).items():
@@ -105,22 +113,41 @@ class GaplessConsumer(Consumer):
                 begins[tp] = first
                 await self._seek(tp, first)
                 self._committed_offset[tp] = first
-        self._next = {tp: offset for tp, offset in begins.items() if offset is not None}
+        if generation == self.app.consumer_generation_id:
+            self._begins = {tp: offset for tp, offset in begins.items() if offset is not None}
+
+    async def _seek(self, partition: TP, offset: int) -> None:
+        await self._thread.call_thread(self._thread.seek, partition, offset)  # type: ignore[arg-type]  # or a function
+
+    def resume_flow(self) -> None:
+        """Go on: with the changelogs after a rebalance, and after the seek with the source topics as well."""
+        super().resume_flow()
+        if self._begins:
+            self._next, self._begins = self._begins, {}
+            self._asked_again.clear()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Hand on nothing before the next seek: after a rebalance, reading goes on anywhere until then."""
+        """Hand on nothing before the stage goes on after the next seek."""
         self._next.clear()
+        self._begins.clear()
         await super().on_partitions_revoked(revoked)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109 - Faust's
         """Yield messages, partition by partition without a gap."""
+        self._reader = asyncio.current_task()
+        for tp in self._passed_over & self._next.keys() & self.assignment():
+            await self._seek(tp, self._next[tp])
+            self._passed_over.discard(tp)
         sought: set[TP] = set()
         async for tp, message in super().getmany(timeout):
             if self._is_changelog_tp(tp):
                 yield tp, message
                 continue
             expected = self._next.get(tp)
-            if expected is None or tp in sought or message.offset < expected:
+            if expected is None:
+                self._passed_over.add(tp)
+                continue
+            if tp in sought or message.offset < expected:
                 continue
             if message.offset > expected:
                 if self._asked_again.get(tp) != expected:

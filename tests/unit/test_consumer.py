@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, Mock
 
 import pytest
 from aiokafka import TopicPartition
@@ -106,7 +106,7 @@ class Fetches:
     """A stage's consumer under Faust's own reading; what the broker gives, fetch by fetch, is scripted."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, data: Path) -> None:
-        self.sought: list[int] = []
+        self.sought: list[int] = []  # since the first seek
         self.taken: list[int] = []
         self.seek_first = True
         self.seek_during: int | None = None
@@ -138,7 +138,8 @@ class Fetches:
         self._monkeypatch.setattr(self.consumer, "seek_to_committed", seek_to_committed)
         self._monkeypatch.setattr(Consumer, "getmany", getmany)
         if self.seek_first:
-            await self.consumer.perform_seek()
+            await self.go_on()
+            self.sought.clear()
         await asyncio.wait_for(self.consumer._drain_messages(SimpleNamespace(_stopped=ended)), 10)
         return self.taken
 
@@ -146,7 +147,12 @@ class Fetches:
         self.taken.append(message.offset)
         if message.offset == self.seek_during:
             self.seek_during = None
-            await self.consumer.perform_seek()
+            await asyncio.create_task(self.go_on())
+
+    async def go_on(self) -> None:
+        """Do what Faust does at the end of a rebalance."""
+        await self.consumer.perform_seek()
+        self.consumer.resume_flow()
 
     async def seek(self, tp: TP, offset: int) -> None:
         self.sought.append(offset)
@@ -171,7 +177,7 @@ async def test_where_nothing_is_committed_reading_begins_at_the_first_message(
 ) -> None:
     """A worker that was killed before its first commit left files without an outcome."""
     assert await fetches.read(committed, [[19, 20], [3, 4, 5], [6]]) == [3, 4, 5, 6]
-    assert fetches.sought == [3, 3]
+    assert fetches.sought == [3]
 
 
 async def test_one_record_is_not_left_out_either(fetches: Fetches) -> None:
@@ -209,6 +215,51 @@ async def test_nothing_is_handed_on_between_a_revoke_and_the_seek(fetches: Fetch
     assert await fetches.read(10, [[11, 12]]) == [10]
     fetches.seek_first = True
     assert await fetches.read(10, [[10, 11]]) == [10, 10, 11]
+
+
+async def test_what_is_fetched_before_the_stage_goes_on_is_read_again(
+    monkeypatch: pytest.MonkeyPatch, fetches: Fetches
+) -> None:
+    """Faust empties the agents' queues as it goes on; with the position behind the messages, files waited for ever."""
+    consumer, position = fetches.consumer, 0
+
+    async def getmany(_: object, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109
+        nonlocal position
+        while position < 15:
+            position += 1
+            yield HERE, message_at(position - 1)
+
+    async def seek(_: TP, offset: int) -> None:
+        nonlocal position
+        position = offset
+
+    async def taken() -> list[int]:
+        return [message.offset async for _, message in consumer.getmany(0)]
+
+    async def seek_to_committed() -> dict[TP, int]:
+        await seek(HERE, 10)
+        # Reading has its own task, which does not wait for this one.
+        assert await taken() == []
+        return {HERE: 10}
+
+    monkeypatch.setattr(Consumer, "getmany", getmany)
+    monkeypatch.setattr(consumer, "_seek", seek)
+    monkeypatch.setattr(consumer, "seek_to_committed", seek_to_committed)
+    await asyncio.create_task(consumer.perform_seek())
+    assert await taken() == []
+    consumer.resume_flow()
+    assert await taken() == [10, 11, 12, 13, 14]
+
+
+async def test_it_seeks_in_the_thread_that_reads(monkeypatch: pytest.MonkeyPatch, fetches: Fetches) -> None:
+    """aiokafka's consumer belongs to one event loop: beside a read, a seek was lost, or it ended the stage."""
+    monkeypatch.undo()
+    thread, from_here, in_its_thread = fetches.consumer._thread, Mock(), AsyncMock()
+    monkeypatch.setattr(thread, "seek", from_here)
+    monkeypatch.setattr(thread, "call_thread", in_its_thread)
+    await fetches.consumer.seek(HERE, 7)
+    in_its_thread.assert_awaited_once_with(from_here, HERE, 7)
+    from_here.assert_not_called()
 
 
 @pytest.mark.parametrize(
