@@ -15,7 +15,7 @@ from topics.admin import TOPICS, create_topics
 from topics.sentinel import sentinel_headers
 
 FINISHED = {"completed", "completed_with_errors", "failed", "cancelled"}
-PARTITIONS = 8
+PARTITIONS = 4
 # A killed worker leaves its group when its session (10 s) ends.
 GROUP_SECONDS = 30.0
 

@@ -14,7 +14,10 @@ import pytest
 
 from embedded.ports import free_port
 from tests import parts
+from tests.bus import PARTITIONS
 
+# The sentinels of a job, and what a start restores, grow with the square of the partitions and with them.
+os.environ["KAFKA_PARTITIONS"] = str(PARTITIONS)
 # A broker that lives for seconds spends most of them on optimising itself.
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 

@@ -11,13 +11,13 @@ from rules.outcomes import Outcome
 from settings import Settings
 from tests.api.events import START, outcomes, queued, scanning, sealed, seen
 from tests.api.service import Service, eventually, producing, serving
+from tests.bus import PARTITIONS
 from topics.job_event import JOB_EVENT, AnyJobEvent, Command, JobFailed, MLSent, Moved, Waiting
 from topics.job_status import JobStatus
 from topics.sentinel import Sentinel, read_sentinel
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PARTITIONS = 8
 SIX: dict[str, Outcome] = {
     "a.jpg": "stored",
     "b.jpg": "cached",

@@ -15,6 +15,7 @@ from settings import Settings
 from tests import parts
 from tests.api.events import outcomes, queued, scanning, sealed, seen
 from tests.api.service import Service, eventually, serving
+from tests.bus import PARTITIONS
 from topics.job_status import JobStatus
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -140,7 +141,7 @@ class TestProcess:
         [
             ("QDRANT_URL", "", "QDRANT_URL not set"),
             ("KAFKA_PARTITIONS", "many", "KAFKA_PARTITIONS"),
-            ("KAFKA_PARTITIONS", "9", "has 8 partitions, KAFKA_PARTITIONS says 9"),
+            ("KAFKA_PARTITIONS", "9", f"has {PARTITIONS} partitions, KAFKA_PARTITIONS says 9"),
         ],
     )
     async def test_settings_that_cannot_be_used_are_one_clear_line(

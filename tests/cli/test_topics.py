@@ -12,6 +12,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from settings import Settings
+from tests.bus import PARTITIONS
 from tests.cli.command import darkroom
 from tests.cli.scripted_api import ScriptedApi, job
 from tests.cli.terminal import in_terminal, lines
@@ -41,7 +42,7 @@ async def read_all(kafka: Part, group: str, topic: str) -> None:
     """Let a group have finished what a topic holds now."""
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka.address, group_id=group, enable_auto_commit=False)
     await consumer.start()
-    parts = [TopicPartition(topic, number) for number in range(8)]
+    parts = [TopicPartition(topic, number) for number in range(PARTITIONS)]
     consumer.assign(parts)
     await consumer.commit(await consumer.end_offsets(parts))
     await consumer.stop()

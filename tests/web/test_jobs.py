@@ -9,6 +9,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests import parts, pictures
+from tests.bus import PARTITIONS
 from tests.web.browser import WAIT_MS, Visit
 from tests.web.conftest import Open
 from tests.worker import Worker
@@ -259,6 +260,6 @@ def test_the_system_page_shows_parts_lag_and_throughput(visit: Open, worker: Wor
     expect(page.get_by_text(qdrant.url)).to_be_visible()
     for stage in ("scan", "hash", "prepare", "embed", "store", "track"):
         expect(opened.in_table(f"darkroom-{stage}")).to_be_visible()
-    expect(opened.in_table("darkroom-hash").locator(".lag")).to_have_count(8)
+    expect(opened.in_table("darkroom-hash").locator(".lag")).to_have_count(PARTITIONS)
     chart = page.get_by_role("img", name=re.compile("^Files a second, by stage, in the last half hour. Now: hash"))
     expect(chart).to_be_visible(timeout=JOB_MS)
