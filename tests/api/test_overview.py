@@ -4,6 +4,7 @@ import pytest
 
 from settings import STAGES
 from tests.api.service import Service, eventually
+from tests.bus import PARTITIONS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -22,7 +23,7 @@ async def test_the_system_with_every_stage_and_partition(service: Service) -> No
     assert tuple(stages) == STAGES
     assert stages["hash"]["group"] == "darkroom-hash"
     assert [(one["topic"], one["partition"]) for one in stages["hash"]["partitions"]] == [
-        ("raw-path", number) for number in range(8)
+        ("raw-path", number) for number in range(PARTITIONS)
     ]
     for stage in stages.values():
         assert stage["lag"] == sum(one["end"] - one["committed"] for one in stage["partitions"])

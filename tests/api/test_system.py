@@ -59,7 +59,7 @@ async def test_capabilities(own: Settings) -> None:
             "upload_max_files": 5,
         }
         assert (answer["ml"]["model_id"], answer["ml"]["embedding_dim"]) == ("stub-1", 512)
-        assert (answer["text_search"], answer["partitions"]) == ("semantic", 8)
+        assert (answer["text_search"], answer["partitions"]) == ("semantic", PARTITIONS)
 
 
 async def test_capabilities_while_ml_was_never_there(own: Settings) -> None:
