@@ -7,7 +7,7 @@ import typer
 
 import settings
 from cli import jobs
-from cli.console import busy, results
+from cli.console import busy, results, show_rows
 from cli.replay_client import ReplayClient
 
 group = typer.Typer(help="Files and messages that failed: look at them, try them again.", no_args_is_help=True)
@@ -35,11 +35,12 @@ def list_letters(
     """List dead letters, the newest first."""
     with ReplayClient.of(settings.load()) as client:
         wanted = {"job": job, "stage": stage, "error_class": error, "state": "" if state == "all" else state}
-        for letter in client.letters(**wanted):
-            if as_json:
+        found = client.letters(**wanted)
+        if as_json:
+            for letter in found:
                 results.print_json(data=letter, indent=None)
-            else:
-                results.out(_line(letter), highlight=False)
+        else:
+            show_rows({"ID": 9, "STATE": 8, "STAGE": 7, "WHAT": 0}, map(_row, found))
 
 
 @group.command()
@@ -54,7 +55,7 @@ def show(
     if as_json:
         results.print_json(data=letter, indent=None)
         return
-    results.out(_line(letter), highlight=False)
+    results.out("  ".join(_row(letter)), highlight=False)
     results.out(f"{letter['at']}  attempt {letter['attempt']}  job {letter['job_id'] or 'unknown'}", highlight=False)
     results.out("\nHeaders", highlight=False)
     for name, value in letter["headers"].items():
@@ -130,8 +131,8 @@ def _tell(decided: dict[str, Any], what: str, *, as_json: bool) -> None:
         sys.exit(1)
 
 
-def _line(letter: dict[str, Any]) -> str:
-    """Return a letter as a line; most messages name the path."""
+def _row(letter: dict[str, Any]) -> tuple[str, str, str, str]:
+    """Return a letter's id, state and stage, and what happened; most messages name the path."""
     path, message = letter["path"], letter["message"]
     what = message if path in message else f"{path}: {message}"
-    return f"{letter['id']:<9} {letter['state']:<8} {letter['stage']:<7} {letter['error_class']}: {what}"
+    return letter["id"], letter["state"], letter["stage"], f"{letter['error_class']}: {what}"

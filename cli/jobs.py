@@ -10,7 +10,7 @@ import typer
 import settings
 from cli import render
 from cli.client import Client
-from cli.console import progress, results, show
+from cli.console import progress, results, show, show_rows
 from cli.progress import JobProgress
 from errors import RequestError
 from rules.outcomes import Outcome
@@ -82,8 +82,12 @@ def files(
 ) -> None:
     """List the files of a job and what became of each."""
     with Client.of(settings.load()) as client:
-        for file in client.files(job, outcome):
-            results.out(file.model_dump_json() if as_json else render.file(file), highlight=False)
+        found = client.files(job, outcome)
+        if as_json:
+            for file in found:
+                results.out(file.model_dump_json(), highlight=False)
+        else:
+            show_rows({"OUTCOME": 9, "FILE": 0}, map(render.file, found))
 
 
 def submit(client: Client, paths: list[Path], *, collection: str | None, caption: bool) -> str:

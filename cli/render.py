@@ -102,11 +102,10 @@ def outcomes(job: JobStatus) -> RenderableType:
     return table
 
 
-def file(found: FileOfStatus) -> str:
-    """Return one file as a line: outcome, path, and the reason where there is one; most reasons name the path."""
+def file(found: FileOfStatus) -> tuple[str, str]:
+    """Return a file's outcome, and its path with the reason where there is one; most reasons name the path."""
     reason = found.reason or ""
-    what = reason if found.path in reason else f"{found.path}: {reason}".removesuffix(": ")
-    return f"{found.outcome or 'pending':<9} {what}"
+    return found.outcome or "pending", reason if found.path in reason else f"{found.path}: {reason}".removesuffix(": ")
 
 
 def _state(job: JobStatus) -> Text:

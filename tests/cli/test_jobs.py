@@ -6,6 +6,7 @@ import pytest
 from embedded import ports
 from tests.cli.command import darkroom
 from tests.cli.scripted_api import Answer, ScriptedApi, job
+from tests.cli.terminal import in_terminal, lines
 
 JOB = job()["job_id"]
 SUBMITTED: Answer = (202, {"job_id": JOB, "status": "queued", "message": "Queued."})
@@ -192,3 +193,14 @@ def test_files_come_page_by_page_and_whole(tmp_path: Path) -> None:
     with ScriptedApi({f"GET /ingest/{JOB}/files": list(pages)}) as api:
         run = darkroom("files", JOB, "--json", cwd=tmp_path, DARKROOM_URL=api.url)
         assert [json.loads(line)["path"] for line in run.stdout.splitlines()][:2] == [long, "/p/2.txt"]
+    with ScriptedApi({f"GET /ingest/{JOB}/files": list(pages)}) as api:
+        _, written = in_terminal("files", JOB, columns=60, cwd=tmp_path, DARKROOM_URL=api.url)
+    header, *shown = [line for line in lines(written) if line]
+    assert max(map(len, [header, *shown])) <= 60
+    column = header.index("FILE")
+    assert [line[:column].strip() for line in shown if line[:column].strip()] == [
+        "stored", "skipped", "failed", "pending",
+    ]  # fmt: skip
+    # Folded at spaces, which the screen does not show at the end of a line.
+    said = "".join(line[column:] for line in shown).replace(" ", "")
+    assert said.startswith(long.replace(" ", "") + "/p/2.txt")
