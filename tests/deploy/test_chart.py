@@ -72,6 +72,16 @@ def test_every_stage_has_workers_that_scale_on_the_lag_of_its_group() -> None:
         assert {trigger["consumerGroup"] for trigger in triggers} == {f"{Settings().kafka_group_prefix}-{stage}"}
 
 
+def test_prometheus_finds_the_metrics_of_every_worker() -> None:
+    found = objects()
+    port = found["ConfigMap", "photos-settings"]["data"]["METRICS_PORT"]
+    for stage in STAGES:
+        workload = found["StatefulSet", f"photos-{stage}"]
+        annotations = workload["spec"]["template"]["metadata"]["annotations"]
+        assert annotations == {"prometheus.io/scrape": "true", "prometheus.io/port": port}
+        assert [str(each["containerPort"]) for each in container(workload)["ports"]] == [port]
+
+
 def test_commands_and_settings_exist() -> None:
     found = objects()
     for kind, name in found:
