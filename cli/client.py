@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from errors import ApiUnavailableError, RequestError
 from rules.outcomes import Outcome
 from settings import Settings, reveal
+from tls import authorities
 from topics.job_status import FINISHED, JobStatus
 
 TIMEOUT_SECONDS = 30.0
@@ -55,6 +56,7 @@ class Client:
             headers=authorization(key),
             timeout=TIMEOUT_SECONDS,
             trust_env=not self.is_local,
+            verify=authorities(self._url),
         )
 
     @classmethod

@@ -12,6 +12,7 @@ from cli.client import authorization, is_local
 from connection import client_options
 from gateways import groups
 from settings import STAGES, Settings, reveal
+from tls import authorities
 from topics.admin import wanted
 
 TIMEOUT_SECONDS = 5.0
@@ -107,7 +108,9 @@ async def _http(name: str, url: str, path: str, setting: str, headers: dict[str,
         return Check(name, "problem", f"not running, and {setting} is not set", f"{START}, or set {setting}.")
     started = time.monotonic()
     try:
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=not is_local(url)) as client:
+        async with httpx.AsyncClient(
+            timeout=TIMEOUT_SECONDS, trust_env=not is_local(url), verify=authorities(url)
+        ) as client:
             response = await client.get(url + path, headers=headers)
     except httpx.HTTPError as error:
         reason = str(error) or type(error).__name__

@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 from connection import ClientOptions
 from embedded import ports
 from gateways import groups
+from tls import authorities
 
 TIMEOUT_SECONDS = 2.0
 
@@ -17,7 +18,7 @@ async def http_answers(url: str) -> bool:
     """Tell whether a URL answers with a 2xx status."""
     try:
         # Our own parts are on this host, where no proxy leads.
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=False, verify=authorities(url)) as client:
             return (await client.get(url)).is_success
     except httpx.HTTPError:
         return False

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 import metrics
 from errors import FatalError, MLOutOfMemoryError, MLRejectedError, MLUnavailableError
+from tls import authorities
 
 # Longest wait for a connection, and for an answer that needs no work from a model.
 QUICK_SECONDS = 10.0
@@ -144,6 +145,7 @@ class ML:
             timeout=httpx.Timeout(timeout, connect=min(timeout, QUICK_SECONDS)),
             # The service is one of ours: a proxy meant for the internet must not see photographs.
             trust_env=False,
+            verify=authorities(url),
         )
 
     async def capabilities(self) -> Capabilities:

@@ -22,6 +22,7 @@ from gateways.qdrant.records import CollectionInfo, Hit, Point, Record
 from gateways.qdrant.schema import collection_info, ensure
 from rules.collections import check_name
 from rules.payload import HELPERS
+from tls import authorities
 
 # Thumbnails are most of a payload and are asked for one at a time.
 _WITHOUT_THUMBNAIL = models.PayloadSelectorExclude(exclude=["thumbnail_base64", *HELPERS])
@@ -42,6 +43,7 @@ class Qdrant:
                 timeout=timeout,  # type: ignore[arg-type]  # annotated int, and rounded up inside
                 prefer_grpc=False,
                 check_compatibility=False,
+                verify=authorities(url),
             )
         measure(self._client)
 

@@ -23,21 +23,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     "disk": {"errors"},
     "metrics": set(),
     "processes": set(),
+    "tls": set(),
     "tracing": {"settings", "errors"},
     "rules": {"settings", "errors"},
     # A reason that names a path is written in one way: rules.paths.
     "imaging": {"rules", "settings", "errors"},
     # A record holds what imaging found out, and identities that rules compute.
     "topics": CORE,
-    "gateways": CORE,
+    "gateways": {"tls"} | CORE,
     # The jobs table is the fold of a topic; a waiter's row is a record of one.
     "tables": {"topics"} | CORE,
     "agents": EDGES,
     "api": EDGES,
     # It stands in for servers that know nothing of Darkroom, and asks Kafka as an administrator does.
-    "embedded": {"gateways"} | CORE,
+    "embedded": {"gateways", "tls"} | CORE,
     # The one place that starts all the others.
-    "cli": {"agents", "api", "embedded"} | EDGES,
+    "cli": {"agents", "api", "embedded", "tls"} | EDGES,
 }
 TOP_LEVEL = sorted(MAY_IMPORT)
 
