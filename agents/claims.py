@@ -15,7 +15,7 @@ import structlog
 import failpoints
 from agents.decoder import Decoder
 from agents.delivery import Window
-from agents.stage import StageApp, file_fields
+from agents.stage import StageApp
 from errors import ContentError
 from rules.claims import Claim, known_outcome
 from rules.identity import point_id
@@ -138,7 +138,7 @@ class ClaimKeeper:
             claim.remember_first(lot(waiter), waiter.file_id)
             jobs[waiter.job_id] = waiter
             write = DBWrite(
-                **file_fields(waiter),
+                **waiter.file_fields(),
                 point_id=point_id(waiter.sha256),
                 outcome=known_outcome(claim, waiter.file_id, lot(waiter)),
                 content=outcome.content,

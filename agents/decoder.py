@@ -7,7 +7,7 @@ import faust
 
 import failpoints
 from agents.roots import allowed_roots
-from agents.stage import StageApp, file_fields
+from agents.stage import StageApp
 from errors import DrainingError, FatalError, FileChangedError, FileError
 from imaging.decoding import prepare
 from imaging.hashing import FileStamp
@@ -50,7 +50,7 @@ class Decoder:
             await self._stage.fail_content(event, file, error, headers)
         else:
             request = MLRequest(
-                **file_fields(file),
+                **file.file_fields(),
                 metadata=prepared.metadata,
                 thumbnail_base64=base64.b64encode(prepared.thumbnail).decode(),
                 rendition_base64=base64.b64encode(prepared.rendition),
@@ -71,4 +71,4 @@ class Decoder:
         await asyncio.sleep(1)  # it may still be written
         await (await self._stage.send(RAW_PATH, file.path_bytes, again, sent))
         # No outcome yet: this file goes on under its new content. The claim on the old one passes on.
-        await self._stage.conclude(FailedFile(**file_fields(file), reason=str(error)), headers)
+        await self._stage.conclude(FailedFile(**file.file_fields(), reason=str(error)), headers)

@@ -22,7 +22,7 @@ import tracing
 from agents.answers import Answer, Answers, Question
 from agents.collections import Collections
 from agents.delivery import Window
-from agents.stage import Parts, StageApp, file_fields
+from agents.stage import Parts, StageApp
 from errors import ContentError, DrainingError, FatalError, FileError, MLOutOfMemoryError, MLUnavailableError
 from gateways.ml import Capabilities, Embedded, ImageInput, Refused
 from rules.batching import batch_size, halves
@@ -220,7 +220,7 @@ class _Embedder:
 
     async def _publish(self, item: _Item, answer: Answer) -> None:
         request = item.request
-        fields = file_fields(request)
+        fields = request.file_fields()
         content = Content(
             vector=answer.vector.tolist(),
             caption=answer.caption if request.caption else None,

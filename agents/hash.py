@@ -16,8 +16,9 @@ import failpoints
 import metrics
 from agents.collections import Collections
 from agents.delivery import Deliveries, Window
+from agents.messages import header_list
 from agents.roots import allowed_roots
-from agents.stage import Parts, StageApp, header_list, now
+from agents.stage import Parts, StageApp, now
 from errors import DrainingError, FatalError, FileChangedError
 from imaging import hashing
 from imaging.files import FileStamp, Roots, check_within

@@ -18,7 +18,7 @@ from agents.claims import ClaimKeeper, lot
 from agents.collections import Collections
 from agents.decoder import Decoder
 from agents.delivery import Deliveries, Window
-from agents.stage import Parts, StageApp, file_fields
+from agents.stage import Parts, StageApp
 from errors import FileError
 from rules.claims import Claim, decide
 from rules.identity import point_id
@@ -114,7 +114,7 @@ class _Preparer:
                     rows = [self._images.put_claim(file, claim)]
                     return self._bound(file, rows, self._decoder.decode(event, file, headers))
                 write = DBWrite(
-                    **file_fields(file), point_id=point_id(file.sha256), outcome=decision.outcome, content=content
+                    **file.file_fields(), point_id=point_id(file.sha256), outcome=decision.outcome, content=content
                 )
                 return self._bound(file, self._note_first(file, claim), self._write(file, write, headers))
 

@@ -20,12 +20,12 @@ from agents.batching import Batcher
 from agents.cpu import Cpu
 from agents.delivery import Window
 from agents.jobs_watch import JobsWatch
+from agents.messages import check_size, header_list
 from agents.reporter import Reporter
 from errors import (
     DarkroomError,
     DrainingError,
     FatalError,
-    InvalidMessageError,
     MLUnavailableError,
     PartitionRevokedError,
     RetryableError,
@@ -36,11 +36,11 @@ from rules.outcomes import Outcome
 from settings import Settings, Stage
 from tables.rows import Rows
 from topics.admin import TABLES
-from topics.dead_letter import DEAD_LETTER, Failure, Letter, message_bytes
+from topics.dead_letter import DEAD_LETTER, Failure, Letter
 from topics.files import FileOfJob, HashedFileOfJob
 from topics.image_outcome import IMAGE_OUTCOME, FailedContent, FailedFile, ImageOutcome
 from topics.job_event import JOB_EVENT, AnyJobEvent, FileOutcome, WaitTarget
-from topics.limits import MAX_MESSAGE_BYTES, clipped
+from topics.limits import clipped
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import HeaderList, Headers, Topic
 
@@ -98,7 +98,7 @@ class StageApp:
 
     async def _take(self, event: faust.Event, handle: Handler, window: Window) -> None:
         try:
-            _check_size(event)
+            check_size(event)
             await handle(event, window)
         except PartitionRevokedError:
             return  # it comes again, here or elsewhere
@@ -208,7 +208,7 @@ class StageApp:
         await self.fail(event, file, error, headers)
         failpoints.reach("failure-reported")
         failed = FailedContent(
-            **file_fields(file), stage=self.name, error_class=type(error).__name__, reason=explain(error)
+            **file.file_fields(), stage=self.name, error_class=type(error).__name__, reason=explain(error)
         )
         await self.conclude(failed, headers)
 
@@ -216,7 +216,7 @@ class StageApp:
         """End a file whose path cannot be used, so that the next one with its content takes over."""
         await self.fail(event, file, error, headers)
         failpoints.reach("failure-reported")
-        await self.conclude(FailedFile(**file_fields(file), reason=explain(error)), headers)
+        await self.conclude(FailedFile(**file.file_fields(), reason=explain(error)), headers)
 
     async def conclude(self, outcome: ImageOutcome, headers: Headers) -> None:
         """Publish what became of a content and wait until that is delivered."""
@@ -311,26 +311,6 @@ def explain(error: Exception) -> str:
     """Return the reason that a person reads: our own errors' message, else also the kind of error."""
     reason = str(error) if isinstance(error, DarkroomError) else f"{type(error).__name__}: {error}"
     return clipped(reason.encode("utf-8", "backslashreplace").decode())
-
-
-def _check_size(event: faust.Event) -> None:
-    """Refuse what would not fit into the messages that follow from it: Kafka measures what is compressed."""
-    size = message_bytes(event.message.key, event.value, header_list(event))
-    if size > MAX_MESSAGE_BYTES:
-        raise InvalidMessageError(
-            f"A message of {size:,} bytes is larger than the {MAX_MESSAGE_BYTES:,} that a message may have. It stands "
-            f"whole in partition {event.message.partition} of {event.message.topic} at {event.message.offset}."
-        )
-
-
-def file_fields(file: HashedFileOfJob) -> dict[str, Any]:
-    """Return the fields that say which file a message is about, for another record about it."""
-    return {name: getattr(file, name) for name in HashedFileOfJob.model_fields}
-
-
-def header_list(event: faust.Event) -> HeaderList:
-    """Return the headers of a message, to be sent on."""
-    return list(dict(event.message.headers or {}).items())
 
 
 def now() -> float:

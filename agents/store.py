@@ -17,7 +17,7 @@ import structlog
 import failpoints
 import tracing
 from agents.delivery import Window
-from agents.stage import Parts, StageApp, file_fields
+from agents.stage import Parts, StageApp
 from errors import CollectionMissingError, DrainingError, FatalError, FileError
 from gateways.qdrant import Point
 from rules import payload
@@ -115,7 +115,7 @@ class _Storer:
         failpoints.reach("store-upserted")
         await self._stage.finish(write, write.outcome, item.headers, sha256=write.sha256)
         failpoints.reach("store-reported")
-        await self._stage.conclude(Stored(**file_fields(write), incarnation=incarnation), item.headers)
+        await self._stage.conclude(Stored(**write.file_fields(), incarnation=incarnation), item.headers)
         failpoints.reach("store-concluded")
         self._stage.handed_on(write, item.headers)
 

@@ -1,7 +1,7 @@
 """The fields that say which file a message is about; the records of several topics extend them."""
 
 from functools import cached_property
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -80,3 +80,7 @@ class HashedFileOfJob(FileOfJob):
     mtime_ns: int
     model_id: Name
     sha256: Sha256
+
+    def file_fields(self) -> dict[str, Any]:
+        """Return the fields that say which file this is about, for another record about it."""
+        return {name: getattr(self, name) for name in HashedFileOfJob.model_fields}
