@@ -1,6 +1,7 @@
-"""Gathers items into batches: full ones at once, partial ones after a linger or when flushed."""
+"""Gathers items into batches: full ones go at once, partial ones after a linger or when flushed."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
@@ -11,6 +12,10 @@ from errors import DrainingError
 from settings import Stage
 
 I = TypeVar("I")  # noqa: E741 - item
+
+
+# Part of the linger that an item waits which comes alone, after a time without batches. A second one tells of more.
+ALONE = 0.1
 
 
 class Batcher(Generic[I]):
@@ -39,6 +44,7 @@ class Batcher(Generic[I]):
         self._on_fatal = on_fatal
         self._pending: deque[tuple[I, int, float, asyncio.Future[None]]] = deque()
         self._due = 0
+        self._began = time.monotonic()  # the newest batch
         self._bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._running: set[asyncio.Task[None]] = set()
@@ -51,7 +57,7 @@ class Batcher(Generic[I]):
         if self._is_draining:
             done.set_exception(DrainingError("The worker stops."))
             return done
-        self._pending.append((item, weight, loop.time(), done))
+        self._pending.append((item, weight, time.monotonic(), done))
         self._bytes += weight
         self._go()
         return done
@@ -82,12 +88,13 @@ class Batcher(Generic[I]):
             return False
         if self._due > 0 or len(self._pending) >= self._size() or self._bytes >= self._max_bytes:
             return True
-        loop = asyncio.get_running_loop()
-        remaining = self._pending[0][2] + self._linger - loop.time()
+        oldest = self._pending[0][2]
+        is_alone = len(self._pending) == 1 and oldest - self._began >= self._linger
+        remaining = oldest + self._linger * (ALONE if is_alone else 1.0) - time.monotonic()
         if remaining <= 0:
             return True
         if self._timer is None:
-            self._timer = loop.call_later(remaining, self._on_timer)
+            self._timer = asyncio.get_running_loop().call_later(remaining, self._on_timer)
         return False
 
     def _on_timer(self) -> None:
@@ -95,6 +102,7 @@ class Batcher(Generic[I]):
         self._go()
 
     def _cut(self) -> list[tuple[I, "asyncio.Future[None]"]]:
+        self._began = time.monotonic()
         batch: list[tuple[I, asyncio.Future[None]]] = []
         taken = 0
         while self._pending and len(batch) < self._size():

@@ -22,6 +22,7 @@ import tracing
 from agents.answers import Answer, Answers, Question
 from agents.collections import Collections
 from agents.delivery import Window
+from agents.end_markers import EndMarkers
 from agents.stage import Parts, StageApp
 from errors import ContentError, DrainingError, FatalError, FileError, MLOutOfMemoryError, MLUnavailableError
 from gateways.ml import Capabilities, Embedded, ImageInput, Refused
@@ -32,7 +33,6 @@ from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite
 from topics.ml_request import ML_REQUEST, MLRequest
 from topics.record import Headers
-from topics.sentinel import read_sentinel
 
 # One request to ML holds at most this much base64, whatever the batch size.
 MAX_BATCH_BYTES = 64 << 20
@@ -77,6 +77,7 @@ class _Embedder:
         self._capabilities: Capabilities | None = None
         self._limit: int | None = None  # learned from ML running out of memory
         self._answers = Answers()
+        self._end_markers = EndMarkers(stage, DB_WRITE.name)
         self._batchers = {
             caption: stage.batcher(
                 self._embed,
@@ -93,10 +94,9 @@ class _Embedder:
         if not self._asked:
             await self._ask_capabilities()
         if event.value is None:
-            read_sentinel(event.message.headers)
             for batcher in self._batchers.values():
                 batcher.flush()
-            await window.add_in_order(event, lambda: self._stage.pass_on(event, DB_WRITE.name))
+            await self._end_markers.take(event, window)
             return
         item = _Item(event, ML_REQUEST.decode(event.value), Headers.decode(event.message.headers))
         earlier = self._answers.earlier(item.question)

@@ -18,6 +18,7 @@ from agents.claims import ClaimKeeper, lot
 from agents.collections import Collections
 from agents.decoder import Decoder
 from agents.delivery import Deliveries, Window
+from agents.end_markers import EndMarkers
 from agents.stage import Parts, StageApp
 from errors import FileError
 from rules.claims import Claim, decide
@@ -28,7 +29,6 @@ from topics.hashed_file import HASHED_FILE, HashedFile
 from topics.image_outcome import IMAGE_OUTCOME
 from topics.ml_request import ML_REQUEST
 from topics.record import Headers
-from topics.sentinel import read_sentinel
 
 FILES_WINDOW = 128
 OUTCOMES_WINDOW = 256
@@ -55,12 +55,12 @@ class _Preparer:
         self._images = images
         self._decoder = decoder
         self._collections = collections
+        self._end_markers = EndMarkers(stage, ML_REQUEST.name)
 
     async def take(self, event: faust.Event, window: Window) -> None:
         """Take a file or a sentinel of hashed-file."""
         if event.value is None:
-            read_sentinel(event.message.headers)
-            await window.add_in_order(event, lambda: self._stage.pass_on(event, ML_REQUEST.name))
+            await self._end_markers.take(event, window)
         else:
             await window.add(event, await self._decide(event, HASHED_FILE.decode(event.value)))
 

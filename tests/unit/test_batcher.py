@@ -67,6 +67,23 @@ async def test_a_partial_batch_goes_after_the_linger_of_its_oldest() -> None:
     assert handler.batches == [["a", "b"], ["c"]]
 
 
+async def test_one_that_comes_alone_after_a_pause_hardly_waits_and_two_wait_for_more() -> None:
+    handler = Handler()
+    batches = batcher(handler, linger=0.4)
+    await asyncio.sleep(0.4)  # the pause
+    begin = asyncio.get_running_loop().time()
+    await asyncio.wait_for(batches.add("a", 1), 5)
+    assert asyncio.get_running_loop().time() - begin < 0.3
+    begin = asyncio.get_running_loop().time()
+    await asyncio.wait_for(batches.add("b", 1), 5)  # too soon after that batch
+    assert asyncio.get_running_loop().time() - begin >= 0.4
+    await asyncio.sleep(0.4)
+    begin = asyncio.get_running_loop().time()
+    await asyncio.wait_for(asyncio.gather(batches.add("c", 1), batches.add("d", 1)), 5)
+    assert asyncio.get_running_loop().time() - begin >= 0.4
+    assert handler.batches == [["a"], ["b"], ["c", "d"]]
+
+
 async def test_a_flush_lets_go_of_what_was_added_and_of_nothing_later() -> None:
     handler = Handler()
     batches = batcher(handler)
