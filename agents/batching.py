@@ -14,8 +14,10 @@ from settings import Stage
 I = TypeVar("I")  # noqa: E741 - item
 
 
-# Part of the linger that an item waits which comes alone, after a time without batches. A second one tells of more.
+# Parts of the linger: how long an item waits that comes alone, and what time without a batch must have gone before.
+# A second item tells of more to come.
 ALONE = 0.1
+PAUSE = 0.5
 
 
 class Batcher(Generic[I]):
@@ -89,7 +91,7 @@ class Batcher(Generic[I]):
         if self._due > 0 or len(self._pending) >= self._size() or self._bytes >= self._max_bytes:
             return True
         oldest = self._pending[0][2]
-        is_alone = len(self._pending) == 1 and oldest - self._began >= self._linger
+        is_alone = len(self._pending) == 1 and oldest - self._began >= self._linger * PAUSE
         remaining = oldest + self._linger * (ALONE if is_alone else 1.0) - time.monotonic()
         if remaining <= 0:
             return True
