@@ -29,6 +29,14 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="package")
+def qdrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[parts.Part]:
+    """Give a vector store of these tests alone: a page shows all collections, also such as have no thumbnails."""
+    folder, port = tmp_path_factory.mktemp("qdrant"), free_port()
+    with parts.running("Qdrant", parts.qdrant_arguments(folder / "data", port), port, folder / "log") as part:
+        yield part
+
+
+@pytest.fixture(scope="package")
 def start_api(
     kafka: parts.Part, qdrant: parts.Part, ml: parts.Part, photos: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., parts.Part]]:
