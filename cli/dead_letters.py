@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 import settings
-from cli import jobs
-from cli.console import busy, results, show_rows
+from cli import jobs, render
+from cli.console import busy, results
 from cli.replay_client import ReplayClient
 
 group = typer.Typer(help="Files and messages that failed: look at them, try them again.", no_args_is_help=True)
@@ -40,7 +40,7 @@ def list_letters(
             for letter in found:
                 results.print_json(data=letter, indent=None)
         else:
-            show_rows({"ID": 9, "STATE": 8, "STAGE": 7, "WHAT": 0}, map(_row, found))
+            render.show_rows({"ID": 9, "STATE": 8, "STAGE": 7, "WHAT": 0}, map(_row, found))
 
 
 @group.command()

@@ -10,7 +10,7 @@ import typer
 import settings
 from cli import render
 from cli.client import Client
-from cli.console import progress, results, show, show_rows
+from cli.console import progress, results, show
 from cli.progress import JobProgress
 from errors import RequestError
 from rules.outcomes import Outcome
@@ -87,7 +87,7 @@ def files(
             for file in found:
                 results.out(file.model_dump_json(), highlight=False)
         else:
-            show_rows({"OUTCOME": 9, "FILE": 0}, map(render.file, found))
+            render.show_rows({"OUTCOME": 9, "FILE": 0}, map(render.file, found))
 
 
 def submit(client: Client, paths: list[Path], *, collection: str | None, caption: bool) -> str:

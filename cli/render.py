@@ -1,19 +1,22 @@
 """How the commands show things. Nothing here is wider than 80 columns but ids, paths and messages."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from cli.client import FileOfStatus
+from cli.console import results, show
 from cli.progress import count, duration, note
 from cli.search_client import Hit
 from rules.outcomes import OUTCOMES
 from topics.job_status import JobStatus
 
 STATUS_LOG_LINES = 5
+ROWS_AT_ONCE = 100
 COLOURS = {"completed": "green", "completed_with_errors": "yellow", "failed": "red", "cancelled": "red"}
 
 
@@ -106,6 +109,29 @@ def file(found: FileOfStatus) -> tuple[str, str]:
     """Return a file's outcome, and its path with the reason where there is one; most reasons name the path."""
     reason = found.reason or ""
     return found.outcome or "pending", reason if found.path in reason else f"{found.path}: {reason}".removesuffix(": ")
+
+
+def show_rows(widths: Mapping[str, int], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows as they come: on a terminal as a table whose last column is folded to fit, else a line each.
+
+    `widths` has the least width of each column, in characters, by its name.
+    """
+    if not results.is_terminal:
+        for row in rows:
+            cells = (f"{cell:<{width}}" for cell, width in zip(row, widths.values(), strict=True))
+            results.out(" ".join(cells).rstrip(), highlight=False)
+        return
+    coming = iter(rows)
+    header = True
+    while some := list(islice(coming, ROWS_AT_ONCE)):
+        table = plain_table(*widths, whole=[*widths][:-1])
+        table.show_header = header
+        for column, width in zip(table.columns, widths.values(), strict=True):
+            column.min_width = width
+        for row in some:
+            table.add_row(*map(Text, row))
+        show(table)
+        header = False
 
 
 def _state(job: JobStatus) -> Text:

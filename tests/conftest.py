@@ -65,9 +65,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[parts.Part]:
 @pytest.fixture(scope="session")
 def qdrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[parts.Part]:
     """Give a vector store; `qdrant.url` is for QDRANT_URL."""
-    folder: Path = tmp_path_factory.mktemp("qdrant")
-    port = free_port()
-    with parts.running("Qdrant", parts.qdrant_arguments(folder / "data", port), port, folder / "log") as part:
+    with parts.running_qdrant(tmp_path_factory.mktemp("qdrant")) as part:
         yield part
 
 

@@ -85,6 +85,14 @@ def running_kafka(folder: Path) -> Iterator[Part]:
         yield part
 
 
+@contextmanager
+def running_qdrant(folder: Path) -> Iterator[Part]:
+    """Run a vector store with its data in a folder until the block ends."""
+    port = ports.free_port()
+    with running("Qdrant", qdrant_arguments(folder / "data", port), port, folder / "log") as part:
+        yield part
+
+
 @cache
 def formatted() -> Path:
     """Return the data folder of a broker that has never run; to format one for each would take a second of CPU."""

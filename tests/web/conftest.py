@@ -31,8 +31,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="package")
 def qdrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[parts.Part]:
     """Give a vector store of these tests alone: a page shows all collections, also such as have no thumbnails."""
-    folder, port = tmp_path_factory.mktemp("qdrant"), free_port()
-    with parts.running("Qdrant", parts.qdrant_arguments(folder / "data", port), port, folder / "log") as part:
+    with parts.running_qdrant(tmp_path_factory.mktemp("qdrant")) as part:
         yield part
 
 
