@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     ml_inference_batch_size: Annotated[int, Field(ge=1, le=4096)] | None = None
     ml_model_id: Annotated[str, Field(max_length=255)] | None = None
     ml_timeout_seconds: Seconds = 300.0
-    ml_batch_linger_seconds: Seconds = 0.2
+    ml_batch_linger_seconds: Seconds = 0.5
     ml_batches_in_flight: Annotated[int, Field(ge=1, le=16)] = 2
 
     # Qdrant.

@@ -4,11 +4,12 @@ import os
 from pathlib import Path
 
 import faust
+from aiokafka import AIOKafkaProducer
 from faust.tables import TableManager
 
 from agents.consumer import make_gapless
 from agents.credentials import credentials
-from agents.producer import make_idempotent
+from agents.producer import share
 from connection import client_options
 from settings import Settings, Stage
 
@@ -31,7 +32,7 @@ class _Tables(TableManager):
         await self.recovery.start()
 
 
-def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
+def new_app(name: Stage, settings: Settings, datadir: Path, producer: AIOKafkaProducer) -> faust.App:
     """Return a stage's Faust app; its id is the name of its consumer group. Docs: design notes on Faust."""
     datadir.mkdir(parents=True, exist_ok=True)
     app = faust.App(
@@ -56,14 +57,11 @@ def new_app(name: Stage, settings: Settings, datadir: Path) -> faust.App:
         broker_request_timeout=90.0,
         stream_buffer_maxsize=128,
         stream_wait_empty=False,
-        producer_request_timeout=120.0,
-        producer_linger=0.002,
-        producer_max_request_size=4 << 20,
         table_standby_replicas=0,
         TableManager=_Tables,
         worker_redirect_stdouts=False,
         web_enabled=False,
     )
-    make_idempotent(app)
+    share(app, producer)
     make_gapless(app)
     return app

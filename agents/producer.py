@@ -1,24 +1,71 @@
-"""The producer of a stage: idempotent, so that a retry after a lost answer neither repeats nor reorders.
+"""The producer of a worker: one for all its stages, idempotent, and no faster than it can gather.
 
-Faust asks for idempotence only together with `processing_guarantee="exactly_once"`, which loses data
-(faust-streaming #136, #177, #323, #440, #517).
+Faust has a producer for each app, and asks for idempotence only together with `processing_guarantee="exactly_once"`,
+which loses data (faust-streaming #136, #177, #323, #440, #517). Idempotent, a retry after a lost answer neither
+repeats nor reorders.
+
+aiokafka sends what it has as soon as the request before is answered; its linger is of each partition by itself. At
+tens of files a second every message was a request of its own, which costs Kafka and us more than the message.
 """
 
-from collections.abc import Mapping
+import asyncio
+import os
 from typing import Any
 
 import faust
+from aiokafka import AIOKafkaProducer
+from aiokafka.producer.sender import Sender
 from faust.transport.drivers.aiokafka import Producer
+from faust.transport.producer import Producer as BufferedProducer
+
+from connection import client_options
+from settings import Settings
+
+# What is sent meanwhile goes with the next request to the same broker. A message that comes alone does not wait.
+PAUSE_SECONDS = 0.02
+MAX_REQUEST_BYTES = 4 << 20
+MAX_BATCH_BYTES = 256 << 10
 
 
-class IdempotentProducer(Producer):
-    """Faust's producer with idempotence switched on."""
+def new_producer(settings: Settings) -> AIOKafkaProducer:
+    """Return the producer of a worker, not started."""
+    producer = AIOKafkaProducer(
+        **client_options(settings),
+        client_id=f"darkroom-{os.getpid()}",
+        acks="all",
+        enable_idempotence=True,
+        max_request_size=MAX_REQUEST_BYTES,
+        max_batch_size=MAX_BATCH_BYTES,
+        request_timeout_ms=120_000,
+    )
+    _pace(producer._sender)
+    return producer
 
-    def _settings_extra(self) -> Mapping[str, Any]:
-        return {"acks": "all", "enable_idempotence": True}
+
+def _pace(sender: Sender) -> None:
+    send = sender._send_produce_req
+
+    async def send_and_pause(node_id: int, batches: Any) -> None:
+        await send(node_id, batches)
+        # To the sender, the broker has not answered yet.
+        sender._in_flight.add(node_id)
+        await asyncio.sleep(PAUSE_SECONDS)
+        sender._in_flight.remove(node_id)
+
+    sender._send_produce_req = send_and_pause
 
 
-def make_idempotent(app: faust.App) -> None:
-    """Give an app that has not started the idempotent producer."""
+def share(app: faust.App, producer: AIOKafkaProducer) -> None:
+    """Have an app that has not started send by a producer that others use as well, and that others start and stop."""
+
+    class Shared(Producer):
+        async def on_start(self) -> None:
+            await BufferedProducer.on_start(self)
+            self._producer = producer
+
+        async def on_stop(self) -> None:
+            await BufferedProducer.on_stop(self)
+            self._producer = None
+
     # Not `producer_transport`: Faust makes the producer of an app from the transport of its consumer.
-    app.transport.Producer = IdempotentProducer  # type: ignore[misc]
+    app.transport.Producer = Shared  # type: ignore[misc]

@@ -23,6 +23,8 @@ from topics.job_event import (
 
 # Long enough to gather the files of a window, short against the time that a person notices.
 LINGER_SECONDS = 0.02
+# Nobody waits for these counts; they go with what else is reported.
+MOVED_LINGER_SECONDS = 0.25
 MAX_FILES = 500
 # Of paths and reasons in one event: with long ones, 500 files would not fit into a message of Kafka.
 MAX_CHARACTERS = 100_000
@@ -66,7 +68,7 @@ class Reporter:
     def moved(self, job_id: str) -> None:
         """Count a file that the stage has handed on."""
         self._gathered.moved[job_id] += 1
-        self._gather(0)
+        self._gather(0, MOVED_LINGER_SECONDS)
 
     async def ml_sent(self, images: dict[str, int]) -> None:
         """Say how many images of each job were sent to ML in one request."""
@@ -78,11 +80,14 @@ class Reporter:
         for job_id in job_ids:
             await (await self._publish(Waiting(job_id=job_id, at=time.time(), stage=self._stage, target=target)))
 
-    def _gather(self, characters: int) -> Awaitable[None]:
+    def _gather(self, characters: int, linger: float = LINGER_SECONDS) -> Awaitable[None]:
         loop = asyncio.get_running_loop()
         if self._delivered is None:
             self._delivered = loop.create_future()
-            self._due = loop.call_later(LINGER_SECONDS, self._flush)
+        if self._due is None or self._due.when() > loop.time() + linger:
+            if self._due is not None:
+                self._due.cancel()
+            self._due = loop.call_later(linger, self._flush)
         delivered = self._delivered
         self._gathered.files += 1
         self._gathered.characters += characters

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import faust
 import structlog
+from aiokafka import AIOKafkaProducer
 
 import failpoints
 import metrics
@@ -61,6 +62,7 @@ class Parts:
     qdrant: Qdrant
     ml: ML
     jobs: JobsWatch
+    producer: AIOKafkaProducer
     stop: Callable[[BaseException], None]
 
 
@@ -70,7 +72,7 @@ class StageApp:
     def __init__(self, name: Stage, parts: Parts, datadir: Path) -> None:
         self.name: Stage = name
         self.parts = parts
-        self.app = new_app(name, parts.settings, datadir)
+        self.app = new_app(name, parts.settings, datadir, parts.producer)
         self.report = Reporter(name, self._publish, parts.stop)
         self._windows: list[Window] = []
         self._batchers: list[Batcher[Any]] = []

@@ -16,6 +16,7 @@ import structlog
 
 import failpoints
 import tracing
+from agents.collections import Collections
 from agents.delivery import Window
 from agents.stage import Parts, StageApp
 from errors import CollectionMissingError, DrainingError, FatalError, FileError
@@ -49,6 +50,7 @@ class _Storer:
         settings = stage.parts.settings
         self._stage = stage
         self._qdrant = stage.parts.qdrant
+        self._collections = Collections(stage.parts.qdrant, stage.parts.ml, settings)
         self._batcher = stage.batcher(
             self._store,
             size=lambda: settings.qdrant_upsert_batch_size,
@@ -96,7 +98,7 @@ class _Storer:
 
     async def _upsert(self, collection: str, items: list[_Item]) -> str:
         """Upsert, and return the incarnation of the collection as it was before: an older one is safe."""
-        incarnation = await self._qdrant.incarnation(collection)
+        incarnation = await self._collections.incarnation(items[0].write.job_id, collection)
         if incarnation is None:
             raise CollectionMissingError(collection)
         ids = list({item.write.point_id for item in items})

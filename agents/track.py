@@ -1,11 +1,12 @@
 """track: folds job-event into the jobs table, and publishes each job's status. Writes nothing else's table.
 
 The rows of files are written event by event; a job's own row and its status are written for
-many events at once, at a checkpoint, and the events are acked after both are delivered. Counters
-live in memory: they are counted again from the rows when a job is first met.
+many events at once, at a checkpoint, and the events are acked after both are delivered; the end of
+a job does not wait for it. Counters live in memory: they are counted again from the rows when a job is first met.
 """
 
 import asyncio
+import contextlib
 from collections import OrderedDict
 from collections.abc import Awaitable
 from pathlib import Path
@@ -20,10 +21,10 @@ from tables.job_document import document
 from tables.jobs import Jobs
 from tables.rows import is_current
 from topics.job_event import JOB_EVENT, decode_keyed
-from topics.job_status import JOB_STATUS, JobStatus
+from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 from topics.record import Headers
 
-CHECKPOINT_SECONDS = 0.1
+CHECKPOINT_SECONDS = 0.25
 # Events between two checkpoints, at most: bounds what a kill repeats.
 MAX_OPEN_EVENTS = 1000
 REMEMBERED_JOBS = 1000
@@ -51,6 +52,7 @@ class _Tracker:
         # Job id → the job and its newest event since the last checkpoint.
         self._changed: dict[str, tuple[Job, faust.Event]] = {}
         self._checkpoint: asyncio.Task[None] | None = None
+        self._at_once = asyncio.Event()
 
     def forget(self) -> None:
         """Drop what is in memory: after a rebalance another worker may have gone on with these jobs.
@@ -67,7 +69,10 @@ class _Tracker:
         rows = [self._jobs.put_file(job.job_id, file) for file in changed]
         self._changed[job.job_id] = (job, event)
         if self._checkpoint is None:
+            self._at_once.clear()
             self._checkpoint = start(self._check())
+        if job.state in FINISHED:
+            self._at_once.set()
         await window.add(event, _delivered([*rows, self._checkpoint]))
 
     async def _job(self, job_id: str) -> Job:
@@ -90,7 +95,8 @@ class _Tracker:
 
     async def _check(self) -> None:
         """Write the rows of the jobs that changed, and publish their status."""
-        await asyncio.sleep(CHECKPOINT_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._at_once.wait(), CHECKPOINT_SECONDS)
         changed, self._changed, self._checkpoint = self._changed, {}, None
         deliveries: list[Awaitable[object]] = []
         documents: list[JobStatus] = []

@@ -18,6 +18,7 @@ from agents.cpu import Cpu
 from agents.jobs_watch import JobsWatch
 from agents.loop_lag import LoopLag
 from agents.metrics_server import MetricsServer
+from agents.producer import new_producer
 from agents.stage import Parts, StageApp
 from connection import client_options
 from disk import check_writable
@@ -83,7 +84,9 @@ class _Worker:
         shown = MetricsServer(settings.metrics_host, settings.metrics_port)
         jobs = JobsWatch(client_options(settings), self._stop)
         await jobs.start(settings.kafka_partitions)
-        parts = Parts(settings, cpu, qdrant, ml, jobs, self._stop)
+        producer = new_producer(settings)
+        await producer.start()
+        parts = Parts(settings, cpu, qdrant, ml, jobs, producer, self._stop)
         stages = [BUILD[name](parts, self._datadir(name)) for name in self._names]
         try:
             await asyncio.gather(*(stage.app.start() for stage in stages))
@@ -98,6 +101,7 @@ class _Worker:
             for stage in stages:
                 stage.close()
             await asyncio.gather(*(stage.app.stop() for stage in stages), return_exceptions=True)
+            await producer.stop()
             await jobs.stop()
             cpu.close()
             await ml.close()

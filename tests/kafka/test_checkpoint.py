@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from agents import track
+from agents.producer import new_producer
 from agents.stage import Parts
 from settings import Settings
 from tests.bus import PARTITIONS, Bus
@@ -20,7 +21,8 @@ async def test_a_revoke_between_an_event_and_its_checkpoint_loses_nothing(kafka:
     await create_topics(settings, kafka.address)
     errors: list[BaseException] = []
     nothing = cast(Any, None)  # track talks to Kafka only
-    stage = track.build(Parts(settings, nothing, nothing, nothing, nothing, errors.append), tmp_path)
+    producer = new_producer(settings)
+    stage = track.build(Parts(settings, nothing, nothing, nothing, nothing, producer, errors.append), tmp_path)
     jobs = [f"job-{uuid.uuid4().hex[:12]}" for _ in range(JOBS)]
 
     async def revoke() -> None:
@@ -28,7 +30,7 @@ async def test_a_revoke_between_an_event_and_its_checkpoint_loses_nothing(kafka:
             await stage.app.on_partitions_revoked.send(set())
             await asyncio.sleep(0.03)
 
-    async with Bus(kafka.address, "job-status") as bus:
+    async with Bus(kafka.address, "job-status") as bus, producer:
         await stage.app.start()
         revoking = asyncio.create_task(revoke())
         for partition in range(PARTITIONS):

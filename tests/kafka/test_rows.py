@@ -15,6 +15,7 @@ from faust.types import TP
 
 from agents.app import new_app
 from agents.delivery import writing_rows
+from agents.producer import new_producer
 from errors import PartitionRevokedError
 from settings import Settings
 from tables.rows import Rows
@@ -62,7 +63,9 @@ class _Event:
 async def bench(kafka: Part, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
     settings = Settings(kafka_brokers=kafka.address, kafka_group_prefix=f"test-{uuid.uuid4().hex[:8]}")
     await create_topics(settings, kafka.address)
-    app = new_app("hash", settings, tmp_path_factory.mktemp("hash"))
+    sender = new_producer(settings)
+    await sender.start()
+    app = new_app("hash", settings, tmp_path_factory.mktemp("hash"), sender)
     table = app.Table(TABLES["hash"], partitions=PARTITIONS, key_type=bytes, value_type=bytes)
     rows = Rows(table)
     source = app.topic("raw-path", key_serializer="raw", value_serializer="raw", partitions=PARTITIONS)
@@ -84,6 +87,7 @@ async def bench(kafka: Part, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
             yield Bench(app, rows, table, changelog(settings, "hash", TABLES["hash"]), consumer, producer)
     finally:
         await app.stop()
+        await sender.stop()
 
 
 async def test_a_put_is_delivered_when_it_says_so(bench: Bench) -> None:

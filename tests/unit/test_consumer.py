@@ -110,7 +110,8 @@ class Fetches:
         self.taken: list[int] = []
         self.seek_first = True
         self.seek_during: int | None = None
-        app: Any = new_app("hash", Settings(kafka_brokers="127.0.0.1:1"), data)
+        nothing: Any = None  # it sends nothing
+        app: Any = new_app("hash", Settings(kafka_brokers="127.0.0.1:1"), data, nothing)
         app.topics._acking_topics.add(HERE.topic)
         self.consumer = app.consumer
         self.consumer._thread.loop.close()  # it is never started, hence never stopped
