@@ -14,6 +14,10 @@ A commit that is under way when a rebalance takes all its partitions is left wit
 refuses an empty commit, and Faust crashes the app for it: since the mend of faust-streaming #94 it
 leaves out what was taken away, but not the commit. Such a commit has nothing to say.
 
+Faust sleeps for a second where the queues of all partitions are full, makes four tasks to hand a message
+on, and aiokafka may leave a partition out of a fetch that waits: with 500 files of a job on their way, all
+of them stood still for most of the time.
+
 And who asks for a commit while another is under way gets that one, which may have begun before the
 newest acks: the last commit of an orderly stop left those out. One that never ends, as was seen after
 a broker had frozen and was killed (aiokafka #875), would hold up all that follow, and the next
@@ -21,14 +25,19 @@ rebalance with them.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Set
+import time
+from collections.abc import AsyncIterator, Coroutine, Generator, Mapping, Set
+from functools import partial
+from types import coroutine
 from typing import Any
 
 import faust
 import structlog
 from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer.fetcher import Fetcher
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
+from mode.services import WaitResults
 
 from errors import KafkaUnavailableError
 
@@ -36,6 +45,14 @@ from errors import KafkaUnavailableError
 COMMIT_SECONDS = 120.0
 # Kafka's default. With Faust's 1500, each question that a start or a rebalance asks on this connection waits as long.
 FETCH_MAX_WAIT_MS = 500
+# A fetch leaves out the partitions whose messages have not all been taken over, and aiokafka sends no other to that
+# broker meanwhile: what comes there has to wait until the fetch ends.
+BUSY_FETCH_MAX_WAIT_MS = 50
+BUSY_SECONDS = 1.0
+# Faust asks for nothing of the partitions whose queue is full, and sleeps for a second where that is all of them.
+FULL_QUEUE_SECONDS = 0.02
+# Then the agents take them: their queues fill up otherwise.
+HANDED_ON_AT_ONCE = 32
 
 log = structlog.get_logger()
 
@@ -48,6 +65,10 @@ class _ConsumerThread(AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
         return consumer
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        _look_again_soon(self._ensure_consumer()._fetcher)
 
     def assignment(self) -> Set[TP]:  # type: ignore[override]  # nobody changes it
         """Return the partitions that this worker has. Asked several times an event, so it is kept while it holds."""
@@ -80,6 +101,7 @@ class GaplessConsumer(Consumer):
         self._passed_over: set[TP] = set()
         self._reader: asyncio.Task[Any] | None = None
         self._asked_again: dict[TP, int] = {}
+        self._handed_on = 0
 
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -139,6 +161,11 @@ class GaplessConsumer(Consumer):
             await self._seek(tp, self._next[tp])
             self._passed_over.discard(tp)
         sought: set[TP] = set()
+        if self._buffered_partitions and self.flow_active:
+            if not self._get_active_partitions():
+                await asyncio.sleep(FULL_QUEUE_SECONDS)
+                return
+            timeout = FULL_QUEUE_SECONDS
         async for tp, message in super().getmany(timeout):
             if self._is_changelog_tp(tp):
                 yield tp, message
@@ -165,6 +192,26 @@ class GaplessConsumer(Consumer):
             self._read_offset[tp] = message.offset
             yield tp, message
 
+    async def wait_first(self, *waits: Any, timeout: Any = None) -> Any:  # noqa: ASYNC109 - Faust's
+        """Wait for the first of these, as Faust does, which makes four tasks for it.
+
+        It asks so for each message whether the agent's queue has taken it, or the flow has stopped. Nearly always the
+        queue takes it at once: then there is nothing to wait for.
+        """
+        first, *others = waits
+        if not asyncio.iscoroutine(first):
+            return await super().wait_first(*waits, timeout=timeout)
+        try:
+            waits_for = first.send(None)
+        except StopIteration as end:
+            for other in others:
+                other.close()
+            self._handed_on += 1
+            if self._handed_on % HANDED_ON_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            return WaitResults([first], [end.value], stopped=False)
+        return await super().wait_first(_rest(first, waits_for), *others, timeout=timeout)
+
     def _new_offset(self, tp: TP) -> int | None:
         """Return where to commit, if anywhere: the first message that is not acked."""
         acked, committed = self._acked[tp], self._committed_offset[tp]
@@ -172,6 +219,42 @@ class GaplessConsumer(Consumer):
             return None
         found: int | None = super()._new_offset(tp)
         return found
+
+
+def _look_again_soon(fetcher: Fetcher) -> None:
+    """Have fetches wait for a moment only while messages come."""
+    fetch = fetcher._proc_fetch_request
+    newest = 0.0
+
+    async def fetch_and_note(*arguments: Any) -> bool:
+        nonlocal newest
+        is_new: bool = await fetch(*arguments)
+        now = time.monotonic()
+        newest = now if is_new else newest
+        fetcher._fetch_max_wait_ms = BUSY_FETCH_MAX_WAIT_MS if now - newest < BUSY_SECONDS else FETCH_MAX_WAIT_MS
+        return is_new
+
+    fetcher._proc_fetch_request = fetch_and_note
+
+
+async def _rest(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Any:
+    return await _go_on(begun, waits_for)
+
+
+@coroutine
+def _go_on(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
+    """Go on with a coroutine that has begun, and waits for this."""
+    while True:
+        try:
+            answer = yield waits_for
+        except BaseException as error:
+            step = partial(begun.throw, error)
+        else:
+            step = partial(begun.send, answer)
+        try:
+            waits_for = step()
+        except StopIteration as end:
+            return end.value
 
 
 def make_gapless(app: faust.App) -> None:

@@ -1,8 +1,9 @@
 """track: folds job-event into the jobs table, and publishes each job's status. Writes nothing else's table.
 
 The rows of files are written event by event; a job's own row and its status are written for
-many events at once, at a checkpoint, and the events are acked after both are delivered; the end of
-a job does not wait for it. Counters live in memory: they are counted again from the rows when a job is first met.
+many events at once, at a checkpoint, and the events are acked after both are delivered. The end of a
+job does not wait for it, nor do many files. Counters live in memory: they are counted again from the
+rows when a job is first met.
 """
 
 import asyncio
@@ -24,7 +25,9 @@ from topics.job_event import JOB_EVENT, decode_keyed
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 from topics.record import Headers
 
+# Whichever comes first. A scan publishes more files when it has read that earlier ones are done.
 CHECKPOINT_SECONDS = 0.25
+CHECKPOINT_FILES = 100
 # Events between two checkpoints, at most: bounds what a kill repeats.
 MAX_OPEN_EVENTS = 1000
 REMEMBERED_JOBS = 1000
@@ -52,6 +55,7 @@ class _Tracker:
         # Job id → the job and its newest event since the last checkpoint.
         self._changed: dict[str, tuple[Job, faust.Event]] = {}
         self._checkpoint: asyncio.Task[None] | None = None
+        self._files_changed = 0
         self._at_once = asyncio.Event()
 
     def forget(self) -> None:
@@ -71,7 +75,8 @@ class _Tracker:
         if self._checkpoint is None:
             self._at_once.clear()
             self._checkpoint = start(self._check())
-        if job.state in FINISHED:
+        self._files_changed += len(changed)
+        if job.state in FINISHED or self._files_changed >= CHECKPOINT_FILES:
             self._at_once.set()
         await window.add(event, _delivered([*rows, self._checkpoint]))
 
@@ -98,6 +103,7 @@ class _Tracker:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._at_once.wait(), CHECKPOINT_SECONDS)
         changed, self._changed, self._checkpoint = self._changed, {}, None
+        self._files_changed = 0
         deliveries: list[Awaitable[object]] = []
         documents: list[JobStatus] = []
         # All rows before anything is awaited: who reads one meanwhile must find what it says.

@@ -36,6 +36,7 @@ BUILD = {
     "store": store.build,
     "track": track.build,
 }
+READS_FILES: frozenset[Stage] = frozenset({"hash", "prepare"})
 DRAIN_SECONDS = 10.0
 LAST_SECONDS = 10.0  # of a worker that failed
 
@@ -70,7 +71,8 @@ class _Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ended.set)
         cpu = Cpu(settings.cpu_processes, timeout=settings.file_timeout_seconds, memory=settings.file_memory_bytes)
-        await cpu.start()
+        if not READS_FILES.isdisjoint(self._names):
+            await cpu.start()
         qdrant = Qdrant(
             settings.qdrant_address, api_key=reveal(settings.qdrant_api_key), timeout=settings.qdrant_timeout_seconds
         )

@@ -50,9 +50,9 @@ def worker(
 def tell(part: str, what: str) -> None:
     """Print what happened to a part."""
     first, *more = what.splitlines()
-    progress.print(f"[bold]{part:<7}[/bold] {escape(first)}")
+    progress.print(f"[bold]{part:<8}[/bold] {escape(first)}")
     for line in more:
-        progress.print(f"{'':7} {escape(line)}")
+        progress.print(f"{'':8} {escape(line)}")
 
 
 def require_parts(settings: Settings) -> None:

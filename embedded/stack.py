@@ -14,10 +14,15 @@ from embedded import ports, probes
 from embedded.supervisor import Part
 from errors import FatalError, KafkaUnavailableError
 from rules.listening import require_key
-from settings import STAGES, Settings
+from settings import Settings, Stage
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOPBACK = "127.0.0.1"
+# An event loop holds one core: two take turns with two halves of the work on a file.
+WORKERS: dict[str, tuple[Stage, ...]] = {
+    "worker-1": ("hash", "prepare"),
+    "worker-2": ("scan", "embed", "store", "track"),
+}
 
 
 @dataclass(frozen=True)
@@ -85,20 +90,23 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
     if not settings.ml_inference_service_url:
         embedded.append(service("ml", "embedded.ml", ml_port, health="/health"))
 
-    groups = [f"{settings.kafka_group_prefix}-{stage}" for stage in STAGES]
-    ours = (
-        part(
-            "worker",
-            [str(Path(sys.executable).with_name("darkroom")), "worker"],
-            ", ".join(STAGES),
-            probes.JoinedGroups(
-                client_options(settings.model_copy(update={"kafka_brokers": addresses["KAFKA_BROKERS"]})), groups
-            ),
+    kafka_client = client_options(settings.model_copy(update={"kafka_brokers": addresses["KAFKA_BROKERS"]}))
+
+    def worker(name: str, stages: tuple[Stage, ...]) -> Part:
+        groups = [f"{settings.kafka_group_prefix}-{stage}" for stage in stages]
+        return part(
+            name,
+            [str(Path(sys.executable).with_name("darkroom")), "worker", "--stages", ",".join(stages)],
+            ", ".join(stages),
+            probes.JoinedGroups(kafka_client, groups),
             start_seconds=120.0,
             grace_seconds=20.0,
             # The broker throws out a worker that hangs after this session; some time to come back by itself.
             stuck_seconds=settings.kafka_session_timeout_seconds + 20.0,
-        ),
+        )
+
+    ours = (
+        *(worker(name, stages) for name, stages in WORKERS.items()),
         part(
             "api",
             ["-m", "api", "--host", host, "--port", str(port)],

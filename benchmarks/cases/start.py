@@ -28,8 +28,9 @@ async def run(result: Result, folder: Path, rounds: int) -> None:
             job_id = await darkroom.submit(photos)
             before = await _processed(darkroom, job_id, beyond=KILL_AT)
             killed = time.perf_counter()
-            for process in darkroom.processes()["worker"]:
-                process.send_signal(signal.SIGKILL)
+            for name, processes in darkroom.processes().items():
+                for process in processes if name.startswith("worker") else ():
+                    process.send_signal(signal.SIGKILL)
             # What was on its way to the view when the worker died still arrives.
             await asyncio.sleep(1.0)
             before = await _processed(darkroom, job_id, beyond=before)

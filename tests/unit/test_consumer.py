@@ -1,6 +1,7 @@
 """No message between the committed offset and the newest is left out, whatever is fetched around a seek."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,13 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from agents.app import new_app
-from agents.consumer import GaplessConsumer, _ConsumerThread
+from agents.consumer import (
+    BUSY_FETCH_MAX_WAIT_MS,
+    FETCH_MAX_WAIT_MS,
+    GaplessConsumer,
+    _ConsumerThread,
+    _look_again_soon,
+)
 from errors import KafkaUnavailableError
 from settings import Settings
 
@@ -284,3 +291,82 @@ async def test_it_commits_up_to_the_first_message_that_is_not_acked(
     for offset in acked:
         fetches.consumer.ack(message_at(offset))
     assert fetches.consumer._new_offset(HERE) == expected
+
+
+class Handing:
+    """A consumer that hands a message to a queue with room for one."""
+
+    def __init__(self) -> None:
+        nothing: Any = GaplessConsumer  # it is neither configured nor started
+        self.consumer = nothing.__new__(nothing)
+        self.consumer._stopped, self.consumer._crashed = asyncio.Event(), asyncio.Event()
+        self.consumer._handed_on = 0
+        self.consumer.loop = asyncio.get_running_loop()
+        self.queue: asyncio.Queue[int] = asyncio.Queue(1)
+        self.suspended: Any = asyncio.Event()
+
+    async def hand_on(self, message: int) -> Any:
+        return await self.consumer.wait_first(self.put(message), self.suspended.wait())
+
+    async def put(self, message: int) -> str:
+        await self.queue.put(message)
+        return f"{message} is in"
+
+
+async def test_what_the_queue_takes_at_once_costs_no_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faust makes four tasks for each message."""
+    handing = Handing()
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio, "ensure_future", None)
+        found = await handing.hand_on(7)
+    assert (found.results, found.stopped) == (["7 is in"], False)
+
+
+async def test_what_the_queue_does_not_take_waits_for_it() -> None:
+    handing = Handing()
+    await handing.hand_on(7)
+    waiting = asyncio.create_task(handing.hand_on(8))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    assert handing.queue.get_nowait() == 7
+    assert (await asyncio.wait_for(waiting, 10)).results == ["8 is in"]
+    assert handing.queue.get_nowait() == 8
+
+
+async def test_a_suspended_flow_ends_the_wait_for_the_queue() -> None:
+    handing = Handing()
+    await handing.hand_on(7)
+    waiting = asyncio.create_task(handing.hand_on(8))
+    await asyncio.sleep(0)
+    handing.suspended.set()
+    await asyncio.wait_for(waiting, 10)
+    assert handing.queue.get_nowait() == 7
+    await asyncio.sleep(0)
+    assert handing.queue.empty(), "it was handed on, though the flow had stopped"
+
+
+async def test_where_all_queues_are_full_it_looks_again_at_once(fetches: Fetches) -> None:
+    """Faust sleeps for a second then, while the queues empty within milliseconds."""
+    consumer = fetches.consumer
+    consumer.flow_active = True
+    consumer._active_partitions, consumer._buffered_partitions = set(), {HERE}
+    begin = time.monotonic()
+    assert [found async for found in consumer.getmany(1.0)] == []
+    assert time.monotonic() - begin < 0.5
+
+
+async def test_while_messages_come_a_fetch_waits_for_a_moment_only() -> None:
+    """A fetch leaves out partitions that have something left, and no other goes to that broker until it ends."""
+    found = iter([False, True, False])
+
+    async def fetch(*_: object) -> bool:
+        return next(found)
+
+    fetcher: Any = SimpleNamespace(_proc_fetch_request=fetch, _fetch_max_wait_ms=FETCH_MAX_WAIT_MS)
+    _look_again_soon(fetcher)
+    waits = []
+    for _ in range(3):
+        await fetcher._proc_fetch_request()
+        waits.append(fetcher._fetch_max_wait_ms)
+    assert waits == [FETCH_MAX_WAIT_MS, BUSY_FETCH_MAX_WAIT_MS, BUSY_FETCH_MAX_WAIT_MS]

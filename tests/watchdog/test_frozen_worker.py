@@ -32,10 +32,10 @@ async def test_a_frozen_worker_is_killed_and_restarted_and_its_job_completes(
     port = ports.free_port()
     planned = stack.plan(settings, settings.darkroom_data, host="127.0.0.1", port=port)
     (worker,) = [
-        replace(part, command=[sys.executable, "-m", "agents"], stuck_seconds=3.0)
+        replace(part, command=[sys.executable, "-m", "agents", *part.command[2:]], stuck_seconds=3.0)
         for wave in planned.waves
         for part in wave
-        if part.name == "worker"
+        if part.name == "worker-1"
     ]
     bus = idle_pipeline.bus
     async with Supervisor(settings.darkroom_data, [[worker]], lambda *what: told.append(what)) as parts:
