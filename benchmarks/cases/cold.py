@@ -47,8 +47,9 @@ async def _run(
     fast: list[float] = []
     images: list[dict[str, Any]] = []
     result.raw["cpu_ms_per_file"] = []
-    # The first round warms up, and is not counted.
+    # The first round is compared with the loop byte for byte, and not counted.
     async with Darkroom(folder) as darkroom, darkroom.watching_memory() as peaks:
+        await darkroom.warm_up()
         for number in range(rounds + 1):
             photos = folder / f"photos-{number}"
             await asyncio.to_thread(write, photos, count, seed + number * count)

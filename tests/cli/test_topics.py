@@ -78,7 +78,9 @@ async def test_tail_shows_the_newest_messages_of_a_job_with_pictures_shortened(
         await send(producer, "ml-request", mine, {"path": f"/p/{number}.jpg", "rendition_base64": jpeg})
     await send(producer, "ml-request", other, {"path": "/p/other.jpg"})
     await send(producer, "ml-request", mine, None)
-    await producer.send_and_wait("ml-request", b"\xff no JSON", key=None, headers=headers(mine))
+    # Messages of different partitions are told apart by their time.
+    later = time.time_ns() // 1_000_000 + 1
+    await producer.send_and_wait("ml-request", b"\xff no JSON", timestamp_ms=later, headers=headers(mine))
     arguments = ("tail", "ml-request", "--job", mine, "-n", "4")
     run = darkroom(*arguments, cwd=tmp_path, KAFKA_BROKERS=kafka.address)
     assert run.returncode == 0, run.stderr

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from embedded.ports import free_port
+from embedded.stack import WORKERS
 from tests import pictures
 from tests.parts import ROOT
 
@@ -52,7 +53,8 @@ class Up:
 
     def is_ready(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/ready").status_code == 200 and "worker  ready" in self.said
+            answers = httpx.get(f"{self.url}/ready").status_code == 200
+            return answers and all(f"{worker} ready" in self.said for worker in WORKERS)
         except httpx.TransportError:
             return False
 
@@ -171,7 +173,7 @@ def test_two_run_side_by_side_and_one_that_would_collide_says_so(up: Up, tmp_pat
 def test_parts_that_die_are_restarted_and_a_job_survives_it(up: Up, tmp_path: Path) -> None:
     pictures.write(tmp_path, range(6500, 6650))
     begun = json.loads(up.darkroom("ingest", str(tmp_path), "--collection", "killed", "--json").stdout)
-    for part in ("worker", "api", "qdrant"):
+    for part in ("worker-1", "worker-2", "api", "qdrant"):
         before = up.pid(part)
         os.kill(before, signal.SIGKILL)
         eventually(partial(up.was_restarted, part, before), f"{part} to be restarted")
@@ -193,8 +195,8 @@ def test_jobs_are_there_after_a_restart(up: Up) -> None:
     before = httpx.get(f"{up.url}/api/v1/ingest/recent_jobs").json()["jobs"]
     assert up.stop() == 0
     order = [
-        up.said.rindex(f"{part}")
-        for part in ("api     stopped", "worker  stopped", "qdrant  stopped", "kafka   stopped")
+        up.said.rindex(part)
+        for part in ("api      stopped", "worker-2 stopped", "worker-1 stopped", "qdrant   stopped", "kafka    stopped")
     ]
     assert order == sorted(order)
     up.start()

@@ -31,22 +31,22 @@ async def test_a_frozen_worker_is_killed_and_restarted_and_its_job_completes(
     told: list[tuple[str, str]] = []
     port = ports.free_port()
     planned = stack.plan(settings, settings.darkroom_data, host="127.0.0.1", port=port)
-    (worker,) = [
-        replace(part, command=[sys.executable, "-m", "agents", *part.command[2:]], stuck_seconds=3.0)
+    workers = [
+        replace(part, command=[sys.executable, "-m", "agents", part.command[-1]], stuck_seconds=3.0)
         for wave in planned.waves
         for part in wave
-        if part.name == "worker-1"
+        if part.name.startswith("worker-")
     ]
     bus = idle_pipeline.bus
-    async with Supervisor(settings.darkroom_data, [[worker]], lambda *what: told.append(what)) as parts:
+    async with Supervisor(settings.darkroom_data, [workers], lambda *what: told.append(what)) as parts:
         job_id = await idle_pipeline.scan(photos, collection=collection)
         await bus.until(lambda: bus.of_job("hashed-file", job_id), "the middle of the job")
-        frozen = parts.pid("worker")
+        frozen = parts.pid("worker-1")
         assert frozen is not None
         os.kill(frozen, signal.SIGSTOP)
         assert not bus.values("job-status", job_id=job_id, status="completed"), "frozen too late"
-        await until(lambda: parts.pid("worker") not in {None, frozen}, 30)
+        await until(lambda: parts.pid("worker-1") not in {None, frozen}, 30)
         status: dict[str, Any] = account(await bus.finished(job_id, 60))
     assert (status["status"], status["outcomes"]["stored"], status["total_files"]) == ("completed", 40, 40)
-    assert ("worker", "does not answer for 3 s: it is killed.") in told
+    assert ("worker-1", "does not answer for 3 s: it is killed.") in told
     assert len(await idle_pipeline.points(collection)) == 40
