@@ -14,10 +14,10 @@ from settings import Stage
 I = TypeVar("I")  # noqa: E741 - item
 
 
-# Parts of the linger: how long an item waits that comes alone, and what time without a batch must have gone before.
-# A second item tells of more to come.
-ALONE = 0.1
-PAUSE = 0.5
+# How long an item waits that comes alone, and what time without a batch must have gone before. A second item tells
+# of more to come.
+ALONE_SECONDS = 0.02
+PAUSE_SECONDS = 0.1
 
 
 class Batcher(Generic[I]):
@@ -91,8 +91,8 @@ class Batcher(Generic[I]):
         if self._due > 0 or len(self._pending) >= self._size() or self._bytes >= self._max_bytes:
             return True
         oldest = self._pending[0][2]
-        is_alone = len(self._pending) == 1 and oldest - self._began >= self._linger * PAUSE
-        remaining = oldest + self._linger * (ALONE if is_alone else 1.0) - time.monotonic()
+        is_alone = len(self._pending) == 1 and oldest - self._began >= PAUSE_SECONDS
+        remaining = oldest + (min(self._linger, ALONE_SECONDS) if is_alone else self._linger) - time.monotonic()
         if remaining <= 0:
             return True
         if self._timer is None:
