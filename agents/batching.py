@@ -14,9 +14,9 @@ from settings import Stage
 I = TypeVar("I")  # noqa: E741 - item
 
 
-# How long an item waits that comes alone, and what time without a batch must have gone before. A second item tells
-# of more to come.
-ALONE_SECONDS = 0.02
+# The part of the linger that an item waits which comes alone, and what time without a batch must have gone before.
+# A second item tells of more to come.
+ALONE = 0.1
 PAUSE_SECONDS = 0.1
 
 
@@ -92,7 +92,7 @@ class Batcher(Generic[I]):
             return True
         oldest = self._pending[0][2]
         is_alone = len(self._pending) == 1 and oldest - self._began >= PAUSE_SECONDS
-        remaining = oldest + (min(self._linger, ALONE_SECONDS) if is_alone else self._linger) - time.monotonic()
+        remaining = oldest + self._linger * (ALONE if is_alone else 1.0) - time.monotonic()
         if remaining <= 0:
             return True
         if self._timer is None:
