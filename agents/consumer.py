@@ -14,14 +14,14 @@ A commit that is under way when a rebalance takes all its partitions is left wit
 refuses an empty commit, and Faust crashes the app for it: since the mend of faust-streaming #94 it
 leaves out what was taken away, but not the commit. Such a commit has nothing to say.
 
-Faust sleeps for a second where the queues of all partitions are full, makes four tasks to hand a message
-on, and aiokafka may leave a partition out of a fetch that waits: with 500 files of a job on their way, all
-of them stood still for most of the time.
-
 And who asks for a commit while another is under way gets that one, which may have begun before the
 newest acks: the last commit of an orderly stop left those out. One that never ends, as was seen after
 a broker had frozen and was killed (aiokafka #875), would hold up all that follow, and the next
 rebalance with them.
+
+Faust sleeps for a second where the queues of all partitions are full, makes four tasks to hand a message
+on, and aiokafka may leave a partition out of a fetch that waits: with 500 files of a job on their way, all
+of them stood still for most of the time.
 """
 
 import asyncio

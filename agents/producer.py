@@ -20,10 +20,10 @@ from faust.transport.producer import Producer as BufferedProducer
 
 from connection import client_options
 from settings import Settings
+from topics.limits import MAX_REQUEST_BYTES
 
 # What is sent meanwhile goes with the next request to the same broker. A message that comes alone does not wait.
 PAUSE_SECONDS = 0.02
-MAX_REQUEST_BYTES = 4 << 20
 MAX_BATCH_BYTES = 256 << 10
 
 

@@ -16,7 +16,7 @@ import tracing
 from connection import ClientOptions
 from errors import KafkaUnavailableError
 from topics.job_event import JOB_EVENT, AnyJobEvent, Command, Queued, Restarted, Stalled
-from topics.limits import MAX_MESSAGE_BYTES
+from topics.limits import MAX_REQUEST_BYTES
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import HeaderList, Headers
 from topics.scan_request import SCAN_REQUEST, ScanRequest
@@ -25,8 +25,6 @@ from topics.sentinel import sentinel_headers
 log = structlog.get_logger()
 
 CONFIRM_SECONDS = 10.0
-# The broker has its limit; this one only must not be below it.
-MAX_REQUEST_BYTES = 4 * MAX_MESSAGE_BYTES
 # For hundreds of messages of up to a megabyte each.
 CONFIRM_MANY_SECONDS = 60.0
 

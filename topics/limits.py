@@ -10,6 +10,8 @@ from pydantic import AfterValidator, Field
 
 # Twice the largest record that we write on purpose: one with a rendition at its limit, as base64.
 MAX_MESSAGE_BYTES = 1 << 20
+# Of a producer. The broker has its limit; this one only must not be below it.
+MAX_REQUEST_BYTES = 4 * MAX_MESSAGE_BYTES
 # A message that does not validate, untouched, and what went wrong with it.
 MAX_LETTER_BYTES = 2 * MAX_MESSAGE_BYTES
 

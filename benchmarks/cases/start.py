@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks import photographs
 from benchmarks.measure import Result
 from benchmarks.running import Darkroom
+from embedded.stack import WORKERS
 
 FILES = 3_000
 KILL_AT = 500
@@ -28,8 +29,8 @@ async def run(result: Result, folder: Path, rounds: int) -> None:
             job_id = await darkroom.submit(photos)
             before = await _processed(darkroom, job_id, beyond=KILL_AT)
             killed = time.perf_counter()
-            for name, processes in darkroom.processes().items():
-                for process in processes if name.startswith("worker") else ():
+            for name in WORKERS:
+                for process in darkroom.processes()[name]:
                     process.send_signal(signal.SIGKILL)
             # What was on its way to the view when the worker died still arrives.
             await asyncio.sleep(1.0)

@@ -48,7 +48,11 @@ class Up:
                 stdout=output,
                 stderr=output,
             )
-        eventually(lambda: self.process.poll() is not None or self.is_ready(), "darkroom up to be ready", 90)
+        try:
+            eventually(lambda: self.process.poll() is not None or self.is_ready(), "darkroom up to be ready", 90)
+        except BaseException:
+            self.stop()  # nobody else would: the fixture has not got it yet
+            raise
         assert self.process.poll() is None, self.said
 
     def is_ready(self) -> bool:

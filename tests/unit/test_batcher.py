@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from agents import batching
 from agents.batching import Batcher
 from errors import DrainingError
 
@@ -67,7 +68,10 @@ async def test_a_partial_batch_goes_after_the_linger_of_its_oldest() -> None:
     assert handler.batches == [["a", "b"], ["c"]]
 
 
-async def test_one_that_comes_alone_after_a_pause_hardly_waits_and_two_wait_for_more() -> None:
+async def test_one_that_comes_alone_after_a_pause_hardly_waits_and_two_wait_for_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batching, "PAUSE_SECONDS", 0.3)  # longer than a busy machine takes from one line to the next
     handler = Handler()
     batches = batcher(handler, linger=0.4)
     await asyncio.sleep(0.4)  # the pause
