@@ -25,8 +25,7 @@ of them stood still for most of the time.
 """
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Coroutine, Generator, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping, Set
 from functools import partial
 from types import coroutine
 from typing import Any
@@ -35,6 +34,8 @@ import faust
 import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.structs import TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 from mode.services import WaitResults
@@ -47,8 +48,7 @@ COMMIT_SECONDS = 120.0
 FETCH_MAX_WAIT_MS = 500
 # A fetch leaves out the partitions whose messages have not all been taken over, and aiokafka sends no other to that
 # broker meanwhile: what comes there has to wait until the fetch ends.
-BUSY_FETCH_MAX_WAIT_MS = 50
-BUSY_SECONDS = 1.0
+PARTIAL_FETCH_MAX_WAIT_MS = 50
 # Faust asks for nothing of the partitions whose queue is full, and sleeps for a second where that is all of them.
 FULL_QUEUE_SECONDS = 0.02
 # Then the agents take them: their queues fill up otherwise.
@@ -68,7 +68,7 @@ class _ConsumerThread(AIOKafkaConsumerThread):
 
     async def on_start(self) -> None:
         await super().on_start()
-        _look_again_soon(self._ensure_consumer()._fetcher)
+        _look_again_soon(self._ensure_consumer()._fetcher, lambda part: not self.consumer._is_changelog_tp(part))
 
     def assignment(self) -> Set[TP]:  # type: ignore[override]  # nobody changes it
         """Return the partitions that this worker has. Asked several times an event, so it is kept while it holds."""
@@ -221,20 +221,19 @@ class GaplessConsumer(Consumer):
         return found
 
 
-def _look_again_soon(fetcher: Fetcher) -> None:
-    """Have fetches wait for a moment only while messages come."""
-    fetch = fetcher._proc_fetch_request
-    newest = 0.0
+def _look_again_soon(fetcher: Fetcher, is_source: Callable[[Any], bool]) -> None:
+    """Have a fetch wait for a moment only where it leaves out a partition of a source topic."""
+    send = fetcher._proc_fetch_request
 
-    async def fetch_and_note(*arguments: Any) -> bool:
-        nonlocal newest
-        is_new: bool = await fetch(*arguments)
-        now = time.monotonic()
-        newest = now if is_new else newest
-        fetcher._fetch_max_wait_ms = BUSY_FETCH_MAX_WAIT_MS if now - newest < BUSY_SECONDS else FETCH_MAX_WAIT_MS
+    async def send_and_look_again(assignment: Any, node_id: int, request: FetchRequest) -> bool:
+        asked = {TopicPartition(topic, part[0]) for topic, parts in request.topics for part in parts}
+        for part in assignment.tps:
+            if part not in asked and is_source(part) and fetcher._select_read_replica(part) == node_id:
+                request._max_wait_ms = PARTIAL_FETCH_MAX_WAIT_MS
+        is_new: bool = await send(assignment, node_id, request)
         return is_new
 
-    fetcher._proc_fetch_request = fetch_and_note
+    fetcher._proc_fetch_request = send_and_look_again
 
 
 async def _rest(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Any:

@@ -10,14 +10,15 @@ from unittest.mock import AsyncMock, Mock
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.protocol.fetch import FetchRequest
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from agents.app import new_app
 from agents.consumer import (
-    BUSY_FETCH_MAX_WAIT_MS,
     FETCH_MAX_WAIT_MS,
+    PARTIAL_FETCH_MAX_WAIT_MS,
     GaplessConsumer,
     _ConsumerThread,
     _look_again_soon,
@@ -26,6 +27,8 @@ from errors import KafkaUnavailableError
 from settings import Settings
 
 HERE = TP("raw-path", 0)
+SOURCE, OTHER, ELSEWHERE = (TopicPartition("raw-path", partition) for partition in range(3))
+CHANGELOG = TopicPartition("darkroom-hash-fingerprints-changelog", 0)
 
 
 async def test_a_commit_that_is_asked_for_while_another_is_under_way_is_made_after_it(
@@ -356,17 +359,29 @@ async def test_where_all_queues_are_full_it_looks_again_at_once(fetches: Fetches
     assert time.monotonic() - begin < 0.5
 
 
-async def test_while_messages_come_a_fetch_waits_for_a_moment_only() -> None:
-    """A fetch leaves out partitions that have something left, and no other goes to that broker until it ends."""
-    found = iter([False, True, False])
+@pytest.mark.parametrize(
+    ("asked", "wait_ms"),
+    [
+        ([SOURCE, OTHER, CHANGELOG], FETCH_MAX_WAIT_MS),
+        ([SOURCE, OTHER], FETCH_MAX_WAIT_MS),
+        ([SOURCE, CHANGELOG], PARTIAL_FETCH_MAX_WAIT_MS),
+    ],
+)
+async def test_a_fetch_that_leaves_out_a_source_waits_for_a_moment_only(
+    asked: list[TopicPartition], wait_ms: int
+) -> None:
+    """Such a partition has something left, and no other fetch goes to that broker until this one ends."""
+    sent: list[int] = []
 
-    async def fetch(*_: object) -> bool:
-        return next(found)
+    async def fetch(_assignment: object, _node_id: int, request: FetchRequest) -> bool:
+        sent.append(request._max_wait_ms)
+        return True
 
-    fetcher: Any = SimpleNamespace(_proc_fetch_request=fetch, _fetch_max_wait_ms=FETCH_MAX_WAIT_MS)
-    _look_again_soon(fetcher)
-    waits = []
-    for _ in range(3):
-        await fetcher._proc_fetch_request()
-        waits.append(fetcher._fetch_max_wait_ms)
-    assert waits == [FETCH_MAX_WAIT_MS, BUSY_FETCH_MAX_WAIT_MS, BUSY_FETCH_MAX_WAIT_MS]
+    fetcher: Any = SimpleNamespace(
+        _proc_fetch_request=fetch, _select_read_replica={SOURCE: 1, OTHER: 1, ELSEWHERE: 2, CHANGELOG: 1}.get
+    )
+    _look_again_soon(fetcher, lambda part: part != CHANGELOG)
+    assignment = SimpleNamespace(tps={SOURCE, OTHER, ELSEWHERE, CHANGELOG})
+    topics = [(part.topic, [(part.partition, 0, 1)]) for part in asked]
+    await fetcher._proc_fetch_request(assignment, 1, FetchRequest(FETCH_MAX_WAIT_MS, 1, 1, 0, topics))
+    assert sent == [wait_ms]
