@@ -27,8 +27,7 @@ Point = Literal[
     "known_images-row-written",
     "jobs-row-written",
     "embed-answered",  # ML has answered, db-write is not sent
-    "embed-written",  # db-write is delivered, image-outcome is not sent
-    "embed-concluded",  # image-outcome is delivered, ml-request is not acked
+    "embed-written",  # db-write is delivered, ml-request is not acked
     "store-upserted",  # Qdrant confirmed, job-event is not sent
     "store-reported",  # the outcome is delivered, image-outcome is not sent
     "store-concluded",  # image-outcome is delivered, db-write is not acked

@@ -20,8 +20,9 @@ from errors import ContentError
 from rules.claims import Claim, known_outcome
 from rules.identity import point_id
 from tables.known_images import KnownImages
+from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite
-from topics.files import FileOfJob
+from topics.files import FileOfJob, HashedFileOfJob
 from topics.hashed_file import HashedFile
 from topics.image_outcome import IMAGE_OUTCOME, Embedded, FailedContent, FailedFile, Forgotten, ImageOutcome, Stored
 from topics.ml_request import ML_REQUEST
@@ -53,9 +54,10 @@ class ClaimKeeper:
         with structlog.contextvars.bound_contextvars(job_id=outcome.job_id, stage="prepare"):
             match outcome:
                 case Stored():
-                    return [self._images.confirm(outcome, outcome.incarnation)]
+                    rows = [] if outcome.content is None else await self._embedded(event, outcome, outcome.content)
+                    return [*rows, self._images.confirm(outcome, outcome.incarnation)]
                 case Embedded():
-                    return await self._embedded(event, outcome)
+                    return await self._embedded(event, outcome, outcome.content)
                 case FailedContent():
                     return await self._failed_content(event, outcome)
                 case FailedFile():
@@ -63,14 +65,16 @@ class ClaimKeeper:
                 case Forgotten():
                     return self._forgotten(outcome)
 
-    async def _embedded(self, event: faust.Event, outcome: Embedded) -> list[Awaitable[object]]:
+    async def _embedded(
+        self, event: faust.Event, outcome: Embedded | Stored, content: Content
+    ) -> list[Awaitable[object]]:
         """ML has answered: send the waiters to Qdrant and remember the content. Accepted in any state."""
         firsts = {lot(outcome): outcome.file_id}
         emitted: set[int] = set()
         while batch := self._next_waiters(outcome, emitted):
             claim = self._claim(outcome)
             claim.remember_firsts(firsts)
-            await self._write_waiters(event, outcome, claim, batch)
+            await self._write_waiters(event, outcome, content, claim, batch)
             firsts = claim.firsts
             emitted.update(batch)
             failpoints.reach("waiters-emitted")
@@ -80,7 +84,7 @@ class ClaimKeeper:
         claim.owner = None
         return [
             *self._images.drop_waiters(outcome, emitted),
-            self._images.put_content(outcome, outcome.content),
+            self._images.put_content(outcome, content),
             self._images.put_claim(outcome, claim),
         ]
 
@@ -124,11 +128,13 @@ class ClaimKeeper:
         claim = self._images.claim(outcome)
         return [self._images.drop_claim(outcome)] if claim is not None and claim.owner is None else []
 
-    def _next_waiters(self, outcome: Embedded | FailedContent, done: Container[int]) -> list[int]:
+    def _next_waiters(self, outcome: HashedFileOfJob, done: Container[int]) -> list[int]:
         waiting = (number for number in self._images.waiters(outcome) if number not in done)
         return list(islice(waiting, WAITERS_AT_ONCE))
 
-    async def _write_waiters(self, event: faust.Event, outcome: Embedded, claim: Claim, numbers: list[int]) -> None:
+    async def _write_waiters(
+        self, event: faust.Event, outcome: HashedFileOfJob, content: Content, claim: Claim, numbers: list[int]
+    ) -> None:
         deliveries = []
         jobs: dict[str, HashedFile] = {}
         for number in numbers:
@@ -141,7 +147,7 @@ class ClaimKeeper:
                 **waiter.file_fields(),
                 point_id=point_id(waiter.sha256),
                 outcome=known_outcome(claim, waiter.file_id, lot(waiter)),
-                content=outcome.content,
+                content=content,
             )
             headers = waiter.headers(waiter.received)
             deliveries.append(await self._stage.send(DB_WRITE, waiter.sha256, write, headers))
@@ -155,7 +161,7 @@ class ClaimKeeper:
         headers = sentinel_headers(file.job_id, "waiters", None)
         await (await self._stage.send_raw(topic, file.job_id.encode(), None, headers, event.message.partition))
 
-    def _claim(self, file: Embedded | FailedFile) -> Claim:
+    def _claim(self, file: HashedFileOfJob) -> Claim:
         return self._images.claim(file) or Claim(owner=None)
 
 

@@ -1,8 +1,7 @@
-"""embed: has ML look at each new content, in batches, and publishes the answer twice.
+"""embed: has ML look at each new content, in batches, and publishes the answer.
 
-ml-request → db-write (the point of the file that owns the claim), then image-outcome `embedded`
-(closes the claim, fills the cache). A batch that ML refuses is halved until the guilty image stands
-alone; ML away is waited for. What it has answered is not asked again.
+ml-request → db-write, the point of the file that owns the claim. A batch that ML refuses is halved until
+the guilty image stands alone; ML away is waited for. What it has answered is not asked again.
 """
 
 import asyncio
@@ -28,7 +27,6 @@ from errors import ContentError, DrainingError, FatalError, FileError, MLOutOfMe
 from gateways.ml import Capabilities, Embedded, ImageInput, Refused
 from rules.batching import batch_size, halves
 from rules.identity import point_id
-from topics import image_outcome
 from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite
 from topics.ml_request import ML_REQUEST, MLRequest
@@ -220,20 +218,17 @@ class _Embedder:
 
     async def _publish(self, item: _Item, answer: Answer) -> None:
         request = item.request
-        fields = request.file_fields()
         content = Content(
             vector=answer.vector.tolist(),
             caption=answer.caption if request.caption else None,
             metadata=request.metadata,
             thumbnail_base64=request.thumbnail_base64,
         )
-        write = DBWrite(**fields, point_id=point_id(request.sha256), outcome="stored", content=content)
+        write = DBWrite(**request.file_fields(), point_id=point_id(request.sha256), outcome="stored", content=content)
         headers = request.headers(item.headers)
         failpoints.reach("embed-answered")
         await (await self._stage.send(DB_WRITE, request.sha256, write, headers))
         failpoints.reach("embed-written")
-        await self._stage.conclude(image_outcome.Embedded(**fields, content=content), item.headers)
-        failpoints.reach("embed-concluded")
         self._stage.handed_on(request, item.headers)
 
     async def _fail(self, item: _Item, error: Exception) -> None:

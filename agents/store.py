@@ -1,7 +1,7 @@
 """store: upserts points in batches, and is the only one to say that a file is in the collection.
 
 db-write → Qdrant; then, after Qdrant confirmed, the outcome on job-event, then image-outcome
-`stored`, then the ack.
+`stored` (closes the claim and fills the cache, where the content is new), then the ack.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from gateways.qdrant import Point
 from rules import payload
 from rules.batching import halves
 from topics.db_write import DB_WRITE, DBWrite
-from topics.image_outcome import Stored
+from topics.image_outcome import Embedded, Stored
 from topics.record import Headers
 
 MAX_BATCH_BYTES = 8 << 20
@@ -117,12 +117,25 @@ class _Storer:
         failpoints.reach("store-upserted")
         await self._stage.finish(write, write.outcome, item.headers, sha256=write.sha256)
         failpoints.reach("store-reported")
-        await self._stage.conclude(Stored(**write.file_fields(), incarnation=incarnation), item.headers)
+        stored = Stored(
+            **write.file_fields(), incarnation=incarnation, content=write.content if _is_new(write) else None
+        )
+        await self._stage.conclude(stored, item.headers)
         failpoints.reach("store-concluded")
         self._stage.handed_on(write, item.headers)
 
     async def _fail(self, item: _Item, error: Exception) -> None:
-        await self._stage.fail_file(item.event, item.write, error, item.headers)
+        """End a file as failed. What ML answered for it is kept all the same, for other files of this content."""
+        write = item.write
+        await self._stage.fail(item.event, write, error, item.headers)
+        failpoints.reach("failure-reported")
+        if _is_new(write):
+            await self._stage.conclude(Embedded(**write.file_fields(), content=write.content), item.headers)
+
+
+def _is_new(write: DBWrite) -> bool:
+    """Tell whether ML embedded the content for this file: the others have theirs from the cache."""
+    return write.outcome == "stored"
 
 
 def _payload(item: _Item) -> dict[str, Any]:

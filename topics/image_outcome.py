@@ -11,17 +11,21 @@ from topics.record import Topic
 
 
 class Embedded(HashedFileOfJob):
-    """ML has embedded the content: accepted in whatever state the claim is."""
+    """ML has embedded the content, though its point is not stored: accepted in whatever state the claim is."""
 
     kind: Literal["embedded"] = "embedded"
     content: Content
 
 
 class Stored(HashedFileOfJob):
-    """Qdrant has confirmed the point for this path, in this incarnation of the collection."""
+    """Qdrant has confirmed the point for this path, in this incarnation of the collection.
+
+    With the content where ML has embedded it for this file: it says what `embedded` says as well.
+    """
 
     kind: Literal["stored"] = "stored"
     incarnation: Name
+    content: Content | None = None
 
 
 class FailedContent(HashedFileOfJob):

@@ -1,4 +1,4 @@
-"""embed alone: ml-request → batches to ML → db-write and image-outcome. Batches linger long: tombstones send them."""
+"""embed alone: ml-request → batches to ML → db-write. Batches linger long: tombstones send them."""
 
 import base64
 import hashlib
@@ -50,11 +50,9 @@ def check_written(bus: Bus, files: list[Message]) -> None:
     """Check that exactly these were embedded, each with the answer to its own picture."""
     job = files[0]["job_id"]
     written = {value["path"]: value for value in bus.values("db-write", job_id=job)}
-    told = {value["path"]: value for value in bus.values("image-outcome", job_id=job, kind="embedded")}
-    assert set(written) == set(told) == {file["path"] for file in files}
+    assert set(written) == {file["path"] for file in files}
     for file in files:
         write = written[file["path"]]
-        assert write["content"] == told[file["path"]]["content"]
         assert write["content"]["vector"] == pytest.approx(vector_of(base64.b64decode(file["rendition_base64"])))
         assert (write["outcome"], write["point_id"]) == ("stored", point_id(file["sha256"]))
 
@@ -66,16 +64,14 @@ async def test_answers_go_to_their_own_pictures(bus: Bus, ml: Part, job: str, co
     check_written(bus, files)
     by_path = {file["path"]: file for file in files}
     last: dict[int, int] = {}
-    for topic in ("db-write", "image-outcome"):
-        for record in bus.of_job(topic, job):
-            if record.value is None:
-                assert record.offset > last.get(record.partition, -1)
-                continue
-            value = json.loads(record.value)
-            check_envelope(record, value["sha256"], by_path[value["path"]])
-            assert value["content"]["caption"] == f"A picture called {value['path'].rpartition('/')[2]}"
-            if topic == "db-write":
-                last[record.partition] = max(record.offset, last.get(record.partition, -1))
+    for record in bus.of_job("db-write", job):
+        if record.value is None:
+            assert record.offset > last.get(record.partition, -1)
+            continue
+        value = json.loads(record.value)
+        check_envelope(record, value["sha256"], by_path[value["path"]])
+        assert value["content"]["caption"] == f"A picture called {value['path'].rpartition('/')[2]}"
+        last[record.partition] = max(record.offset, last.get(record.partition, -1))
     assert max(len(batch["images"]) for batch in asked(ml)) <= 8
     assert sum(event["images"] for event in bus.events(job, "ml-sent")) == 20
     images = [image["sha256"] for batch in asked(ml) for image in batch["images"]]
@@ -96,8 +92,7 @@ async def test_a_request_that_comes_again_costs_no_second_call(
     await embedded(bus, files)
     check_written(bus, files)
     assert sum(len(batch["images"]) for batch in asked(ml)) == 4
-    for topic in ("db-write", "image-outcome"):
-        assert len(bus.values(topic, job_id=job)) == 8
+    assert len(bus.values("db-write", job_id=job)) == 8
     assert sum(event["images"] for event in bus.events(job, "ml-sent")) == 4
 
 
@@ -127,7 +122,7 @@ async def test_ml_away_is_waited_for(bus: Bus, ml: Part, job: str, collection: s
     assert {(event["stage"], event["target"]) for event in bus.events(job, "waiting")} == {("embed", "ml")}
     assert bus.of_job("db-write", job) == []
     told(ml)
-    await bus.until(lambda: len(bus.values("image-outcome", job_id=job)) == 3, "three answers")
+    await bus.until(lambda: len(bus.values("db-write", job_id=job)) == 3, "three answers")
     check_written(bus, files)
     assert [event.get("target") for event in bus.events(job, "waiting")] in (["ml", None], ["ml", "ml", None, None])
     assert bus.of_job("dead-letter", job) == []
@@ -152,7 +147,7 @@ async def test_another_model_is_waited_out(bus: Bus, ml: Part, job: str, created
         await bus.quiet(1)
     assert bus.of_job("db-write", f"{job}-2") == []
     told(ml)
-    await bus.until(lambda: len(bus.values("image-outcome", job_id=f"{job}-2")) == 2, "two answers")
+    await bus.until(lambda: len(bus.values("db-write", job_id=f"{job}-2")) == 2, "two answers")
     check_written(bus, first)
     check_written(bus, second)
 

@@ -132,7 +132,7 @@ async def test_messages_that_do_not_validate_leave_as_they_came(bus: Bus, collec
         await bus.publish("raw-path", "same key", value, [("job_id", job.encode())])
     await hashed(bus, job, collection, picture(tmp_path / "good.jpg"))
     await bus.until(lambda: len(bus.of_job("dead-letter", job)) == len(odd), "the dead letters")
-    assert [record.value for record in bus.of_job("dead-letter", job)] == odd
+    assert {record.value for record in bus.of_job("dead-letter", job)} == set(odd)
     assert {record.key for record in bus.of_job("dead-letter", job)} == {b"same key"}
     assert bus.outcomes(job) == {}
 

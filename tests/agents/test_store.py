@@ -37,6 +37,7 @@ async def test_a_point_is_stored_then_told(bus: Bus, job: str, created: str, sto
     known = await store.collection(created)
     assert known is not None
     assert (told["kind"], told["incarnation"], told["path"]) == ("stored", known.incarnation, message["path"])
+    assert told["content"] == message["content"]
     assert bus.outcomes(job)[message["path"]] == {
         "file_id": dict(record.headers)["file_id"].decode(),
         "path": message["path"],
@@ -74,6 +75,10 @@ async def test_paths_are_united_within_a_batch_and_with_what_is_there(
     await bus.until(lambda: bus.outcomes(later), "the later outcome")
     await bus.until(lambda: len(bus.of_job("image-outcome", job)) == 3, "the repeat's outcome")
 
+    # Those that ML did not embed for this file have theirs from the cache.
+    told = [*bus.values("image-outcome", job_id=job), *bus.values("image-outcome", job_id=later)]
+    assert {value["path"] for value in told if "content" in value} == {first["path"]}
+
     paths = ["/elsewhere/a.jpg", "/elsewhere/b.jpg", "/elsewhere/c.jpg"]
     assert [bus.outcomes(j)[p]["outcome"] for j, p in zip((job, job, later), paths, strict=True)] == [
         "stored",
@@ -99,8 +104,10 @@ async def test_a_missing_collection_fails_its_files_and_no_others(
     failed = bus.outcomes(job)[lost["path"]]
     assert failed["outcome"] == "failed"
     assert f"Collection {created}-gone was deleted" in failed["reason"]
-    kinds = {value["path"]: value["kind"] for value in bus.values("image-outcome", job_id=job)}
-    assert kinds == {good["path"]: "stored", lost["path"]: "failed-file"}
+    told = {value["path"]: value for value in bus.values("image-outcome", job_id=job)}
+    assert {path: value["kind"] for path, value in told.items()} == {good["path"]: "stored", lost["path"]: "embedded"}
+    # ML has answered: copies in other collections, and the next job, do not ask it again.
+    assert told[lost["path"]]["content"] == lost["content"]
     (letter,) = bus.of_job("dead-letter", job)
     assert letter.key == lost["path"].encode()
     restart = {name: lost[name] for name in ("job_id", "collection", "path", "model_id")}

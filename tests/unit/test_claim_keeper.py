@@ -159,6 +159,16 @@ async def test_those_that_waited_go_to_qdrant_and_the_content_is_known(stage: St
     assert stage.arrive(file("a", "j3")) == "write cached"
 
 
+async def test_a_stored_point_says_both_that_ml_answered_and_that_its_path_is_there(stage: Stage) -> None:
+    stage.arrive(file("a"))
+    stage.arrive(file("b"))
+    await stage.take(Stored(**fields(file("a")), incarnation="i1", content=CONTENT))
+    assert stage.written == [("j1", "/b", "duplicate")]
+    assert stage.images.content(file("any")) == CONTENT
+    assert stage.images.is_confirmed(file("a"), "i1")
+    assert stage.waiting() == 0
+
+
 async def test_effects_are_delivered_before_the_rows_of_waiters_go(stage: Stage) -> None:
     for name in "abc":
         stage.arrive(file(name))

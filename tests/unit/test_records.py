@@ -93,7 +93,7 @@ RECORDS: list[tuple[Topic[Any], type[Record], dict[str, st.SearchStrategy[Any]]]
         | {"point_id": text, "outcome": st.sampled_from(["stored", "cached", "duplicate"]), "content": content},
     ),
     (IMAGE_OUTCOME, image_outcome.Embedded, file_fields | {"content": content}),
-    (IMAGE_OUTCOME, image_outcome.Stored, file_fields | {"incarnation": text}),
+    (IMAGE_OUTCOME, image_outcome.Stored, file_fields | {"incarnation": text, "content": st.none() | content}),
     (IMAGE_OUTCOME, image_outcome.FailedContent, file_fields | {"stage": text, "error_class": text, "reason": text}),
     (IMAGE_OUTCOME, image_outcome.FailedFile, file_fields | {"reason": text}),
     (IMAGE_OUTCOME, image_outcome.Forgotten, file_fields),
