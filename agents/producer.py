@@ -10,13 +10,10 @@ tens of files a second every message was a request of its own, which costs Kafka
 
 import asyncio
 import os
-import time
-from collections.abc import Mapping
 from typing import Any
 
 import faust
 from aiokafka import AIOKafkaProducer
-from aiokafka.producer.message_accumulator import MessageBatch
 from aiokafka.producer.sender import Sender
 from faust.transport.drivers.aiokafka import Producer
 from faust.transport.producer import Producer as BufferedProducer
@@ -27,11 +24,6 @@ from topics.limits import MAX_REQUEST_BYTES
 
 # What is sent meanwhile goes with the next request to the same broker. A message that comes alone does not wait.
 PAUSE_SECONDS = 0.02
-# Where so many requests follow each other without a break, the pause grows until each has so many messages: one file
-# alone is through by then, and of many none is in a hurry.
-REQUESTS_IN_A_ROW = 12
-ENOUGH_MESSAGES = 32
-MAX_PAUSE_SECONDS = 0.08
 MAX_BATCH_BYTES = 256 << 10
 
 
@@ -52,18 +44,13 @@ def new_producer(settings: Settings) -> AIOKafkaProducer:
 
 def _pace(sender: Sender) -> None:
     send = sender._send_produce_req
-    rows: dict[int, tuple[int, float]] = {}
 
-    async def send_and_pause(node_id: int, batches: Mapping[Any, MessageBatch]) -> None:
-        row, ended = rows.get(node_id, (0, 0.0))
-        messages = sum(batch.record_count for batch in batches.values())
-        row = row + 1 if messages < ENOUGH_MESSAGES and time.monotonic() - ended < PAUSE_SECONDS else 0
+    async def send_and_pause(node_id: int, batches: Any) -> None:
         await send(node_id, batches)
         # To the sender, the broker has not answered yet.
         sender._in_flight.add(node_id)
-        await asyncio.sleep(PAUSE_SECONDS if row < REQUESTS_IN_A_ROW else MAX_PAUSE_SECONDS)
+        await asyncio.sleep(PAUSE_SECONDS)
         sender._in_flight.remove(node_id)
-        rows[node_id] = row, time.monotonic()
 
     sender._send_produce_req = send_and_pause
 

@@ -40,32 +40,6 @@ async def test_a_retry_neither_repeats_nor_reorders(producer: AIOKafkaProducer) 
 async def test_what_comes_one_by_one_goes_together(
     kafka: Part, producer: AIOKafkaProducer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    requests, seconds = await _send_one_by_one(kafka, producer, monkeypatch)
-    assert requests <= seconds / producers.PAUSE_SECONDS + 2, f"{requests} requests in {seconds:.2f} s"
-
-
-async def test_where_messages_go_on_it_gathers_for_longer(
-    kafka: Part, producer: AIOKafkaProducer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(producers, "REQUESTS_IN_A_ROW", 2)
-    monkeypatch.setattr(producers, "ENOUGH_MESSAGES", MESSAGES)
-    requests, seconds = await _send_one_by_one(kafka, producer, monkeypatch)
-    assert requests <= seconds / producers.MAX_PAUSE_SECONDS + 4, f"{requests} requests in {seconds:.2f} s"
-
-
-async def test_a_message_that_comes_alone_does_not_wait(
-    producer: AIOKafkaProducer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(producers, "PAUSE_SECONDS", 1.0)
-    begin = time.monotonic()
-    await producer.send_and_wait(TOPIC, b"{}", partition=0)
-    assert time.monotonic() - begin < 0.5
-
-
-async def _send_one_by_one(
-    kafka: Part, producer: AIOKafkaProducer, monkeypatch: pytest.MonkeyPatch
-) -> tuple[int, float]:
-    """Send messages, 2 ms between them; return the number of requests, and how long it took in s."""
     requests = 0
     send = producer.client.send
 
@@ -87,7 +61,16 @@ async def _send_one_by_one(
         seconds = time.monotonic() - begin
         keys = await bus.until(lambda: _keys(bus, name), f"{MESSAGES} messages")
     assert keys == {name.encode() + b"%d" % number for number in range(MESSAGES)}
-    return requests, seconds
+    assert requests <= seconds / producers.PAUSE_SECONDS + 2, f"{requests} requests in {seconds:.2f} s"
+
+
+async def test_a_message_that_comes_alone_does_not_wait(
+    producer: AIOKafkaProducer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(producers, "PAUSE_SECONDS", 1.0)
+    begin = time.monotonic()
+    await producer.send_and_wait(TOPIC, b"{}", partition=0)
+    assert time.monotonic() - begin < 0.5
 
 
 def _keys(bus: Bus, name: str) -> set[bytes] | None:
