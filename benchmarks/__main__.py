@@ -5,8 +5,10 @@ Without names all run but `million`, in under 20 minutes. Exits 1 when a bound i
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from rich.console import Console
@@ -27,20 +29,23 @@ def main() -> int:
     unknown = [name for name in options.cases if name not in CASES]
     if unknown:
         parser.error(f"{', '.join(unknown)}: no such case; there are {', '.join(CASES)}")
+    # As Ctrl-C does, so that what a case has started is ended.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     kept = True
     for name in options.cases or [name for name in CASES if name != "million"]:
         with tempfile.TemporaryDirectory(prefix="darkroom-bench-", ignore_cleanup_errors=True) as folder:
             result = Result(name)
+            begin = time.monotonic()
             asyncio.run(CASES[name](result, Path(folder), options.rounds))
         result.save()
-        show(result)
+        show(result, time.monotonic() - begin)
         kept = kept and all(figure.holds is not False for figure in result.figures)
     return 0 if kept else 1
 
 
-def show(result: Result) -> None:
-    """Print the figures of a case."""
-    table = Table(title=result.case, title_justify="left")
+def show(result: Result, seconds: float) -> None:
+    """Print the figures of a case, and how long it took."""
+    table = Table(title=f"{result.case} ({seconds:.0f} s)", title_justify="left")
     for column in ("measure", "unit", "min", "median", "max", "must be", ""):
         table.add_column(column, justify="right" if column in {"min", "median", "max"} else "left")
     for figure in result.figures:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,13 +18,11 @@ from typing import Any, Self
 import httpx
 import psutil
 
-from benchmarks import photographs
 from embedded import ports, state
 
 ROOT = Path(__file__).resolve().parents[1]
 FINISHED = {"completed", "completed_with_errors", "failed", "cancelled"}
 START_SECONDS = 120.0
-WARM_UP_FILES = 3_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +80,6 @@ class Darkroom:
         job_id = await self.submit(folder, collection)
         status = await self.finished(job_id)
         return Timed(job_id, time.perf_counter() - begin, status)
-
-    async def warm_up(self) -> None:
-        """Take in small photographs: a broker that has just started runs uncompiled code for its first minute."""
-        photos = self.data / "warm-up"
-        await asyncio.to_thread(photographs.write_small_jpegs, photos, WARM_UP_FILES, time.time_ns() // 1_000_000)
-        await self.ingest(photos, "warm-up")
-        shutil.rmtree(photos)
 
     async def submit(self, folder: Path, collection: str = "bench") -> str:
         """Submit a folder; return the id of the job."""

@@ -24,9 +24,16 @@ def test_the_example_is_the_file() -> None:
     assert shown == (ROOT / "docs" / "examples" / "publish.py").read_text()
 
 
+def settings_in(text: str) -> set[str]:
+    """Return the rows of a table of settings."""
+    return set(re.findall(r"^\| `[A-Z_]+` \| .+ \|$", text, re.MULTILINE))
+
+
 def test_the_settings_table_has_every_setting_with_its_default() -> None:
-    shown = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| .+ \|$", README, re.MULTILINE))
+    table = (ROOT / "docs" / "settings.md").read_text()
+    shown = dict(re.findall(r"^\| `([A-Z_]+)` \| (.+?) \| .+ \|$", table, re.MULTILINE))
     assert shown == {name.upper(): default_in_words(field) for name, field in Settings.model_fields.items()}
+    assert settings_in(README) <= settings_in(table)
 
 
 def test_the_commands_exist() -> None:
@@ -36,7 +43,7 @@ def test_the_commands_exist() -> None:
     assert {"up", "ingest", "status", "files", "jobs", "doctor", "worker"} <= shown <= set(group.commands)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/architecture.md", "CHANGELOG.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/architecture.md", "docs/settings.md", "CHANGELOG.md"])
 def test_links_lead_somewhere(document: str) -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", (ROOT / document).read_text())
     for link in links:
