@@ -17,7 +17,7 @@ import tracing
 from agents import embed, hash, prepare, scan, store, track  # noqa: A004 - the stage's name
 from agents.cpu import Cpu
 from agents.jobs_watch import JobsWatch
-from agents.loop_lag import LoopLag
+from loop_lag import LoopLag
 from agents.metrics_server import MetricsServer
 from agents.producer import new_producer
 from agents.stage import Parts, StageApp

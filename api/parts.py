@@ -27,6 +27,7 @@ from api.webhooks import open_webhooks
 from connection import client_options
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
+from loop_lag import LoopLag
 from settings import Settings, reveal
 
 
@@ -93,6 +94,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         archiver = Archiver(journal, qdrant, lambda: readable_roots(settings, kept))
         await archiver.recover()
         await stack.enter_async_context(open_webhooks(settings, kept))
+        lag = LoopLag()
+        lag.start()
+        stack.push_async_callback(lag.stop)
         yield Parts(
             settings=settings,
             view=view,
