@@ -19,6 +19,7 @@ from api.renditions import Renditions
 from api.runs import Runs
 from api.searching import Searcher
 from api.submitting import Submitter
+from api.thumbnails import Thumbnails
 from api.topic_replay import TopicReplayer
 from api.uploads import UnderWay, remove_unfinished
 from api.view.view import JobView, open_view
@@ -46,6 +47,7 @@ class Parts:
     journal: Journal
     archiver: Archiver
     qdrant: Qdrant
+    thumbnails: Thumbnails
     ml: ML
     dead_letters: DeadLetters
     replayer: TopicReplayer
@@ -109,6 +111,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             journal=journal,
             archiver=archiver,
             qdrant=qdrant,
+            thumbnails=Thumbnails(qdrant),
             ml=ml,
             dead_letters=DeadLetters(view.letters, publisher, settings.dead_letter_max_attempts),
             replayer=TopicReplayer(settings, publisher, qdrant, lambda: current_model(ml, kept, settings)),
