@@ -17,7 +17,6 @@ import tracing
 from agents import embed, hash, prepare, scan, store, track  # noqa: A004 - the stage's name
 from agents.cpu import Cpu
 from agents.jobs_watch import JobsWatch
-from agents.loop_lag import LoopLag
 from agents.metrics_server import MetricsServer
 from agents.producer import new_producer
 from agents.stage import Parts, StageApp
@@ -26,6 +25,7 @@ from disk import check_writable
 from errors import FatalError
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
+from loop_lag import LoopLag
 from settings import Settings, Stage, reveal
 from topics.admin import create_topics
 

@@ -19,6 +19,7 @@ from api.renditions import Renditions
 from api.runs import Runs
 from api.searching import Searcher
 from api.submitting import Submitter
+from api.thumbnails import Thumbnails
 from api.topic_replay import TopicReplayer
 from api.uploads import UnderWay, remove_unfinished
 from api.view.view import JobView, open_view
@@ -27,6 +28,7 @@ from api.webhooks import open_webhooks
 from connection import client_options
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
+from loop_lag import LoopLag
 from settings import Settings, reveal
 
 
@@ -45,6 +47,7 @@ class Parts:
     journal: Journal
     archiver: Archiver
     qdrant: Qdrant
+    thumbnails: Thumbnails
     ml: ML
     dead_letters: DeadLetters
     replayer: TopicReplayer
@@ -93,6 +96,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
         archiver = Archiver(journal, qdrant, lambda: readable_roots(settings, kept))
         await archiver.recover()
         await stack.enter_async_context(open_webhooks(settings, kept))
+        lag = LoopLag()
+        lag.start()
+        stack.push_async_callback(lag.stop)
         yield Parts(
             settings=settings,
             view=view,
@@ -105,6 +111,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             journal=journal,
             archiver=archiver,
             qdrant=qdrant,
+            thumbnails=Thumbnails(qdrant),
             ml=ml,
             dead_letters=DeadLetters(view.letters, publisher, settings.dead_letter_max_attempts),
             replayer=TopicReplayer(settings, publisher, qdrant, lambda: current_model(ml, kept, settings)),

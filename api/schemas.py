@@ -54,9 +54,10 @@ class Uploaded(Submitted):
 
 
 class RecentJobs(BaseModel):
-    """The jobs that were begun last, the latest first."""
+    """The jobs that were begun last, the latest first. `next` is the cursor of the following page."""
 
     jobs: list[JobStatus]
+    next: str | None
 
 
 class JobFile(BaseModel):

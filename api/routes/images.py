@@ -92,7 +92,9 @@ async def thumbnail(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return a small JPEG, at most 200 x 200."""
-    fields = await _fields(parts, collection, image_id, ["thumbnail_base64"])
+    fields = await parts.thumbnails.payload(collection, str(image_id))
+    if fields is None:
+        raise _unknown(image_id, collection)
     try:
         jpeg = base64.b64decode(str(fields.get("thumbnail_base64") or ""), validate=True)
     except ValueError:  # another program wrote the point

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.deps import JobDep, PartsDep
+from api.jobs_filter import JobsShown, is_found, is_shown
 from api.problems import problems
 from api.publisher import CONFIRM_SECONDS
 from api.schemas import JobFile, JobFiles, RecentJobs, Submitted
@@ -24,10 +25,23 @@ async def status(job: JobDep) -> JobStatus:
     return job
 
 
-@router.get("/recent_jobs")
-async def recent_jobs(parts: PartsDep, limit: Annotated[int, Query(ge=1, le=200)] = 20) -> RecentJobs:
+@router.get("/recent_jobs", responses=problems(422))
+async def recent_jobs(
+    *,
+    parts: PartsDep,
+    limit: Annotated[int, Query(ge=1, le=200)] = 20,
+    cursor: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+    find: Annotated[str, Query(description="A part of the job's id or of a folder of its, in any case.")] = "",
+    collection: Annotated[str, Query(description="Empty: all.")] = "",
+    show: Annotated[JobsShown, Query(description="`errors`: those that failed, or of which files did.")] = "all",
+) -> RecentJobs:
     """Return the jobs that were begun last, the latest first."""
-    return RecentJobs(jobs=await parts.view.recent(limit))
+
+    def matches(job: JobStatus) -> bool:
+        return is_shown(job, show) and collection in {"", job.collection} and is_found(job, find)
+
+    jobs, following = await parts.view.recent(matches, limit=limit, cursor=cursor)
+    return RecentJobs(jobs=jobs, next=following)
 
 
 @router.get("/{job_id}/files", responses=problems(404))

@@ -1,7 +1,9 @@
 """What is asked of the view, in the reader's thread."""
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 from errors import RequestError
 from rules.outcomes import Outcome
@@ -53,10 +55,23 @@ def folded(connection: sqlite3.Connection, job_id: str) -> Job | None:
     return Job.model_validate_json(row[0]) if row and row[0] else None
 
 
-def recent(connection: sqlite3.Connection, limit: int) -> list[JobStatus]:
-    """Return the newest documents of the jobs that were begun last, the latest first."""
-    rows = connection.execute(f"{_DOCUMENT} ORDER BY begun DESC, job_id LIMIT ?", (limit,))
-    return [_newest(*row) for row in rows]
+def recent(
+    connection: sqlite3.Connection, matches: Callable[[JobStatus], bool], *, limit: int, cursor: str | None
+) -> tuple[list[JobStatus], str | None]:
+    """Return the newest documents of the jobs that match, the latest begun first, and the cursor of the next page.
+
+    The cursor is the last job's id: a job keeps its place. Raises RequestError(422) for one that is none.
+    """
+    behind = ""
+    place: tuple[float, str] | tuple[()] = ()
+    if cursor:
+        place = connection.execute("SELECT -begun, job_id FROM jobs WHERE job_id = ?", (cursor,)).fetchone()
+        if place is None:
+            raise RequestError("This cursor was not made by this service: start from the first page.", 422)
+        behind = "WHERE (-begun, job_id) > (?, ?)"
+    rows = connection.execute(f"{_DOCUMENT} {behind} ORDER BY begun DESC, job_id", place)
+    found = list(islice(filter(matches, (_newest(*row) for row in rows)), limit + 1))
+    return found[:limit], found[limit - 1].job_id if len(found) > limit else None
 
 
 def files(

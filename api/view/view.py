@@ -1,7 +1,7 @@
 """The read view as the routes see it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -37,9 +37,16 @@ class JobView:
         """Return a job as folded from the events that have come here; None where none has."""
         return await self._reader.read(lambda connection: reading.folded(connection, job_id))
 
-    async def recent(self, limit: int) -> list[JobStatus]:
-        """Return the jobs that were begun last, the latest first."""
-        return await self._reader.read(lambda connection: reading.recent(connection, limit))
+    async def recent(
+        self, matches: Callable[[JobStatus], bool], *, limit: int, cursor: str | None
+    ) -> tuple[list[JobStatus], str | None]:
+        """Return the jobs that match, the latest begun first, and the cursor of the next page (None: none follows).
+
+        Raises RequestError(422) for a wrong cursor.
+        """
+        return await self._reader.read(
+            lambda connection: reading.recent(connection, matches, limit=limit, cursor=cursor)
+        )
 
     async def files(
         self, job_id: str, *, outcome: Outcome | None, limit: int, cursor: str | None

@@ -149,6 +149,43 @@ class TestStatus:
         answer = await service.get("ingest/recent_jobs", limit=3)
         assert [job["job_id"] for job in answer["jobs"]] == ids[::-1]
 
+    async def test_recent_jobs_are_found_page_by_page(self, service: Service, job_id: str) -> None:
+        ids = [f"{job_id}-{number}" for number in range(5)]
+        await service.publish(*(queued(name, at=START + number) for number, name in enumerate(ids)))
+        for name in ids:
+            await service.status(name)
+        found: list[str] = []
+        cursor = None
+        while True:
+            page = await service.get("ingest/recent_jobs", limit=2, find=f"{job_id}-".upper(), cursor=cursor or "")
+            found += [job["job_id"] for job in page["jobs"]]
+            cursor = page["next"]
+            if cursor is None:
+                break
+        assert found == ids[::-1]
+        assert (await service.get("ingest/recent_jobs", find="no such folder")) == {"jobs": [], "next": None}
+        refused = await service.http.get("ingest/recent_jobs", params={"cursor": "nobody"})
+        assert refused.status_code == 422
+
+    async def test_recent_jobs_are_chosen_by_state_and_collection(self, service: Service, job_id: str) -> None:
+        ended, failing, other = (f"{job_id}-{name}" for name in ("ended", "failing", "other"))
+        results: dict[str, Outcome] = {ended: "stored", failing: "failed"}
+        for name, outcome in results.items():
+            walked = (queued(name), scanning(name), seen(name, ["a.jpg"]))
+            offset = await service.publish(*walked, *sealed(name, PARTITIONS), outcomes(name, {"a.jpg": outcome}))
+            await service.status(name, offset=offset)
+        await service.status(other, offset=await service.publish(queued(other, collection="other")))
+
+        async def chosen(**filters: str) -> set[str]:
+            answer = await service.get("ingest/recent_jobs", limit=200, find=job_id, **filters)
+            return {job["job_id"] for job in answer["jobs"]}
+
+        assert await chosen() == {ended, failing, other}
+        assert await chosen(show="running") == {other}
+        assert await chosen(show="errors") == {failing}
+        assert await chosen(show="completed") == {ended}
+        assert await chosen(collection="other") == {other}
+
 
 class TestFiles:
     async def test_every_file_is_listed_once_while_outcomes_change_and_files_are_added(

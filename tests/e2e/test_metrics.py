@@ -118,6 +118,7 @@ async def test_what_is_shown_is_what_happened_and_all_that_the_dashboards_ask_fo
     unknown = (await of_api(service)).value("http_server_request_duration_seconds_count", **labels)
     await service.http.get("ingest/status/nobody")
     shown = await of_api(service)
+    assert shown.value("darkroom_event_loop_lag_seconds_count") > 0
     deadline = time.monotonic() + DEADLINE_SECONDS
     while shown.value("darkroom_stage_up") != 6:
         assert time.monotonic() < deadline

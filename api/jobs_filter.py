@@ -1,0 +1,26 @@
+"""Which jobs a list shows."""
+
+from typing import Literal
+
+from topics.job_status import FINISHED, JobStatus
+
+JobsShown = Literal["all", "running", "errors", "completed", "cancelled"]
+
+
+def is_shown(job: JobStatus, show: JobsShown) -> bool:
+    """Tell whether a job is one of these. `running`: not finished. `errors`: it failed, or one of its files did."""
+    match show:
+        case "all":
+            return True
+        case "running":
+            return job.status not in FINISHED
+        case "errors":
+            return job.status == "failed" or job.failed_files > 0
+        case _:
+            return job.status == show
+
+
+def is_found(job: JobStatus, text: str) -> bool:
+    """Tell whether a job's id or one of its folders has this text in it, in any case."""
+    wanted = text.casefold()
+    return any(wanted in name.casefold() for name in (job.job_id, *job.sources))
