@@ -53,6 +53,10 @@ async def test_every_message_is_of_a_kind_that_is_described(
     async with Bus(kafka.address, *DOCUMENT["channels"]) as bus:
         job_id = await pipeline.scan(tmp_path, collection=collection)
         await bus.finished(job_id)
+        # A point whose collection was deleted meanwhile: its content is told all the same.
+        lost = bus.values("db-write", job_id=job_id)[0] | {"collection": f"{collection}-gone"}
+        await pipeline.bus.publish("db-write", lost["sha256"], lost)
+        await bus.until(lambda: bus.values("image-outcome", job_id=job_id, kind="embedded"), "the content")
         await pipeline.bus.publish("raw-path", job_id, b"no JSON", [("job_id", job_id.encode())])
         await bus.publish("dead-letter", job_id, None, Mark("dropped", 7).headers(), 0)
         await bus.until(lambda: any(r.value == b"no JSON" for r in bus.of_job("dead-letter", job_id)), "its letter")
