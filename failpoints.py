@@ -14,7 +14,7 @@ Point = Literal[
     "scan-walked",  # all files are delivered, no sentinel is sent
     "hash-seen",  # seen is delivered, hashed-file is not sent
     "hash-sent",  # hashed-file is delivered, its fingerprint is not written and its event is not acked
-    "hash-sealed",  # sealed is delivered, the tombstones are not sent
+    "hash-sealed",  # sealed is sent, the tombstones are not
     "prepare-claimed",  # the claim is written, ml-request is not sent
     "prepare-sent",  # ml-request is delivered, its event is not acked
     "prepare-waiting",  # the row of a waiter is delivered, its event is not acked

@@ -107,8 +107,11 @@ class Window:
         await self._enter()
         self._working.put_nowait(_Entry(event, time.monotonic(), start(work), None, settle))
 
-    async def add_in_order(self, event: faust.Event, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        """Do work on an event after the work on all earlier ones is done."""
+    async def add_in_order(self, event: faust.Event, work: Callable[[], Coroutine[Any, Any, Deliveries]]) -> None:
+        """Do work on an event after the work on all earlier ones is done.
+
+        The event is acked after what it returns is delivered; the work on the next one does not wait for that.
+        """
         await self._enter()
         self._working.put_nowait(_Entry(event, time.monotonic(), None, work, None))
 
@@ -162,7 +165,7 @@ class Window:
                 self._left_undone = isinstance(error, DrainingError)
                 self._settled.put_nowait(None)
                 continue
-            deliveries: list[Awaitable[object]] = []
+            deliveries: list[Awaitable[object]] = [*(result or ())] if entry.begin is not None else []
             if entry.settle is not None and is_current(self._app, entry.event):
                 with writing_rows(entry.event):
                     deliveries.extend(entry.settle(result))

@@ -2,7 +2,7 @@
 
 import faust
 
-from agents.delivery import Window
+from agents.delivery import Deliveries, Window
 from agents.stage import StageApp
 from topics.sentinel import read_sentinel
 
@@ -25,8 +25,9 @@ class EndMarkers:
         self._last[event.message.partition, event.message.key] = event.message.offset
         await window.add_in_order(event, lambda: self._pass_on(event))
 
-    async def _pass_on(self, event: faust.Event) -> None:
+    async def _pass_on(self, event: faust.Event) -> Deliveries:
         partition, key = event.message.partition, event.message.key
         if self._last.get((partition, key)) == event.message.offset:
             del self._last[partition, key]
-            await self._stage.pass_on(event, self._topic)
+            return [await self._stage.pass_on(event, self._topic)]
+        return []

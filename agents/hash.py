@@ -99,10 +99,10 @@ class _Hasher:
             self._stage.handed_on(file, headers)
             return None if fingerprint is known else fingerprint
 
-    async def _seal(self, event: faust.Event, sentinel: Sentinel) -> None:
+    async def _seal(self, event: faust.Event, sentinel: Sentinel) -> Deliveries:
         """Say that a walk ends on this partition, after all files before the sentinel were handed on."""
         partitions = self._parts.settings.kafka_partitions
-        await self._stage.emit(
+        sealed = await self._stage.publish(
             Sealed(
                 job_id=sentinel.job_id,
                 at=now(),
@@ -115,11 +115,11 @@ class _Hasher:
         failpoints.reach("hash-sealed")
         # The files before the sentinel are spread over all partitions of hashed-file.
         headers = header_list(event)
-        deliveries = [
+        tombstones = [
             await self._stage.send_raw(HASHED_FILE.name, sentinel.job_id.encode(), None, headers, partition)
             for partition in range(partitions)
         ]
-        await asyncio.gather(*deliveries)
+        return [sealed, *tombstones]
 
     async def _model_id(self, file: RawPath) -> str:
         """Return the model of the file's job.

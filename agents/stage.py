@@ -73,7 +73,7 @@ class StageApp:
         self.name: Stage = name
         self.parts = parts
         self.app = new_app(name, parts.settings, datadir, parts.producer)
-        self.report = Reporter(name, self._publish, parts.stop)
+        self.report = Reporter(name, self.publish, parts.stop)
         self._windows: list[Window] = []
         self._batchers: list[Batcher[Any]] = []
         self.is_draining = False
@@ -224,10 +224,9 @@ class StageApp:
         """Publish what became of a content and wait until that is delivered."""
         await (await self.send(IMAGE_OUTCOME, outcome.sha256, outcome, outcome.headers(headers)))
 
-    async def pass_on(self, event: faust.Event, topic: str) -> None:
-        """Send a tombstone on to the same partition of the next topic, and wait until it is delivered."""
-        headers = header_list(event)
-        await (await self.send_raw(topic, event.message.key, None, headers, event.message.partition))
+    async def pass_on(self, event: faust.Event, topic: str) -> Awaitable[object]:
+        """Send a tombstone on to the same partition of the next topic; await the result for its delivery."""
+        return await self.send_raw(topic, event.message.key, None, header_list(event), event.message.partition)
 
     async def reject(self, event: faust.Event, error: Exception) -> None:
         """Move a message that cannot be taken to `dead-letter`, its bytes untouched. It counts in no job."""
@@ -299,9 +298,10 @@ class StageApp:
 
     async def emit(self, event: AnyJobEvent) -> None:
         """Publish one job-event at once and wait until it is delivered."""
-        await (await self._publish(event))
+        await (await self.publish(event))
 
-    async def _publish(self, event: AnyJobEvent) -> Awaitable[object]:
+    async def publish(self, event: AnyJobEvent) -> Awaitable[object]:
+        """Publish one job-event at once; await the result to know that it is delivered."""
         return await self.send(JOB_EVENT, event.job_id, event, Headers(job_id=event.job_id))
 
 

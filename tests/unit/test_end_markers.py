@@ -1,11 +1,13 @@
 """Of the end markers that wait behind each other, the last one of each job is passed on."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from agents.delivery import Deliveries
 from agents.end_markers import EndMarkers
 from errors import InvalidMessageError
 from topics.sentinel import sentinel_headers
@@ -23,19 +25,22 @@ class Stage:
 
     def __init__(self) -> None:
         self.passed: list[tuple[int, int]] = []
-        self._waiting: list[Callable[[], Awaitable[object]]] = []
+        self._deliveries: list[Awaitable[object]] = []
+        self._waiting: list[Callable[[], Awaitable[Deliveries]]] = []
 
-    async def pass_on(self, event: Any, topic: str) -> None:
+    async def pass_on(self, event: Any, topic: str) -> Awaitable[object]:
         assert topic == "ml-request"
         self.passed.append((event.message.partition, event.message.offset))
+        return asyncio.get_running_loop().create_future()
 
-    async def add_in_order(self, _: Any, work: Callable[[], Awaitable[object]]) -> None:
+    async def add_in_order(self, _: Any, work: Callable[[], Awaitable[Deliveries]]) -> None:
         self._waiting.append(work)
 
     async def go_on(self) -> list[tuple[int, int]]:
         for work in self._waiting:
-            await work()
+            self._deliveries += await work()
         self._waiting.clear()
+        assert len(self._deliveries) == len(self.passed), "the ack would not wait for it"
         return self.passed
 
 
