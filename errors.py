@@ -95,6 +95,11 @@ class RequestError(RejectedError):
         self.status = status
 
 
+def wrong_cursor() -> RequestError:
+    """Return what is said of a cursor that no page ended with, whatever is paged."""
+    return RequestError("This cursor was not made by this service: start from the first page.", 422)
+
+
 class PartitionRevokedError(DarkroomError):
     """A rebalance came while an event was in work: leave it unacked, it is delivered again."""
 

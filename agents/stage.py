@@ -207,18 +207,23 @@ class StageApp:
 
     async def fail_content(self, event: faust.Event, file: HashedFileOfJob, error: Exception, headers: Headers) -> None:
         """End a file whose content cannot be used, and tell those that wait for the content."""
-        await self.fail(event, file, error, headers)
-        failpoints.reach("failure-reported")
         failed = FailedContent(
             **file.file_fields(), stage=self.name, error_class=type(error).__name__, reason=explain(error)
         )
-        await self.conclude(failed, headers)
+        await self.fail_and_conclude(event, file, error, headers, failed)
 
     async def fail_file(self, event: faust.Event, file: HashedFileOfJob, error: Exception, headers: Headers) -> None:
         """End a file whose path cannot be used, so that the next one with its content takes over."""
+        failed = FailedFile(**file.file_fields(), reason=explain(error))
+        await self.fail_and_conclude(event, file, error, headers, failed)
+
+    async def fail_and_conclude(
+        self, event: faust.Event, file: FileOfJob, error: Exception, headers: Headers, outcome: ImageOutcome
+    ) -> None:
+        """End a file as failed, then publish what became of its content."""
         await self.fail(event, file, error, headers)
         failpoints.reach("failure-reported")
-        await self.conclude(FailedFile(**file.file_fields(), reason=explain(error)), headers)
+        await self.conclude(outcome, headers)
 
     async def conclude(self, outcome: ImageOutcome, headers: Headers) -> None:
         """Publish what became of a content and wait until that is delivered."""

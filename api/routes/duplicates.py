@@ -11,7 +11,7 @@ from api.parts import Parts
 from api.problems import problems
 from api.replay_schemas import Run
 from api.schemas import DuplicateGroup, DuplicateImage, DuplicateReport, SimilarBody
-from errors import CollectionMissingError, RequestError
+from errors import CollectionMissingError, wrong_cursor
 from topics.record import whole_number
 
 router = APIRouter(prefix="/duplicates", tags=["duplicates"])
@@ -48,7 +48,7 @@ async def report(
     known, total = found
     start = whole_number(cursor or "0")
     if start is None:
-        raise RequestError("This cursor was not made by this service: start from the first page.", 422)
+        raise wrong_cursor()
     groups = await parts.reports.groups(report_id, start=start, limit=limit)
     return DuplicateReport(
         report_id=report_id,

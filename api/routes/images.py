@@ -16,6 +16,7 @@ from api.open_file import OpenFileResponse
 from api.problems import problems
 from api.schemas import Image, Images, RandomImages
 from api.sources import open_first
+from api.thumbnails import FIELD
 from errors import RequestError
 from gateways.qdrant.filters import Filters
 from rules.payload import HELPERS
@@ -96,7 +97,7 @@ async def thumbnail(
     if fields is None:
         raise _unknown(image_id, collection)
     try:
-        jpeg = base64.b64decode(str(fields.get("thumbnail_base64") or ""), validate=True)
+        jpeg = base64.b64decode(str(fields.get(FIELD) or ""), validate=True)
     except ValueError:  # another program wrote the point
         jpeg = b""
     if not jpeg:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from errors import RequestError
+from errors import wrong_cursor
 from rules.dead_letters import LetterState
 from topics.dead_letter import CONNECT, RESTART_TOPIC, Mark
 from topics.record import HeaderList, Headers
@@ -195,7 +195,7 @@ def _key(row: tuple[Any, ...]) -> tuple[int, int, int]:
 def _place(cursor: str) -> list[int]:
     numbers = cursor.split("-")
     if len(numbers) != 3 or not all(n.isascii() and n.isdecimal() and len(n) < 19 for n in numbers):
-        raise RequestError("This cursor was not made by this service: start from the first page.", 422)
+        raise wrong_cursor()
     return [int(number) for number in numbers]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
 
-from errors import RequestError
+from errors import wrong_cursor
 from rules.outcomes import Outcome
 from tables.job import Job
 from tables.job_document import document
@@ -67,7 +67,7 @@ def recent(
     if cursor:
         place = connection.execute("SELECT -begun, job_id FROM jobs WHERE job_id = ?", (cursor,)).fetchone()
         if place is None:
-            raise RequestError("This cursor was not made by this service: start from the first page.", 422)
+            raise wrong_cursor()
         behind = "WHERE (-begun, job_id) > (?, ?)"
     rows = connection.execute(f"{_DOCUMENT} {behind} ORDER BY begun DESC, job_id", place)
     found = list(islice(filter(matches, (_newest(*row) for row in rows)), limit + 1))
@@ -83,7 +83,7 @@ def files(
     misses none. Raises RequestError(422) for a cursor that is none.
     """
     if cursor and not (cursor.isascii() and cursor.isdecimal() and len(cursor) < 19):
-        raise RequestError("This cursor was not made by this service: start from the first page.", 422)
+        raise wrong_cursor()
     after = int(cursor or 0)
     if outcome is None:
         rows = connection.execute(_FILES, (job_id, after, limit + 1)).fetchall()

@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 
 from qdrant_client import models
 
-from errors import RequestError
+from errors import RequestError, wrong_cursor
 from gateways.qdrant.filters import DATE_FIELDS
 from rules.name_key import PARTS
 
@@ -156,7 +156,7 @@ def _decode(text: str, sort: str | None) -> Cursor:
     try:
         cursor = Cursor(**json.loads(base64.urlsafe_b64decode(text)))
     except (ValueError, TypeError, binascii.Error) as error:
-        raise _not_ours() from error
+        raise wrong_cursor() from error
     if cursor.sort != sort:
         raise RequestError("This cursor belongs to another sort: start from the first page.", 422)
     _check(cursor)
@@ -179,8 +179,4 @@ def _check(cursor: Cursor) -> None:
         or any(type(value) is not kind for value in values)
         or not isinstance(cursor.after_id, str | None)
     ):
-        raise _not_ours()
-
-
-def _not_ours() -> RequestError:
-    return RequestError("This cursor was not made by this service: start from the first page.", 422)
+        raise wrong_cursor()

@@ -37,13 +37,18 @@ async def test_its_app_has_the_mended_consumer_and_no_web_server(stage: StageApp
     assert app.conf.processing_guarantee is ProcessingGuarantee.AT_LEAST_ONCE
 
 
+async def passed_on(stage: StageApp) -> None:
+    await (await stage.pass_on(EVENT, "hashed-file"))
+
+
 @pytest.mark.parametrize(
     "tell",
     [
         lambda stage: stage.emit(MLSent(job_id="job", at=1.0, images=1)),
+        passed_on,
         lambda stage: stage.reject(EVENT, ValueError("odd")),
     ],
-    ids=["an event", "a dead letter"],
+    ids=["an event", "a tombstone", "a dead letter"],
 )
 async def test_work_is_not_done_before_what_it_sent_is_delivered(
     stage: StageApp, monkeypatch: pytest.MonkeyPatch, tell: Callable[[StageApp], Awaitable[None]]
