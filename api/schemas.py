@@ -200,6 +200,19 @@ class Images(BaseModel):
     next: str | None
 
 
+class FacetValue(BaseModel):
+    """One value of a payload field, and how many pictures have it."""
+
+    value: str
+    images: int
+
+
+class Facet(BaseModel):
+    """The values of a payload field, the most frequent first."""
+
+    values: list[FacetValue]
+
+
 class SimilarBody(BaseModel):
     """Where to look for pictures that look alike, and how much alike."""
 

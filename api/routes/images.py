@@ -3,10 +3,10 @@
 import asyncio
 import base64
 import hashlib
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.responses import FileResponse
 
 from api.caching import is_known
@@ -14,7 +14,7 @@ from api.deps import FILTERS, CollectionDep, PartsDep, read_filters
 from api.kept import readable_roots
 from api.open_file import OpenFileResponse
 from api.problems import problems
-from api.schemas import Image, Images, RandomImages
+from api.schemas import Facet, FacetValue, Image, Images, RandomImages
 from api.sources import open_first
 from api.thumbnails import FIELD
 from errors import RequestError
@@ -79,6 +79,19 @@ async def images(
         total=total,
         next=following and f"{total}.{following}",
     )
+
+
+@router.get("/facets/{field}", responses=problems(404))
+async def facet(
+    field: Annotated[Literal["camera_make", "camera_model", "lens", "tags"], Path(description="Of the payload.")],
+    parts: PartsDep,
+    collection: CollectionDep,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    filters: Annotated[str | None, Query(description=FILTERS)] = None,
+) -> Facet:
+    """List what a field of the payload may be filtered by, and how many pictures each value has."""
+    counts = await parts.qdrant.facet(collection, field, limit=limit, filters=read_filters(filters))
+    return Facet(values=[FacetValue(value=value, images=count) for value, count in counts.items()])
 
 
 @router.get(

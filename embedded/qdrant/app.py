@@ -139,6 +139,10 @@ def make_app(store: Store) -> FastAPI:
     async def count(name: str, body: models.CountRequest) -> Response:
         return await answer(lambda: {"count": store.get(name).count(body)})
 
+    @app.post("/collections/{name}/facet")
+    async def facet(name: str, body: models.FacetRequest) -> Response:
+        return await answer(lambda: {"hits": store.get(name).facet(body)})
+
     return app
 
 

@@ -202,6 +202,14 @@ class Collection:
         with _engine_errors():
             return self._shard.count(edge.CountRequest(exact=True, filter=to_edge_filter(request.filter)))
 
+    def facet(self, request: models.FacetRequest) -> list[dict[str, Any]]:
+        """Count the points by the value of an indexed payload field, most frequent first."""
+        where = to_edge_filter(request.filter)
+        wanted = edge.FacetRequest(request.key, request.limit or 10, request.exact or False, where)
+        with _engine_errors():
+            hits = self._shard.facet(wanted).hits
+        return [{"value": hit.value, "count": hit.count} for hit in hits]
+
     def _update(self, operation: edge.UpdateOperation, *, flush: bool = True) -> None:
         with _engine_errors():
             self._shard.update(operation)

@@ -203,6 +203,13 @@ class Qdrant:
         async with self._errors(name):
             return (await self._client.count(name, to_filter(filters or {}, without), exact=True)).count
 
+    async def facet(self, name: str, field: str, *, limit: int, filters: Filters | None = None) -> dict[str, int]:
+        """Count the points that match by the values of a field that is indexed as a keyword, most frequent first."""
+        where = to_filter(filters or {})
+        async with self._errors(name):
+            found = await self._client.facet(name, field, facet_filter=where, limit=limit, exact=True)
+        return {str(hit.value): hit.count for hit in found.hits}
+
     async def search(
         self,
         name: str,

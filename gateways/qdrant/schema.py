@@ -23,7 +23,7 @@ INDEXES: dict[str, models.PayloadSchemaType | models.TextIndexParams] = {
     },
     **dict.fromkeys(DATE_FIELDS, models.PayloadSchemaType.DATETIME),
     **dict.fromkeys(SORTS["filename"], models.PayloadSchemaType.INTEGER),
-    **dict.fromkeys(("camera_make", "camera_model", "tags"), models.PayloadSchemaType.KEYWORD),
+    **dict.fromkeys(("camera_make", "camera_model", "lens", "tags"), models.PayloadSchemaType.KEYWORD),
     "gps": models.PayloadSchemaType.GEO,
 }
 

@@ -60,6 +60,29 @@ async def album(vectors: Qdrant, collection: str, photos: Path) -> AsyncIterator
     await vectors.delete_collection(collection)
 
 
+class TestFacets:
+    async def test_a_field_s_values_with_how_many_have_them(
+        self, service: Service, vectors: Qdrant, collection: str, album: dict[str, Point]
+    ) -> None:
+        more = [point([0.5] * 512, camera_make=make, iso=iso) for make, iso in [("Nikon", 100), ("Nikon", 800)]]
+        await vectors.upsert(collection, more)
+
+        async def values(**query: str | int) -> list[tuple[str, int]]:
+            answer = await service.http.get("images/facets/camera_make", params={"collection": collection, **query})
+            return [(one["value"], one["images"]) for one in answer.raise_for_status().json()["values"]]
+
+        assert await values() == [("Nikon", 2), ("Canon", 1)]
+        assert await values(limit=1) == [("Nikon", 2)]
+        assert sorted(await values(filters='{"iso": 100}')) == [("Canon", 1), ("Nikon", 1)]
+
+    async def test_of_fields_that_have_few_values_only(
+        self, service: Service, collection: str, album: dict[str, Point]
+    ) -> None:
+        assert (await service.http.get("images/facets/filename", params={"collection": collection})).status_code == 422
+        unknown = await service.http.get("images/facets/lens", params={"collection": "nowhere"})
+        assert unknown.status_code == 404
+
+
 class TestSearch:
     async def test_by_meaning(self, service: Service, collection: str, album: dict[str, Point]) -> None:
         response = await service.http.post("search", json={"query": "a red roof", "limit": 2, "collection": collection})

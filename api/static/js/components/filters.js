@@ -1,6 +1,7 @@
 /** What the gallery is narrowed by. All of it stands in the address: from, to, camera, caption, and the sides of a box. */
 
-import { h } from "../core/dom.js";
+import { fill, h } from "../core/dom.js";
+import { plural } from "../core/format.js";
 import { button, field } from "./basics.js";
 import { show } from "./dialog.js";
 import { icon } from "./icons.js";
@@ -38,8 +39,11 @@ export function chips(query, change) {
   });
 }
 
-/** The inputs. `cameras` are offered; any other may be typed. */
+/** The inputs. What `cameras` promises is offered when it is there; any other may be typed. */
 export function filterPanel(query, change, cameras) {
+  const offered = h("datalist", { id: "cameras" });
+  // Without them a name can be typed all the same; a service that does not answer shows in the grid.
+  cameras().then((values) => fill(offered, values.map(({ value, images }) => h("option", { value }, plural(images, "picture")))), () => {});
   const day = (name, label) => field(label, h("input", { class: "input", type: "date", value: query[name] || "", oninput: (event) => change({ [name]: event.target.value }) }));
   return h(
     "div",
@@ -47,7 +51,7 @@ export function filterPanel(query, change, cameras) {
     day("from", "Taken from"),
     day("to", "Taken until"),
     field("Camera", h("input", { class: "input", list: "cameras", value: query.camera || "", placeholder: "Any", oninput: (event) => change({ camera: event.target.value.trim() }) })),
-    h("datalist", { id: "cameras" }, cameras.map((camera) => h("option", { value: camera }))),
+    offered,
     field("Words in the caption", h("input", { class: "input", value: query.caption || "", placeholder: "Any", oninput: (event) => change({ caption: event.target.value.trim() }) })),
     h("div", { class: "field" }, h("span", { class: "label" }, "Place"), button(query.box ? "Change the box" : "Choose on a map", { onclick: () => choosePlace(boxOf(query.box), change) })),
   );

@@ -115,7 +115,7 @@ function searched(search) {
 }
 
 function picture(id, payload) {
-  return { id, filename: payload.filename || "Unnamed", taken_at: payload.taken_at || null, camera: payload.camera_model || null };
+  return { id, filename: payload.filename || "Unnamed", taken_at: payload.taken_at || null };
 }
 
 function text(filters) {

@@ -1,7 +1,7 @@
 /** All pictures of a collection, or those that a search finds. */
 
 import { post } from "../core/api.js";
-import { activeCollection, collections } from "../core/collections.js";
+import { activeCollection, cameras, collections } from "../core/collections.js";
 import { fill, gathered, h } from "../core/dom.js";
 import { count, monthOf, plural } from "../core/format.js";
 import { go, link } from "../core/router.js";
@@ -158,8 +158,7 @@ export async function show(root, { query, signal }) {
     panel.hidden = !panel.hidden;
     filterButton.setAttribute("aria-expanded", String(!panel.hidden));
     if (!panel.hidden) {
-      const cameras = [...new Set((source?.pictures ?? []).map((picture) => picture.camera).filter(Boolean))].sort();
-      fill(panel, filterPanel(now, gathered(change), cameras));
+      fill(panel, filterPanel(now, gathered(change), () => cameras(now.collection || active, signal)));
       panel.querySelector("input")?.focus();
     }
   }
