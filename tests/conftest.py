@@ -18,8 +18,6 @@ from tests.bus import PARTITIONS
 
 # The sentinels of a job, and what a start restores, grow with the square of the partitions and with them.
 os.environ["KAFKA_PARTITIONS"] = str(PARTITIONS)
-# A broker that lives for seconds spends most of them on optimising itself.
-os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 def _one_authority() -> str:
