@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from cli.samples.dng import encode_dng
 LARGE = (4000, 3000)
 RAW = (5472, 3648)
 PROCESSES = 2
+TILE = 500
+"""Pixels: the sides of a large JPEG are multiples of it."""
 
 Pixels = NDArray[np.uint8]
 
@@ -42,25 +45,25 @@ def _write(folder: Path, make: Callable[[int], bytes], suffix: str, count: int, 
     folder.mkdir(parents=True)
     paths = [folder / f"{number:06d}.{suffix}" for number in range(count)]
     with ProcessPoolExecutor(PROCESSES) as pool:
-        made = pool.map(make, range(seed, seed + count), chunksize=max(1, min(500, count // 8)))
-        for path, data in zip(paths, made, strict=True):
-            path.write_bytes(data)
+        seeds = range(seed, seed + count)
+        list(pool.map(_write_one, paths, repeat(make), seeds, chunksize=max(1, min(500, count // 8))))
     return paths
+
+
+def _write_one(path: Path, make: Callable[[int], bytes], seed: int) -> None:
+    path.write_bytes(make(seed))
 
 
 def _scene(size: tuple[int, int], seed: int, grain: int) -> Pixels:
     """Return soft shapes, shape (height, width, 3), under grain of so many levels, as a sensor gives it."""
     random = np.random.default_rng(seed)
-    coarse = Image.fromarray(random.integers(0, 256, (24, 32, 3), dtype=np.uint8))
-    scene = np.asarray(coarse.resize(size, Image.Resampling.BICUBIC))
-    if not grain:
-        return scene
-    # One tile of noise, laid over the picture: as hard for a decoder as noise that is new everywhere.
-    tile = random.integers(0, grain, (500, 500, 1), dtype=np.uint8)
-    height, width = scene.shape[:2]
-    noise = np.tile(tile, (-(-height // 500), -(-width // 500), 1))[:height, :width]
-    grainy: Pixels = np.clip(scene.astype(np.int16) + noise - grain // 2, 0, 255).astype(np.uint8)
-    return grainy
+    coarse = Image.fromarray(random.integers(0, 256 - grain, (24, 32, 3), dtype=np.uint8))
+    scene = np.array(coarse.resize(size, Image.Resampling.BILINEAR))
+    if grain:
+        # One tile of noise, laid over the picture: as hard for a decoder as noise that is new everywhere.
+        tile = random.integers(0, grain, (TILE, 1, TILE, 1), dtype=np.uint8)
+        scene.reshape(-1, TILE, size[0] // TILE, TILE, 3)[...] += tile
+    return scene
 
 
 def _jpeg(pixels: Pixels, quality: int) -> bytes:

@@ -11,7 +11,7 @@ from benchmarks.measure import Result
 from benchmarks.ml_stub import BATCH
 from benchmarks.running import Darkroom
 
-FILES = 1_600
+FILES = 1_200
 SECONDS_PER_IMAGE = 0.025
 
 

@@ -97,10 +97,11 @@ async def _round(producer: AIOKafkaProducer, consumer: AIOKafkaConsumer, name: s
     """Have images embedded, as many on each partition; return images a second."""
     count = IMAGES_PER_WORKER * workers
     digests = [sha256(f"{name}/{number}".encode()).hexdigest() for number in range(count)]
+    requests = [_request(name, digest) for digest in digests]
     begin = time.perf_counter()
     deliveries = [
-        await producer.send("ml-request", _request(name, digest), key=digest.encode(), partition=number % PARTITIONS)
-        for number, digest in enumerate(digests)
+        await producer.send("ml-request", request, key=digest.encode(), partition=number % PARTITIONS)
+        for number, (digest, request) in enumerate(zip(digests, requests, strict=True))
     ]
     await asyncio.gather(*deliveries)
     seen: Counter[str] = Counter()

@@ -10,7 +10,7 @@ from benchmarks.measure import Result
 from benchmarks.running import Darkroom
 from embedded.stack import WORKERS
 
-FILES = 3_000
+FILES = 2_000
 KILL_AT = 500
 
 
