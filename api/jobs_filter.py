@@ -1,14 +1,10 @@
 """Which jobs a list shows."""
 
-from typing import Literal
-
-from topics.job_status import FINISHED, JobStatus
-
-JobsShown = Literal["all", "running", "errors", "completed", "cancelled"]
+from topics.job_status import FINISHED, JobsShown, JobStatus
 
 
 def is_shown(job: JobStatus, show: JobsShown) -> bool:
-    """Tell whether a job is one of these. `running`: not finished. `errors`: it failed, or one of its files did."""
+    """Tell whether a job is one of these."""
     match show:
         case "all":
             return True

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -89,9 +89,17 @@ class Client:
         """Return the status document of a job."""
         return self._status(self._call("GET", f"/ingest/status/{job_id}"))
 
-    def recent(self) -> list[JobStatus]:
-        """Return the newest jobs, the newest first."""
-        return [self._status(job) for job in self._call("GET", "/ingest/recent_jobs").get("jobs", [])]
+    def recent(self, **filters: str | int) -> list[JobStatus]:
+        """Return jobs, the newest first; the filters are those of `GET /ingest/recent_jobs`."""
+        params = {name: wanted for name, wanted in filters.items() if wanted}
+        return [self._status(job) for job in self._call("GET", "/ingest/recent_jobs", params=params).get("jobs", [])]
+
+    def command(self, job_id: str, command: Literal["pause", "resume", "cancel"]) -> dict[str, Any]:
+        """Tell a job what to do; return the API's answer, whose `message` is for a person."""
+        answer = self._call("POST", f"/ingest/{job_id}/{command}")
+        if "message" not in answer:
+            raise self._nonsense()
+        return answer
 
     def files(self, job_id: str, outcome: Outcome | None) -> Iterator[FileOfStatus]:
         """Return all files of a job, or those with one outcome, page by page."""

@@ -1,9 +1,12 @@
-"""The commands about jobs: `ingest`, `jobs`, `status`, `files`. They talk to the API and to nothing else."""
+"""The commands about jobs: `ingest`, `jobs`, `status`, `files`, `pause`, `resume`, `cancel`.
+
+They talk to the API and to nothing else.
+"""
 
 import sys
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,7 +17,7 @@ from cli.console import progress, results, show
 from cli.progress import JobProgress
 from errors import RequestError
 from rules.outcomes import Outcome
-from topics.job_status import FINISHED, JobStatus
+from topics.job_status import FINISHED, JobsShown, JobStatus
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job, as `darkroom jobs` shows it.")]
@@ -45,33 +48,61 @@ def ingest(
                 results.print(f"Job {job_id}. `darkroom status {job_id}` tells how it goes.")
             return
         final = follow(client, job_id)
-    if as_json:
-        results.out(final.model_dump_json(), highlight=False)
-    else:
-        show(render.status(final))
+    _show_status(final, as_json=as_json)
     sys.exit(0 if final.status == "completed" else 1)
 
 
-def recent(*, as_json: Json = False) -> None:
-    """List the newest jobs."""
+def recent(
+    *,
+    find: Annotated[str, typer.Option(metavar="TEXT", help="Only jobs with this in their id or in a folder.")] = "",
+    collection: Annotated[str, typer.Option(help="Only jobs of this collection.")] = "",
+    which: Annotated[
+        JobsShown, typer.Option("--show", help="Only these; `errors`: that failed, or of which files did.")
+    ] = "all",
+    limit: Annotated[int, typer.Option(min=1, max=200, help="So many, at most.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List jobs, the newest first."""
     with Client.of(settings.load()) as client:
-        found = client.recent()
+        found = client.recent(find=find, collection=collection, show=which, limit=limit)
     if as_json:
         results.print_json(data=[job.model_dump() for job in found], indent=None)
     elif found:
         show(render.jobs(found, results.width))
+    elif find or collection or which != "all":
+        results.print("No job is like that. `darkroom jobs` lists the newest of all.")
     else:
         results.print("No jobs yet. `darkroom ingest PATH` starts one.")
 
 
-def status(job: JobId, *, as_json: Json = False) -> None:
+def status(
+    job: JobId,
+    *,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Show progress to the end; exit 0 only if the job is `completed`.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Show one job."""
     with Client.of(settings.load()) as client:
-        found = client.status(job)
-    if as_json:
-        results.out(found.model_dump_json(), highlight=False)
-    else:
-        show(render.status(found))
+        found = follow(client, job) if wait else client.status(job)
+    _show_status(found, as_json=as_json)
+    sys.exit(1 if wait and found.status != "completed" else 0)
+
+
+def pause(job: JobId, *, as_json: Json = False) -> None:
+    """Hold a job's scan; what was found already goes on."""
+    _command(job, "pause", as_json=as_json)
+
+
+def resume(job: JobId, *, as_json: Json = False) -> None:
+    """Let a paused job go on."""
+    _command(job, "resume", as_json=as_json)
+
+
+def cancel(job: JobId, *, as_json: Json = False) -> None:
+    """End a job early. What is stored stays, what is not begun is skipped."""
+    _command(job, "cancel", as_json=as_json)
 
 
 def files(
@@ -121,6 +152,22 @@ def follow(client: Client, job_id: str) -> JobStatus:
         progress.print(f"The job goes on. `darkroom status {job_id}` tells how it goes.")
         raise
     return final
+
+
+def _command(job: str, command: Literal["pause", "resume", "cancel"], *, as_json: bool) -> None:
+    with Client.of(settings.load()) as client:
+        answer = client.command(job, command)
+    if as_json:
+        results.print_json(data=answer, indent=None)
+    else:
+        results.out(answer["message"], highlight=False)
+
+
+def _show_status(job: JobStatus, *, as_json: bool) -> None:
+    if as_json:
+        results.out(job.model_dump_json(), highlight=False)
+    else:
+        show(render.status(job))
 
 
 def _existing(path: Path) -> Path:

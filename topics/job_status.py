@@ -7,6 +7,8 @@ from topics.files import JobId
 from topics.record import Record, Topic
 
 State = Literal["queued", "scanning", "running", "paused", "completed", "completed_with_errors", "failed", "cancelled"]
+JobsShown = Literal["all", "running", "errors", "completed", "cancelled"]
+"""Which jobs a list shows. `running`: not finished. `errors`: failed, or with a file that did."""
 FINISHED: frozenset[State] = frozenset({"completed", "completed_with_errors", "failed", "cancelled"})
 
 

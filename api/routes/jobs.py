@@ -7,14 +7,14 @@ from fastapi import APIRouter, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.deps import JobDep, PartsDep
-from api.jobs_filter import JobsShown, is_found, is_shown
+from api.jobs_filter import is_found, is_shown
 from api.problems import problems
 from api.publisher import CONFIRM_SECONDS
 from api.schemas import JobFile, JobFiles, RecentJobs, Submitted
 from errors import KafkaUnavailableError, RequestError
 from rules.outcomes import Outcome
 from topics.files import JobId
-from topics.job_status import FINISHED, JobStatus
+from topics.job_status import FINISHED, JobsShown, JobStatus
 
 router = APIRouter(prefix="/ingest", tags=["jobs"])
 

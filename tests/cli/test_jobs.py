@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -132,6 +133,44 @@ def test_jobs_fit_in_80_columns_with_whole_ids(tmp_path: Path) -> None:
         [JOB, "scanning", "123456/900000+"],
     ]
     assert max(map(len, run.stdout.splitlines())) <= 80
+
+
+def test_jobs_are_found_by_the_filters_of_the_api(tmp_path: Path) -> None:
+    with ScriptedApi({"GET /ingest/recent_jobs": [(200, {"jobs": []})]}) as api:
+        chosen = ["--find", "my trip", "--show", "errors", "--collection", "home", "--limit", "5"]
+        none_like_that = darkroom("jobs", *chosen, cwd=tmp_path, DARKROOM_URL=api.url)
+        none_at_all = darkroom("jobs", cwd=tmp_path, DARKROOM_URL=api.url)
+        wrong = darkroom("jobs", "--show", "lost", cwd=tmp_path, DARKROOM_URL=api.url)
+    assert parse_qs(api.asked[0][1]) == {
+        "find": ["my trip"],
+        "show": ["errors"],
+        "collection": ["home"],
+        "limit": ["5"],
+    }
+    assert none_like_that.stdout.startswith("No job is like that.")
+    assert none_at_all.stdout.startswith("No jobs yet.")
+    assert wrong.returncode == 2
+
+
+def test_status_can_wait_for_the_end(tmp_path: Path) -> None:
+    running, final = job("running", total_files=3, outcomes={"stored": 1}), job("failed", outcomes={"failed": 3})
+    with ScriptedApi({f"GET /ingest/status/{JOB}": [(200, running), (200, final)]}) as api:
+        run = darkroom("status", JOB, "--wait", "--json", cwd=tmp_path, DARKROOM_URL=api.url)
+    assert (run.returncode, json.loads(run.stdout)["status"]) == (1, "failed")
+    assert run.stderr.splitlines()[0].startswith("1/3 files")
+
+
+@pytest.mark.parametrize("command", ["pause", "resume", "cancel"])
+def test_a_job_is_told_what_to_do(command: str, tmp_path: Path) -> None:
+    answer = {"job_id": JOB, "status": "paused", "message": "As you [wish]."}
+    with ScriptedApi({f"POST /ingest/{JOB}/{command}": [(202, answer)]}) as api:
+        shown = darkroom(command, JOB, cwd=tmp_path, DARKROOM_URL=api.url)
+        as_json = darkroom(command, JOB, "--json", cwd=tmp_path, DARKROOM_URL=api.url)
+    assert (shown.returncode, shown.stdout) == (0, "As you [wish].\n")
+    assert json.loads(as_json.stdout) == answer
+    with ScriptedApi({f"POST /ingest/{JOB}/{command}": [(409, {"detail": "It is too late."})]}) as api:
+        refused = darkroom(command, JOB, cwd=tmp_path, DARKROOM_URL=api.url)
+    assert (refused.returncode, refused.stderr) == (1, "darkroom: It is too late.\n")
 
 
 def test_status_shows_what_a_running_job_waits_for(tmp_path: Path) -> None:
