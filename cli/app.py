@@ -1,6 +1,6 @@
 """All commands, and the exit codes they share.
 
-0   it worked; for `ingest --wait`: the job is `completed`
+0   it worked; with `--wait`: the job is `completed`
 1   it did not: the job ended in another way, `doctor` found a problem, a part could not be kept running
 2   the command line is wrong
 3   something cannot be reached: the API, or a broker
@@ -36,6 +36,7 @@ app.command()(jobs.files)
 app.command()(jobs.pause)
 app.command()(jobs.resume)
 app.command()(jobs.cancel)
+app.command()(jobs.close)
 app.command()(search.search)
 app.command()(search.similar)
 app.command("retry-failed")(dead_letters.retry_failed)

@@ -84,13 +84,13 @@ def examine(client: ReplayClient, job_id: str) -> Diagnosis:
 
 def _waits(job: JobStatus) -> Iterable[str]:
     if job.stalled:
-        close = f" `curl -X POST …/api/v1/ingest/{job.job_id}/close` ends it." if "end marker" in job.stalled else ""
+        close = f" `darkroom close {job.job_id}` ends it." if "end marker" in job.stalled else ""
         yield f"It is stalled: {job.stalled}.{close}"
     if job.waiting_for:
         name = {"ml": "ML", "qdrant": "Qdrant"}[job.waiting_for]
         yield f"It waits for {name}, which is away or not ready: see `darkroom doctor`. Nothing is lost; bring it back."
     if job.paused:
-        yield "Its scan is paused. Resume it over HTTP: POST /api/v1/ingest/JOB/resume."
+        yield f"Its scan is paused. `darkroom resume {job.job_id}` lets it go on."
 
 
 def _failures(client: ReplayClient, job_id: str) -> list[Failure]:

@@ -1,4 +1,4 @@
-"""The commands about jobs: `ingest`, `jobs`, `status`, `files`, `pause`, `resume`, `cancel`.
+"""The commands about jobs: `ingest`, `jobs`, `status`, `files`, `pause`, `resume`, `cancel`, `close`.
 
 They talk to the API and to nothing else.
 """
@@ -6,13 +6,13 @@ They talk to the API and to nothing else.
 import sys
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 import settings
 from cli import render
-from cli.client import Client
+from cli.client import Client, JobCommand
 from cli.console import progress, results, show
 from cli.progress import JobProgress
 from errors import RequestError
@@ -121,6 +121,11 @@ def files(
             render.show_rows({"OUTCOME": 9, "FILE": 0}, map(render.file, found))
 
 
+def close(job: JobId, *, as_json: Json = False) -> None:
+    """Say that no further file of this job will be published to `raw-path`. A scan does it by itself."""
+    _command(job, "close", as_json=as_json)
+
+
 def submit(client: Client, paths: list[Path], *, collection: str | None, caption: bool) -> str:
     """Start a job for folders and files, and return its id.
 
@@ -154,7 +159,7 @@ def follow(client: Client, job_id: str) -> JobStatus:
     return final
 
 
-def _command(job: str, command: Literal["pause", "resume", "cancel"], *, as_json: bool) -> None:
+def _command(job: str, command: JobCommand, *, as_json: bool) -> None:
     with Client.of(settings.load()) as client:
         answer = client.command(job, command)
     if as_json:

@@ -160,7 +160,7 @@ def test_status_can_wait_for_the_end(tmp_path: Path) -> None:
     assert run.stderr.splitlines()[0].startswith("1/3 files")
 
 
-@pytest.mark.parametrize("command", ["pause", "resume", "cancel"])
+@pytest.mark.parametrize("command", ["pause", "resume", "cancel", "close"])
 def test_a_job_is_told_what_to_do(command: str, tmp_path: Path) -> None:
     answer = {"job_id": JOB, "status": "paused", "message": "As you [wish]."}
     with ScriptedApi({f"POST /ingest/{JOB}/{command}": [(202, answer)]}) as api:
