@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from api.publisher import Outgoing, Publisher
-from api.replay_schemas import Run
+from api.schemas.replay import Run
 from errors import CollectionMissingError, RequestError
 from gateways.qdrant import CollectionInfo, Point, Qdrant
 from imaging.metadata import Metadata

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from api.replay_schemas import Run
+from api.schemas.replay import Run
 from api.view.view import JobView
 from errors import CollectionMissingError, RequestError
 from gateways.qdrant import CollectionInfo, Point, Qdrant

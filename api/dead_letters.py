@@ -7,7 +7,7 @@ from contextlib import suppress
 import structlog
 
 from api.publisher import Outgoing, Publisher
-from api.replay_schemas import Decided, LetterChoice, Refusal, ReplayChoice
+from api.schemas.replay import Decided, LetterChoice, Refusal, ReplayChoice
 from api.view.letter_view import LetterView
 from api.view.letters import WholeLetter
 from errors import KafkaUnavailableError

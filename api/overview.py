@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from api.schemas import Readiness
+from api.schemas.system import Readiness
 from api.throughput import Rates
 from api.watchdog import Look
 from settings import STAGES, Stage

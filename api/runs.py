@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import structlog
 
-from api.replay_schemas import Run
+from api.schemas.replay import Run
 from errors import DarkroomError, RequestError
 from rules.identity import new_id
 

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from api.publisher import Outgoing, Publisher
-from api.replay_schemas import ReplayBody, Run
+from api.schemas.replay import ReplayBody, Run
 from connection import client_options
 from errors import InvalidMessageError, KafkaUnavailableError, MLUnavailableError, RequestError
 from gateways.ml import Capabilities

@@ -2,7 +2,7 @@
 
 from api.duplicates.grouping import Groups
 from api.duplicates.reports import Group, Likeness, Report, Reports
-from api.replay_schemas import Run
+from api.schemas.replay import Run
 from gateways.qdrant import Qdrant, Record
 from gateways.qdrant.filters import Filters
 

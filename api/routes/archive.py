@@ -12,7 +12,7 @@ from api.archive.journal import Archive, Kind
 from api.deps import JobDep, PartsDep, chosen_collection
 from api.parts import Parts
 from api.problems import problems
-from api.schemas import ArchivedFile, ArchiveReport, Archives, ArchiveSummary, DuplicatesBody, SelectionBody
+from api.schemas.archive import ArchivedFile, ArchiveReport, Archives, ArchiveSummary, DuplicatesBody, SelectionBody
 from errors import RequestError
 from topics.job_status import FINISHED
 

@@ -7,8 +7,7 @@ from fastapi import APIRouter
 from api.deps import PartsDep, chosen_collection
 from api.model import current_model
 from api.problems import problems
-from api.replay_schemas import Run
-from api.schemas import (
+from api.schemas.collections import (
     ActiveCollection,
     Collection,
     CollectionBody,
@@ -17,6 +16,7 @@ from api.schemas import (
     FromSelectionBody,
     MergeBody,
 )
+from api.schemas.replay import Run
 from api.submitting import active_collection
 from errors import CollectionMissingError, RequestError
 from gateways.qdrant import CollectionInfo

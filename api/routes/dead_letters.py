@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path, Query
 
 from api.deps import JobDep, PartsDep
 from api.problems import problems
-from api.replay_schemas import (
+from api.schemas.replay import (
     LETTER_ID,
     Decided,
     LetterChoice,

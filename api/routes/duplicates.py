@@ -9,8 +9,8 @@ from api.deps import PartsDep, chosen_collection
 from api.duplicates.reports import Group
 from api.parts import Parts
 from api.problems import problems
-from api.replay_schemas import Run
-from api.schemas import DuplicateGroup, DuplicateImage, DuplicateReport, SimilarBody
+from api.schemas.images import DuplicateGroup, DuplicateImage, DuplicateReport, SimilarBody
+from api.schemas.replay import Run
 from errors import CollectionMissingError, wrong_cursor
 from topics.record import whole_number
 

@@ -14,7 +14,7 @@ from api.deps import FILTERS, CollectionDep, PartsDep, read_filters
 from api.kept import readable_roots
 from api.open_file import OpenFileResponse
 from api.problems import problems
-from api.schemas import Facet, FacetValue, Image, Images, RandomImages
+from api.schemas.images import Facet, FacetValue, Image, Images, RandomImages
 from api.sources import open_first
 from api.thumbnails import FIELD
 from errors import RequestError

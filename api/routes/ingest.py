@@ -9,7 +9,7 @@ from structlog.contextvars import bound_contextvars
 
 from api.deps import CaptionQuery, IdempotencyKey, PartsDep, new_submission
 from api.problems import problems
-from api.schemas import Refused, RootBody, Roots, ScanBody, Submitted, Uploaded
+from api.schemas.jobs import Refused, RootBody, Roots, ScanBody, Submitted, Uploaded
 from api.sources import allowed_root
 from api.uploads import receive
 from errors import KafkaUnavailableError, RequestError

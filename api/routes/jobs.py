@@ -10,7 +10,7 @@ from api.deps import JobDep, PartsDep
 from api.jobs_filter import is_found, is_shown
 from api.problems import problems
 from api.publisher import CONFIRM_SECONDS
-from api.schemas import JobFile, JobFiles, RecentJobs, Submitted
+from api.schemas.jobs import JobFile, JobFiles, RecentJobs, Submitted
 from errors import KafkaUnavailableError, RequestError
 from rules.outcomes import Outcome
 from topics.files import JobId

@@ -12,7 +12,7 @@ from api.kept import readable_roots
 from api.open_file import OpenFileResponse
 from api.parts import Parts
 from api.problems import problems
-from api.replay_schemas import LETTER_ID
+from api.schemas.replay import LETTER_ID
 from api.sources import open_first
 from errors import RequestError
 

@@ -6,8 +6,8 @@ from fastapi import APIRouter
 
 from api.deps import PartsDep, chosen_collection
 from api.problems import problems
-from api.replay_schemas import RebuildBody, ReplayBody, Run
-from api.schemas import CacheClearBody
+from api.schemas.collections import CacheClearBody
+from api.schemas.replay import RebuildBody, ReplayBody, Run
 from rules.collections import check_name
 
 router = APIRouter(tags=["replay"])

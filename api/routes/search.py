@@ -6,7 +6,7 @@ from fastapi import APIRouter, Form, UploadFile
 
 from api.deps import FILTERS, PartsDep, chosen_collection, read_filters
 from api.problems import problems
-from api.schemas import SearchBody, SearchHit, SearchResults
+from api.schemas.images import SearchBody, SearchHit, SearchResults
 from api.searching import Found, Wanted
 
 router = APIRouter(prefix="/search", tags=["search"])

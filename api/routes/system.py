@@ -9,7 +9,7 @@ from api.deps import PartsDep
 from api.model import current_model
 from api.overview import System, iso, stage_states, throughput_points
 from api.parts import Parts
-from api.schemas import Health, Limits, MLCapabilities, PartState, Readiness, ServiceCapabilities
+from api.schemas.system import Health, Limits, MLCapabilities, PartState, Readiness, ServiceCapabilities
 from errors import FatalError, MLUnavailableError
 from imaging.formats import EXTENSIONS
 

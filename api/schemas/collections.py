@@ -1,0 +1,69 @@
+"""Bodies of requests and answers about collections."""
+
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class CollectionBody(BaseModel):
+    """The name of a collection."""
+
+    name: str
+
+
+class MergeBody(BaseModel):
+    """Collections to be put together."""
+
+    sources: Annotated[list[str], Field(min_length=1, max_length=100)]
+    target: str = Field(description="Created if it is new; else it keeps what it has.")
+
+    @model_validator(mode="after")
+    def _target_is_no_source(self) -> Self:
+        if self.target in self.sources:
+            raise ValueError("the target is one of the sources")
+        return self
+
+
+class FromSelectionBody(BaseModel):
+    """Pictures that are to be in a collection of their own too."""
+
+    name: str = Field(description="The collection; created if it is new, else added to.")
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=10_000)]
+    source: str | None = Field(None, description="The collection that they are in. Default: the active one.")
+
+
+class CacheClearBody(BaseModel):
+    """Whose contents the dedupe cache forgets."""
+
+    collection: str | None = Field(None, description="Default: the active one.")
+
+
+class Collection(BaseModel):
+    """A collection; `model_id` is null where another program made it."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    name: str
+    points: int
+    dimension: int
+    model_id: str | None
+
+
+class CollectionDetails(Collection):
+    """A collection; `incarnation` tells it from one deleted and created again under the same name."""
+
+    incarnation: str | None
+    active: bool
+
+
+class Collections(BaseModel):
+    """All collections, by name."""
+
+    collections: list[Collection]
+
+
+class ActiveCollection(BaseModel):
+    """The collection for requests that name none. It need not exist yet: the first job creates it."""
+
+    name: str
