@@ -3,7 +3,7 @@
 import asyncio
 import os
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, ParamSpec, TypeVar
 
@@ -28,15 +28,16 @@ log = structlog.get_logger()
 class Cpu:
     """A pool of `processes` worker processes.
 
-    A task may take `timeout` seconds once it runs; a process may hold `memory` bytes.
+    A task may take `timeout` seconds once it runs; a process may hold `memory` bytes. The modules of the tasks'
+    functions are best in `preload`: otherwise each process reads them anew, with its first task.
     """
 
-    def __init__(self, processes: int, *, timeout: float, memory: int) -> None:
+    def __init__(self, processes: int, *, timeout: float, memory: int, preload: Sequence[str] = ()) -> None:
         self._timeout = timeout
         self._memory = memory
         self._processes = Processes(
             processes,
-            preload=["agents.cpu", "imaging.decoding", "imaging.hashing"],
+            preload=["agents.cpu", *preload],
             prepare=limit_process,
             arguments=(memory,),
         )

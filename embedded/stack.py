@@ -18,10 +18,11 @@ from settings import Settings, Stage
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOPBACK = "127.0.0.1"
-# An event loop holds one core: two take turns with two halves of the work on a file.
+# An event loop holds one core, and hashing waits for no decode in a worker of its own. More gained nothing more.
 WORKERS: dict[str, tuple[Stage, ...]] = {
-    "worker-1": ("hash", "prepare"),
-    "worker-2": ("scan", "embed", "store", "track"),
+    "worker-1": ("hash",),
+    "worker-2": ("prepare",),
+    "worker-3": ("scan", "embed", "store", "track"),
 }
 
 

@@ -177,7 +177,7 @@ def test_two_run_side_by_side_and_one_that_would_collide_says_so(up: Up, tmp_pat
 def test_parts_that_die_are_restarted_and_a_job_survives_it(up: Up, tmp_path: Path) -> None:
     pictures.write(tmp_path, range(6500, 6650))
     begun = json.loads(up.darkroom("ingest", str(tmp_path), "--collection", "killed", "--json").stdout)
-    for part in ("worker-1", "worker-2", "api", "qdrant"):
+    for part in (*WORKERS, "api", "qdrant"):
         before = up.pid(part)
         os.kill(before, signal.SIGKILL)
         eventually(partial(up.was_restarted, part, before), f"{part} to be restarted")
@@ -200,7 +200,7 @@ def test_jobs_are_there_after_a_restart(up: Up) -> None:
     assert up.stop() == 0
     order = [
         up.said.rindex(part)
-        for part in ("api      stopped", "worker-2 stopped", "worker-1 stopped", "qdrant   stopped", "kafka    stopped")
+        for part in ("api      stopped", "worker-3 stopped", "worker-1 stopped", "qdrant   stopped", "kafka    stopped")
     ]
     assert order == sorted(order)
     up.start()

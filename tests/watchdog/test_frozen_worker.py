@@ -41,12 +41,12 @@ async def test_a_frozen_worker_is_killed_and_restarted_and_its_job_completes(
     async with Supervisor(settings.darkroom_data, [workers], lambda *what: told.append(what)) as parts:
         job_id = await idle_pipeline.scan(photos, collection=collection)
         await bus.until(lambda: bus.of_job("hashed-file", job_id), "the middle of the job")
-        frozen = parts.pid("worker-1")
+        frozen = parts.pid("worker-2")
         assert frozen is not None
         os.kill(frozen, signal.SIGSTOP)
         assert not bus.values("job-status", job_id=job_id, status="completed"), "frozen too late"
-        await until(lambda: parts.pid("worker-1") not in {None, frozen}, 30)
+        await until(lambda: parts.pid("worker-2") not in {None, frozen}, 30)
         status: dict[str, Any] = account(await bus.finished(job_id, 60))
     assert (status["status"], status["outcomes"]["stored"], status["total_files"]) == ("completed", 40, 40)
-    assert ("worker-1", "does not answer for 3 s: it is killed.") in told
+    assert ("worker-2", "does not answer for 3 s: it is killed.") in told
     assert len(await idle_pipeline.points(collection)) == 40
