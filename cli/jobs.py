@@ -19,6 +19,14 @@ from errors import RequestError
 from rules.outcomes import Outcome
 from topics.job_status import FINISHED, JobsShown, JobStatus
 
+SAID: dict[JobCommand, str] = {
+    "pause": "Paused. ",
+    "resume": "It goes on. ",
+    "cancel": "It is being cancelled. ",
+    "close": "",
+}
+"""Goes before the API's message, which tells how far the job is."""
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job, as `darkroom jobs` shows it.")]
 
@@ -165,7 +173,7 @@ def _command(job: str, command: JobCommand, *, as_json: bool) -> None:
     if as_json:
         results.print_json(data=answer, indent=None)
     else:
-        results.out(answer["message"], highlight=False)
+        results.out(SAID[command] + answer["message"], highlight=False)
 
 
 def _show_status(job: JobStatus, *, as_json: bool) -> None:

@@ -160,13 +160,16 @@ def test_status_can_wait_for_the_end(tmp_path: Path) -> None:
     assert run.stderr.splitlines()[0].startswith("1/3 files")
 
 
-@pytest.mark.parametrize("command", ["pause", "resume", "cancel", "close"])
-def test_a_job_is_told_what_to_do(command: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [("pause", "Paused. "), ("resume", "It goes on. "), ("cancel", "It is being cancelled. "), ("close", "")],
+)
+def test_a_job_is_told_what_to_do(command: str, said: str, tmp_path: Path) -> None:
     answer = {"job_id": JOB, "status": "paused", "message": "As you [wish]."}
     with ScriptedApi({f"POST /ingest/{JOB}/{command}": [(202, answer)]}) as api:
         shown = darkroom(command, JOB, cwd=tmp_path, DARKROOM_URL=api.url)
         as_json = darkroom(command, JOB, "--json", cwd=tmp_path, DARKROOM_URL=api.url)
-    assert (shown.returncode, shown.stdout) == (0, "As you [wish].\n")
+    assert (shown.returncode, shown.stdout) == (0, f"{said}As you [wish].\n")
     assert json.loads(as_json.stdout) == answer
     with ScriptedApi({f"POST /ingest/{JOB}/{command}": [(409, {"detail": "It is too late."})]}) as api:
         refused = darkroom(command, JOB, cwd=tmp_path, DARKROOM_URL=api.url)
