@@ -55,9 +55,7 @@ def ingest(
             else:
                 results.print(f"Job {job_id}. `darkroom status {job_id}` tells how it goes.")
             return
-        final = follow(client, job_id)
-    _show_status(final, as_json=as_json)
-    sys.exit(0 if final.status == "completed" else 1)
+        _show_end(client, job_id, as_json=as_json)
 
 
 def recent(
@@ -93,9 +91,10 @@ def status(
 ) -> None:
     """Show one job."""
     with Client.of(settings.load()) as client:
-        found = follow(client, job) if wait else client.status(job)
-    _show_status(found, as_json=as_json)
-    sys.exit(1 if wait and found.status != "completed" else 0)
+        if wait:
+            _show_end(client, job, as_json=as_json)
+        else:
+            _show_status(client.status(job), as_json=as_json)
 
 
 def pause(job: JobId, *, as_json: Json = False) -> None:
@@ -174,6 +173,13 @@ def _command(job: str, command: JobCommand, *, as_json: bool) -> None:
         results.print_json(data=answer, indent=None)
     else:
         results.out(SAID[command] + answer["message"], highlight=False)
+
+
+def _show_end(client: Client, job_id: str, *, as_json: bool) -> None:
+    """Follow a job to its end, show that, and exit by it."""
+    final = follow(client, job_id)
+    _show_status(final, as_json=as_json)
+    sys.exit(0 if final.status == "completed" else 1)
 
 
 def _show_status(job: JobStatus, *, as_json: bool) -> None:

@@ -198,10 +198,7 @@ def test_parts_that_die_are_restarted_and_a_job_survives_it(up: Up, tmp_path: Pa
 def test_jobs_are_there_after_a_restart(up: Up) -> None:
     before = httpx.get(f"{up.url}/api/v1/ingest/recent_jobs").json()["jobs"]
     assert up.stop() == 0
-    order = [
-        up.said.rindex(part)
-        for part in ("api      stopped", "worker-3 stopped", "worker-1 stopped", "qdrant   stopped", "kafka    stopped")
-    ]
+    order = [up.said.rindex(f"{part:8} stopped") for part in ("api", *reversed(WORKERS), "qdrant", "kafka")]
     assert order == sorted(order)
     up.start()
     after = httpx.get(f"{up.url}/api/v1/ingest/recent_jobs").json()["jobs"]

@@ -144,7 +144,9 @@ def test_it_works_and_no_secret_is_shown_anywhere(secured: Installation, tmp_pat
     assert "broken.jpg" in shown[-1]
 
     files = [path for path in secured.data.rglob("*") if path.is_file()] + [secured.data.parent / "up.log"]
-    assert {"state.json", "api.log", "worker-1.log", "worker-3.log", "kept.db"} <= {path.name for path in files}
+    assert {"state.json", "api.log", "worker-1.log", "worker-2.log", "worker-3.log", "kept.db"} <= {
+        path.name for path in files
+    }
     assert len((secured.data / "logs" / "worker-3.log").read_bytes()) > 1000
     shown += [path.read_bytes().decode("latin-1") for path in files]
     for secret in (*SECRETS, "wrong-s3cret"):
