@@ -11,13 +11,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.admin import AIOKafkaAdminClient
 
 from settings import STAGES, Settings
+from tests.deadlines import HANG_SECONDS
 from topics.admin import TOPICS, create_topics
 from topics.sentinel import sentinel_headers
 
 FINISHED = {"completed", "completed_with_errors", "failed", "cancelled"}
 PARTITIONS = 4
 # A killed worker leaves its group when its session (10 s) ends.
-GROUP_SECONDS = 30.0
 
 
 class Bus:
@@ -65,7 +65,7 @@ class Bus:
         for number in range(PARTITIONS):
             await self.publish(topic, job_id, None, sentinel_headers(job_id, walk_id, None), number)
 
-    async def until(self, condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+    async def until(self, condition: Callable[[], Any], what: str, seconds: float = HANG_SECONDS) -> Any:
         """Read on until a condition over `records` is true, and return it. Fails after the deadline."""
         deadline = time.monotonic() + seconds
         while not (found := condition()):
@@ -104,7 +104,7 @@ class Bus:
         """Return what job-event says of the outcomes of a job's files, by path."""
         return {file["path"]: file for event in self.events(job_id, "outcomes") for file in event["files"]}
 
-    async def finished(self, job_id: str, seconds: float = 60) -> dict[str, Any]:
+    async def finished(self, job_id: str, seconds: float = HANG_SECONDS) -> dict[str, Any]:
         """Wait for a job's end and return its status document."""
 
         def end() -> dict[str, Any] | None:
@@ -166,7 +166,7 @@ async def _skip_backlog_of(
     try:
         consumer.assign(list(ends))
         await consumer.committed(next(iter(ends)))  # waits until there is a coordinator; the admin client does not
-        deadline = time.monotonic() + GROUP_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         # A worker that was killed is a member until its session ends.
         while await members(admin, group):
             assert time.monotonic() < deadline, "A worker of another test is still running."

@@ -14,10 +14,9 @@ from functools import cache
 from pathlib import Path
 
 from embedded import kafka, ports
+from tests.deadlines import HANG_SECONDS
 
 ROOT = Path(__file__).resolve().parents[1]
-# The first start of Kafka on a machine fetches its jars.
-START_SECONDS = 100.0
 
 
 class Part:
@@ -42,7 +41,7 @@ class Part:
         """End the process and wait until it is gone."""
         if self.process.poll() is None:
             self.process.send_signal(how)
-        self.process.wait(30)
+        self.process.wait(HANG_SECONDS)
 
 
 def start(name: str, arguments: Sequence[str], port: int, log: Path, environment: dict[str, str] | None = None) -> Part:
@@ -56,7 +55,7 @@ def start(name: str, arguments: Sequence[str], port: int, log: Path, environment
             stdout=output,
             stderr=output,
         )
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + HANG_SECONDS
     while not ports.is_open(port):
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()

@@ -43,10 +43,10 @@ class Pipeline:
         await self.bus.publish("scan-request", job_id, request | options)
         return job_id
 
-    async def run(self, *sources: Path, collection: str, seconds: float = 60, **options: Any) -> dict[str, Any]:
+    async def run(self, *sources: Path, collection: str, **options: Any) -> dict[str, Any]:
         """Scan, and wait for the end; the account must be exact."""
         job_id = await self.scan(*sources, collection=collection, **options)
-        return account(await self.bus.finished(job_id, seconds))
+        return account(await self.bus.finished(job_id))
 
     async def points(self, collection: str) -> dict[str, dict[str, Any]]:
         """Return the payloads of a collection by path."""

@@ -11,10 +11,8 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
+from tests.deadlines import HANG_SECONDS
 from tests.parts import ROOT, Part
-
-START_SECONDS = 150.0
-
 
 # linux/prctl.h and linux/capability.h
 PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
@@ -74,7 +72,7 @@ class Worker:
         begin = self._log.stat().st_size if self._log.exists() else 0
         self.launch()
         assert self.process is not None
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while b"worker-started" not in self._log.read_bytes()[begin:]:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
@@ -93,9 +91,9 @@ class Worker:
         """Kill -9."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait(30)
+            self.process.wait(HANG_SECONDS)
 
-    def stop(self, seconds: float = 30) -> int:
+    def stop(self, seconds: float = HANG_SECONDS) -> int:
         """Stop in order; return the exit code."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)

@@ -20,8 +20,6 @@ from tests.worker import Worker
 from topics.admin import READS, TOPICS
 from topics.dead_letter import DEAD_LETTER
 
-# An orderly stop leaves the consumer group, so it must not take as long as a session (10 s).
-STOP_SECONDS = 8.0
 REST_SECONDS = 0.5  # less than between two commits, so that the last one is made as the worker stops
 
 
@@ -44,7 +42,7 @@ def worker(
     with Worker(kafka, qdrant, ml, tmp_path_factory.mktemp(stage), stages=stage, **worker_settings) as running:
         yield running
         asyncio.run(_rest(kafka, stage))
-        assert running.stop(STOP_SECONDS) == 0, running.log[-4000:]
+        assert running.stop() == 0, running.log[-4000:]
         asyncio.run(_check_left(kafka, stage))
 
 

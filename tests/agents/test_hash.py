@@ -8,7 +8,7 @@ import shutil
 from functools import partial
 from pathlib import Path
 
-from tests.agents.conftest import STOP_SECONDS, new_job
+from tests.agents.conftest import new_job
 from tests.agents.messages import check_envelope, id_of, partition_of, picture, raw_path
 from tests.bus import PARTITIONS, Bus
 from tests.worker import Worker
@@ -196,7 +196,7 @@ async def test_a_file_is_read_again_only_when_its_stamp_changes_also_after_a_res
     assert await hashed(bus, job, collection, path) == old
     assert await hashed(bus, job, collection, path, size=before.st_size, mtime_ns=before.st_mtime_ns) == old
 
-    assert worker.stop(STOP_SECONDS) == 0
+    assert worker.stop() == 0
     shutil.rmtree(worker.data / "worker")
     await asyncio.to_thread(worker.start)
     assert await hashed(bus, job, collection, path) == old

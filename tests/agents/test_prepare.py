@@ -13,7 +13,7 @@ from PIL import Image
 
 from gateways.qdrant import Qdrant
 from rules.identity import point_id
-from tests.agents.conftest import STOP_SECONDS, new_job
+from tests.agents.conftest import new_job
 from tests.agents.messages import Message, check_envelope, content, hashed_file, picture, sealed
 from tests.bus import Bus
 from tests.worker import Worker
@@ -233,7 +233,7 @@ async def test_copies_wait_on_when_the_local_tables_are_lost(
 ) -> None:
     owner = await claimed(bus, job, created, tmp_path / "owner.jpg")
     copy = await waiting(bus, owner, "copy.jpg", job)
-    assert worker.stop(STOP_SECONDS) == 0
+    assert worker.stop() == 0
     shutil.rmtree(worker.data / "worker")
     await asyncio.to_thread(worker.start)
     await tell(bus, owner, "embedded", content=content(5))

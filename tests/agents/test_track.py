@@ -4,7 +4,6 @@ import asyncio
 import shutil
 from typing import Any
 
-from tests.agents.conftest import STOP_SECONDS
 from tests.agents.messages import partition_of
 from tests.bus import PARTITIONS, Bus
 from tests.worker import Worker
@@ -136,7 +135,7 @@ async def test_an_event_under_another_key_leaves(bus: Bus, job: str) -> None:
 async def test_counts_outlive_the_process_and_its_files(bus: Bus, job: str, worker: Worker) -> None:
     await send(bus, seen(job, "a", "b", "c", "d"), outcomes(job, a="stored", b="failed"), *seals(job)[:5])
     for lost in (False, True):
-        assert worker.stop(STOP_SECONDS) == 0
+        assert worker.stop() == 0
         if lost:
             shutil.rmtree(worker.data / "worker")
         await asyncio.to_thread(worker.start)

@@ -13,12 +13,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from api.main import create_app
 from cli.client import authorization
 from settings import Settings, reveal
+from tests.deadlines import HANG_SECONDS
 from topics.admin import create_topics
 from topics.job_event import JOB_EVENT, AnyJobEvent
 from topics.job_status import JOB_STATUS, JobStatus
 
 T = TypeVar("T")
-DEADLINE_SECONDS = 15.0
 
 
 @dataclass
@@ -113,8 +113,8 @@ async def producing(brokers: str) -> AsyncIterator[AIOKafkaProducer]:
 
 async def eventually(look: Callable[[], Awaitable[T | None]]) -> T:
     """Return the first true answer; an AssertionError when none comes in time."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + HANG_SECONDS
     while not (answer := await look()):
-        assert time.monotonic() < deadline, f"Still {answer!r} after {DEADLINE_SECONDS} s"
+        assert time.monotonic() < deadline, f"Still {answer!r} after {HANG_SECONDS} s"
         await asyncio.sleep(0.02)
     return answer

@@ -12,6 +12,7 @@ from settings import Settings
 from tests.api.events import START, outcomes, queued, scanning, sealed, seen
 from tests.api.service import Service, eventually, producing, serving
 from tests.bus import PARTITIONS
+from tests.deadlines import HANG_SECONDS
 from topics.job_event import JOB_EVENT, AnyJobEvent, Command, JobFailed, MLSent, Moved, Waiting
 from topics.job_status import JobStatus
 from topics.sentinel import Sentinel, read_sentinel
@@ -381,7 +382,7 @@ class TestEvents:
             job_id, offset=await service.publish(scanning(job_id), seen(job_id, ["a.jpg"]), *sealed(job_id, PARTITIONS))
         )
         await service.publish(outcomes(job_id, {"a.jpg": "stored"}))
-        response = await asyncio.wait_for(stream, 15)
+        response = await asyncio.wait_for(stream, HANG_SECONDS)
         assert response.headers["content-type"].startswith("text/event-stream")
         blocks = [block.splitlines() for block in response.text.strip().split("\n\n") if not block.startswith(":")]
         assert {block[0] for block in blocks} == {"event: status"}

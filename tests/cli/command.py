@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.deadlines import HANG_SECONDS
+
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = ("KAFKA_BROKERS", "QDRANT_URL", "QDRANT_HOST", "ML_INFERENCE_SERVICE_URL", "INGEST_ROOTS", "DARKROOM_URL")
 
@@ -18,6 +20,6 @@ def darkroom(*arguments: str, cwd: Path, **environment: str) -> subprocess.Compl
         env=inherited | {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", "COLUMNS": "80"} | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
         check=False,
     )

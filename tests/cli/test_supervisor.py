@@ -16,6 +16,7 @@ from embedded import supervisor as supervisor_module
 from embedded.supervisor import Part, Supervisor
 from errors import FatalError
 from tests.cli.waiting import until
+from tests.deadlines import HANG_SECONDS
 
 FAKE_PART = Path(__file__).with_name("fake_part.py")
 
@@ -161,7 +162,7 @@ async def test_a_part_that_keeps_dying_later_ends_the_wait(tmp_path: Path, journ
             pids.add(pid)
             os.kill(pid, signal.SIGKILL)
         with pytest.raises(FatalError, match="was killed by SIGKILL for the 5th time within a minute"):
-            await asyncio.wait_for(waiting, 10)
+            await asyncio.wait_for(waiting, HANG_SECONDS)
 
 
 async def test_a_part_that_never_answers_is_an_error_with_its_log(tmp_path: Path, journal: Journal) -> None:

@@ -12,6 +12,7 @@ import yaml
 from settings import STAGES, Settings
 from tests.cli.command import ROOT
 from tests.cli.test_compose import parse
+from tests.deadlines import HANG_SECONDS
 from topics.admin import READS
 
 CHART = ROOT / "deploy" / "helm" / "darkroom"
@@ -27,7 +28,7 @@ def render(**values: object) -> subprocess.CompletedProcess[str]:
     given = [f"--set={name}={value}" for name, value in (REQUIRED | values).items() if value is not None]
     helm = Path(sys.executable).with_name("helm")
     command: list[str | Path] = [helm, "template", "photos", CHART, *given]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=HANG_SECONDS)
 
 
 def objects(**values: object) -> dict[tuple[str, str], dict[str, Any]]:

@@ -89,6 +89,6 @@ async def test_a_deleted_collection_comes_back_without_ml(
     shutil.rmtree(worker.data / "worker")
     worker.start()
     await pipeline.qdrant.delete_collection(collection)
-    status = await pipeline.run(photos, collection=collection, seconds=90, model_id="stub-1")
+    status = await pipeline.run(photos, collection=collection, model_id="stub-1")
     assert status["outcomes"]["cached"] == 5, status
     assert len(await pipeline.points(collection)) == 5

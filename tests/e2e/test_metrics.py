@@ -18,6 +18,7 @@ from embedded.ports import free_port
 from settings import Settings
 from tests import pictures
 from tests.api.service import Service, serving
+from tests.deadlines import HANG_SECONDS
 from tests.parts import ROOT, Part
 from tests.pipeline import Pipeline, account
 from tests.worker import Worker
@@ -26,7 +27,6 @@ DEPLOY = ROOT / "deploy"
 PORT = free_port()
 # What is in a PromQL expression beside metrics and labels.
 LANGUAGE = {"sum", "max", "min", "by", "rate", "increase", "and", "on", "le", "histogram_quantile", "label_replace"}
-DEADLINE_SECONDS = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ async def test_what_is_shown_is_what_happened_and_all_that_the_dashboards_ask_fo
     # Once with ML away: a stage that waits shows it.
     httpx.post(f"{pipeline.ml.url}/control", json={"status": 503}).raise_for_status()
     job_id = await pipeline.scan(folder, collection=collection)
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + HANG_SECONDS
     while not of_worker(worker).value("darkroom_service_retries_total", target="ml"):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.1)
@@ -119,7 +119,7 @@ async def test_what_is_shown_is_what_happened_and_all_that_the_dashboards_ask_fo
     await service.http.get("ingest/status/nobody")
     shown = await of_api(service)
     assert shown.value("darkroom_event_loop_lag_seconds_count") > 0
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + HANG_SECONDS
     while shown.value("darkroom_stage_up") != 6:
         assert time.monotonic() < deadline
         shown = await of_api(service)

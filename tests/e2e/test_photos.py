@@ -42,7 +42,7 @@ async def test_a_folder_of_photographs_ends_with_one_point_for_each_content(
     listed = [path for path in files if is_listed(bytes(path))]
     contents = Counter(sha256(path.read_bytes()).hexdigest() for path in listed)
 
-    status = await pipeline.run(PHOTOS, collection=collection, seconds=110)
+    status = await pipeline.run(PHOTOS, collection=collection)
 
     assert status["total_files"] == len(files)
     assert status["outcomes"]["skipped"] == len(files) - len(listed)

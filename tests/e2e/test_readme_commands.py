@@ -12,6 +12,7 @@ import pytest
 from embedded.ports import free_port
 from tests import parts, pictures
 from tests.cli.command import darkroom
+from tests.deadlines import HANG_SECONDS
 from tests.parts import ROOT, Part
 from tests.pipeline import Pipeline
 
@@ -125,7 +126,13 @@ async def test_the_same_over_http(pipeline: Pipeline, photos: Path, api: Part, t
         seen.add(name)
         here = command.replace("localhost:8002", api.address).replace("/photos/2024", str(photos)).replace("JOB", job)
         run = await asyncio.to_thread(
-            subprocess.run, ["sh", "-c", here], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+            subprocess.run,
+            ["sh", "-c", here],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=HANG_SECONDS,
+            check=True,
         )
         assert re.search(expected, run.stdout), f"{here}: {run.stdout}{run.stderr}"
     assert seen == CURL.keys()

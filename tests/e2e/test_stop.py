@@ -21,7 +21,6 @@ def worker_settings() -> dict[str, Any]:
     return {"ml_inference_batch_size": 8}
 
 
-@pytest.mark.timeout(300)
 async def test_no_image_goes_to_ml_twice_over_an_orderly_stop(
     pipeline: Pipeline, collection: str, tmp_path: Path, worker: Worker
 ) -> None:
@@ -35,7 +34,7 @@ async def test_no_image_goes_to_ml_twice_over_an_orderly_stop(
         assert await asyncio.to_thread(worker.stop, 25) == 0, worker.log[-4000:]
         await asyncio.to_thread(worker.start)
     httpx.post(f"{pipeline.ml.url}/control", json={}).raise_for_status()
-    status = account(await bus.finished(job_id, 90))
+    status = account(await bus.finished(job_id))
 
     assert (status["status"], status["outcomes"]["stored"]) == ("completed", PHOTOS)
     times = Counter(name for batch in pipeline.ml_batches() for name in batch)

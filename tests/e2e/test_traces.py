@@ -14,10 +14,9 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from tests import pictures
+from tests.deadlines import HANG_SECONDS
 from tests.pipeline import Pipeline, account
 from tests.worker import Worker
-
-DEADLINE_SECONDS = 30.0
 
 
 class Receiver:
@@ -81,7 +80,7 @@ def worker_settings(receiver: Receiver) -> dict[str, object]:
 
 async def spans_of(receiver: Receiver, job_id: str, name: str, *, at_least: set[str]) -> list[dict[str, Any]]:
     """Return the trace of the photograph with this file name, once it has all these spans."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + HANG_SECONDS
     while True:
         roots = [
             s
@@ -139,7 +138,7 @@ async def test_what_another_program_publishes_goes_on_with_its_own_trace(
         {"job_id": job_id, "collection": collection, "path": str(path)},
         [("traceparent", f"00-{trace}-b7ad6b7169203331-01".encode())],
     )
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + HANG_SECONDS
     while "process db-write" not in {s["name"] for s in receiver.spans if s["trace"] == trace}:
         assert time.monotonic() < deadline
         await asyncio.sleep(0.1)

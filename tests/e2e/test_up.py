@@ -17,6 +17,7 @@ import pytest
 from embedded.ports import free_port
 from embedded.stack import WORKERS
 from tests import pictures
+from tests.deadlines import HANG_SECONDS
 from tests.parts import ROOT
 
 DARKROOM = Path(sys.executable).parent / "darkroom"
@@ -97,7 +98,7 @@ class Up:
         return self.process.wait(60)
 
 
-def eventually(condition: Callable[[], T | None], what: str, seconds: float = 60) -> T:
+def eventually(condition: Callable[[], T | None], what: str, seconds: float = HANG_SECONDS) -> T:
     deadline = time.monotonic() + seconds
     while not (result := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
@@ -166,7 +167,7 @@ def test_two_run_side_by_side_and_one_that_would_collide_says_so(up: Up, tmp_pat
         assert other.darkroom("doctor").returncode == 0, other.darkroom("doctor").stdout
         clash = subprocess.run(
             [DARKROOM, "up", "--data", str(tmp_path / "third"), "--port", str(up.port)],
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=HANG_SECONDS, check=False,
         )  # fmt: skip
         assert clash.returncode != 0
         assert str(up.port) in clash.stderr

@@ -6,8 +6,6 @@ import re
 from hashlib import sha256
 from pathlib import Path
 
-import pytest
-
 from tests import pictures
 from tests.bus import skip_backlog
 from tests.parts import Part
@@ -15,7 +13,6 @@ from tests.pipeline import Pipeline, account
 from tests.worker import Worker
 
 
-@pytest.mark.timeout(240)
 async def test_files_that_change_between_hash_and_decode(
     idle_pipeline: Pipeline, kafka: Part, qdrant: Part, ml: Part, collection: str, tmp_path: Path
 ) -> None:

@@ -70,7 +70,6 @@ def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-@pytest.mark.timeout(240)
 async def test_a_worker_whose_disk_is_full_stops_and_loses_nothing(
     idle_pipeline: Pipeline, kafka: Part, qdrant: Part, ml: Part, small_disk: SmallDisk, collection: str, tmp_path: Path
 ) -> None:

@@ -33,14 +33,13 @@ def worker_settings() -> dict[str, Any]:
     return SETTINGS
 
 
-@pytest.mark.timeout(240)
 async def test_everything_odd_ends_as_it_should(pipeline: Pipeline, worker: Worker, collection: str) -> None:
     # Short, so that names of 255 bytes fit; no tmp_path, which pytest could not clean up.
     place = Path("/tmp") / f"dr-{os.getpid()}"
     try:
         folder.fill(place)
         folder.deep(place)
-        status = await pipeline.run(place, collection=collection, seconds=180)
+        status = await pipeline.run(place, collection=collection)
         told = {
             base64.b64decode(file["path_b64"]) if file.get("path_b64") else file["path"].encode(): file
             for file in pipeline.bus.outcomes(status["job_id"]).values()

@@ -113,6 +113,6 @@ async def test_random_messages_stop_nobody(
     finally:
         await producer.stop()
     pictures.write_new(tmp_path / "photos", 5)
-    status = await pipeline.run(tmp_path / "photos", collection=collection, seconds=100)
+    status = await pipeline.run(tmp_path / "photos", collection=collection)
     assert status["outcomes"]["stored"] == 5
     assert not worker.has_ended(), worker.log[-2000:]

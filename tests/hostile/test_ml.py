@@ -107,7 +107,6 @@ async def test_a_job_waits_while_ml_is_away(
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(300)
 async def test_a_job_waits_while_ml_is_away_for_minutes(
     pipeline: Pipeline, ml: Part, ml_command: tuple[list[str], int], collection: str, tmp_path: Path
 ) -> None:

@@ -111,7 +111,6 @@ async def test_a_job_waits_while_qdrant_is_away(
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(300)
 async def test_a_job_waits_while_qdrant_is_away_for_minutes(
     pipeline: Pipeline, proxy: Part, command: tuple[list[str], int], collection: str, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from errors import FatalError
 from settings import Settings
 from tests.bus import PARTITIONS
+from tests.deadlines import HANG_SECONDS
 from tests.parts import Part
 from topics.admin import changelog, create_topics, wanted
 
@@ -35,7 +36,7 @@ async def test_missing_topics_are_created_and_a_changelog_of_another_size_is_ref
 
 async def partitions(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, int]:
     """Wait until the broker tells of all topics, and return how many partitions each has."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANG_SECONDS):
         while True:
             found = await admin.describe_topics(list(names))
             if not any(topic["error_code"] for topic in found):

@@ -10,6 +10,7 @@ from embedded import kafka
 from embedded.ports import free_port
 from settings import Settings
 from tests import parts
+from tests.deadlines import HANG_SECONDS
 from topics.admin import create_topics
 
 
@@ -35,7 +36,7 @@ async def test_data_is_there_after_a_restart_on_another_port(tmp_path: Path) -> 
     with parts.running("Kafka", parts.kafka_arguments(tmp_path / "data", port), port, tmp_path / "log") as part:
         async with AIOKafkaConsumer(bootstrap_servers=part.address, auto_offset_reset="earliest") as consumer:
             consumer.assign([TopicPartition("raw-path", sent.partition)])
-            record = await asyncio.wait_for(consumer.getone(), 30)
+            record = await asyncio.wait_for(consumer.getone(), HANG_SECONDS)
             assert (record.offset, record.value) == (sent.offset, b"value")
 
 

@@ -20,6 +20,7 @@ from errors import PartitionRevokedError
 from settings import Settings
 from tables.rows import Rows
 from tests.bus import PARTITIONS
+from tests.deadlines import HANG_SECONDS
 from tests.parts import Part
 from topics.admin import TABLES, changelog, create_topics
 
@@ -79,7 +80,7 @@ async def bench(kafka: Part, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
     address = {"bootstrap_servers": kafka.address}
     try:
         async with AIOKafkaConsumer(**address) as consumer, AIOKafkaProducer(**address) as producer:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(HANG_SECONDS):
                 # Until the tables are recovered.
                 tables: Any = app.tables
                 while TP("raw-path", 0) not in app.consumer.assignment() or not tables.recovery.completed.is_set():
@@ -99,7 +100,7 @@ async def test_a_put_is_delivered_when_it_says_so(bench: Bench) -> None:
     told = [asyncio.ensure_future(delivery) for delivery in deliveries]
     await asyncio.sleep(0)
     assert not any(each.done() for each in told)
-    await asyncio.wait_for(asyncio.gather(*told), 30)
+    await asyncio.wait_for(asyncio.gather(*told), HANG_SECONDS)
     assert await bench.end(0) == before + 20
 
 
@@ -115,10 +116,10 @@ async def test_an_event_from_before_a_rebalance_writes_nothing(bench: Bench, cha
 async def test_a_table_does_not_claim_to_hold_what_another_worker_wrote(bench: Bench) -> None:
     """After a rebalance the partition comes back: what lies in between must be recovered, not skipped."""
     with writing_rows(bench.event(2)):
-        await asyncio.wait_for(bench.rows.put(b"mine", b"1"), 30)
+        await asyncio.wait_for(bench.rows.put(b"mine", b"1"), HANG_SECONDS)
     held = bench.noted(2)
     assert held == await bench.end(2) - 1
     await bench.producer.send_and_wait(bench.changelog, b"2", key=b"other", partition=2)
     with writing_rows(bench.event(2)):
-        await asyncio.wait_for(bench.rows.put(b"mine", b"3"), 30)
+        await asyncio.wait_for(bench.rows.put(b"mine", b"3"), HANG_SECONDS)
     assert bench.noted(2) == held

@@ -106,11 +106,15 @@ def test_a_flat_picture_is_not_described_by_its_noise() -> None:
 
 @pytest.mark.alone
 def test_it_is_fast(pictures: list[Image.Image]) -> None:
-    """The aim is 5 ms for a side of 512 pixels; the bound leaves room for a busy machine."""
+    """A few milliseconds for a side of 512 pixels: less than it takes to write it as a JPEG ten times."""
     picture = pictures[0].resize((512, 384))
-    seconds = []
-    for _ in range(20):
-        started = time.perf_counter()
-        describe(picture)
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 0.015
+
+    def fastest(work: Callable[[Image.Image], object]) -> float:
+        seconds = []
+        for _ in range(20):
+            started = time.perf_counter()
+            work(picture)
+            seconds.append(time.perf_counter() - started)
+        return min(seconds)
+
+    assert fastest(describe) < 10 * fastest(lambda image: image.save(io.BytesIO(), "JPEG", quality=90))

@@ -11,6 +11,7 @@ from errors import FatalError, MLOutOfMemoryError, MLRejectedError, MLUnavailabl
 from gateways.ml import ML, Embedded, ImageInput, Refused
 from tests.ml.stub import Behaviour, Stub, serving, vector_of
 
+ATTEMPTS = 3
 IMAGES = [ImageInput(f"id-{n}", f"bytes of {n}".encode(), f"{n}.jpg") for n in range(5)]
 
 
@@ -150,26 +151,31 @@ class TestEmbed:
 
     @pytest.mark.alone
     async def test_the_event_loop_is_not_held_up_by_a_large_batch(self, stub: Stub) -> None:
-        """64 images at the hard limit of a rendition, to a service that is down: only our own work is measured."""
+        """64 images at the hard limit of a rendition, to a service that is down: only our own work is measured.
+
+        What holds the loop up does so each time; what another process does to this machine comes and goes.
+        """
         images = [ImageInput(f"id-{n}", bytes([n]) * 65_536, f"{n}.jpg") for n in range(64)]
         ml = ML("http://127.0.0.1:1", timeout=5)
         loop = asyncio.get_running_loop()
-        longest = 0.0
 
-        async def watch() -> None:
-            nonlocal longest
+        async def watch(lags: list[float]) -> None:
             while True:
                 before = loop.time()
                 await asyncio.sleep(0.001)
-                longest = max(longest, loop.time() - before)
+                lags.append(loop.time() - before)
 
-        watching = asyncio.create_task(watch())
-        await asyncio.sleep(0)
-        with pytest.raises(MLUnavailableError):
-            await ml.embed(images, caption=False, dimension=512)
-        watching.cancel()
+        longest: list[float] = []
+        while len(longest) < ATTEMPTS and min(longest, default=1.0) >= 0.1:
+            lags: list[float] = []
+            watching = asyncio.create_task(watch(lags))
+            await asyncio.sleep(0)
+            with pytest.raises(MLUnavailableError):
+                await ml.embed(images, caption=False, dimension=512)
+            watching.cancel()
+            longest.append(max(lags))
         await ml.close()
-        assert 0 < longest < 0.1
+        assert min(longest) < 0.1, longest
 
     async def test_one_image_for_a_search(self, stub: Stub, ml: ML) -> None:
         assert await ml.embed_image(b"picture", dimension=512) == pytest.approx(vector_of(b"picture"))

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.deadlines import HANG_SECONDS
 from tests.ml.stub import vector_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +25,7 @@ def stub() -> Iterator[httpx.Client]:
         port = listening.getsockname()[1]
     process = subprocess.Popen([sys.executable, "-m", "tests.ml.stub", "--port", str(port)], cwd=ROOT)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + HANG_SECONDS
         while not _answers(client):
             assert time.monotonic() < deadline, "the stub does not answer after 30 s"
             time.sleep(0.05)

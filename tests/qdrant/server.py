@@ -9,8 +9,9 @@ from pathlib import Path
 
 import httpx
 
+from tests.deadlines import HANG_SECONDS
+
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 30
 
 
 def free_port() -> int:
@@ -30,7 +31,7 @@ class EmbeddedQdrant:
 
     def start(self) -> None:
         self._process = subprocess.Popen(self._command(self.port), cwd=ROOT)
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while time.monotonic() < deadline:
             assert self._process.poll() is None, "the embedded Qdrant ended at its start"
             try:
@@ -39,19 +40,19 @@ class EmbeddedQdrant:
             except httpx.TransportError:
                 time.sleep(0.02)
         self.kill()
-        raise AssertionError(f"the embedded Qdrant was not ready after {START_SECONDS} s")
+        raise AssertionError(f"the embedded Qdrant was not ready after {HANG_SECONDS} s")
 
     def run_to_end(self, port: int) -> "subprocess.CompletedProcess[str]":
         """Run a server that is expected to refuse to start."""
         return subprocess.run(
-            self._command(port), cwd=ROOT, capture_output=True, text=True, check=False, timeout=START_SECONDS
+            self._command(port), cwd=ROOT, capture_output=True, text=True, check=False, timeout=HANG_SECONDS
         )
 
     def stop(self) -> int:
         """End it as the supervisor does; the exit code."""
         assert self._process is not None
         self._process.terminate()
-        return self._process.wait(timeout=START_SECONDS)
+        return self._process.wait(timeout=HANG_SECONDS)
 
     def kill(self) -> None:
         """`kill -9`."""

@@ -13,6 +13,7 @@ from settings import Settings
 from tests import parts
 from tests.api.service import Service, eventually, serving
 from tests.bus import PARTITIONS
+from tests.deadlines import HANG_SECONDS
 from tests.pipeline import collection, idle_pipeline, pipeline
 from tests.worker import Worker
 from topics.admin import READS
@@ -60,7 +61,7 @@ class Quiet:
         self._admin = admin
         self._consumer = consumer
 
-    async def __call__(self, seconds: float = 60) -> None:
+    async def __call__(self, seconds: float = HANG_SECONDS) -> None:
         """Wait until every stage has read and committed everything, twice with nothing new in between."""
         deadline = time.monotonic() + seconds
         before: object = None

@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from gateways.qdrant import Point
 from tests import pictures
 from tests.api.service import Service
+from tests.deadlines import HANG_SECONDS
 from tests.parts import Part
 from tests.pipeline import Pipeline
 from tests.replay.conftest import Quiet, run_to_its_end
@@ -24,7 +25,7 @@ async def delete_changelog(kafka: Part) -> None:
     await admin.start()
     try:
         await admin.delete_topics([CHANGELOG])
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANG_SECONDS
         while CHANGELOG in await admin.list_topics():
             assert time.monotonic() < deadline, "Kafka does not delete the changelog."
             await asyncio.sleep(0.1)

@@ -4,6 +4,7 @@ import asyncio
 from array import array
 
 from agents.answers import Answer, Answers, Question
+from tests.deadlines import HANG_SECONDS
 
 ANSWER = Answer(array("d", [1.0, 2.0]), "a picture")
 
@@ -22,7 +23,7 @@ async def test_an_equal_question_gets_the_same_answer_before_and_after_it_is_the
     answers.answer(question("a"), ANSWER)
     after = answers.earlier(question("a"))
     assert after is not None
-    assert await asyncio.wait_for(before, 5) == await asyncio.wait_for(after, 5) == ANSWER
+    assert await asyncio.wait_for(before, HANG_SECONDS) == await asyncio.wait_for(after, HANG_SECONDS) == ANSWER
 
 
 async def test_another_model_or_a_caption_is_another_question() -> None:
@@ -38,7 +39,7 @@ async def test_what_ml_could_not_answer_may_be_asked_again() -> None:
     waiting = answers.earlier(question("a"))
     answers.answer(question("a"), None)
     assert waiting is not None
-    assert await asyncio.wait_for(waiting, 5) is None
+    assert await asyncio.wait_for(waiting, HANG_SECONDS) is None
     assert answers.earlier(question("a")) is None
 
 

@@ -7,6 +7,7 @@ import pytest
 from agents import batching
 from agents.batching import Batcher
 from errors import DrainingError
+from tests.deadlines import HANG_SECONDS
 
 FOREVER = 600.0
 
@@ -51,7 +52,7 @@ async def test_a_full_batch_goes_at_once_and_a_partial_one_stays() -> None:
     handler = Handler()
     batches = batcher(handler, size=2)
     done = [batches.add(item, 1) for item in "abc"]
-    await asyncio.wait_for(asyncio.gather(*done[:2]), 5)
+    await asyncio.wait_for(asyncio.gather(*done[:2]), HANG_SECONDS)
     await settle()
     assert handler.batches == [["a", "b"]]
     assert not done[2].done()
@@ -61,31 +62,31 @@ async def test_a_partial_batch_goes_after_the_linger_of_its_oldest() -> None:
     handler = Handler()
     batches = batcher(handler, linger=0.05)
     begin = asyncio.get_running_loop().time()
-    await asyncio.wait_for(asyncio.gather(batches.add("a", 1), batches.add("b", 1)), 5)
+    await asyncio.wait_for(asyncio.gather(batches.add("a", 1), batches.add("b", 1)), HANG_SECONDS)
     assert handler.batches == [["a", "b"]]
     assert asyncio.get_running_loop().time() - begin >= 0.05
-    await asyncio.wait_for(batches.add("c", 1), 5)
+    await asyncio.wait_for(batches.add("c", 1), HANG_SECONDS)
     assert handler.batches == [["a", "b"], ["c"]]
 
 
-async def test_one_that_comes_alone_after_a_pause_hardly_waits_and_two_wait_for_more(
+async def test_one_that_comes_alone_after_a_pause_hardly_waits_and_others_wait_for_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(batching, "PAUSE_SECONDS", 0.3)  # longer than a busy machine takes from one line to the next
+    monkeypatch.setattr(batching, "ALONE", 0.05 / FOREVER)
+    monkeypatch.setattr(batching, "PAUSE_SECONDS", 0.0)
     handler = Handler()
-    batches = batcher(handler, linger=0.4)
-    await asyncio.sleep(0.4)  # the pause
-    begin = asyncio.get_running_loop().time()
-    await asyncio.wait_for(batches.add("a", 1), 5)
-    assert asyncio.get_running_loop().time() - begin < 0.3
-    begin = asyncio.get_running_loop().time()
-    await asyncio.wait_for(batches.add("b", 1), 5)  # too soon after that batch
-    assert asyncio.get_running_loop().time() - begin >= 0.4
-    await asyncio.sleep(0.4)
-    begin = asyncio.get_running_loop().time()
-    await asyncio.wait_for(asyncio.gather(batches.add("c", 1), batches.add("d", 1)), 5)
-    assert asyncio.get_running_loop().time() - begin >= 0.4
-    assert handler.batches == [["a"], ["b"], ["c", "d"]]
+    batches = batcher(handler)
+    await asyncio.wait_for(batches.add("a", 1), HANG_SECONDS)
+    assert handler.batches == [["a"]]
+    two = [batches.add("b", 1), batches.add("c", 1)]
+    await asyncio.sleep(0.2)  # four times what one that is alone waits
+    assert not any(done.done() for done in two)
+    batches.flush()
+    await asyncio.wait_for(asyncio.gather(*two), HANG_SECONDS)
+    monkeypatch.setattr(batching, "PAUSE_SECONDS", FOREVER)  # too soon after that batch
+    soon = batches.add("d", 1)
+    await asyncio.sleep(0.2)
+    assert not soon.done()
 
 
 async def test_a_flush_lets_go_of_what_was_added_and_of_nothing_later() -> None:
@@ -94,7 +95,7 @@ async def test_a_flush_lets_go_of_what_was_added_and_of_nothing_later() -> None:
     first = batches.add("a", 1)
     batches.flush()
     later = batches.add("b", 1)
-    await asyncio.wait_for(first, 5)
+    await asyncio.wait_for(first, HANG_SECONDS)
     await settle()
     assert handler.batches == [["a"]]
     assert not later.done()
@@ -109,7 +110,7 @@ async def test_a_flush_counts_when_all_places_are_taken() -> None:
     await settle()
     assert handler.batches == [["a", "b"]]
     handler.open.set()
-    await asyncio.wait_for(asyncio.gather(*done), 5)
+    await asyncio.wait_for(asyncio.gather(*done), HANG_SECONDS)
     assert handler.batches == [["a", "b"], ["c"]]
 
 
@@ -126,7 +127,7 @@ async def test_a_batch_holds_no_more_bytes_than_allowed_but_at_least_one_item() 
     handler = Handler()
     batches = batcher(handler, max_bytes=10)
     done = [batches.add(item, weight) for item, weight in [("a", 6), ("b", 6), ("huge", 50), ("c", 3), ("d", 7)]]
-    await asyncio.wait_for(asyncio.gather(*done), 5)
+    await asyncio.wait_for(asyncio.gather(*done), HANG_SECONDS)
     assert handler.batches == [["a"], ["b"], ["huge"], ["c", "d"]]
 
 
@@ -138,7 +139,7 @@ async def test_no_more_batches_run_at_a_time_than_allowed() -> None:
     await settle()
     assert handler.batches == [["a"], ["b"]]
     handler.open.set()
-    await asyncio.wait_for(asyncio.gather(*done), 5)
+    await asyncio.wait_for(asyncio.gather(*done), HANG_SECONDS)
     assert (len(handler.batches), handler.most) == (5, 2)
 
 
@@ -151,7 +152,7 @@ async def test_what_waits_for_a_place_goes_on_filling() -> None:
     await settle()
     done += [batches.add(item, 1) for item in "bcd"]
     handler.open.set()
-    await asyncio.wait_for(asyncio.gather(*done), 5)
+    await asyncio.wait_for(asyncio.gather(*done), HANG_SECONDS)
     assert handler.batches == [["a"], ["b", "c", "d"]]
 
 
@@ -163,7 +164,7 @@ async def test_a_size_that_shrinks_counts_from_the_next_batch_on() -> None:
     )
     batches.add("a", 1)
     size = 2
-    await asyncio.wait_for(batches.add("b", 1), 5)
+    await asyncio.wait_for(batches.add("b", 1), HANG_SECONDS)
     assert handler.batches == [["a", "b"]]
 
 
@@ -187,7 +188,7 @@ async def test_nothing_is_forgotten_and_the_order_is_kept(in_flight: int) -> Non
     handler = Handler()
     batches = batcher(handler, size=7, linger=0.01, in_flight=in_flight)
     items = [str(number) for number in range(100)]
-    await asyncio.wait_for(asyncio.gather(*(batches.add(item, 1) for item in items)), 5)
+    await asyncio.wait_for(asyncio.gather(*(batches.add(item, 1) for item in items)), HANG_SECONDS)
     assert [item for batch in handler.batches for item in batch] == items
 
 
@@ -200,6 +201,6 @@ async def test_a_batch_in_work_is_finished_and_none_is_begun_when_the_worker_sto
     batches.drain()
     done.append(batches.add("f", 1))
     handler.open.set()
-    await asyncio.wait_for(asyncio.gather(*done[:2]), 5)
+    await asyncio.wait_for(asyncio.gather(*done[:2]), HANG_SECONDS)
     assert [type(error) for error in await asyncio.gather(*done[2:], return_exceptions=True)] == [DrainingError] * 4
     assert handler.batches == [["a", "b"]]

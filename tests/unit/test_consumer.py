@@ -1,7 +1,6 @@
 """No message between the committed offset and the newest is left out, whatever is fetched around a seek."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +17,7 @@ from faust.types.tuples import ConsumerMessage
 from agents.app import new_app
 from agents.consumer import (
     FETCH_MAX_WAIT_MS,
+    FULL_QUEUE_SECONDS,
     PARTIAL_FETCH_MAX_WAIT_MS,
     GaplessConsumer,
     _ConsumerThread,
@@ -25,6 +25,7 @@ from agents.consumer import (
 )
 from errors import KafkaUnavailableError
 from settings import Settings
+from tests.deadlines import HANG_SECONDS
 
 HERE = TP("raw-path", 0)
 SOURCE, OTHER, ELSEWHERE = (TopicPartition("raw-path", partition) for partition in range(3))
@@ -54,7 +55,7 @@ async def test_a_commit_that_is_asked_for_while_another_is_under_way_is_made_aft
     second = asyncio.create_task(consumer.commit())
     await asyncio.sleep(0)
     gate.set()
-    await asyncio.wait_for(asyncio.gather(first, second), 5)
+    await asyncio.wait_for(asyncio.gather(first, second), HANG_SECONDS)
     assert committed == ["a", "b"]
 
 
@@ -74,7 +75,7 @@ async def test_a_commit_that_hangs_ends_the_app(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(consumer, "force_commit", hang)
     monkeypatch.setattr(consumer, "crash", crash)
-    assert not await asyncio.wait_for(consumer.commit(), 10)
+    assert not await asyncio.wait_for(consumer.commit(), HANG_SECONDS)
     assert [type(error) for error in crashes] == [KafkaUnavailableError]
 
 
@@ -151,7 +152,7 @@ class Fetches:
         if self.seek_first:
             await self.go_on()
             self.sought.clear()
-        await asyncio.wait_for(self.consumer._drain_messages(SimpleNamespace(_stopped=ended)), 10)
+        await asyncio.wait_for(self.consumer._drain_messages(SimpleNamespace(_stopped=ended)), HANG_SECONDS)
         return self.taken
 
     async def take(self, message: Any) -> None:
@@ -333,7 +334,7 @@ async def test_what_the_queue_does_not_take_waits_for_it() -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
     assert handing.queue.get_nowait() == 7
-    assert (await asyncio.wait_for(waiting, 10)).results == ["8 is in"]
+    assert (await asyncio.wait_for(waiting, HANG_SECONDS)).results == ["8 is in"]
     assert handing.queue.get_nowait() == 8
 
 
@@ -343,20 +344,27 @@ async def test_a_suspended_flow_ends_the_wait_for_the_queue() -> None:
     waiting = asyncio.create_task(handing.hand_on(8))
     await asyncio.sleep(0)
     handing.suspended.set()
-    await asyncio.wait_for(waiting, 10)
+    await asyncio.wait_for(waiting, HANG_SECONDS)
     assert handing.queue.get_nowait() == 7
     await asyncio.sleep(0)
     assert handing.queue.empty(), "it was handed on, though the flow had stopped"
 
 
-async def test_where_all_queues_are_full_it_looks_again_at_once(fetches: Fetches) -> None:
+async def test_where_all_queues_are_full_it_looks_again_at_once(
+    fetches: Fetches, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Faust sleeps for a second then, while the queues empty within milliseconds."""
     consumer = fetches.consumer
     consumer.flow_active = True
     consumer._active_partitions, consumer._buffered_partitions = set(), {HERE}
-    begin = time.monotonic()
+    asked: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        asked.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     assert [found async for found in consumer.getmany(1.0)] == []
-    assert time.monotonic() - begin < 0.5
+    assert asked == [FULL_QUEUE_SECONDS]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from agents.reporter import MAX_FILES, Reporter
+from tests.deadlines import HANG_SECONDS
 from topics.job_event import JOB_EVENT, AnyJobEvent, FileOutcome
 from topics.raw_path import RawPath
 
@@ -14,7 +15,7 @@ MESSAGE_BYTES = 1_000_000  # what a producer sends at most, by default
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    deadline = asyncio.get_running_loop().time() + 5
+    deadline = asyncio.get_running_loop().time() + HANG_SECONDS
     while not condition():
         assert asyncio.get_running_loop().time() < deadline
         await asyncio.sleep(0.001)
@@ -88,7 +89,7 @@ async def test_a_report_is_told_when_it_is_delivered(topic: Topic) -> None:
     await asyncio.sleep(0)
     assert not told.done()
     topic.deliver()
-    await asyncio.wait_for(told, 5)
+    await asyncio.wait_for(told, HANG_SECONDS)
 
 
 async def test_many_files_go_at_once_and_as_one_event(topic: Topic) -> None:

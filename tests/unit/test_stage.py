@@ -12,6 +12,7 @@ from faust.types import ProcessingGuarantee
 from agents.consumer import GaplessConsumer
 from agents.stage import Parts, StageApp
 from settings import Settings
+from tests.deadlines import HANG_SECONDS
 from topics.job_event import MLSent
 
 EVENT: Any = SimpleNamespace(
@@ -62,9 +63,9 @@ async def test_work_is_not_done_before_what_it_sent_is_delivered(
 
     monkeypatch.setattr(stage.app.producer, "send", send)
     told = asyncio.ensure_future(tell(stage))
-    await asyncio.wait_for(sent.wait(), 10)
+    await asyncio.wait_for(sent.wait(), HANG_SECONDS)
     for _ in range(10):
         await asyncio.sleep(0)
     assert not told.done()
     delivered.set_result(None)
-    await asyncio.wait_for(told, 10)
+    await asyncio.wait_for(told, HANG_SECONDS)

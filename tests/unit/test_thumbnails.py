@@ -9,6 +9,7 @@ import pytest
 from api.thumbnails import Thumbnails
 from errors import QdrantUnavailableError
 from gateways.qdrant import Qdrant
+from tests.deadlines import HANG_SECONDS
 
 
 class SlowQdrant:
@@ -42,7 +43,7 @@ async def test_what_is_asked_meanwhile_goes_together(qdrant: SlowQdrant) -> None
     await asyncio.sleep(0)
     others[3].cancel()  # a page that was left
     qdrant.gate.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HANG_SECONDS):
         assert await first == {"thumbnail_base64": "A"}
         answers = await asyncio.gather(*others[:3])
         assert answers == [{"thumbnail_base64": "B"}, None, {"thumbnail_base64": "B"}]

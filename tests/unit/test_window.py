@@ -10,6 +10,7 @@ from faust.streams import current_event
 
 from agents.delivery import Window, start, writing_rows
 from errors import DrainingError, PartitionRevokedError
+from tests.deadlines import HANG_SECONDS
 
 TP = ("raw-path", 0)
 
@@ -146,7 +147,7 @@ async def test_after_a_rebalance_nothing_is_written_or_acked(bench: Bench, rebal
         bench.app.assigned = set()
     bench.open("a")
     assert await bench.settle() == ["work a"]
-    await asyncio.wait_for(bench.window.drained(), 5)
+    await asyncio.wait_for(bench.window.drained(), HANG_SECONDS)
 
 
 async def test_a_rebalance_between_the_row_and_its_delivery_gives_no_ack(bench: Bench) -> None:
@@ -166,18 +167,18 @@ async def test_it_holds_no_more_than_its_size(bench: Bench) -> None:
     assert await bench.settle() == ["work b"]
     assert not fourth.done()
     bench.open("a")
-    await asyncio.wait_for(fourth, 5)
+    await asyncio.wait_for(fourth, HANG_SECONDS)
     assert (await bench.settle())[-1] == "work d"
 
 
 async def test_it_is_drained_when_the_last_event_is_acked(bench: Bench) -> None:
-    await asyncio.wait_for(bench.window.drained(), 5)
+    await asyncio.wait_for(bench.window.drained(), HANG_SECONDS)
     await bench.add("a", settle=False)
     drained = asyncio.create_task(bench.window.drained())
     await bench.settle()
     assert not drained.done()
     bench.open("a")
-    await asyncio.wait_for(drained, 5)
+    await asyncio.wait_for(drained, HANG_SECONDS)
     assert bench.log[-1] == "ack a"
 
 
@@ -187,7 +188,7 @@ async def test_it_is_not_drained_while_an_agent_still_decides_on_an_event(bench:
         drained = asyncio.create_task(bench.window.drained())
         await bench.settle()
         assert not drained.done()
-    await asyncio.wait_for(drained, 5)
+    await asyncio.wait_for(drained, HANG_SECONDS)
 
 
 async def test_what_was_not_begun_and_what_is_behind_it_stays_unacked(bench: Bench) -> None:
@@ -200,7 +201,7 @@ async def test_what_was_not_begun_and_what_is_behind_it_stays_unacked(bench: Ben
     assert not drained.done()
     bench.open("a")
     log = await bench.settle()
-    await asyncio.wait_for(drained, 5)
+    await asyncio.wait_for(drained, HANG_SECONDS)
     assert [line for line in log if line.startswith("ack")] == ["ack a"]
     assert bench.errors == []
 
@@ -216,7 +217,7 @@ async def test_it_is_not_drained_while_an_event_waits_for_room(bench: Bench) -> 
     await fourth
     assert not drained.done()
     bench.open("d")
-    await asyncio.wait_for(drained, 5)
+    await asyncio.wait_for(drained, HANG_SECONDS)
     assert bench.log[-1] == "ack d"
 
 

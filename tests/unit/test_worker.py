@@ -11,6 +11,7 @@ import pytest
 from agents.worker import _Worker
 from errors import FatalError
 from settings import Settings
+from tests.deadlines import HANG_SECONDS
 
 
 async def test_without_a_broker_that_has_its_topics_it_starts_nothing() -> None:
@@ -23,7 +24,7 @@ async def test_a_drain_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("agents.worker.DRAIN_SECONDS", 0.01)
     stage: Any = SimpleNamespace(drain=asyncio.Event().wait)
     cpu: Any = SimpleNamespace(drain=lambda: None)
-    await asyncio.wait_for(_Worker(Settings(), ())._drain([stage], cpu), 10)
+    await asyncio.wait_for(_Worker(Settings(), ())._drain([stage], cpu), HANG_SECONDS)
 
 
 def test_one_that_failed_ends_even_if_nothing_else_happens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,4 +33,4 @@ def test_one_that_failed_ends_even_if_nothing_else_happens(monkeypatch: pytest.M
     monkeypatch.setattr("agents.worker.LAST_SECONDS", 0.01)
     monkeypatch.setattr(os, "_exit", ended.put)
     _Worker(Settings(), ())._stop(FatalError("no disk"))
-    assert ended.get(timeout=10) == 1
+    assert ended.get(timeout=HANG_SECONDS) == 1

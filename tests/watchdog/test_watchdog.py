@@ -107,7 +107,7 @@ async def test_the_unfinished_files_of_an_idle_job_begin_again(
         await bus.publish("raw-path", file["path"], file)
         await bus.close_job(job_id)
         await stalled(service, job_id, "3 files have no outcome, and no message about them is left")
-        status = account(await bus.finished(job_id, 30))
+        status = account(await bus.finished(job_id))
     assert (status["status"], status["total_files"]) == ("completed", 4)
     assert (status["outcomes"]["stored"], status["outcomes"]["duplicate"]) == (3, 1)
     assert "3 files without an outcome begin again." in status["logs"]

@@ -7,12 +7,14 @@ from typing import Any
 
 from playwright.sync_api import Browser, Locator, Page, Request, sync_playwright
 
+from tests.deadlines import HANG_SECONDS
+
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-WAIT_MS = 20_000
+WAIT_MS = 1000 * HANG_SECONDS
 PHONE = {"width": 360, "height": 740}
 # A control, in a snapshot of what screen readers are told, that has no name: `- button` in place of `- button "Save"`.
 NAMELESS = re.compile(r"^\s*- (button|link|textbox|searchbox|checkbox|combobox|spinbutton|img)(?! \")", re.MULTILINE)

@@ -12,7 +12,7 @@ from tests.web import seeding
 from tests.web.browser import PHONE
 from tests.web.conftest import Open
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system]
 
 MANY = 100_000
 BIG = "hundred-thousand"

@@ -9,7 +9,7 @@ from tests import parts
 from tests.web import seeding
 from tests.web.conftest import Open
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system]
 
 KEY = "open-sesame"
 
