@@ -5,7 +5,8 @@
     │   ├── MLUnavailableError
     │   ├── QdrantUnavailableError
     │   ├── KafkaUnavailableError
-    │   └── ApiUnavailableError
+    │   ├── ApiUnavailableError
+    │   └── BusyError              as many wait for it already as may
     ├── RejectedError             this one thing is refused; dead-letter it and go on
     │   ├── InvalidMessageError   the bytes of a message do not validate
     │   ├── FileError             about one path: it vanished, changed, or may not be read
@@ -45,6 +46,10 @@ class KafkaUnavailableError(RetryableError):
 
 class ApiUnavailableError(RetryableError):
     """Darkroom's own API cannot be reached, or answered nonsense."""
+
+
+class BusyError(RetryableError):
+    """As many requests wait for this already as may wait at once."""
 
 
 class RejectedError(DarkroomError):

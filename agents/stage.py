@@ -18,11 +18,11 @@ import metrics
 import tracing
 from agents.app import ROCKSDB_OPTIONS, new_app
 from agents.batching import Batcher
-from agents.cpu import Cpu
 from agents.delivery import Window
 from agents.jobs_watch import JobsWatch
 from agents.messages import check_size, header_list
 from agents.reporter import Reporter
+from cpu import Cpu
 from errors import (
     DarkroomError,
     DrainingError,

@@ -15,12 +15,12 @@ import failpoints
 import logs
 import tracing
 from agents import embed, hash, prepare, scan, store, track  # noqa: A004 - the stage's name
-from agents.cpu import Cpu
 from agents.jobs_watch import JobsWatch
 from agents.metrics_server import MetricsServer
 from agents.producer import new_producer
 from agents.stage import Parts, StageApp
 from connection import client_options
+from cpu import Cpu
 from disk import check_writable
 from errors import FatalError
 from gateways.ml import ML

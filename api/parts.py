@@ -10,6 +10,7 @@ from api.archive.journal import Journal, open_journal
 from api.cache_rebuild import CacheRebuilder
 from api.copying import Copier
 from api.dead_letters import DeadLetters
+from api.decoders import Decoders
 from api.duplicates.finder import Finder
 from api.duplicates.reports import Reports, open_reports
 from api.kept import Kept, open_kept, readable_roots
@@ -41,6 +42,7 @@ class Parts:
     kept: Kept
     publisher: Publisher
     submitter: Submitter
+    decoders: Decoders
     renditions: Renditions
     uploads_under_way: UnderWay
     searcher: Searcher
@@ -81,8 +83,9 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             default_model_id=settings.ml_model_id,
         )
         stack.push_async_callback(ml.close)
-        renditions = Renditions(settings)
-        stack.push_async_callback(renditions.close)
+        decoders = Decoders(settings)
+        stack.push_async_callback(decoders.close)
+        renditions = Renditions(settings, decoders)
         publisher = await stack.enter_async_context(open_publisher(kafka, settings.kafka_partitions))
         view = await stack.enter_async_context(
             open_view(folder / "view.db", kafka, settings.kafka_partitions, settings.kafka_retention_hours)
@@ -105,6 +108,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             kept=kept,
             publisher=publisher,
             submitter=Submitter(settings=settings, view=view, kept=kept, publisher=publisher, qdrant=qdrant, ml=ml),
+            decoders=decoders,
             renditions=renditions,
             uploads_under_way=UnderWay(),
             searcher=Searcher(qdrant, ml, renditions),

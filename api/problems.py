@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from disk import MEND
 from errors import (
+    BusyError,
     CollectionMissingError,
     FatalError,
     KafkaUnavailableError,
@@ -40,10 +41,11 @@ TITLES = {
     413: "Too large",
     422: "A value is not valid",
     500: "Darkroom has a defect",
-    503: "A part that this needs is away: try again",
+    503: "A part that this needs is away or busy: try again",
     507: "The disk takes no more",
 }
 _NAMES: dict[type[Exception], str] = {
+    BusyError: "busy",
     CollectionMissingError: "collection-missing",
     KafkaUnavailableError: "kafka-unavailable",
     MLUnavailableError: "ml-unavailable",

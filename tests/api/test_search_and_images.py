@@ -170,6 +170,17 @@ class TestSearch:
         assert response.headers["content-type"] == "application/problem+json"
         assert response.json()["detail"] == "The request is larger than this route takes."
 
+    async def test_by_picture_while_too_many_wait_for_a_decoder(
+        self, service: Service, collection: str, album: dict[str, Point], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        transport: Any = service.http._transport
+        monkeypatch.setattr(transport.app.state.parts.decoders, "_places", 0)
+        response = await service.http.post(
+            "search/image", files={"file": JPEG.read_bytes()}, data={"collection": collection}
+        )
+        assert (response.status_code, response.headers["retry-after"]) == (503, "5")
+        assert response.json()["type"] == "urn:darkroom:problem:busy"
+
     async def test_by_picture_while_ml_is_away(
         self, service: Service, collection: str, album: dict[str, Point], ml_control: httpx.AsyncClient
     ) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from agents.cpu import Cpu
+from cpu import Cpu
 from errors import ContentError, DrainingError
 from tests.deadlines import HANG_SECONDS
 

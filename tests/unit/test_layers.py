@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": set(),
     "loop_lag": {"metrics"},
     "processes": set(),
+    "cpu": {"imaging", "metrics", "processes", "errors"},
     "tls": set(),
     "tracing": {"settings", "errors"},
     "rules": {"settings", "errors"},
@@ -34,8 +35,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateways": {"tls"} | CORE,
     # The jobs table is the fold of a topic; a waiter's row is a record of one.
     "tables": {"topics"} | CORE,
-    "agents": EDGES,
-    "api": EDGES,
+    "agents": {"cpu"} | EDGES,
+    "api": {"cpu"} | EDGES,
     # It stands in for servers that know nothing of Darkroom, and asks Kafka as an administrator does.
     "embedded": {"gateways", "tls"} | CORE,
     # The one place that starts all the others.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.cpu import Cpu
+from cpu import Cpu
 from imaging.decoding import prepare
 from imaging.hashing import hash_file, stamp
 from imaging.steps import measured, step

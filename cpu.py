@@ -37,7 +37,7 @@ class Cpu:
         self._memory = memory
         self._processes = Processes(
             processes,
-            preload=["agents.cpu", *preload],
+            preload=["cpu", *preload],
             prepare=limit_process,
             arguments=(memory,),
         )
