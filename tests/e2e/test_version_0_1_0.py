@@ -1,0 +1,154 @@
+"""What version 0.1.0 has left goes on working: its jobs, tables, topics, dead letters and collections."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+import settings
+from rules import paths
+from tests.fixtures.record_version_0_1_0 import LATIN_1, PHOTOS, jpeg
+from tests.fixtures.version_0_1_0 import SETTINGS, unpacked
+from tests.pipeline import account
+from tests.up import Up, eventually
+from topics.admin import wanted
+
+ENDED: dict[str, tuple[str, dict[str, int]]] = {
+    "album": ("completed_with_errors", {"stored": 9, "duplicate": 1, "failed": 1, "skipped": 1}),
+    "again": ("completed_with_errors", {"unchanged": 10, "failed": 1, "skipped": 1}),
+    "holiday": ("completed", {"stored": 2, "cached": 1, "duplicate": 1}),
+    "cancelled": ("cancelled", {"stored": 2, "skipped": 3}),
+}
+
+
+@pytest.fixture(scope="module")
+def up() -> Iterator[Up]:
+    with unpacked() as data:
+        running = Up(data, **SETTINGS)
+        yield running
+        running.stop()
+
+
+def status(up: Up, job_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = up.get(f"/ingest/status/{job_id}").raise_for_status().json()
+    return found
+
+
+def finished(up: Up, job_id: str) -> dict[str, Any]:
+    def ended() -> dict[str, Any] | None:
+        now = status(up, job_id)
+        return now if now["end_time"] else None
+
+    return account(eventually(ended, f"the end of {job_id}"))
+
+
+def outcomes(job: dict[str, Any]) -> dict[str, int]:
+    return {name: count for name, count in job["outcomes"].items() if count}
+
+
+def payloads(up: Up, collection: str, **query: Any) -> dict[str, dict[str, Any]]:
+    answer = up.get("/images", params={"collection": collection, "limit": 50, **query}).raise_for_status().json()
+    return {image["payload"]["filename"]: image["payload"] | {"id": image["id"]} for image in answer["images"]}
+
+
+def test_its_jobs_are_shown_as_they_were(up: Up) -> None:
+    for job_id, (state, counts) in ENDED.items():
+        job = account(status(up, job_id))
+        assert (job["status"], outcomes(job)) == (state, counts), job_id
+    files = up.get("/ingest/album/files", params={"outcome": "failed"}).json()["files"]
+    assert [(file["path"], file["reason"]) for file in files] == [
+        (f"{PHOTOS}/album/broken.jpg", f"{PHOTOS}/album/broken.jpg is damaged and cannot be decoded: "
+         "it ends before the picture does (truncated).")
+    ]  # fmt: skip
+    jobs = up.get("/ingest/recent_jobs").json()["jobs"]
+    assert {job["job_id"] for job in jobs} >= {*ENDED, "late", "answered", "interrupted"}
+
+
+def test_what_was_broken_off_comes_to_its_end(up: Up) -> None:
+    answered = finished(up, "answered")
+    assert (answered["status"], outcomes(answered)) == ("completed", {"stored": 3})
+    interrupted = finished(up, "interrupted")
+    assert interrupted["status"] == "completed_with_errors"
+    assert outcomes(interrupted) == {"stored": 3, "cached": 3, "duplicate": 2, "failed": 1, "skipped": 1}
+    # ML had been asked for three of `answered`, and kill -9 ended the worker: those may be repeated, no others.
+    assert answered["ml_images_sent"] in {3, 4, 5, 6}
+    assert interrupted["ml_images_sent"] == 3
+    holiday = payloads(up, "holiday")
+    assert len(holiday) == 3 + 3 + 3
+    (copies,) = [image for image in holiday.values() if f"{PHOTOS}/interrupted/i0.jpg" in image["paths"]]
+    assert len(copies["paths"]) == 3
+
+
+def test_a_folder_that_it_took_in_is_unchanged(up: Up) -> None:
+    done = up.darkroom("ingest", str(PHOTOS / "album"), "--collection", "home", "--wait", "--json")
+    job = account(httpx.Response(200, text=done.stdout).json())
+    assert outcomes(job) == {"unchanged": 10, "failed": 1, "skipped": 1}
+    assert job["ml_images_sent"] == 0
+
+
+def test_its_pictures_are_found(up: Up) -> None:
+    found = up.post("/search", json={"query": "nikon", "collection": "home"}).raise_for_status().json()
+    assert [hit["filename"] for hit in found["results"]] == ["nikon.jpg"]
+    original = (PHOTOS / "album/canon.jpg").read_bytes()
+    body: dict[str, Any] = {"files": {"file": ("query.jpg", original)}, "data": {"collection": "holiday"}}
+    nearest = up.post("/search/image", **body).raise_for_status().json()["results"][0]
+    assert nearest["filename"] == "canon again.jpg"
+    assert nearest["score"] == pytest.approx(1.0, abs=1e-3)
+    assert payloads(up, "home", filters='{"taken_at": "2021-05"}').keys() == {"canon.jpg"}
+    assert payloads(up, "home", filters='{"iso": {"gte": 500}}').keys() == {"nikon.jpg"}
+    assert payloads(up, "home", filters='{"tags": "fireworks"}').keys() == {"xmp-date.jpg"}
+    box = '{"gps": {"north": 49, "south": 47, "west": 1, "east": 3}}'
+    assert payloads(up, "home", filters=box).keys() == {"canon.jpg"}
+    newest_first = list(payloads(up, "home", sort="-taken_at"))
+    assert newest_first.index("canon.jpg") < newest_first.index("nikon.jpg")
+    facets = up.get("/images/facets/camera_make", params={"collection": "home"}).raise_for_status().json()
+    assert {value["value"]: value["images"] for value in facets["values"]} == {"Canon": 1, "NIKON CORPORATION": 1}
+
+
+def test_a_path_that_is_not_utf8_is_known_as_such(up: Up) -> None:
+    (image,) = [image for name, image in payloads(up, "home").items() if name.startswith("caf")]
+    assert image["full_path"] == paths.readable(bytes(PHOTOS / "album") + b"/" + LATIN_1)
+    thumbnail = up.get(f"/images/{image['id']}/thumbnail", params={"collection": "home"}).raise_for_status()
+    assert thumbnail.content.startswith(b"\xff\xd8")
+
+
+def test_its_dead_letters_can_be_replayed(up: Up) -> None:
+    letters = up.get("/dead-letters", params={"job": "late"}).json()["letters"]
+    assert {letter["state"] for letter in letters} == {"open", "replayed"}
+    (dropped,) = up.get("/dead-letters", params={"job": "again"}).json()["letters"]
+    assert dropped["state"] == "dropped"
+    (PHOTOS / "late/torn.jpg").write_bytes(jpeg(11))  # it was mended meanwhile
+    up.post("/ingest/late/retry-failed").raise_for_status()
+    eventually(lambda: status(up, "late")["status"] == "completed", "the mended file")
+    assert outcomes(status(up, "late")) == {"stored": 1}
+
+
+def test_what_it_archived_comes_back(up: Up) -> None:
+    (archive,) = up.get("/archive").json()["archives"]
+    assert not (PHOTOS / "holiday/beach.jpg").exists() or not (PHOTOS / "holiday/beach copy.jpg").exists()
+    up.post(f"/archive/{archive['archive_id']}/undo").raise_for_status()
+    assert (PHOTOS / "holiday/beach.jpg").read_bytes() == (PHOTOS / "holiday/beach copy.jpg").read_bytes()
+    (beach,) = [image for name, image in payloads(up, "holiday").items() if name.startswith("beach")]
+    assert len(beach["paths"]) == 2
+
+
+async def test_its_topics_are_configured_as_today(up: Up) -> None:
+    today = settings.Settings(kafka_partitions=2, kafka_retention_hours=SETTINGS["kafka_retention_hours"])
+    brokers = up.addresses["KAFKA_BROKERS"]
+    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+    await admin.start()
+    try:
+        asked = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in wanted(today)]
+        answers = await admin.describe_configs(asked)
+    finally:
+        await admin.close()
+    live = {
+        name: {entry[0]: entry[1] for entry in entries}
+        for answer in answers
+        for _, _, _, name, entries in answer.resources
+    }
+    for topic in wanted(today):
+        assert topic.topic_configs.items() <= live[topic.name].items(), topic.name
