@@ -94,6 +94,8 @@ class Settings(BaseSettings):
     max_image_pixels: Annotated[int, Field(ge=1)] = 300_000_000
     max_file_bytes: Annotated[int, Field(ge=1)] = 1 << 30
     upload_max_files: Annotated[int, Field(ge=1)] = 1000
+    # Of the disk of DARKROOM_DATA: no upload takes it.
+    disk_reserve_bytes: Annotated[int, Field(ge=0)] = 2_000_000_000
     scan_outstanding_files: Annotated[int, Field(ge=1)] = 500
     default_collection: str = "photos"
     # How often a file is tried, the first time included, before a replay has to be forced.

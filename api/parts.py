@@ -17,6 +17,7 @@ from api.kept import Kept, open_kept, readable_roots
 from api.model import current_model
 from api.publisher import Publisher, open_publisher
 from api.renditions import Renditions
+from api.room import Room
 from api.runs import Runs
 from api.searching import Searcher
 from api.submitting import Submitter
@@ -45,6 +46,7 @@ class Parts:
     decoders: Decoders
     renditions: Renditions
     uploads_under_way: UnderWay
+    room: Room
     searcher: Searcher
     journal: Journal
     archiver: Archiver
@@ -111,6 +113,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             decoders=decoders,
             renditions=renditions,
             uploads_under_way=UnderWay(),
+            room=Room(settings.darkroom_data, settings.disk_reserve_bytes),
             searcher=Searcher(qdrant, ml, renditions),
             journal=journal,
             archiver=archiver,

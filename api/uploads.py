@@ -19,6 +19,7 @@ from typing import BinaryIO
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from api.room import Promise, Room
 from errors import RequestError
 from imaging.formats import HEAD_BYTES, is_picture
 from rules.paths import ARCHIVE_FOLDER
@@ -77,13 +78,22 @@ class UnderWay:
 
 
 async def receive(
-    body: AsyncIterable[bytes], content_type: str, folder: Path, *, max_files: int, max_file_bytes: int
+    body: AsyncIterable[bytes],
+    content_type: str,
+    folder: Path,
+    room: Room,
+    *,
+    content_length: int,
+    max_files: int,
+    max_file_bytes: int,
 ) -> list[RefusedFile]:
     """Write the files of a multipart body to a new folder, one chunk in memory at a time.
 
+    `content_length` bytes are promised to it before the first is read; 0 where nobody knows.
+
     Returns the files that are not in it as they are no pictures. Raises RequestError: 400 for a
     body that is not multipart or has no file, 413 for too many or too large ones, 422 when none is a picture, 507 when
-    the disk takes no more. Nothing is left on disk then.
+    the disk has no room beside its reserve. Nothing is left on disk then.
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not content_type.startswith("multipart/form-data") or not boundary or len(boundary) > MAX_BOUNDARY_BYTES:
@@ -91,9 +101,10 @@ async def receive(
     partial = folder.with_name(f".{folder.name}")
     files = _Files(boundary, partial, max_files=max_files, max_file_bytes=max_file_bytes)
     try:
-        await asyncio.to_thread(partial.mkdir, parents=True)
-        async for chunk in body:
-            await asyncio.to_thread(files.feed, chunk)
+        with room.promised(folder.parent, content_length) as promise:
+            await asyncio.to_thread(partial.mkdir, parents=True)
+            async for chunk in body:
+                await asyncio.to_thread(files.feed, chunk, promise)
         await asyncio.to_thread(files.finish)
         await asyncio.to_thread(partial.rename, folder)
     except OSError as error:
@@ -135,7 +146,8 @@ class _Files:
             },
         )
 
-    def feed(self, chunk: bytes) -> None:
+    def feed(self, chunk: bytes, promise: Promise) -> None:
+        promise.use(len(chunk))
         try:
             self._parser.write(chunk)
         except FormParserError as error:

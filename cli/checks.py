@@ -14,7 +14,6 @@ from typing import Literal
 from settings import Settings
 
 OLDEST_PYTHON = (3, 11)
-LEAST_FREE_BYTES = 2_000_000_000
 JAVA_SECONDS = 20
 
 
@@ -36,7 +35,7 @@ def machine(settings: Settings, data: Path) -> Iterator[Check]:
         yield java()
         yield jars()
     yield folder(data)
-    yield disk(data)
+    yield disk(data, settings.disk_reserve_bytes)
 
 
 def python() -> Check:
@@ -93,13 +92,18 @@ def folder(data: Path) -> Check:
     return Check("Data folder", "ok", str(data))
 
 
-def disk(data: Path) -> Check:
-    """Check that the data folder's disk has room."""
+def disk(data: Path, reserve: int) -> Check:
+    """Check that the data folder's disk has more room than stays free."""
     free = shutil.disk_usage(_existing(data)).free
     detail = f"{free / 1e9:.1f} GB free"
-    if free >= LEAST_FREE_BYTES:
+    if free >= reserve:
         return Check("Disk", "ok", detail)
-    return Check("Disk", "problem", detail, f"Free {LEAST_FREE_BYTES / 1e9:.0f} GB, or move DARKROOM_DATA.")
+    return Check(
+        "Disk",
+        "problem",
+        detail,
+        f"Free {reserve / 1e9:.0f} GB (DISK_RESERVE_BYTES), or move DARKROOM_DATA: uploads are refused.",
+    )
 
 
 def _existing(folder: Path) -> Path:

@@ -15,6 +15,7 @@ from api.uploads import receive
 from errors import KafkaUnavailableError, RequestError
 from rules.listening import is_loopback
 from topics.job_status import JobStatus
+from topics.record import whole_number
 
 # The body is read here as it comes, so the framework cannot describe it.
 FILES = {
@@ -73,6 +74,8 @@ async def upload(
                     request.stream(),
                     request.headers.get("content-type", ""),
                     folder,
+                    parts.room,
+                    content_length=whole_number(request.headers.get("content-length", "")) or 0,
                     max_files=parts.settings.upload_max_files,
                     max_file_bytes=parts.settings.max_file_bytes,
                 )

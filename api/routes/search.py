@@ -1,15 +1,40 @@
 """Search by text and by picture."""
 
-from typing import Annotated
+import tempfile
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, UploadFile
+from fastapi import APIRouter, Form, Request, Response, UploadFile
+from fastapi.routing import APIRoute
 
 from api.deps import FILTERS, PartsDep, chosen_collection, read_filters
+from api.parts import Parts
 from api.problems import problems
 from api.schemas.images import SearchBody, SearchHit, SearchResults
 from api.searching import Found, Wanted
+from topics.record import whole_number
+
+
+class _Spooled(APIRoute):
+    """A route whose body the framework puts on disk before anything of ours runs: there must be room for it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_with_room(request: Request) -> Response:
+            parts: Parts = request.app.state.parts
+            size = whole_number(request.headers.get("content-length", ""))
+            # What is longer than it may be is refused while it comes; the decoder makes a copy.
+            largest = parts.settings.max_file_bytes
+            with parts.room.promised(Path(tempfile.gettempdir()), 2 * min(largest if size is None else size, largest)):
+                return await handle(request)
+
+        return handle_with_room
+
 
 router = APIRouter(prefix="/search", tags=["search"])
+_spooled = APIRouter(route_class=_Spooled)
 
 
 @router.post("", responses=problems(404, 409))
@@ -25,7 +50,7 @@ async def search(body: SearchBody, parts: PartsDep) -> SearchResults:
     return _results(await parts.searcher.by_text(collection, body.query or "", **wanted))
 
 
-@router.post("/image", responses=problems(404, 409))
+@_spooled.post("/image", responses=problems(404, 409, 507))
 async def search_by_image(
     *,
     file: UploadFile,
@@ -39,6 +64,9 @@ async def search_by_image(
     name = await chosen_collection(parts, collection)
     wanted: Wanted = {"limit": limit, "offset": offset, "filters": read_filters(filters)}
     return _results(await parts.searcher.by_image(name, file.file, **wanted))
+
+
+router.include_router(_spooled)
 
 
 def _results(found: Found) -> SearchResults:

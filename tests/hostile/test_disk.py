@@ -130,6 +130,7 @@ async def test_a_service_whose_disk_is_full_says_so_and_goes_on_by_itself(
         ml_inference_service_url=ml.url,
         darkroom_data=small_disk.folder / "data",
         ingest_roots=(tmp_path / "photos",),
+        disk_reserve_bytes=0,
     )
     async with serving(settings) as service:
         await service.get("capabilities")  # what ML runs is known from now on

@@ -1,7 +1,10 @@
 """Uploads by people who mean no good."""
 
 import io
+import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pillow_heif
 import pytest
@@ -80,6 +83,57 @@ async def test_form_fields_without_end_are_cut_off(service: Service) -> None:
     )
     assert response.status_code == 413
     assert on_disk(service) == before
+
+
+@pytest.fixture
+def little_room(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the disk seem to have a megabyte beside the reserve."""
+
+    def kept() -> int:
+        return sum(path.stat().st_size for path in service.settings.uploads_folder.rglob("*") if path.is_file())
+
+    before = kept()
+
+    def usage(_: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=service.settings.disk_reserve_bytes + 1_000_000 - (kept() - before))
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+
+
+@pytest.mark.usefixtures("little_room")
+class TestRoom:
+    async def test_what_would_take_the_reserve_is_refused_before_it_is_read(self, service: Service) -> None:
+        async def body() -> AsyncIterator[bytes]:
+            raise AssertionError("the body was read")
+            yield b""
+
+        for route in ("ingest/upload", "search/image"):
+            headers = {"Content-Type": "multipart/form-data; boundary=B", "Content-Length": "2500000"}
+            response = await service.http.post(route, content=body(), headers=headers)
+            assert response.status_code == 507, response.text
+            assert "DISK_RESERVE_BYTES" in response.json()["detail"]
+
+    async def test_what_does_not_say_its_length_is_cut_off_there(self, service: Service) -> None:
+        sent = 0
+
+        async def body() -> AsyncIterator[bytes]:
+            nonlocal sent
+            yield b'--B\r\nContent-Disposition: form-data; name="f"; filename="a.jpg"\r\n\r\n' + JPEG
+            for _ in range(25):
+                sent += 100_000
+                yield bytes(100_000)
+
+        before = on_disk(service)
+        headers = {"Content-Type": "multipart/form-data; boundary=B"}
+        response = await service.http.post("ingest/upload", content=body(), headers=headers)
+        assert (response.status_code, sent < 2_000_000) == (507, True), response.text
+        assert on_disk(service) == before
+
+    async def test_what_fits_passes_and_gives_its_room_back(self, service: Service, collection: str) -> None:
+        for number in range(3):
+            file = ("files", ("a.jpg", JPEG + bytes([number]) * 400_000))
+            response = await service.http.post("ingest/upload", params={"collection": collection}, files=[file])
+            assert response.status_code == (202 if number < 2 else 507), response.text
 
 
 async def test_every_real_photograph_passes() -> None:
