@@ -93,11 +93,13 @@ class RequestError(RejectedError):
 
     `status` is the HTTP status that says so: 400 for a wrong path, 404 for an unknown
     name, 409 for a conflict with what exists, 422 for an invalid value.
+    `token_file`: what a user of the service's machine can read there would make it possible.
     """
 
-    def __init__(self, message: str, status: int = 400) -> None:
+    def __init__(self, message: str, status: int = 400, token_file: str | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.token_file = token_file
 
 
 def wrong_cursor() -> RequestError:

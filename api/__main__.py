@@ -50,7 +50,7 @@ def main() -> None:
         asyncio.run(_create_topics(settings))
         server = uvicorn.Server(
             uvicorn.Config(
-                create_app(settings),
+                create_app(settings, reserved.getsockname()[1]),
                 log_config=None,  # its lines look like ours
                 log_level="warning",
                 access_log=False,

@@ -29,6 +29,7 @@ from api.routes import (
     system,
 )
 from api.routes import metrics as metrics_route
+from rules.listening import HTTP_PORT
 from settings import Settings, reveal
 
 API = "/api/v1"
@@ -36,12 +37,12 @@ JSON_BYTES = 1 << 20
 FORM_BYTES = 1 << 16
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Return the service; its lifespan connects it. The topics must exist."""
+def create_app(settings: Settings, port: int = HTTP_PORT) -> FastAPI:
+    """Return the service, for a server at `port`; its lifespan connects it. The topics must exist."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_parts(settings) as parts:
+        async with open_parts(settings, port) as parts:
             app.state.parts = parts
             yield
 

@@ -14,6 +14,7 @@ from api.decoders import Decoders
 from api.duplicates.finder import Finder
 from api.duplicates.reports import Reports, open_reports
 from api.kept import Kept, open_kept, readable_roots
+from api.local_token import LocalToken, write_token
 from api.model import current_model
 from api.publisher import Publisher, open_publisher
 from api.renditions import Renditions
@@ -41,6 +42,7 @@ class Parts:
     settings: Settings
     view: JobView
     kept: Kept
+    local_token: LocalToken
     publisher: Publisher
     submitter: Submitter
     decoders: Decoders
@@ -65,12 +67,13 @@ class Parts:
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
+async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
     """Open all parts until the block ends. The topics exist already (topics.admin)."""
     folder = settings.darkroom_data / "api"
     kafka = client_options(settings)
     async with AsyncExitStack() as stack:
         kept = await stack.enter_async_context(open_kept(folder / "kept.db"))
+        local_token = write_token(folder, port)
         qdrant = await stack.enter_async_context(
             Qdrant(
                 settings.qdrant_address,
@@ -108,6 +111,7 @@ async def open_parts(settings: Settings) -> AsyncIterator[Parts]:
             settings=settings,
             view=view,
             kept=kept,
+            local_token=local_token,
             publisher=publisher,
             submitter=Submitter(settings=settings, view=view, kept=kept, publisher=publisher, qdrant=qdrant, ml=ml),
             decoders=decoders,

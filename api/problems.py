@@ -34,7 +34,7 @@ RETRY_AFTER = {"Retry-After": "5"}
 TITLES = {
     400: "The request cannot be granted as it stands",
     401: "The key is missing or wrong",
-    403: "Not from there: another host, or a page of another site",
+    403: "Not from there: another host, a page of another site, or nobody of this machine",
     404: "There is no such thing",
     405: "This cannot be done with it",
     409: "It conflicts with what exists, or with what goes on",
@@ -72,6 +72,7 @@ class Problem(BaseModel):
     detail: str = Field(
         description="What happened, to what, and what to do.", examples=["There is no collection 'holidays'."]
     )
+    token_file: str | None = Field(None, description="Where a user of the service's machine can read the token.")
     errors: list[WrongValue] | None = Field(None, description="Where values are not valid: each of them.")
 
 
@@ -87,6 +88,7 @@ def answer(
     name: str | None = None,
     headers: Mapping[str, str] | None = None,
     errors: list[WrongValue] | None = None,
+    token_file: str | None = None,
 ) -> JSONResponse:
     """Make the answer. `name`: of the kind of problem; None: the status says it all."""
     phrase = HTTPStatus(status).phrase
@@ -95,6 +97,7 @@ def answer(
         title=TITLES.get(status, phrase),
         status=status,
         detail=detail,
+        token_file=token_file,
         errors=errors,
     )
     return JSONResponse(
@@ -108,7 +111,7 @@ def answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestError)
     async def refused(_: Request, error: RequestError) -> JSONResponse:
-        return answer(error.status, str(error))
+        return answer(error.status, str(error), token_file=error.token_file)
 
     @app.exception_handler(CollectionMissingError)
     async def missing(_: Request, error: CollectionMissingError) -> JSONResponse:

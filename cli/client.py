@@ -11,6 +11,8 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from errors import ApiUnavailableError, RequestError
+from rules import local_token
+from rules.listening import HTTP_PORT
 from rules.outcomes import Outcome
 from settings import Settings, reveal
 from tls import authorities
@@ -53,6 +55,7 @@ class Client:
     def __init__(self, url: str, key: str | None = None) -> None:
         self._url = url.rstrip("/")
         self.is_local = is_local(self._url)
+        self._proof: dict[str, str] = {}
         self._http = httpx.Client(
             base_url=f"{self._url}/api/v1",
             headers=authorization(key),
@@ -73,8 +76,15 @@ class Client:
         self._http.close()
 
     def add_root(self, path: Path) -> None:
-        """Allow the API to read below a folder. It grants this to programs on its own host."""
-        self._call("POST", "/ingest/roots", json={"path": str(path)})
+        """Allow the API to read below a folder. It grants this to who can read the token that it leaves on its host."""
+        try:
+            self._call("POST", "/ingest/roots", json={"path": str(path)}, headers=self._proof)
+        except RequestError as error:
+            token = self._local_token(error.token_file)
+            if token is None or self._proof:
+                raise
+            self._proof = {local_token.HEADER: token}
+            self.add_root(path)
 
     def submit(self, paths: Sequence[Path], *, collection: str | None, caption: bool) -> str:
         """Ask for folders and files to be taken in, as one job; return its id."""
@@ -138,6 +148,21 @@ class Client:
                     return
             time.sleep(POLL_SECONDS)
 
+    def _local_token(self, file: str | None) -> str | None:
+        """Return the token in a file that the API has named, if it is one for the address at which we ask.
+
+        Whatever listens there may name any file: nothing else is sent.
+        """
+        if file is None or not Path(file).is_file():
+            return None
+        try:
+            with Path(file).open(encoding="ascii") as opened:
+                text = opened.read(local_token.MAX_BYTES)
+        except (OSError, ValueError):
+            return None
+        url = httpx.URL(self._url)
+        return text if local_token.is_token_for(text, url.port or HTTP_PORT) else None
+
     def _call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         try:
             response = self._http.request(method, path, **request)
@@ -157,7 +182,7 @@ class Client:
             raise self._nonsense()
         if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise ApiUnavailableError(f"Darkroom at {self._url} cannot do this now: {detail}")
-        raise RequestError(str(detail), response.status_code)
+        raise RequestError(str(detail), response.status_code, token_file=answer.get("token_file"))
 
     def _status(self, answer: object) -> JobStatus:
         try:

@@ -9,6 +9,12 @@ HTTP_PORT = 80
 KEYLESS = "DARKROOM_API_KEY is not set: only programs on this machine are served."
 
 
+PROXY_HEADERS = frozenset(
+    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"}
+)
+"""What a proxy adds. One that adds nothing looks like a program on this machine."""
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether a name or address, without brackets and port, leads to this machine and nowhere else."""
     try:

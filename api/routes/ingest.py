@@ -2,8 +2,9 @@
 
 import asyncio
 import shutil
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Header, Request
 from starlette.requests import ClientDisconnect
 from structlog.contextvars import bound_contextvars
 
@@ -13,7 +14,7 @@ from api.schemas.jobs import Refused, RootBody, Roots, ScanBody, Submitted, Uplo
 from api.sources import allowed_root
 from api.uploads import receive
 from errors import KafkaUnavailableError, RequestError
-from rules.listening import is_loopback
+from rules import local_token
 from topics.job_status import JobStatus
 from topics.record import whole_number
 
@@ -99,28 +100,24 @@ async def upload(
 
 
 @router.post("/roots")
-async def allow_root(body: RootBody, request: Request, parts: PartsDep) -> Roots:
-    """Allow a folder to be read, as INGEST_ROOTS does, from now on; only for programs on the same machine.
+async def allow_root(
+    body: RootBody, parts: PartsDep, token: Annotated[str | None, Header(alias=local_token.HEADER)] = None
+) -> Roots:
+    """Allow a folder to be read, as INGEST_ROOTS does, from now on; only for users of the service's machine.
 
-    `darkroom ingest` does this for the folders it was given: whoever runs it could read them anyway.
+    These show the token that the service puts, at each start, into a file that only its own user can read. A refusal
+    names that file as `token_file`. `darkroom ingest` does this for the folders it was given: whoever runs it could
+    read them anyway.
     """
-    _refuse_others(request)
-    await parts.kept.add_root(await asyncio.to_thread(allowed_root, body.path))
-    roots = [*parts.settings.ingest_roots, *await parts.kept.roots()]
-    return Roots(roots=[str(root) for root in roots])
-
-
-def _refuse_others(request: Request) -> None:
-    """Raise RequestError(403) unless the caller is on this machine and knows it by a local name.
-
-    The Host header tells a program here from a web page in a browser here whose name was pointed at this machine.
-    """
-    caller = request.client.host if request.client else ""
-    forwarded = "forwarded" in request.headers or "x-forwarded-for" in request.headers
-    if forwarded or not is_loopback(caller) or not is_loopback(request.url.hostname or ""):
+    if not parts.local_token.is_shown(token):
         raise RequestError(
-            "Folders can be allowed from this machine only: use http://127.0.0.1, or set INGEST_ROOTS.", 403
+            f"Only a user of this machine can allow a folder: run `darkroom ingest {body.path}` there, send what is in "
+            f"{parts.local_token.file} as {local_token.HEADER}, or set INGEST_ROOTS.",
+            403,
+            token_file=str(parts.local_token.file),
         )
+    await parts.kept.add_root(await asyncio.to_thread(allowed_root, body.path))
+    return Roots(roots=[str(root) for root in [*parts.settings.ingest_roots, *await parts.kept.roots()]])
 
 
 def _submitted(status: JobStatus) -> Submitted:

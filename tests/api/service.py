@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -12,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 
 from api.main import create_app
 from cli.client import authorization
+from rules.local_token import FILE, HEADER
 from settings import Settings, reveal
 from tests.deadlines import HANG_SECONDS
 from topics.admin import create_topics
@@ -34,6 +36,11 @@ class Service:
         assert response.status_code == 200, response.text
         answer: dict[str, Any] = response.json()
         return answer
+
+    async def allow(self, folder: Path) -> httpx.Response:
+        """Allow a folder as a user of this machine does."""
+        token = (self.settings.darkroom_data / "api" / FILE).read_text()
+        return await self.http.post("ingest/roots", json={"path": str(folder)}, headers={HEADER: token})
 
     async def status(self, job_id: str, *, offset: int = -1) -> dict[str, Any]:
         """Return the status once the event at `offset` is in it."""

@@ -42,6 +42,7 @@ class ScriptedApi(AbstractContextManager["ScriptedApi"]):
 
     def __init__(self, routes: dict[str, list[Answer]]) -> None:
         self.asked: list[tuple[str, str, Any]] = []  # route, query, body
+        self.headers: list[dict[str, str]] = []  # of each, with names in lower case
         api = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -57,6 +58,7 @@ class ScriptedApi(AbstractContextManager["ScriptedApi"]):
                 route = f"{method} {url.path.removeprefix('/api/v1')}"
                 is_json = self.headers.get("content-type", "").startswith("application/json")
                 api.asked.append((route, url.query, json.loads(body) if body and is_json else body or None))
+                api.headers.append({name.lower(): text for name, text in self.headers.items()})
                 answers = routes.get(route, [(404, {"detail": f"no {route}"})])
                 status, content = answers.pop(0) if len(answers) > 1 else answers[0]
                 self.send_response(status)

@@ -5,6 +5,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from embedded import ports
+from rules.local_token import new_token
 from tests.cli.command import darkroom
 from tests.cli.scripted_api import Answer, ScriptedApi, job
 from tests.cli.terminal import in_terminal, lines
@@ -68,6 +69,31 @@ def test_an_api_that_takes_us_for_a_stranger_decides_by_its_own_roots(photos: Pa
         run = darkroom("ingest", str(photos), cwd=photos, DARKROOM_URL=api.url)
     assert run.returncode == 0
     assert api.asked[-1][0] == "POST /ingest/scan"
+
+
+def test_who_can_read_the_token_allows_the_folder(photos: Path, tmp_path: Path) -> None:
+    file = tmp_path / "local-token"
+    refusal = (403, {"detail": "Only a user of this machine can allow a folder.", "token_file": str(file)})
+    with ScriptedApi(ingest_routes() | {"POST /ingest/roots": [refusal, ROOTS]}) as api:
+        port = int(api.url.rpartition(":")[2])
+        file.write_text(new_token(port))
+        run = darkroom("ingest", str(photos), cwd=photos, DARKROOM_URL=api.url)
+        assert run.returncode == 0
+        assert api.headers[1]["darkroom-local-token"] == file.read_text()
+        assert api.asked[1][2] == {"path": str(photos)}
+
+
+@pytest.mark.parametrize("secret", ["ssh-rsa AAAA", new_token(1), "x" * 10_000, "caf\u00e9"])
+def test_nothing_but_the_token_for_that_address_leaves_a_file(photos: Path, tmp_path: Path, secret: str) -> None:
+    """Whatever answers there may name any file."""
+    file = tmp_path / "secret"
+    file.write_text(secret)
+    refusal = (403, {"detail": "Only a user of this machine.", "token_file": str(file)})
+    with ScriptedApi(ingest_routes() | {"POST /ingest/roots": [refusal]}) as api:
+        run = darkroom("ingest", str(photos), cwd=photos, DARKROOM_URL=api.url)
+        assert run.returncode == 0
+        assert secret not in str([dict(headers) for headers in api.headers])
+        assert [route for route, _, _ in api.asked] == ["POST /ingest/roots", "POST /ingest/scan"]
 
 
 @pytest.mark.parametrize("state", ["completed_with_errors", "failed", "cancelled"])

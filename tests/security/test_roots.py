@@ -213,7 +213,7 @@ class TestSubmit:
         (tmp_path / "third").mkdir()
         (photos / "below").mkdir(exist_ok=True)
         for folder in ("second", "third"):
-            assert (await service.http.post("ingest/roots", json={"path": str(tmp_path / folder)})).status_code == 200
+            assert (await service.allow(tmp_path / folder)).status_code == 200
         body = {"directory_paths": [str(photos / "below"), str(tmp_path / "second")], "collection": collection}
         response = await service.http.post("ingest/scan", json=body)
         [message] = await service.messages(SCAN_REQUEST.name, response.json()["job_id"])

@@ -96,12 +96,18 @@ def drop(page: Page, file: Path) -> None:
     )
 
 
-def test_a_folder_that_may_not_be_read_can_be_allowed_here(visit: Open, tmp_path: Path) -> None:
+def test_who_can_read_the_token_can_allow_a_folder(visit: Open, tmp_path: Path) -> None:
     pictures.write(tmp_path / "elsewhere", range(730, 732))
     opened = visit("ingest")
     opened.expect_error("400")
+    opened.expect_error("403")
     submit(opened.page, tmp_path / "elsewhere", "elsewhere")
     expect(opened.page.get_by_text("is outside the folders that may be read")).to_be_visible()
+    opened.button("Allow this folder, and take it in").click()
+    refusal = opened.page.get_by_text("Only a user of this machine can allow a folder")
+    told = re.search(r"what is in (\S+) as", refusal.inner_text())
+    assert told
+    opened.page.get_by_label("What is in that file").fill(Path(told[1]).read_text())
     opened.button("Allow this folder, and take it in").click()
     expect(opened.page.get_by_text("2 stored", exact=True)).to_be_visible()
 

@@ -13,9 +13,9 @@ export class ApiError extends Error {
 }
 
 /** Sends a request and returns the answer's JSON; null where it has none. Throws ApiError; AbortError by the signal. */
-export async function request(path, { method = "GET", body, form, query, signal } = {}) {
+export async function request(path, { method = "GET", body, form, query, headers = {}, signal } = {}) {
   const url = API + path + parameters(query);
-  const init = { method, signal, headers: {} };
+  const init = { method, signal, headers: { ...headers } };
   if (body !== undefined) {
     init.body = JSON.stringify(body);
     init.headers["Content-Type"] = "application/json";

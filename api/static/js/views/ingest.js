@@ -11,8 +11,6 @@ import { icon } from "../components/icons.js";
 import { follow, jobPanel } from "../components/job-panel.js";
 import { attempt, toast } from "../components/toast.js";
 
-const LOOPBACK = new Set(["127.0.0.1", "localhost", "[::1]"]);
-
 export const title = "Ingest";
 
 export async function show(root, { query, signal }) {
@@ -63,19 +61,26 @@ export async function show(root, { query, signal }) {
       const job = await post("/ingest/scan", { directory_path: path.value.trim(), collection: name }, { caption });
       await begun(job);
     } catch (error) {
-      fill(problem, note(error.message, "bad", mayAllow(error) && h("div", { class: "buttons" }, button("Allow this folder, and take it in", { onclick: attempt(allow) }))));
+      fill(problem, note(error.message, "bad", mayAllow(error) && h("div", { class: "buttons" }, button("Allow this folder, and take it in", { onclick: attempt(() => allow()) }))));
     } finally {
       submitButton.disabled = false;
     }
   }
 
-  /** A person at the machine itself may read the folder anyway. */
   function mayAllow(error) {
-    return error instanceof ApiError && error.status === 400 && LOOPBACK.has(location.hostname) && error.message.includes("INGEST_ROOTS");
+    return error instanceof ApiError && error.status === 400 && error.message.includes("INGEST_ROOTS");
   }
 
-  async function allow() {
-    await post("/ingest/roots", { path: path.value.trim() });
+  /** Who can read the token of the machine may read the folder anyway; the refusal says where the token is. */
+  async function allow(token) {
+    try {
+      await request("/ingest/roots", { method: "POST", body: { path: path.value.trim() }, headers: token ? { "Darkroom-Local-Token": token } : {} });
+    } catch (error) {
+      if (error.status !== 403) throw error;
+      const shown = h("input", { class: "input mono", type: "password", autocomplete: "off" });
+      fill(problem, note(error.message, "bad", field("What is in that file", shown), h("div", { class: "buttons" }, button("Allow this folder, and take it in", { onclick: attempt(() => allow(shown.value.trim())) }))));
+      return;
+    }
     await submitFolder();
   }
 
