@@ -20,6 +20,7 @@ from topics.job_event import (
     Waiting,
     WaitTarget,
 )
+from topics.raw_path import RawPath
 
 # Long enough to gather the files of a window, short against the time that a person notices.
 LINGER_SECONDS = 0.02
@@ -31,11 +32,12 @@ MAX_CHARACTERS = 100_000
 
 Publish = Callable[[AnyJobEvent], Awaitable[Awaitable[object]]]
 _Lot = tuple[str, str]  # job id, collection
+_Walk = str | None
 
 
 @dataclass(slots=True)
 class _Gathered:
-    seen: dict[_Lot, list[SeenFile]] = field(default_factory=lambda: defaultdict(list))
+    seen: dict[tuple[_Lot, _Walk], list[SeenFile]] = field(default_factory=lambda: defaultdict(list))
     outcomes: dict[tuple[_Lot, bool], list[FileOutcome]] = field(default_factory=lambda: defaultdict(list))
     moved: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     files: int = 0
@@ -54,10 +56,10 @@ class Reporter:
         self._due: asyncio.TimerHandle | None = None
         self._flushes: set[asyncio.Task[None]] = set()
 
-    def seen(self, file: FileOfJob) -> Awaitable[None]:
+    def seen(self, file: RawPath) -> Awaitable[None]:
         """Say that a file belongs to its job from now on; await the result to know that it is delivered."""
         seen = SeenFile(file_id=file.file_id, path=file.path, path_b64=file.path_b64)
-        self._gathered.seen[file.job_id, file.collection].append(seen)
+        self._gathered.seen[(file.job_id, file.collection), file.walk_id].append(seen)
         return self._gather(len(file.path) + len(file.path_b64 or ""))
 
     def outcome(self, file: FileOfJob, outcome: FileOutcome, *, replay: bool) -> Awaitable[None]:
@@ -117,8 +119,8 @@ class Reporter:
 
     def _events(self, gathered: _Gathered) -> Iterable[AnyJobEvent]:
         now = time.time()
-        for (job_id, collection), seen in gathered.seen.items():
-            yield Seen(job_id=job_id, at=now, collection=collection, files=seen)
+        for ((job_id, collection), walk_id), seen in gathered.seen.items():
+            yield Seen(job_id=job_id, at=now, collection=collection, walk_id=walk_id, files=seen)
         for job_id, count in gathered.moved.items():
             yield Moved(job_id=job_id, at=now, stage=self._stage, files=count)
         for ((job_id, collection), replay), files in gathered.outcomes.items():

@@ -6,7 +6,7 @@ is walked again under a new walk id; equal paths have equal file ids, so nothing
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -51,6 +51,8 @@ class _Scanner:
         self._stage = stage
         self._parts = stage.parts
         self._collections = collections
+        # Of a walk that was not made: it says nothing about the files of an earlier one.
+        self._uncounted: list[int | None] = [None] * self._parts.settings.kafka_partitions
 
     async def take(self, event: faust.Event, window: Window) -> None:
         """Take a request."""
@@ -62,7 +64,7 @@ class _Scanner:
             job_id = request.job_id
             walk_id = new_id()
             if self._parts.jobs.is_cancelled(job_id):
-                await self._seal(job_id, walk_id, [0] * self._parts.settings.kafka_partitions)
+                await self._seal(job_id, walk_id, self._uncounted)
                 return
             try:
                 sources = await asyncio.to_thread(outermost, request.sources)
@@ -78,9 +80,8 @@ class _Scanner:
                     JobFailed(job_id=job_id, at=now(), collection=request.collection, reason=explain(error))
                 )
                 # An earlier walk of this request may have published files: the job ends after these.
-                await self._seal(job_id, walk_id, [0] * self._parts.settings.kafka_partitions)
+                await self._seal(job_id, walk_id, self._uncounted)
                 return
-            headers = Headers.decode(event.message.headers)
             await self._stage.emit(
                 Scanning(
                     job_id=job_id,
@@ -90,17 +91,18 @@ class _Scanner:
                     caption=request.caption,
                     model_id=model_id,
                     walk_id=walk_id,
+                    counted=True,
                 )
             )
             log.info("scan-begun", walk_id=walk_id, sources=request.sources)
-            walked = _Walk(self._stage, event, request, model_id, headers)
+            walked = _Walk(self._stage, event, request, walk_id, model_id)
             for source in sources:
                 await walked.walk(source)
             failpoints.reach("scan-walked")
             await self._seal(job_id, walk_id, walked.per_partition)
             log.info("scan-done", walk_id=walk_id, files=walked.sent)
 
-    async def _seal(self, job_id: str, walk_id: str, per_partition: list[int]) -> None:
+    async def _seal(self, job_id: str, walk_id: str, per_partition: Sequence[int | None]) -> None:
         deliveries = [
             await self._stage.send_raw(
                 RAW_PATH.name, job_id.encode(), None, sentinel_headers(job_id, walk_id, files), partition
@@ -113,14 +115,13 @@ class _Scanner:
 class _Walk:
     """One walk over the folders of a request."""
 
-    def __init__(
-        self, stage: StageApp, event: faust.Event, request: ScanRequest, model_id: str, headers: Headers
-    ) -> None:
+    def __init__(self, stage: StageApp, event: faust.Event, request: ScanRequest, walk_id: str, model_id: str) -> None:
         self._stage = stage
         self._event = event
         self._request = request
+        self._walk_id = walk_id
         self._model_id = model_id
-        self._headers = headers
+        self._headers = Headers.decode(event.message.headers)
         self.sent = 0
         self.per_partition = [0] * stage.parts.settings.kafka_partitions
 
@@ -151,7 +152,8 @@ class _Walk:
         if isinstance(entry, Refused):
             await self._stage.finish(file, entry.outcome, self._headers, reason=entry.reason)
             return
-        file = file.model_copy(update={"size": entry.stamp.size, "mtime_ns": entry.stamp.mtime_ns})
+        found = {"size": entry.stamp.size, "mtime_ns": entry.stamp.mtime_ns, "walk_id": self._walk_id}
+        file = file.model_copy(update=found)
         named = {"job_id": file.job_id, "file_id": file.file_id, "path": path}
         with tracing.published(RAW_PATH.name, named, cause=self._headers.traceparent) as traceparent:
             headers = file.headers(replace(self._headers, traceparent=traceparent))

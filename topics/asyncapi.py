@@ -57,7 +57,7 @@ _HEADERS = {
 _SENTINEL_HEADERS = {
     "job_id": "The job whose files end here.",
     "walk_id": "The walk that has ended.",
-    "files": "How many files the walk sent to this partition.",
+    "files": "How many different files the walk sent to this partition; a check where these name the walk.",
     "content-type": "`application/json`, though there is no content.",
 }
 _CLOUD_EVENT = {

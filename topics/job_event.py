@@ -57,13 +57,16 @@ class Scanning(_Event):
     caption: bool = False
     model_id: Name | None = None
     walk_id: Name
+    # Each of its files names the walk, so that those that are never seen can be counted.
+    counted: bool = False
 
 
 class Seen(_Event):
-    """Files were taken up by the hash stage."""
+    """Files were taken up by the hash stage. `walk_id`: the walk that published them, where they say so."""
 
     type: Literal["seen"] = "seen"
     collection: Name
+    walk_id: Name | None = None
     files: list[SeenFile]
 
 
@@ -77,7 +80,10 @@ class Outcomes(_Event):
 
 
 class Sealed(_Event):
-    """No further file of this walk comes through this partition of `raw-path`."""
+    """No further file of this walk comes through this partition of `raw-path`.
+
+    `files`: how many different ones it has published there; None: not counted.
+    """
 
     type: Literal["sealed"] = "sealed"
     walk_id: Name

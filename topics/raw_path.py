@@ -1,11 +1,18 @@
 """`raw-path`: one file to be taken in. Also the entry point for other programs; a null value is a sentinel."""
 
 from topics.files import FileOfJob
+from topics.limits import Name
 from topics.record import Topic
 
 
 class RawPath(FileOfJob):
-    """A file that nothing is known about but its path."""
+    """A file that nothing is known about but its path.
+
+    `walk_id`: the walk that found it. Of a walk whose files say so, and whose end markers say how many they are, it
+    is known how many were published and never seen.
+    """
+
+    walk_id: Name | None = None
 
 
 # Never compacted: the null value of a sentinel would delete the files with the same key.

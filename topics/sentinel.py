@@ -14,7 +14,10 @@ from topics.record import HeaderList, Headers, RawHeaders, header_texts, whole_n
 
 @dataclass(frozen=True, slots=True)
 class Sentinel:
-    """What an end marker says. `files`: how many the walk sent to this partition, a check; None: not counted."""
+    """What an end marker says. `files`: how many different ones the walk sent to this partition; None: not counted.
+
+    It is a check where the files name their walk, see topics.raw_path.
+    """
 
     job_id: str
     walk_id: str

@@ -43,14 +43,14 @@ async def test_a_file_is_handed_on_by_its_content(bus: Bus, job: str, collection
 async def test_seen_is_delivered_before_the_file_goes_on(bus: Bus, job: str, collection: str, tmp_path: Path) -> None:
     paths = [picture(tmp_path / f"{number}.jpg") for number in range(40)]
     for path in paths:
-        await bus.publish("raw-path", str(path), raw_path(job, collection, path))
+        await bus.publish("raw-path", str(path), raw_path(job, collection, path) | {"walk_id": "walk-1"})
     await bus.until(lambda: len(bus.of_job("hashed-file", job)) == 40, "40 hashed files")
     seen_at: dict[str, int] = {}
     for record in bus.of_job("job-event", job):
         assert (record.key, record.partition) == (job.encode(), partition_of(job.encode()))
         event = json.loads(record.value)
         if event["type"] == "seen":
-            assert event["collection"] == collection
+            assert (event["collection"], event["walk_id"]) == (collection, "walk-1")
             seen_at |= {file["file_id"]: record.timestamp for file in event["files"]}
     assert set(seen_at) == {id_of(raw_path(job, collection, path)) for path in paths}
     for record in bus.of_job("hashed-file", job):

@@ -56,14 +56,14 @@ async def test_a_folder_becomes_files_and_sentinels(bus: Bus, job: str, collecti
     await bus.until(lambda: len(sentinels(bus, job)) == PARTITIONS and len(bus.outcomes(job)) == 3, "the walk's end")
 
     (scanning,) = bus.events(job, "scanning")
-    assert (scanning["model_id"], scanning["sources"]) == ("stub-1", [str(tmp_path)])
+    assert (scanning["model_id"], scanning["sources"], scanning["counted"]) == ("stub-1", [str(tmp_path)], True)
     records = {record.key: record for record in found(bus, job)}
     assert len(records) == len(found(bus, job)) == 22
     for key, record in records.items():
         assert record.partition == partition_of(key)
         value = json.loads(record.value)
         assert (value["job_id"], value["collection"], value["caption"]) == (job, collection, True)
-        assert value["model_id"] == "stub-1"
+        assert (value["model_id"], value["walk_id"]) == ("stub-1", scanning["walk_id"])
         status = os.stat(key)  # noqa: PTH116 - bytes
         assert (value["size"], value["mtime_ns"]) == (status.st_size, status.st_mtime_ns)
         expected = {"job_id": job, "file_id": file_id(job, collection, key), "model_id": "stub-1"}
@@ -141,3 +141,5 @@ async def test_a_request_that_cannot_be_walked_fails_its_job(bus: Bus, job: str,
     assert json.loads(letter.value)["sources"] == [str(gone)]
     # Files of an earlier walk may still be on their way: the job ends when those have their outcomes.
     await bus.until(lambda: len(sentinels(bus, job)) == PARTITIONS, "a sentinel on each partition")
+    # They say nothing about how many files that earlier walk has published.
+    assert all("files" not in headers(sentinel) for sentinel in sentinels(bus, job))

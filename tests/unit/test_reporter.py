@@ -65,6 +65,18 @@ async def test_files_are_grouped_by_job_and_collection(topic: Topic) -> None:
     assert grouped == {("j1", "c"): ["/a", "/c"], ("j2", "c"): ["/b"], ("j1", "other"): ["/d"]}
 
 
+async def test_files_of_each_walk_stand_apart(topic: Topic) -> None:
+    walks = {"/a": "w1", "/b": "w2", "/c": "w1", "/d": None}
+    for path, walk_id in walks.items():
+        topic.reporter.seen(RawPath(job_id="j", collection="c", path=path, walk_id=walk_id))
+    await topic.until(3)
+    assert {e.walk_id: [f.path for f in e.files] for e in topic.events} == {
+        "w1": ["/a", "/c"],
+        "w2": ["/b"],
+        None: ["/d"],
+    }
+
+
 async def test_outcomes_of_a_replay_stand_apart(topic: Topic) -> None:
     topic.outcome(file("j", "a"))
     topic.outcome(file("j", "b"), replay=True)
