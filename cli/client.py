@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -112,6 +112,10 @@ class Client:
         if "message" not in answer:
             raise self._nonsense()
         return answer
+
+    def renew(self, collection: str) -> dict[str, Any]:
+        """Give a collection a new incarnation; return what is known of it then."""
+        return self._call("POST", f"/collections/{quote(collection, safe='')}/renew")
 
     def files(self, job_id: str, outcome: Outcome | None) -> Iterator[FileOfStatus]:
         """Return all files of a job, or those with one outcome, page by page."""

@@ -87,11 +87,25 @@ async def merge(body: MergeBody, parts: PartsDep) -> Run:
 @router.get("/{name}/info", responses=problems(404, 409))
 async def info(name: str, parts: PartsDep) -> CollectionDetails:
     """Return what is known of a collection."""
-    found = await _existing(parts, name)
+    return await _details(parts, await _existing(parts, name))
+
+
+@router.post("/{name}/renew", responses=problems(404, 409))
+async def renew(name: str, parts: PartsDep) -> CollectionDetails:
+    """Have every file of a collection written again when it comes again, as after a restore from a snapshot of Qdrant.
+
+    The collection gets a new incarnation: no file is `unchanged` in it until it was stored once more, which costs no
+    ML call. The points stay as they are.
+    """
+    check_name(name)
+    return await _details(parts, await parts.qdrant.renew_collection(name))
+
+
+async def _details(parts: PartsDep, found: CollectionInfo) -> CollectionDetails:
     return CollectionDetails(
         **_collection(found).model_dump(),
         incarnation=found.incarnation,
-        active=name == await active_collection(parts.kept, parts.settings),
+        active=found.name == await active_collection(parts.kept, parts.settings),
     )
 
 

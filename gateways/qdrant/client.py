@@ -8,6 +8,7 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any
 
 from qdrant_client import AsyncQdrantClient, models
@@ -112,6 +113,21 @@ class Qdrant:
         """Return the incarnation that the collection has now; None when it is missing, or made by others."""
         found = await self.collection(name)
         return found.incarnation if found else None
+
+    async def renew_collection(self, name: str) -> CollectionInfo:
+        """Give a collection a new incarnation, as if it had been made now, and return it as it is then.
+
+        Raises CollectionMissingError; RequestError(409) for a collection that others made and nothing was stored in.
+        """
+        found = await self.collection(name)
+        if found is None:
+            raise CollectionMissingError(f"There is no collection {name!r}.")
+        if found.incarnation is None:
+            raise RequestError(f"Collection {name!r} was made by another program: nothing is known of it.", 409)
+        incarnation = str(uuid.uuid4())
+        async with self._errors(name):
+            await self._client.update_collection(name, metadata={"incarnation": incarnation})
+        return replace(found, incarnation=incarnation)
 
     # Points
 
