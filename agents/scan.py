@@ -19,13 +19,15 @@ import failpoints
 import tracing
 from agents.collections import Collections
 from agents.delivery import Window
+from agents.outcomes_watch import OutcomesWatch, Outstanding
 from agents.roots import allowed_roots
 from agents.stage import Parts, StageApp, explain, now
+from agents.throttle import Throttle
 from agents.walking import Found, Refused, walk
-from errors import DrainingError, FatalError, FileError, PartitionRevokedError, RequestError
+from connection import client_options
+from errors import DrainingError, FatalError, FileError, RequestError
 from rules.identity import new_id
 from rules.paths import is_within, normal, to_wire
-from tables.rows import is_current
 from topics.job_event import JobFailed, Scanning
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import Headers
@@ -41,18 +43,22 @@ log = structlog.get_logger()
 def build(parts: Parts, datadir: Path) -> StageApp:
     """Return the stage."""
     stage = StageApp("scan", parts, datadir)
-    scanner = _Scanner(stage, Collections(parts.qdrant, parts.ml, parts.settings))
+    kafka = client_options(parts.settings)
+    outcomes = OutcomesWatch(kafka, parts.settings.kafka_partitions, parts.stop)
+    stage.app.task(outcomes.run)
+    scanner = _Scanner(stage, Collections(parts.qdrant, parts.ml, parts.settings), outcomes)
     stage.consume(SCAN_REQUEST.name, scanner.take, window=REQUESTS_AT_ONCE)
     return stage
 
 
 class _Scanner:
-    def __init__(self, stage: StageApp, collections: Collections) -> None:
+    def __init__(self, stage: StageApp, collections: Collections, outcomes: OutcomesWatch) -> None:
         self._stage = stage
         self._parts = stage.parts
         self._collections = collections
         # Of a walk that was not made: it says nothing about the files of an earlier one.
         self._uncounted: list[int | None] = [None] * self._parts.settings.kafka_partitions
+        self._outcomes = outcomes
 
     async def take(self, event: faust.Event, window: Window) -> None:
         """Take a request."""
@@ -95,9 +101,10 @@ class _Scanner:
                 )
             )
             log.info("scan-begun", walk_id=walk_id, sources=request.sources)
-            walked = _Walk(self._stage, event, request, walk_id, model_id)
-            for source in sources:
-                await walked.walk(source)
+            async with self._outcomes.walk(job_id) as outstanding:
+                walked = _Walk(self._stage, event, request, outstanding, walk_id=walk_id, model_id=model_id)
+                for source in sources:
+                    await walked.walk(source)
             failpoints.reach("scan-walked")
             await self._seal(job_id, walk_id, walked.per_partition)
             log.info("scan-done", walk_id=walk_id, files=walked.sent)
@@ -115,20 +122,31 @@ class _Scanner:
 class _Walk:
     """One walk over the folders of a request."""
 
-    def __init__(self, stage: StageApp, event: faust.Event, request: ScanRequest, walk_id: str, model_id: str) -> None:
+    def __init__(
+        self,
+        stage: StageApp,
+        event: faust.Event,
+        request: ScanRequest,
+        outstanding: Outstanding,
+        *,
+        walk_id: str,
+        model_id: str,
+    ) -> None:
         self._stage = stage
         self._event = event
         self._request = request
         self._walk_id = walk_id
         self._model_id = model_id
         self._headers = Headers.decode(event.message.headers)
+        self._outstanding = outstanding
+        self._throttle = Throttle(stage, event, request.job_id, outstanding)
         self.sent = 0
         self.per_partition = [0] * stage.parts.settings.kafka_partitions
 
     async def walk(self, source: bytes) -> None:
         """Publish what is below one folder, and wait until it is delivered."""
         entries = walk(source, allowed_roots(self._request.roots, self._stage.parts.settings))
-        while await self._has_room():
+        while await self._throttle.has_room():
             found = await asyncio.to_thread(_next, entries)
             if not found:
                 return
@@ -154,28 +172,12 @@ class _Walk:
             return
         found = {"size": entry.stamp.size, "mtime_ns": entry.stamp.mtime_ns, "walk_id": self._walk_id}
         file = file.model_copy(update=found)
+        self._outstanding.add(file.file_id)
         named = {"job_id": file.job_id, "file_id": file.file_id, "path": path}
         with tracing.published(RAW_PATH.name, named, cause=self._headers.traceparent) as traceparent:
             headers = file.headers(replace(self._headers, traceparent=traceparent))
             delivery: Any = await (await self._stage.send(RAW_PATH, entry.path, file, headers))
         self.per_partition[delivery.partition] += 1
-
-    async def _has_room(self) -> bool:
-        """Wait while the job is paused or too many of its files are unfinished. Tell whether it goes on at all."""
-        jobs = self._stage.parts.jobs
-        limit = self._stage.parts.settings.scan_outstanding_files
-        while not jobs.is_cancelled(self._request.job_id):
-            if self._stage.is_draining:
-                raise DrainingError("The worker stops.")
-            if not is_current(self._stage.app, self._event):
-                raise PartitionRevokedError("The request is walked anew, here or elsewhere.")
-            status = jobs.status(self._request.job_id)
-            processed = 0 if status is None else status.processed_files
-            paused = status is not None and status.paused
-            if not paused and self.sent - processed < limit:
-                return True
-            await jobs.changed(seconds=1.0)
-        return False
 
 
 def _next(entries: Iterator[Found | Refused]) -> list[Found | Refused]:

@@ -24,6 +24,7 @@ class Bus:
     """Sees every message of some topics from the moment it was opened."""
 
     def __init__(self, brokers: str, *topics: str) -> None:
+        self.brokers = brokers
         self._topics = topics
         self._producer = AIOKafkaProducer(bootstrap_servers=brokers, max_request_size=4 << 20)
         # What is asked of Kafka on this connection waits for the fetch before it.

@@ -3,25 +3,30 @@
 import base64
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import ConsumerRecord
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
 from rules.identity import file_id
+from settings import Stage
 from tests.agents.conftest import new_job
 from tests.agents.messages import headers, partition_of
 from tests.agents.test_hash import status_document
 from tests.bus import PARTITIONS, Bus
+from tests.worker import Worker
+from topics.admin import READS
 
 STAGE = "scan"
+BEHIND: tuple[Stage, ...] = ("hash", "prepare", "embed", "store")
 OUTSTANDING = 50
 
 
 @pytest.fixture(scope="module")
 def worker_settings() -> dict[str, Any]:
-    return {"scan_outstanding_files": OUTSTANDING}
+    return {"scan_outstanding_files": OUTSTANDING, "restart_after_seconds": 3}
 
 
 async def scan(bus: Bus, job: str, collection: str, *sources: Path, **options: object) -> None:
@@ -35,6 +40,28 @@ def found(bus: Bus, job: str) -> list[ConsumerRecord]:
 
 def sentinels(bus: Bus, job: str) -> list[ConsumerRecord]:
     return [record for record in bus.of_job("raw-path", job) if record.value is None]
+
+
+async def finish(bus: Bus, job: str, collection: str, records: list[ConsumerRecord]) -> None:
+    """Tell that files have their outcome, as the stages behind do."""
+    files = [
+        {"file_id": headers(record)["file_id"], "path": json.loads(record.value)["path"], "outcome": "unchanged"}
+        for record in records
+    ]
+    event = {"type": "outcomes", "job_id": job, "at": time.time(), "collection": collection, "files": files}
+    await bus.publish("job-event", job, event)
+
+
+async def skip(bus: Bus, stage: Stage) -> None:
+    """Commit for a stage that it has read all there is."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bus.brokers, group_id=f"darkroom-{stage}", enable_auto_commit=False)
+    await consumer.start()
+    try:
+        ends = {part: end for topic in READS[stage] for part, end in (await bus.ends(topic)).items()}
+        consumer.assign(list(ends))
+        await consumer.commit(ends)
+    finally:
+        await consumer.stop()
 
 
 def touch(folder: Path, count: int) -> None:
@@ -117,16 +144,65 @@ async def test_a_job_waits_for_its_files_while_others_go_on(
     await bus.until(lambda: len(sentinels(bus, small)) == PARTITIONS, "the small job's end", 10)
     assert len(found(bus, job)) == 100
 
-    await bus.publish("job-status", job, status_document(job, collection) | {"processed_files": 60})
+    await finish(bus, job, collection, found(bus, job)[:60])
     await bus.until(lambda: len(found(bus, job)) == 200, "the next files")
-    paused = status_document(job, collection) | {"processed_files": 200, "paused": True, "status": "paused"}
+    paused = status_document(job, collection) | {"paused": True, "status": "paused"}
     await bus.publish("job-status", job, paused)
+    await finish(bus, job, collection, found(bus, job))
     await bus.quiet(1.5)
     assert len(found(bus, job)) == 200
 
     await bus.publish("job-status", job, status_document(job, collection) | {"cancelling": True})
-    await bus.until(lambda: len(sentinels(bus, job)) == PARTITIONS, "the end of the cancelled walk", 5)
+    await bus.until(lambda: len(sentinels(bus, job)) == PARTITIONS, "the end of the cancelled walk")
     assert len(found(bus, job)) == 200
+
+
+@pytest.mark.parametrize("state", ["completed", "running"])
+async def test_a_job_that_is_walked_again_waits_for_the_files_of_that_walk(
+    bus: Bus, job: str, collection: str, tmp_path: Path, state: str
+) -> None:
+    """What an earlier walk did counts neither for it nor against it."""
+    touch(tmp_path, 250)
+    done = {"status": state, "total_files": 250, "processed_files": 250}
+    await bus.publish("job-status", job, status_document(job, collection) | done)
+    await scan(bus, job, collection, tmp_path)
+    told = 0
+    for many in (100, 200, 250):
+        await bus.until(lambda many=many: len(found(bus, job)) >= many, f"{many} files")  # type: ignore[misc]
+        await bus.quiet(0.5)
+        assert len(found(bus, job)) == many
+        await finish(bus, job, collection, found(bus, job)[told:])
+        told = many
+    await bus.until(lambda: len(sentinels(bus, job)) == PARTITIONS, "the end of the walk")
+
+
+async def test_a_walk_that_begins_again_adds_nothing_to_the_unfinished_files_of_its_job(
+    bus: Bus, job: str, collection: str, tmp_path: Path
+) -> None:
+    touch(tmp_path, 3)
+    half = status_document(job, collection) | {"total_files": 200, "processed_files": 140}
+    await bus.publish("job-status", job, half)
+    await scan(bus, job, collection, tmp_path)
+    await bus.until(lambda: bus.events(job, "scanning"), "the walk's begin")
+    await bus.quiet(1.5)
+    assert found(bus, job) == []
+    await bus.publish("job-status", job, half | {"processed_files": 160})
+    await bus.until(lambda: len(sentinels(bus, job)) == PARTITIONS, "the end of the walk")
+
+
+async def test_a_walk_goes_on_without_files_that_were_lost(
+    bus: Bus, job: str, collection: str, tmp_path: Path, worker: Worker
+) -> None:
+    """Nobody sends a file of a job that has ended once more: where no stage has it, nothing will come of it."""
+    touch(tmp_path, 120)
+    for stage in BEHIND:
+        await skip(bus, stage)
+    await scan(bus, job, collection, tmp_path)
+    await bus.until(lambda: len(found(bus, job)) == 100, "the first files")
+    await bus.until(lambda: "scan-waits" in worker.log, "that it says so")
+    await skip(bus, "hash")
+    await bus.until(lambda: len(sentinels(bus, job)) == PARTITIONS, "the end of the walk")
+    assert "scan-goes-on" in worker.log
 
 
 async def test_a_request_that_cannot_be_walked_fails_its_job(bus: Bus, job: str, collection: str) -> None:

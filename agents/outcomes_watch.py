@@ -1,0 +1,108 @@
+"""The files that a walk has published and that have no outcome yet, kept by what `job-event` tells.
+
+A job's status cannot say it: it counts the files of all walks, a file that had its outcome before changes no count
+when it comes again, and a job that has ended has no status that is followed. But every file that is published brings
+a report of its outcome, each time that it comes.
+"""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from connection import ClientOptions
+from errors import InvalidMessageError
+from topics.job_event import JOB_EVENT, Outcomes, decode_keyed
+
+
+class Outstanding:
+    """The files of one walk that have no outcome yet, by file id."""
+
+    def __init__(self) -> None:
+        self._files: set[str] = set()
+        self._changed = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def add(self, file_id: str) -> None:
+        """Count a file, before it is published."""
+        self._files.add(file_id)
+
+    def end(self, event: Outcomes) -> None:
+        """Count those out that have an outcome now."""
+        before = len(self._files)
+        self._files.difference_update(file.file_id for file in event.files)
+        if len(self._files) < before:
+            self._tell()
+
+    def forget(self) -> None:
+        """Count all out, as nothing about them is on its way any more."""
+        self._files.clear()
+        self._tell()
+
+    async def changed(self) -> None:
+        """Wait until the next of them has its outcome."""
+        await self._changed.wait()
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+class OutcomesWatch:
+    """Follows `job-event` from now on, with a plain consumer without a group, for the walks of this process."""
+
+    def __init__(self, kafka: ClientOptions, partitions: int, on_fatal: Callable[[BaseException], None]) -> None:
+        self._kafka = kafka
+        self._partitions = [TopicPartition(JOB_EVENT.name, number) for number in range(partitions)]
+        self._on_fatal = on_fatal
+        self._walks: defaultdict[str, list[Outstanding]] = defaultdict(list)
+        self._following = asyncio.Event()
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        consumer = AIOKafkaConsumer(**self._kafka, auto_offset_reset="latest", enable_auto_commit=False)
+        try:
+            await consumer.start()
+            consumer.assign(self._partitions)
+            await consumer.seek_to_end(*self._partitions)
+            for partition in self._partitions:
+                await consumer.position(partition)
+            self._following.set()
+            while True:
+                for records in (await consumer.getmany(timeout_ms=1000)).values():
+                    for record in records:
+                        self._take(record)
+        except Exception as error:
+            self._on_fatal(error)
+        finally:
+            await consumer.stop()
+
+    @contextlib.asynccontextmanager
+    async def walk(self, job_id: str) -> AsyncIterator[Outstanding]:
+        """Keep account of a walk's files until the block ends."""
+        await self._following.wait()
+        outstanding = Outstanding()
+        self._walks[job_id].append(outstanding)
+        try:
+            yield outstanding
+        finally:
+            self._walks[job_id].remove(outstanding)
+            if not self._walks[job_id]:
+                del self._walks[job_id]
+
+    def _take(self, record: "ConsumerRecord[bytes, bytes]") -> None:
+        # Most events are of no walk here: they are not even decoded.
+        walks = self._walks.get((record.key or b"").decode("utf-8", "replace"))
+        if not walks:
+            return
+        try:
+            event = decode_keyed(record.key, record.value)
+        except InvalidMessageError:
+            return  # track says so
+        if isinstance(event, Outcomes):
+            for outstanding in walks:
+                outstanding.end(event)

@@ -1,0 +1,89 @@
+"""How far a walk may be ahead of the stages behind it."""
+
+import asyncio
+import time
+
+import faust
+import structlog
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+
+from agents.delivery import start
+from agents.outcomes_watch import Outstanding
+from agents.stage import StageApp
+from connection import client_options
+from errors import DrainingError, PartitionRevokedError
+from gateways import groups
+from settings import Settings, Stage
+from tables.rows import is_current
+from topics.admin import READS
+
+FILE_STAGES: tuple[Stage, ...] = ("hash", "prepare", "embed", "store")
+
+log = structlog.get_logger()
+
+
+class Throttle:
+    """Holds a walk that has `SCAN_OUTSTANDING_FILES` files without an outcome, or whose job has, or is paused."""
+
+    def __init__(self, stage: StageApp, event: faust.Event, job_id: str, outstanding: Outstanding) -> None:
+        self._stage = stage
+        self._settings = stage.parts.settings
+        self._event = event
+        self._job_id = job_id
+        self._outstanding = outstanding
+
+    async def has_room(self) -> bool:
+        """Wait while the job is paused or too many of its files are unfinished. Tell whether it goes on at all."""
+        jobs = self._stage.parts.jobs
+        limit = self._settings.scan_outstanding_files
+        since, before = time.monotonic(), len(self._outstanding)
+        while not jobs.is_cancelled(self._job_id):
+            if self._stage.is_draining:
+                raise DrainingError("The worker stops.")
+            if not is_current(self._stage.app, self._event):
+                raise PartitionRevokedError("The request is walked anew, here or elsewhere.")
+            status = jobs.status(self._job_id)
+            paused = status is not None and status.paused
+            # Of other walks too, such as the one that a kill has cut off.
+            unfinished = 0 if status is None else status.total_files - status.processed_files
+            if not paused and len(self._outstanding) < limit and unfinished < limit:
+                return True
+            if paused or len(self._outstanding) != before:
+                since, before = time.monotonic(), len(self._outstanding)
+            elif time.monotonic() - since >= self._settings.restart_after_seconds:
+                since = time.monotonic()
+                await self._look_for_them()
+            await self._news()
+        return False
+
+    async def _look_for_them(self) -> None:
+        """Go on without files that were lost: of a job that has ended, the watchdog sends none again."""
+        files = len(self._outstanding)
+        if files and await nothing_is_on_its_way(self._settings):
+            log.warning("scan-goes-on", files=files, reason="no message about the files that it waits for is left")
+            self._outstanding.forget()
+        else:
+            log.info("scan-waits", files=files, reason="its files have no outcome yet")
+
+    async def _news(self) -> None:
+        """Wait until something may have changed, at most a second."""
+        news = [start(self._stage.parts.jobs.changed(seconds=1.0)), start(self._outstanding.changed())]
+        _, pending = await asyncio.wait(news, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+
+
+async def nothing_is_on_its_way(settings: Settings) -> bool:
+    """Tell whether no stage that a file passes through has a message to read. Where Kafka does not tell: no."""
+    reads = {
+        f"{settings.kafka_group_prefix}-{stage}": [
+            TopicPartition(topic, number) for topic in READS[stage] for number in range(settings.kafka_partitions)
+        ]
+        for stage in FILE_STAGES
+    }
+    try:
+        found = await groups.positions(client_options(settings), reads)
+    except KafkaError:
+        return False
+    return all(committed >= end for parts in found.values() for committed, end in parts.values())
