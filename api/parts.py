@@ -24,6 +24,7 @@ from api.searching import Searcher
 from api.submitting import Submitter
 from api.thumbnails import Thumbnails
 from api.topic_replay import TopicReplayer
+from api.upload_cleaning import UploadCleaner, open_upload_cleaner
 from api.uploads import UnderWay, remove_unfinished
 from api.view.view import JobView, open_view
 from api.watchdog import Watchdog, open_watchdog
@@ -48,6 +49,7 @@ class Parts:
     decoders: Decoders
     renditions: Renditions
     uploads_under_way: UnderWay
+    upload_cleaner: UploadCleaner
     room: Room
     searcher: Searcher
     journal: Journal
@@ -100,6 +102,10 @@ async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
         stack.push_async_callback(runs.close)
         watchdog = await stack.enter_async_context(open_watchdog(settings, view, publisher))
         remove_unfinished(settings.uploads_folder)
+        uploads_under_way = UnderWay()
+        upload_cleaner = await stack.enter_async_context(
+            open_upload_cleaner(settings, folder / "uploads.db", view, qdrant, uploads_under_way)
+        )
         journal = await stack.enter_async_context(open_journal(folder / "archive.db"))
         archiver = Archiver(journal, qdrant, lambda: readable_roots(settings, kept))
         await archiver.recover()
@@ -116,7 +122,8 @@ async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
             submitter=Submitter(settings=settings, view=view, kept=kept, publisher=publisher, qdrant=qdrant, ml=ml),
             decoders=decoders,
             renditions=renditions,
-            uploads_under_way=UnderWay(),
+            uploads_under_way=uploads_under_way,
+            upload_cleaner=upload_cleaner,
             room=Room(settings.darkroom_data, settings.disk_reserve_bytes),
             searcher=Searcher(qdrant, ml, renditions),
             journal=journal,

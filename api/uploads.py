@@ -65,6 +65,9 @@ class UnderWay:
     def __init__(self) -> None:
         self._job_ids: set[str] = set()
 
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._job_ids
+
     @contextmanager
     def only(self, job_id: str) -> Iterator[None]:
         """Receive the files of a job. Raises RequestError(409) where another request does so already."""

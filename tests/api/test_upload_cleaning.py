@@ -1,0 +1,181 @@
+"""Files that were sent go when nothing needs them any more, and not before."""
+
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from api.parts import Parts, open_parts
+from gateways.qdrant import Point, Qdrant
+from imaging.hashing import hash_file
+from rules.identity import point_id
+from settings import Settings
+from tests.api.events import outcomes, queued, sealed, seen
+from tests.api.service import Service, eventually, producing
+from topics.admin import create_topics
+from topics.dead_letter import DEAD_LETTER, Failure, Letter
+from topics.job_event import AnyJobEvent
+from topics.raw_path import RAW_PATH, RawPath
+from topics.record import Headers
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+DAY = 24 * 3600.0
+WEEK = 7 * DAY  # the default of KAFKA_RETENTION_HOURS
+NOW = time.time()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def parts(own: Settings) -> AsyncIterator[Parts]:
+    await create_topics(own, own.kafka_brokers)
+    async with open_parts(own, 1) as opened:
+        await up_to_date(opened)
+        yield opened
+
+
+async def up_to_date(parts: Parts) -> None:
+    async def is_up_to_date() -> bool:
+        return await parts.view.problem() is None
+
+    await eventually(is_up_to_date)
+
+
+def sent(settings: Settings, job_id: str, name: str = "one.jpg") -> Path:
+    """Write a file as an upload does."""
+    path = settings.uploads_folder.resolve() / job_id / "0" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"\xff\xd8\xff" + f"{job_id}/{name}".encode())
+    return path
+
+
+async def stored(vectors: Qdrant, collection: str, path: Path, paths: list[str] | None = None) -> None:
+    """Write a point of a file as store does."""
+    await vectors.ensure_collection(collection, model_id="stub-1", dimension=512, distance="Cosine")
+    sha256, _ = hash_file(bytes(path))
+    payload = {"full_path": str(path), "paths": [str(path)] if paths is None else paths, "file_hash": sha256}
+    await vectors.upsert(collection, [Point(point_id(sha256), [0.1] * 512, payload)])
+
+
+async def finish(parts: Parts, job_id: str, collection: str) -> None:
+    """Let a job end, as the API sees it."""
+    service = Service(None, parts.settings)  # type: ignore[arg-type]
+    events: list[AnyJobEvent] = [
+        queued(job_id, collection),
+        seen(job_id, ["one.jpg"]),
+        outcomes(job_id, {"one.jpg": "stored"}),
+    ]
+    await service.publish(*events, *sealed(job_id, parts.settings.kafka_partitions))
+
+    async def ended() -> bool:
+        status = await parts.view.status(job_id)
+        return status is not None and status.end_time is not None
+
+    await eventually(ended)
+
+
+async def clean(parts: Parts, *days: float) -> None:
+    """Clean on these days from now."""
+    for day in days:
+        await parts.upload_cleaner.clean(NOW + day * DAY)
+
+
+async def test_a_file_that_no_point_names_any_more_goes_after_a_week(
+    parts: Parts, vectors: Qdrant, job_id: str, collection: str
+) -> None:
+    path = sent(parts.settings, job_id)
+    kept = sent(parts.settings, job_id, "kept.jpg")
+    await stored(vectors, collection, path)
+    await stored(vectors, collection, kept)
+    await finish(parts, job_id, collection)
+    await clean(parts, 1, 100, 1000)
+    assert path.exists()
+    await vectors.delete_collection(collection)
+    await stored(vectors, f"{collection}-other", kept)  # as a merge leaves it
+    await clean(parts, 1001, 1007.9)
+    assert path.exists()
+    await clean(parts, 1008)
+    assert not path.exists()
+    assert kept.exists()
+    await vectors.delete_collection(f"{collection}-other")
+    await clean(parts, 1009, 1016)
+    assert not path.parents[1].exists()
+    assert parts.settings.uploads_folder.exists()
+
+
+async def test_what_comes_back_in_time_begins_anew(parts: Parts, vectors: Qdrant, job_id: str, collection: str) -> None:
+    path = sent(parts.settings, job_id)
+    await finish(parts, job_id, collection)
+    await clean(parts, 0, 6)
+    await stored(vectors, collection, path)  # `darkroom replay raw-path` after a deletion by mistake
+    await clean(parts, 7, 8)
+    await vectors.delete_collection(collection)
+    await clean(parts, 9, 15)
+    assert path.exists()
+    await clean(parts, 16)
+    assert not path.exists()
+
+
+async def test_a_file_of_a_job_that_is_not_finished_stays(parts: Parts, job_id: str, collection: str) -> None:
+    path = sent(parts.settings, job_id)
+    service = Service(None, parts.settings)  # type: ignore[arg-type]
+    await service.publish(queued(job_id, collection=collection))
+    await eventually(lambda: parts.view.status(job_id))
+    await clean(parts, 0, 100, 200)
+    assert path.exists()
+
+
+async def test_a_file_that_is_on_its_way_stays(parts: Parts, job_id: str) -> None:
+    arriving = parts.settings.uploads_folder.resolve() / f".{job_id}" / "0" / "one.jpg"
+    arriving.parent.mkdir(parents=True)
+    arriving.write_bytes(b"\xff\xd8\xff")
+    path = sent(parts.settings, job_id)
+    with parts.uploads_under_way.only(job_id):
+        await clean(parts, 0, 100, 200)
+    assert path.exists()
+    assert arriving.exists()
+    await clean(parts, 201, 208)  # nobody ever queued it
+    assert not path.exists()
+
+
+async def test_a_file_that_a_dead_letter_waits_for_stays(parts: Parts, job_id: str, collection: str) -> None:
+    path = sent(parts.settings, job_id)
+    await finish(parts, job_id, collection)
+    file = RawPath(job_id=f"{job_id}-2", collection=collection, path=str(path))
+    failure = Failure(
+        topic="hashed-file", partition=0, offset=0, stage="prepare", error_class="ContentError", message="no",
+        stack_trace="", restart_topic=RAW_PATH.name,
+    )  # fmt: skip
+    letter = Letter.about(file.path_bytes, RAW_PATH.encode(file), Headers(job_id=file.job_id).encode(), failure)
+    async with producing(parts.settings.kafka_brokers) as producer:
+        await producer.send_and_wait(DEAD_LETTER, letter.value, key=letter.key, headers=letter.headers)
+
+    async def came() -> bool:
+        return bool(await parts.upload_cleaner._paths_of_letters())
+
+    await eventually(came)
+    await clean(parts, 0, 100, 200)
+    assert path.exists()
+
+
+async def test_what_was_archived_stays(parts: Parts, vectors: Qdrant, job_id: str, collection: str) -> None:
+    path = sent(parts.settings, job_id)
+    await stored(vectors, collection, path, [])
+    archived = parts.settings.uploads_folder.resolve() / ".darkroom-archive" / "some" / job_id / "0" / "one.jpg"
+    archived.parent.mkdir(parents=True)
+    path.rename(archived)
+    await clean(parts, 0, 100)
+    assert archived.exists()
+
+
+async def test_nothing_goes_while_qdrant_is_away(own: Settings, job_id: str) -> None:
+    settings = own.model_copy(update={"qdrant_url": "http://127.0.0.1:9", "qdrant_timeout_seconds": 1.0})
+    path = sent(settings, job_id)
+    async with open_parts(settings, 1) as parts:
+        await up_to_date(parts)
+        with pytest.raises(Exception, match="Qdrant"):
+            await parts.upload_cleaner.clean(NOW + 100 * DAY)
+        with pytest.raises(Exception, match="Qdrant"):
+            await parts.upload_cleaner.clean(NOW + 200 * DAY)
+    assert path.exists()
