@@ -16,6 +16,7 @@
     │   ├── QdrantRejectedError   Qdrant refuses these points (or this one)
     │   │   └── CollectionMissingError   there is no such collection (any more)
     │   └── RequestError          a person or program asked for something that cannot be done
+    │       └── TooManyRequestsError   it was asked for too often
     ├── PartitionRevokedError     another worker owns the event now: leave it, it is redelivered there
     ├── DrainingError             the worker stops before this was begun: leave it, it is redelivered
     └── FatalError                stop the process: going on would break a promise
@@ -100,6 +101,14 @@ class RequestError(RejectedError):
         super().__init__(message)
         self.status = status
         self.token_file = token_file
+
+
+class TooManyRequestsError(RequestError):
+    """Somebody asks too often: after `seconds` it may be tried again."""
+
+    def __init__(self, message: str, seconds: int) -> None:
+        super().__init__(message, 429)
+        self.seconds = seconds
 
 
 def wrong_cursor() -> RequestError:

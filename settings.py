@@ -3,6 +3,7 @@
 It is built in `load()`, never at import, and handed on as an argument.
 """
 
+import ipaddress
 import os
 import re
 from pathlib import Path
@@ -17,6 +18,7 @@ from errors import FatalError
 Stage = Literal["scan", "hash", "prepare", "embed", "store", "track"]
 STAGES: tuple[Stage, ...] = ("scan", "hash", "prepare", "embed", "store", "track")
 
+LEAST_KEY_CHARACTERS = 16
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -42,6 +44,9 @@ class Settings(BaseSettings):
     darkroom_api_key: SecretStr | None = None
     qdrant_api_key: SecretStr | None = None
     ml_token: SecretStr | None = None
+
+    # Addresses and networks of proxies before the API that say truly how, and by whom, they were asked (X-Forwarded-…).
+    trusted_proxies: str = "127.0.0.1,::1"
 
     # Web pages of other sites that may use the API from a browser, such as https://photos.example.
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
@@ -138,6 +143,23 @@ class Settings(BaseSettings):
         for one in value:
             if not re.fullmatch(r"https?://[A-Za-z0-9.\-\[\]:]+", one):
                 raise ValueError(f"{one!r} is no origin: write scheme, host and port, such as https://photos.example")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for one in filter(None, value.split(",")):
+            ipaddress.ip_network(one.strip())  # says what is wrong
+        return value
+
+    @field_validator("darkroom_api_key")
+    @classmethod
+    def _cannot_be_guessed(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and 0 < len(value.get_secret_value()) < LEAST_KEY_CHARACTERS:
+            raise ValueError(
+                f"a key of fewer than {LEAST_KEY_CHARACTERS} characters can be guessed: take a longer one, such as "
+                "that of `openssl rand -hex 32`"
+            )
         return value
 
     @field_validator("darkroom_api_key", "qdrant_api_key", "ml_token")

@@ -54,6 +54,7 @@ def main() -> None:
                 log_config=None,  # its lines look like ours
                 log_level="warning",
                 access_log=False,
+                proxy_headers=False,  # the application knows which proxies it may believe
                 timeout_graceful_shutdown=GOODBYE_SECONDS,
                 lifespan="on",
             )

@@ -26,10 +26,10 @@ OPEN_PATHS = frozenset({"/health"})
 class KeyRequired:
     """Lets through what carries the key, as `Authorization: Bearer KEY` or `X-API-Key: KEY`, or a session's cookie."""
 
-    def __init__(self, app: ASGIApp, key: str, sign_in: str) -> None:
+    def __init__(self, app: ASGIApp, key: str, sessions: Sessions, sign_in: str) -> None:
         self._app = app
         self._key = key.encode()
-        self._sessions = Sessions(key)
+        self._sessions = sessions
         self._sign_in = sign_in
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

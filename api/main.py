@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from api.describing import DESCRIPTION, TAGS, describe
 from api.guard import DESCRIBED, KeyRequired, LocalOnly
@@ -29,7 +30,10 @@ from api.routes import (
     system,
 )
 from api.routes import metrics as metrics_route
+from api.sandbox import Sandboxed
+from api.session import Sessions
 from rules.listening import HTTP_PORT
+from rules.throttle import Throttle
 from settings import Settings, reveal
 
 API = "/api/v1"
@@ -50,8 +54,11 @@ def create_app(settings: Settings, port: int = HTTP_PORT) -> FastAPI:
     answer_errors(app)
     describe(app)
     # Added behind the others, so around them: nothing is read of a request that may not pass.
+    app.state.sign_ins = Throttle(burst=5, seconds=10, all_burst=50, all_seconds=1)
+    app.state.sessions = None
     if key := reveal(settings.darkroom_api_key):
-        app.add_middleware(KeyRequired, key=key, sign_in=f"{API}/session")
+        app.state.sessions = Sessions(key)
+        app.add_middleware(KeyRequired, key=key, sessions=app.state.sessions, sign_in=f"{API}/session")
     else:
         app.add_middleware(LocalOnly, allowed_origins=settings.cors_origins)
     if settings.cors_origins:
@@ -62,7 +69,9 @@ def create_app(settings: Settings, port: int = HTTP_PORT) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["ETag", "Retry-After"],
         )
+    app.add_middleware(Sandboxed, prefix=f"{API}/")
     app.add_middleware(Measured, prefix=API)
+    app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies)
     app.include_router(system.health_router, responses=problems(403))
     app.include_router(metrics_route.router, dependencies=DESCRIBED, responses=problems(401, 403))
     app.include_router(system.ready_router, dependencies=DESCRIBED, responses=problems(401, 403))

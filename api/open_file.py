@@ -9,7 +9,6 @@ from starlette.types import Receive, Scope, Send
 from api.media_types import media_type
 
 HEADERS = {
-    "X-Content-Type-Options": "nosniff",
     # A file may be edited: a browser asks each time, and is told where nothing has changed.
     "Cache-Control": "private, no-cache",
 }

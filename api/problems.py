@@ -24,6 +24,7 @@ from errors import (
     QdrantUnavailableError,
     RequestError,
     RetryableError,
+    TooManyRequestsError,
 )
 
 log = structlog.get_logger()
@@ -40,6 +41,7 @@ TITLES = {
     409: "It conflicts with what exists, or with what goes on",
     413: "Too large",
     422: "A value is not valid",
+    429: "Asked too often",
     500: "Darkroom has a defect",
     503: "A part that this needs is away or busy: try again",
     507: "The disk takes no more",
@@ -108,6 +110,10 @@ def answer(
 def answer_errors(app: FastAPI) -> None:
     """Teach the app what to answer to our errors, and to its own."""
     app.add_middleware(TooLargeInOurWords)
+
+    @app.exception_handler(TooManyRequestsError)
+    async def too_often(_: Request, error: TooManyRequestsError) -> JSONResponse:
+        return answer(429, str(error), headers={"Retry-After": str(error.seconds)})
 
     @app.exception_handler(RequestError)
     async def refused(_: Request, error: RequestError) -> JSONResponse:

@@ -28,7 +28,7 @@ def require_key(host: str, *, has_key: bool) -> None:
     if not has_key and not is_loopback(host):
         raise FatalError(
             f"Without a key, Darkroom listens on this machine only, and {host or 'every address'} is beyond it. "
-            "Set DARKROOM_API_KEY to a secret of your choice, or leave --host out."
+            "Set DARKROOM_API_KEY to a secret of at least 16 characters, or leave --host out."
         )
 
 

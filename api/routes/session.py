@@ -6,11 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from api.deps import PartsDep
 from api.problems import problems
 from api.session import SESSION_SECONDS, Sessions
-from errors import RequestError
-from settings import reveal
+from errors import RequestError, TooManyRequestsError
+from rules.throttle import Throttle
 
 router = APIRouter(prefix="/session", tags=["session"])
 
@@ -21,28 +20,39 @@ class KeyBody(BaseModel):
     key: Annotated[str, Field(min_length=1, max_length=1000)]
 
 
-@router.post("", status_code=204, responses=problems(401))
-async def begin(body: KeyBody, request: Request, response: Response, parts: PartsDep) -> None:
-    """Trade the key for a cookie, for thirty days. Where no key is set, there is nothing to trade."""
-    key = reveal(parts.settings.darkroom_api_key)
-    if key is None:
+@router.post("", status_code=204, responses=problems(401, 429))
+async def begin(body: KeyBody, request: Request, response: Response) -> None:
+    """Trade the key for a cookie, for thirty days. Where no key is set, there is nothing to trade.
+
+    Who is wrong too often has to wait.
+    """
+    sessions: Sessions | None = request.app.state.sessions
+    if sessions is None:
         return
-    sessions = Sessions(key)
+    sign_ins: Throttle = request.app.state.sign_ins
+    caller = request.client.host if request.client else ""
+    # Nothing is awaited from here on: of many that come at once, each sees the failures of those before it.
+    if seconds := sign_ins.wait(caller, time.monotonic()):
+        raise TooManyRequestsError(f"Too many wrong keys were tried: try again in {seconds} s.", seconds)
     cookie = sessions.begin(body.key, time.time())
     if cookie is None:
+        sign_ins.failed(caller, time.monotonic())
         raise RequestError("This is not the key that Darkroom was started with (DARKROOM_API_KEY).", 401)
+    secure = request.url.scheme == "https"
     response.set_cookie(
-        sessions.cookie_name,
+        sessions.secure_cookie_name if secure else sessions.cookie_name,
         cookie,
         max_age=SESSION_SECONDS,
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        secure=secure,
     )
 
 
 @router.delete("", status_code=204)
-async def end(response: Response, parts: PartsDep) -> None:
+async def end(request: Request, response: Response) -> None:
     """Forget the cookie."""
-    if key := reveal(parts.settings.darkroom_api_key):
-        response.delete_cookie(Sessions(key).cookie_name, httponly=True, samesite="strict")
+    sessions: Sessions | None = request.app.state.sessions
+    if sessions is not None:
+        response.delete_cookie(sessions.cookie_name, httponly=True, samesite="strict")
+        response.delete_cookie(sessions.secure_cookie_name, httponly=True, samesite="strict", secure=True)

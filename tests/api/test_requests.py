@@ -74,7 +74,9 @@ class TestOtherSites:
             assert (foreign.status_code, "access-control-allow-origin" in foreign.headers) == (403, False)
 
     async def test_a_page_of_an_allowed_site_needs_the_key_but_its_preflight_does_not(self, own: Settings) -> None:
-        keyed = Settings(**(own.model_dump() | {"cors_origins": self.ALLOWED, "darkroom_api_key": "secret"}))
+        keyed = Settings(
+            **(own.model_dump() | {"cors_origins": self.ALLOWED, "darkroom_api_key": "secret-of-this-test"})
+        )
         async with serving(keyed) as service:
             nobody = {"Authorization": "", "Origin": self.ALLOWED}
             preflight = await service.http.options(

@@ -107,6 +107,7 @@ async def test_a_preview_is_a_jpeg_of_any_format_and_of_pictures_only(
         service, collection, await store(qdrant, collection, paths=[str(photos / "seen.tiff")]), "preview"
     )
     assert (seen.headers["content-type"], seen.headers["x-content-type-options"]) == ("image/jpeg", "nosniff")
+    assert seen.headers["content-security-policy"].endswith("; sandbox")
     assert Image.open(io.BytesIO(seen.content)).size == (512, 341)
     secret = await fetch(
         service, collection, await store(qdrant, collection, paths=[str(photos / "secret.jpg")]), "preview"

@@ -12,7 +12,7 @@ from embedded.ports import free_port
 from tests import parts, pictures
 from tests.parts import Part
 
-KEY = "f0zz"
+KEY = "f0zz-f0zz-f0zz-f0zz"
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 
 

@@ -27,7 +27,7 @@ from tests.security.secured_kafka import PASSWORD, USER
 from topics.admin import TOPICS, wanted
 from topics.dead_letter import DEAD_LETTER
 
-API_KEY = "api-s3cret"
+API_KEY = "api-s3cret-of-the-api"
 QDRANT_KEY = "qdrant-s3cret"
 ML_TOKEN = "ml-s3cret"
 SECRETS = (PASSWORD, API_KEY, QDRANT_KEY, ML_TOKEN)

@@ -1,5 +1,9 @@
 """A browser shows the key once, and gets a cookie that only our own page can use."""
 
+import base64
+import hashlib
+import hmac
+import time
 from collections.abc import AsyncIterator
 
 import httpx
@@ -97,6 +101,86 @@ async def test_what_is_no_valid_cookie_is_not_admitted() -> None:
         f"{name}={KEY}",
     ):
         assert not admitted(bad), bad
+
+
+async def test_cookies_of_other_programs_on_this_host_do_not_matter() -> None:
+    """Browsers share cookies between the ports of a host, and others set what they like."""
+    sessions = Sessions(KEY)
+    name, value = sessions.cookie_name, sessions.begin(KEY, NOW)
+    for cookie in (
+        f'theirs={{"a": [1]}}; {name}={value}',
+        f"a b(c)=d; =; ;; {name}={value}; x=\xff",
+        f"{name}=stale; {name}={value}",
+        f"{name}={value}; {name}=0.forged",
+        f'{name}="{value}"',
+        f"__Host-{name}={value}",
+        f"darkroom_0123456789ab=1.2; {name}={value}",
+    ):
+        assert admitted(cookie), cookie
+
+
+async def test_a_cookie_says_nothing_that_helps_to_guess_the_key() -> None:
+    """A signature that is made with the key itself would let everyone try thousands of keys a second against it."""
+    sessions = Sessions(KEY)
+    signed, _, signature = str(sessions.begin(KEY, NOW)).rpartition(".")
+    for message in (f"darkroom session {signed}", signed, "darkroom session name"):
+        made = hmac.digest(KEY.encode(), message.encode(), hashlib.sha256)
+        for written in (made.hex(), base64.urlsafe_b64encode(made).decode().rstrip("=")):
+            assert signature != written
+            assert sessions.cookie_name.removeprefix("darkroom_") != written[:12]
+    begun = time.process_time()
+    Sessions(KEY)
+    assert time.process_time() - begun > 0.01
+
+
+class TestSignIn:
+    @pytest_asyncio.fixture(loop_scope="module")
+    async def fresh(self, own: Settings) -> AsyncIterator[Service]:
+        async with serving(own.model_copy(update={"darkroom_api_key": SecretStr(KEY)})) as running:
+            yield running
+
+    async def test_who_tries_keys_has_to_wait_and_others_do_not(self, fresh: Service) -> None:
+        async def sign_in(address: str, key: str, forwarded: str = "") -> httpx.Response:
+            transport = httpx.ASGITransport(fresh.http._transport.app, client=(address, 1))  # type: ignore[attr-defined]
+            headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+            async with httpx.AsyncClient(transport=transport, headers=headers) as client:
+                return await client.post("http://127.0.0.1/api/v1/session", json={"key": key})
+
+        tried = [(await sign_in("203.0.113.5", f"wrong-{number}")).status_code for number in range(7)]
+        assert tried == [401] * 5 + [429] * 2
+        refused = await sign_in("203.0.113.5", KEY)
+        assert refused.status_code == 429
+        assert 1 <= int(refused.headers["retry-after"]) <= 10
+        assert "set-cookie" not in refused.headers
+        # Through a proxy that may be believed, each is another; any other could say what it likes.
+        assert (await sign_in("127.0.0.1", KEY, forwarded="203.0.113.5")).status_code == 429
+        assert (await sign_in("127.0.0.1", KEY, forwarded="203.0.113.6")).status_code == 204
+        assert (await sign_in("203.0.113.5", KEY, forwarded="203.0.113.7")).status_code == 429
+        assert (await sign_in("203.0.113.8", KEY)).status_code == 204
+
+    @pytest.mark.parametrize(("address", "is_secure"), [("127.0.0.1", True), ("::1", True), ("203.0.113.5", False)])
+    async def test_behind_a_proxy_with_tls_the_cookie_is_secure(
+        self, locked: Service, address: str, is_secure: bool
+    ) -> None:
+        transport = httpx.ASGITransport(locked.http._transport.app, client=(address, 1))  # type: ignore[attr-defined]
+        headers = {"X-Forwarded-Proto": "https", "Origin": "https://photos.example"}
+        async with httpx.AsyncClient(transport=transport, headers=headers) as client:
+            begun = await client.post("http://photos.example/api/v1/session", json={"key": KEY})
+            cookie = begun.headers["set-cookie"]
+            assert ("Secure" in cookie.split("; "), cookie.startswith("__Host-")) == (is_secure, is_secure)
+            if is_secure:
+                assert {"Path=/", "HttpOnly"} <= set(cookie.split("; "))
+                assert "Domain" not in cookie
+            sent = {"Cookie": cookie.partition(";")[0]}
+            answer = await client.get("http://photos.example/api/v1/collections", headers=sent)
+            assert answer.status_code == 200
+
+
+async def test_no_answer_of_the_api_runs_anything_in_a_browser(locked: Service) -> None:
+    for path in ("collections", "nowhere", "ingest/status/x"):
+        response = await locked.http.get(path)
+        assert "sandbox" in response.headers["content-security-policy"].split("; ")
+        assert response.headers["x-content-type-options"] == "nosniff"
 
 
 async def test_a_page_of_another_site_or_port_cannot_use_it() -> None:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from errors import FatalError
 from settings import STAGES, Settings, load
@@ -38,6 +39,8 @@ def test_without_an_environment_everything_has_a_default() -> None:
         ("DARKROOM_DATA", "/data", Path("/data")),
         ("LOG_FORMAT", "json", "json"),
         ("kafka_partitions", "3", 3),
+        ("TRUSTED_PROXIES", "10.0.0.0/8, ::1", "10.0.0.0/8, ::1"),
+        ("DARKROOM_API_KEY", "k" * 16, SecretStr("k" * 16)),
     ],
 )
 def test_a_variable_sets_the_setting_of_its_name(
@@ -82,6 +85,9 @@ def test_ingest_roots_are_separated_as_in_path(
         ("CORS_ORIGINS", "*"),
         ("CORS_ORIGINS", "https://photos.example/page"),
         ("WEBHOOK_URL", "hooks.example/darkroom"),
+        ("DARKROOM_API_KEY", "k" * 15),
+        ("TRUSTED_PROXIES", "*"),
+        ("TRUSTED_PROXIES", "proxy.example"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> None:

@@ -11,7 +11,7 @@ from tests.web.conftest import Open
 
 pytestmark = [pytest.mark.system]
 
-KEY = "open-sesame"
+KEY = "open-sesame-and-more"
 
 
 def test_the_page_asks_once_and_shows_thumbnails(
