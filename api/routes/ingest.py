@@ -25,6 +25,10 @@ FILES = {
     "required": ["files"],
 }
 
+LocalTokenHeader = Annotated[
+    str | None, Header(alias=local_token.HEADER, description="What is in the file that a refusal names.")
+]
+
 router = APIRouter(prefix="/ingest", tags=["ingest"])
 # Apart, as its bodies have no limit but those that it checks itself.
 uploads_router = APIRouter(prefix="/ingest", tags=["ingest"])
@@ -100,9 +104,7 @@ async def upload(
 
 
 @router.post("/roots")
-async def allow_root(
-    body: RootBody, parts: PartsDep, token: Annotated[str | None, Header(alias=local_token.HEADER)] = None
-) -> Roots:
+async def allow_root(body: RootBody, parts: PartsDep, token: LocalTokenHeader = None) -> Roots:
     """Allow a folder to be read, as INGEST_ROOTS does, from now on; only for users of the service's machine.
 
     These show the token that the service puts, at each start, into a file that only its own user can read. A refusal
