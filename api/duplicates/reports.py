@@ -1,12 +1,11 @@
 """What was found: a SQLite file, so that a report can be worked through over days and restarts."""
 
 import sqlite3
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import orjson
 
@@ -24,13 +23,18 @@ CREATE TABLE IF NOT EXISTS groups (
     PRIMARY KEY (report_id, number)
 );
 """
+_REPORTS = (
+    "SELECT report_id, at, collection, threshold, points,"
+    " (SELECT count(*) FROM groups WHERE groups.report_id = reports.report_id) FROM reports"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A report that is done; `points`: how many were looked at."""
+    """A report that is done; `at`: when, in seconds since 1970; `points`: how many were looked at."""
 
     report_id: str
+    at: float
     collection: str
     threshold: float
     points: int
@@ -62,7 +66,7 @@ class Reports:
         """Write down a report, and forget those that are too old."""
 
         def write(connection: sqlite3.Connection) -> None:
-            row = (report.report_id, time.time(), report.collection, report.threshold, report.points)
+            row = (report.report_id, report.at, report.collection, report.threshold, report.points)
             connection.execute("INSERT INTO reports VALUES (?, ?, ?, ?, ?)", row)
             connection.executemany(
                 "INSERT INTO groups VALUES (?, ?, ?, ?)",
@@ -84,14 +88,21 @@ class Reports:
 
         def read(connection: sqlite3.Connection) -> tuple[Report, int] | None:
             row = connection.execute(
-                "SELECT report_id, collection, threshold, points,"
-                " (SELECT count(*) FROM groups WHERE groups.report_id = reports.report_id)"
-                " FROM reports WHERE report_id = ?",
+                f"{_REPORTS} WHERE report_id = ?",
                 (report_id,),
             ).fetchone()
-            return (Report(*row[:4]), row[4]) if row else None
+            return _report(row) if row else None
 
         return await self._lane.read(read)
+
+    async def of(self, collection: str) -> list[tuple[Report, int]]:
+        """Return the reports of a collection, the newest first, each with the count of its groups."""
+        rows = await self._lane.read(
+            lambda connection: connection.execute(
+                f"{_REPORTS} WHERE collection = ? ORDER BY at DESC", (collection,)
+            ).fetchall()
+        )
+        return [_report(row) for row in rows]
 
     async def groups(self, report_id: str, *, start: int, limit: int) -> list[Group]:
         """Return groups of a report from number `start` on."""
@@ -102,6 +113,10 @@ class Reports:
             ).fetchall()
         )
         return [Group(kind, [Likeness(**one) for one in orjson.loads(images)]) for kind, images in rows]
+
+
+def _report(row: tuple[Any, ...]) -> tuple[Report, int]:
+    return Report(*row[:-1]), int(row[-1])
 
 
 @asynccontextmanager

@@ -50,7 +50,8 @@ async def create_collection(body: CollectionBody, parts: PartsDep) -> Collection
 @router.get("/active")
 async def active(parts: PartsDep) -> ActiveCollection:
     """Return the collection for requests that name none."""
-    return ActiveCollection(name=await active_collection(parts.kept, parts.settings))
+    selected = await parts.kept.active_collection()
+    return ActiveCollection(name=selected or parts.settings.default_collection, selected=selected is not None)
 
 
 @router.post("/select", responses=problems(404))
@@ -58,7 +59,7 @@ async def select(body: CollectionBody, parts: PartsDep) -> ActiveCollection:
     """Make a collection the active one, also after a restart."""
     info = await _existing(parts, body.name)
     await parts.kept.select_collection(info.name)
-    return ActiveCollection(name=info.name)
+    return ActiveCollection(name=info.name, selected=True)
 
 
 @router.post("/from_selection", status_code=201, responses=problems(404, 409))

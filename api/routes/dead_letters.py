@@ -36,7 +36,8 @@ async def dead_letters(
     """Return a page of dead letters, the newest first. Kafka keeps them for KAFKA_RETENTION_HOURS."""
     wanted = LetterFilter(job, stage, error_class, state)
     page, following = await parts.view.letters.find(wanted, limit=limit, cursor=cursor)
-    return Letters(letters=[LetterSummary.of(letter) for letter in page], next=following)
+    total = None if cursor else await parts.view.letters.count(wanted)
+    return Letters(letters=[LetterSummary.of(letter) for letter in page], total=total, next=following)
 
 
 @router.get("/dead-letters/{letter_id}", responses=problems(404))

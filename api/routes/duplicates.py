@@ -1,15 +1,17 @@
 """Finding what there is more than once. Archiving it is in api.routes.archive."""
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.deps import PartsDep, chosen_collection
-from api.duplicates.reports import Group
+from api.deps import CollectionDep, PartsDep, chosen_collection
+from api.duplicates.finder import UnderWay
+from api.duplicates.reports import Group, Report
 from api.parts import Parts
 from api.problems import problems
-from api.schemas.images import DuplicateGroup, DuplicateImage, DuplicateReport, SimilarBody
+from api.schemas.images import DuplicateGroup, DuplicateImage, DuplicateReport, DuplicateReports, SimilarBody
 from api.schemas.replay import Run
 from errors import CollectionMissingError, wrong_cursor
 from topics.record import whole_number
@@ -45,22 +47,23 @@ async def report(
     found = await parts.reports.report(report_id)
     if found is None:
         return _going_on(parts.runs.get(report_id))
-    known, total = found
+    known, _ = found
     start = whole_number(cursor or "0")
     if start is None:
         raise wrong_cursor()
     groups = await parts.reports.groups(report_id, start=start, limit=limit)
-    return DuplicateReport(
-        report_id=report_id,
-        state="done",
-        collection=known.collection,
-        threshold=known.threshold,
-        total_points=known.points,
-        read_points=known.points,
-        groups_total=total,
-        groups=await _shown(parts, known.collection, groups),
-        next=str(start + limit) if start + limit < total else None,
-    )
+    answer = _done(*found)
+    answer.groups = await _shown(parts, known.collection, groups)
+    answer.next = str(start + limit) if start + limit < answer.groups_total else None
+    return answer
+
+
+@router.get("/reports")
+async def reports(parts: PartsDep, collection: CollectionDep) -> DuplicateReports:
+    """List the reports of a collection: the one that is being made, then those that are kept, the newest first."""
+    begun = parts.duplicates.under_way
+    going_on = [_going_on(begun.progress, begun)] if begun and begun.collection == collection else []
+    return DuplicateReports(reports=[*going_on, *(_done(*one) for one in await parts.reports.of(collection))])
 
 
 async def _shown(parts: Parts, collection: str, groups: list[Group]) -> list[DuplicateGroup]:
@@ -79,7 +82,26 @@ async def _shown(parts: Parts, collection: str, groups: list[Group]) -> list[Dup
     ]
 
 
-def _going_on(run: Run) -> DuplicateReport:
+def _going_on(run: Run, begun: UnderWay | None = None) -> DuplicateReport:
     return DuplicateReport(
-        report_id=run.id, state=run.state, message=run.message, total_points=run.total, read_points=run.read
+        report_id=run.id,
+        state=run.state,
+        message=run.message,
+        collection=begun.collection if begun else None,
+        threshold=begun.threshold if begun else None,
+        total_points=run.total,
+        read_points=run.read,
+    )
+
+
+def _done(report: Report, groups_total: int) -> DuplicateReport:
+    return DuplicateReport(
+        report_id=report.report_id,
+        state="done",
+        at=datetime.fromtimestamp(report.at, UTC).isoformat(timespec="seconds"),
+        collection=report.collection,
+        threshold=report.threshold,
+        total_points=report.points,
+        read_points=report.points,
+        groups_total=groups_total,
     )

@@ -67,3 +67,4 @@ class ActiveCollection(BaseModel):
     """The collection for requests that name none. It need not exist yet: the first job creates it."""
 
     name: str
+    selected: bool = Field(description="Whether somebody chose it; else it is the setting DEFAULT_COLLECTION.")

@@ -104,6 +104,7 @@ class DuplicateReport(BaseModel):
 
     report_id: str
     state: Literal["running", "done", "failed"]
+    at: str | None = Field(None, description="When it was done.")
     message: str = ""
     collection: str | None = None
     threshold: float | None = None
@@ -112,3 +113,9 @@ class DuplicateReport(BaseModel):
     groups_total: int = 0
     groups: list[DuplicateGroup] = []
     next: str | None = None
+
+
+class DuplicateReports(BaseModel):
+    """The reports of a collection that are kept, the newest first, without their groups."""
+
+    reports: list[DuplicateReport]

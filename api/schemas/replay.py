@@ -52,9 +52,13 @@ class LetterDetails(LetterSummary):
 
 
 class Letters(BaseModel):
-    """A page of dead letters, the newest first; `next` is the cursor of the following page."""
+    """A page of dead letters, the newest first; `next` is the cursor of the following page.
+
+    `total` is how many match, counted with the first page alone.
+    """
 
     letters: list[LetterSummary]
+    total: int | None
     next: str | None
 
 

@@ -29,6 +29,10 @@ class LetterView:
         """Return a page, the newest first, and the cursor of the next. Raises RequestError(422) for a wrong cursor."""
         return await self._reader.read(lambda connection: letters.find(connection, wanted, limit=limit, cursor=cursor))
 
+    async def count(self, wanted: LetterFilter) -> int:
+        """Return how many letters match."""
+        return await self._reader.read(lambda connection: letters.count(connection, wanted))
+
     async def get(self, letter_id: str) -> WholeLetter | None:
         """Return one letter; None where there is none."""
         return await self._reader.read(lambda connection: letters.get(connection, letter_id))

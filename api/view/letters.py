@@ -37,6 +37,7 @@ CREATE TABLE letters (
 CREATE INDEX letters_by_age ON letters (at, partition, offset);
 CREATE INDEX letters_by_job ON letters (job_id, at, partition, offset);
 CREATE INDEX letters_by_file ON letters (job_id, file_id);
+CREATE INDEX letters_by_state ON letters (state, at, partition, offset);
 """
 _SUMMARY = (
     "partition, offset, at, job_id, file_id, path, stage, error_class, message, attempt, restart_topic, state,"
@@ -150,6 +151,13 @@ def find(
     return [Letter(*row) for row in rows], following
 
 
+def count(connection: sqlite3.Connection, wanted: LetterFilter) -> int:
+    """Return how many letters match."""
+    where, values = _conditions(wanted)
+    (number,) = connection.execute(f"SELECT count(*) FROM letters{where}", values).fetchone()  # noqa: S608 - constant
+    return int(number)
+
+
 def find_whole(
     connection: sqlite3.Connection, wanted: LetterFilter, *, limit: int, cursor: str | None
 ) -> tuple[list[WholeLetter], str | None]:
@@ -171,6 +179,17 @@ def get(connection: sqlite3.Connection, letter_id: str) -> WholeLetter | None:
 def _page(
     connection: sqlite3.Connection, columns: str, wanted: LetterFilter, limit: int, cursor: str | None
 ) -> tuple[list[tuple[Any, ...]], str | None]:
+    where, values = _conditions(wanted, cursor)
+    rows = connection.execute(
+        f"SELECT {columns} FROM letters{where} ORDER BY at DESC, partition DESC, offset DESC LIMIT ?",  # noqa: S608
+        (*values, limit + 1),
+    ).fetchall()
+    page = rows[:limit]
+    return page, "-".join(str(number) for number in _key(page[-1])) if len(rows) > limit else None
+
+
+def _conditions(wanted: LetterFilter, cursor: str | None = None) -> tuple[str, list[object]]:
+    """Return the WHERE clause, empty for all, and its values."""
     fields = {"job_id": wanted.job_id, "stage": wanted.stage, "error_class": wanted.error_class, "state": wanted.state}
     chosen = {name: value for name, value in fields.items() if value}
     conditions = [f"{name} = ?" for name in chosen]
@@ -178,13 +197,7 @@ def _page(
     if cursor:
         conditions.append("(at, partition, offset) < (?, ?, ?)")
         values += _place(cursor)
-    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-    rows = connection.execute(
-        f"SELECT {columns} FROM letters {where} ORDER BY at DESC, partition DESC, offset DESC LIMIT ?",  # noqa: S608
-        (*values, limit + 1),
-    ).fetchall()
-    page = rows[:limit]
-    return page, "-".join(str(number) for number in _key(page[-1])) if len(rows) > limit else None
+    return (f" WHERE {' AND '.join(conditions)}" if conditions else ""), values
 
 
 def _key(row: tuple[Any, ...]) -> tuple[int, int, int]:

@@ -21,10 +21,10 @@ CAMERAS = ("Canon EOS 5D", "NIKON D90", "X-T4")
 FIRST = datetime(2010, 1, 1, tzinfo=UTC)
 
 
-def seed(url: str, collection: str, count: int, *, dimension: int = 4) -> None:
+def seed(url: str, collection: str, count: int, *, dimension: int = 4, model_id: str = "seeded") -> None:
     """Write pictures 0 to count - 1, each taken an hour after the one before. May be called beside a running loop."""
     with ThreadPoolExecutor(1) as thread:
-        thread.submit(asyncio.run, _seed(url, collection, count, dimension)).result()
+        thread.submit(asyncio.run, _seed(url, collection, count, dimension, model_id)).result()
 
 
 def identity(number: int) -> str:
@@ -35,7 +35,7 @@ def filename(number: int) -> str:
     return f"IMG_{number:06}.jpg"
 
 
-async def _seed(url: str, collection: str, count: int, dimension: int) -> None:
+async def _seed(url: str, collection: str, count: int, dimension: int, model_id: str) -> None:
     thumbnails = [_thumbnail(number) for number in range(COLOURS)]
     async with Qdrant(url) as qdrant:
         async with httpx.AsyncClient(base_url=url) as rest:
@@ -50,7 +50,7 @@ async def _seed(url: str, collection: str, count: int, dimension: int) -> None:
         starts = range(0, count, BATCH)
         await asyncio.gather(*(write(range(start, min(start + BATCH, count))) for start in starts))
         # Now: to index all at once takes less than half of the time.
-        await qdrant.ensure_collection(collection, model_id="seeded", dimension=dimension, distance="Cosine")
+        await qdrant.ensure_collection(collection, model_id=model_id, dimension=dimension, distance="Cosine")
 
 
 def _point(number: int, thumbnails: list[str], dimension: int) -> Point:

@@ -2,9 +2,11 @@
 
 import { get, request } from "./core/api.js";
 import { fill, h, repeat } from "./core/dom.js";
+import { count } from "./core/format.js";
+import { forgetAll } from "./core/pictures-sent.js";
 import { here, link } from "./core/router.js";
 import { button, failure } from "./components/basics.js";
-import { show as showDialog } from "./components/dialog.js";
+import { closeAll, show as showDialog } from "./components/dialog.js";
 import { icon } from "./components/icons.js";
 import { attempt } from "./components/toast.js";
 import { nextTheme, setTheme, theme } from "./theme.js";
@@ -45,7 +47,7 @@ async function route() {
   const { path, query } = here();
   const name = path[0] in VIEWS ? path[0] : "gallery";
   const view = name === "jobs" && path[1] ? job : VIEWS[name];
-  const place = [view === job, ...path].join("/");
+  const place = [name, ...path.slice(1)].join("/");
   markPlace(name);
   if (shown?.place === place && shown.update) {
     shown.update(query);
@@ -86,6 +88,7 @@ function buildFrame() {
 
 async function signOut() {
   await request("/session", { method: "DELETE" });
+  await forgetAll();
   localStorage.removeItem("signed-in");
   location.reload();
 }
@@ -93,9 +96,9 @@ async function signOut() {
 /** Shows in the navigation that letters wait. */
 async function countLetters() {
   const anchor = document.querySelector('.nav a[data-place="dead-letters"]');
-  const { letters: open, next } = await get("/dead-letters", { state: "open", limit: 99 });
+  const { total } = await get("/dead-letters", { state: "open", limit: 1 });
   anchor.querySelector(".count")?.remove();
-  if (open.length) anchor.append(h("span", { class: "count" }, next ? "99+" : String(open.length), h("span", { class: "hidden-text" }, " open")));
+  if (total) anchor.append(h("span", { class: "count" }, count(total), h("span", { class: "hidden-text" }, " open")));
 }
 
 function showKeys() {
@@ -117,7 +120,13 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
-window.addEventListener("hashchange", route);
+window.addEventListener("hashchange", (event) => {
+  // What was asked belongs to the page that is left; what a page writes into its own address leaves nothing.
+  if (event.isTrusted) closeAll();
+  route();
+});
 buildFrame();
 route();
-repeat(() => countLetters().catch(() => {}), LETTERS_EVERY_MS, new AbortController().signal);
+const showLetters = () => countLetters().catch(() => {});
+window.addEventListener("letters", showLetters); // what a view has decided about some
+repeat(showLetters, LETTERS_EVERY_MS, new AbortController().signal);

@@ -3,6 +3,11 @@
 import { fill, h } from "../core/dom.js";
 import { button } from "./basics.js";
 
+const open = new Set();
+
+/** Closes all of them: what they ask for is called off. */
+export const closeAll = () => open.forEach((dialog) => dialog.close());
+
 /** Shows a dialog and returns it; it is gone from the page when it closes. */
 export function show(title, content, { wide = false, onclose } = {}) {
   const heading = h("h2", { id: "dialog-title" }, title);
@@ -11,11 +16,13 @@ export function show(title, content, { wide = false, onclose } = {}) {
   fill(dialog, h("div", { class: "body" }, h("div", { class: "row between" }, h("div", { class: "grow" }, heading), close), content));
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   dialog.addEventListener("close", () => {
+    open.delete(dialog);
     dialog.remove();
     onclose?.();
   });
   document.body.append(dialog);
   dialog.showModal();
+  open.add(dialog);
   return dialog;
 }
 

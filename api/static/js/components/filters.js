@@ -1,6 +1,6 @@
 /** What the gallery is narrowed by. All of it stands in the address: from, to, camera, caption, and the sides of a box. */
 
-import { fill, h } from "../core/dom.js";
+import { fill, h, settled } from "../core/dom.js";
 import { plural } from "../core/format.js";
 import { button, field } from "./basics.js";
 import { show } from "./dialog.js";
@@ -8,6 +8,7 @@ import { icon } from "./icons.js";
 import { mapToChoose } from "./map.js";
 
 const SIDES = ["north", "south", "west", "east"];
+const TYPED_MS = 500;
 
 /** The filters as the service wants them. */
 export function filtersOf(query) {
@@ -39,22 +40,58 @@ export function chips(query, change) {
   });
 }
 
-/** The inputs. What `cameras` promises is offered when it is there; any other may be typed. */
-export function filterPanel(query, change, cameras) {
+/**
+ * The inputs. `change(changes)` is told what was chosen, typed text when no more comes for half a second.
+ * `show(query, typing)` has them say what is filtered by; where `typing`, what is being typed stays. `forget(names)`
+ * takes back what was typed for these. What `cameras()` promises is offered when it is there; any other may be typed.
+ */
+export function filterPanel(change, cameras, signal) {
+  let typed = {};
+  let place = null;
+  const hand = settled(() => {
+    const all = typed;
+    typed = {};
+    change(all);
+  }, TYPED_MS, signal);
+  const input = (name, attributes) => h("input", { class: "input", ...attributes, oninput: (event) => ((typed[name] = event.target.value.trim()), hand()) });
+  const inputs = {
+    from: input("from", { type: "date" }),
+    to: input("to", { type: "date" }),
+    camera: input("camera", { list: "cameras", placeholder: "Any" }),
+    caption: input("caption", { placeholder: "Any" }),
+  };
   const offered = h("datalist", { id: "cameras" });
-  // Without them a name can be typed all the same; a service that does not answer shows in the grid.
-  cameras().then((values) => fill(offered, values.map(({ value, images }) => h("option", { value }, plural(images, "picture")))), () => {});
-  const day = (name, label) => field(label, h("input", { class: "input", type: "date", value: query[name] || "", oninput: (event) => change({ [name]: event.target.value }) }));
-  return h(
+  const box = button("", { onclick: () => choosePlace(place, change) });
+  const element = h(
     "div",
     { class: "filters", role: "group", "aria-label": "Filters" },
-    day("from", "Taken from"),
-    day("to", "Taken until"),
-    field("Camera", h("input", { class: "input", list: "cameras", value: query.camera || "", placeholder: "Any", oninput: (event) => change({ camera: event.target.value.trim() }) })),
+    field("Taken from", inputs.from),
+    field("Taken until", inputs.to),
+    field("Camera", inputs.camera),
     offered,
-    field("Words in the caption", h("input", { class: "input", value: query.caption || "", placeholder: "Any", oninput: (event) => change({ caption: event.target.value.trim() }) })),
-    h("div", { class: "field" }, h("span", { class: "label" }, "Place"), button(query.box ? "Change the box" : "Choose on a map", { onclick: () => choosePlace(boxOf(query.box), change) })),
+    field("Words in the caption", inputs.caption),
+    h("div", { class: "field" }, h("span", { class: "label" }, "Place"), box),
   );
+  return { element, show, offer, forget: (names) => names.forEach((name) => delete typed[name]) };
+
+  function show(query, typing) {
+    if (!typing) {
+      typed = {};
+      hand.cancel();
+    }
+    for (const [name, one] of Object.entries(inputs)) {
+      const value = query[name] || "";
+      // A date that is half typed has no value: to set one would empty its field.
+      if (!(name in typed) && one.value !== value) one.value = value;
+    }
+    place = boxOf(query.box);
+    fill(box, place ? "Change the box" : "Choose on a map");
+  }
+
+  function offer() {
+    // Without them a name can be typed all the same; a service that does not answer shows in the grid.
+    cameras().then((values) => fill(offered, values.map(({ value, images }) => h("option", { value }, plural(images, "picture")))), () => {});
+  }
 }
 
 function choosePlace(before, change) {

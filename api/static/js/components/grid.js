@@ -89,10 +89,10 @@ export class Grid {
     this.#picksChanged();
   }
 
-  unpick() {
+  unpick = () => {
     this.picked.clear();
     this.#picksChanged();
-  }
+  };
 
   #picksChanged() {
     this.element.classList.toggle("picking", this.picked.size > 0);

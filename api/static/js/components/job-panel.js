@@ -136,6 +136,7 @@ export function jobPanel() {
           picture: "retry",
           onclick: attempt(async () => {
             const decided = await post(`/ingest/${encodeURIComponent(job.job_id)}/retry-failed`);
+            window.dispatchEvent(new Event("letters"));
             toast(decided.done ? `${format.plural(decided.done, "file")} begin again.` : `Nothing was begun again: ${decided.refusals[0]?.reason ?? "no open dead letter is left."}`);
           }),
         }),

@@ -33,27 +33,16 @@ function shown(children) {
   return children.flat(Infinity).filter((child) => child !== false && child !== null && child !== undefined);
 }
 
-/** Waits until it has not been called for a while. */
-export function settled(call, milliseconds) {
+/** Waits until it has not been called for a while; `cancel` calls off what waits, as does the signal. */
+export function settled(call, milliseconds, signal) {
   let timer;
-  return (...values) => {
+  const later = (...values) => {
     clearTimeout(timer);
-    timer = setTimeout(() => call(...values), milliseconds);
+    if (!signal.aborted) timer = setTimeout(() => call(...values), milliseconds);
   };
-}
-
-/** Gathers what is changed until nothing more is for half a second, and hands it on at once. */
-export function gathered(call) {
-  let changes = {};
-  const hand = settled(() => {
-    const all = changes;
-    changes = {};
-    call(all);
-  }, 500);
-  return (more) => {
-    Object.assign(changes, more);
-    hand();
-  };
+  later.cancel = () => clearTimeout(timer);
+  signal.addEventListener("abort", later.cancel);
+  return later;
 }
 
 /** Calls now and every few seconds, not while the page is hidden, until the signal ends it. */

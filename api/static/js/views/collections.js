@@ -1,7 +1,7 @@
 /** Collections: make, choose, merge, delete. */
 
 import { address, get, post, request } from "../core/api.js";
-import { activeCollection, collections } from "../core/collections.js";
+import { collections, used } from "../core/collections.js";
 import { fill, h } from "../core/dom.js";
 import * as format from "../core/format.js";
 import { link } from "../core/router.js";
@@ -19,7 +19,7 @@ export async function show(root, { signal }) {
   await draw();
 
   async function draw() {
-    const [active, known] = await Promise.all([activeCollection(), collections()]);
+    const [{ name: active }, known] = await Promise.all([get("/collections/active"), collections()]);
     if (signal.aborted) return;
     const create = button("New collection", { picture: "plus", look: "main", onclick: attempt(make) });
     const merge = button("Merge", { picture: "merge", disabled: known.length < 2, onclick: attempt(() => mergeSome(known)) });
@@ -50,6 +50,7 @@ export async function show(root, { signal }) {
         { class: "buttons" },
         !isActive && button("Make active", { picture: "check", "aria-label": `Make ${one.name} active`, onclick: attempt(async () => {
           await post("/collections/select", { name: one.name });
+          used(one.name);
           toast(`“${one.name}” is active now.`);
           await draw();
         }) }),

@@ -1,10 +1,10 @@
 /** Identical files and pictures that look alike, side by side; archiving them, and taking it back. */
 
 import { address, get, post } from "../core/api.js";
-import { activeCollection, collections } from "../core/collections.js";
+import { filled, opened, used } from "../core/collections.js";
 import { fill, h } from "../core/dom.js";
 import * as format from "../core/format.js";
-import { go, link } from "../core/router.js";
+import { go, here, link, listOf, settle } from "../core/router.js";
 import { ended } from "../core/runs.js";
 import { badge, button, empty, failure, pageHead, select, table, tabs } from "../components/basics.js";
 import { archiveCopies, archivePictures, undo } from "../components/archiving.js";
@@ -19,39 +19,72 @@ const HOW_ALIKE = [["0.99", "Almost the same"], ["0.97", "Very much alike"], ["0
 export const title = "Duplicates";
 
 export async function show(root, { query, signal }) {
-  const [active, known] = await Promise.all([activeCollection(), collections()]);
-  const chosen = query.collection || active;
-  const tab = query.show || "found";
-  const names = [...new Set([active, chosen, ...known.map((one) => one.name)])];
+  let drawing = new AbortController();
+  let shown = null;
+  signal.addEventListener("abort", () => drawing.abort());
+  await take(query);
+  return { update: (next) => take(next).catch((error) => fill(root, failure(error, () => take(next)))) };
+
+  /** Draws what the address asks for, unless only the picture is another one. */
+  async function take(next) {
+    if (shown?.list === listOf(next)) {
+      shown.openAt(next.image);
+      return;
+    }
+    drawing.abort();
+    drawing = new AbortController();
+    shown = null;
+    const { signal: current } = drawing;
+    try {
+      const { settled, openAt } = await draw(root, next, current);
+      settle(["duplicates"], settled);
+      shown = { list: listOf(settled), openAt };
+      openAt(settled.image);
+    } catch (error) {
+      if (!current.aborted) throw error;
+    }
+  }
+}
+
+/** Builds the page; returns its whole address, and how to open a picture. */
+async function draw(root, query, signal) {
+  const { name: chosen, known } = await opened(query.collection);
   const exists = known.some((one) => one.name === chosen);
-  const collection = select(names.map((name) => [name, name]), chosen, { "aria-label": "Collection", onchange: () => go(["duplicates"], { collection: collection.value, show: query.show }) });
-  const alike = select(HOW_ALIKE, query.alike || "0.97", { "aria-label": "How much alike" });
+  const tab = query.show || "found";
+  const isSearch = tab === "found" && exists;
+  const report = isSearch && (await reportOf(query.report, chosen, signal));
+  if (report?.collection && report.collection !== chosen) return draw(root, { ...query, collection: report.collection }, signal);
+  signal.throwIfAborted();
+  const now = { ...query, collection: chosen, report: isSearch ? report?.report_id : query.report };
+  let groups = [];
+  let viewer = null;
+  const names = [...new Set([...known.map((one) => one.name), chosen])];
+  const collection = select(names.map((name) => [name, name]), chosen, { "aria-label": "Collection", onchange: () => (used(collection.value), go(["duplicates"], { collection: collection.value, show: query.show })) });
+  const alike = select(HOW_ALIKE, HOW_ALIKE.find(([value]) => Number(value) === report?.threshold)?.[0] ?? "0.97", { "aria-label": "How much alike" });
   const look = button("Look for duplicates", { picture: "search", look: "main", onclick: attempt(begin) });
   const body = h("div", { class: "body-parts" });
-  const search = tab === "found" && exists && [h("div", {}, alike), look];
   fill(
     root,
     h(
       "div",
       { class: "page" },
-      pageHead("Duplicates", "The same content in several files, and pictures that look alike. What is archived moves into .darkroom-archive beside it, and can be moved back.", h("div", {}, collection), search),
-      tabs("Show", [["found", "Found"], ["archives", "Archived before"]], tab, (key) => go(["duplicates"], { ...query, show: key })),
+      pageHead("Duplicates", "The same content in several files, and pictures that look alike. What is archived moves into .darkroom-archive beside it, and can be moved back.", h("div", {}, collection), isSearch && [h("div", {}, alike), look]),
+      tabs("Show", [["found", "Found"], ["archives", "Archived before"]], tab, (key) => go(["duplicates"], { ...now, image: "", show: key })),
       body,
     ),
   );
+  signal.addEventListener("abort", () => viewer?.close());
   if (tab === "archives") drawArchives();
-  else if (!exists) fill(body, empty("duplicates", "Nothing here yet", `There is no collection “${chosen}” yet: the first job makes it.`, h("a", { class: "button main", href: link(["ingest"]) }, "Take in photographs")));
-  else if (query.report) drawReport();
+  else if (!known.length) fill(body, empty("duplicates", "Nothing here yet", `There is no collection “${chosen}” yet: the first job makes it.`, h("a", { class: "button main", href: link(["ingest"]) }, "Take in photographs")));
+  else if (!exists) fill(body, empty("collections", `There is no collection “${chosen}”`, "It was deleted, or no job has made it yet.", filled(known).slice(0, 3).map((one) => h("a", { class: "button", href: link(["duplicates"], { collection: one.name }) }, `Show “${one.name}” (${format.count(one.points)})`))));
+  else if (report) drawReport();
+  else if (query.report) fill(body, empty("duplicates", "This report is not kept any more", "Look again."));
   else fill(body, empty("duplicates", "Not looked for yet", `All pictures of “${chosen}” are compared with each other. In a large collection that takes a while; the report is kept.`));
-  return {
-    update: (next) => {
-      if (JSON.stringify(next) !== JSON.stringify(query)) show(root, { query: next, signal }).then(() => {}, (error) => fill(root, failure(error)));
-    },
-  };
+  return { settled: now, openAt };
 
   async function begin() {
-    const report = await post("/duplicates/find-similar", { collection: chosen, threshold: Number(alike.value) });
-    go(["duplicates"], { collection: query.collection, alike: alike.value, report: report.report_id });
+    const begun = await post("/duplicates/find-similar", { collection: chosen, threshold: Number(alike.value) });
+    go(["duplicates"], { collection: chosen, report: begun.report_id });
   }
 
   async function drawReport() {
@@ -59,38 +92,41 @@ export async function show(root, { query, signal }) {
     const bar = h("div", { class: "bar", role: "progressbar", "aria-label": "Pictures compared", "aria-valuemin": "0", "aria-valuemax": "100" }, h("span"));
     fill(body, bar, state);
     try {
-      const first = await ended(`/duplicates/report/${query.report}`, (report) => {
-        const percent = report.total_points ? Math.round((100 * report.read_points) / report.total_points) : 0;
+      const first = await ended(`/duplicates/report/${report.report_id}`, (progress) => {
+        const percent = progress.total_points ? Math.round((100 * progress.read_points) / progress.total_points) : 0;
         bar.setAttribute("aria-valuenow", String(percent));
         bar.firstChild.style.width = `${percent}%`;
-        state.textContent = `Compared ${format.count(report.read_points)} of ${format.count(report.total_points)} pictures …`;
+        state.textContent = `Compared ${format.count(progress.read_points)} of ${format.count(progress.total_points)} pictures …`;
       }, signal);
-      await drawGroups(first.groups_total);
+      await drawGroups(first);
     } catch (error) {
-      if (signal.aborted) return;
-      if (error.status === 404) fill(body, empty("duplicates", "This report is not kept any more", "Look again."));
-      else fill(body, failure(error, drawReport));
+      if (!signal.aborted) fill(body, failure(error, drawReport));
     }
   }
 
-  async function drawGroups(total) {
+  async function drawGroups({ groups_total: total, read_points: compared, at }) {
+    const when = h("span", { class: "soft small grow" }, `${format.plural(compared, "picture")} compared, ${format.dateTime(at)}`);
     if (!total) {
-      fill(body, empty("good", "No duplicates", `Each picture of “${chosen}” lies in one file, and none looks like another.`));
+      fill(body, empty("good", "No duplicates", `Each picture of “${chosen}” lies in one file, and none looks like another.`, when));
       return;
     }
     const list = h("div", { class: "body-parts" });
     const end = h("div", { class: "grid-end" });
     const summary = h("strong", { role: "status" }, format.plural(total, "group"));
     const all = button("Archive all copies", { picture: "archive", onclick: attempt(async () => (await archiveCopies([], chosen, drawReport)) && drawReport()) });
-    fill(body, h("div", { class: "selection" }, summary, all), list, end);
+    fill(body, h("div", { class: "selection" }, summary, when, all), list, end);
+    groups = [];
     let cursor = null;
     await next();
 
     async function next() {
-      const page = await get(`/duplicates/report/${query.report}`, { limit: PAGE, cursor }, signal);
+      const page = await get(`/duplicates/report/${report.report_id}`, { limit: PAGE, cursor }, signal);
       cursor = page.next;
-      list.append(...page.groups.filter((one) => one.images.length > 0).map((one) => (one.kind === "exact" ? exact(one.images[0]) : similar(one.images))));
+      const there = page.groups.filter((one) => one.images.length > 0);
+      groups.push(...there.map((one) => one.images.map(({ id, payload }) => ({ id, filename: payload.filename || "Unnamed" }))));
+      list.append(...there.map((one) => (one.kind === "exact" ? exact(one.images[0]) : similar(one.images))));
       fill(end, cursor ? button("Show more", { onclick: attempt(next) }) : "");
+      viewer?.refresh();
     }
   }
 
@@ -123,49 +159,52 @@ export async function show(root, { query, signal }) {
 
   /** Several contents that look alike. */
   function similar(images) {
-    const pictures = images.map(({ id, payload }) => ({ id, filename: payload.filename || "Unnamed" }));
     const areas = images.map(({ payload }) => (payload.width ?? 0) * (payload.height ?? 0));
     const largest = Math.max(...areas);
     const differ = Math.min(...areas) < largest;
     return h(
       "section",
-      { class: "card", "aria-label": `Pictures like ${pictures[0].filename}` },
+      { class: "card", "aria-label": `Pictures like ${named(images[0])}` },
       h("div", { class: "row between" }, h("h2", {}, "Look alike"), h("span", { class: "soft small" }, format.plural(images.length, "picture"))),
       h(
         "div",
         { class: "side-by-side", tabindex: "0", role: "group", "aria-label": "Pictures that look alike" },
         images.map(({ id, payload, score }, index) => {
+          const name = named(images[index]);
           const isLargest = differ && areas[index] === largest;
           const archived = !(payload.paths ?? []).length;
           return h(
             "div",
             { class: `twin ${isLargest ? "keep" : ""}` },
-            h("button", { type: "button", class: "look", "aria-label": `Look at ${pictures[index].filename}`, onclick: () => view(pictures, index) }, h("img", { src: thumbnail(id), alt: "", loading: "lazy" })),
+            h("button", { type: "button", class: "look", "aria-label": `Look at ${name}`, onclick: () => go(["duplicates"], { ...now, image: id }) }, h("img", { src: thumbnail(id), alt: "", loading: "lazy" })),
             h("div", { class: "row" }, badge(`${Math.floor(score * 100)} % alike`, "calm"), isLargest && badge("largest", "good")),
-            h("strong", {}, pictures[index].filename),
+            h("strong", {}, name),
             h("span", { class: "small soft" }, size(payload).join(" · ")),
-            archived ? badge("archived") : button("Archive", { picture: "archive", "aria-label": `Archive ${pictures[index].filename}`, onclick: attempt(async () => (await archivePictures([id], chosen, drawReport)) && drawReport()) }),
+            archived ? badge("archived") : button("Archive", { picture: "archive", "aria-label": `Archive ${name}`, onclick: attempt(async () => (await archivePictures([id], chosen, drawReport)) && drawReport()) }),
           );
         }),
       ),
     );
   }
 
-  function view(pictures, index) {
-    const viewer = openViewer({
-      index,
-      pictures: () => pictures,
-      collection: chosen,
-      more: () => {},
-      onturn: () => {},
-      onclose: () => {},
-      onsimilar: (picture) => {
-        viewer.close();
-        go(["gallery"], { collection: query.collection, like: picture.id });
-      },
-      onarchive: async (picture) => (await archivePictures([picture.id], chosen, drawReport)) && (viewer.close(), drawReport()),
-    });
-    signal.addEventListener("abort", () => viewer.close());
+  function openAt(id) {
+    if (!id) viewer?.close();
+    else if (viewer) viewer.show(id);
+    else {
+      viewer = openViewer({
+        id,
+        pictures: () => groups.find((group) => group.some((picture) => picture.id === id)) ?? [],
+        collection: chosen,
+        more: () => {},
+        onturn: (next) => go(["duplicates"], { ...now, image: next }, { replace: true }),
+        onclose: () => {
+          viewer = null;
+          if (!signal.aborted && here().query.image) go(["duplicates"], { ...now, image: "" });
+        },
+        onsimilar: (picture) => go(["gallery"], { collection: chosen, like: picture }),
+        onarchive: async (picture) => (await archivePictures([picture], chosen, drawReport)) && (viewer?.close(), drawReport()),
+      });
+    }
   }
 
   function thumbnail(id) {
@@ -205,6 +244,19 @@ export async function show(root, { query, signal }) {
     const report = await get(`/archive/${archive.archive_id}`);
     const looks = { archived: "calm", restored: "good", refused: "bad" };
     showDialog(KINDS[archive.kind] ?? "Archive", table("Files of the archive", [["File"], ["State"], ["Reason"]], report.files.map((file) => h("tr", {}, h("td", { class: "path" }, file.path), h("td", {}, badge(file.state, looks[file.state] ?? "")), h("td", { class: "wrap" }, format.without(file.reason || "", file.path))))), { wide: true });
+  }
+}
+
+const named = ({ payload }) => payload.filename || "Unnamed";
+
+/** The report of this id, else the newest one of the collection; null where none is kept. */
+async function reportOf(id, collection, signal) {
+  if (!id) return (await get("/duplicates/reports", { collection }, signal)).reports[0] ?? null;
+  try {
+    return await get(`/duplicates/report/${encodeURIComponent(id)}`, { limit: 1 }, signal);
+  } catch (error) {
+    if (error.status === 404) return null;
+    throw error;
   }
 }
 

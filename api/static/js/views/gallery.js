@@ -1,10 +1,11 @@
 /** All pictures of a collection, or those that a search finds. */
 
 import { post } from "../core/api.js";
-import { activeCollection, cameras, collections } from "../core/collections.js";
-import { fill, gathered, h } from "../core/dom.js";
+import { cameras, collections, filled, opened, used } from "../core/collections.js";
+import { fill, h } from "../core/dom.js";
 import { count, monthOf, plural } from "../core/format.js";
-import { go, link } from "../core/router.js";
+import { go, here, link, listOf, settle } from "../core/router.js";
+import { keep, kept } from "../core/pictures-sent.js";
 import { alike, found, listed, similar } from "../core/source.js";
 import { button, empty, failure, select } from "../components/basics.js";
 import { archivePictures } from "../components/archiving.js";
@@ -17,26 +18,30 @@ import { openViewer } from "../components/viewer.js";
 
 const SORTS = [["-taken_at", "Newest first"], ["taken_at", "Oldest first"], ["filename", "Name, A to Z"], ["-filename", "Name, Z to A"], ["-ingested_at", "Added last"]];
 const COLLECTION_NAME = "[A-Za-z0-9][A-Za-z0-9._\\-]*";
-
-// A file is too large for the address.
-let lookedFor = null;
+// How far a list is read for a picture that a link opens, so that the arrows go on from it.
+const LOOKED_THROUGH = 3000;
 
 export const title = "Gallery";
 
 /** Fills the page; returns how to take another query without being built anew. */
 export async function show(root, { query, signal }) {
-  let [active, known] = await Promise.all([activeCollection(), collections()]);
-  let now = query;
+  let { name: chosen, known } = await opened(query.collection);
+  if (signal.aborted) return {};
+  let now = { ...query, collection: chosen };
+  settle(["gallery"], now);
   let source = null;
   let grid = null;
   let viewer = null;
+  let sent = null;
+  let listing = new AbortController();
+  let own = "";
 
   const search = h("input", { class: "input", id: "search", type: "search", placeholder: "Search pictures", "aria-label": "Search pictures", autocomplete: "off", enterkeyhint: "search" });
   const file = h("input", { type: "file", accept: "image/*", hidden: true, "aria-label": "A picture to search with", onchange: () => file.files[0] && searchBy(file.files[0]) });
   const sort = select(SORTS, "-taken_at", { "aria-label": "Sort", onchange: () => change({ sort: sort.value }) });
-  const names = [...new Set([active, ...known.map((one) => one.name)])];
-  const collection = select(names.map((name) => [name, name]), active, { "aria-label": "Collection", onchange: () => change({ collection: collection.value, image: "" }) });
-  const panel = h("div", { id: "filters", hidden: true });
+  const collection = select([], "", { "aria-label": "Collection", onchange: () => (used(collection.value), change({ collection: collection.value, image: "" })) });
+  const filters = filterPanel(change, () => cameras(chosen, signal), signal);
+  const panel = h("div", { id: "filters", hidden: true }, filters.element);
   const filterButton = button(h("span", { class: "wide-only" }, "Filters"), { picture: "filter", "aria-label": "Filters", "aria-expanded": "false", "aria-controls": "filters", onclick: () => togglePanel() });
   const state = h("div", { class: "chips" });
   const summary = h("span", { role: "status" });
@@ -64,158 +69,212 @@ export async function show(root, { query, signal }) {
   search.addEventListener("search", () => search.value === "" && now.q && change({ q: "" }), { signal });
   takeDrops(root, signal, body, searchBy);
   signal.addEventListener("abort", () => {
+    listing.abort();
     source?.close();
     viewer?.close();
   });
+  showPanel(localStorage.getItem("filters") === "shown");
   build();
   return { update };
 
   function change(changes) {
-    grid?.unpick();
+    filters.forget(Object.keys(changes));
+    own = link(["gallery"], { ...now, image: "", ...changes });
     go(["gallery"], { ...now, image: "", ...changes });
   }
 
   async function update(next) {
     const before = now;
+    const typing = location.hash === own;
+    own = "";
     now = next;
-    // It may have been made meanwhile.
-    if (now.collection && !known.some((one) => one.name === now.collection)) known = await collections();
-    if (now !== next) return;
-    const looks = (one) => JSON.stringify({ ...one, image: undefined });
-    if (looks(before) !== looks(now)) build();
-    else if (!now.image) viewer?.close();
-    else openAt(now.image);
+    if (!now.collection || now.collection !== chosen) {
+      // It may have been made, or deleted, meanwhile.
+      const found = await opened(now.collection);
+      if (now !== next) return;
+      ({ name: chosen, known } = found);
+      if (!now.collection) settle(["gallery"], (now = { ...now, collection: chosen }));
+    }
+    if (listOf(before) !== listOf(now)) build(typing);
+    else if (now.image) openAt(now.image);
+    else viewer?.close();
   }
 
-  function build() {
+  async function build(typing = false) {
+    listing.abort();
+    listing = new AbortController();
+    const { signal: current } = listing;
     source?.close();
-    const chosen = now.collection || active;
-    const filters = filtersOf(now);
+    source = grid = null;
+    drawPicks();
     search.value = now.q || "";
     sort.value = now.sort || "-taken_at";
-    if (!names.includes(chosen)) collection.append(h("option", { value: chosen }, chosen));
+    const names = [...new Set([...known.map((one) => one.name), chosen])];
+    fill(collection, names.map((name) => h("option", { value: name }, name)));
     collection.value = chosen;
+    filters.show(now, typing);
+    if (!panel.hidden) filters.offer();
+    sort.disabled = Boolean(now.q || now.like || now.file);
+    document.title = `${chosen} · Darkroom`;
+    sent = now.file && !now.q && !now.like ? await kept(now.file) : null;
+    if (current.aborted) return;
     if (!known.some((one) => one.name === chosen)) {
-      source = null;
-      grid = null;
-      fill(body, nothing(chosen, false));
-      fill(state);
+      draw(known.length ? missing() : nothing(false));
       return;
     }
-    const isSearch = now.q || now.like || (now.file && lookedFor);
-    sort.disabled = Boolean(isSearch);
-    source = now.q
-      ? found({ collection: chosen, query: now.q, filters })
-      : now.like
-        ? similar({ collection: chosen, id: now.like, filters })
-        : now.file && lookedFor
-          ? alike({ collection: chosen, file: lookedFor, filters })
-          : listed({ collection: chosen, sort: now.sort || "-taken_at", filters });
+    const where = { collection: chosen, filters: filtersOf(now) };
+    if (now.q) source = found({ ...where, query: now.q });
+    else if (now.like) source = similar({ ...where, id: now.like });
+    else if (sent) source = alike({ ...where, file: sent });
+    else if (now.file) {
+      draw(notKept());
+      return;
+    } else source = listed({ ...where, sort: now.sort || "-taken_at" });
     grid = new Grid(source, root, {
       collection: chosen,
       named: (now.sort || "").endsWith("filename"),
-      signal,
+      signal: current,
       headHeight: () => head.offsetHeight,
       onopen: (index) => go(["gallery"], { ...now, image: source.pictures[index].id }),
       onpick: drawPicks,
-      onmove: (picture) => (month.textContent = isSearch || !picture || sort.value.endsWith("filename") ? "" : monthOf(picture.taken_at)),
+      onmove: (picture) => (month.textContent = sort.disabled || !picture || sort.value.endsWith("filename") ? "" : monthOf(picture.taken_at)),
     });
     const end = h("div", { class: "grid-end" });
     fill(body, grid.element, end);
     root.scrollTop = 0;
-    drawState(chosen);
+    drawState();
     const shown = source;
-    source.onchange = () => {
-      drawState(chosen);
-      if (shown.total === 0 && !shown.error) fill(body, nothing(chosen, Object.keys(filters).length > 0));
+    source.onchange = async () => {
+      drawState();
+      if (shown.error?.status === 404) {
+        known = await collections();
+        if (current.aborted) return;
+        if (!known.some((one) => one.name === chosen)) return draw(missing());
+      }
+      if (shown.total === 0 && !shown.error) fill(body, nothing(Object.keys(where.filters).length > 0));
       fill(end, shown.error ? failure(shown.error, () => shown.retry()) : shown.done && shown.total > 0 ? `That is all: ${plural(shown.total, "picture")}.` : "");
       grid.draw();
-      if (now.image && !viewer) openAt(now.image);
+      viewer?.refresh();
+      lookOn();
     };
     grid.draw();
     source.more();
+    if (now.image) openAt(now.image);
+    else viewer?.close();
   }
 
-  function drawState(chosen) {
+  /** Shows this in place of pictures. */
+  function draw(instead) {
+    viewer?.close();
+    fill(body, instead);
+    fill(state);
+    root.removeAttribute("aria-busy");
+  }
+
+  function drawState() {
     const { total } = source;
-    summary.textContent = source.error ? "" : total === null ? "Looking …" : now.like || now.file ? "Most alike first" : plural(total, "picture");
+    summary.textContent = source.error ? "" : total === null ? "Looking …" : now.like || sent ? "Most alike first" : plural(total, "picture");
     const wordsOnly = source.mode === "keywords" && h("span", {}, "Words were looked up in captions, names, cameras and dates: the model knows no text.");
-    const like = (now.like || now.file) && h("span", { class: "chip" }, h("span", {}, now.file && lookedFor ? `Looks like ${lookedFor.name}` : "More like one picture"), clearButton("Leave this search", () => change({ like: "", file: "" })));
+    const like = (now.like || sent) && h("span", { class: "chip" }, h("span", {}, sent ? `Looks like ${sent.name}` : "More like one picture"), clearButton("Leave this search", () => change({ like: "", file: "" })));
     const text = now.q && h("span", { class: "chip" }, h("span", {}, `“${now.q}”`), clearButton("Leave this search", () => change({ q: "" })));
     fill(state, summary, like, text, chips(now, change), wordsOnly, month);
     root.setAttribute("aria-busy", String(total === null && !source.error));
-    document.title = `${chosen} · Darkroom`;
   }
 
-  function nothing(chosen, filtered) {
+  function nothing(filtered) {
     if (source && (now.q || now.like || now.file || filtered)) {
-      return empty("search", "Nothing was found", "Try other words, or take a filter away.", button("Show all pictures", { onclick: () => go(["gallery"], { collection: now.collection }) }));
+      return empty("search", "Nothing was found", "Try other words, or take a filter away.", button("Show all pictures", { onclick: () => go(["gallery"], { collection: chosen }) }));
     }
-    return empty("gallery", "No pictures here yet", `The collection “${chosen}” is empty. Take in a folder, or drop some files.`, h("a", { class: "button main", href: link(["ingest"], { collection: chosen }) }, "Take in photographs"));
+    return empty("gallery", "No pictures here yet", `The collection “${chosen}” is empty. Take in a folder, or drop some files.`, h("a", { class: "button main", href: link(["ingest"], { collection: chosen }) }, "Take in photographs"), others());
+  }
+
+  function missing() {
+    return empty("collections", `There is no collection “${chosen}”`, "It was deleted, or no job has made it yet.", others(), h("a", { class: "button", href: link(["ingest"], { collection: chosen }) }, "Take in photographs"));
+  }
+
+  function notKept() {
+    return empty("picture", "The picture is not kept here", "A picture that is searched with stays in the browser in which it was chosen, and the latest 20 are kept there. Choose it again.", button("Choose a picture", { look: "main", onclick: () => file.click() }), button("Show all pictures", { onclick: () => go(["gallery"], { collection: chosen }) }));
+  }
+
+  function others() {
+    return filled(known).filter((one) => one.name !== chosen).slice(0, 3).map((one) => h("a", { class: "button", href: link(["gallery"], { collection: one.name }) }, `Show “${one.name}” (${count(one.points)})`));
   }
 
   function togglePanel() {
-    panel.hidden = !panel.hidden;
-    filterButton.setAttribute("aria-expanded", String(!panel.hidden));
-    if (!panel.hidden) {
-      fill(panel, filterPanel(now, gathered(change), () => cameras(now.collection || active, signal)));
-      panel.querySelector("input")?.focus();
-    }
+    showPanel(panel.hidden);
+    localStorage.setItem("filters", panel.hidden ? "hidden" : "shown");
+    if (panel.hidden) return;
+    filters.offer();
+    panel.querySelector("input").focus();
+  }
+
+  function showPanel(isShown) {
+    panel.hidden = !isShown;
+    filterButton.setAttribute("aria-expanded", String(isShown));
   }
 
   function openAt(id) {
-    const index = (source?.pictures ?? []).findIndex((picture) => picture.id === id);
-    if (index < 0) return;
     if (viewer) {
-      viewer.show(index);
+      viewer.show(id);
+      lookOn();
       return;
     }
     viewer = openViewer({
-      index,
-      pictures: () => source.pictures,
-      collection: now.collection || active,
+      id,
+      pictures: () => source?.pictures ?? [],
+      collection: chosen,
       more: () => source.more(),
-      onturn: (at) => go(["gallery"], { ...now, image: source.pictures[at].id }, { replace: true }),
-      onclose: (at) => {
-        if (!viewer || signal.aborted) return;
+      onturn: (next) => go(["gallery"], { ...now, image: next }, { replace: true }),
+      onclose: (last) => {
         viewer = null;
-        if (now.image) go(["gallery"], { ...now, image: "" });
-        grid.focus(at);
+        if (signal.aborted) return;
+        if (here().query.image) go(["gallery"], { ...now, image: "" });
+        const index = (source?.pictures ?? []).findIndex((picture) => picture.id === last);
+        if (index >= 0) grid.focus(index);
       },
-      onsimilar: (picture) => {
-        const open = viewer;
-        viewer = null;
-        open.close();
-        go(["gallery"], { collection: now.collection, like: picture.id });
-      },
-      onarchive: (picture) => archivePictures([picture.id], now.collection || active, () => viewer?.redraw()).then((report) => report && viewer?.redraw()),
+      onsimilar: (picture) => go(["gallery"], { collection: chosen, like: picture }),
+      onarchive: (picture) => archivePictures([picture], chosen, () => viewer?.redraw()).then((report) => report && viewer?.redraw()),
     });
+    lookOn();
+  }
+
+  /** Reads on in the list until it has the picture that is open. */
+  function lookOn() {
+    if (!viewer || viewer.index() >= 0 || !source || source.total === null || source.done) return;
+    if (source.pictures.length < LOOKED_THROUGH) source.more();
   }
 
   function drawPicks() {
-    const number = grid.picked.size;
+    const number = grid?.picked.size ?? 0;
     picks.hidden = number === 0;
+    if (!number) {
+      fill(picks);
+      return;
+    }
+    const ids = [...grid.picked.keys()];
+    const { unpick } = grid;
     fill(
       picks,
       h("strong", { role: "status" }, `${count(number)} selected`),
-      button("New collection", { picture: "collections", onclick: attempt(() => collect()) }),
-      button("Archive", { picture: "archive", onclick: attempt(async () => (await archivePictures([...grid.picked.keys()], now.collection || active)) && grid.unpick()) }),
-      button("Clear", { picture: "close", look: "bare", onclick: () => grid.unpick() }),
+      button("New collection", { picture: "collections", onclick: attempt(() => collect(ids, unpick)) }),
+      button("Archive", { picture: "archive", onclick: attempt(async () => (await archivePictures(ids, chosen)) && unpick()) }),
+      button("Clear", { picture: "close", look: "bare", onclick: unpick }),
     );
   }
 
-  async function collect() {
+  async function collect(ids, unpick) {
+    const source = chosen;
     const name = await askText("New collection from the selection", "Name", "Create", { hint: "Letters, digits, dots, dashes and underscores.", pattern: COLLECTION_NAME });
     if (!name) return;
-    await post("/collections/from_selection", { name, ids: [...grid.picked.keys()], source: now.collection || active });
-    grid.unpick();
+    await post("/collections/from_selection", { name, ids, source });
+    unpick();
     toast(`The collection “${name}” was made.`, ["Show it", () => go(["gallery"], { collection: name })]);
   }
 
-  function searchBy(chosen) {
-    lookedFor = chosen;
-    grid?.unpick();
-    go(["gallery"], { collection: now.collection, file: `${chosen.name}-${chosen.lastModified}` });
+  async function searchBy(picture) {
+    const name = await keep(picture);
+    file.value = "";
+    if (!signal.aborted) go(["gallery"], { collection: chosen, file: name });
   }
 }
 

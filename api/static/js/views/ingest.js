@@ -1,11 +1,11 @@
 /** Taking photographs in, and watching it. */
 
 import { API, ApiError, detail, get, post, request } from "../core/api.js";
-import { activeCollection, collections } from "../core/collections.js";
+import { opened, used } from "../core/collections.js";
 import { fill, h } from "../core/dom.js";
 import * as format from "../core/format.js";
 import { FINISHED } from "../core/names.js";
-import { link } from "../core/router.js";
+import { link, settle } from "../core/router.js";
 import { button, check, field, note, pageHead } from "../components/basics.js";
 import { icon } from "../components/icons.js";
 import { follow, jobPanel } from "../components/job-panel.js";
@@ -14,8 +14,9 @@ import { attempt, toast } from "../components/toast.js";
 export const title = "Ingest";
 
 export async function show(root, { query, signal }) {
-  const [active, known, capabilities, recent] = await Promise.all([activeCollection(), collections(), get("/capabilities"), get("/ingest/recent_jobs", { limit: 20 })]);
-  const collection = h("input", { class: "input", list: "collections", value: query.collection || active, autocomplete: "off", spellcheck: "false" });
+  const [{ name: chosen, known }, capabilities, recent, named] = await Promise.all([opened(query.collection), get("/capabilities"), get("/ingest/recent_jobs", { limit: 20 }), query.job ? jobOf(query.job) : null]);
+  if (signal.aborted) return;
+  const collection = h("input", { class: "input", list: "collections", value: chosen, autocomplete: "off", spellcheck: "false" });
   const captions = check("Ask ML for captions too");
   const problem = h("div", { role: "alert" });
   const progress = h("div", {});
@@ -51,7 +52,8 @@ export async function show(root, { query, signal }) {
   let watching = new AbortController();
   signal.addEventListener("abort", () => watching.abort());
   const running = recent.jobs.filter((one) => !FINISHED.has(one.status));
-  if (running.length) watch(running[0], running.slice(1));
+  const [first, ...others] = [...new Map([named, ...running].filter(Boolean).map((one) => [one.job_id, one])).values()];
+  if (first) watch(first, others);
 
   async function submitFolder() {
     fill(problem);
@@ -138,7 +140,12 @@ export async function show(root, { query, signal }) {
 
   async function begun(job) {
     toast("The job is queued.");
-    watch(await request(`/ingest/status/${encodeURIComponent(job.job_id)}`), []);
+    const status = await request(`/ingest/status/${encodeURIComponent(job.job_id)}`);
+    used(status.collection);
+    if (signal.aborted) return;
+    // Loaded again, the page still shows how it does.
+    settle(["ingest"], { collection: status.collection, job: job.job_id });
+    watch(status, []);
     progress.scrollIntoView({ block: "nearest", behavior: "smooth" });
   }
 
@@ -160,6 +167,16 @@ export async function show(root, { query, signal }) {
     }
     draw(job);
     follow(job.job_id, draw, watching.signal);
+  }
+}
+
+/** The status of a job; null where it is not known (any more). */
+async function jobOf(id) {
+  try {
+    return await get(`/ingest/status/${encodeURIComponent(id)}`);
+  } catch (error) {
+    if (error.status === 404) return null;
+    throw error;
   }
 }
 

@@ -30,10 +30,10 @@ export async function show(root, { query, signal }) {
   const more = button("Show more", { onclick: attempt(() => ((pages += 1), load())) });
   const filters = h("div", { class: "row between" });
   const list = h("div", {});
-  const search = h("input", { class: "input", id: "search", type: "search", placeholder: "Folder or job id", "aria-label": "Find a job by its folder or id", value: now.find || "", oninput: () => go(["jobs"], { ...now, find: search.value }, { replace: true }) });
+  const search = h("input", { class: "input", id: "search", type: "search", placeholder: "Folder or job id", "aria-label": "Find a job by its folder or id", oninput: () => go(["jobs"], { ...now, find: search.value }, { replace: true }) });
   fill(root, h("div", { class: "page" }, pageHead("Jobs", "The newest first.", h("a", { class: "button main", href: link(["ingest"]) }, "Take in photographs")), filters, list));
   await repeat(load, EVERY_MS, signal);
-  return { update: (next) => ((now = next), (pages = 1), drawFilters(), load()) };
+  return { update: (next) => ((now = next), (pages = 1), drawFilters({ anew: true }), load()) };
 
   async function load() {
     const turn = ++asked;
@@ -55,10 +55,12 @@ export async function show(root, { query, signal }) {
     }
   }
 
-  function drawFilters() {
+  function drawFilters({ anew = false } = {}) {
     const focused = document.activeElement === search;
-    // Drawn anew every few seconds: not under the hands of someone who chooses.
-    if (filters.contains(document.activeElement) && !focused) return;
+    // Drawn every few seconds: not under the hands of someone who chooses.
+    if (!anew && filters.contains(document.activeElement) && !focused) return;
+    if (search.value !== (now.find || "")) search.value = now.find || "";
+    if (now.collection) names.add(now.collection);
     const collection = select([["", "All collections"], ...[...names].sort().map((name) => [name, name])], now.collection || "", { "aria-label": "Collection", onchange: (event) => go(["jobs"], { ...now, collection: event.target.value }) });
     fill(filters, tabs("State", STATES, now.state || "", (state) => (document.activeElement.blur(), go(["jobs"], { ...now, state }))), h("div", { class: "row" }, h("div", {}, search), h("div", {}, collection)));
     if (focused) search.focus();

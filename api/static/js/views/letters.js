@@ -4,12 +4,13 @@ import { address, get, post } from "../core/api.js";
 import { fill, h, settled } from "../core/dom.js";
 import * as format from "../core/format.js";
 import { letterLook, STAGES } from "../core/names.js";
-import { go, link } from "../core/router.js";
+import { go, here, link } from "../core/router.js";
 import { addRows, badge, button, check, empty, failure, note, pageHead, select, table, tabs } from "../components/basics.js";
 import { ask, show as showDialog } from "../components/dialog.js";
 import { attempt, toast } from "../components/toast.js";
 
 const PAGE = 100;
+const TYPED_MS = 400;
 const STATES = [["open", "Open"], ["replayed", "Replayed"], ["dropped", "Dropped"], ["all", "All"]];
 
 export const title = "Dead letters";
@@ -17,13 +18,15 @@ export const title = "Dead letters";
 export async function show(root, { query, signal }) {
   let now = query;
   let listing = new AbortController();
+  let opened = null;
   const chosen = new Map();
   const errors = new Set();
   const stateTabs = h("div", {});
-  const errorClass = h("input", { class: "input", list: "error-classes", placeholder: "Any error", "aria-label": "Error class", value: now.error || "", oninput: settled(() => go(["dead-letters"], { ...now, error: errorClass.value.trim() }, { replace: true }), 400) });
+  const errorClass = h("input", { class: "input", list: "error-classes", placeholder: "Any error", "aria-label": "Error class", oninput: () => typed() });
   const known = h("datalist", { id: "error-classes" });
-  const stage = select([["", "Any stage"], ...[...STAGES, "track"].map((name) => [name, name])], now.stage || "", { "aria-label": "Stage", onchange: () => go(["dead-letters"], { ...now, stage: stage.value }) });
-  const job = h("input", { class: "input", placeholder: "Any job", "aria-label": "Job id", value: now.job || "", oninput: settled(() => go(["dead-letters"], { ...now, job: job.value.trim() }, { replace: true }), 400) });
+  const stage = select([["", "Any stage"], ...[...STAGES, "track"].map((name) => [name, name])], "", { "aria-label": "Stage", onchange: () => go(["dead-letters"], { ...now, stage: stage.value }) });
+  const job = h("input", { class: "input", placeholder: "Any job", "aria-label": "Job id", oninput: () => typed() });
+  const typed = settled(() => go(["dead-letters"], { ...now, error: errorClass.value.trim(), job: job.value.trim() }, { replace: true }), TYPED_MS, signal);
   const bulk = h("div", { class: "selection", role: "region", "aria-label": "Actions on dead letters" });
   const list = h("div", {});
   fill(
@@ -38,10 +41,14 @@ export async function show(root, { query, signal }) {
     ),
   );
   load();
+  openNamed();
+  signal.addEventListener("abort", () => listing.abort());
   return {
     update: (next) => {
+      const before = now;
       now = next;
-      load();
+      if (JSON.stringify({ ...before, letter: "" }) !== JSON.stringify({ ...now, letter: "" })) load();
+      openNamed();
     },
   };
 
@@ -52,13 +59,16 @@ export async function show(root, { query, signal }) {
   function load() {
     listing.abort();
     listing = new AbortController();
-    signal.addEventListener("abort", () => listing.abort());
     chosen.clear();
+    typed.cancel();
+    errorClass.value = now.error || "";
+    job.value = now.job || "";
     fill(stateTabs, tabs("State", STATES, state(), (key) => go(["dead-letters"], { ...now, state: key })));
     stage.value = now.stage || "";
     const current = listing.signal;
     const content = table("Dead letters", [["Select"], ["File"], ["Error"], ["Stage"], ["Job"], ["When"], ["State"]], []);
     let shown = 0;
+    let total = 0;
     const more = button("Show more", { onclick: attempt(page) });
     let cursor = null;
     fill(bulk);
@@ -70,12 +80,13 @@ export async function show(root, { query, signal }) {
         const found = await get("/dead-letters", { state: state() === "all" ? "" : state(), job: now.job, stage: now.stage, error_class: now.error, limit: PAGE, cursor }, current);
         found.letters.forEach((letter) => errors.add(letter.error_class));
         fill(known, [...errors].sort().map((name) => h("option", { value: name })));
-        addRows(content, found.letters.map(row));
+        addRows(content, found.letters.map((letter) => row(letter, () => drawBulk(total))));
         shown += found.letters.length;
         cursor = found.next;
+        total = found.total ?? total;
         if (!shown) fill(list, nothing());
         else fill(list, content, cursor && h("div", { class: "grid-end" }, more));
-        drawBulk(shown, cursor !== null);
+        drawBulk(total);
       } catch (error) {
         if (!current.aborted) fill(list, failure(error, load));
       }
@@ -88,18 +99,18 @@ export async function show(root, { query, signal }) {
     return empty("good", "Nothing failed", "No dead letter is open. What cannot be worked on comes here, with the reason.");
   }
 
-  function row(letter) {
+  function row(letter, onpick) {
     const pick = check("", { "aria-label": `Select ${letter.path || letter.id}`, onchange: () => {
       if (pick.input.checked) chosen.set(letter.id, letter);
       else chosen.delete(letter.id);
-      drawBulk(1, false);
+      onpick();
     } });
     const name = letter.path ? format.fileName(letter.path) : "a message that does not validate";
     return h(
       "tr",
-      { class: "link", onclick: (event) => event.target.closest("a, label, button") || open(letter.id) },
+      { class: "link", onclick: (event) => event.target.closest("a, label, button") || openLetter(letter.id) },
       h("td", {}, pick.element),
-      h("td", { class: "wrap" }, h("button", { type: "button", class: "as-link", onclick: () => open(letter.id) }, name), h("div", { class: "small soft" }, letter.path)),
+      h("td", { class: "wrap" }, h("button", { type: "button", class: "as-link", onclick: () => openLetter(letter.id) }, name), h("div", { class: "small soft" }, letter.path)),
       h("td", { class: "wrap" }, h("a", { href: link(["dead-letters"], { ...now, error: letter.error_class }), title: `Only ${letter.error_class}` }, letter.error_class), h("div", { class: "small soft" }, format.without(letter.message, letter.path))),
       h("td", {}, letter.stage),
       h("td", {}, letter.job_id ? h("a", { href: link(["jobs", letter.job_id]) }, shortened(letter.job_id)) : "—"),
@@ -108,13 +119,13 @@ export async function show(root, { query, signal }) {
     );
   }
 
-  function drawBulk(number, hasMore) {
+  function drawBulk(number) {
     const filters = { job_id: now.job || "", stage: now.stage || "", error_class: now.error || "" };
     const all = Object.values(filters).some(Boolean) ? filters : { all: true };
     const ids = [...chosen.keys()];
     bulk.hidden = !ids.length && (state() !== "open" || !number);
     if (ids.length) fill(bulk, h("strong", { role: "status" }, `${format.count(ids.length)} selected`), replayButton("Replay", { ids }, ids.length), dropButton("Drop", { ids }));
-    else fill(bulk, h("strong", { role: "status" }, hasMore ? `More than ${PAGE} open` : `${format.plural(number, "letter")} open`), replayButton("Replay all", all, number), dropButton("Drop all", all));
+    else fill(bulk, h("strong", { role: "status" }, `${format.plural(number, "letter")} open`), replayButton("Replay all", all, number), dropButton("Drop all", all));
   }
 
   function replayButton(text, choice, number, after) {
@@ -144,21 +155,33 @@ export async function show(root, { query, signal }) {
 
   function told(decided, done) {
     toast(decided.refused ? `${format.count(decided.done)} ${done}, ${format.count(decided.refused)} refused: ${decided.refusals[0].reason}` : `${format.plural(decided.done, "letter")} ${done}.`);
+    window.dispatchEvent(new Event("letters"));
     load();
   }
 
-  async function open(id) {
+  function openLetter(id) {
+    go(["dead-letters"], { ...now, letter: id }, { replace: true });
+  }
+
+  /** Opens the letter that the address names. */
+  async function openNamed() {
+    const id = now.letter;
+    if (!id || id === opened) return;
+    opened = id;
     const content = h("div", { class: "skeleton" }, "…");
-    const dialog = showDialog("Dead letter", content, { wide: true });
+    const dialog = showDialog("Dead letter", content, { wide: true, onclose: () => {
+      if (opened === id) opened = null;
+      if (here().query.letter === id) go(["dead-letters"], { ...now, letter: "" }, { replace: true });
+    } });
     try {
-      const letter = await get(`/dead-letters/${id}`, {}, signal);
+      const letter = await get(`/dead-letters/${encodeURIComponent(id)}`, {}, signal);
       const close = () => dialog.close();
       const again = letter.state === "open"
         ? [replayButton("Replay", { ids: [id] }, 1, close), dropButton("Drop", { ids: [id] }, close)]
         : [replayButton("Replay once more", { ids: [id], force: true }, 1, close)];
       content.replaceWith(details(letter, again));
     } catch (error) {
-      content.replaceWith(failure(error));
+      if (!signal.aborted) content.replaceWith(failure(error));
     }
   }
 }

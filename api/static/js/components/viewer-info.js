@@ -1,0 +1,58 @@
+/** What is known of a picture, as the viewer shows it beside it. */
+
+import { h } from "../core/dom.js";
+import * as format from "../core/format.js";
+import { link } from "../core/router.js";
+import { mapOf } from "./map.js";
+
+const OFFERED = new Set(["filename", "full_path", "paths", "file_hash", "width", "height", "format", "mode", "caption", "thumbnail_base64", "file_size", "taken_at", "camera_make", "camera_model", "lens", "iso", "aperture", "exposure_time", "focal_length", "orientation", "gps", "tags", "model_id", "job_id", "ingested_at"]);
+
+/** The parts, those that hold something. */
+export function panel(payload) {
+  const camera = [payload.camera_make, payload.camera_model].filter(Boolean);
+  const name = camera.length === 2 && camera[1].toLowerCase().startsWith(camera[0].toLowerCase()) ? camera[1] : camera.join(" ");
+  const settings = [
+    payload.exposure_time && format.exposure(payload.exposure_time),
+    payload.aperture && `f/${payload.aperture}`,
+    payload.iso && `ISO ${payload.iso}`,
+    payload.focal_length && `${payload.focal_length} mm`,
+  ].filter(Boolean);
+  const paths = payload.paths ?? [];
+  const others = Object.entries(payload).filter(([field]) => !OFFERED.has(field));
+  return [
+    payload.caption && h("p", { class: "caption" }, payload.caption),
+    facts("Picture", [
+      ["Taken", payload.taken_at && format.takenAt(payload.taken_at)],
+      ["Camera", name],
+      ["Lens", payload.lens],
+      ["Settings", settings.join(" · ")],
+      ["Size", payload.width && `${payload.width} × ${payload.height} (${((payload.width * payload.height) / 1e6).toFixed(1)} MP)`],
+      ["Tags", (payload.tags ?? []).join(", ")],
+    ]),
+    payload.gps && h("section", {}, h("h3", {}, "Place"), mapOf(payload.gps), h("p", { class: "small" }, format.position(payload.gps))),
+    facts("File", [
+      ["Name", payload.filename],
+      ["Format", [payload.format, payload.mode].filter(Boolean).join(", ")],
+      ["Size", payload.file_size && format.bytes(payload.file_size)],
+      ["Orientation", payload.orientation],
+      ["SHA-256", payload.file_hash && h("span", { class: "mono" }, payload.file_hash)],
+    ]),
+    h(
+      "section",
+      {},
+      h("h3", {}, paths.length > 1 ? `Where it lies (${paths.length} copies)` : "Where it lies"),
+      paths.length ? h("ul", { class: "plain mono small" }, paths.map((path) => h("li", {}, path))) : h("p", { class: "soft small" }, "Nowhere now: its files were archived."),
+    ),
+    facts("Darkroom", [
+      ["Taken in", payload.ingested_at && format.dateTime(payload.ingested_at)],
+      ["Job", payload.job_id && h("a", { href: link(["jobs", payload.job_id]) }, payload.job_id)],
+      ["Model", payload.model_id],
+      ...others.map(([field, value]) => [field.replaceAll("_", " "), typeof value === "object" ? JSON.stringify(value) : String(value)]),
+    ]),
+  ].filter(Boolean);
+}
+
+function facts(title, pairs) {
+  const known = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "");
+  return known.length > 0 && h("section", {}, h("h3", {}, title), h("dl", { class: "facts" }, known.map(([term, value]) => [h("dt", {}, term), h("dd", {}, value)])));
+}
