@@ -28,7 +28,8 @@ router = APIRouter(prefix="/collections", tags=["collections"])
 @router.get("")
 async def list_collections(parts: PartsDep) -> Collections:
     """List all collections."""
-    return Collections(collections=[_collection(info) for info in await parts.qdrant.collections()])
+    found = [_collection(info) for info in await parts.qdrant.collections()]
+    return Collections(collections=found, selected=await parts.kept.active_collection())
 
 
 @router.post("", status_code=201, responses=problems(409))
@@ -50,8 +51,7 @@ async def create_collection(body: CollectionBody, parts: PartsDep) -> Collection
 @router.get("/active")
 async def active(parts: PartsDep) -> ActiveCollection:
     """Return the collection for requests that name none."""
-    selected = await parts.kept.active_collection()
-    return ActiveCollection(name=selected or parts.settings.default_collection, selected=selected is not None)
+    return ActiveCollection(name=await active_collection(parts.kept, parts.settings))
 
 
 @router.post("/select", responses=problems(404))
@@ -59,7 +59,7 @@ async def select(body: CollectionBody, parts: PartsDep) -> ActiveCollection:
     """Make a collection the active one, also after a restart."""
     info = await _existing(parts, body.name)
     await parts.kept.select_collection(info.name)
-    return ActiveCollection(name=info.name, selected=True)
+    return ActiveCollection(name=info.name)
 
 
 @router.post("/from_selection", status_code=201, responses=problems(404, 409))

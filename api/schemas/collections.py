@@ -61,10 +61,10 @@ class Collections(BaseModel):
     """All collections, by name."""
 
     collections: list[Collection]
+    selected: str | None = Field(description="The active one, where somebody chose it (`POST /collections/select`).")
 
 
 class ActiveCollection(BaseModel):
     """The collection for requests that name none. It need not exist yet: the first job creates it."""
 
     name: str
-    selected: bool = Field(description="Whether somebody chose it; else it is the setting DEFAULT_COLLECTION.")

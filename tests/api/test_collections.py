@@ -35,11 +35,13 @@ async def test_the_active_collection_is_the_default_until_one_is_selected_and_su
 ) -> None:
     async with serving(own) as service:
         assert await service.get("collections/active") == {"name": own.default_collection}
+        assert (await service.get("collections"))["selected"] is None
         await service.http.post("collections", json={"name": collection})
         selected = await service.http.post("collections/select", json={"name": collection})
         assert (selected.status_code, selected.json()) == (200, {"name": collection})
     async with serving(own) as service:
         assert await service.get("collections/active") == {"name": collection}
+        assert (await service.get("collections"))["selected"] == collection
         assert (await service.get(f"collections/{collection}/info"))["active"] is True
         assert (await service.get("images"))["total"] == 0  # of the active one
         await service.http.delete(f"collections/{collection}")

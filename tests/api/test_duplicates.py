@@ -56,6 +56,10 @@ async def test_a_report_names_groups_and_copies_and_survives_a_restart(
         rest = await service.get(path, limit=1, cursor=first["next"])
         assert first["groups"] + rest["groups"] == strict["groups"]
         assert rest["next"] is None
+        kept = (await service.get("duplicates/reports", collection=collection))["reports"]
+        assert [one["report_id"] for one in kept] == [loose["report_id"], strict["report_id"]]
+        assert (kept[1]["threshold"], kept[1]["groups_total"], kept[1]["at"]) == (0.999, 2, strict["at"])
+        assert (await service.get("duplicates/reports", collection="other"))["reports"] == []
 
 
 async def test_what_cannot_be_searched_is_refused(service: Service, vectors: Qdrant, collection: str) -> None:

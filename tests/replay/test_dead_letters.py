@@ -16,16 +16,16 @@ from tests.replay.conftest import Quiet
 async def letters(service: Service, count: int, **filters: Any) -> list[dict[str, Any]]:
     """Return the letters that match, once there are so many."""
 
-    async def look() -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = (await service.get("dead-letters", **filters))["letters"]
-        return found
-
     async def enough() -> bool:
-        return len(await look()) >= count
+        return len((await service.get("dead-letters", **filters))["letters"]) >= count
 
     await eventually(enough)
-    found = await look()
-    assert len(found) == count
+    answer = await service.get("dead-letters", **filters)
+    found: list[dict[str, Any]] = answer["letters"]
+    assert (len(found), answer["total"]) == (count, count)
+    if count > 1:
+        first = await service.get("dead-letters", **filters, limit=1)
+        assert (len(first["letters"]), first["total"]) == (1, count)
     return found
 
 

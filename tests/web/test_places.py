@@ -183,7 +183,7 @@ def test_filter_fields_show_what_is_filtered_by(visit: Open) -> None:
     expect(page.get_by_role("button", name="Remove filter NIKON D90")).to_be_visible()
     caption.fill("boat")
     page.locator('nav a[data-place="jobs"]').click()  # before what was typed is looked for
-    expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+    expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()
     page.wait_for_timeout(700)
     assert "#/jobs" in page.url
 
@@ -195,6 +195,7 @@ def test_a_link_opens_a_picture_wherever_it_stands_in_the_list(visit: Open) -> N
     page = opened.page
     viewer = page.get_by_role("dialog", name=seeding.filename(number))
     expect(viewer.get_by_text(f"/photos/{seeding.filename(number)}")).to_be_visible()
+    expect(viewer.get_by_text("The original cannot be shown")).to_be_visible()
     page.reload()
     expect(viewer).to_be_visible()
     page.get_by_role("button", name="Next picture").click()
@@ -250,7 +251,7 @@ def test_a_report_of_duplicates_is_found_again(visit: Open, qdrant: parts.Part) 
     expect(groups).to_be_visible()
     said = groups.text_content() or ""
     page.locator('nav a[data-place="jobs"]').click()
-    expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+    expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_visible()
     page.locator('nav a[data-place="duplicates"]').click()
     expect(groups).to_have_text(said)
     collection(page).select_option("empty")

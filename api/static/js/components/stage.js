@@ -2,6 +2,7 @@
 
 import { address, detail, get } from "../core/api.js";
 import { fill, h } from "../core/dom.js";
+import * as format from "../core/format.js";
 import { button, note } from "./basics.js";
 import { zooming } from "./zoom.js";
 
@@ -65,7 +66,9 @@ export function pictureStage(buttons) {
     if (signal.aborted) return;
     if (typeof shown === "string") {
       small.alt = alt;
-      element.append(note(`The original cannot be shown, this is its thumbnail. ${shown}`, "warn"));
+      // Its paths stand beside it.
+      const why = (payload.paths ?? []).reduce((text, path) => text.replaceAll(path, format.fileName(path)), shown);
+      element.append(note(`The original cannot be shown, this is its thumbnail. ${why}`, "warn"));
       return;
     }
     put(shown);

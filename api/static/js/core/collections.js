@@ -15,9 +15,9 @@ export const used = (name) => localStorage.setItem(LAST, name);
  * and is still there, else the fullest, else the one that the first job makes.
  */
 export async function opened(named) {
-  const [active, known] = await Promise.all([get("/collections/active"), collections()]);
+  const [active, { collections: known, selected }] = await Promise.all([get("/collections/active"), get("/collections")]);
   const there = (name) => known.some((one) => one.name === name);
-  const last = [localStorage.getItem(LAST), active.selected && active.name].find((name) => name && there(name));
+  const last = [localStorage.getItem(LAST), selected].find((name) => name && there(name));
   const name = named || last || filled(known)[0]?.name || active.name;
   if (known.some((one) => one.name === name && one.points)) used(name);
   return { name, known };
