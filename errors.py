@@ -65,6 +65,10 @@ class FileError(RejectedError):
     """One path cannot be used; another path with the same content may."""
 
 
+class UntrustedError(FileError):
+    """A message does not say which folders its files lie in, and nothing else does."""
+
+
 class FileChangedError(FileError):
     """The file is not what it was when it was hashed: hash it again."""
 

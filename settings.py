@@ -93,6 +93,8 @@ class Settings(BaseSettings):
 
     # Files.
     ingest_roots: Annotated[tuple[Path, ...], NoDecode] = ()
+    # Whether who publishes to Kafka without naming roots may have any file read, where there are no INGEST_ROOTS.
+    trust_kafka: bool = False
     cpu_processes: Annotated[int, Field(ge=1)] = Field(default_factory=lambda: os.cpu_count() or 1)
     file_timeout_seconds: Seconds = 120.0
     file_memory_bytes: Annotated[int, Field(ge=256 << 20)] = 3 << 30

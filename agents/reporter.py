@@ -33,11 +33,12 @@ MAX_CHARACTERS = 100_000
 Publish = Callable[[AnyJobEvent], Awaitable[Awaitable[object]]]
 _Lot = tuple[str, str]  # job id, collection
 _Walk = str | None
+_Roots = tuple[str, ...] | None
 
 
 @dataclass(slots=True)
 class _Gathered:
-    seen: dict[tuple[_Lot, _Walk], list[SeenFile]] = field(default_factory=lambda: defaultdict(list))
+    seen: dict[tuple[_Lot, _Walk, _Roots], list[SeenFile]] = field(default_factory=lambda: defaultdict(list))
     outcomes: dict[tuple[_Lot, bool], list[FileOutcome]] = field(default_factory=lambda: defaultdict(list))
     moved: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     files: int = 0
@@ -59,7 +60,8 @@ class Reporter:
     def seen(self, file: RawPath) -> Awaitable[None]:
         """Say that a file belongs to its job from now on; await the result to know that it is delivered."""
         seen = SeenFile(file_id=file.file_id, path=file.path, path_b64=file.path_b64)
-        self._gathered.seen[(file.job_id, file.collection), file.walk_id].append(seen)
+        roots = None if file.roots is None else tuple(file.roots)
+        self._gathered.seen[(file.job_id, file.collection), file.walk_id, roots].append(seen)
         return self._gather(len(file.path) + len(file.path_b64 or ""))
 
     def outcome(self, file: FileOfJob, outcome: FileOutcome, *, replay: bool) -> Awaitable[None]:
@@ -119,8 +121,15 @@ class Reporter:
 
     def _events(self, gathered: _Gathered) -> Iterable[AnyJobEvent]:
         now = time.time()
-        for ((job_id, collection), walk_id), seen in gathered.seen.items():
-            yield Seen(job_id=job_id, at=now, collection=collection, walk_id=walk_id, files=seen)
+        for ((job_id, collection), walk_id, roots), seen in gathered.seen.items():
+            yield Seen(
+                job_id=job_id,
+                at=now,
+                collection=collection,
+                walk_id=walk_id,
+                roots=None if roots is None else list(roots),
+                files=seen,
+            )
         for job_id, count in gathered.moved.items():
             yield Moved(job_id=job_id, at=now, stage=self._stage, files=count)
         for ((job_id, collection), replay), files in gathered.outcomes.items():

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from errors import UntrustedError
 from settings import Settings
 
 
@@ -12,14 +13,20 @@ def allowed_roots(roots: Sequence[str] | None, settings: Settings) -> tuple[byte
     """Return the folders, absolute and without links; None where a file may lie anywhere.
 
     `roots` are a message's, set by the API to what it allowed; they are taken as they stand, so that a root which is
-    replaced by a link leads nowhere. A program that publishes to Kafka itself and names none is trusted, within
-    INGEST_ROOTS where that is set.
+    replaced by a link leads nowhere. A program that publishes to Kafka itself and names none is bound to INGEST_ROOTS;
+    without these it may have any file read where TRUST_KAFKA says so, and none else: UntrustedError.
     """
     if roots is not None:
         return tuple(os.fsencode(root) for root in roots)
-    if not settings.ingest_roots:
+    if settings.ingest_roots:
+        return _real((*settings.ingest_roots, settings.uploads_folder))
+    if settings.trust_kafka:
         return None
-    return _real((*settings.ingest_roots, settings.uploads_folder))
+    raise UntrustedError(
+        "The message names no folders that its files must lie in (roots), and this worker has no INGEST_ROOTS. Name "
+        "roots in the message, or set INGEST_ROOTS for the workers; or TRUST_KAFKA=1, if everyone who can publish to "
+        "Kafka may have every file of this machine read. Then try again what was refused: `darkroom retry-failed JOB`."
+    )
 
 
 @cache

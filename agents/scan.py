@@ -73,6 +73,7 @@ class _Scanner:
                 await self._seal(job_id, walk_id, self._uncounted)
                 return
             try:
+                allowed_roots(request.roots, self._parts.settings)  # or it walks nothing
                 sources = await asyncio.to_thread(outermost, request.sources)
                 model_id = await self._stage.persist(
                     [job_id], lambda: self._collections.ensure(job_id, request.collection, request.model_id)

@@ -197,7 +197,7 @@ def _start(job: Job, row: UnfinishedFile) -> RawPath | None:
             caption=job.caption,
             model_id=job.model_id,
             # What the job may read did not change.
-            roots=job.sources or None,
+            roots=job.roots if job.roots is not None else job.sources or None,
         )
     except ValidationError:
         return None

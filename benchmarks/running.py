@@ -43,6 +43,7 @@ class Darkroom:
         self.url = f"http://127.0.0.1:{self._port}"
         self.ml_url = f"http://127.0.0.1:{self._ml_port}"
         self._environment = os.environ | {
+            "TRUST_KAFKA": "1",
             "ML_INFERENCE_SERVICE_URL": self.ml_url,
             "INGEST_ROOTS": str(data),
             "DARKROOM_URL": self.url,

@@ -1,6 +1,7 @@
 """What `doctor` asks the running parts: whether they answer and how fast, and whether the topics and stages fit."""
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import httpx
@@ -10,6 +11,7 @@ from aiokafka.errors import KafkaError
 from cli.checks import Check
 from cli.client import authorization, is_local
 from connection import client_options
+from errors import UntrustedError
 from gateways import groups
 from settings import STAGES, Settings, reveal
 from tls import authorities
@@ -39,6 +41,7 @@ async def parts(settings: Settings) -> AsyncIterator[Check]:
             "DARKROOM_URL",
             authorization(reveal(settings.darkroom_api_key)),
         )
+        yield await _refused(settings)
     if settings.ingest_roots:
         yield _roots(settings)
     else:
@@ -118,6 +121,31 @@ async def _http(name: str, url: str, path: str, setting: str, headers: dict[str,
     if response.is_success:
         return Check(name, "ok", f"{url}, {_milliseconds(started)}")
     return Check(name, "problem", f"{url}{path} answers {response.status_code}: {response.text[:200]}", "See its log.")
+
+
+async def _refused(settings: Settings) -> Check:
+    """Check that no file was refused as its message names no roots."""
+    url = settings.darkroom_url
+    asked = {"error_class": UntrustedError.__name__, "state": "open", "limit": "1000"}
+    key = authorization(reveal(settings.darkroom_api_key))
+    try:
+        async with httpx.AsyncClient(
+            timeout=TIMEOUT_SECONDS, trust_env=not is_local(url), verify=authorities(url)
+        ) as client:
+            answer = await client.get(f"{url}/api/v1/dead-letters", params=asked, headers=key)
+            jobs = Counter(letter["job_id"] for letter in answer.raise_for_status().json()["letters"])
+    except (httpx.HTTPError, ValueError, KeyError) as error:
+        return Check("Trust", "note", f"which messages were refused is not known: {error}")
+    if not jobs:
+        return Check("Trust", "ok", "no message was refused for naming no roots")
+    of_jobs = ", ".join(f"{count} of job {job}" for job, count in jobs.most_common(5))
+    return Check(
+        "Trust",
+        "problem",
+        f"{jobs.total()} messages were refused, as they name no roots: {of_jobs}",
+        "Let their program name roots, or set INGEST_ROOTS (or TRUST_KAFKA=1) for the workers; then "
+        "`darkroom retry-failed JOB`.",
+    )
 
 
 def _roots(settings: Settings) -> Check:

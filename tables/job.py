@@ -19,6 +19,7 @@ from topics.job_status import FINISHED, State
 LOG_LINES = 100
 # A walk that is begun again seals under a new name; what the newest few say is kept.
 MAX_WALKS = 20
+MAX_ROOTS = 100
 # A path may have 4096 bytes, and a reason may name it: the document has to fit into one message.
 LOG_LINE_CHARACTERS = 1000
 RATE_SAMPLES = 20
@@ -33,6 +34,7 @@ class Job(BaseModel):
     sources: list[str] = []
     caption: bool = False
     model_id: str | None = None
+    roots: list[str] | None = None  # of its files, so that one that begins again is bound as before
 
     queued_at: float | None = None
     started_at: float | None = None
@@ -124,6 +126,8 @@ def _apply_files(job: Job, event: events.AnyJobEvent, lookup: Callable[[str], Fi
     match event:
         case events.Seen():
             job.collection = job.collection or event.collection
+            if event.roots is not None and event.roots != job.roots:
+                job.roots = sorted({*(job.roots or []), *event.roots})[:MAX_ROOTS]
             reports = [FileReport(file.file_id, file.path, path_b64=file.path_b64) for file in event.files]
             replay = False
         case events.Outcomes():

@@ -35,6 +35,7 @@ class Worker:
             "ML_INFERENCE_SERVICE_URL": ml.url,
             "DARKROOM_DATA": str(data),
             "LOG_FORMAT": "json",
+            "TRUST_KAFKA": "1",
             **{name.upper(): str(value) for name, value in settings.items()},
         }
         self._stages = [stages] if stages else []

@@ -27,7 +27,8 @@ class FileOfJob(Record):
     model_id: Name | None = None
     size: Annotated[int, Field(ge=0)] | None = None
     mtime_ns: int | None = None
-    # The folders, absolute and without links, that the file must lie in when it is read; see agents.roots.
+    # The folders, absolute and without links, that the file must lie in when it is read. Without them it must lie in
+    # the worker's INGEST_ROOTS, or TRUST_KAFKA be set; see agents.roots.
     roots: Paths | None = None
 
     @model_validator(mode="after")

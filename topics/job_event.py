@@ -67,6 +67,8 @@ class Seen(_Event):
     type: Literal["seen"] = "seen"
     collection: Name
     walk_id: Name | None = None
+    # As in topics.files, of all these files.
+    roots: Paths | None = None
     files: list[SeenFile]
 
 

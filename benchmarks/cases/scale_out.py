@@ -47,6 +47,7 @@ class _Parts:
 
     def run(self, name: str, *arguments: str) -> None:
         environment = os.environ | {
+            "TRUST_KAFKA": "1",
             "KAFKA_BROKERS": self.brokers,
             "ML_INFERENCE_SERVICE_URL": self.ml_url,
             "QDRANT_URL": self.qdrant_url,

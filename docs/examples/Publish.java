@@ -31,7 +31,8 @@ public class Publish {
             var deliveries = new ArrayList<Future<?>>();
             for (Path path : photographs) {
                 String value = String.format(
-                        "{\"job_id\": \"%s\", \"collection\": \"%s\", \"path\": \"%s\"}", job, arguments[1], escaped(path));
+                        "{\"job_id\": \"%s\", \"collection\": \"%s\", \"path\": \"%s\", \"roots\": [\"%s\"]}",
+                        job, arguments[1], escaped(path), escaped(folder));
                 var message = new ProducerRecord<>("raw-path", path.toString(), value);
                 message.headers().add("job_id", job.getBytes(StandardCharsets.UTF_8));
                 deliveries.add(producer.send(message));

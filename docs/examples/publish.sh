@@ -4,13 +4,14 @@
 set -eu
 kafka=${KAFKA_BROKERS:-127.0.0.1:9094}
 darkroom=${DARKROOM_URL:-http://127.0.0.1:8002}
-folder=$(cd "$1" && pwd)
+folder=$(cd "$1" && pwd -P)
 job=example-$(date +%s)-$$
 
 # kcat reads KEY, a tab, and the value from each line. Other than the clients of Java and Python it would partition
 # by CRC-32: murmur2_random is what they do.
 find "$folder" -name '*.jpg' | while read -r path; do
-    printf '%s\t{"job_id": "%s", "collection": "%s", "path": "%s"}\n' "$path" "$job" "$2" "$path"
+    printf '%s\t{"job_id": "%s", "collection": "%s", "path": "%s", "roots": ["%s"]}\n' \
+        "$path" "$job" "$2" "$path" "$folder"
 done | kcat -P -b "$kafka" -t raw-path -K "$(printf '\t')" -H "job_id=$job" -X partitioner=murmur2_random
 
 # Only now: the end marker must come behind the files.

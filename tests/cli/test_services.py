@@ -9,6 +9,7 @@ import pytest
 
 from embedded import ports, state
 from tests.cli.command import ROOT, darkroom
+from tests.cli.scripted_api import Answer, ScriptedApi
 
 
 def test_up_refuses_a_port_in_use_before_it_starts_anything(tmp_path: Path) -> None:
@@ -86,6 +87,17 @@ def test_doctor_finds_the_parts_of_an_up_by_its_data_folder(tmp_path: Path) -> N
     assert "problem ml             is down, and will be started again" in run.stdout
     assert f"problem Qdrant         {url}: " in run.stdout
     assert "Java" not in run.stdout, "a named cluster needs none"
+
+
+def test_doctor_says_which_jobs_were_refused_as_their_messages_name_no_roots(tmp_path: Path) -> None:
+    letters = [{"job_id": "one"}, {"job_id": "one"}, {"job_id": "other"}]
+    routes: dict[str, list[Answer]] = {"GET /health": [(200, {})], "GET /dead-letters": [(200, {"letters": letters})]}
+    with ScriptedApi(routes) as api:
+        run = darkroom("doctor", cwd=tmp_path, DARKROOM_URL=api.url)
+        assert ("GET /dead-letters", "error_class=UntrustedError&state=open&limit=1000", None) in api.asked
+    assert run.returncode == 1
+    assert "3 messages were refused, as they name no roots: 2 of job one, 1 of job other" in run.stdout
+    assert "TRUST_KAFKA=1" in run.stdout
 
 
 def test_the_entry_point_stays_light_for_worker_processes() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from agents.roots import allowed_roots
 from agents.walking import Found, Refused, walk
-from errors import FileError
+from errors import FileError, UntrustedError
 from imaging import files, hashing
 from imaging.decoding import prepare
 from settings import Settings
@@ -138,7 +138,9 @@ def test_which_roots_count(tmp_path: Path) -> None:
     assert set(of_settings) == {os.fsencode(tmp_path / "real"), os.fsencode(tmp_path / "data" / "uploads")}
     assert allowed_roots(["/a"], given) == (b"/a",)
     assert allowed_roots([], given) == ()
-    assert allowed_roots(None, Settings()) is None
+    assert allowed_roots(None, Settings(trust_kafka=True)) is None
+    with pytest.raises(UntrustedError, match=r"INGEST_ROOTS.*TRUST_KAFKA=1"):
+        allowed_roots(None, Settings())
 
 
 class TestPipeline:
