@@ -1,106 +1,234 @@
-"""What people wrote about a picture: XMP and IPTC titles, descriptions and keywords.
+"""What people and programs wrote about a picture beside EXIF: XMP, IPTC and the texts of PNG."""
 
-XMP comes from strangers. Entities are refused before parsing, so that a packet cannot grow while it is read.
-"""
-
+import re
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
-from xml.etree import ElementTree
+from fractions import Fraction
 
-from PIL import Image, IptcImagePlugin
+from PIL import Image
 
-from imaging import exif
+from imaging import dates, exif, iptc, texts, xmp
+from imaging.exif import Exif
 
-_RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
-_DC = "{http://purl.org/dc/elements/1.1/}"
-_DATES = (
-    "{http://ns.adobe.com/exif/1.0/}DateTimeOriginal",
-    "{http://ns.adobe.com/photoshop/1.0/}DateCreated",
-)
-_LENSES = ("{http://cipa.jp/exif/1.0/}LensModel", "{http://ns.adobe.com/exif/1.0/aux/}Lens")
-# IPTC IIM 4.2, record 2.
-_IPTC_TITLE, _IPTC_KEYWORD, _IPTC_DESCRIPTION = (2, 5), (2, 25), (2, 120)
-
-_MAX_PACKET = 1 << 20
 _MAX_TAGS = 100
 _MAX_TAG = 200
+_XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
+_EXTENSION_HEADER = len(_XMP_EXTENSION) + 32 + 4 + 4
+_PHOTOSHOP_TAG = 34377
+_POSITION = re.compile(r"(\d+(?:\.\d+)?)(?:,\s*(\d+(?:\.\d+)?))?(?:,\s*(\d+(?:\.\d+)?))?\s*([NSEW])", re.ASCII)
+_STARS_OF_PERCENT = ((0, 0), (12, 1), (37, 2), (62, 3), (87, 4))
+"""Windows counts stars in percent, and writes 1, 25, 50, 75 and 99: up to so many percent are so many stars."""
 
 
 @dataclass(frozen=True, slots=True)
 class Captions:
-    """Texts about a picture; `taken_at` in ISO 8601."""
+    """What was written; dates in ISO 8601, in the order in which they count; each field as in `Metadata`."""
 
     title: str | None = None
     description: str | None = None
     tags: tuple[str, ...] = ()
-    taken_at: str | None = None
+    people: tuple[str, ...] = ()
+    rating: float | None = None
+    label: str | None = None
+    original: str | None = None
+    digitised: str | None = None
+    make: str | None = None
+    model: str | None = None
     lens: str | None = None
+    iso: int | None = None
+    aperture: float | None = None
+    exposure_time: float | None = None
+    focal_length: float | None = None
+    position: tuple[float, float] | None = None
 
 
-def of_picture(image: Image.Image) -> Captions:
-    """Read what is written in a picture that Pillow opened; XMP before IPTC."""
-    xmp = parse_xmp(image.info.get("xmp"))
-    iptc = _iptc(image)
+def exif_block(image: Image.Image) -> bytes:
+    """Return the EXIF block of a picture that Pillow opened; empty when it has none."""
+    block = image.info.get("exif") or _raw_profile(image.info, "exif") or _raw_profile(image.info, "APP1")
+    return block if isinstance(block, bytes) else b""
+
+
+def of_picture(image: Image.Image, found: Exif) -> Captions:
+    """Read what is written in a picture that Pillow opened, whose EXIF is `found`; XMP before IPTC before PNG."""
+    info = image.info
+    block = _iptc_of_jpeg(image) or _iptc_of_tiff(found) or _raw_profile(info, "iptc")
+    png: dict[str, str | None] = {
+        str(name).lower(): _png_text(value) for name, value in info.items() if isinstance(value, str)
+    }
+    packet = info.get("xmp") or found.main.get(exif.XMP) or _raw_profile(info, "xmp")
+    packets = [xmp.Packet(one) for one in (packet, _xmp_extension(image)) if one]
+    return together(packets, iptc.Block(iptc.of_photoshop(block) or block), png)
+
+
+def of_raw(found: Exif) -> Captions:
+    """Read what is written in a RAW file, whose directories are `found`."""
+    return together([xmp.Packet(found.main.get(exif.XMP))], iptc.Block(_iptc_of_tiff(found)), {})
+
+
+def together(packets: list[xmp.Packet], press: iptc.Block, png: dict[str, str | None]) -> Captions:
+    """Put together what XMP, IPTC and the texts of PNG say."""
+
+    def text(*names: str) -> str | None:
+        return _first(packet.text(*names) for packet in packets)
+
+    def items(name: str) -> list[str]:
+        return [item for packet in packets for item in packet.items(name)]
+
     return Captions(
-        title=xmp.title or iptc.title,
-        description=xmp.description or iptc.description,
-        tags=_distinct((*xmp.tags, *iptc.tags)),
-        taken_at=xmp.taken_at,
-        lens=xmp.lens,
+        title=_first(map(texts.written, (text("dc:title"), press.title, png.get("title")))),
+        description=_first(
+            map(texts.written, (text("dc:description"), press.description, png.get("description"), png.get("comment")))
+        ),
+        tags=distinct(
+            (
+                *items("dc:subject"),
+                *press.keywords,
+                *_levels(items("lr:hierarchicalSubject"), "|"),
+                *_levels(items("digiKam:TagsList"), "/"),
+            )
+        ),
+        people=distinct((*_people(packets), *items("Iptc4xmpExt:PersonInImage"))),
+        rating=_stars(text("xmp:Rating"), text("MicrosoftPhoto:Rating", "MicrosoftPhoto1:Rating")),
+        label=text("xmp:Label"),
+        original=_first(
+            map(dates.iso_8601, (text("exif:DateTimeOriginal"), text("photoshop:DateCreated"), press.created))
+        ),
+        digitised=_first(
+            map(
+                dates.iso_8601,
+                (
+                    text("xmp:CreateDate"),
+                    text("exif:DateTimeDigitized"),
+                    press.digitised,
+                    png.get("creation time"),
+                ),
+            )
+        ),
+        make=text("tiff:Make"),
+        model=text("tiff:Model"),
+        lens=texts.written(text("exifEX:LensModel", "aux:Lens")),
+        iso=_whole(_number(text("exifEX:PhotographicSensitivity", "exif:ISOSpeedRatings"))),
+        aperture=_number(text("exif:FNumber")),
+        exposure_time=_number(text("exif:ExposureTime")),
+        focal_length=_number(text("exif:FocalLength")),
+        position=_position(text("exif:GPSLatitude"), text("exif:GPSLongitude")),
     )
 
 
-def parse_xmp(packet: object) -> Captions:
-    """Read an XMP packet; empty when it is missing, too large, malformed or declares entities."""
-    if isinstance(packet, bytes):
-        packet = packet[: _MAX_PACKET + 1].decode("utf-8", "replace")
-    if not isinstance(packet, str) or len(packet) > _MAX_PACKET or "<!DOCTYPE" in packet or "<!ENTITY" in packet:
-        return Captions()
+def _people(packets: list[xmp.Packet]) -> Iterable[str | None]:
+    """Names of the faces that were marked: by the Metadata Working Group, and by Microsoft."""
+    for packet in packets:
+        for region in packet.structures("mwg-rs:Regions"):
+            if (region.text("mwg-rs:Type") or "Face") == "Face":
+                yield region.text("mwg-rs:Name")
+        for region in packet.structures("MP:RegionInfo"):
+            yield region.text("MPReg:PersonDisplayName")
+
+
+def _levels(paths: list[str], separator: str) -> Iterable[str]:
+    """Return each tag of a tree as it was written, and each of its levels: a picture of Paris is one of France."""
+    for path in paths:
+        yield path
+        yield from (level.strip() for level in path.split(separator))
+
+
+def _stars(rating: str | None, percent: str | None) -> float | None:
+    found = _signed(rating)
+    if found is not None:
+        return found
+    return stars_of_percent(_signed(percent))
+
+
+def stars_of_percent(percent: float | None) -> float | None:
+    """Return Windows' percent as stars."""
+    if percent is None:
+        return None
+    return float(next((stars for most, stars in _STARS_OF_PERCENT if percent <= most), 5))
+
+
+def _signed(text: str | None) -> float | None:
     try:
-        root = ElementTree.fromstring(packet.strip("\0 \r\n\t\ufeff"))  # noqa: S314 - no entities, bounded length
-    except (ElementTree.ParseError, ValueError):
-        return Captions()
-    return Captions(
-        title=_first(_items(root, _DC + "title")),
-        description=_first(_items(root, _DC + "description")),
-        tags=_distinct(_items(root, _DC + "subject")),
-        taken_at=_first(exif.iso_8601(date) for name in _DATES for date in _properties(root, name)),
-        lens=_first(exif.text(lens) for name in _LENSES for lens in _properties(root, name)),
-    )
+        return exif.number(float(text)) if text else None
+    except ValueError:
+        return None
 
 
-def _items(root: ElementTree.Element, name: str) -> list[str | None]:
-    """Members of an XMP array: `<name><rdf:Bag><rdf:li>…`."""
-    return [exif.text(item.text) for element in root.iter(name) for item in element.iter(_RDF + "li")]
+def _number(text: str | None) -> float | None:
+    """Read a number above zero, which XMP writes as `28/10` or `2.8`."""
+    try:
+        return exif.positive(Fraction(text)) if text and len(text) < 40 else None
+    except (ValueError, ZeroDivisionError):
+        return None
 
 
-def _properties(root: ElementTree.Element, name: str) -> list[str | None]:
-    """Values of a simple property, which XMP writes as an attribute or as an element."""
-    attributes = [element.get(name) for element in root.iter(_RDF + "Description")]
-    return attributes + [element.text for element in root.iter(name)]
+def _whole(found: float | None) -> int | None:
+    return round(found) if found is not None and 1 <= found < 10_000_000 else None
 
 
-def _iptc(image: Image.Image) -> Captions:
-    # Pillow's reader raises many types on hostile bytes; captions never fail a picture.
-    with suppress(Exception):
-        found = IptcImagePlugin.getiptcinfo(image) or {}  # type: ignore[arg-type]  # other formats give None
+def _position(latitude: str | None, longitude: str | None) -> tuple[float, float] | None:
+    """Read `48,51.5N` or `48,51,30N`; None unless both are on the globe, or for 0, 0, where there was no fix."""
+    found = [_POSITION.fullmatch(text.strip()) for text in (latitude, longitude) if text]
+    if len(found) != 2 or found[0] is None or found[1] is None:
+        return None
+    degrees = []
+    for match, positive, negative, limit in ((found[0], "N", "S", 90), (found[1], "E", "W", 180)):
+        *parts, side = match.groups()
+        total = sum(float(part) / unit for part, unit in zip(parts, (1, 60, 3600), strict=True) if part)
+        if side not in (positive, negative) or total > limit:
+            return None
+        degrees.append(total if side == positive else -total)
+    return None if degrees == [0, 0] else (degrees[0], degrees[1])
 
-        def texts(key: tuple[int, int]) -> list[str | None]:
-            value = found.get(key, [])
-            return [exif.text(part) for part in (value if isinstance(value, list) else [value])]
 
-        return Captions(
-            title=_first(texts(_IPTC_TITLE)),
-            description=_first(texts(_IPTC_DESCRIPTION)),
-            tags=_distinct(texts(_IPTC_KEYWORD)),
-        )
-    return Captions()
+def _xmp_extension(image: Image.Image) -> bytes:
+    """Return the part of a packet that did not fit into one segment of a JPEG."""
+    segments = [body for name, body in getattr(image, "applist", ()) if name == "APP1"]
+    parts = [body for body in segments if body.startswith(_XMP_EXTENSION)]
+    whole = sorted((int.from_bytes(part[_EXTENSION_HEADER - 4 : _EXTENSION_HEADER]), part) for part in parts)
+    return b"".join(part[_EXTENSION_HEADER:] for _, part in whole)[: xmp.MAX_PACKET + 1]
+
+
+def _iptc_of_jpeg(image: Image.Image) -> bytes:
+    """Return the resources of Photoshop, which may be spread over several segments."""
+    segments = [body for name, body in getattr(image, "applist", ()) if name == "APP13"]
+    return b"".join(body.removeprefix(b"Photoshop 3.0\0") for body in segments if body.startswith(b"Photoshop 3.0\0"))
+
+
+def _iptc_of_tiff(found: Exif) -> bytes:
+    block, resources = found.main.get(exif.IPTC), found.main.get(_PHOTOSHOP_TAG)
+    if isinstance(block, bytes) and block:
+        return block
+    return iptc.of_photoshop(resources) if isinstance(resources, bytes) else b""
+
+
+def _raw_profile(info: dict[str | tuple[int, int], object], name: str) -> bytes:
+    """Return a block that ImageMagick wrote into a PNG as text: its name, its length, and hexadecimal digits."""
+    text = info.get(f"Raw profile type {name}")
+    return raw_profile(text) if isinstance(text, str) else b""
+
+
+def raw_profile(text: str) -> bytes:
+    """Return the bytes of a raw profile; empty when it is none."""
+    digits = "".join(text.split()[2:])
+    try:
+        return bytes.fromhex(digits)
+    except ValueError:
+        return b""
+
+
+def _png_text(value: str) -> str:
+    """Return a text of a PNG: Latin-1 by the standard, and often UTF-8."""
+    try:
+        return value[: 8 * texts.MAX_TEXT].encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value
 
 
 def _first(values: Iterable[str | None]) -> str | None:
     return next((value for value in values if value), None)
 
 
-def _distinct(values: Iterable[str | None]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(value[:_MAX_TAG] for value in values if value))[:_MAX_TAGS]
+def distinct(values: Iterable[str | None]) -> tuple[str, ...]:
+    """Return the texts, each once, bounded in number and length."""
+    found = map(texts.clean, values)
+    return tuple(dict.fromkeys(value[:_MAX_TAG].rstrip() for value in found if value))[:_MAX_TAGS]

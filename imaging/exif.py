@@ -1,35 +1,34 @@
 """EXIF as cameras really write it: where a field is wrong, that field alone is absent.
 
-Tag numbers are those of Exif 2.32 (CIPA DC-008) and, for the main directory, of TIFF 6.0.
+Tag numbers are those of Exif 3.0 (CIPA DC-008) and, for the main directory, of TIFF 6.0.
 """
 
 import io
 import math
-import re
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from PIL import TiffImagePlugin
+from imaging import dates, maker_notes, raw_containers, texts, tiff_tags
+from imaging.maker_notes import MakerNotes
+from imaging.texts import MAX_TEXT
+from imaging.tiff_tags import Block
 
 Directory = Mapping[int, object]
 """Tag number to value, of whatever type the file claims that it has."""
 
 MAKE, MODEL, DESCRIPTION, ORIENTATION, SUB_DIRECTORIES = 271, 272, 270, 274, 330
-EXPOSURE_TIME, F_NUMBER, ISO, RECOMMENDED_ISO = 33434, 33437, 34855, 34866
+EXPOSURE_TIME, F_NUMBER, ISO, RECOMMENDED_ISO, ISO_SPEED, PANASONIC_ISO = 33434, 33437, 34855, 34866, 34867, 23
 SHUTTER_SPEED_APEX, APERTURE_APEX, FOCAL_LENGTH, LENS_MODEL = 37377, 37378, 37386, 42036
-_CAMERA_POINTER, _GPS_POINTER = 34665, 34853
-_TAKEN = ((36867, 36881), (36868, 36882))
-"""Tags of a date and of its offset from UTC: taken, then digitised."""
-
-MAX_TEXT = 2_000
-"""Characters kept of a text, so that metadata stays small in every message."""
+USER_COMMENT, XP_TITLE, XP_COMMENT, XP_KEYWORDS, XP_SUBJECT = 37510, 40091, 40092, 40094, 40095
+RATING, RATING_PERCENT, XMP, IPTC = 18246, 18249, 700, 33723
+_CAMERA_POINTER, _GPS_POINTER, _MAKER_NOTE, _PANASONIC_JPEG = 34665, 34853, 37500, 46
+# Tags of a date, of its offset from UTC, and of its fractions of a second.
+_ORIGINAL, _DIGITISED, _CHANGED = (36867, 36881, 37521), (36868, 36882, 37522), (306, 36880, 37520)
+_COMMENT_CHARSETS = {b"UNICODE\0": "utf-16", b"JIS\0\0\0\0\0": "iso2022_jp"}
 _MAX_SUB_DIRECTORIES = 8
-_DATE = re.compile(
-    r"(\d{4})[:\-/.](\d\d)[:\-/.](\d\d)[ T](\d\d):(\d\d)(?::(\d\d))?(?:\.\d*)?\s*(Z|[+-]\d\d:?\d\d)?\s*$"
-)
+_UNKNOWN_ISO = 65_535
+"""The 16-bit field was too small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,43 +39,73 @@ class Exif:
     camera: Directory = field(default_factory=dict)
     gps: Directory = field(default_factory=dict)
     sub: tuple[Directory, ...] = ()
+    maker: MakerNotes = field(default_factory=MakerNotes)
+
+    def get(self, tag: int) -> object:
+        """Return a tag's value from the camera's directory, else from the main one: programs mix them up."""
+        return self.camera.get(tag, self.main.get(tag))
 
 
 def parse(block: bytes) -> Exif:
     """Read an EXIF block as pictures embed it: a TIFF header and its directories, with or without `Exif` in front."""
-    return read(io.BytesIO(block.removeprefix(b"Exif\0\0").removeprefix(b"Exif\0\0")))
+    return _tiff(io.BytesIO(block.removeprefix(b"Exif\0\0").removeprefix(b"Exif\0\0")))
 
 
 def read(file: BinaryIO) -> Exif:
     """Read the directories of a TIFF-like file, which includes most RAW formats; never its pixels."""
     file.seek(0)
-    head = file.read(8)
-    if len(head) < 8 or head[:2] not in (b"II", b"MM"):
+    head = file.read(16)
+    if parts := raw_containers.canon_parts(file, head):
+        return _canon(parts)
+    if jpeg := raw_containers.fujifilm_exif(file, head):
+        return parse(jpeg)
+    found = _tiff(file)
+    preview = found.main.get(_PANASONIC_JPEG)
+    if isinstance(preview, bytes) and (block := raw_containers.exif_of_jpeg(preview)):
+        # RW2 has the maker's notes in its preview only.
+        within = parse(block)
+        return replace(found, camera={**within.camera, **found.camera}, maker=within.maker)
+    return found
+
+
+def _tiff(file: BinaryIO) -> Exif:
+    opened = tiff_tags.opened(file)
+    if opened is None:
         return Exif()
-    # The magic number is put right, since ORF and RW2 have their own.
-    header = head[:2] + (b"*\0" if head[:2] == b"II" else b"\0*") + head[4:]
-    main = _directory(file, header, TiffImagePlugin.ImageFileDirectory_v2(header).next)
+    block, start = opened
+    main = tiff_tags.directory(block, start)
+    pointer = main.get(_CAMERA_POINTER)
     return Exif(
-        main=main,
-        camera=_directory(file, header, main.get(_CAMERA_POINTER)),
-        gps=_directory(file, header, main.get(_GPS_POINTER)),
+        main={**main, **_whole(block, start)},
+        camera=tiff_tags.directory(block, pointer),
+        gps=tiff_tags.directory(block, main.get(_GPS_POINTER)),
         sub=tuple(
-            _directory(file, header, offset) for offset in _values(main.get(SUB_DIRECTORIES))[:_MAX_SUB_DIRECTORIES]
+            tiff_tags.directory(block, offset) for offset in _values(main.get(SUB_DIRECTORIES))[:_MAX_SUB_DIRECTORIES]
         ),
+        maker=_maker(block, pointer, main) if pointer else MakerNotes(),
     )
 
 
-def _directory(file: BinaryIO, header: bytes, offset: object) -> Directory:
-    tags: dict[int, object] = {}
-    # Pillow's reader raises many types on hostile bytes; EXIF never fails a picture.
-    with suppress(Exception):
-        found = TiffImagePlugin.ImageFileDirectory_v2(header)
-        file.seek(int(_values(offset)[0]))  # type: ignore[call-overload]  # anything but a number ends in suppress
-        found.load(file)
-        for tag in found:
-            with suppress(Exception):
-                tags[tag] = found[tag]
-    return tags
+def _whole(block: Block, start: int) -> Directory:
+    """IPTC is bytes, whatever number type programs declare it as."""
+    entry = tiff_tags.entries(block, start).get(IPTC)
+    return {} if entry is None else {IPTC: tiff_tags.bytes_of(block, entry)}
+
+
+def _maker(block: Block, pointer: object, main: Directory) -> MakerNotes:
+    entry = tiff_tags.entries(block, pointer).get(_MAKER_NOTE)
+    return MakerNotes() if entry is None else maker_notes.read(block, entry, text(main.get(MAKE)) or "")
+
+
+def _canon(parts: list[bytes]) -> Exif:
+    """CR3 has each directory in a block of its own: main, camera, maker's notes, GPS."""
+    main, camera, notes, gps = (_first_directory(part) for part in parts)
+    return Exif(main=main, camera=camera, gps=gps, maker=maker_notes.canon(notes))
+
+
+def _first_directory(part: bytes) -> Directory:
+    opened = tiff_tags.opened(io.BytesIO(part))
+    return tiff_tags.directory(*opened) if opened else {}
 
 
 def _values(value: object) -> tuple[object, ...]:
@@ -86,16 +115,36 @@ def _values(value: object) -> tuple[object, ...]:
 
 def text(value: object) -> str | None:
     """Return the text of a field up to its first NUL, without surrounding spaces; None when nothing is left."""
-    if not isinstance(value, (str, bytes)):
-        return None
-    value = value[: 8 * MAX_TEXT]  # a TIFF may hold a text as long as itself
     if isinstance(value, bytes):
-        value = value.decode("latin-1")
-    # Pillow reads texts as Latin-1; many programs write UTF-8.
-    with suppress(UnicodeError):
-        value = value.encode("latin-1").decode("utf-8")
-    visible = "".join(letter for letter in value.partition("\0")[0] if letter.isprintable() or letter in "\n\t")
-    return visible.strip()[:MAX_TEXT].rstrip() or None
+        value = texts.decoded(value[: 8 * MAX_TEXT].partition(b"\0")[0])
+    return texts.clean(value) if isinstance(value, str) else None
+
+
+def name(value: object) -> str | None:
+    """Return the name of a make or model; None for blanks and dashes."""
+    found = text(value)
+    return found if found and texts.has_words(found) else None
+
+
+def wide_text(value: object) -> str | None:
+    """Return the text of one of Windows' fields: UTF-16, little-endian."""
+    return texts.written(value[: 8 * MAX_TEXT].decode("utf-16-le", "ignore")) if isinstance(value, bytes) else None
+
+
+def comment(exif: Exif) -> str | None:
+    """Return the user's comment, whose first eight bytes name its charset."""
+    value = exif.get(USER_COMMENT)
+    if not isinstance(value, bytes):
+        return None
+    charset, body = value[:8], value[8 : 8 * MAX_TEXT]
+    if charset.startswith(b"UNICODE") and body[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+        # Its byte order is the block's by the standard, and either in fact: ASCII shows which.
+        order = "utf-16-be" if body[:40:2].count(0) > body[1:40:2].count(0) else "utf-16-le"
+        return texts.written(body.decode(order, "ignore"))
+    if charset in _COMMENT_CHARSETS:
+        return texts.written(body.decode(_COMMENT_CHARSETS[charset], "ignore"))
+    is_named = charset.startswith(b"ASCII") or not charset.strip(b"\0 ")
+    return texts.written(texts.decoded((body if is_named else value[: 8 * MAX_TEXT]).lstrip(b"\0")))
 
 
 def number(value: object) -> float | None:
@@ -123,26 +172,36 @@ def orientation(exif: Exif) -> int | None:
 
 
 def iso(exif: Exif) -> int | None:
-    """Return the ISO speed; 65535 means that the 16-bit field was too small."""
-    for tag in (ISO, RECOMMENDED_ISO):
-        found = positive(exif.camera.get(tag, exif.main.get(tag)))
-        if found is not None and 1 <= found < 10_000_000 and found != 65_535:
+    """Return the ISO speed, from the maker's notes where EXIF has none."""
+    known = (
+        exif.get(ISO),
+        exif.get(RECOMMENDED_ISO),
+        exif.get(ISO_SPEED),
+        exif.maker.iso,
+        exif.main.get(PANASONIC_ISO),
+    )
+    for value in known:
+        found = positive(value)
+        if found is not None and 1 <= found < 10_000_000 and found != _UNKNOWN_ISO:
             return round(found)
     return None
 
 
+def lens(exif: Exif) -> str | None:
+    """Return the lens as EXIF names it."""
+    return texts.written(text(exif.get(LENS_MODEL)))
+
+
 def aperture(exif: Exif) -> float | None:
     """Return the f-number, from the APEX value where only that is given."""
-    found = positive(exif.camera.get(F_NUMBER, exif.main.get(F_NUMBER)))
-    apex = number(exif.camera.get(APERTURE_APEX))
-    return found if found is not None else _power_of_two(apex, 0.5)
+    found = positive(exif.get(F_NUMBER))
+    return found if found is not None else _power_of_two(number(exif.get(APERTURE_APEX)), 0.5)
 
 
 def exposure_time(exif: Exif) -> float | None:
     """Return the exposure time in seconds, from the APEX value where only that is given."""
-    found = positive(exif.camera.get(EXPOSURE_TIME, exif.main.get(EXPOSURE_TIME)))
-    apex = number(exif.camera.get(SHUTTER_SPEED_APEX))
-    return found if found is not None else _power_of_two(apex, -1.0)
+    found = positive(exif.get(EXPOSURE_TIME))
+    return found if found is not None else _power_of_two(number(exif.get(SHUTTER_SPEED_APEX)), -1.0)
 
 
 def _power_of_two(apex: float | None, factor: float) -> float | None:
@@ -151,39 +210,42 @@ def _power_of_two(apex: float | None, factor: float) -> float | None:
 
 def focal_length(exif: Exif) -> float | None:
     """Return the focal length in millimetres, as the lens has it (no 35 mm equivalent)."""
-    return positive(exif.camera.get(FOCAL_LENGTH, exif.main.get(FOCAL_LENGTH)))
+    return positive(exif.get(FOCAL_LENGTH))
+
+
+def rating(exif: Exif) -> float | None:
+    """Return the stars that someone gave, from 0 to 5, or -1 for rejected."""
+    return number(exif.get(RATING))
 
 
 def taken_at(exif: Exif) -> str | None:
-    """Return when the picture was taken, ISO 8601, with the offset from UTC where the file knows it."""
-    for date, offset in _TAKEN:
-        found = iso_8601(exif.camera.get(date, exif.main.get(date)), exif.camera.get(offset))
-        if found is not None:
-            return found
-    return None
+    """Return when the picture was taken, ISO 8601; `digitised_at` and `changed_at` likewise."""
+    return _date(exif, _ORIGINAL)
 
 
-def iso_8601(date: object, offset: object = None) -> str | None:
-    """Turn `2021:04:11 15:47:53` (or ISO 8601) and an offset into ISO 8601; None when it is no possible time."""
-    found = _DATE.match(text(date) or "")
-    if found is None:
-        return None
-    *parts, zone = found.groups()
-    year, month, day, hour, minute, second = (int(part or 0) for part in parts)
-    try:
-        local = datetime(year, month, day, hour, minute, second)
-    except ValueError:
-        return None
-    with suppress(ValueError):  # an offset that is none leaves the time as the camera's clock had it
-        return datetime.fromisoformat(local.isoformat() + (zone or text(offset) or "")).isoformat()
-    return local.isoformat()
+def digitised_at(exif: Exif) -> str | None:
+    """Return when the picture was made a file of, which for cameras is when it was taken."""
+    return _date(exif, _DIGITISED)
+
+
+def changed_at(exif: Exif) -> str | None:
+    """Return when the file was changed, the last resort: old cameras, and many programs, write nothing else."""
+    return _date(exif, _CHANGED)
+
+
+def _date(exif: Exif, tags: tuple[int, int, int]) -> str | None:
+    date, offset, fraction = (text(exif.get(tag)) for tag in tags)
+    return dates.iso_8601(date, offset, fraction)
 
 
 def position(exif: Exif) -> tuple[float, float] | None:
-    """Return latitude and longitude in degrees, north and east positive; None unless both are on the globe."""
+    """Return latitude and longitude in degrees, north and east positive; None unless both are on the globe.
+
+    Exactly 0, 0 is what devices without a fix write.
+    """
     latitude = _degrees(exif.gps.get(2), exif.gps.get(1), positive="N", negative="S", limit=90)
     longitude = _degrees(exif.gps.get(4), exif.gps.get(3), positive="E", negative="W", limit=180)
-    return None if latitude is None or longitude is None else (latitude, longitude)
+    return None if latitude is None or longitude is None or latitude == longitude == 0 else (latitude, longitude)
 
 
 def _degrees(value: object, reference: object, *, positive: str, negative: str, limit: int) -> float | None:

@@ -1,11 +1,12 @@
-"""What is known about a picture, in the field names of a point's payload."""
+"""What is known about a picture, in the field names of a point's payload: EXIF, XMP, IPTC and PNG put together."""
 
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from imaging import exif as exif_fields
-from imaging.captions import Captions
+from imaging import texts
+from imaging.captions import Captions, distinct, stars_of_percent
 from imaging.exif import Exif
 
 
@@ -31,7 +32,8 @@ class Metadata(BaseModel):
     file_size: int
     """Bytes."""
     taken_at: str | None = None
-    """ISO 8601; with the offset from UTC where the file knows it, else the camera's local time."""
+    """ISO 8601, as the camera's clock showed it: with fractions of a second, and with the offset from UTC, where the
+    file knows them. Where it knows no more, a day, a month or a year."""
     camera_make: str | None = None
     camera_model: str | None = None
     lens: str | None = None
@@ -45,6 +47,12 @@ class Metadata(BaseModel):
     orientation: int | None = None
     """EXIF value 1 to 8, as stored in the file; `width`, `height` and all pixels made from it are upright."""
     gps: Gps | None = None
+    rating: float | None = None
+    """Stars from 0 to 5; -1 for rejected."""
+    label: str | None = None
+    """The name of a colour, as the program that set it writes it."""
+    people: list[str] | None = None
+    """Names of those who are marked in the picture."""
     tags: list[str] | None = None
     title: str | None = None
     description: str | None = None
@@ -61,25 +69,63 @@ def describe(
     orientation: int | None,
     file_size: int,
 ) -> Metadata:
-    """Put together what the parts of a file say. EXIF goes before XMP where both know, but for texts."""
-    position = exif_fields.position(exif)
+    """Put together what the parts of a file say. EXIF goes before the others where both know, but for texts."""
+    position = exif_fields.position(exif) or captions.position
     return Metadata(
         width=width,
         height=height,
         format=format_name,
         mode=mode,
         file_size=file_size,
-        taken_at=exif_fields.taken_at(exif) or captions.taken_at,
-        camera_make=exif_fields.text(exif.main.get(exif_fields.MAKE)),
-        camera_model=exif_fields.text(exif.main.get(exif_fields.MODEL)),
-        lens=exif_fields.text(exif.camera.get(exif_fields.LENS_MODEL)) or captions.lens,
-        iso=exif_fields.iso(exif),
-        aperture=exif_fields.aperture(exif),
-        exposure_time=exif_fields.exposure_time(exif),
-        focal_length=exif_fields.focal_length(exif),
+        taken_at=_taken_at(exif, captions),
+        camera_make=exif_fields.name(exif.main.get(exif_fields.MAKE)) or captions.make,
+        camera_model=exif_fields.name(exif.main.get(exif_fields.MODEL)) or captions.model,
+        lens=exif_fields.lens(exif) or captions.lens or exif.maker.lens,
+        iso=exif_fields.iso(exif) or captions.iso,
+        aperture=exif_fields.aperture(exif) or captions.aperture,
+        exposure_time=exif_fields.exposure_time(exif) or captions.exposure_time,
+        focal_length=exif_fields.focal_length(exif) or captions.focal_length,
         orientation=orientation,
         gps=Gps(lat=position[0], lon=position[1]) if position else None,
-        tags=list(captions.tags) or None,
-        title=captions.title,
-        description=captions.description or exif_fields.text(exif.main.get(exif_fields.DESCRIPTION)),
+        rating=_rating(exif, captions),
+        label=captions.label,
+        people=list(captions.people) or None,
+        tags=list(distinct((*captions.tags, *_windows_keywords(exif)))) or None,
+        title=captions.title or exif_fields.wide_text(exif.main.get(exif_fields.XP_TITLE)),
+        description=_description(exif, captions),
     )
+
+
+def _taken_at(exif: Exif, captions: Captions) -> str | None:
+    """When it was taken, else when it was made a file of, else when the file was changed."""
+    return (
+        exif_fields.taken_at(exif)
+        or captions.original
+        or exif_fields.digitised_at(exif)
+        or captions.digitised
+        or exif_fields.changed_at(exif)
+    )
+
+
+def _rating(exif: Exif, captions: Captions) -> float | None:
+    known = (
+        captions.rating,
+        exif_fields.rating(exif),
+        stars_of_percent(exif_fields.number(exif.get(exif_fields.RATING_PERCENT))),
+        exif.maker.rating,
+    )
+    return next((stars for stars in known if stars is not None and -1 <= stars <= 5), None)
+
+
+def _description(exif: Exif, captions: Captions) -> str | None:
+    return (
+        captions.description
+        or texts.written(exif_fields.text(exif.main.get(exif_fields.DESCRIPTION)))
+        or exif_fields.comment(exif)
+        or exif_fields.wide_text(exif.main.get(exif_fields.XP_COMMENT))
+        or exif_fields.wide_text(exif.main.get(exif_fields.XP_SUBJECT))
+    )
+
+
+def _windows_keywords(exif: Exif) -> list[str]:
+    return (exif_fields.wide_text(exif.main.get(exif_fields.XP_KEYWORDS)) or "").split(";")

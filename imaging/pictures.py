@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import pillow_heif
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from errors import ContentError
 from imaging import captions, exif, formats
@@ -18,6 +18,8 @@ pillow_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_image
 # All decoders now: Pillow would load them at the first file that needs one, and take a decoder whose library does not
 # fit into what memory is left for one that is not installed, until the process ends.
 Image.init()
+# A text of a PNG may be as long as this, uncompressed; at a longer one Pillow gives up the picture.
+PngImagePlugin.MAX_TEXT_CHUNK = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,8 @@ def read(file: BinaryIO, tiff_tags: Exif, *, side: int, max_pixels: int) -> Pict
     mode = image.mode
     full_size = load(image, side)
     with step("metadata"):
-        found = tiff_tags if image.format == "TIFF" else exif.parse(image.info.get("exif") or b"")
-        said = captions.of_picture(image)
+        found = tiff_tags if image.format == "TIFF" else exif.parse(captions.exif_block(image))
+        said = captions.of_picture(image, found)
     stored = exif.orientation(found)
     turn = stored or 1
     if image.format == "HEIF":  # libheif has turned the pixels, and pillow-heif the tag

@@ -13,7 +13,7 @@ from imaging import captions, exif
 from imaging.exif import Exif
 from imaging.pictures import Picture, check_pixels, load, open_bounded, upright_size
 
-_PHOTOMETRIC, _XMP, _DNG_VERSION = 262, 700, 50706
+_PHOTOMETRIC, _DNG_VERSION = 262, 50706
 _SENSOR_DATA = {32803, 34892}
 """PhotometricInterpretation of colour filter arrays and of linear RAW (DNG 1.7)."""
 _FORMAT_OF_MAKE = {
@@ -64,7 +64,7 @@ def read(file: BinaryIO, format_name: str, tags: Exif, *, side: int, max_pixels:
         mode="RGB",
         orientation=exif.orientation(tags) or orientation,
         exif=tags,
-        captions=captions.parse_xmp(tags.main.get(_XMP)),
+        captions=captions.of_raw(tags),
     )
 
 

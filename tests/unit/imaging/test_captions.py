@@ -4,8 +4,11 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from imaging.captions import Captions, parse_xmp
+from imaging.captions import Captions, together
+from imaging.iptc import Block
+from imaging.xmp import Packet
 from tests.photos import photo
+from tests.unit.imaging.blocks import with_properties
 from tests.unit.imaging.preparing import prepared
 
 PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
@@ -24,14 +27,24 @@ PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <?xpacket end="w"?>"""
 
 
+def said(packet: object) -> Captions:
+    return together([Packet(packet)], Block(b""), {})
+
+
 def test_packet() -> None:
-    assert parse_xmp(PACKET.encode() + b"\0\0") == Captions(
+    assert said(PACKET.encode() + b"\0\0") == Captions(
         title="Größe",
         description="At the sea",
         tags=("sea", "summer"),
-        taken_at="2020-01-02T03:04:05+01:00",
+        original="2020-01-02T03:04:05+01:00",
         lens="Lens 50",
     )
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_packets_in_utf_16(encoding: str) -> None:
+    packet = f"\ufeff<?xml version='1.0' encoding='UTF-16'?>{PACKET[PACKET.index('<x:') :]}"
+    assert said(packet.encode(encoding)).title == "Größe"
 
 
 @pytest.mark.parametrize(
@@ -45,18 +58,122 @@ def test_packet() -> None:
         PACKET[:-300].encode(),
         f"<!DOCTYPE a [<!ENTITY b 'bomb'>]>{PACKET[PACKET.index('<x:') :]}".encode(),
         PACKET.replace("sea", "s" * (1 << 20)).encode(),
+        b"<a>" * 300_000,
+        b"<a>" * 80_000 + b"</a>" * 80_000,
     ],
-    ids=["missing", "empty", "cut", "binary", "unbalanced", "truncated", "entities", "huge"],
+    ids=["missing", "empty", "cut", "binary", "unbalanced", "truncated", "entities", "huge", "open", "deep"],
 )
 def test_packets_that_are_refused(packet: object) -> None:
-    assert parse_xmp(packet) == Captions()
+    assert said(packet) == Captions()
 
 
 def test_many_and_long_tags_are_bounded() -> None:
     items = "".join(f"<rdf:li>{number}{'x' * 500}</rdf:li>" for number in range(500))
-    tags = parse_xmp(PACKET.replace("<rdf:li/>", items)).tags
+    tags = said(PACKET.replace("<rdf:li/>", items)).tags
     assert len(tags) == 100
     assert max(map(len, tags)) == 200
+
+
+@pytest.mark.parametrize(
+    ("attributes", "wanted"),
+    [
+        ('xmp:Rating="4"', 4),
+        ('xmp:Rating="-1"', -1),
+        ('xmp:Rating="3.5"', 3.5),
+        ('xmp:Rating="5" MicrosoftPhoto:Rating="25"', 5),
+        ('MicrosoftPhoto:Rating="1"', 1),
+        ('MicrosoftPhoto:Rating="25"', 2),
+        ('MicrosoftPhoto:Rating="75"', 4),
+        ('MicrosoftPhoto:Rating="99"', 5),
+        ('MicrosoftPhoto:Rating="0"', 0),
+        ('xmp:Rating="nan"', None),
+        ('xmp:Rating="many"', None),
+    ],
+)
+def test_ratings(attributes: str, wanted: float | None) -> None:
+    assert said(with_properties(attributes)).rating == wanted
+
+
+@pytest.mark.parametrize(
+    ("attributes", "original", "digitised"),
+    [
+        ('photoshop:DateCreated="2004"', "2004", None),
+        ('photoshop:DateCreated="2004-06"', "2004-06", None),
+        ('xmp:CreateDate="2004-06-05T10:07:05.25+02:00"', None, "2004-06-05T10:07:05.25+02:00"),
+        ('exif:DateTimeDigitized="2004-06-05"', None, "2004-06-05"),
+        ('exif:DateTimeOriginal="2003" photoshop:DateCreated="2004" xmp:CreateDate="2005"', "2003", "2005"),
+        ('photoshop:DateCreated="soon" xmp:CreateDate="2005"', None, "2005"),
+    ],
+)
+def test_dates(attributes: str, original: str | None, digitised: str | None) -> None:
+    found = said(with_properties(attributes))
+    assert (found.original, found.digitised) == (original, digitised)
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "wanted"),
+    [
+        ("48,51.5N", "2,21.05E", (48.858333, 2.350833)),
+        ("33,30,36S", "70,0,0W", (-33.51, -70.0)),
+        ("0,0.0N", "0,0.0E", None),
+        ("91,0N", "2,0E", None),
+        ("48,51.5N", "", None),
+        ("north", "east", None),
+    ],
+)
+def test_positions(latitude: str, longitude: str, wanted: tuple[float, float] | None) -> None:
+    found = said(with_properties(f'exif:GPSLatitude="{latitude}" exif:GPSLongitude="{longitude}"')).position
+    assert found == (None if wanted is None else pytest.approx(wanted, abs=1e-6))
+
+
+def test_exposure() -> None:
+    found = said(
+        with_properties(
+            'exif:FNumber="28/10" exif:ExposureTime="1/250" exif:FocalLength="50/0" tiff:Make="Canon"',
+            "<exif:ISOSpeedRatings><rdf:Seq><rdf:li>400</rdf:li></rdf:Seq></exif:ISOSpeedRatings>",
+        )
+    )
+    assert (found.aperture, found.exposure_time, found.focal_length, found.iso, found.make) == (
+        2.8,
+        0.004,
+        None,
+        400,
+        "Canon",
+    )
+
+
+def test_trees_of_tags_are_found_by_each_level() -> None:
+    tree = "<lr:hierarchicalSubject><rdf:Bag><rdf:li>Places|France|Paris</rdf:li></rdf:Bag></lr:hierarchicalSubject>"
+    assert said(with_properties(elements=tree)).tags == ("Places|France|Paris", "Places", "France", "Paris")
+
+
+def test_people() -> None:
+    """By the Metadata Working Group, whose regions may be of something else; by Microsoft; and by IPTC."""
+    elements = """
+    <mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:RegionList><rdf:Bag>
+      <rdf:li><rdf:Description mwg-rs:Name="Ann" mwg-rs:Type="Face"/></rdf:li>
+      <rdf:li rdf:parseType="Resource"><mwg-rs:Name>Bob</mwg-rs:Name><mwg-rs:Type>Face</mwg-rs:Type></rdf:li>
+      <rdf:li><rdf:Description mwg-rs:Name="Rex" mwg-rs:Type="Pet"/></rdf:li>
+      <rdf:li><rdf:Description mwg-rs:Type="Face"/></rdf:li>
+    </rdf:Bag></mwg-rs:RegionList></mwg-rs:Regions>
+    <MP:RegionInfo><rdf:Description><MPRI:Regions><rdf:Bag>
+      <rdf:li MPReg:PersonDisplayName="Ann"/><rdf:li MPReg:PersonDisplayName="Zoë"/>
+    </rdf:Bag></MPRI:Regions></rdf:Description></MP:RegionInfo>
+    <Iptc4xmpExt:PersonInImage><rdf:Bag><rdf:li>Carl</rdf:li></rdf:Bag></Iptc4xmpExt:PersonInImage>"""
+    assert said(with_properties(elements=elements)).people == ("Ann", "Bob", "Zoë", "Carl")
+
+
+def test_what_is_kept_of_ancestors_is_not_of_this_picture() -> None:
+    pantry = """<xmpMM:Pantry><rdf:Bag><rdf:li><rdf:Description><dc:title><rdf:Alt>
+      <rdf:li xml:lang="x-default">Another</rdf:li></rdf:Alt></dc:title></rdf:Description></rdf:li></rdf:Bag>
+      </xmpMM:Pantry>"""
+    assert said(with_properties(elements=pantry)).title is None
+
+
+def test_of_several_languages_the_default_counts() -> None:
+    title = """<dc:title><rdf:Alt><rdf:li xml:lang="de">Haus</rdf:li><rdf:li xml:lang="x-default">House</rdf:li>
+      </rdf:Alt></dc:title>"""
+    assert said(with_properties(elements=title)).title == "House"
 
 
 @pytest.mark.parametrize("format_name", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])

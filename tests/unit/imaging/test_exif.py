@@ -2,6 +2,8 @@
 
 import io
 import math
+import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,53 +29,6 @@ def metadata(tmp_path: Path, tags: dict[int, Any]) -> Metadata:
     path = tmp_path / "a.jpg"
     Image.new("RGB", (40, 30)).save(path, exif=block)
     return prepared(path).metadata
-
-
-@pytest.mark.parametrize(
-    ("date", "offset", "wanted"),
-    [
-        ("2021:04:11 15:47:53", None, "2021-04-11T15:47:53"),
-        ("2021:04:11 15:47:53", "-05:00", "2021-04-11T15:47:53-05:00"),
-        ("2021:04:11 15:47:53", "Z", "2021-04-11T15:47:53+00:00"),
-        ("2021:04:11 15:47:53", "   :  ", "2021-04-11T15:47:53"),
-        ("2021:04:11 15:47:53", "+99:00", "2021-04-11T15:47:53"),
-        ("2021:04:11 15:47:53\0", None, "2021-04-11T15:47:53"),
-        ("2021-04-11T15:47:53.25+02:00", None, "2021-04-11T15:47:53+02:00"),
-        ("2021:04:11 15:47", None, "2021-04-11T15:47:00"),
-        ("0000:00:00 00:00:00", None, None),
-        ("2021:02:30 10:00:00", None, None),
-        ("2021:02:20 25:00:00", None, None),
-        ("    :  :     :  :  ", None, None),
-        ("yesterday", None, None),
-        ("", None, None),
-        (b"2021:04:11 15:47:53", None, "2021-04-11T15:47:53"),
-        (20210411, None, None),
-        (None, "+02:00", None),
-    ],
-)
-def test_dates(date: object, offset: object, wanted: str | None) -> None:
-    assert exif.iso_8601(date, offset) == wanted
-
-
-@pytest.mark.parametrize(
-    ("value", "wanted"),
-    [
-        ("Canon\0\0\0", "Canon"),
-        ("  NIKON  ", "NIKON"),
-        ("Z\u00c3\u00bcrich", "Zürich"),
-        ("M\u00fcnchen", "München"),
-        ("a\x07b\x1b[0m", "ab[0m"),
-        ("\0Canon", None),
-        ("", None),
-        ("   ", None),
-        (b"Pentax\0", "Pentax"),
-        (42, None),
-        (None, None),
-        ("x" * 100_000, "x" * 2_000),
-    ],
-)
-def test_texts(value: object, wanted: str | None) -> None:
-    assert exif.text(value) == wanted
 
 
 @pytest.mark.parametrize(
@@ -110,6 +65,7 @@ def test_orientations(value: object, wanted: int | None) -> None:
         ({34855: (400, 400)}, 400),
         ({34855: 65_535, 34866: 102_400}, 102_400),
         ({34855: 65_535}, None),
+        ({34867: 640}, 640),
         ({34855: 0}, None),
         ({34855: "auto"}, None),
     ],
@@ -143,6 +99,8 @@ DEGREES = (IFDRational(43), IFDRational(28), IFDRational(2814, 1000))
         ({2: (45, 0, 0), 4: (11, 0, 0)}, None),
         ({1: "E", 2: (45, 0, 0), 3: "N", 4: (11, 0, 0)}, None),
         ({1: "N", 2: (45, 0, 0)}, None),
+        ({1: "N", 2: (0, 0, 0), 3: "E", 4: (0, 0, 0)}, None),
+        ({1: "N", 2: (0, 0, 0), 3: "E", 4: (9, 0, 0)}, (0.0, 9.0)),
         ({1: 7, 2: "45", 3: b"E", 4: None}, None),
     ],
 )
@@ -168,6 +126,37 @@ def test_one_bad_field_leaves_the_others(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("comment", "wanted"),
+    [
+        (b"ASCII\0\0\0At the sea   ", "At the sea"),
+        (b"ASCII\0\0\0" + "Größe".encode(), "Größe"),
+        (b"UNICODE\0" + "Größe".encode("utf-16-le"), "Größe"),
+        (b"UNICODE\0" + "Größe".encode("utf-16-be"), "Größe"),
+        (b"UNICODE\0" + "\ufeffGröße".encode("utf-16-le"), "Größe"),
+        (b"JIS\0\0\0\0\0" + "海".encode("iso2022_jp"), "海"),
+        (b"\0\0\0\0\0\0\0\0undefined", "undefined"),
+        (b"        spaces", "spaces"),
+        (b"no charset at all", "no charset at all"),
+        (b"ASCII\0\0\0" + b"\0" * 500, None),
+        (b"ASCII\0\0\0----", None),
+        (b"ASCII\0", None),
+        ("text", None),
+        (None, None),
+    ],
+)
+def test_comments_in_every_charset(comment: object, wanted: str | None) -> None:
+    assert exif.comment(Exif(camera={37510: comment})) == wanted
+
+
+def test_dates_with_what_belongs_to_them() -> None:
+    camera = {36867: b"2021:04:11 15:47:53\0", 36881: b"+09:00", 37521: b"25", 36868: b"2022:01:01 00:00:00"}
+    found = Exif(main={306: b"2023:01:01 00:00:00"}, camera=camera)
+    assert exif.taken_at(found) == "2021-04-11T15:47:53.25+09:00"
+    assert exif.digitised_at(found) == "2022-01-01T00:00:00"
+    assert exif.changed_at(found) == "2023-01-01T00:00:00"
+
+
 def test_directories_that_point_at_themselves(tmp_path: Path) -> None:
     """IFD pointers to offset 8, which is the main directory itself, and beyond the end."""
     for offset in (8, 2**32 - 1):
@@ -185,6 +174,17 @@ def test_damaged_blocks_never_raise(data: st.DataObject) -> None:
     found = exif.parse(bytes(block[: data.draw(st.integers(0, len(block)))]))
     for field in (exif.taken_at, exif.iso, exif.aperture, exif.exposure_time, exif.focal_length, exif.position):
         field(found)
+
+
+def test_a_directory_that_claims_gigabytes_costs_little() -> None:
+    """1,000 entries that all claim the same 4 MB: what one directory may read is bounded."""
+    size = 4 << 20
+    entries = b"".join(struct.pack("<HHII", tag, 7, size, 20_000) for tag in range(1, 1_001))
+    file = io.BytesIO(b"II*\0\x08\0\0\0" + struct.pack("<H", 1_000) + entries + bytes(size + 20_000))
+    began = time.process_time()
+    found = exif.read(file)
+    assert sum(len(value) for value in found.main.values() if isinstance(value, bytes)) <= 16 << 20
+    assert time.process_time() - began < 5
 
 
 @settings(max_examples=100, deadline=None)

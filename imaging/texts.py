@@ -1,0 +1,82 @@
+"""Texts as pictures hold them: of any encoding, padded, and often put there by the camera, not by a person."""
+
+import re
+import unicodedata
+
+from rules.text import nfc
+
+MAX_TEXT = 2_000
+"""Characters kept of a text, so that metadata stays small in every message."""
+
+# What cameras and programs write where nobody wrote anything. Compared in capitals, without what surrounds it.
+_DEFAULTS = frozenset(
+    {
+        "OLYMPUS DIGITAL CAMERA",
+        "MINOLTA DIGITAL CAMERA",
+        "KONICA MINOLTA DIGITAL CAMERA",
+        "KODAK DIGITAL STILL CAMERA",
+        "PENTAX DIGITAL CAMERA",
+        "SAMSUNG DIGITAL CAMERA",
+        "DIGITAL CAMERA",
+        "DIGITAL STILL CAMERA",
+        "SAMSUNG CAMERA PICTURES",
+        "SAMSUNG",
+        "SONY DSC",
+        "MINOLTA DSC",
+        "DCIM",
+        "DEFAULT",
+        "EXIF_JPEG_PICTURE",
+        "EXIF JPEG",
+        "JPEG PICTURE",
+        "MY BEAUTIFUL PICTURE",
+        "CREATED WITH GIMP",
+        "CREATED WITH THE GIMP",
+        "CREATED WITH GIMP ON A MAC",
+        "CHARSET=ASCII",
+        "BINARY COMMENT",
+        "USER COMMENTS",
+        "USER COMMENT",
+        "IMAGE DESCRIPTION",
+    }
+)
+_DEFAULT_FORMS = re.compile(
+    r"<?\s*(KENOX|DIGIMAX)\b.*>?"  # Samsung: the name of the camera
+    r"|DCIM[\\/].*"  # action cameras: where the file lay on the card
+)
+
+
+def decoded(value: bytes) -> str:
+    """Return the text of bytes that do not say their encoding: UTF-8 where it is, else Windows' Latin."""
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("cp1252", "ignore")
+
+
+def clean(value: str | None) -> str | None:
+    """Return a text up to its first NUL, composed, without control characters and surrounding spaces; None: nothing."""
+    if value is None:
+        return None
+    # Composing may lengthen a text, and a file may hold one as long as itself.
+    start = nfc(value[: 8 * MAX_TEXT].partition("\0")[0])
+    visible = "".join(letter for letter in start if letter in "\n\t" or unicodedata.category(letter) not in _HIDDEN)
+    return visible.strip(_SURROUNDING)[:MAX_TEXT].rstrip(_SURROUNDING) or None
+
+
+# Control characters and halves of letters. Joiners stay: scripts and emoji are made with them.
+_HIDDEN = frozenset({"Cc", "Cs"})
+_SURROUNDING = " \n\t\u00a0\ufeff"
+
+
+def has_words(text: str) -> bool:
+    """Whether a text is more than dashes, dots and the like."""
+    return any(letter.isalnum() or letter > "\u00ff" for letter in text)
+
+
+def written(value: str | None) -> str | None:
+    """Return a text that a person may have written: `clean`, and None for a camera's default, dashes and dots."""
+    found = clean(value)
+    if found is None or not has_words(found):
+        return None
+    plain = " ".join(found.strip(" -_.[]()").upper().split())
+    return None if plain in _DEFAULTS or _DEFAULT_FORMS.fullmatch(plain) else found

@@ -1,0 +1,136 @@
+"""Lens, ISO speed and rating that only the maker's notes know; the notes are made as the cameras lay them out."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imaging import exif
+from tests.unit.imaging import blocks
+from tests.unit.imaging.blocks import Entry, ascii_text, directory, long, rational, short, undefined, with_notes
+
+
+def offsets_from_block(make: bytes, head: bytes, entries: list[Entry], order: str = "<") -> bytes:
+    """Notes whose offsets count from the start of the EXIF block, as most makers'."""
+
+    def note(at: int) -> bytes:
+        return head + directory(entries, at + len(head), order)
+
+    return with_notes(make, note(blocks.place_of_notes(make, note(0), order)), order=order)
+
+
+def offsets_from_note(make: bytes, head: bytes, entries: list[Entry], order: str = "<") -> bytes:
+    return with_notes(make, head + directory(entries, len(head), order))
+
+
+CANON_ZOOM = [0] * 16 + [17] + [0] * 6 + [5500, 1800, 100] + [0] * 10
+CANON_SHOT = [0, 64, 160, 0]
+
+
+def nikon(order: str) -> bytes:
+    head = b"II*\0\x08\0\0\0" if order == "<" else b"MM\0*\0\0\0\x08"
+    lens = rational(132, (180, 10), (700, 10), (35, 10), (45, 10), order=order)
+    note = b"Nikon\0\x02\x10\0\0" + head + directory([short(2, 0, 640, order=order), lens], 8, order)
+    return with_notes(b"NIKON CORPORATION", note)
+
+
+def olympus() -> bytes:
+    """The directory of the equipment lies behind the main one, and counts from the note as that does."""
+    head = b"OLYMPUS\0II\x03\0"
+    main = directory([long(0x2010, 12 + 2 + 12 + 4)], 12)
+    equipment = directory([ascii_text(0x203, b"OLYMPUS M.14-42mm F3.5-5.6 II R")], len(head) + len(main))
+    return with_notes(b"OLYMPUS IMAGING CORP.", head + main + equipment)
+
+
+def old_olympus() -> bytes:
+    """The first E-System cameras: the directory itself as a value, which names focal lengths and apertures only."""
+
+    def note(at: int) -> bytes:
+        place = at + 8 + 2 + 12 + 4
+        sizes = [short(0x207, 14), short(0x208, 54), short(0x20A, 760), short(0x206, 925)]
+        return b"OLYMP\0\x01\0" + directory([undefined(0x2010, directory(sizes, place))], at + 8)
+
+    make = b"OLYMPUS CORPORATION"
+    return with_notes(make, note(blocks.place_of_notes(make, note(0))))
+
+
+def kodak(at: int, speed: int, start: bytes, order: str) -> bytes:
+    note = bytearray(start.ljust(200, b"\x01"))
+    note[at : at + 2] = speed.to_bytes(2, "big" if order == ">" else "little")
+    return with_notes(b"EASTMAN KODAK COMPANY", bytes(note))
+
+
+@pytest.mark.parametrize(
+    ("block", "lens", "iso"),
+    [
+        (lambda: offsets_from_block(b"Canon", b"", [short(1, *CANON_ZOOM)]), "18.0 - 55.0 mm", 100),
+        (lambda: offsets_from_block(b"Canon", b"", [ascii_text(149, b"EF35mm f/2 IS USM")]), "EF35mm f/2 IS USM", None),
+        (
+            lambda: offsets_from_block(
+                b"Canon", b"", [short(1, *[0] * 16, 15, order=">"), short(4, *CANON_SHOT, order=">")], ">"
+            ),
+            None,
+            400,
+        ),
+        (lambda: offsets_from_block(b"Canon", b"", [short(1, *[0] * 16, 0x4000 | 3200)]), None, 3200),
+        (lambda: nikon("<"), "18-70mm f/3.5-4.5", 640),
+        (lambda: nikon(">"), "18-70mm f/3.5-4.5", 640),
+        (olympus, "OLYMPUS M.14-42mm F3.5-5.6 II R", None),
+        (old_olympus, "14-54mm f/2.8-3.5", None),
+        (lambda: offsets_from_block(b"PENTAX", b"AOC\0MM", [short(20, 15, order=">")], ">"), None, 800),
+        (lambda: offsets_from_note(b"PENTAX", b"PENTAX \0II", [short(20, 260)]), None, 100),
+        (lambda: offsets_from_block(b"CASIO COMPUTER CO.,LTD", b"", [short(20, 64)]), None, 64),
+        (lambda: offsets_from_block(b"CASIO", b"QVC\0\0\0", [short(20, 9, order=">")], ">"), None, 200),
+        (lambda: offsets_from_block(b"CASIO", b"QVC\0\0\0", [short(0x3014, 50, order=">")], ">"), None, 50),
+        (
+            lambda: offsets_from_block(b"Panasonic", b"Panasonic\0\0\0", [ascii_text(81, b"LUMIX G VARIO 14-45")]),
+            "LUMIX G VARIO 14-45",
+            None,
+        ),
+        (lambda: kodak(0x68, 140, b"KDK INFO", ">"), None, 140),
+        (lambda: kodak(0x68, 140, b"KDK0100 ", "<"), None, 140),
+        (lambda: kodak(0x34, 80, b"IIII\x03\0", "<"), None, 80),
+        (lambda: kodak(0x4E, 100, b"\1" * 12 + b"\x07", ">"), None, 100),
+        (lambda: kodak(0x1E, 160, b"\0\x1a\x18\0", ">"), None, 160),
+        (lambda: with_notes(b"Unheard of", b"whatever it holds"), None, None),
+    ],
+)
+def test_what_the_notes_say(block: Callable[[], bytes], lens: str | None, iso: int | None) -> None:
+    found = exif.parse(block())
+    assert (found.maker.lens, exif.iso(found)) == (lens, iso)
+
+
+def test_ratings() -> None:
+    sony = offsets_from_block(b"SONY", b"SONY DSC \0\0\0", [long(0x2002, 4)])
+    assert exif.parse(sony).maker.rating == 4
+    fujifilm = offsets_from_note(b"FUJIFILM", b"FUJIFILM\x0c\0\0\0", [long(0x1431, 3)])
+    assert exif.parse(fujifilm).maker.rating == 3
+
+
+def test_notes_that_a_program_moved_are_read_by_what_canon_wrote_behind_them() -> None:
+    """The offsets within are those of before; the note's last eight bytes say where it lay then."""
+    before = 5_000
+    note = directory([short(1, *CANON_ZOOM)], before) + b"II*\0" + before.to_bytes(4, "little")
+    assert exif.parse(with_notes(b"Canon", note)).maker.lens == "18.0 - 55.0 mm"
+
+
+def test_exif_goes_before_the_notes() -> None:
+    note = b"KDK INFO".ljust(0x68, b"\0") + b"\0\x8c" + b"\0" * 40
+    assert exif.iso(exif.parse(with_notes(b"KODAK", note, [short(34855, 400)]))) == 400
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_damaged_notes_never_raise(data: st.DataObject) -> None:
+    maker = data.draw(st.sampled_from([lambda: nikon("<"), olympus, old_olympus]))
+    block = bytearray(maker())
+    for _ in range(data.draw(st.integers(1, 10))):
+        block[data.draw(st.integers(30, len(block) - 1))] = data.draw(st.integers(0, 255))
+    exif.iso(exif.parse(bytes(block)))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([b"Canon", b"NIKON", b"CASIO", b"PENTAX", b"SONY", b"KODAK"]), st.binary(max_size=300))
+def test_rubbish_notes_never_raise(make: bytes, note: bytes) -> None:
+    exif.iso(exif.parse(with_notes(make, note)))
