@@ -146,7 +146,7 @@ _OLYMPUS_WIDEST, _OLYMPUS_WIDEST_AT_LONGEST = 0x020A, 0x0206
 
 
 def _olympus(block: Block, start: int) -> MakerNotes:
-    """The lens is in a directory of the equipment; the oldest of the system cameras name its focal lengths only."""
+    """Read the lens from the directory of the equipment; the oldest system cameras name its focal lengths only."""
     entry = tiff_tags.entries(block, start).get(_OLYMPUS_EQUIPMENT)
     if entry is None:
         return MakerNotes()
