@@ -69,6 +69,9 @@ class ClaimKeeper:
         self, event: faust.Event, outcome: Embedded | Stored, content: Content
     ) -> list[Awaitable[object]]:
         """ML has answered: send the waiters to Qdrant and remember the content. Accepted in any state."""
+        known = self._images.content(outcome)
+        if known is not None and content.is_older_than(known):
+            content = known  # a replay, from before it was read again
         firsts = {lot(outcome): outcome.file_id}
         emitted: set[int] = set()
         while batch := self._next_waiters(outcome, emitted):

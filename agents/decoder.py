@@ -9,7 +9,7 @@ import failpoints
 from agents.roots import allowed_roots
 from agents.stage import StageApp
 from errors import DrainingError, FatalError, FileChangedError, FileError
-from imaging.decoding import prepare
+from imaging.decoding import Prepared, prepare
 from imaging.hashing import FileStamp
 from topics.hashed_file import HashedFile
 from topics.image_outcome import FailedFile
@@ -29,9 +29,15 @@ class Decoder:
 
     async def decode(self, event: faust.Event, file: HashedFile, headers: Headers) -> None:
         """Decode the owner of a claim and wait until what follows from it is delivered."""
+        prepared = await self.prepare(event, file, headers)
+        if prepared is not None:
+            await self.send(event, file, prepared, headers)
+
+    async def prepare(self, event: faust.Event, file: HashedFile, headers: Headers) -> Prepared | None:
+        """Decode a file; None where it ended in another way, and what follows from that is delivered."""
         settings = self._stage.parts.settings
         try:
-            prepared = await self._stage.parts.cpu.run(
+            return await self._stage.parts.cpu.run(
                 prepare,
                 file.path_bytes,
                 FileStamp(file.size, file.mtime_ns, file.ctime_ns),
@@ -48,17 +54,21 @@ class Decoder:
             raise
         except Exception as error:
             await self._stage.fail_content(event, file, error, headers)
-        else:
-            request = MLRequest(
-                **file.file_fields(),
-                metadata=prepared.metadata,
-                thumbnail_base64=base64.b64encode(prepared.thumbnail).decode(),
-                rendition_base64=base64.b64encode(prepared.rendition),
-            )
-            failpoints.reach("prepare-claimed")
-            await (await self._stage.send(ML_REQUEST, file.sha256, request, file.headers(headers)))
-            failpoints.reach("prepare-sent")
-            self._stage.handed_on(file, headers)
+        return None
+
+    async def send(self, event: faust.Event, file: HashedFile, prepared: Prepared, headers: Headers) -> None:
+        """Send what was decoded to ML, and wait until that is delivered."""
+        request = MLRequest(
+            **file.file_fields(),
+            metadata=prepared.metadata,
+            thumbnail_base64=base64.b64encode(prepared.thumbnail).decode(),
+            rendition_base64=base64.b64encode(prepared.rendition),
+            read_at=event.message.timestamp,
+        )
+        failpoints.reach("prepare-claimed")
+        await (await self._stage.send(ML_REQUEST, file.sha256, request, file.headers(headers)))
+        failpoints.reach("prepare-sent")
+        self._stage.handed_on(file, headers)
 
     async def _hash_again(
         self, event: faust.Event, file: HashedFile, error: FileChangedError, headers: Headers

@@ -5,6 +5,7 @@ the guilty image stands alone; ML away is waited for. What it has answered is no
 """
 
 import asyncio
+import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Awaitable, Iterable
@@ -223,6 +224,8 @@ class _Embedder:
             caption=answer.caption if request.caption else None,
             metadata=request.metadata,
             thumbnail_base64=request.thumbnail_base64,
+            rendition_sha256=hashlib.sha256(request.rendition_base64).hexdigest(),
+            read_at=request.read_at,
         )
         write = DBWrite(**request.file_fields(), point_id=point_id(request.sha256), outcome="stored", content=content)
         headers = request.headers(item.headers)

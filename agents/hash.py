@@ -19,7 +19,7 @@ from agents.delivery import Deliveries, Window
 from agents.messages import header_list
 from agents.roots import allowed_roots
 from agents.stage import Parts, StageApp, now
-from errors import DrainingError, FatalError, FileChangedError
+from errors import DrainingError, FatalError, FileChangedError, FileError
 from imaging import hashing
 from imaging.files import FileStamp, Roots, check_within
 from tables.fingerprints import Fingerprint, Fingerprints
@@ -80,6 +80,7 @@ class _Hasher:
             try:
                 model_id = await self._model_id(file)
                 fingerprint = await self._fingerprint(file, known)
+                _check_content(file, fingerprint)
                 metrics.CACHE.labels("fingerprints", "hit" if fingerprint is known else "miss").inc()
             except (DrainingError, FatalError):
                 raise
@@ -159,6 +160,12 @@ class _Hasher:
                 if await _is_still(file.path_bytes, stamp):
                     return Fingerprint(size=stamp.size, mtime_ns=stamp.mtime_ns, ctime_ns=stamp.ctime_ns, sha256=sha256)
         raise FileChangedError(f"{file.path} does not stop changing. Scan again when it is complete.")
+
+
+def _check_content(file: RawPath, fingerprint: Fingerprint) -> None:
+    """Raise FileError where a file that is to be read again is not the one that is stored."""
+    if file.reread not in {None, fingerprint.sha256}:
+        raise FileError(f"{file.path} holds another picture than the one that is stored: ingest its folder.")
 
 
 async def _is_still(path: bytes, stamp: FileStamp) -> bool:

@@ -19,6 +19,7 @@ from agents.collections import Collections
 from agents.decoder import Decoder
 from agents.delivery import Deliveries, Window
 from agents.end_markers import EndMarkers
+from agents.rereading import Rereader
 from agents.stage import Parts, StageApp
 from errors import FileError
 from rules.claims import Claim, decide
@@ -54,6 +55,7 @@ class _Preparer:
         self._stage = stage
         self._images = images
         self._decoder = decoder
+        self._rereader = Rereader(stage, images, decoder)
         self._collections = collections
         self._end_markers = EndMarkers(stage, ML_REQUEST.name)
 
@@ -88,6 +90,8 @@ class _Preparer:
             skip = self._stage.finish(file, "skipped", headers, reason="job cancelled", sha256=file.sha256)
             return self._bound(file, [], skip)
         decision = decide(claim, file.file_id, lot(file), is_confirmed=self._images.is_confirmed(file, incarnation))
+        if file.reread and decision.action in {"write", "unchanged"} and self._images.content(file) is not None:
+            return self._bound(file, self._note_first(file, claim), self._rereader.reread(event, file, headers))
         metrics.CACHE.labels("known_images", CACHE_RESULTS[decision.action]).inc()
         match decision.action:
             case "embed":

@@ -8,6 +8,7 @@ import asyncio
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,14 @@ import tracing
 from agents.collections import Collections
 from agents.delivery import Window
 from agents.outcomes_watch import OutcomesWatch, Outstanding
+from agents.rereading import file_of
 from agents.roots import allowed_roots
 from agents.stage import Parts, StageApp, explain, now
 from agents.throttle import Throttle
 from agents.walking import Found, Refused, walk
 from connection import client_options
-from errors import DrainingError, FatalError, FileError, RequestError
+from errors import CollectionMissingError, DrainingError, FatalError, FileError, RequestError
+from imaging.files import Roots
 from rules.identity import new_id
 from rules.paths import is_within, normal, to_wire
 from topics.job_event import JobFailed, Scanning
@@ -94,9 +97,10 @@ class _Scanner:
                     job_id=job_id,
                     at=now(),
                     collection=request.collection,
-                    sources=request.sources,
+                    sources=request.folders,
                     caption=request.caption,
                     model_id=model_id,
+                    reread=request.reread,
                     walk_id=walk_id,
                     counted=True,
                 )
@@ -104,6 +108,8 @@ class _Scanner:
             log.info("scan-begun", walk_id=walk_id, sources=request.sources)
             async with self._outcomes.walk(job_id) as outstanding:
                 walked = _Walk(self._stage, event, request, outstanding, walk_id=walk_id, model_id=model_id)
+                if request.reread:
+                    await walked.walk_collection()
                 for source in sources:
                     await walked.walk(source)
             failpoints.reach("scan-walked")
@@ -153,6 +159,22 @@ class _Walk:
                 return
             await asyncio.gather(*[self._publish(entry) for entry in found])
 
+    async def walk_collection(self) -> None:
+        """Publish a file of each point of the collection, and wait until it is delivered."""
+        roots = allowed_roots(self._request.roots, self._stage.parts.settings)
+        qdrant, name = self._stage.parts.qdrant, self._request.collection
+        cursor: str | None = None
+        while await self._throttle.has_room():
+            ask = partial(qdrant.page, name, limit=ENTRIES_AT_ONCE, cursor=cursor)
+            try:
+                page, cursor = await self._stage.persist([self._request.job_id], ask)
+            except CollectionMissingError:
+                return  # it was deleted meanwhile, and has no further file
+            found = await asyncio.to_thread(_files_of, [record.payload for record in page], roots)
+            await asyncio.gather(*[self._publish(entry) for entry in found])
+            if cursor is None:
+                return
+
     async def _publish(self, entry: Found | Refused) -> None:
         path, path_b64 = to_wire(entry.path)
         file = RawPath(
@@ -163,6 +185,7 @@ class _Walk:
             caption=self._request.caption,
             model_id=self._model_id,
             roots=self._request.roots,
+            reread=entry.reread,
         )
         self.sent += 1
         if isinstance(entry, Refused) and entry.outcome == "failed":
@@ -179,6 +202,10 @@ class _Walk:
             headers = file.headers(replace(self._headers, traceparent=traceparent))
             delivery: Any = await (await self._stage.send(RAW_PATH, entry.path, file, headers))
         self.per_partition[delivery.partition] += 1
+
+
+def _files_of(payloads: list[dict[str, Any]], roots: Roots) -> list[Found | Refused]:
+    return [file for payload in payloads if (file := file_of(payload, roots))]
 
 
 def _next(entries: Iterator[Found | Refused]) -> list[Found | Refused]:

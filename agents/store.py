@@ -23,6 +23,7 @@ from errors import CollectionMissingError, DrainingError, FatalError, FileError
 from gateways.qdrant import Point
 from rules import payload
 from rules.batching import halves
+from rules.outcomes import Outcome
 from topics.db_write import DB_WRITE, DBWrite
 from topics.image_outcome import Embedded, Stored
 from topics.record import Headers
@@ -81,7 +82,7 @@ class _Storer:
         jobs = {item.write.job_id for item in items}
         with structlog.contextvars.bound_contextvars(job_ids=sorted(jobs), stage="store"):
             try:
-                incarnation = await self._stage.persist(jobs, lambda: self._upsert(collection, items))
+                incarnation, unchanged = await self._stage.persist(jobs, lambda: self._upsert(collection, items))
             except CollectionMissingError:
                 error = FileError(f"Collection {collection} was deleted while the job ran. Run the job again.")
                 await asyncio.gather(*(self._fail(item, error) for item in items))
@@ -94,28 +95,53 @@ class _Storer:
                 for half in halves(items):
                     await self._store_in(collection, list(half))
             else:
-                await asyncio.gather(*(self._confirm(item, incarnation) for item in items))
+                await asyncio.gather(*(self._confirm(item, incarnation, unchanged) for item in items))
 
-    async def _upsert(self, collection: str, items: list[_Item]) -> str:
-        """Upsert, and return the incarnation of the collection as it was before: an older one is safe."""
+    async def _upsert(self, collection: str, items: list[_Item]) -> tuple[str, set[str]]:
+        """Upsert, and return the incarnation of the collection as it was before: an older one is safe.
+
+        Also the ids of files that were read again, and found to be stored as they are already.
+        """
         incarnation = await self._collections.incarnation(items[0].write.job_id, collection)
         if incarnation is None:
             raise CollectionMissingError(collection)
         ids = list({item.write.point_id for item in items})
         payloads = await self._qdrant.payloads(collection, ids, list(payload.FIELDS_READ_BACK))
+        known = await self._whole(collection, items, payloads)
         points: dict[str, Point] = {}
+        unchanged: set[str] = set()
         for item in items:
-            write = item.write
-            payloads[write.point_id] = payload.merge(payloads.get(write.point_id, {}), _payload(item))
-            points[write.point_id] = Point(write.point_id, write.content.vector, payloads[write.point_id])
+            write, new = item.write, _payload(item)
+            stored = payloads.get(write.point_id, {})
+            if payload.was_read_later(stored, new):
+                later = points.get(write.point_id) or known[write.point_id]
+                point = Point(later.id, later.vector, payload.with_paths(later.payload, new))
+            else:
+                point = Point(write.point_id, write.content.vector, payload.merge(stored, new))
+            if write.reread and write.outcome == "cached" and _is_same(known.get(point.id), point):
+                unchanged.add(write.file_id)
+                continue
+            points[point.id], payloads[point.id] = point, point.payload
         with tracing.called("upsert points", [item.headers.traceparent for item in items]):
             await self._qdrant.upsert(collection, list(points.values()))
-        return incarnation
+        return incarnation, unchanged
 
-    async def _confirm(self, item: _Item, incarnation: str) -> None:
+    async def _whole(
+        self, collection: str, items: list[_Item], payloads: dict[str, dict[str, Any]]
+    ) -> dict[str, Point]:
+        """Return the points that are compared with what is to be stored, or kept as they are, by their ids."""
+        wanted = {
+            item.write.point_id
+            for item in items
+            if item.write.reread or payload.was_read_later(payloads.get(item.write.point_id, {}), _payload(item))
+        }
+        return {point.id: point for point in await self._qdrant.points(collection, sorted(wanted))}
+
+    async def _confirm(self, item: _Item, incarnation: str, unchanged: set[str]) -> None:
         write = item.write
         failpoints.reach("store-upserted")
-        await self._stage.finish(write, write.outcome, item.headers, sha256=write.sha256)
+        outcome: Outcome = "unchanged" if write.file_id in unchanged else write.outcome
+        await self._stage.finish(write, outcome, item.headers, sha256=write.sha256)
         failpoints.reach("store-reported")
         stored = Stored(
             **write.file_fields(), incarnation=incarnation, content=write.content if _is_new(write) else None
@@ -139,6 +165,14 @@ def _is_new(write: DBWrite) -> bool:
     return write.outcome == "stored"
 
 
+def _is_same(known: Point | None, new: Point) -> bool:
+    return (
+        known is not None
+        and payload.is_same(known.payload, new.payload)
+        and payload.is_same_direction(known.vector, new.vector)
+    )
+
+
 def _payload(item: _Item) -> dict[str, Any]:
     write = item.write
     content = write.content
@@ -150,6 +184,7 @@ def _payload(item: _Item) -> dict[str, Any]:
         "file_hash": write.sha256,
         "caption": content.caption,
         "thumbnail_base64": content.thumbnail_base64,
+        "read_at": content.read_at,
         "model_id": write.model_id,
         "job_id": write.job_id,
         "ingested_at": datetime.fromtimestamp(item.event.message.timestamp, UTC).isoformat(timespec="seconds"),

@@ -19,6 +19,7 @@ class Found:
 
     path: bytes
     stamp: FileStamp
+    reread: str | None = None  # as in topics.files
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Refused:
     path: bytes
     outcome: Outcome
     reason: str
+    reread: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ def _messages(point: Point, collection: CollectionInfo, progress: Run) -> Iterat
             caption=payload.get("caption"),
             metadata=Metadata.model_validate(payload),
             thumbnail_base64=payload.get("thumbnail_base64", ""),
+            read_at=payload.get("read_at"),
         )
         messages: list[Embedded | Stored] = [Embedded(**first.model_dump(), content=content)]
         if collection.incarnation:

@@ -7,7 +7,7 @@ from api.schemas.replay import Run
 from api.view.view import JobView
 from errors import CollectionMissingError, RequestError
 from gateways.qdrant import CollectionInfo, Point, Qdrant
-from rules.payload import FIELDS_READ_BACK, merge
+from rules.payload import FIELDS_READ_BACK, merge, was_read_later, with_paths
 
 POINTS_AT_ONCE = 100
 
@@ -68,7 +68,14 @@ class Copier:
         """Copy some points, in one request; return how many."""
         points = await self._qdrant.points(source, ids)
         known = await self._qdrant.payloads(target, ids, list(FIELDS_READ_BACK))
-        merged = [Point(point.id, point.vector, _merged(known.get(point.id, {}), point.payload)) for point in points]
+        later = [point.id for point in points if was_read_later(known.get(point.id, {}), point.payload)]
+        kept = {point.id: point for point in await self._qdrant.points(target, later)}
+        merged = [
+            Point(point.id, kept[point.id].vector, with_paths(kept[point.id].payload, point.payload))
+            if point.id in kept
+            else Point(point.id, point.vector, _merged(known.get(point.id, {}), point.payload))
+            for point in points
+        ]
         await self._qdrant.upsert(target, merged)
         return len(merged)
 

@@ -60,9 +60,10 @@ class Publisher:
             job_id=request.job_id,
             at=time.time(),
             collection=request.collection,
-            sources=request.sources,
+            sources=request.folders,
             caption=request.caption,
             model_id=request.model_id,
+            reread=request.reread,
         )
         return await self._send_event(queued)
 

@@ -42,6 +42,11 @@ def roots_around(sources: Sequence[str], roots: Iterable[Path]) -> list[str]:
     )
 
 
+def real_roots(roots: Iterable[Path]) -> list[str]:
+    """Return the roots without links, each once. Blocks on the file system."""
+    return sorted({os.fsdecode(root) for root in _resolved(roots)})
+
+
 def allowed_root(text: str) -> Path:
     """Return the real path of a folder (or file) that someone on this machine allows.
 

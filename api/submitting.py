@@ -7,12 +7,12 @@ from weakref import WeakValueDictionary
 import structlog
 from pydantic import ValidationError
 
-from api.kept import Kept
+from api.kept import Kept, readable_roots
 from api.model import current_model
 from api.publisher import Publisher
-from api.sources import allowed_source, roots_around
+from api.sources import allowed_source, real_roots, roots_around
 from api.view.view import JobView
-from errors import KafkaUnavailableError, RequestError
+from errors import CollectionMissingError, KafkaUnavailableError, RequestError
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
 from rules.collections import check_name
@@ -61,6 +61,26 @@ class Submitter:
         )
         return await self.submit(submission, sources, await asyncio.to_thread(roots_around, sources, roots))
 
+    async def submit_reread(self, submission: Submission, name: str) -> JobStatus:
+        """Queue a job that reads the files of a collection again, within the folders that the service may read.
+
+        Raises CollectionMissingError; RequestError: 409 for a collection that others made, and as `submit`.
+        """
+        known = await self._qdrant.collection(name)
+        if known is None:
+            raise CollectionMissingError(f"There is no collection {name!r}.")
+        if known.model_id is None:
+            raise RequestError(f"Collection {name!r} was made by another program: nothing is known of its files.", 409)
+        # One of an older version lacks indexes. ML is not asked: it sees what has changed, and can be waited for.
+        await self._qdrant.ensure_collection(
+            name,
+            model_id=known.model_id,
+            dimension=known.dimension,
+            distance=self._settings.qdrant_distance_metric,
+        )
+        roots = await asyncio.to_thread(real_roots, await readable_roots(self._settings, self._kept))
+        return await self._queue(submission, name, known.model_id, [], roots, reread=True)
+
     async def target(self, submission: Submission) -> tuple[str, str]:
         """Return the collection, created if it is new, and the model id.
 
@@ -84,6 +104,18 @@ class Submitter:
         Its files must still lie in one of `roots`, absolute paths without links, when they are read.
         """
         collection, model_id = await self.target(submission)
+        return await self._queue(submission, collection, model_id, sources, roots)
+
+    async def _queue(
+        self,
+        submission: Submission,
+        collection: str,
+        model_id: str,
+        sources: list[str],
+        roots: list[str],
+        *,
+        reread: bool = False,
+    ) -> JobStatus:
         try:
             request = ScanRequest(
                 job_id=submission.job_id,
@@ -92,6 +124,7 @@ class Submitter:
                 caption=submission.caption,
                 model_id=model_id,
                 roots=roots,
+                reread=reread,
             )
         except ValidationError as error:  # more paths than fit into a message
             why = error.errors()[0]["msg"].removeprefix("Value error, ")
@@ -114,10 +147,11 @@ class Submitter:
         status = await self._view.status(request.job_id)
         if status is None:
             return None
-        if (status.collection, status.sources, status.caption) == (
+        if (status.collection, status.sources, status.caption, status.reread) == (
             request.collection,
-            request.sources,
+            request.folders,
             request.caption,
+            request.reread,
         ):
             return status
         folded = await self._view.folded(request.job_id)

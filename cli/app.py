@@ -30,6 +30,7 @@ app = typer.Typer(
 app.command()(services.up)
 app.command()(services.worker)
 app.command()(jobs.ingest)
+app.command()(jobs.reread)
 app.command("jobs")(jobs.recent)
 app.command()(jobs.status)
 app.command()(jobs.files)

@@ -97,6 +97,14 @@ class Client:
         except KeyError as error:
             raise self._nonsense() from error
 
+    def reread(self, collection: str) -> str:
+        """Ask for the files of a collection to be read again, as one job; return its id."""
+        answer = self._call("POST", f"/collections/{quote(collection, safe='')}/reread")
+        try:
+            return str(answer["job_id"])
+        except KeyError as error:
+            raise self._nonsense() from error
+
     def status(self, job_id: str) -> JobStatus:
         """Return the status document of a job."""
         return self._status(self._call("GET", f"/ingest/status/{job_id}"))

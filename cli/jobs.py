@@ -28,6 +28,7 @@ SAID: dict[JobCommand, str] = {
 """Goes before the API's message, which tells how far the job is."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait for the end; exit 0 only if the job is `completed`.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job, as `darkroom jobs` shows it.")]
 
 
@@ -38,9 +39,7 @@ def ingest(
         str | None, typer.Option(help="Collection to add to; made when it is new. Default: the active one.")
     ] = None,
     caption: Annotated[bool, typer.Option("--caption", help="Also ask ML for captions.")] = False,
-    wait: Annotated[
-        bool, typer.Option("--wait", help="Wait for the end; exit 0 only if the job is `completed`.")
-    ] = False,
+    wait: Wait = False,
     as_json: Json = False,
 ) -> None:
     """Take photographs in, as one job.
@@ -49,13 +48,22 @@ def ingest(
     """
     with Client.of(settings.load()) as client:
         job_id = submit(client, paths, collection=collection, caption=caption)
-        if not wait:
-            if as_json:
-                results.print_json(data={"job_id": job_id}, indent=None)
-            else:
-                results.print(f"Job {job_id}. `darkroom status {job_id}` tells how it goes.")
-            return
-        _show_end(client, job_id, as_json=as_json)
+        _show_begun(client, job_id, wait=wait, as_json=as_json)
+
+
+def reread(
+    collection: Annotated[str, typer.Argument(metavar="COLLECTION", help="The collection whose files to read again.")],
+    *,
+    wait: Wait = False,
+    as_json: Json = False,
+) -> None:
+    """Bring what is stored of a collection up to what this version reads from its files, as one job.
+
+    After an upgrade: metadata, thumbnails, and pixels that a former version had wrong. ML sees a picture again only
+    where its pixels have changed. Files that are gone fail; what is stored of them stays.
+    """
+    with Client.of(settings.load()) as client:
+        _show_begun(client, client.reread(collection), wait=wait, as_json=as_json)
 
 
 def recent(
@@ -173,6 +181,16 @@ def _command(job: str, command: JobCommand, *, as_json: bool) -> None:
         results.print_json(data=answer, indent=None)
     else:
         results.out(SAID[command] + answer["message"], highlight=False)
+
+
+def _show_begun(client: Client, job_id: str, *, wait: bool, as_json: bool) -> None:
+    """Say which job was begun, or show it to its end."""
+    if wait:
+        _show_end(client, job_id, as_json=as_json)
+    elif as_json:
+        results.print_json(data={"job_id": job_id}, indent=None)
+    else:
+        results.print(f"Job {job_id}. `darkroom status {job_id}` tells how it goes.")
 
 
 def _show_end(client: Client, job_id: str, *, as_json: bool) -> None:

@@ -2,6 +2,8 @@
 
 import base64
 import os
+import re
+from collections.abc import Iterator
 
 from errors import InvalidMessageError
 
@@ -12,6 +14,15 @@ ARCHIVE_FOLDER = b".darkroom-archive"
 def readable(path: bytes) -> str:
     r"""Return text for people: bytes that are not UTF-8 are shown as escapes such as `\xff`."""
     return path.decode("utf-8", "backslashreplace")
+
+
+def from_readable(text: str) -> Iterator[bytes]:
+    r"""Yield the paths that `readable` may have shown so: the text itself, then with each `\xff` as the byte."""
+    plain = text.encode("utf-8", "backslashreplace")
+    yield plain
+    raw = re.sub(rb"\\x([0-9a-f]{2})", lambda found: bytes.fromhex(found[1].decode()), plain)
+    if raw != plain and readable(raw) == text:
+        yield raw
 
 
 def to_wire(path: bytes) -> tuple[str, str | None]:

@@ -33,6 +33,7 @@ class Job(BaseModel):
     collection: str = ""
     sources: list[str] = []
     caption: bool = False
+    reread: bool = False
     model_id: str | None = None
     roots: list[str] | None = None  # of its files, so that one that begins again is bound as before
 
@@ -168,6 +169,7 @@ def _apply_to_job(job: Job, event: events.AnyJobEvent) -> None:
             job.collection = job.collection or event.collection
             job.sources = job.sources or event.sources
             job.caption = job.caption or event.caption
+            job.reread = job.reread or event.reread
             job.model_id = job.model_id or event.model_id
             job.started_at = job.started_at or event.at
             # One that was cancelled before has ended: what this walk still finds is skipped.
@@ -203,6 +205,7 @@ def _queue(job: Job, event: events.Queued) -> None:
     job.collection = event.collection
     job.sources = event.sources
     job.caption = event.caption
+    job.reread = event.reread
     job.model_id = event.model_id
     if job.queued_at is None:
         job.queued_at = event.at

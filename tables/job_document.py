@@ -21,6 +21,7 @@ def document(job: Job) -> JobStatus:
         collection=job.collection,
         model_id=job.model_id,
         caption=job.caption,
+        reread=job.reread,
         sources=job.sources,
         progress=_progress(job, finished=finished, total_known=total_known),
         total_files=job.seen,

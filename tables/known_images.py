@@ -59,6 +59,10 @@ class KnownImages:
         """Write what is known of a file's content."""
         return self._rows.put(_key(b"c", file), content.model_dump_json(exclude_none=True).encode())
 
+    def drop_content(self, file: HashedFileOfJob) -> Awaitable[object]:
+        """Forget what is known of a file's content."""
+        return self._rows.delete(_key(b"c", file))
+
     def waiters(self, file: HashedFileOfJob) -> Iterator[int]:
         """Yield the numbers of the files that wait for the content of a file, in the order of arrival."""
         prefix = _key(b"w", file, b"")

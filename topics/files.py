@@ -30,6 +30,8 @@ class FileOfJob(Record):
     # The folders, absolute and without links, that the file must lie in when it is read. Without them it must lie in
     # the worker's INGEST_ROOTS, or TRUST_KAFKA be set; see agents.roots.
     roots: Paths | None = None
+    # The content that is stored, and to be read again for what a newer version sees in it; see agents.rereading.
+    reread: Sha256 | None = None
 
     @model_validator(mode="after")
     def _has_a_path(self) -> Self:

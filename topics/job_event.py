@@ -45,6 +45,7 @@ class Queued(_Event):
     sources: Paths = []
     caption: bool = False
     model_id: Name | None = None
+    reread: bool = False
     message: Reason = ""
 
 
@@ -56,6 +57,7 @@ class Scanning(_Event):
     sources: Paths = []
     caption: bool = False
     model_id: Name | None = None
+    reread: bool = False
     walk_id: Name
     # Each of its files names the walk, so that those that are never seen can be counted.
     counted: bool = False

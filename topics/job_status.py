@@ -38,6 +38,7 @@ class JobStatus(Record):
     collection: str
     model_id: str | None = None
     caption: bool = False
+    reread: bool = False
     sources: list[str] = []
     progress: float
     total_files: int

@@ -13,6 +13,7 @@ class MLRequest(HashedFileOfJob):
     metadata: Metadata
     thumbnail_base64: str
     rendition_base64: Base64Bytes  # bytes here, base64 on the wire
+    read_at: float | None = None  # as in topics.content
 
 
 ML_REQUEST: Topic[MLRequest] = Topic("ml-request", key="sha256", record=MLRequest)

@@ -1,8 +1,8 @@
 """`scan-request`: walk these folders and publish what is in them. Published by the API, the CLI, or anyone."""
 
-from typing import Annotated
+from typing import Self
 
-from pydantic import Field
+from pydantic import model_validator
 
 from topics.files import JobId
 from topics.limits import Name, Paths
@@ -14,11 +14,24 @@ class ScanRequest(Record):
 
     job_id: JobId
     collection: Name
-    sources: Annotated[Paths, Field(min_length=1)]
+    sources: Paths = []
     caption: bool = False
     model_id: Name | None = None
     # As in topics.files: every file that is found is bound to them.
     roots: Paths | None = None
+    # No folder is walked, but the collection: what it holds is to be read again; see agents.rereading.
+    reread: bool = False
+
+    @model_validator(mode="after")
+    def _names_what_to_walk(self) -> Self:
+        if self.reread == bool(self.sources):
+            raise ValueError("name the sources to be walked, or (reread) none, as a collection is")
+        return self
+
+    @property
+    def folders(self) -> list[str]:
+        """Where its files lie, for people."""
+        return self.sources or self.roots or []
 
 
 SCAN_REQUEST: Topic[ScanRequest] = Topic(

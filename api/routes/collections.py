@@ -3,8 +3,9 @@
 from functools import partial
 
 from fastapi import APIRouter
+from structlog.contextvars import bound_contextvars
 
-from api.deps import PartsDep, chosen_collection
+from api.deps import IdempotencyKey, PartsDep, chosen_collection, new_submission
 from api.model import current_model
 from api.problems import problems
 from api.schemas.collections import (
@@ -16,6 +17,7 @@ from api.schemas.collections import (
     FromSelectionBody,
     MergeBody,
 )
+from api.schemas.jobs import Submitted
 from api.schemas.replay import Run
 from api.submitting import active_collection
 from errors import CollectionMissingError, RequestError
@@ -100,6 +102,20 @@ async def renew(name: str, parts: PartsDep) -> CollectionDetails:
     """
     check_name(name)
     return await _details(parts, await parts.qdrant.renew_collection(name))
+
+
+@router.post("/{name}/reread", status_code=202, responses=problems(404, 409))
+async def reread(name: str, parts: PartsDep, key: IdempotencyKey = None) -> Submitted:
+    """Read the files of a collection again, as one job, for what this version sees in them and a former one did not.
+
+    Metadata and thumbnails are brought up to date; ML sees a picture only where its rendition has changed. Files that
+    are gone fail, and what is stored of them stays.
+    """
+    check_name(name)
+    submission = new_submission(name, False, key)
+    with bound_contextvars(job_id=submission.job_id):
+        status = await parts.submitter.submit_reread(submission, name)
+    return Submitted(job_id=status.job_id, status=status.status, message=status.message)
 
 
 async def _details(parts: PartsDep, found: CollectionInfo) -> CollectionDetails:

@@ -27,6 +27,7 @@ EXPECTED = {
     "status": r"Status +completed",
     "files": r"failed +.*broken\.jpg",
     "search": r"of \d+ pictures",
+    "reread": r"^Job [0-9a-f]{32}\.",
     "doctor": r"ok +Kafka",
     "doctor JOB": r"(?s){job}.*1 files failed",
     "topics": r"raw-path +\d+ +darkroom-hash \d+",

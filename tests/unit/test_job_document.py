@@ -35,6 +35,7 @@ def test_every_field_of_a_job_that_is_done() -> None:
         "collection": "photos",
         "model_id": "m-1",
         "caption": True,
+        "reread": False,
         "sources": ["/photos"],
         "progress": 100.0,
         "total_files": 6,

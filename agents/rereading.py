@@ -1,0 +1,139 @@
+"""How what is stored is brought up to what today's code reads from its files: the jobs of `darkroom reread`.
+
+scan publishes one file of each content of a collection, which names that content in `reread`. It goes the way of all
+files, but is decoded although its content is known. Where the rendition is the one that ML has seen, the answer of ML
+is kept, and metadata and thumbnail are new; else ML sees it again, once, whatever collections hold it. See
+docs/decisions/0034-reread.md.
+"""
+
+import base64
+import hashlib
+import os
+import re
+from collections.abc import Awaitable, Coroutine, Mapping
+from typing import Any, TypeGuard
+
+import faust
+
+from agents.decoder import Decoder
+from agents.delivery import writing_rows
+from agents.stage import StageApp
+from agents.walking import Found, Refused
+from errors import FileError
+from imaging.decoding import Prepared
+from imaging.files import Roots, open_regular, stamp_of
+from rules.claims import Claim
+from rules.identity import point_id
+from rules.paths import from_readable
+from tables.known_images import KnownImages
+from topics.content import Content
+from topics.db_write import DB_WRITE, DBWrite
+from topics.hashed_file import HashedFile
+from topics.image_outcome import Embedded
+from topics.limits import MAX_PATH
+from topics.record import Headers
+
+
+def file_of(payload: Mapping[str, Any], roots: Roots) -> Found | Refused | None:
+    """Return the file to be read again for a point; None for a point that Darkroom did not write. Blocks.
+
+    It is the first of the point's files that can be read and has its size. What was archived is skipped; where no file
+    is left, the first one says so.
+    """
+    sha256, first, known = (payload.get(name) for name in ("file_hash", "full_path", "paths"))
+    if not (_is_sha256(sha256) and _is_path(first) and isinstance(known, list)):
+        return None
+    paths = sorted(filter(_is_path, known), key=lambda path: path != first)
+    if not paths:
+        return Refused(_shown(first), "skipped", "its files are archived", reread=sha256)
+    reason = ""
+    for path in (candidate for text in paths for candidate in from_readable(text)):
+        try:
+            with open_regular(path, roots) as file:
+                stamp = stamp_of(file)
+        except FileError as error:
+            reason = reason or str(error)
+        else:
+            if stamp.size == payload.get("file_size"):
+                return Found(path, stamp, reread=sha256)
+            reason = reason or f"{os.fsdecode(path)} holds another picture than the one that is stored"
+    return Refused(_shown(paths[0]), "failed", reason, reread=sha256)
+
+
+def _is_sha256(value: object) -> TypeGuard[str]:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+
+
+def _is_path(value: object) -> TypeGuard[str]:
+    """Tell whether a text can be a path: any program may have written the payload."""
+    return isinstance(value, str) and value.startswith("/") and "\0" not in value and len(value) <= MAX_PATH
+
+
+def _shown(path: str) -> bytes:
+    """Return a path that leads to no file, as the point shows it."""
+    return next(from_readable(path))
+
+
+class Rereader:
+    """Reads files of known contents again; used by prepare."""
+
+    def __init__(self, stage: StageApp, images: KnownImages, decoder: Decoder) -> None:
+        self._stage = stage
+        self._images = images
+        self._decoder = decoder
+
+    async def reread(self, event: faust.Event, file: HashedFile, headers: Headers) -> None:
+        """Decode a file whose content is known, and wait until what follows from it is delivered."""
+        prepared = await self._decoder.prepare(event, file, headers)
+        if prepared is None:
+            return
+        with writing_rows(event):
+            rows, work = self._decide(event, file, prepared, headers)
+        await work
+        for row in rows:
+            await row
+
+    def _decide(
+        self, event: faust.Event, file: HashedFile, prepared: Prepared, headers: Headers
+    ) -> tuple[list[Awaitable[object]], Coroutine[Any, Any, None]]:
+        """Write the rows, and return what is left to do. Nothing is awaited here: of two files, one goes to ML."""
+        claim, content = self._images.claim(file), self._images.content(file)
+        if claim is not None and claim.owner not in {None, file.file_id}:
+            rows = [self._images.put_waiter(file, event.message.offset, headers)]
+            return rows, _nothing()
+        if content is not None and is_same_picture(content, prepared):
+            return [], self._update(event, file, content, prepared, headers)
+        claim = claim or Claim(owner=None)
+        claim.owner = file.file_id
+        rows = [self._images.put_claim(file, claim), self._images.drop_content(file)]
+        if content is not None and content.caption is not None:
+            file = file.model_copy(update={"caption": True})
+        return rows, self._decoder.send(event, file, prepared, headers)
+
+    async def _update(
+        self, event: faust.Event, file: HashedFile, content: Content, prepared: Prepared, headers: Headers
+    ) -> None:
+        """Send the point to Qdrant with ML's former answer, and have the new reading remembered."""
+        reading = content.model_copy(
+            update={
+                "metadata": prepared.metadata,
+                "thumbnail_base64": base64.b64encode(prepared.thumbnail).decode(),
+                "rendition_sha256": hashlib.sha256(prepared.rendition).hexdigest(),
+                "read_at": event.message.timestamp,
+            }
+        )
+        write = DBWrite(**file.file_fields(), point_id=point_id(file.sha256), outcome="cached", content=reading)
+        await (await self._stage.send(DB_WRITE, file.sha256, write, file.headers(headers)))
+        await self._stage.conclude(Embedded(**file.file_fields(), content=reading), headers)
+        self._stage.handed_on(file, headers)
+
+
+def is_same_picture(content: Content, prepared: Prepared) -> bool:
+    """Tell whether ML has seen this very rendition. Of a content of version 0.1.0 the thumbnail tells it."""
+    if content.rendition_sha256 is not None:
+        return content.rendition_sha256 == hashlib.sha256(prepared.rendition).hexdigest()
+    return content.thumbnail_base64 == base64.b64encode(prepared.thumbnail).decode()
+
+
+async def _nothing() -> None:
+    """Do nothing: the file waits as a row."""
