@@ -1,5 +1,6 @@
 """What version 0.1.0 has left goes on working: its jobs, tables, topics, dead letters and collections."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -133,6 +134,28 @@ def test_what_it_archived_comes_back(up: Up) -> None:
     assert (PHOTOS / "holiday/beach.jpg").read_bytes() == (PHOTOS / "holiday/beach copy.jpg").read_bytes()
     (beach,) = [image for name, image in payloads(up, "holiday").items() if name.startswith("beach")]
     assert len(beach["paths"]) == 2
+
+
+def test_what_it_stored_wrongly_comes_right_when_it_is_read_again(up: Up) -> None:
+    before = payloads(up, "home")
+    done = up.darkroom("reread", "home", "--wait", "--json")
+    job = account(json.loads(done.stdout))
+    # The one that is gone was archived: nothing of home is.
+    assert outcomes(job).keys() <= {"cached", "stored", "unchanged"}, outcomes(job)
+    after = payloads(up, "home")
+    assert after.keys() == before.keys()
+    assert after["xmp-date.jpg"]["taken_at"].startswith("2019-07-14T21:30:05")
+    for name, photograph in after.items():
+        assert photograph["paths"] == before[name]["paths"], name
+        assert photograph["ingested_at"] == before[name]["ingested_at"], name
+    dates = payloads(up, "home", filters='{"taken_at": "2019"}')
+    assert dates.keys() == {"xmp-date.jpg"}
+    assert job["ml_images_sent"] == outcomes(job).get("stored", 0)
+    again = json.loads(up.darkroom("reread", "home", "--wait", "--json").stdout)
+    assert outcomes(account(again)) == {"unchanged": len(after)}
+    # What holds the same contents takes them at its own reread, without ML.
+    other = account(json.loads(up.darkroom("reread", "holiday", "--wait", "--json").stdout))
+    assert other["ml_images_sent"] == 0
 
 
 async def test_its_topics_are_configured_as_today(up: Up) -> None:
