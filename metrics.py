@@ -53,6 +53,24 @@ RETRIES = Counter(
     ["stage", "target"],
     registry=REGISTRY,
 )
+UNREADABLE = Counter(
+    "darkroom_unreadable_messages_total",
+    "Messages that a consumer passed because they cannot be read: broken, or of a form that is not known.",
+    ["messaging_destination_name"],
+    registry=REGISTRY,
+)
+DELETED_UNREAD = Counter(
+    "darkroom_messages_deleted_unread_total",
+    "Messages that Kafka had deleted before the stage that reads them got there.",
+    ["messaging_consumer_group_name", "messaging_destination_name"],
+    registry=REGISTRY,
+)
+READ_ANEW = Counter(
+    "darkroom_partitions_read_anew_total",
+    "Times that a partition was read from its first message, because its log ended before what had been read.",
+    ["messaging_consumer_group_name", "messaging_destination_name"],
+    registry=REGISTRY,
+)
 CACHE = Counter(
     "darkroom_cache_lookups_total",
     "Look-ups of known contents (known_images) and of files that need not be read (fingerprints). "

@@ -7,7 +7,7 @@ import faust
 from aiokafka import AIOKafkaProducer
 from faust.tables import TableManager
 
-from agents.consumer import make_gapless
+from agents.consumer import PutAside, make_gapless
 from agents.credentials import credentials
 from agents.producer import share
 from connection import client_options
@@ -32,7 +32,9 @@ class _Tables(TableManager):
         await self.recovery.start()
 
 
-def new_app(name: Stage, settings: Settings, datadir: Path, producer: AIOKafkaProducer) -> faust.App:
+def new_app(
+    name: Stage, settings: Settings, datadir: Path, producer: AIOKafkaProducer, put_aside: PutAside
+) -> faust.App:
     """Return a stage's Faust app; its id is the name of its consumer group. Docs: design notes on Faust."""
     datadir.mkdir(parents=True, exist_ok=True)
     app = faust.App(
@@ -63,5 +65,5 @@ def new_app(name: Stage, settings: Settings, datadir: Path, producer: AIOKafkaPr
         web_enabled=False,
     )
     share(app, producer)
-    make_gapless(app)
+    make_gapless(app, put_aside)
     return app

@@ -20,77 +20,54 @@ a broker had frozen and was killed (aiokafka #875), would hold up all that follo
 rebalance with them.
 
 Faust sleeps for a second where the queues of all partitions are full, makes four tasks to hand a message
-on, and aiokafka may leave a partition out of a fetch that waits: with 500 files of a job on their way, all
-of them stood still for most of the time.
+on: with 500 files of a job on their way, all of them stood still for most of the time.
+
+A log may hold less than what was read of it: a broker lost its end in a power cut, or a volume was restored. Then a
+stage begins at the first message, as what stands at those offsets now is news. Faust passes it in silence.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Mapping, Set
-from functools import partial
-from types import coroutine
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import faust
 import structlog
-from aiokafka import AIOKafkaConsumer
-from aiokafka.consumer.fetcher import Fetcher
-from aiokafka.protocol.fetch import FetchRequest
-from aiokafka.structs import TopicPartition
-from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
+from aiokafka import TopicPartition
+from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 from mode.services import WaitResults
 
-from errors import KafkaUnavailableError
+import metrics
+from agents.begun import rest
+from agents.consumer_thread import ConsumerThread
+from errors import FatalError, KafkaUnavailableError
+from gateways.batches import Unreadable
+from rules.positions import Begin, begin_at
 
 # Longer than a broker takes to come back; the process that gives up is started again, with nothing lost.
 COMMIT_SECONDS = 120.0
-# Kafka's default. With Faust's 1500, each question that a start or a rebalance asks on this connection waits as long.
-FETCH_MAX_WAIT_MS = 500
-# A fetch leaves out the partitions whose messages have not all been taken over, and aiokafka sends no other to that
-# broker meanwhile: what comes there has to wait until the fetch ends.
-PARTIAL_FETCH_MAX_WAIT_MS = 50
 # Faust asks for nothing of the partitions whose queue is full, and sleeps for a second where that is all of them.
 FULL_QUEUE_SECONDS = 0.02
 # Then the agents take them: their queues fill up otherwise.
 HANDED_ON_AT_ONCE = 32
 
+PutAside = Callable[[TopicPartition, Unreadable], Awaitable[None]]
+"""Takes what could not be read, and returns when it is noted for good."""
+
 log = structlog.get_logger()
-
-
-class _ConsumerThread(AIOKafkaConsumerThread):
-    # What aiokafka gave, and the same as Faust names it: one attribute, as two threads ask.
-    _kept: tuple[Set[Any], Set[TP]] = (frozenset(), frozenset())
-
-    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
-        consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
-        return consumer
-
-    async def on_start(self) -> None:
-        await super().on_start()
-        _look_again_soon(self._ensure_consumer()._fetcher, lambda part: not self.consumer._is_changelog_tp(part))
-
-    def assignment(self) -> Set[TP]:  # type: ignore[override]  # nobody changes it
-        """Return the partitions that this worker has. Asked several times an event, so it is kept while it holds."""
-        given = self._ensure_consumer().assignment()
-        kept = self._kept
-        if given is not kept[0]:
-            self._kept = kept = given, frozenset(TP(part.topic, part.partition) for part in given)
-        return kept[1]
-
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        if offsets.keys().isdisjoint(self.assignment()):
-            return False
-        committed: bool = await super()._commit(offsets)
-        return committed
 
 
 class GaplessConsumer(Consumer):
     """Faust's consumer, with a check of the offsets of the source topics.
 
     A message that is not the next one is not handed on; the partition is read again from where it should go on.
-    When the same message comes again, the offsets before it hold none: a transaction's markers, or expired ones.
+    When the same message comes again, the offsets before it hold none: a transaction's markers, what was aborted,
+    expired, or could not be read. Likewise where reading goes on behind such offsets without a message.
     """
+
+    put_aside: PutAside
+    _thread: ConsumerThread
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -102,9 +79,17 @@ class GaplessConsumer(Consumer):
         self._reader: asyncio.Task[Any] | None = None
         self._asked_again: dict[TP, int] = {}
         self._handed_on = 0
+        # From the thread that reads.
+        self._left_out: deque[tuple[TopicPartition, Unreadable]] = deque()
+        self._out_of_range: deque[TP] = deque()
+        # Of these nothing is committed any more.
+        self._lost_their_end: set[TP] = set()
 
-    def _new_consumer_thread(self) -> _ConsumerThread:
-        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+    def _new_consumer_thread(self) -> ConsumerThread:
+        thread = ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+        thread.on_left_out = lambda part, left_out: self._left_out.append((part, left_out))
+        thread.on_out_of_range = lambda part, _offset: self._out_of_range.append(TP(*part))
+        return thread
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commit all that is acked now. Tell whether there was anything. One that hangs ends the app."""
@@ -122,21 +107,49 @@ class GaplessConsumer(Consumer):
         """Go back to the committed offsets, and expect what stands there once the stage goes on.
 
         Where nothing is committed yet, Faust leaves the position as it is, maybe behind messages that a rebalance
-        or an earlier fetch has passed over: it goes back to the first one.
+        or an earlier fetch has passed over: it goes back to the first one. Likewise where the log ends before what is
+        committed.
         """
         if asyncio.current_task() is self._reader:
             return  # Reading was stopped in between; it begins anew with a seek at the end of the rebalance.
         generation = self.app.consumer_generation_id
         await super().perform_seek()
         begins = {tp: offset for tp, offset in self._read_offset.items() if not self._is_changelog_tp(tp)}
-        if fresh := [tp for tp, offset in begins.items() if not offset and tp in self.assignment()]:
-            for part, first in (await self.earliest_offsets(*fresh)).items():
-                tp = TP(*part)
-                begins[tp] = first
-                await self._seek(tp, first)
-                self._committed_offset[tp] = first
+        for tp, begin in (await self._beginnings(begins.keys() & self.assignment())).items():
+            if begin.offset != begins[tp] or not begin.offset:  # to 0, aiokafka does not seek
+                await self._seek(tp, begin.offset)
+            begins[tp] = self._committed_offset[tp] = begin.offset
+            if begin.anew:
+                # At once: until something is acked, the log may have grown beyond what is committed.
+                await self._thread.commit({tp: begin.offset})
         if generation == self.app.consumer_generation_id:
             self._begins = {tp: offset for tp, offset in begins.items() if offset is not None}
+
+    async def _beginnings(self, parts: set[TP]) -> dict[TP, Begin]:
+        """Return where to begin, given the committed offsets, and say where that is not what comes next."""
+        if not parts:
+            return {}
+        firsts, ends = await asyncio.gather(self.earliest_offsets(*parts), self.log_ends(parts))
+        found = {}
+        for part, first in firsts.items():
+            tp, end = TP(*part), ends[TP(*part)]
+            committed = self._read_offset[tp] or None
+            found[tp] = begin_at(committed, first, end)
+            self._say(tp, committed, found[tp], end)
+        return found
+
+    def _say(self, tp: TP, remembered: int | None, begin: Begin, end: int) -> None:
+        known = {"topic": tp.topic, "partition": tp.partition, "read_to": remembered, "begin": begin.offset}
+        if begin.anew:
+            log.error("log-lost-its-end", **known, end=end, reason="it is read anew from its first message")
+            metrics.READ_ANEW.labels(self.app.conf.id, tp.topic).inc()
+        elif begin.deleted:
+            log.error("messages-deleted-unread", **known, messages=begin.deleted)
+            metrics.DELETED_UNREAD.labels(self.app.conf.id, tp.topic).inc(begin.deleted)
+
+    async def log_ends(self, parts: set[TP]) -> dict[TP, int]:
+        """Return where the logs of partitions end, whatever is committed of them."""
+        return await self._thread.log_ends(parts)
 
     async def _seek(self, partition: TP, offset: int) -> None:
         await self._thread.call_thread(self._thread.seek, partition, offset)  # type: ignore[arg-type]  # or a function
@@ -157,9 +170,12 @@ class GaplessConsumer(Consumer):
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109 - Faust's
         """Yield messages, partition by partition without a gap."""
         self._reader = asyncio.current_task()
+        await self._put_aside()
+        await self._look_into_what_is_out_of_range()
         for tp in self._passed_over & self._next.keys() & self.assignment():
             await self._seek(tp, self._next[tp])
             self._passed_over.discard(tp)
+        await self._pass_offsets_without_messages()
         sought: set[TP] = set()
         if self._buffered_partitions and self.flow_active:
             if not self._get_active_partitions():
@@ -186,11 +202,59 @@ class GaplessConsumer(Consumer):
                     )
                     await self._seek(tp, expected)
                     continue
+                await self._put_aside()
                 self._gap[tp].addi(expected, message.offset)
             self._next[tp] = message.offset + 1
             # So that Faust neither drops it nor sees a gap; what stands there may be from before a seek.
             self._read_offset[tp] = message.offset
             yield tp, message
+
+    async def _put_aside(self) -> None:
+        """Note what could not be read, before anything behind it is acked."""
+        while self._left_out:
+            part, left_out = self._left_out[0]
+            if part in self.assignment() and not self._is_changelog_tp(TP(*part)):
+                await self.put_aside(part, left_out)
+            self._left_out.popleft()
+
+    async def _pass_offsets_without_messages(self) -> None:
+        """Expect what comes behind the markers at the end of a log, so that these are committed too.
+
+        What the position has passed may be messages that a stop of the flow has dropped: so it is read again first.
+        """
+        for tp, expected in [*self._next.items()]:
+            read_to = self._thread.read_to(tp)
+            if read_to is None or read_to <= expected:
+                continue
+            if self._asked_again.get(tp) != expected:
+                self._asked_again[tp] = expected
+                await self._seek(tp, expected)
+            else:
+                self._gap[tp].addi(expected, read_to)
+                self._acked.setdefault(tp, [])  # so that a commit looks at it
+                self._next[tp] = read_to
+
+    async def _look_into_what_is_out_of_range(self) -> None:
+        while self._out_of_range:
+            tp = self._out_of_range.popleft()
+            if self._is_changelog_tp(tp):
+                if self.app.in_recovery:
+                    await self.crash(FatalError(f"The changelog {tp.topic}-{tp.partition} has lost its end."))
+                continue
+            expected = self._next.get(tp)
+            if expected is None or tp not in self.assignment():
+                continue
+            first, end = (await self.earliest_offsets(tp))[tp], (await self.log_ends({tp}))[tp]
+            begin = begin_at(expected, first, end)
+            self._say(tp, expected, begin, end)
+            if begin.anew:
+                # What is in work is of the log as it was: its acks would be taken for those of other messages.
+                self._lost_their_end.add(tp)
+                await self._thread.commit({tp: first})
+                await self.crash(FatalError(f"The log of {tp.topic}-{tp.partition} has lost its end: it is read anew."))
+            elif begin.deleted:
+                self._gap[tp].addi(expected, first)
+                self._next[tp] = first
 
     async def wait_first(self, *waits: Any, timeout: Any = None) -> Any:  # noqa: ASYNC109 - Faust's
         """Wait for the first of these, as Faust does, which makes four tasks for it.
@@ -210,52 +274,29 @@ class GaplessConsumer(Consumer):
             if self._handed_on % HANDED_ON_AT_ONCE == 0:
                 await asyncio.sleep(0)
             return WaitResults([first], [end.value], stopped=False)
-        return await super().wait_first(_rest(first, waits_for), *others, timeout=timeout)
+        return await super().wait_first(rest(first, waits_for), *others, timeout=timeout)
 
     def _new_offset(self, tp: TP) -> int | None:
-        """Return where to commit, if anywhere: the first message that is not acked."""
-        acked, committed = self._acked[tp], self._committed_offset[tp]
-        if acked and (committed is None or (min(acked) > committed and not self._gap[tp].overlaps(committed))):
+        """Return where to commit, if anywhere: the first message that is not acked, or what comes next."""
+        if tp in self._lost_their_end:
             return None
-        found: int | None = super()._new_offset(tp)
-        return found
+        acked, committed, gap = self._acked[tp], self._committed_offset[tp], self._gap[tp]
+        found: int | None = None
+        if acked and committed is not None and (min(acked) <= committed or gap.overlaps(committed)):
+            found = super()._new_offset(tp)
+        behind = begin = committed if found is None else found
+        while behind is not None and (without_messages := gap[behind]):
+            behind = max(interval.end for interval in without_messages)
+        if behind == begin:
+            return found
+        gap.chop(0, behind)
+        return behind
 
 
-def _look_again_soon(fetcher: Fetcher, is_source: Callable[[Any], bool]) -> None:
-    """Have a fetch wait for a moment only where it leaves out a partition of a source topic."""
-    send = fetcher._proc_fetch_request
+def make_gapless(app: faust.App, aside: PutAside) -> None:
+    """Give an app that has not started the consumer without gaps, and what it tells of messages that it cannot read."""
 
-    async def send_and_look_again(assignment: Any, node_id: int, request: FetchRequest) -> bool:
-        asked = {TopicPartition(topic, part[0]) for topic, parts in request.topics for part in parts}
-        for part in assignment.tps:
-            if part not in asked and is_source(part) and fetcher._select_read_replica(part) == node_id:
-                request._max_wait_ms = PARTIAL_FETCH_MAX_WAIT_MS
-        is_new: bool = await send(assignment, node_id, request)
-        return is_new
+    class Gapless(GaplessConsumer):
+        put_aside = staticmethod(aside)
 
-    fetcher._proc_fetch_request = send_and_look_again
-
-
-async def _rest(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Any:
-    return await _go_on(begun, waits_for)
-
-
-@coroutine
-def _go_on(begun: Coroutine[Any, Any, Any], waits_for: Any) -> Generator[Any, Any, Any]:
-    """Go on with a coroutine that has begun, and waits for this."""
-    while True:
-        try:
-            answer = yield waits_for
-        except BaseException as error:
-            step = partial(begun.throw, error)
-        else:
-            step = partial(begun.send, answer)
-        try:
-            waits_for = step()
-        except StopIteration as end:
-            return end.value
-
-
-def make_gapless(app: faust.App) -> None:
-    """Give an app that has not started the consumer without gaps."""
-    app.transport.Consumer = GaplessConsumer  # type: ignore[misc]
+    app.transport.Consumer = Gapless  # type: ignore[misc]

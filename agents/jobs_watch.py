@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from connection import ClientOptions
 from errors import InvalidMessageError
+from gateways.reading import new_consumer
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 
 # Files of a finished job may still come in, from a replay or a slow publisher: its end is remembered a while.
@@ -30,11 +31,12 @@ class JobsWatch:
         self._jobs: dict[str, JobStatus] = {}
         self._cancelled: OrderedDict[str, None] = OrderedDict()
         self._changed = asyncio.Event()
+        self._consumer: AIOKafkaConsumer | None = None
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, partitions: int) -> None:
         """Begin to follow."""
-        consumer = AIOKafkaConsumer(**self._kafka, auto_offset_reset="earliest", enable_auto_commit=False)
+        self._consumer = consumer = new_consumer(self._kafka)
         await consumer.start()
         assigned = [TopicPartition(JOB_STATUS.name, number) for number in range(partitions)]
         # Asked before anything is assigned: on a connection that fetches, questions wait for the next message.
@@ -42,7 +44,8 @@ class JobsWatch:
         consumer.assign(assigned)
         await consumer.seek_to_beginning(*assigned)
         while any([await consumer.position(partition) < end for partition, end in ends.items()]):
-            await self._read(consumer)
+            if not await self._read(consumer):
+                ends = await consumer.end_offsets(assigned)  # a log may have lost its end
         self._task = asyncio.create_task(self._follow(consumer))
 
     async def stop(self) -> None:
@@ -51,6 +54,8 @@ class JobsWatch:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+        if self._consumer is not None:
+            await self._consumer.stop()
 
     def status(self, job_id: str) -> JobStatus | None:
         """Return the newest document of a job that is not finished, or None."""
@@ -71,11 +76,11 @@ class JobsWatch:
                 await self._read(consumer)
         except Exception as error:
             self._on_fatal(error)
-        finally:
-            await consumer.stop()
 
-    async def _read(self, consumer: AIOKafkaConsumer) -> None:
-        for records in (await consumer.getmany(timeout_ms=1000)).values():
+    async def _read(self, consumer: AIOKafkaConsumer) -> bool:
+        """Take what comes within a second, and tell whether anything did."""
+        fetched = await consumer.getmany(timeout_ms=1000)
+        for records in fetched.values():
             for record in records:
                 if record.value is None:
                     continue
@@ -85,6 +90,7 @@ class JobsWatch:
                     log.warning("job-status-ignored", reason=str(error))
         self._changed.set()
         self._changed = asyncio.Event()
+        return bool(fetched)
 
     def _take(self, status: JobStatus) -> None:
         if status.status in FINISHED:

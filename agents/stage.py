@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import faust
 import structlog
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 import failpoints
 import metrics
@@ -31,6 +31,7 @@ from errors import (
     PartitionRevokedError,
     RetryableError,
 )
+from gateways.batches import Unreadable
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
 from rules.outcomes import Outcome
@@ -72,7 +73,7 @@ class StageApp:
     def __init__(self, name: Stage, parts: Parts, datadir: Path) -> None:
         self.name: Stage = name
         self.parts = parts
-        self.app = new_app(name, parts.settings, datadir, parts.producer)
+        self.app = new_app(name, parts.settings, datadir, parts.producer, self.put_aside)
         self.report = Reporter(name, self.publish, parts.stop)
         self._windows: list[Window] = []
         self._batchers: list[Batcher[Any]] = []
@@ -246,6 +247,25 @@ class StageApp:
         )
         message = event.message
         await self.dead_letter(event, message.key, event.value, error, headers, restart_topic=message.topic)
+
+    async def put_aside(self, part: TopicPartition, left_out: Unreadable) -> None:
+        """Note in `dead-letter` messages that no consumer can read, and wait until that is delivered."""
+        metrics.DEAD_LETTERS.labels(self.name, "UnreadableMessageError").inc()
+        count = left_out.last - left_out.first + 1
+        failure = Failure(
+            topic=part.topic,
+            partition=part.partition,
+            offset=left_out.first,
+            stage=self.name,
+            error_class="UnreadableMessageError",
+            message=f"{count} message{'s' * (count > 1)} of {part.topic}, partition {part.partition}, offsets "
+            f"{left_out.first} to {left_out.last}, cannot be read: {left_out.reason}. The stage went on behind them; "
+            "whoever sent them sends them again.",
+            stack_trace="",
+            restart_topic="",
+        )
+        letter = Letter.about(None, b"", Headers().encode(), failure)
+        await (await self.send_raw(DEAD_LETTER, letter.key, letter.value, letter.headers))
 
     async def dead_letter(
         self,

@@ -18,6 +18,7 @@ from connection import client_options
 from errors import InvalidMessageError, KafkaUnavailableError, MLUnavailableError, RequestError
 from gateways.ml import Capabilities
 from gateways.qdrant import Qdrant
+from gateways.reading import new_consumer
 from settings import Settings
 from topics import image_outcome, job_event
 from topics.db_write import DB_WRITE, DBWrite
@@ -90,11 +91,7 @@ class TopicReplayer:
         """Do it. Raises KafkaUnavailableError, QdrantUnavailableError, MLUnavailableError."""
         try:
             async with AsyncExitStack() as stack:
-                consumer = AIOKafkaConsumer(
-                    **client_options(self._settings),
-                    enable_auto_commit=False,
-                    auto_offset_reset="earliest",
-                )
+                consumer = new_consumer(client_options(self._settings))
                 stack.push_async_callback(consumer.stop)
                 await consumer.start()
                 await self._read(consumer, order, progress)

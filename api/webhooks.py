@@ -1,25 +1,30 @@
 """Tells another program of finished jobs, by POST; each at least once.
 
 A consumer group of its own reads `job-status`: what is committed was told, so a restart goes on where it was, and of
-several services one tells. Kafka keeps the last status of every job, so nothing is lost while nobody listens; it is
-told in order, and one that cannot be delivered holds up the others, as all go to the same place.
+several services one tells. A log that ends before what is committed has lost its end: it is read from its first
+message, as for each job it is kept whether its end was told. Kafka keeps the last status of every job, so nothing is
+lost while nobody listens; it is told in order, and one that cannot be delivered holds up the others, as all go to the
+same place.
 """
 
 import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 
 import httpx
 import orjson
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 
 from api.kept import Kept
 from connection import client_options
 from errors import InvalidMessageError
+from gateways.offsets import log_ends
+from gateways.reading import new_consumer
+from rules.positions import Begin, begin_at
 from rules.webhooks import message_id, signature
 from settings import Settings, reveal
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
@@ -59,21 +64,12 @@ class Webhooks:
             await asyncio.sleep(FIRST_WAIT_SECONDS)
 
     async def _read(self) -> None:
-        consumer = AIOKafkaConsumer(
-            JOB_STATUS.name,
-            **self._kafka,
-            group_id=self._group,
-            enable_auto_commit=False,
-            auto_offset_reset="latest",  # jobs that ended before anyone asked are no news
-        )
+        consumer = new_consumer(self._kafka, group_id=self._group)
+        consumer.subscribe([JOB_STATUS.name], listener=_Beginnings(consumer))
         await consumer.start()
         try:
-            begun: set[TopicPartition] = set()
             while True:
                 fetched = await consumer.getmany(timeout_ms=1000, max_records=RECORDS_AT_ONCE)
-                assigned = consumer.assignment()
-                await _keep_beginnings(consumer, assigned - begun, fetched)
-                begun = set(assigned)
                 if not all([await self._tell_all(consumer, part, records) for part, records in fetched.items()]):
                     await asyncio.sleep(self._wait * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
                     self._wait = min(2 * self._wait, LONGEST_WAIT_SECONDS)
@@ -138,15 +134,32 @@ class Webhooks:
         return True
 
 
-async def _keep_beginnings(
-    consumer: AIOKafkaConsumer,
-    parts: set[TopicPartition],
-    fetched: dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]],
-) -> None:
-    """Commit where reading began the very first time: what comes while the service is down then is not missed."""
-    for part in parts:
-        if await consumer.committed(part) is None:
-            await consumer.commit({part: fetched[part][0].offset if part in fetched else await consumer.position(part)})
+class _Beginnings(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped base
+    """Has partitions read from what is committed, or else from where they end: jobs that ended before are no news.
+
+    Committed at once: what comes while the service is down then is not missed.
+    """
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Do nothing: what was told is committed."""
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Set where each begins."""
+        consumer, parts = self._consumer, list(assigned)
+        if not parts:
+            return
+        firsts, ends = await consumer.beginning_offsets(parts), await log_ends(consumer._client, parts)
+        for part in parts:
+            committed = await consumer.committed(part)
+            begin = Begin(ends[part]) if committed is None else begin_at(committed, firsts[part], ends[part])
+            if begin.anew:
+                log.error("log-lost-its-end", topic=part.topic, partition=part.partition, read_to=committed)
+            consumer.seek(part, begin.offset)
+            if begin.offset != committed:
+                await consumer.commit({part: begin.offset})
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from connection import client_options
 from embedded import state
 from errors import FatalError, KafkaUnavailableError
+from gateways.reading import new_consumer
 from settings import Settings
 
 POLL_MILLISECONDS = 500
@@ -34,7 +35,7 @@ def with_brokers(settings: Settings, data: Path | None) -> Settings:
 @asynccontextmanager
 async def reading(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     """Connect a reader until the block ends. Raises KafkaUnavailableError, also for what fails in the block."""
-    consumer = AIOKafkaConsumer(**client_options(settings), enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = new_consumer(client_options(settings))
     try:
         await consumer.start()
         yield consumer

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError
@@ -11,6 +11,7 @@ from aiokafka.protocol.admin import DescribeGroupsRequest_v0, DescribeGroupsRequ
 from aiokafka.protocol.api import Request
 
 from connection import ClientOptions
+from gateways.reading import new_consumer
 
 NO_COORDINATOR = "NoCoordinator"
 
@@ -75,7 +76,7 @@ async def describe(kafka: ClientOptions, names: Iterable[str]) -> dict[str, Grou
 async def lag(kafka: ClientOptions, name: str) -> int:
     """Return the messages that a group has yet to read, over the partitions that it has committed on."""
     admin = AIOKafkaAdminClient(**kafka)
-    consumer = AIOKafkaConsumer(**kafka)
+    consumer = new_consumer(kafka)
     try:
         await admin.start()
         await consumer.start()
@@ -95,7 +96,7 @@ async def positions(
 
     What was never committed counts from the oldest message that is left. Raises KafkaError when no broker answers.
     """
-    admin, consumer = AIOKafkaAdminClient(**kafka), AIOKafkaConsumer(**kafka)
+    admin, consumer = AIOKafkaAdminClient(**kafka), new_consumer(kafka)
     try:
         await admin.start()
         await consumer.start()

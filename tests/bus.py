@@ -10,6 +10,7 @@ from typing import Any, Self
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from gateways.reading import new_consumer
 from settings import STAGES, Settings
 from tests.deadlines import HANG_SECONDS
 from topics.admin import TOPICS, create_topics
@@ -28,9 +29,7 @@ class Bus:
         self._topics = topics
         self._producer = AIOKafkaProducer(bootstrap_servers=brokers, max_request_size=4 << 20)
         # What is asked of Kafka on this connection waits for the fetch before it.
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=brokers, enable_auto_commit=False, fetch_max_bytes=64 << 20, fetch_max_wait_ms=100
-        )
+        self._consumer = new_consumer({"bootstrap_servers": brokers}, fetch_max_bytes=64 << 20, fetch_max_wait_ms=100)
         self.records: list[ConsumerRecord] = []
         self._decoded: dict[str, list[dict[str, Any]]] = {}
         self._decoded_records: dict[str, int] = {}

@@ -18,6 +18,7 @@ from api.view.changes import Changes
 from api.view.database import Lane
 from connection import ClientOptions
 from disk import MEND
+from gateways.reading import new_consumer
 from topics.dead_letter import DEAD_LETTER
 from topics.job_event import JOB_EVENT
 from topics.job_status import JOB_STATUS
@@ -46,6 +47,8 @@ class Feed:
         self._consumer: AIOKafkaConsumer | None = None
         self._next: dict[TopicPartition, int] = {}
         self._ends_at_start: dict[TopicPartition, int] = {}
+        # Positions that are not in their log any more.
+        self._out_of_range: dict[TopicPartition, int] = {}
         self._problem = "has not been reached yet"
 
     async def run(self) -> None:
@@ -73,7 +76,7 @@ class Feed:
     async def catch_up(self, topic: str) -> None:
         """Wait until the view has what a topic has now. Raises KafkaError where Kafka does not answer."""
         # On a connection of its own: on one that fetches, the question would wait for the next message.
-        consumer = AIOKafkaConsumer(**self._kafka)
+        consumer = new_consumer(self._kafka)
         try:
             await consumer.start()
             ends = await consumer.end_offsets([part for part in self._parts if part.topic == topic])
@@ -85,15 +88,19 @@ class Feed:
                 changed.clear()
 
     async def _read(self) -> None:
-        consumer = AIOKafkaConsumer(**self._kafka, enable_auto_commit=False, auto_offset_reset="earliest")
+        consumer = new_consumer(self._kafka, on_out_of_range=self._out_of_range.__setitem__)
         await consumer.start()
         try:
             await self._start_where_the_view_ends(consumer)
             self._consumer = consumer
             self._changes.notify({part.topic for part in self._parts})
-            while True:
+            # Else aiokafka goes on at the first message, and what a log holds would be folded into what it held then.
+            while not self._out_of_range:
                 fetched = await consumer.getmany(timeout_ms=1000, max_records=BATCH_MESSAGES)
+                if self._out_of_range:
+                    break
                 await self._write([record for records in fetched.values() for record in records])
+                await self._go_on(consumer)
         finally:
             self._consumer = None
             with suppress(Exception):  # what ended the reading matters, not what closing says after it
@@ -103,20 +110,27 @@ class Feed:
         if records:
             messages = [_message(record) for record in records]
             changed = await self._lane.write(lambda connection: writing.write(connection, messages))
-            for record in records:
-                self._next[TopicPartition(record.topic, record.partition)] = record.offset + 1
             topics = {record.topic for record in records}
             if DEAD_LETTER in topics:
                 await self._forget_letters()
             self._changes.notify(changed | topics)
+
+    async def _go_on(self, consumer: AIOKafkaConsumer) -> None:
+        """Note what has been read, with the offsets that hold no message, such as the markers of transactions."""
+        for part in self._parts:
+            position = await consumer.position(part)
+            if position > self._next[part]:
+                self._next[part] = position
+                self._changes.notify({part.topic})
 
     async def _forget_letters(self) -> None:
         oldest = time.time() - self._retention_seconds
         await self._lane.write(lambda connection: letters.forget(connection, oldest))
 
     async def _start_where_the_view_ends(self, consumer: AIOKafkaConsumer) -> None:
-        """Assign all partitions from the view's offsets, or from the start where the view is not of these topics.
+        """Assign all partitions from the view's offsets, or from the start where the view is not of these logs.
 
+        They are others where they end before what the view has read: a broker may have lost the end of one.
         Where the oldest messages were deleted meanwhile, reading goes on at the first that is left.
         """
         cluster_id = await self._cluster_id()
@@ -125,8 +139,13 @@ class Feed:
         # Asked before anything is assigned: on a connection that fetches, questions wait for the next message.
         begins = await consumer.beginning_offsets(self._parts)
         self._ends_at_start = ends = await consumer.end_offsets(self._parts)
-        if stored is None or any(offset > ends[part] for part, offset in known.items()):
-            log.info("view-rebuilt", cluster_id=cluster_id)
+        lost = [part for part, offset in self._out_of_range.items() if offset >= begins[part]]
+        lost += [part for part, offset in known.items() if offset > ends[part]]
+        self._out_of_range.clear()
+        if stored is None or lost:
+            log.warning(
+                "view-rebuilt", cluster_id=cluster_id, lost_their_end=[f"{p.topic}-{p.partition}" for p in lost]
+            )
             await self._lane.write(lambda connection: writing.rebuild(connection, cluster_id))
             known = {}
         await self._forget_letters()

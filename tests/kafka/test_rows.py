@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import faust
 import pytest
@@ -66,7 +67,7 @@ async def bench(kafka: Part, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
     await create_topics(settings, kafka.address)
     sender = new_producer(settings)
     await sender.start()
-    app = new_app("hash", settings, tmp_path_factory.mktemp("hash"), sender)
+    app = new_app("hash", settings, tmp_path_factory.mktemp("hash"), sender, AsyncMock())
     table = app.Table(TABLES["hash"], partitions=PARTITIONS, key_type=bytes, value_type=bytes)
     rows = Rows(table)
     source = app.topic("raw-path", key_serializer="raw", value_serializer="raw", partitions=PARTITIONS)

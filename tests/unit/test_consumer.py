@@ -14,16 +14,18 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+import metrics
 from agents.app import new_app
-from agents.consumer import (
+from agents.consumer import GaplessConsumer
+from agents.consumer_thread import (
     FETCH_MAX_WAIT_MS,
     FULL_QUEUE_SECONDS,
     PARTIAL_FETCH_MAX_WAIT_MS,
-    GaplessConsumer,
-    _ConsumerThread,
-    _look_again_soon,
+    ConsumerThread,
+    look_again_soon,
 )
 from errors import KafkaUnavailableError
+from gateways.batches import Unreadable
 from settings import Settings
 from tests.deadlines import HANG_SECONDS
 
@@ -91,7 +93,7 @@ async def test_a_commit_whose_partitions_were_all_taken_away_is_left_out(
         return True
 
     monkeypatch.setattr(AIOKafkaConsumerThread, "_commit", commit)
-    thread: Any = _ConsumerThread.__new__(_ConsumerThread)
+    thread: Any = ConsumerThread.__new__(ConsumerThread)
     thread.assignment = lambda: assigned
     assert await thread._commit({HERE: 7}) is made
     assert committed == ([{HERE: 7}] if made else [])
@@ -100,7 +102,7 @@ async def test_a_commit_whose_partitions_were_all_taken_away_is_left_out(
 async def test_the_assignment_is_made_anew_only_when_it_changes() -> None:
     """It is asked for several times an event; Faust makes a new set each time."""
     given = {TopicPartition(*HERE)}
-    thread: Any = _ConsumerThread.__new__(_ConsumerThread)
+    thread: Any = ConsumerThread.__new__(ConsumerThread)
     thread._ensure_consumer = lambda: SimpleNamespace(assignment=lambda: given)
     first = thread.assignment()
     assert first == {HERE}
@@ -121,8 +123,12 @@ class Fetches:
         self.taken: list[int] = []
         self.seek_first = True
         self.seek_during: int | None = None
+        self.first, self.end = 3, 1000
+        self.read_to: list[int] = []  # where the position is at each fetch; then nowhere
+        self.aside: list[Any] = []
+        self.committed: list[dict[TP, int]] = []
         nothing: Any = None  # it sends nothing
-        app: Any = new_app("hash", Settings(kafka_brokers="127.0.0.1:1"), data, nothing)
+        app: Any = new_app("hash", Settings(kafka_brokers="127.0.0.1:1"), data, nothing, self.put_aside)
         app.topics._acking_topics.add(HERE.topic)
         self.consumer = app.consumer
         self.consumer._thread.loop.close()  # it is never started, hence never stopped
@@ -130,6 +136,9 @@ class Fetches:
         monkeypatch.setattr(self.consumer, "_seek", self.seek)
         monkeypatch.setattr(self.consumer, "assignment", lambda: {HERE})
         monkeypatch.setattr(self.consumer, "earliest_offsets", self.earliest)
+        monkeypatch.setattr(self.consumer, "log_ends", self.log_ends)
+        monkeypatch.setattr(self.consumer._thread, "read_to", lambda _: self.read_to.pop(0) if self.read_to else None)
+        monkeypatch.setattr(self.consumer._thread, "commit", self.commit)
         self._monkeypatch = monkeypatch
 
     async def read(self, committed: int | None, script: Sequence[Sequence[int]]) -> list[int]:
@@ -170,7 +179,17 @@ class Fetches:
         self.sought.append(offset)
 
     async def earliest(self, *parts: TP) -> dict[TP, int]:
-        return dict.fromkeys(parts, 3)
+        return dict.fromkeys(parts, self.first)
+
+    async def log_ends(self, parts: set[TP]) -> dict[TP, int]:
+        return dict.fromkeys(parts, self.end)
+
+    async def commit(self, offsets: dict[TP, int]) -> bool:
+        self.committed.append(offsets)
+        return True
+
+    async def put_aside(self, part: TopicPartition, left_out: Unreadable) -> None:
+        self.aside.append((part, left_out))
 
 
 @pytest.fixture
@@ -281,11 +300,23 @@ async def test_it_seeks_in_the_thread_that_reads(monkeypatch: pytest.MonkeyPatch
         (10, [[10, 11, 12]], [11, 12], None),
         (0, [[3, 4]], [3], 4),
         (None, [[3, 4]], [4], None),
-        (10, [[10, 12], [12]], [10], 11),
+        (10, [[10, 13], [13]], [10], 13),
         (10, [[10, 12], [12]], [10, 12], 13),
         (10, [[12], [12, 13]], [12], 13),
+        (10, [[12], [12, 13]], [], 12),
+        (10, [[10, 13], [13]], [], None),
     ],
-    ids=["as acked", "the first is not", "a new topic", "its first is not", "before a gap", "over a gap", "from a gap"],
+    ids=[
+        "as acked",
+        "the first is not",
+        "a new topic",
+        "its first is not",
+        "up to a message behind a gap",
+        "over a gap",
+        "from a gap",
+        "a gap alone",
+        "none before a gap",
+    ],
 )
 async def test_it_commits_up_to_the_first_message_that_is_not_acked(
     fetches: Fetches, committed: int | None, script: list[list[int]], acked: list[int], expected: int | None
@@ -295,6 +326,76 @@ async def test_it_commits_up_to_the_first_message_that_is_not_acked(
     for offset in acked:
         fetches.consumer.ack(message_at(offset))
     assert fetches.consumer._new_offset(HERE) == expected
+
+
+async def test_markers_at_the_end_of_a_log_are_committed(fetches: Fetches) -> None:
+    """They would look like messages that nobody reads, for ever; first it reads once more what seems to be empty."""
+    fetches.read_to = [10, 12, 12]
+    await fetches.read(10, [[10], [], []])
+    assert fetches.sought == [11]
+    assert fetches.consumer._new_offset(HERE) is None, "10 is not acked"
+    fetches.consumer.ack(message_at(10))
+    assert fetches.consumer._new_offset(HERE) == 12
+
+
+async def test_messages_that_a_stop_of_the_flow_dropped_are_not_taken_for_markers(fetches: Fetches) -> None:
+    fetches.read_to = [10, 12, 12]
+    assert await fetches.read(10, [[], [10, 11], [12]]) == [10, 11, 12]
+    assert fetches.sought == [10]
+
+
+async def test_a_partition_of_markers_alone_is_committed(fetches: Fetches) -> None:
+    fetches.read_to = [12, 12, 12]
+    await fetches.read(None, [[], [], []])
+    assert list(fetches.consumer._filter_tps_with_pending_acks()) == [HERE]
+    assert fetches.consumer._new_offset(HERE) == 12
+
+
+async def test_a_log_that_ends_before_what_is_committed_is_read_from_its_first_message(fetches: Fetches) -> None:
+    """A broker had lost its end: that many new messages were passed in silence."""
+    fetches.end = 7
+    assert await fetches.read(10, [[3, 4, 5, 6], [7]]) == [3, 4, 5, 6, 7]
+    assert fetches.committed == [{HERE: 3}], "a restart would find the log grown beyond what is committed"
+    fetches.consumer.ack(message_at(3))
+    assert fetches.consumer._new_offset(HERE) == 4
+
+
+async def test_what_was_deleted_unread_is_counted(fetches: Fetches) -> None:
+    fetches.first = 12
+    before = deleted_unread()
+    assert await fetches.read(10, [[12, 13]]) == [12, 13]
+    assert deleted_unread() - before == 2
+    assert fetches.committed == []
+
+
+async def test_a_log_that_loses_its_end_while_it_is_read_ends_the_stage(
+    monkeypatch: pytest.MonkeyPatch, fetches: Fetches
+) -> None:
+    """What is in work is of the log as it was: its acks would pass what stands there now."""
+    crashes = AsyncMock()
+    monkeypatch.setattr(fetches.consumer, "crash", crashes)
+    await fetches.read(10, [[10, 11]])
+    fetches.end = 5
+    fetches.consumer._out_of_range.append(HERE)
+    fetches.seek_first = False
+    await fetches.read(10, [[]])
+    crashes.assert_awaited_once()
+    assert fetches.committed == [{HERE: 3}]
+    fetches.consumer.ack(message_at(10))
+    assert fetches.consumer._new_offset(HERE) is None
+
+
+async def test_what_cannot_be_read_is_noted_before_what_is_behind_it(fetches: Fetches) -> None:
+    left_out = Unreadable(11, 12, "its checksum is wrong")
+    await fetches.read(10, [[10]])
+    fetches.consumer._left_out.append((TopicPartition(*HERE), left_out))
+    fetches.seek_first = False
+    assert await fetches.read(10, [[13], [13]]) == [10, 13]
+    assert fetches.aside == [(TopicPartition(*HERE), left_out)]
+
+
+def deleted_unread() -> float:
+    return float(metrics.DELETED_UNREAD.labels("darkroom-hash", HERE.topic)._value.get())
 
 
 class Handing:
@@ -388,7 +489,7 @@ async def test_a_fetch_that_leaves_out_a_source_waits_for_a_moment_only(
     fetcher: Any = SimpleNamespace(
         _proc_fetch_request=fetch, _select_read_replica={SOURCE: 1, OTHER: 1, ELSEWHERE: 2, CHANGELOG: 1}.get
     )
-    _look_again_soon(fetcher, lambda part: part != CHANGELOG)
+    look_again_soon(fetcher, lambda part: part != CHANGELOG)
     assignment = SimpleNamespace(tps={SOURCE, OTHER, ELSEWHERE, CHANGELOG})
     topics = [(part.topic, [(part.partition, 0, 1)]) for part in asked]
     await fetcher._proc_fetch_request(assignment, 1, FetchRequest(FETCH_MAX_WAIT_MS, 1, 1, 0, topics))

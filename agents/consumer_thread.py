@@ -1,0 +1,91 @@
+"""The thread in which a stage reads: aiokafka's consumer, as Darkroom has it (`gateways.reading`).
+
+A fetch leaves out the partitions whose messages have not all been taken over, and aiokafka sends no other to that
+broker meanwhile: what comes there has to wait until the fetch ends.
+"""
+
+from collections.abc import Callable, Mapping, Set
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.structs import TopicPartition
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
+from faust.types import TP
+
+from gateways.offsets import log_ends
+from gateways.reading import READ_COMMITTED, LeftOut, OutOfRange, read_carefully
+
+# Kafka's default. With Faust's 1500, each question that a start or a rebalance asks on this connection waits as long.
+FETCH_MAX_WAIT_MS = 500
+# Of a fetch that leaves out a source topic.
+PARTIAL_FETCH_MAX_WAIT_MS = 50
+
+
+class ConsumerThread(AIOKafkaConsumerThread):
+    """Faust's, with `on_left_out` and `on_out_of_range` of the consumer's owner, which are called in this thread."""
+
+    on_left_out: LeftOut
+    on_out_of_range: OutOfRange
+    # What aiokafka gave, and the same as Faust names it: one attribute, as two threads ask.
+    _kept: tuple[Set[Any], Set[TP]] = (frozenset(), frozenset())
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
+        consumer._isolation_level = READ_COMMITTED
+        read_carefully(consumer, on_left_out=self.on_left_out, on_out_of_range=self.on_out_of_range)
+        return consumer
+
+    async def on_start(self) -> None:
+        """Start, and have fetches wait no longer than they should."""
+        await super().on_start()
+        look_again_soon(self._ensure_consumer()._fetcher, lambda part: not self.consumer._is_changelog_tp(part))
+
+    def assignment(self) -> Set[TP]:  # type: ignore[override]  # nobody changes it
+        """Return the partitions that this worker has. Asked several times an event, so it is kept while it holds."""
+        given = self._ensure_consumer().assignment()
+        kept = self._kept
+        if given is not kept[0]:
+            self._kept = kept = given, frozenset(TP(part.topic, part.partition) for part in given)
+        return kept[1]
+
+    def read_to(self, tp: TP) -> int | None:
+        """Return the offset that is fetched next; None where that is not known yet.
+
+        It also goes over offsets that hold no message: markers of transactions, and what was left out.
+        """
+        subscription = self._ensure_consumer()._subscription.subscription
+        assignment = subscription and subscription.assignment
+        part = TopicPartition(*tp)
+        if assignment is None or part not in assignment.tps:
+            return None
+        state = assignment.state_value(part)
+        return state.position if state.has_valid_position else None
+
+    async def log_ends(self, parts: Set[TP]) -> dict[TP, int]:
+        """Return where the logs of partitions end, whatever is committed of them."""
+        found = await self.call_thread(log_ends, self._ensure_consumer()._client, [TopicPartition(*tp) for tp in parts])
+        return {TP(*part): end for part, end in found.items()}
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        if offsets.keys().isdisjoint(self.assignment()):
+            return False
+        committed: bool = await super()._commit(offsets)
+        return committed
+
+
+def look_again_soon(fetcher: Fetcher, is_source: Callable[[Any], bool]) -> None:
+    """Have a fetch wait for a moment only where it leaves out a partition of a source topic."""
+    send = fetcher._proc_fetch_request
+
+    async def send_and_look_again(assignment: Any, node_id: int, request: FetchRequest) -> bool:
+        asked = {TopicPartition(topic, part[0]) for topic, parts in request.topics for part in parts}
+        for part in assignment.tps:
+            if part not in asked and is_source(part) and fetcher._select_read_replica(part) == node_id:
+                request._max_wait_ms = PARTIAL_FETCH_MAX_WAIT_MS
+        is_new: bool = await send(assignment, node_id, request)
+        return is_new
+
+    fetcher._proc_fetch_request = send_and_look_again
