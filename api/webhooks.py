@@ -156,7 +156,7 @@ class _Beginnings(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped b
             committed = await consumer.committed(part)
             begin = Begin(ends[part]) if committed is None else begin_at(committed, firsts[part], ends[part])
             if begin.anew:
-                log.error("log-lost-its-end", topic=part.topic, partition=part.partition, read_to=committed)
+                log.error("webhooks-read-anew", topic=part.topic, partition=part.partition, read_to=committed)
             consumer.seek(part, begin.offset)
             if begin.offset != committed:
                 await consumer.commit({part: begin.offset})

@@ -16,10 +16,9 @@ from faust.types.tuples import ConsumerMessage
 
 import metrics
 from agents.app import new_app
-from agents.consumer import GaplessConsumer
+from agents.consumer import FULL_QUEUE_SECONDS, GaplessConsumer
 from agents.consumer_thread import (
     FETCH_MAX_WAIT_MS,
-    FULL_QUEUE_SECONDS,
     PARTIAL_FETCH_MAX_WAIT_MS,
     ConsumerThread,
     look_again_soon,

@@ -1,0 +1,136 @@
+"""A log that holds less than what was read of it: whatever comes at those offsets is read."""
+
+import asyncio
+import json
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from embedded.ports import free_port
+from tests import parts
+from tests.agents.messages import picture, raw_path
+from tests.parts import Part
+from tests.worker import Worker
+
+GROUP = "darkroom-hash"
+HERE = TopicPartition("raw-path", 0)
+
+
+class Broker:
+    """A broker whose disk forgets, and one stage at work on it."""
+
+    def __init__(self, folder: Path, qdrant: Part, ml: Part) -> None:
+        self.data, self.log, self.port = folder / "data", folder / "log", free_port()
+        self._folder, self._others = folder, (qdrant, ml)
+        self.part = self.start()
+
+    def start(self) -> Part:
+        return parts.start("Kafka", parts.kafka_arguments(self.data, self.port), self.port, self.log)
+
+    def worker(self) -> Worker:
+        return Worker(self.part, *self._others, self._folder / "worker", stages="hash")
+
+    def cut(self, messages: int) -> None:
+        """Kill the broker, and start it again with only the first messages of the log."""
+        self.part.kill()
+        segment = self.data / "logs" / f"{HERE.topic}-{HERE.partition}" / f"{0:020}.log"
+        raw, at = segment.read_bytes(), 0
+        for _ in range(messages):
+            at += 12 + struct.unpack_from(">i", raw, at + 8)[0]
+        assert at < len(raw)
+        segment.write_bytes(raw[:at])
+        self.part = self.start()
+
+    async def send(self, job: str, *paths: Path) -> None:
+        async with AIOKafkaProducer(bootstrap_servers=self.part.address) as producer:
+            for path in paths:
+                value = json.dumps(raw_path(job, "c", picture(path))).encode()
+                await producer.send_and_wait(HERE.topic, value, key=str(path).encode(), partition=HERE.partition)
+
+    async def commit(self, offset: int) -> None:
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.part.address, group_id=GROUP, enable_auto_commit=False)
+        async with consumer:
+            consumer.assign([HERE])
+            await consumer.commit({HERE: offset})
+
+    async def committed(self) -> int | None:
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.part.address, group_id=GROUP, enable_auto_commit=False)
+        async with consumer:
+            consumer.assign([HERE])
+            found: int | None = await consumer.committed(HERE)
+            return found
+
+
+@pytest.fixture
+async def broker(tmp_path: Path, qdrant: Part, ml: Part) -> AsyncIterator[Broker]:
+    made = Broker(tmp_path, qdrant, ml)
+    yield made
+    made.part.kill()
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(60):
+        while not await condition():
+            await asyncio.sleep(0.1)
+
+
+async def handed_on(broker: Broker, job: str, *paths: Path) -> None:
+    """Wait until these files have come out of the stage."""
+    wanted = {str(path) for path in paths}
+    async with AIOKafkaConsumer(bootstrap_servers=broker.part.address, auto_offset_reset="earliest") as consumer:
+        everywhere = [TopicPartition("hashed-file", number) for number in range(4)]
+        consumer.assign(everywhere)
+        await consumer.seek_to_beginning(*everywhere)
+        found: set[str] = set()
+        async with asyncio.timeout(60):
+            while not wanted <= found:
+                for records in (await consumer.getmany(timeout_ms=200)).values():
+                    values = [json.loads(record.value) for record in records if record.value]
+                    found |= {value["path"] for value in values if value["job_id"] == job}
+
+
+async def test_a_stage_begins_at_the_first_message_where_the_log_ends_before_what_is_committed(
+    broker: Broker, tmp_path: Path
+) -> None:
+    paths = [tmp_path / f"{number}.jpg" for number in range(3)]
+    with broker.worker() as worker:
+        await broker.send("first", paths[0])
+        await handed_on(broker, "first", paths[0])
+    await broker.commit(1000)
+    with broker.worker() as worker:
+        await handed_on(broker, "first", paths[0])
+        await until(lambda: is_committed(broker, 1))
+        await broker.send("second", *paths[1:])
+        await handed_on(broker, "second", *paths[1:])
+    (said,) = [line for line in worker.lines() if line["event"] == "log-lost-its-end"]
+    assert (said["topic"], said["partition"], said["read_to"], said["begin"], said["end"]) == (
+        "raw-path",
+        0,
+        1000,
+        0,
+        1,
+    )
+
+
+async def is_committed(broker: Broker, offset: int) -> bool:
+    return await broker.committed() == offset
+
+
+@pytest.mark.chaos
+async def test_a_stage_at_work_reads_what_comes_after_the_end_was_lost(broker: Broker, tmp_path: Path) -> None:
+    """It has to notice before the log is as long again, and to remember it over its restart."""
+    old = [tmp_path / f"old-{number}.jpg" for number in range(6)]
+    new = [tmp_path / f"new-{number}.jpg" for number in range(8)]
+    with broker.worker() as worker:
+        await broker.send("old", *old)
+        await handed_on(broker, "old", *old)
+        await until(lambda: is_committed(broker, len(old)))
+        broker.cut(2)
+        await until(lambda: asyncio.to_thread(worker.has_ended))
+        assert await broker.committed() == 0
+        await broker.send("new", *new)
+        worker.start()
+        await handed_on(broker, "new", *new)
