@@ -15,7 +15,8 @@ from errors import UntrustedError
 from gateways import groups
 from settings import STAGES, Settings, reveal
 from tls import authorities
-from topics.admin import wanted
+from topics import configs
+from topics.admin import INSYNC, WITHOUT_SPARE, wanted, without_spare
 
 TIMEOUT_SECONDS = 5.0
 START = "Start everything with `darkroom up`"
@@ -77,6 +78,9 @@ async def _kafka(settings: Settings) -> AsyncIterator[Check]:
         yield _topics(
             settings, {topic["topic"]: len(topic["partitions"]) for topic in topics if not topic["error_code"]}
         )
+        held = await configs.describe(admin, [topic["topic"] for topic in topics], [INSYNC])
+        if weak := without_spare(topics, held):
+            yield Check("Replicas", "note", f"{len(weak)} topics, such as {weak[0]}. {WITHOUT_SPARE}")
         for stage in STAGES:
             yield await _stage(settings, stage)
     except (KafkaError, OSError) as error:

@@ -1,14 +1,25 @@
-"""Creates the topics, and refuses to start where those that exist do not fit.
+"""Creates the topics, and refuses to start where those that exist do not fit. Configures them, new or not.
 
 Faust ignores a topic that does not exist when a worker starts (faust-streaming #558): so this runs first.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
+import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    InvalidConfigurationError,
+    KafkaError,
+    PolicyViolationError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 from connection import client_options
 from errors import FatalError
 from settings import Settings, Stage
+from topics import configs
 from topics.db_write import DB_WRITE
 from topics.dead_letter import DEAD_LETTER
 from topics.hashed_file import HASHED_FILE
@@ -33,14 +44,24 @@ READS: dict[Stage, tuple[str, ...]] = {
 TABLES = {"hash": "fingerprints", "prepare": "known_images", "track": "jobs"}
 
 
+HOUR_MS = 3_600_000
+INSYNC = "min.insync.replicas"
+WITHOUT_SPARE = (
+    f"They have replicas, but with {INSYNC}=1 one broker alone may confirm a message, which is lost with that broker. "
+    "Set KAFKA_MIN_INSYNC_REPLICAS=2 for new topics, and it on those that exist."
+)
+
+log = structlog.get_logger()
+
+
 def changelog(settings: Settings, stage: str, table: str) -> str:
     """Return the name that Faust gives to a table's changelog."""
     return f"{settings.kafka_group_prefix}-{stage}-{table}-changelog"
 
 
 def wanted(settings: Settings) -> list[NewTopic]:
-    """Return every topic that the stages need, with its partition count and configuration."""
-    retention = {"retention.ms": str(settings.kafka_retention_hours * 3_600_000)}
+    """Return every topic that the stages need, with its partition count, and its configuration as it is created."""
+    retention = {"retention.ms": str(settings.kafka_retention_hours * HOUR_MS)}
     compact = {"cleanup.policy": "compact"}
     all_topics = {
         "max.message.bytes": str(MAX_MESSAGE_BYTES),
@@ -63,8 +84,36 @@ def wanted(settings: Settings) -> list[NewTopic]:
     ]
 
 
+def kept_configs(settings: Settings) -> dict[str, dict[str, str]]:
+    """Return by topic the configuration that holds also where the topic exists already."""
+    # By the broker's clock: it refuses what is an hour ahead of its own, and deletes unread what is a week behind.
+    every = {"message.timestamp.type": "LogAppendTime"}
+    compacted = every | {
+        # A worker that was away for less has to see that a row went.
+        "delete.retention.ms": str(settings.kafka_retention_hours * HOUR_MS),
+        # The segment that is written to is not compacted.
+        "segment.bytes": str(16 << 20),
+        "max.compaction.lag.ms": str(24 * HOUR_MS),
+        "min.cleanable.dirty.ratio": "0.3",
+    }
+    # Many documents of few jobs, and each worker reads all of it as it starts.
+    statuses = compacted | {"segment.bytes": str(4 << 20), "max.compaction.lag.ms": str(HOUR_MS // 2)}
+    found = {topic.name: every for topic in TOPICS} | {DEAD_LETTER: every, JOB_STATUS.name: statuses}
+    return found | {changelog(settings, stage, table): compacted for stage, table in TABLES.items()}
+
+
+def without_spare(topics: list[dict[str, Any]], held: configs.Configs) -> list[str]:
+    """Return the topics with replicas of which one alone may confirm a message: what it confirmed goes with it."""
+    return [
+        topic["topic"]
+        for topic in topics
+        if any(len(partition["replicas"]) > 1 for partition in topic["partitions"])
+        and held.get(topic["topic"], {}).get(INSYNC) == "1"
+    ]
+
+
 async def create_topics(settings: Settings, brokers: str) -> None:
-    """Create what is missing.
+    """Create what is missing, and configure what is there.
 
     Raises FatalError when the brokers cannot be reached or a topic exists with another partition count.
     """
@@ -87,12 +136,44 @@ async def create_topics(settings: Settings, brokers: str) -> None:
                     f"Topic {name} has {partitions} partitions, KAFKA_PARTITIONS says {settings.kafka_partitions}. "
                     "The count cannot change: set it back, or start with other topics."
                 )
-        missing = [topic for topic in wanted(settings) if topic.name not in existing]
-        if missing:
-            response = await admin.create_topics(missing)
-            for name, code, *_ in response.topic_errors:
-                error_type = for_code(code)
-                if code != 0 and error_type is not TopicAlreadyExistsError:
-                    raise FatalError(f"Topic {name} could not be created: {error_type.__name__}.")
+        await _create(admin, settings, [topic for topic in wanted(settings) if topic.name not in existing])
+        await configs.keep(admin, kept_configs(settings))
+        await _warn(admin, existing)
     finally:
         await admin.close()
+
+
+async def _create(admin: AIOKafkaAdminClient, settings: Settings, missing: list[NewTopic]) -> None:
+    """Create topics with all of their configuration, or else with what they cannot do without: a cluster has rules."""
+    kept = kept_configs(settings)
+    for topic in missing:
+        topic.topic_configs = topic.topic_configs | kept[topic.name]
+    refused = await _create_all(admin, missing, {InvalidConfigurationError, PolicyViolationError})
+    for topic in refused:
+        topic.topic_configs = {
+            name: value for name, value in topic.topic_configs.items() if name not in kept[topic.name]
+        }
+    await _create_all(admin, refused, set())
+
+
+async def _create_all(
+    admin: AIOKafkaAdminClient, topics: list[NewTopic], refusals: set[type[KafkaError]]
+) -> list[NewTopic]:
+    """Create topics, and return those that were refused so. Raises FatalError for any other reason."""
+    if not topics:
+        return []
+    errors = {name: for_code(code) for name, code, *_ in (await admin.create_topics(topics)).topic_errors if code}
+    for name, error in errors.items():
+        if error is not TopicAlreadyExistsError and error not in refusals:
+            raise FatalError(f"Topic {name} could not be created: {error.__name__}.")
+    return [topic for topic in topics if errors.get(topic.name) in refusals]
+
+
+async def _warn(admin: AIOKafkaAdminClient, topics: Iterable[str]) -> None:
+    try:
+        held = await configs.describe(admin, topics, [INSYNC])
+        weak = without_spare(await admin.describe_topics([*held]), held)
+    except KafkaError:
+        return  # `topics-not-configured` has said so
+    if weak:
+        log.warning("topics-without-spare", topics=weak, reason=WITHOUT_SPARE)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from gateways import groups
 from tests.agents.messages import picture, raw_path
 from tests.bus import PARTITIONS, Bus
 from tests.parts import Part
+from topics import configs
 from topics.raw_path import RAW_PATH
 
 STAGE = "hash"
@@ -57,12 +57,9 @@ async def compressed_topic(kafka: Part, codec: str) -> AsyncIterator[None]:
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.address)
     await admin.start()
     try:
-        for wanted in (codec, "producer"):
-            await admin.alter_configs(
-                [ConfigResource(ConfigResourceType.TOPIC, TOPIC, configs={"compression.type": wanted})]
-            )
-            if wanted == codec:
-                yield
+        assert await configs.alter(admin, {TOPIC: {"compression.type": codec}}) == []
+        yield
+        assert await configs.alter(admin, {TOPIC: {"compression.type": "producer"}}) == []
     finally:
         await admin.close()
 
