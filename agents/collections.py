@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
 
+from agents.delivery import start
 from errors import MLUnavailableError, RequestError
 from gateways.ml import ML
 from gateways.qdrant import CollectionInfo, Qdrant
@@ -20,7 +21,7 @@ REMEMBERED = 1000
 
 
 class Collections:
-    """Answers for a job and a collection, each remembered for a moment and asked once at a time."""
+    """Answers for a job and a collection, each remembered for a moment and asked once at a time; none waits for another."""
 
     def __init__(self, qdrant: Qdrant, ml: ML, settings: Settings) -> None:
         self._qdrant = qdrant
@@ -80,21 +81,30 @@ class Collections:
 
 
 class _Remembered(Generic[V]):
-    """Answers by what was asked, each good for FRESH_SECONDS."""
+    """Answers by what was asked, each good for FRESH_SECONDS. Who asks what is being asked gets that answer."""
 
     def __init__(self) -> None:
         self._answers: OrderedDict[tuple[str | None, ...], tuple[float, V]] = OrderedDict()
-        self._asking = asyncio.Lock()
+        self._asking: dict[tuple[str | None, ...], asyncio.Task[V]] = {}
 
-    async def get(self, key: tuple[str | None, ...], ask: Callable[[], Awaitable[V]]) -> V:
-        async with self._asking:
-            known = self._answers.get(key)
-            if known is not None and time.monotonic() - known[0] < FRESH_SECONDS:
-                return known[1]
-            asked_at = time.monotonic()
+    async def get(self, key: tuple[str | None, ...], ask: Callable[[], Coroutine[Any, Any, V]]) -> V:
+        known = self._answers.get(key)
+        if known is not None and time.monotonic() - known[0] < FRESH_SECONDS:
+            return known[1]
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = self._asking[key] = start(self._ask(key, ask))
+        # One that gives up its question takes the answer from nobody else.
+        return await asyncio.shield(asking)
+
+    async def _ask(self, key: tuple[str | None, ...], ask: Callable[[], Coroutine[Any, Any, V]]) -> V:
+        asked_at = time.monotonic()
+        try:
             answer = await ask()
-            self._answers[key] = (asked_at, answer)
-            self._answers.move_to_end(key)
-            if len(self._answers) > REMEMBERED:
-                self._answers.popitem(last=False)
-            return answer
+        finally:
+            del self._asking[key]
+        self._answers[key] = (asked_at, answer)
+        self._answers.move_to_end(key)
+        if len(self._answers) > REMEMBERED:
+            self._answers.popitem(last=False)
+        return answer
