@@ -19,7 +19,7 @@ Point = Literal[
     "prepare-sent",  # ml-request is delivered, its event is not acked
     "prepare-waiting",  # the row of a waiter is delivered, its event is not acked
     "waiters-emitted",  # db-write of the waiters is delivered, their rows are still there
-    "waiter-promoted",  # ml-request of a new owner is delivered, the claim is still the old one's
+    "waiter-promoted",  # ml-request of a new owner is delivered, it is still among those that wait
     "claim-ended",  # the rows of a claim that ended are delivered, image-outcome is not acked
     "dead-lettered",  # the dead letter is delivered, the outcome is not sent
     "failure-reported",  # the outcome is delivered, image-outcome is not sent

@@ -1,173 +1,149 @@
 """What an image-outcome does to the claim on its content; used by prepare, event by event.
 
-Order matters more than speed here: the effects for those that wait are delivered first, and
-only then their rows go. A kill in between repeats effects, which is harmless; the other order
-would forget files.
+What is decided and written at once is so in the iteration; what takes a while, such as a decode, is left to a task.
 """
 
 import asyncio
-from collections.abc import Awaitable, Container
-from itertools import islice
+from collections.abc import Awaitable
 
 import faust
 import structlog
 
 import failpoints
-from agents.decoder import Decoder
-from agents.delivery import Window
-from agents.stage import StageApp
-from errors import ContentError
-from rules.claims import Claim, known_outcome
-from rules.identity import point_id
-from tables.known_images import KnownImages
+from agents.delivery import Deliveries, Window
+from agents.sweeps import Sweeper
+from agents.waiters import Step, Waiters, lot
+from rules.claims import Claim
+from tables.known_images import KnownImages, OfContent
 from topics.content import Content
-from topics.db_write import DB_WRITE, DBWrite
-from topics.files import FileOfJob, HashedFileOfJob
-from topics.hashed_file import HashedFile
-from topics.image_outcome import IMAGE_OUTCOME, Embedded, FailedContent, FailedFile, Forgotten, ImageOutcome, Stored
-from topics.ml_request import ML_REQUEST
-from topics.sentinel import sentinel_headers
-
-# Waiters that are emitted before their delivery is awaited: bounds the memory for many copies of one content.
-WAITERS_AT_ONCE = 100
-
-
-def lot(file: FileOfJob) -> str:
-    """Return the name under which a content's first file in a job is remembered."""
-    return f"{file.job_id}/{file.collection}"
+from topics.files import HashedFileOfJob
+from topics.image_outcome import (
+    IMAGE_OUTCOME,
+    AnyImageOutcome,
+    ClaimsCleared,
+    Embedded,
+    FailedContent,
+    FailedFile,
+    Forgotten,
+    JobCancelled,
+    MoreWaiters,
+    Released,
+    Stored,
+)
 
 
 class ClaimKeeper:
-    """Ends claims. What the methods return are the deliveries of rows, awaited before the event is acked."""
+    """Ends claims."""
 
-    def __init__(self, stage: StageApp, images: KnownImages, decoder: Decoder) -> None:
-        self._stage = stage
+    def __init__(self, images: KnownImages, waiters: Waiters, sweeper: Sweeper) -> None:
         self._images = images
-        self._decoder = decoder
+        self._waiters = waiters
+        self._sweeper = sweeper
 
     async def take(self, event: faust.Event, window: Window) -> None:
         """Take an image-outcome."""
         outcome = IMAGE_OUTCOME.decode(event.value or b"")
-        await window.add(event, _delivered(await self._end(event, outcome)))
+        with structlog.contextvars.bound_contextvars(job_id=getattr(outcome, "job_id", ""), stage="prepare"):
+            step = self._step(event, outcome)
+            await window.add(event, _done(step), lambda _: _settled(step))
 
-    async def _end(self, event: faust.Event, outcome: ImageOutcome) -> list[Awaitable[object]]:
-        with structlog.contextvars.bound_contextvars(job_id=outcome.job_id, stage="prepare"):
-            match outcome:
-                case Stored():
-                    rows = [] if outcome.content is None else await self._embedded(event, outcome, outcome.content)
-                    return [*rows, self._images.confirm(outcome, outcome.incarnation)]
-                case Embedded():
-                    return await self._embedded(event, outcome, outcome.content)
-                case FailedContent():
-                    return await self._failed_content(event, outcome)
-                case FailedFile():
-                    return await self._failed_file(event, outcome)
-                case Forgotten():
-                    return self._forgotten(outcome)
+    def _step(self, event: faust.Event, outcome: AnyImageOutcome) -> Step:
+        match outcome:
+            case Stored():
+                step = Step() if outcome.content is None else self._answered(event, outcome, outcome.content)
+                step.rows.append(self._images.confirm(outcome, outcome.incarnation))
+                return step
+            case Embedded():
+                return self._answered(event, outcome, outcome.content)
+            case MoreWaiters():
+                return self._more(event, outcome)
+            case FailedContent():
+                claim = self._images.claim(outcome)
+                if claim is None or claim.owner != outcome.file_id:
+                    return Step()
+                return self._waiters.fail(event, outcome, claim)
+            case FailedFile():
+                return self._released(event, outcome, outcome.file_id, lot(outcome))
+            case Released():
+                return self._released(event, outcome, outcome.owner, None)
+            case Forgotten():
+                return Step(self._forgotten(outcome))
+            case JobCancelled():
+                return self._sweeper.end_waiters(event, outcome)
+            case ClaimsCleared():
+                return self._sweeper.release_claims(event, outcome)
 
-    async def _embedded(
-        self, event: faust.Event, outcome: Embedded | Stored, content: Content
-    ) -> list[Awaitable[object]]:
-        """ML has answered: send the waiters to Qdrant and remember the content. Accepted in any state."""
+    def _answered(self, event: faust.Event, outcome: Embedded | Stored, content: Content) -> Step:
+        """ML has answered: remember the content and send the waiters to Qdrant. Accepted in any state.
+
+        Nobody waits for this content any more once that is written. A kill before all waiters are sent on leaves this
+        event, or the one that asks for the next few, unacked.
+        """
         known = self._images.content(outcome)
         if known is not None and content.is_older_than(known):
             content = known  # a replay, from before it was read again
-        firsts = {lot(outcome): outcome.file_id}
-        emitted: set[int] = set()
-        while batch := self._next_waiters(outcome, emitted):
-            claim = self._claim(outcome)
-            claim.remember_firsts(firsts)
-            await self._write_waiters(event, outcome, content, claim, batch)
-            firsts = claim.firsts
-            emitted.update(batch)
-            failpoints.reach("waiters-emitted")
-        # Between the last look for waiters and the writes below nothing is awaited, so none can come in between.
-        claim = self._claim(outcome)
-        claim.remember_firsts(firsts)
-        claim.owner = None
-        return [
-            *self._images.drop_waiters(outcome, emitted),
-            self._images.put_content(outcome, content),
-            self._images.put_claim(outcome, claim),
-        ]
+        claim = self._images.claim(outcome) or Claim(owner=None)
+        claim.answer()
+        claim.remember_first(lot(outcome), outcome.file_id)
+        step = self._waiters.send_on(event, outcome, content, claim)
+        step.rows += [self._images.put_content(outcome, content), self._images.put_claim(outcome, claim)]
+        return step
 
-    async def _failed_content(self, event: faust.Event, outcome: FailedContent) -> list[Awaitable[object]]:
-        """No copy of the content can be used: fail the waiters, each with its own dead letter."""
-        claim = self._images.claim(outcome)
-        if claim is None or claim.owner != outcome.file_id:
-            return []
-        failed: set[int] = set()
-        while batch := self._next_waiters(outcome, failed):
-            for number in batch:
-                waiter = self._images.waiter(outcome, number)
-                if waiter is not None:
-                    error = ContentError(
-                        f"Its content, the same as that of {outcome.path}, cannot be used: {outcome.reason}"
-                    )
-                    await self._stage.fail(event, waiter, error, waiter.received)
-            failed.update(batch)
-        return [*self._images.drop_waiters(outcome, failed), self._images.drop_claim(outcome)]
+    def _more(self, event: faust.Event, outcome: MoreWaiters) -> Step:
+        claim, content = self._images.claim(outcome), self._images.content(outcome)
+        if claim is not None and claim.owner is not None:
+            return Step()  # the content was forgotten meanwhile: they wait for its new owner
+        claim = claim or Claim(owner=None)
+        if content is None:
+            return self._next_owner(event, outcome, claim, -1)
+        step = self._waiters.send_on(event, outcome, content, claim, outcome.after)
+        step.rows.append(self._images.put_claim(outcome, claim))
+        return step
 
-    async def _failed_file(self, event: faust.Event, outcome: FailedFile) -> list[Awaitable[object]]:
+    def _released(self, event: faust.Event, of: OfContent, owner: str, lot_of_owner: str | None) -> Step:
         """One path cannot be used: the next file that waits becomes the owner of the claim."""
-        claim = self._images.claim(outcome)
-        if claim is None or claim.owner != outcome.file_id:
-            return []
-        number = next(self._images.waiters(outcome), None)
-        successor = None if number is None else self._images.waiter(outcome, number)
-        if number is None or successor is None:
-            return [self._images.drop_claim(outcome)]
-        await self._decoder.decode(event, successor, successor.received)
-        await self._flush(event, ML_REQUEST.name, successor)
-        failpoints.reach("waiter-promoted")
-        claim = self._claim(outcome)
-        claim.forget_first(lot(outcome), outcome.file_id)
-        claim.owner = successor.file_id
-        claim.remember_first(lot(successor), successor.file_id)
-        return [*self._images.drop_waiters(outcome, [number]), self._images.put_claim(outcome, claim)]
+        claim = self._images.claim(of)
+        if claim is None:
+            return Step()
+        if claim.owner == owner:
+            claim.forget_first(lot_of_owner or claim.lot_of_owner or "", owner)
+            return self._next_owner(event, of, claim, -1 if claim.promoted is None else claim.promoted)
+        if claim.promoted is None:
+            return Step()
+        # A kill has cut off what this event began: the next owner may not be on its way to ML.
+        content, promoted = self._images.content(of), self._images.waiter(of, claim.promoted)
+        if claim.owner is not None or content is None or promoted is None:
+            return self._waiters.promote(event, of, claim, claim.promoted)
+        # ML has answered meanwhile.
+        claim.promoted = None
+        step = self._waiters.send_on(event, promoted, content, claim)
+        step.rows.append(self._images.put_claim(of, claim))
+        return step
 
-    def _forgotten(self, outcome: Forgotten) -> list[Awaitable[object]]:
+    def _next_owner(self, event: faust.Event, of: OfContent, claim: Claim, after: int) -> Step:
+        # One that was promoted and failed before it was on its way to ML has its outcome.
+        rows = [] if claim.promoted is None else self._images.drop_waiters(of, [claim.promoted])
+        number = self._waiters.successor(of, after)
+        step = (
+            Step([self._images.drop_claim(of)]) if number is None else self._waiters.promote(event, of, claim, number)
+        )
+        step.rows += rows
+        return step
+
+    def _forgotten(self, outcome: HashedFileOfJob) -> list[Awaitable[object]]:
         """Let the next file be embedded; a content that is being embedded now is new enough."""
         claim = self._images.claim(outcome)
-        return [self._images.drop_claim(outcome)] if claim is not None and claim.owner is None else []
-
-    def _next_waiters(self, outcome: HashedFileOfJob, done: Container[int]) -> list[int]:
-        waiting = (number for number in self._images.waiters(outcome) if number not in done)
-        return list(islice(waiting, WAITERS_AT_ONCE))
-
-    async def _write_waiters(
-        self, event: faust.Event, outcome: HashedFileOfJob, content: Content, claim: Claim, numbers: list[int]
-    ) -> None:
-        deliveries = []
-        jobs: dict[str, HashedFile] = {}
-        for number in numbers:
-            waiter = self._images.waiter(outcome, number)
-            if waiter is None:
-                continue
-            claim.remember_first(lot(waiter), waiter.file_id)
-            jobs[waiter.job_id] = waiter
-            write = DBWrite(
-                **waiter.file_fields(),
-                point_id=point_id(waiter.sha256),
-                outcome=known_outcome(claim, waiter.file_id, lot(waiter)),
-                content=content,
-            )
-            headers = waiter.headers(waiter.received)
-            deliveries.append(await self._stage.send(DB_WRITE, waiter.sha256, write, headers))
-            self._stage.handed_on(waiter, headers)
-        await asyncio.gather(*deliveries)
-        for file in jobs.values():
-            await self._flush(event, DB_WRITE.name, file)
-
-    async def _flush(self, event: faust.Event, topic: str, file: HashedFile) -> None:
-        """Follow up with a tombstone: the one of the walk may have passed while the file waited."""
-        headers = sentinel_headers(file.job_id, "waiters", None)
-        await (await self._stage.send_raw(topic, file.job_id.encode(), None, headers, event.message.partition))
-
-    def _claim(self, file: HashedFileOfJob) -> Claim:
-        return self._images.claim(file) or Claim(owner=None)
+        if claim is None or claim.owner is not None:
+            return []
+        return [self._images.drop_claim(outcome), self._images.drop_content(outcome)]
 
 
-async def _delivered(rows: list[Awaitable[object]]) -> None:
-    await asyncio.gather(*rows)
+async def _done(step: Step) -> None:
+    if step.work is not None:
+        await step.work()
+    await asyncio.gather(*step.rows)
     failpoints.reach("claim-ended")
+
+
+def _settled(step: Step) -> Deliveries:
+    return [] if step.settle is None else step.settle()

@@ -21,7 +21,10 @@ REMEMBERED = 1000
 
 
 class Collections:
-    """Answers for a job and a collection, each remembered for a moment and asked once at a time; none waits for another."""
+    """Answers for a job and a collection, each remembered for a moment and asked once at a time.
+
+    None waits for another: a collection that is slow to tell holds up its own files only.
+    """
 
     def __init__(self, qdrant: Qdrant, ml: ML, settings: Settings) -> None:
         self._qdrant = qdrant

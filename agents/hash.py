@@ -18,12 +18,13 @@ from agents.collections import Collections
 from agents.delivery import Deliveries, Window
 from agents.messages import header_list
 from agents.roots import allowed_roots
-from agents.stage import Parts, StageApp, now
+from agents.stage import Parts, StageApp, explain, now
 from errors import DrainingError, FatalError, FileChangedError, FileError
 from imaging import hashing
 from imaging.files import FileStamp, Roots, check_within
 from tables.fingerprints import Fingerprint, Fingerprints
 from topics.hashed_file import HASHED_FILE, HashedFile
+from topics.image_outcome import FailedFile
 from topics.job_event import Sealed
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import Headers
@@ -63,19 +64,19 @@ class _Hasher:
         def remember(fresh: Fingerprint | None) -> Deliveries:
             return [] if fresh is None else [self._fingerprints.put(path, fresh)]
 
-        # What comes again may have other bytes under the same size and time of change.
-        is_first_attempt = Headers.decode(event.message.headers).attempt == 1
-        known = self._fingerprints.get(path) if is_first_attempt else None
-        await window.add(event, self._hash(event, file, known), remember)
+        await window.add(event, self._hash(event, file, self._fingerprints.get(path)), remember)
 
-    async def _hash(self, event: faust.Event, file: RawPath, known: Fingerprint | None) -> Fingerprint | None:
-        """Take a file up. Returns its fingerprint where that is new."""
+    async def _hash(self, event: faust.Event, file: RawPath, before: Fingerprint | None) -> Fingerprint | None:
+        """Take a file up; `before`: what it held when it was last read. Returns its fingerprint where that is new."""
         headers = Headers.decode(event.message.headers)
+        # What comes again may have other bytes under the same size and time of change.
+        known = before if headers.attempt == 1 else None
         with structlog.contextvars.bound_contextvars(job_id=file.job_id, stage="hash"):
             seen = self._stage.report.seen(file)
             if self._parts.jobs.is_cancelled(file.job_id):
                 await seen
                 await self._stage.finish(file, "skipped", headers, reason="job cancelled")
+                await self._let_go(file, before, headers, "its job was cancelled")
                 return None
             try:
                 model_id = await self._model_id(file)
@@ -87,6 +88,7 @@ class _Hasher:
             except Exception as error:
                 await seen
                 await self._stage.fail(event, file, error, headers)
+                await self._let_go(file, before, headers, explain(error))
                 return None
             await seen
             failpoints.reach("hash-seen")
@@ -97,8 +99,31 @@ class _Hasher:
             )
             await (await self._stage.send(HASHED_FILE, hashed.sha256, hashed, hashed.headers(headers)))
             failpoints.reach("hash-sent")
+            if before is not None and before.sha256 != fingerprint.sha256:
+                await self._let_go(file, before, headers, "its content has changed")
             self._stage.handed_on(file, headers)
             return None if fingerprint is known else fingerprint
+
+    async def _let_go(self, file: RawPath, before: Fingerprint | None, headers: Headers, reason: str) -> None:
+        """Tell prepare of a file that begins again, and goes on no further with what it held before.
+
+        It may own the claim on that: whoever waits for it takes over. A file that comes for the first time may be on
+        its way to ML nevertheless, as when a kill has it taken up twice, and so has said nothing yet of its claim.
+        """
+        if before is None or headers.attempt == 1:
+            return
+        model_id = file.model_id
+        if model_id is None:
+            known = await self._stage.persist(
+                [file.job_id], lambda: self._collections.known(file.job_id, file.collection)
+            )
+            model_id = None if known is None else known.model_id
+        if model_id is None:
+            return
+        held = HashedFile(
+            **file.model_dump(exclude={"size", "mtime_ns", "model_id"}), **before.model_dump(), model_id=model_id
+        )
+        await self._stage.conclude(FailedFile(**held.file_fields(), reason=reason), headers)
 
     async def _seal(self, event: faust.Event, sentinel: Sentinel) -> Deliveries:
         """Say that a walk ends on this partition, after all files before the sentinel were handed on."""

@@ -65,6 +65,10 @@ class JobsWatch:
         """Tell whether the files of a job that have not been taken up are to be skipped."""
         return job_id in self._cancelled
 
+    def cancelling(self) -> set[str]:
+        """Return the jobs that are cancelled and have files without an outcome."""
+        return {job_id for job_id, status in self._jobs.items() if status.cancelling}
+
     async def changed(self, seconds: float) -> None:
         """Wait for the next document, at most so many seconds."""
         with contextlib.suppress(TimeoutError):

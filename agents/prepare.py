@@ -6,6 +6,7 @@ image-outcome → the end of a claim. The only writer of known_images.
 
 import asyncio
 from collections.abc import Awaitable, Coroutine
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,15 @@ import structlog
 
 import failpoints
 import metrics
-from agents.claims import ClaimKeeper, lot
+from agents.claims import ClaimKeeper
 from agents.collections import Collections
 from agents.decoder import Decoder
-from agents.delivery import Deliveries, Window
+from agents.delivery import Deliveries, Window, writing_rows
 from agents.end_markers import EndMarkers
 from agents.rereading import Rereader
 from agents.stage import Parts, StageApp
+from agents.sweeps import Sweeper
+from agents.waiters import Waiters, lot
 from errors import FileError
 from rules.claims import Claim, decide
 from rules.identity import point_id
@@ -33,6 +36,8 @@ from topics.record import Headers
 
 FILES_WINDOW = 128
 OUTCOMES_WINDOW = 256
+# Of many that wait for one content, and of which one begins again and takes over.
+WAITERS_LOOKED_AT = 1000
 CACHE_RESULTS = {"embed": "miss", "wait": "pending", "write": "hit", "unchanged": "hit"}
 
 Work = Coroutine[Any, Any, None]
@@ -43,7 +48,10 @@ def build(parts: Parts, datadir: Path) -> StageApp:
     stage = StageApp("prepare", parts, datadir)
     images = KnownImages(stage.rows())
     decoder = Decoder(stage)
-    keeper = ClaimKeeper(stage, images, decoder)
+    waiters = Waiters(stage, images, decoder)
+    sweeper = Sweeper(stage, images, waiters)
+    stage.app.task(sweeper.watch)
+    keeper = ClaimKeeper(images, waiters, sweeper)
     preparer = _Preparer(stage, images, decoder, Collections(parts.qdrant, parts.ml, parts.settings))
     stage.consume(HASHED_FILE.name, preparer.take, window=FILES_WINDOW)
     stage.consume(IMAGE_OUTCOME.name, keeper.take, window=OUTCOMES_WINDOW)
@@ -64,21 +72,27 @@ class _Preparer:
         if event.value is None:
             await self._end_markers.take(event, window)
         else:
-            await window.add(event, await self._decide(event, HASHED_FILE.decode(event.value)))
+            await window.add(event, self._take(event, HASHED_FILE.decode(event.value)))
 
-    async def _decide(self, event: faust.Event, file: HashedFile) -> Work:
-        """Write the rows that a file asks for, and return the work that is left as a coroutine.
-
-        Runs in the iteration, so that no other event of this content comes in between.
-        """
-        headers = Headers.decode(event.message.headers)
+    async def _take(self, event: faust.Event, file: HashedFile) -> None:
+        # Outside the iteration: a collection that is slow to tell holds up its own files only.
         incarnation = await self._stage.persist(
             [file.job_id], lambda: self._collections.incarnation(file.job_id, file.collection)
         )
+        with writing_rows(event):
+            work = self._decide(event, file, incarnation)
+        await work
+
+    def _decide(self, event: faust.Event, file: HashedFile, incarnation: str | None) -> Work:
+        """Write the rows that a file asks for, and return the work that is left as a coroutine.
+
+        Nothing is awaited here, so that no other event of this content comes in between.
+        """
+        headers = Headers.decode(event.message.headers)
         claim = self._images.claim(file)
         if claim is not None and claim.owner is not None and self._images.content(file) is not None:
             # The claim is of a worker that had lost the partition and did not know it yet: ML has answered.
-            claim.owner = None
+            claim.answer()
         owns = claim is not None and claim.owner == file.file_id
         if incarnation is None:
             error = FileError(
@@ -95,12 +109,15 @@ class _Preparer:
         metrics.CACHE.labels("known_images", CACHE_RESULTS[decision.action]).inc()
         match decision.action:
             case "embed":
-                claim = claim or Claim(owner=file.file_id)
-                claim.remember_first(lot(file), file.file_id)
-                rows = [self._images.put_claim(file, claim)]
-                return self._bound(file, rows, self._decoder.decode(event, file, headers))
+                rows = []
+                if claim is None and self._images.content(file) is not None:
+                    rows = [self._images.drop_content(file)]  # it was forgotten
+                return self._own(event, file, claim or Claim(owner=None), headers, rows)
             case "wait":
                 assert claim is not None  # noqa: S101 - only a claim makes a file wait
+                if headers.attempt > 1 and not headers.replay and (numbers := self._orphaned(file, claim)):
+                    claim.forget_first(claim.lot_of_owner or "", claim.owner or "")
+                    return self._own(event, file, claim, headers, self._images.drop_waiters(file, numbers))
                 claim.remember_first(lot(file), file.file_id)
                 rows = [
                     self._images.put_waiter(file, event.message.offset, headers),
@@ -114,13 +131,38 @@ class _Preparer:
                 content = self._images.content(file)
                 if claim is None or content is None:
                     # The claim says that ML has answered, but the answer is gone: ask again.
-                    claim = Claim(owner=file.file_id)
-                    rows = [self._images.put_claim(file, claim)]
-                    return self._bound(file, rows, self._decoder.decode(event, file, headers))
+                    return self._own(event, file, Claim(owner=None), headers, [])
                 write = DBWrite(
                     **file.file_fields(), point_id=point_id(file.sha256), outcome=decision.outcome, content=content
                 )
                 return self._bound(file, self._note_first(file, claim), self._write(file, write, headers))
+
+    def _own(
+        self, event: faust.Event, file: HashedFile, claim: Claim, headers: Headers, rows: list[Awaitable[object]]
+    ) -> Work:
+        """Make a file the owner of the claim on its content, and decode it."""
+        if claim.owner != file.file_id:
+            claim.own(file.file_id, lot(file))
+        claim.remember_first(lot(file), file.file_id)
+        rows.append(self._images.put_claim(file, claim))
+        return self._bound(file, rows, self._decoder.decode(event, file, headers))
+
+    def _orphaned(self, file: HashedFile, claim: Claim) -> list[int]:
+        """Return under which numbers a file that begins again waits for a claim that nobody will end; else nothing.
+
+        The watchdog sends a file again when no stage has a message left. So its claim's owner is lost, and where the
+        owner's job has ended, nobody sends that one again.
+        """
+        jobs = self._stage.parts.jobs
+        job_id = (claim.lot_of_owner or "").partition("/")[0]
+        if jobs.status(job_id) is not None and not jobs.is_cancelled(job_id):
+            return []
+        waiting = islice(self._images.waiters(file), WAITERS_LOOKED_AT)
+        return [
+            number
+            for number in waiting
+            if (waiter := self._images.waiter(file, number)) and waiter.file_id == file.file_id
+        ]
 
     async def _write(self, file: HashedFile, write: DBWrite, headers: Headers) -> None:
         await (await self._stage.send(DB_WRITE, file.sha256, write, file.headers(headers)))

@@ -18,6 +18,7 @@ import faust
 from agents.decoder import Decoder
 from agents.delivery import writing_rows
 from agents.stage import StageApp
+from agents.waiters import lot
 from agents.walking import Found, Refused
 from errors import FileError
 from imaging.decoding import Prepared
@@ -104,7 +105,7 @@ class Rereader:
         if content is not None and is_same_picture(content, prepared):
             return [], self._update(event, file, content, prepared, headers)
         claim = claim or Claim(owner=None)
-        claim.owner = file.file_id
+        claim.own(file.file_id, lot(file))
         rows = [self._images.put_claim(file, claim), self._images.drop_content(file)]
         if content is not None and content.caption is not None:
             file = file.model_copy(update={"caption": True})

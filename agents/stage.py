@@ -40,7 +40,7 @@ from tables.rows import Rows
 from topics.admin import TABLES
 from topics.dead_letter import DEAD_LETTER, Failure, Letter
 from topics.files import FileOfJob, HashedFileOfJob
-from topics.image_outcome import IMAGE_OUTCOME, FailedContent, FailedFile, ImageOutcome
+from topics.image_outcome import IMAGE_OUTCOME, ContentOutcome, FailedContent, FailedFile
 from topics.job_event import JOB_EVENT, AnyJobEvent, FileOutcome, WaitTarget
 from topics.limits import clipped
 from topics.raw_path import RAW_PATH, RawPath
@@ -219,14 +219,14 @@ class StageApp:
         await self.fail_and_conclude(event, file, error, headers, failed)
 
     async def fail_and_conclude(
-        self, event: faust.Event, file: FileOfJob, error: Exception, headers: Headers, outcome: ImageOutcome
+        self, event: faust.Event, file: FileOfJob, error: Exception, headers: Headers, outcome: ContentOutcome
     ) -> None:
         """End a file as failed, then publish what became of its content."""
         await self.fail(event, file, error, headers)
         failpoints.reach("failure-reported")
         await self.conclude(outcome, headers)
 
-    async def conclude(self, outcome: ImageOutcome, headers: Headers) -> None:
+    async def conclude(self, outcome: ContentOutcome, headers: Headers) -> None:
         """Publish what became of a content and wait until that is delivered."""
         await (await self.send(IMAGE_OUTCOME, outcome.sha256, outcome, outcome.headers(headers)))
 

@@ -15,7 +15,7 @@ from gateways.qdrant import CollectionInfo, Point, Qdrant
 from imaging.metadata import Metadata
 from topics.content import Content
 from topics.files import HashedFileOfJob
-from topics.image_outcome import IMAGE_OUTCOME, AnyImageOutcome, Embedded, Forgotten, Stored
+from topics.image_outcome import IMAGE_OUTCOME, ClaimsCleared, ContentOutcome, Embedded, Forgotten, Stored
 from topics.record import Headers
 
 POINTS_AT_ONCE = 100
@@ -25,9 +25,10 @@ REPLAYED = Headers(replay=True)
 class CacheRebuilder:
     """Reads collections and publishes what prepare has to know of them."""
 
-    def __init__(self, qdrant: Qdrant, publisher: Publisher) -> None:
+    def __init__(self, qdrant: Qdrant, publisher: Publisher, partitions: int) -> None:
         self._qdrant = qdrant
         self._publisher = publisher
+        self._partitions = partitions
 
     async def collections(self, name: str | None) -> list[CollectionInfo]:
         """Return the named collection, or all. Raises CollectionMissingError, QdrantUnavailableError."""
@@ -38,8 +39,11 @@ class CacheRebuilder:
             raise CollectionMissingError(f"There is no collection {name!r}.")
         return [found]
 
-    async def clear(self, collection: CollectionInfo, progress: Run) -> None:
-        """Have what a collection holds embedded again when it comes again. Raises as `run` does."""
+    async def clear(self, collection: CollectionInfo, progress: Run, *, force: bool) -> None:
+        """Have what a collection holds embedded again when it comes again. Raises as `run` does.
+
+        `force`: claims in flight are void too, and those that wait for one take it over.
+        """
         progress.total = collection.points
         cursor: str | None = None
         while True:
@@ -50,6 +54,12 @@ class CacheRebuilder:
             progress.read += len(page)
             if cursor is None:
                 break
+        if force:
+            value = IMAGE_OUTCOME.encode(ClaimsCleared(collection=collection.name))
+            key, headers = collection.name.encode(), Headers().encode()
+            messages = [Outgoing(IMAGE_OUTCOME.name, key, value, headers, each) for each in range(self._partitions)]
+            await self._publisher.publish_all(messages)
+            progress.published += len(messages)
 
     async def run(self, collections: list[CollectionInfo], progress: Run) -> None:
         """Fill the cache. Raises QdrantUnavailableError, KafkaUnavailableError."""
@@ -101,7 +111,7 @@ def _forgotten(payload: dict[str, Any], collection: CollectionInfo, progress: Ru
     yield _outgoing(Forgotten(**file.model_dump()))
 
 
-def _outgoing(message: AnyImageOutcome) -> Outgoing:
+def _outgoing(message: ContentOutcome) -> Outgoing:
     return Outgoing(
         IMAGE_OUTCOME.name,
         message.sha256.encode(),

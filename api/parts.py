@@ -133,7 +133,7 @@ async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
             ml=ml,
             dead_letters=DeadLetters(view.letters, publisher, settings.dead_letter_max_attempts),
             replayer=TopicReplayer(settings, publisher, qdrant, lambda: current_model(ml, kept, settings)),
-            rebuilder=CacheRebuilder(qdrant, publisher),
+            rebuilder=CacheRebuilder(qdrant, publisher, settings.kafka_partitions),
             copier=Copier(qdrant, view, settings.qdrant_distance_metric),
             reports=reports,
             duplicates=Finder(qdrant, reports),

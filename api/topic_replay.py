@@ -48,6 +48,10 @@ _MOMENTS = (
     job_event.Command,
     job_event.Scanning,
     image_outcome.Forgotten,
+    image_outcome.MoreWaiters,
+    image_outcome.Released,
+    image_outcome.JobCancelled,
+    image_outcome.ClaimsCleared,
 )
 # They end claims, and a claim may have been made anew since.
 _ENDS = (image_outcome.FailedContent, image_outcome.FailedFile)
@@ -192,7 +196,7 @@ def _judge(order: ReplayBody, message: ConsumerRecord, ranges: dict[TopicPartiti
         record = REPLAYABLE[order.topic].decode(message.value)
     except InvalidMessageError:
         return _Found(message, left_out="do not validate (they are in dead-letter)") if order.job_id is None else None
-    if order.job_id not in {None, record.job_id}:
+    if order.job_id not in {None, getattr(record, "job_id", "")}:
         return None
     place = Place.decode(dict(message.headers).get(REPLAY_OF))
     if place and place.topic == order.topic and place.offset in ranges.get(TopicPartition(*_part(place)), ()):

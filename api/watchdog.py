@@ -157,6 +157,7 @@ class Watchdog:
             is_held=job.state == "paused" or any(sample[stage].lag for stage in job.waiting),
             stalled=job.stalled,
             restarts=job.restarts,
+            cancelled=job.cancelled,
         )
         settings = self._settings
         if rules.is_to_be_restarted(looked, sample, after_seconds=settings.restart_after_seconds):

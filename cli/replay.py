@@ -1,4 +1,4 @@
-"""The commands `replay` and `rebuild-cache`: they begin a run in the API, and show how far it is."""
+"""The commands `replay`, `rebuild-cache` and `clear-cache`: they begin a run in the API, and show how far it is."""
 
 import sys
 from collections.abc import Iterator
@@ -48,6 +48,20 @@ def rebuild_cache(
     """Fill the dedupe cache from Qdrant, when its changelog is lost. Nothing is sent to ML."""
     with ReplayClient.of(settings.load()) as client:
         _show(client.run("/collections/cache/rebuild", {"collection": collection}), "points", as_json=as_json)
+
+
+def clear_cache(
+    *,
+    collection: Annotated[str | None, typer.Option(help="Of this collection. Default: the active one.")] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also what was to be sent to ML and never came back; who waits goes on.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Have the dedupe cache forget a collection's contents: when their files come again, ML sees them again."""
+    with ReplayClient.of(settings.load()) as client:
+        body = {"collection": collection, "force": force}
+        _show(client.run("/collections/cache/clear", body), "points", as_json=as_json)
 
 
 def _show(run: Iterator[dict[str, Any]], unit: str, *, as_json: bool) -> None:

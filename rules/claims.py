@@ -18,7 +18,23 @@ class Claim(BaseModel):
     """What prepare knows of a content under one model. `owner` (a file id) is None once ML has answered."""
 
     owner: str | None
+    owner_lot: str | None = None
+    promoted: int | None = None  # number of the waiter that became the owner, until it is on its way to ML
     firsts: dict[str, str] = {}  # lot (job and collection) → id of its first file with this content
+
+    def own(self, file_id: str, lot: str, promoted: int | None = None) -> None:
+        """Make a file the owner."""
+        self.owner, self.owner_lot, self.promoted = file_id, lot, promoted
+        self.remember_first(lot, file_id)
+
+    def answer(self) -> None:
+        """Note that ML has answered. One that is being promoted goes its own way."""
+        self.owner = self.owner_lot = None
+
+    @property
+    def lot_of_owner(self) -> str | None:
+        """The owner's lot; None where it is not known any more, as in an old row of a content of many lots."""
+        return self.owner_lot or next((lot for lot, first in self.firsts.items() if first == self.owner), None)
 
     def remember_first(self, lot: str, file_id: str) -> bool:
         """Note a file as the first of its lot, unless there is one. Tell whether that changed anything."""

@@ -71,6 +71,7 @@ class JobSample:
     is_held: bool
     stalled: str | None
     restarts: int
+    cancelled: bool = False
 
 
 def stuck_stages(before: Sample, now: Sample, *, waiting: Iterable[Stage]) -> dict[Stage, Stuck]:
@@ -117,10 +118,11 @@ def is_to_be_restarted(job: JobSample, now: Sample, *, after_seconds: float) -> 
     """Tell whether the unfinished files of a job are to begin again: it is idle, and nothing is on its way.
 
     A scan may be under way: it holds while too many of the job's files are unfinished, and would do so for ever.
+    In a cancelled job they end as they begin: that is tried as often as it takes.
     """
-    if job.is_held or not job.unfinished or job.restarts >= RESTARTS:
+    if job.is_held or not job.unfinished or (job.restarts >= RESTARTS and not job.cancelled):
         return False
-    is_idle = job.idle_seconds >= after_seconds * 2**job.restarts
+    is_idle = job.idle_seconds >= after_seconds * (1 if job.cancelled else 2**job.restarts)
     return is_idle and not _files_are_on_their_way(job, now)
 
 

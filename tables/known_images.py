@@ -9,6 +9,8 @@ where `content` is SHA-256|model id.
 """
 
 from collections.abc import Awaitable, Iterable, Iterator
+from itertools import islice
+from typing import NamedTuple, Protocol
 
 from rules.claims import Claim
 from tables.rows import Rows
@@ -16,6 +18,25 @@ from topics.content import Content
 from topics.files import HashedFileOfJob
 from topics.hashed_file import HashedFile
 from topics.record import Headers
+
+
+class OfContent(Protocol):
+    """Whatever tells a content under one model."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the content."""
+
+    @property
+    def model_id(self) -> str:
+        """Of the model."""
+
+
+class ContentKey(NamedTuple):
+    """A content under one model."""
+
+    sha256: str
+    model_id: str
 
 
 class Waiter(HashedFile):
@@ -37,42 +58,51 @@ class KnownImages:
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
 
-    def claim(self, file: HashedFileOfJob) -> Claim | None:
+    def claim(self, file: OfContent) -> Claim | None:
         """Return the claim on a file's content, or None for a new content."""
         row = self._rows.get(_key(b"i", file))
         return None if row is None else Claim.model_validate_json(row)
 
-    def put_claim(self, file: HashedFileOfJob, claim: Claim) -> Awaitable[object]:
+    def put_claim(self, file: OfContent, claim: Claim) -> Awaitable[object]:
         """Write the claim on a file's content."""
         return self._rows.put(_key(b"i", file), claim.model_dump_json().encode())
 
-    def drop_claim(self, file: HashedFileOfJob) -> Awaitable[object]:
+    def drop_claim(self, file: OfContent) -> Awaitable[object]:
         """Forget a content, so that its next file is taken as new."""
         return self._rows.delete(_key(b"i", file))
 
-    def content(self, file: HashedFileOfJob) -> Content | None:
+    def content(self, file: OfContent) -> Content | None:
         """Return what is known of a file's content, or None."""
         row = self._rows.get(_key(b"c", file))
         return None if row is None else Content.model_validate_json(row)
 
-    def put_content(self, file: HashedFileOfJob, content: Content) -> Awaitable[object]:
+    def put_content(self, file: OfContent, content: Content) -> Awaitable[object]:
         """Write what is known of a file's content."""
         return self._rows.put(_key(b"c", file), content.model_dump_json(exclude_none=True).encode())
 
-    def drop_content(self, file: HashedFileOfJob) -> Awaitable[object]:
+    def drop_content(self, file: OfContent) -> Awaitable[object]:
         """Forget what is known of a file's content."""
         return self._rows.delete(_key(b"c", file))
 
-    def waiters(self, file: HashedFileOfJob) -> Iterator[int]:
-        """Yield the numbers of the files that wait for the content of a file, in the order of arrival."""
+    def waiters(self, file: OfContent, after: int = -1) -> Iterator[int]:
+        """Yield the numbers of the files that wait for a content, in the order of arrival, from behind one of them."""
         prefix = _key(b"w", file, b"")
-        for key, _ in self._rows.starting_with(prefix):
+        behind = _waiter_key(file, after) if after >= 0 else b""
+        for key, _ in self._rows.starting_with(prefix, behind):
             yield int(key[len(prefix) :])
 
-    def waiter(self, file: HashedFileOfJob, number: int) -> Waiter | None:
+    def waiter(self, file: OfContent, number: int) -> Waiter | None:
         """Return a file that waits, or None."""
-        row = self._rows.get(_key(b"w", file, b"%020d" % number))
+        row = self._rows.get(_waiter_key(file, number))
         return None if row is None else Waiter.model_validate_json(row)
+
+    def waiters_of_all(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """Return up to `limit` rows of files that wait for whatever content, from behind a key."""
+        return list(islice(self._rows.starting_with(b"w|", after), limit))
+
+    def claims_of_all(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """Return up to `limit` rows of claims, from behind a key."""
+        return list(islice(self._rows.starting_with(b"i|", after), limit))
 
     def put_waiter(self, file: HashedFile, number: int, headers: Headers) -> Awaitable[object]:
         """Let a file wait for the end of the claim on its content.
@@ -83,11 +113,15 @@ class KnownImages:
         row = Waiter(
             **file.model_dump(), attempt=headers.attempt, replay=headers.replay, traceparent=headers.traceparent
         )
-        return self._rows.put(_key(b"w", file, b"%020d" % number), row.model_dump_json(exclude_none=True).encode())
+        return self._rows.put(_waiter_key(file, number), row.model_dump_json(exclude_none=True).encode())
 
-    def drop_waiters(self, file: HashedFileOfJob, numbers: Iterable[int]) -> list[Awaitable[object]]:
+    def drop_waiters(self, file: OfContent, numbers: Iterable[int]) -> list[Awaitable[object]]:
         """Forget files that waited; their effects are delivered."""
-        return [self._rows.delete(_key(b"w", file, b"%020d" % number)) for number in numbers]
+        return self.drop_rows(_waiter_key(file, number) for number in numbers)
+
+    def drop_rows(self, keys: Iterable[bytes]) -> list[Awaitable[object]]:
+        """Forget files that waited, by the keys of their rows."""
+        return [self._rows.delete(key) for key in keys]
 
     def is_confirmed(self, file: HashedFileOfJob, incarnation: str) -> bool:
         """Tell whether Qdrant confirmed this path with this content in this incarnation of its collection."""
@@ -98,8 +132,18 @@ class KnownImages:
         return self._rows.put(_path_key(file), incarnation.encode())
 
 
-def _key(kind: bytes, file: HashedFileOfJob, *rest: bytes) -> bytes:
+def content_of(claim_key: bytes) -> ContentKey:
+    """Return the content that the key of a claim's row names."""
+    _, sha256, model_id = claim_key.decode().split("|", 2)
+    return ContentKey(sha256, model_id)
+
+
+def _key(kind: bytes, file: OfContent, *rest: bytes) -> bytes:
     return b"|".join((kind, file.sha256.encode(), file.model_id.encode(), *rest))
+
+
+def _waiter_key(file: OfContent, number: int) -> bytes:
+    return _key(b"w", file, b"%020d" % number)
 
 
 def _path_key(file: HashedFileOfJob) -> bytes:

@@ -65,18 +65,22 @@ class Rows:
                 del self._table.data[key]
         return self._log(partition, key, None)
 
-    def starting_with(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the rows of the event's partition whose keys begin with a prefix, in the order of the keys."""
+    def starting_with(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Yield the rows of the event's partition whose keys begin with a prefix, in the order of the keys.
+
+        `after`: only those behind this key.
+        """
         partition = self._event().message.partition
         # Faust offers no range; the store's databases are rocksdict's, one a partition.
         database = self._table.data._db_for_partition(partition)  # type: ignore[attr-defined]
-        rows = database.items(from_key=prefix)
+        rows = database.items(from_key=max(prefix, after))
         while True:
             with self._disk():
                 key, value = next(rows, (b"", b""))
             if not key or not key.startswith(prefix):
                 return
-            yield key, value
+            if key != after:
+                yield key, value
 
     @contextmanager
     def _disk(self) -> Iterator[None]:

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from topics.content import Content
-from topics.files import HashedFileOfJob
+from topics.files import HashedFileOfJob, JobId, Sha256
 from topics.limits import Name, Reason
-from topics.record import Topic
+from topics.record import Record, Topic
 
 
 class Embedded(HashedFileOfJob):
@@ -35,6 +35,8 @@ class FailedContent(HashedFileOfJob):
     stage: Name
     error_class: Name
     reason: Reason
+    # Of many that wait, those up to this number have failed; prepare sends the message again for the next ones.
+    after: int = -1
 
 
 class FailedFile(HashedFileOfJob):
@@ -50,7 +52,43 @@ class Forgotten(HashedFileOfJob):
     kind: Literal["forgotten"] = "forgotten"
 
 
-AnyImageOutcome = Embedded | Stored | FailedContent | FailedFile | Forgotten
+class MoreWaiters(HashedFileOfJob):
+    """The content is known, and files behind the one with this number still wait for it: the next few go on."""
+
+    kind: Literal["more-waiters"] = "more-waiters"
+    after: int
+
+
+class Released(Record):
+    """The claim that a file (`owner`, its id) has on a content is void: the next file with this content takes over."""
+
+    kind: Literal["released"] = "released"
+    sha256: Sha256
+    model_id: Name
+    owner: Name
+
+
+class JobCancelled(Record):
+    """A job is cancelled: its files that wait for a claim of another wait no longer. `after`: a row, for the next."""
+
+    kind: Literal["job-cancelled"] = "job-cancelled"
+    job_id: JobId
+    after: str = ""
+
+
+class ClaimsCleared(Record):
+    """Someone wants all claims in flight of a collection to be void. `after`: a row, for the step behind it."""
+
+    kind: Literal["claims-cleared"] = "claims-cleared"
+    collection: Name
+    after: str = ""
+
+
+AnyImageOutcome = (
+    Embedded | Stored | FailedContent | FailedFile | Forgotten | MoreWaiters | Released | JobCancelled | ClaimsCleared
+)
+ContentOutcome = Embedded | Stored | FailedContent | FailedFile | Forgotten
+"""What became of a content; the others are for prepare alone."""
 ImageOutcome = Annotated[AnyImageOutcome, Field(discriminator="kind")]
 
 IMAGE_OUTCOME: Topic[AnyImageOutcome] = Topic("image-outcome", key="sha256", record=ImageOutcome)

@@ -38,7 +38,8 @@ async def clear_cache(body: CacheClearBody, parts: PartsDep) -> Run:
     """
     name = await chosen_collection(parts, body.collection)
     [collection] = await parts.rebuilder.collections(name)
-    return parts.runs.start(f"clearing of the cache for {name}", partial(parts.rebuilder.clear, collection))
+    clear = partial(parts.rebuilder.clear, collection, force=body.force)
+    return parts.runs.start(f"clearing of the cache for {name}", clear)
 
 
 @router.get("/runs/{run_id}", responses=problems(404))

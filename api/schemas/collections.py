@@ -37,6 +37,11 @@ class CacheClearBody(BaseModel):
     """Whose contents the dedupe cache forgets."""
 
     collection: str | None = Field(None, description="Default: the active one.")
+    force: bool = Field(
+        False,
+        description="Also contents that a file was to be sent to ML for and never came back: files that wait for one "
+        "take over. While ML has it in hand all the same, it sees it twice.",
+    )
 
 
 class Collection(BaseModel):

@@ -161,6 +161,50 @@ async def test_files_of_a_cancelled_job_are_skipped(bus: Bus, job: str, collecti
     assert (outcome["outcome"], outcome["reason"]) == ("skipped", "job cancelled")
 
 
+async def test_a_file_that_begins_again_and_ends_here_tells_those_that_wait_for_its_content(
+    bus: Bus, job: str, collection: str, tmp_path: Path
+) -> None:
+    """It may own the claim on what it held: nobody else would end that."""
+    names = ("gone", "changed", "same", "first")
+    paths = {name: picture(tmp_path / f"{name}.jpg") for name in names}
+    held = {name: await hashed(bus, job, collection, path) for name, path in paths.items()}
+    paths["gone"].unlink()
+    picture(paths["changed"])
+    for name in names[:3]:
+        await bus.publish("raw-path", str(paths[name]), raw_path(job, collection, paths[name]), [("attempt", b"2")])
+    picture(paths["first"])  # not for another attempt: what it held may be on its way
+    await hashed(bus, job, collection, paths["first"])
+    await bus.until(lambda: len(bus.of_job("hashed-file", job)) == 7, "the files hashed again")
+    await bus.until(lambda: len(bus.of_job("image-outcome", job)) >= 2, "two image-outcomes")
+    told = {value["path"]: value for value in bus.values("image-outcome", job_id=job)}
+    assert {path: (value["kind"], value["sha256"], value["model_id"]) for path, value in told.items()} == {
+        str(paths[name]): ("failed-file", held[name], "stub-1") for name in ("gone", "changed")
+    }
+    for record in bus.of_job("image-outcome", job):
+        assert (record.key, dict(record.headers)["attempt"]) == (json.loads(record.value)["sha256"].encode(), b"2")
+
+
+async def test_a_file_of_a_cancelled_job_that_begins_again_gives_up_its_claim(
+    bus: Bus, job: str, collection: str, tmp_path: Path
+) -> None:
+    path = picture(tmp_path / "a.jpg")
+    sha256 = await hashed(bus, job, collection, path)
+    await bus.publish("job-status", job, status_document(job, collection) | {"cancelling": True})
+    file = {name: value for name, value in raw_path(job, collection, path).items() if name != "model_id"}
+
+    async def skipped() -> bool:
+        # The worker reads job-status by itself: the first may come before it has.
+        await bus.publish("raw-path", str(path), file, [("attempt", b"2")])
+        await bus.quiet(0.2)
+        return bool(bus.outcomes(job))
+
+    while not await skipped():
+        pass
+    await bus.until(lambda: bus.of_job("image-outcome", job), "an image-outcome")
+    told = bus.values("image-outcome", job_id=job)[0]
+    assert (told["kind"], told["sha256"], told["model_id"]) == ("failed-file", sha256, "stub-1")
+
+
 def status_document(job: str, collection: str) -> dict[str, object]:
     return {
         "job_id": job,

@@ -14,8 +14,9 @@ from PIL import Image
 from gateways.qdrant import Qdrant
 from rules.identity import point_id
 from tests.agents.conftest import new_job
-from tests.agents.messages import Message, check_envelope, content, hashed_file, picture, sealed
-from tests.bus import Bus
+from tests.agents.messages import Message, check_envelope, content, hashed_file, picture, sealed, unread_file
+from tests.agents.test_hash import status_document
+from tests.bus import PARTITIONS, Bus
 from tests.worker import Worker
 
 STAGE = "prepare"
@@ -226,6 +227,77 @@ async def test_a_file_that_changed_is_hashed_again(bus: Bus, job: str, created: 
     await bus.publish("hashed-file", file["sha256"], file, [("attempt", b"5")])
     await bus.until(lambda: bus.outcomes(job), "an outcome")
     assert bus.outcomes(job)[file["path"]]["outcome"] == "failed"
+
+
+async def test_a_file_that_begins_again_takes_over_from_an_owner_whose_job_has_ended(
+    bus: Bus, job: str, created: str, tmp_path: Path
+) -> None:
+    owner = await claimed(bus, job, created, tmp_path / "owner.jpg")
+    later = new_job()
+    copies = [await waiting(bus, owner, f"copy-{number}.jpg", later) for number in range(2)]
+
+    async def again(file: Message) -> None:
+        await bus.publish("hashed-file", file["sha256"], file, [("attempt", b"2")])
+        await sealed(bus, "hashed-file", "ml-request", later)
+
+    # While the owner's job runs, that one is sent again itself.
+    await bus.publish("job-status", job, status_document(job, created))
+    await until_known(bus, later, created)
+    await again(copies[0])
+    assert about(bus, "ml-request", copies[0]) == []
+
+    await bus.publish("job-status", job, status_document(job, created) | {"status": "completed"})
+    await until_known(bus, later, created)
+    # One that does not begin again waits on: the owner may have told its outcome just before it is known here.
+    await send(bus, copies[0])
+    await sealed(bus, "hashed-file", "ml-request", later)
+    assert about(bus, "ml-request", copies[0]) == []
+    await bus.publish("job-status", later, status_document(later, created))
+    await until_known(bus, later, created)
+    for copy in copies:
+        await again(copy)
+    (request,) = values(about(bus, "ml-request", copies[0]))
+    assert request["path"] == copies[0]["path"]
+    await tell(bus, copies[0], "embedded", content=content())
+    await bus.until(lambda: about(bus, "db-write", copies[1]), "the other copy's point")
+    await sealed(bus, "hashed-file", "ml-request", later)
+    written = values(about(bus, "db-write", copies[1]))
+    assert {(value["path"], value["outcome"]) for value in written} == {(copies[1]["path"], "duplicate")}
+
+
+async def until_known(bus: Bus, job: str, collection: str) -> None:
+    """Wait until the worker has read what was published to job-status: it shows as a new job is cancelled there."""
+    other, number = new_job(), 0
+    await bus.publish("job-status", other, status_document(other, collection) | {"cancelling": True})
+    while not bus.outcomes(other):
+        file = unread_file(other, collection, f"{number}.jpg")
+        await send(bus, file)
+        await sealed(bus, "hashed-file", "ml-request", other)
+        number += 1
+
+
+async def test_the_copies_of_a_cancelled_job_wait_no_longer(bus: Bus, job: str, created: str, tmp_path: Path) -> None:
+    owner = await claimed(bus, job, created, tmp_path / "owner.jpg")
+    later = new_job()
+    copy = await waiting(bus, owner, "copy.jpg", later)
+    other = await waiting(bus, owner, "other.jpg", job)
+    await bus.publish("job-status", later, status_document(later, created) | {"cancelling": True})
+    await bus.until(lambda: bus.outcomes(later), "an outcome")
+    outcome = bus.outcomes(later)[copy["path"]]
+    assert (outcome["outcome"], outcome["reason"], outcome["sha256"]) == ("skipped", "job cancelled", copy["sha256"])
+    await tell(bus, owner, "embedded", content=content())
+    await bus.until(lambda: about(bus, "db-write", other), "the point of the job that goes on")
+    assert about(bus, "db-write", copy) == []
+
+
+async def test_claims_that_are_cleared_pass_on(bus: Bus, job: str, created: str, tmp_path: Path) -> None:
+    owner = await claimed(bus, job, created, tmp_path / "owner.jpg")
+    copy = await waiting(bus, owner, "copy.jpg", job)
+    for partition in range(PARTITIONS):
+        sweep = {"kind": "claims-cleared", "collection": created}
+        await bus.publish("image-outcome", created, sweep, partition=partition)
+    await bus.until(lambda: len(about(bus, "ml-request", owner)) == 2, "the copy's request")
+    assert values(about(bus, "ml-request", owner))[1]["path"] == copy["path"]
 
 
 async def test_copies_wait_on_when_the_local_tables_are_lost(

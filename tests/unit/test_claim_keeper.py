@@ -2,18 +2,32 @@
 
 import asyncio
 import itertools
+from collections import deque
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from agents.claims import WAITERS_AT_ONCE, ClaimKeeper, lot
+from agents.claims import ClaimKeeper
+from agents.sweeps import Sweeper
+from agents.waiters import WAITERS_AT_ONCE, Waiters, lot
 from rules.claims import Claim, decide
 from tables.known_images import KnownImages
 from topics.content import Content
 from topics.db_write import DB_WRITE
 from topics.hashed_file import HashedFile
-from topics.image_outcome import IMAGE_OUTCOME, Embedded, FailedContent, FailedFile, Forgotten, ImageOutcome, Stored
+from topics.image_outcome import (
+    IMAGE_OUTCOME,
+    AnyImageOutcome,
+    ClaimsCleared,
+    Embedded,
+    FailedContent,
+    FailedFile,
+    Forgotten,
+    JobCancelled,
+    Stored,
+)
 from topics.record import Headers
 
 CONTENT = Content.model_validate(
@@ -43,13 +57,18 @@ class Rows(dict[bytes, bytes]):
     def __init__(self, log: list[str]) -> None:
         super().__init__()
         self._log = log
+        self.seeks = self.looked_at = 0
 
     def put(self, key: bytes, value: bytes) -> Delivery:
         self[key] = value
         return Delivery(self._log, "row")
 
-    def starting_with(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        return iter([(key, self[key]) for key in sorted(self) if key.startswith(prefix)])
+    def starting_with(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        self.seeks += 1
+        for key in sorted(self):
+            if key.startswith(prefix) and key > after:
+                self.looked_at += 1
+                yield key, self[key]
 
     def delete(self, key: bytes) -> Delivery:
         self._log.append("deleted")
@@ -69,14 +88,24 @@ class Stage:
         self.flushed: list[tuple[str, str]] = []  # topic, job
         self.failed: list[tuple[str, str]] = []  # path, reason
         self.decoded: list[str] = []
-        self.keeper = ClaimKeeper(self, self.images, self)  # type: ignore[arg-type]
+        self.skipped: list[str] = []
+        self.cancelled: set[str] = set()
+        self.until_killed = False
+        self.told: deque[bytes] = deque()  # messages of prepare to itself
+        self.parts = SimpleNamespace(jobs=SimpleNamespace(is_cancelled=lambda job_id: job_id in self.cancelled))
+        waiters = Waiters(self, self.images, self)  # type: ignore[arg-type]
+        self.keeper = ClaimKeeper(self.images, waiters, Sweeper(self, self.images, waiters))  # type: ignore[arg-type]
 
     async def send(self, topic: Any, key: str, record: Any, headers: Any) -> Delivery:
         assert topic is DB_WRITE
         self.written.append((record.job_id, record.path, record.outcome))
         return Delivery(self.log, "write")
 
-    async def send_raw(self, topic: str, key: bytes, value: None, headers: Any, partition: int) -> Delivery:
+    async def send_raw(self, topic: str, key: bytes, value: bytes | None, headers: Any, partition: int) -> Delivery:
+        if value is not None:
+            assert (topic, partition) == (IMAGE_OUTCOME.name, 3)
+            self.told.append(value)
+            return Delivery(self.log, "told")
         self.flushed.append((topic, key.decode()))
         return Delivery(self.log, "flush")
 
@@ -84,17 +113,34 @@ class Stage:
         self.failed.append((file.path, str(error)))
         await Delivery(self.log, "failed")
 
+    async def finish(self, file: HashedFile, outcome: str, headers: Any, *, reason: str, sha256: str) -> None:
+        assert (outcome, reason, sha256) == ("skipped", "job cancelled", file.sha256)
+        self.skipped.append(file.path)
+        await Delivery(self.log, "skipped")
+
     async def decode(self, event: Any, file: HashedFile, headers: Any) -> None:
         self.decoded.append(file.path)
 
     def handed_on(self, file: HashedFile, headers: Any) -> None: ...
 
-    async def add(self, event: Any, work: Any) -> None:
+    async def add(self, event: Any, work: Any, settle: Any) -> None:
+        """Do as a window does; `until_killed` says that a kill comes before the work is done."""
+        if self.until_killed:
+            work.close()
+            return
         await work
+        await asyncio.gather(*settle(None))
 
-    async def take(self, outcome: ImageOutcome) -> None:
+    async def take(self, outcome: AnyImageOutcome, *, until_killed: bool = False) -> None:
+        """Take an outcome, and what prepare tells itself because of it."""
+        self.until_killed = until_killed
+        self.told.append(IMAGE_OUTCOME.encode(outcome))
+        while self.told:
+            await self.take_next()
+
+    async def take_next(self) -> None:
         class Event:
-            value = IMAGE_OUTCOME.encode(outcome)
+            value = self.told.popleft()
             message = type("Message", (), {"partition": 3})
 
         await self.keeper.take(Event(), self)  # type: ignore[arg-type]
@@ -104,8 +150,8 @@ class Stage:
         claim = self.images.claim(file)
         decision = decide(claim, file.file_id, lot(file), is_confirmed=False)
         if decision.action == "embed":
-            claim = claim or Claim(owner=file.file_id)
-            claim.remember_first(lot(file), file.file_id)
+            claim = claim or Claim(owner=None)
+            claim.own(file.file_id, lot(file))
             self.images.put_claim(file, claim)
         elif claim is not None and decision.action == "wait":
             claim.remember_first(lot(file), file.file_id)
@@ -120,8 +166,10 @@ class Stage:
         return sum(key.startswith(b"w|") for key in self.rows)
 
 
-def file(path: str, job: str = "j1") -> HashedFile:
-    return HashedFile(job_id=job, collection="c", path=f"/{path}", size=1, mtime_ns=1, model_id="m", sha256="0" * 64)
+def file(path: str, job: str = "j1", sha256: str = "0" * 64, collection: str = "c") -> HashedFile:
+    return HashedFile(
+        job_id=job, collection=collection, path=f"/{path}", size=1, mtime_ns=1, model_id="m|x", sha256=sha256
+    )
 
 
 def fields(of: HashedFile) -> dict[str, Any]:
@@ -184,6 +232,112 @@ async def test_of_very_many_that_waited_one_in_a_job_is_cached(stage: Stage) -> 
     outcomes = [outcome for _, _, outcome in stage.written]
     assert (outcomes.count("cached"), outcomes.count("duplicate")) == (1, 2 * WAITERS_AT_ONCE + 4)
     assert stage.waiting() == 0
+    # In steps, none of which looks again at those that went on before.
+    assert stage.rows.looked_at < 2 * (2 * WAITERS_AT_ONCE + 5)
+
+
+async def test_while_very_many_go_on_other_contents_do_too(stage: Stage) -> None:
+    stage.arrive(file("a"))
+    for number in range(3 * WAITERS_AT_ONCE):
+        stage.arrive(file(str(number)))
+    stage.arrive(file("b", sha256="1" * 64))
+    stage.arrive(file("c", sha256="1" * 64))
+    stage.told.append(IMAGE_OUTCOME.encode(embedded(file("a"))))
+    await stage.take_next()
+    assert len(stage.written) == WAITERS_AT_ONCE
+    # One that comes now waits no more.
+    assert stage.arrive(file("d")) == "write duplicate"
+    await stage.take(embedded(file("b", sha256="1" * 64)))
+    assert stage.written[2 * WAITERS_AT_ONCE - 1 :].index(("j1", "/c", "duplicate")) < WAITERS_AT_ONCE
+    assert (len(stage.written), stage.waiting()) == (3 * WAITERS_AT_ONCE + 1, 0)
+
+
+async def test_of_very_many_that_fail_with_their_content_each_fails_once(stage: Stage) -> None:
+    stage.arrive(file("a"))
+    for number in range(2 * WAITERS_AT_ONCE + 5):
+        stage.arrive(file(str(number)))
+    stage.told.append(IMAGE_OUTCOME.encode(unusable(file("a"))))
+    await stage.take_next()
+    assert len(stage.failed) == WAITERS_AT_ONCE
+    assert stage.arrive(file("late")) == "wait"
+    while stage.told:
+        await stage.take_next()
+    assert len({path for path, _ in stage.failed}) == len(stage.failed) == 2 * WAITERS_AT_ONCE + 6
+    assert dict(stage.rows) == {}
+
+
+async def test_a_promotion_that_a_kill_cut_off_is_made_again(stage: Stage) -> None:
+    for name in "abc":
+        stage.arrive(file(name))
+    await stage.take(vanished(file("a")), until_killed=True)
+    assert stage.decoded == []
+    await stage.take(vanished(file("a")))
+    claim = stage.claim()
+    assert claim is not None
+    assert (stage.decoded, claim.owner, claim.promoted, stage.waiting()) == (["/b"], file("b").file_id, None, 1)
+    await stage.take(vanished(file("a")))
+    assert stage.decoded == ["/b"]
+
+
+async def test_one_whose_promotion_a_kill_cut_off_goes_on_where_ml_has_answered_meanwhile(stage: Stage) -> None:
+    for name in "abc":
+        stage.arrive(file(name))
+    await stage.take(vanished(file("a")), until_killed=True)
+    await stage.take(embedded(file("x")))
+    assert stage.written == [("j1", "/c", "duplicate")]
+    await stage.take(vanished(file("a")))
+    assert (stage.decoded, stage.written[1:], stage.waiting()) == ([], [("j1", "/b", "cached")], 0)
+
+
+async def test_one_that_was_promoted_and_vanished_too_is_followed_by_the_next(stage: Stage) -> None:
+    for name in "abc":
+        stage.arrive(file(name))
+    await stage.take(vanished(file("a")), until_killed=True)
+    await stage.take(vanished(file("b")))
+    assert (stage.decoded, stage.waiting()) == (["/c"], 0)
+
+
+async def test_files_of_a_cancelled_job_wait_no_longer(stage: Stage) -> None:
+    for number in range(2):
+        stage.arrive(file("a", sha256=str(number) * 64))
+        for name in "bc":
+            stage.arrive(file(name, "j2", sha256=str(number) * 64))
+            stage.arrive(file(name, "j3", sha256=str(number) * 64))
+    await stage.take(JobCancelled(job_id="j2"))
+    assert stage.skipped == []  # it is not known here yet
+    stage.cancelled.add("j2")
+    await stage.take(JobCancelled(job_id="j2"))
+    assert stage.skipped == ["/b", "/c"] * 2
+    assert stage.waiting() == 4
+    await stage.take(embedded(file("a")))
+    assert {job for job, _, _ in stage.written} == {"j3"}
+
+
+@pytest.mark.parametrize("end", [embedded, unusable, vanished])
+async def test_a_file_of_a_cancelled_job_is_neither_sent_on_nor_failed_nor_promoted(stage: Stage, end: Any) -> None:
+    stage.arrive(file("a"))
+    stage.arrive(file("b", "j2"))
+    stage.cancelled.add("j2")
+    await stage.take(end(file("a")))
+    assert (stage.written, stage.failed, stage.decoded) == ([], [], [])
+    await stage.take(JobCancelled(job_id="j2"))
+    assert (stage.skipped, stage.waiting()) == (["/b"], 0)
+
+
+async def test_all_claims_of_a_collection_can_be_cleared_and_who_waits_takes_over(stage: Stage) -> None:
+    stage.arrive(file("a"))
+    stage.arrive(file("b", "j2"))
+    stage.arrive(file("alone", sha256="1" * 64))
+    stage.arrive(file("elsewhere", sha256="2" * 64, collection="other"))
+    stage.arrive(file("known", sha256="3" * 64))
+    await stage.take(embedded(file("known", sha256="3" * 64)))
+    before = {key: row for key, row in stage.rows.items() if key[2:3] in b"23"}
+    await stage.take(ClaimsCleared(collection="c"))
+    claim = stage.claim()
+    assert claim is not None
+    assert (stage.decoded, claim.owner) == (["/b"], file("b", "j2").file_id)
+    assert stage.arrive(file("alone again", sha256="1" * 64)) == "embed"
+    assert {key: row for key, row in stage.rows.items() if key[2:3] in b"23"} == before
 
 
 async def test_an_answer_that_comes_again_changes_nothing(stage: Stage) -> None:
@@ -259,6 +413,7 @@ async def test_a_content_that_is_forgotten_is_new_but_not_while_it_is_embedded(s
     await stage.take(embedded(owner))
     await stage.take(Forgotten(**fields(owner)))
     assert stage.claim() is None
+    assert stage.images.content(owner) is None
     assert stage.arrive(file("/b.jpg")) == "embed"
 
 

@@ -141,6 +141,10 @@ class TestRestarts:
         behind = StageSample(has_workers=True, positions=(Position("topic", 1, 6, 7),))
         assert not restarts(job(), {**look(), stage: behind})
 
+    def test_those_of_a_cancelled_job_as_often_as_it_takes(self) -> None:
+        assert restarts(job(cancelled=True, restarts=RESTARTS), look())
+        assert not restarts(job(cancelled=True, restarts=RESTARTS, idle_seconds=29), look())
+
     def test_each_pause_is_twice_as_long(self) -> None:
         assert not restarts(job(restarts=1, idle_seconds=59), look())
         assert restarts(job(restarts=1, idle_seconds=60), look())
