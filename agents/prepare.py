@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Coroutine
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import faust
 import structlog
@@ -65,6 +66,7 @@ class _Preparer:
         self._decoder = decoder
         self._rereader = Rereader(stage, images, decoder)
         self._collections = collections
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._end_markers = EndMarkers(stage, ML_REQUEST.name)
 
     async def take(self, event: faust.Event, window: Window) -> None:
@@ -75,12 +77,15 @@ class _Preparer:
             await window.add(event, self._take(event, HASHED_FILE.decode(event.value)))
 
     async def _take(self, event: faust.Event, file: HashedFile) -> None:
-        # Outside the iteration: a collection that is slow to tell holds up its own files only.
-        incarnation = await self._stage.persist(
-            [file.job_id], lambda: self._collections.incarnation(file.job_id, file.collection)
-        )
-        with writing_rows(event):
-            work = self._decide(event, file, incarnation)
+        # Outside the iteration: a collection that is slow to tell holds up its own files only. These are decided in
+        # the order in which they came.
+        turn = self._turns.setdefault(file.collection, asyncio.Lock())
+        async with turn:
+            incarnation = await self._stage.persist(
+                [file.job_id], lambda: self._collections.incarnation(file.job_id, file.collection)
+            )
+            with writing_rows(event):
+                work = self._decide(event, file, incarnation)
         await work
 
     def _decide(self, event: faust.Event, file: HashedFile, incarnation: str | None) -> Work:

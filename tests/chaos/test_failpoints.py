@@ -11,8 +11,10 @@ import httpx
 import pytest
 
 import failpoints
+from agents.throttle import nothing_is_on_its_way
+from settings import Settings
 from tests import pictures
-from tests.bus import Bus
+from tests.bus import PARTITIONS, Bus
 from tests.parts import Part
 from tests.pipeline import Pipeline, account
 from tests.worker import Worker
@@ -82,16 +84,26 @@ async def test_a_kill_while_a_claim_passes_on_is_harmless(
     armed = f"{point}:2"
     await killed_at(armed, bus, Worker(kafka, qdrant, ml, data, darkroom_failpoint=armed, **QUICK))
     with Worker(kafka, qdrant, ml, data, **QUICK):
+        await bus.finished(job_id, 120)
+        # One that comes again after its claim has passed on is a duplicate of a content that is known: that lifts its
+        # failure, maybe when the job has ended.
+        await until_all_is_read(bus)
         status = account(await bus.finished(job_id, 120))
-    # One that comes again after its claim has passed on is a duplicate of a content that is known.
     outcomes = status["outcomes"]
     assert (outcomes["stored"], outcomes["duplicate"] + outcomes["failed"]) == (COPIES, COPIES)
-    assert outcomes["failed"] > 0
     letters = {value["path"] for value in bus.values("dead-letter", job_id=job_id)}
     assert letters == set(owners.values())
     points = await idle_pipeline.points(collection)
     assert len({point["file_hash"] for point in points.values()}) == COPIES
     assert len(points) == COPIES + outcomes["duplicate"]
+
+
+async def until_all_is_read(bus: Bus) -> None:
+    """Wait until no stage has a message left."""
+    settings = Settings(kafka_brokers=bus.brokers, kafka_partitions=PARTITIONS)
+    while not await nothing_is_on_its_way(settings):
+        await bus.quiet(0.5)
+    await bus.quiet(1.0)  # what track makes of it
 
 
 async def killed_at(point: str, bus: Bus, worker: Worker) -> None:

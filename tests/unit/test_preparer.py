@@ -1,0 +1,69 @@
+"""How prepare takes files up: a slow collection holds up its own files only, and these keep their order."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
+from typing import Any
+
+from agents.prepare import _Preparer
+from topics.hashed_file import HASHED_FILE, HashedFile
+
+DEADLINE = 10.0
+
+
+class Event:
+    """An event of hashed-file."""
+
+    def __init__(self, path: str, collection: str) -> None:
+        file = HashedFile(
+            job_id="j", collection=collection, path=path, size=1, mtime_ns=1, model_id="m", sha256="0" * 64
+        )
+        self.value = HASHED_FILE.encode(file)
+        self.message = SimpleNamespace(headers=[])
+
+
+class Collections:
+    """Collections of which some are slow to tell their incarnation."""
+
+    def __init__(self) -> None:
+        self.slow: dict[str, asyncio.Event] = {}
+
+    async def incarnation(self, _job_id: str, name: str) -> str:
+        if name in self.slow:
+            await self.slow[name].wait()
+        return name
+
+
+class Stage:
+    """The part of a stage, and of its window, that takes files up."""
+
+    def __init__(self) -> None:
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def persist(self, _jobs: list[str], attempt: Callable[[], Coroutine[Any, Any, str]]) -> str:
+        return await attempt()
+
+    async def add(self, _event: Event, work: Coroutine[Any, Any, None]) -> None:
+        self.tasks.append(asyncio.create_task(work))
+
+
+async def test_a_slow_collection_holds_up_its_own_files_only() -> None:
+    stage, collections, decided = Stage(), Collections(), []
+    preparer = _Preparer(stage, None, None, collections)  # type: ignore[arg-type]
+
+    def decide(_event: Event, file: HashedFile, _incarnation: str) -> Coroutine[Any, Any, None]:
+        decided.append(file.path)
+        return asyncio.sleep(0)
+
+    preparer._decide = decide  # type: ignore[assignment]
+    collections.slow["slow"] = asyncio.Event()
+    async with asyncio.timeout(DEADLINE):
+        for name in ("/slow/1", "/slow/2", "/quick/1", "/quick/2"):
+            await preparer.take(Event(name, name.split("/")[1]), stage)  # type: ignore[arg-type]
+        await asyncio.gather(*stage.tasks[2:])
+        assert decided == ["/quick/1", "/quick/2"]
+        collections.slow.pop("slow").set()
+        # One that comes now finds an answer at once, and is not before those that waited for it.
+        await preparer.take(Event("/slow/3", "slow"), stage)  # type: ignore[arg-type]
+        await asyncio.gather(*stage.tasks)
+    assert decided[2:] == ["/slow/1", "/slow/2", "/slow/3"]
