@@ -10,6 +10,7 @@ from faust.tables import TableManager
 from agents.consumer import PutAside, make_gapless
 from agents.credentials import credentials
 from agents.producer import share
+from agents.recovery import TableRecovery
 from connection import client_options
 from settings import Settings, Stage
 
@@ -26,6 +27,14 @@ ROCKSDB_OPTIONS = {
 
 class _Tables(TableManager):
     """Faust's, without the second that it waits at each start for tables to be declared: ours all are."""
+
+    @property
+    def recovery(self) -> TableRecovery:
+        """Return what brings the tables up to their changelogs."""
+        if self._recovery is None:
+            self._recovery = TableRecovery(self.app, self, beacon=self.beacon, loop=self.loop)
+        found: TableRecovery = self._recovery  # type: ignore[assignment]  # nobody else makes one
+        return found
 
     async def on_start(self) -> None:
         await self._update_channels()

@@ -28,7 +28,7 @@ stage begins at the first message, as what stands at those offsets now is news. 
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import faust
@@ -82,6 +82,8 @@ class GaplessConsumer(Consumer):
         # From the thread that reads.
         self._left_out: deque[tuple[TopicPartition, Unreadable]] = deque()
         self._out_of_range: deque[TP] = deque()
+        # How far the agents' tables have been given what their changelogs hold.
+        self.changelog_read_to: dict[TP, int] = {}
         # Of these nothing is committed any more.
         self._lost_their_end: set[TP] = set()
 
@@ -154,6 +156,11 @@ class GaplessConsumer(Consumer):
     async def _seek(self, partition: TP, offset: int) -> None:
         await self._thread.call_thread(self._thread.seek, partition, offset)  # type: ignore[arg-type]  # or a function
 
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        """Go to these offsets of changelogs."""
+        self.changelog_read_to.clear()
+        await super().seek_wait(partitions)
+
     def resume_flow(self) -> None:
         """Go on: with the changelogs after a rebalance, and after the seek with the source topics as well."""
         super().resume_flow()
@@ -176,6 +183,9 @@ class GaplessConsumer(Consumer):
             await self._seek(tp, self._next[tp])
             self._passed_over.discard(tp)
         await self._pass_offsets_without_messages()
+        if self.app.in_recovery:
+            read_to = ((tp, self._thread.read_to(tp)) for tp in self.assignment() if self._is_changelog_tp(tp))
+            self.changelog_read_to |= {tp: offset for tp, offset in read_to if offset is not None}
         sought: set[TP] = set()
         if self._buffered_partitions and self.flow_active:
             if not self._get_active_partitions():

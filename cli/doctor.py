@@ -64,9 +64,9 @@ async def _examine(settings: Settings, data: Path) -> list[Check]:
     if running is not None:
         found.append(Check("Running", "ok", f"`darkroom up`, process {running.pid}, in {data}"))
         found.extend(
-            Check(name, "problem", "is down, and will be started again", f"See {data}/logs/{name}.log.")
+            Check(name, "problem", part.failed or "is down, and will be started again", f"See {data}/logs/{name}.log.")
             for name, part in running.parts.items()
-            if part.pid is None
+            if part.failed or part.pid is None
         )
         settings = settings.model_copy(update={name.lower(): value for name, value in running.addresses.items()})
     found.extend([check async for check in part_checks.parts(settings)])

@@ -62,9 +62,15 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
     }
 
     def part(
-        name: str, command: list[str], address: str, is_ready: Callable[[int], Awaitable[bool]], **seconds: float
+        name: str,
+        command: list[str],
+        address: str,
+        is_ready: Callable[[int], Awaitable[bool]],
+        *,
+        vital: bool = False,
+        **seconds: float,
     ) -> Part:
-        return Part(name, [sys.executable, *command], address, is_ready, environment, **seconds)
+        return Part(name, [sys.executable, *command], address, is_ready, environment, vital=vital, **seconds)
 
     def service(name: str, module: str, port: int, *options: str, health: str) -> Part:
         address = f"http://{LOOPBACK}:{port}"
@@ -82,6 +88,7 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
                 lambda _pid: probes.broker_answers(kafka_port),
                 start_seconds=300.0,  # the first start fetches the jars
                 grace_seconds=20.0,
+                vital=True,
             )
         )
     if not settings.qdrant_address:
@@ -113,6 +120,7 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
             ["-m", "api", "--host", host, "--port", str(port)],
             url,
             lambda _pid: probes.http_answers(f"{url}/health"),
+            vital=True,
         ),
     )
     return Stack((tuple(embedded), ours), url, addresses)

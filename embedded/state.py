@@ -11,10 +11,14 @@ from errors import FatalError
 
 
 class PartState(BaseModel):
-    """One part as it runs now. `pid` is None between its death and its next start."""
+    """One part as it runs now. `pid` is None between its death and its next start.
+
+    `failed` says why it cannot stay up, from then on until it answers again.
+    """
 
     address: str
     pid: int | None = None
+    failed: str | None = None
 
 
 class RunState(BaseModel):

@@ -24,8 +24,10 @@ T = TypeVar("T")
 Tell = Callable[[str, str], None]
 """Takes the name of a part and what happened to it, in words for a person."""
 
-GIVE_UP_DEATHS = 5
-GIVE_UP_SECONDS = 60.0
+# So often in so short a time is a part that cannot stay up: it is tried more slowly, and the others go on.
+FAILED_DEATHS = 5
+FAILED_SECONDS = 60.0
+FAILED_PAUSE_SECONDS = 30.0
 LONGEST_BACKOFF_SECONDS = 10.0
 POLL_SECONDS = 0.1
 PROBE_SECONDS = 2.0
@@ -42,7 +44,8 @@ class Part:
     """One child process: its command, where it answers, and how to find out that it does.
 
     `is_ready` takes the process id, by which it can tell a restart from the process before. A part that was ready,
-    and then is not for `stuck_seconds` while all that it needs is, gets killed and restarted.
+    and then is not for `stuck_seconds` while all that it needs is, gets killed and restarted. `vital`: where it does
+    not come up at the first start, there is nothing to go on for.
     """
 
     name: str
@@ -53,13 +56,15 @@ class Part:
     start_seconds: float = 60.0
     grace_seconds: float = 5.0
     stuck_seconds: float = 60.0
+    vital: bool = False
 
 
 class Supervisor:
-    """Keeps parts running inside `async with`; entering returns when every part answers.
+    """Keeps parts running inside `async with`; entering returns when every part answers, or was given time to.
 
-    Each wave starts when the ones before it are ready, and so does a part that is restarted. Entering
-    raises FatalError, with everything stopped again, when the folder is in use or a part does not come up.
+    Each wave starts when the ones before it are ready, and so does a part that is restarted; what cannot stay up
+    is not waited for. Entering raises FatalError, with everything stopped again, when the folder is in use or a
+    vital part does not come up.
     """
 
     def __init__(
@@ -70,11 +75,14 @@ class Supervisor:
         *,
         addresses: Mapping[str, str] | None = None,
         first_backoff_seconds: float = 0.5,
+        failed_pause_seconds: float = FAILED_PAUSE_SECONDS,
     ) -> None:
         self._data = data
         self._waves = waves
         self._tell = tell
         self._first_backoff_seconds = first_backoff_seconds
+        self._failed_pause_seconds = failed_pause_seconds
+        self._came_up: set[str] = set()
         self._state = state.RunState(
             pid=os.getpid(),
             addresses=dict(addresses or {}),
@@ -82,6 +90,8 @@ class Supervisor:
         )
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ready: dict[str, asyncio.Event] = {}
+        # Ready, or failed: nobody waits for it any more.
+        self._settled: dict[str, asyncio.Event] = {}
         self._cleanup = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -103,7 +113,7 @@ class Supervisor:
         await self._stop()
 
     async def wait(self) -> Never:
-        """Wait for ever. Raises FatalError when a part cannot be kept running."""
+        """Wait for ever. Raises FatalError when nothing can be kept running any more."""
         guarding = asyncio.create_task(self._guardian.wait())
         try:
             done, _ = await asyncio.wait({*self._tasks.values(), guarding}, return_when=asyncio.FIRST_COMPLETED)
@@ -149,43 +159,70 @@ class Supervisor:
         self._cleanup.callback(os.close, self._to_guardian)
 
     async def _start(self, wave: Sequence[Part]) -> None:
-        needs = tuple(self._ready.values())
+        needs = tuple(self._ready)
         for part in wave:
-            self._ready[part.name] = asyncio.Event()
+            self._ready[part.name], self._settled[part.name] = asyncio.Event(), asyncio.Event()
             self._tasks[part.name] = asyncio.create_task(self._keep_running(part, needs))
         await self.during(self._until_ready(wave))
 
     async def _until_ready(self, wave: Sequence[Part]) -> None:
-        """Wait until each part has answered once; they have been starting since the same moment."""
+        """Wait until each part has answered once, or failed; they have been starting since the same moment."""
         started = time.monotonic()
         for part in wave:
             try:
-                await asyncio.wait_for(self._ready[part.name].wait(), started + part.start_seconds - time.monotonic())
+                left = started + part.start_seconds - time.monotonic()
+                await asyncio.wait_for(self._settled[part.name].wait(), left)
             except TimeoutError as error:
-                raise FatalError(
-                    f"{part.name} does not answer at {part.address} after {part.start_seconds:.0f} s. "
-                    f"{self._last_words(part)}"
-                ) from error
+                reason = f"does not answer at {part.address} after {part.start_seconds:.0f} s"
+                if part.vital:
+                    raise FatalError(f"{part.name} {reason}. {self._last_words(part)}") from error
+                self._fail(part, reason)
 
-    async def _keep_running(self, part: Part, needs: Sequence[asyncio.Event]) -> None:
-        deaths: deque[float] = deque(maxlen=GIVE_UP_DEATHS)
+    async def _keep_running(self, part: Part, needs: Sequence[str]) -> None:
+        deaths: deque[float] = deque(maxlen=FAILED_DEATHS)
         while True:
             ending = _describe(await self._run(part, needs))
             now = time.monotonic()
             deaths.append(now)
-            recent = sum(now - death < GIVE_UP_SECONDS for death in deaths)
-            if recent == GIVE_UP_DEATHS:
-                raise FatalError(
-                    f"{part.name} {ending} for the {GIVE_UP_DEATHS}th time within a minute. {self._last_words(part)}"
-                )
-            pause = min(self._first_backoff_seconds * 2 ** (recent - 1), LONGEST_BACKOFF_SECONDS)
-            self._tell(part.name, f"{ending}; it starts again in {pause:g} s.\nIts log: {self.log(part.name)}")
+            recent = sum(now - death < FAILED_SECONDS for death in deaths)
+            if recent == FAILED_DEATHS and not self._known(part).failed:
+                reason = f"{ending} for the {FAILED_DEATHS}th time within a minute"
+                if part.vital and part.name not in self._came_up:
+                    raise FatalError(f"{part.name} {reason}. {self._last_words(part)}")
+                self._fail(part, reason)
+            if self._known(part).failed:
+                pause = self._failed_pause_seconds
+            else:
+                pause = min(self._first_backoff_seconds * 2 ** (recent - 1), LONGEST_BACKOFF_SECONDS)
+                self._tell(part.name, f"{ending}; it starts again in {pause:g} s.\nIts log: {self.log(part.name)}")
             await asyncio.sleep(pause)
             # A part that died for want of an earlier one would only die again.
             for need in needs:
-                await need.wait()
+                await self._settled[need].wait()
 
-    async def _run(self, part: Part, needs: Sequence[asyncio.Event]) -> int:
+    def _known(self, part: Part) -> state.PartState:
+        return self._state.parts[part.name]
+
+    def _fail(self, part: Part, reason: str) -> None:
+        """Note that a part cannot stay up, for whoever asks, and say so. The others go on, and so do its starts."""
+        self._known(part).failed = f"{part.name} {reason}. Its log: {self.log(part.name)}"
+        state.write(self._data, self._state)
+        self._settled[part.name].set()
+        self._tell(
+            part.name,
+            f"FAILED: it {reason}. All else goes on without it; it is tried again every "
+            f"{self._failed_pause_seconds:g} s.\n{self._last_words(part)}",
+        )
+
+    def _succeed(self, part: Part) -> None:
+        self._came_up.add(part.name)
+        self._ready[part.name].set()
+        self._settled[part.name].set()
+        if self._known(part).failed:
+            self._known(part).failed = None
+            state.write(self._data, self._state)
+
+    async def _run(self, part: Part, needs: Sequence[str]) -> int:
         """Run a part until it ends, and return its exit code. Being cancelled stops it."""
         process = await self._spawn(part)
         watching = asyncio.create_task(self._watch(part, process, needs))
@@ -204,6 +241,8 @@ class Supervisor:
             with contextlib.suppress(BrokenPipeError):
                 os.write(self._to_guardian, f"-{process.pid}\n".encode())
             self._ready[part.name].clear()
+            if not self._known(part).failed:
+                self._settled[part.name].clear()
             self._note_pid(part, None)
 
     async def _spawn(self, part: Part) -> asyncio.subprocess.Process:
@@ -230,14 +269,14 @@ class Supervisor:
         self._state.parts[part.name].pid = pid
         state.write(self._data, self._state)
 
-    async def _watch(self, part: Part, process: asyncio.subprocess.Process, needs: Sequence[asyncio.Event]) -> None:
+    async def _watch(self, part: Part, process: asyncio.subprocess.Process, needs: Sequence[str]) -> None:
         """Say when a part is ready; from then on, kill it when it does not answer for too long."""
         started = time.monotonic()
         while not await part.is_ready(process.pid):  # noqa: ASYNC110 - another process cannot set an event
             await asyncio.sleep(POLL_SECONDS)
         self._tell(part.name, f"ready: {part.address} ({time.monotonic() - started:.1f} s)")
+        self._succeed(part)
         ready = self._ready[part.name]
-        ready.set()
         silent_since: float | None = None
         while silent_since is None or time.monotonic() - silent_since < part.stuck_seconds:
             await asyncio.sleep(PROBE_SECONDS)
@@ -247,10 +286,13 @@ class Supervisor:
             else:
                 ready.clear()
                 # A part is not to blame while one that it needs is silent itself.
-                silent_since = (silent_since or time.monotonic()) if all(need.is_set() for need in needs) else None
+                silent_since = (silent_since or time.monotonic()) if self._have_all(needs) else None
         self._tell(part.name, f"does not answer for {part.stuck_seconds:g} s: it is killed.")
         with contextlib.suppress(ProcessLookupError):
             process.kill()
+
+    def _have_all(self, needs: Sequence[str]) -> bool:
+        return all(self._ready[need].is_set() for need in needs)
 
     async def _stop(self) -> None:
         """Stop the parts, the last one first, each before the next."""

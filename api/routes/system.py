@@ -10,6 +10,7 @@ from api.model import current_model
 from api.overview import System, iso, stage_states, throughput_points
 from api.parts import Parts
 from api.schemas.system import Health, Limits, MLCapabilities, PartState, Readiness, ServiceCapabilities
+from api.supervised import failed_parts
 from errors import FatalError, MLUnavailableError
 from imaging.formats import EXTENSIONS
 
@@ -35,20 +36,26 @@ async def ready(parts: PartsDep, response: Response) -> Readiness:
 
 async def _readiness(parts: Parts) -> Readiness:
     behind, qdrant, ml = await asyncio.gather(parts.view.problem(), parts.qdrant.healthy(), parts.ml.healthy())
-    stuck = parts.watchdog.problem
+    failed = failed_parts(parts.settings.darkroom_data)
+    stuck = "; ".join(filter(None, [failed.get("stages"), parts.watchdog.problem])) or None
     return Readiness(
         ready=behind is None and qdrant and stuck is None,
         parts={
-            "kafka": PartState(ready=behind is None, detail=behind and f"Kafka {behind}"),
+            "kafka": PartState(ready=behind is None, detail=behind and failed.get("kafka", f"Kafka {behind}")),
             "qdrant": PartState(
-                ready=qdrant, detail=None if qdrant else f"Qdrant at {parts.settings.qdrant_address} does not answer"
+                ready=qdrant,
+                detail=None
+                if qdrant
+                else failed.get("qdrant", f"Qdrant at {parts.settings.qdrant_address} does not answer"),
             ),
             "stages": PartState(ready=stuck is None, detail=stuck),
             "ml": PartState(
                 ready=ml,
                 detail=None
                 if ml
-                else f"ML at {parts.settings.ml_inference_service_url} does not answer, or still loads its models",
+                else failed.get(
+                    "ml", f"ML at {parts.settings.ml_inference_service_url} does not answer, or still loads its models"
+                ),
             ),
         },
     )

@@ -16,7 +16,6 @@ from embedded import supervisor as supervisor_module
 from embedded.supervisor import Part, Supervisor
 from errors import FatalError
 from tests.cli.waiting import until
-from tests.deadlines import HANG_SECONDS
 
 FAKE_PART = Path(__file__).with_name("fake_part.py")
 
@@ -140,8 +139,8 @@ async def test_a_part_that_hangs_is_killed_and_restarted_but_not_for_what_it_nee
         assert not journal.said("broker", "killed")
 
 
-async def test_a_part_that_keeps_dying_at_the_start_stops_everything(tmp_path: Path, journal: Journal) -> None:
-    waves = [[fake_part("broker", journal)], [fake_part("api", journal, "die")]]
+async def test_a_vital_part_that_keeps_dying_at_the_start_stops_everything(tmp_path: Path, journal: Journal) -> None:
+    waves = [[fake_part("broker", journal)], [replace(fake_part("api", journal, "die"), vital=True)]]
     supervisor = Supervisor(tmp_path / "data", waves, journal.tell, first_backoff_seconds=0.01)
     with pytest.raises(FatalError, match=r"(?s)api ended with exit code 1 for the 5th time.*no luck today"):
         async with supervisor:
@@ -150,24 +149,70 @@ async def test_a_part_that_keeps_dying_at_the_start_stops_everything(tmp_path: P
     assert journal.lines[-1] == "stop broker"
 
 
-async def test_a_part_that_keeps_dying_later_ends_the_wait(tmp_path: Path, journal: Journal) -> None:
+async def test_a_part_that_keeps_dying_does_not_end_the_others(tmp_path: Path, journal: Journal) -> None:
+    """One unreadable message ended the hash worker at each start, and all parts with it: also the API."""
+    data = tmp_path / "data"
+    worker, api = fake_part("worker-1", journal, "die"), replace(fake_part("api", journal), vital=True)
     async with Supervisor(
-        tmp_path / "data", [[fake_part("api", journal)]], journal.tell, first_backoff_seconds=0.01
+        data, [[worker, api]], journal.tell, first_backoff_seconds=0.01, failed_pause_seconds=0.05
     ) as parts:
         waiting = asyncio.create_task(parts.wait())
+        assert await api.is_ready(0)
+        known = state.read(data)
+        assert known is not None
+        assert "worker-1 ended with exit code 1 for the 5th time within a minute" in (
+            known.parts["worker-1"].failed or ""
+        )
+        assert known.parts["api"].failed is None
+        assert journal.said("worker-1", "FAILED: it ended with exit code 1")
+        assert journal.said("worker-1", "no luck today")
+        assert sum("FAILED" in what for _, what in journal.told) == 1
+        begun = journal.lines.count("start worker-1")
+        await until(lambda: journal.lines.count("start worker-1") > begun + 1)
+        assert not waiting.done()
+        waiting.cancel()
+
+
+async def test_a_part_that_failed_and_answers_again_is_well(tmp_path: Path, journal: Journal) -> None:
+    data = tmp_path / "data"
+    part = replace(fake_part("api", journal), vital=True)
+    async with Supervisor(data, [[part]], journal.tell, first_backoff_seconds=0.01, failed_pause_seconds=0.05) as parts:
         pids: set[int] = set()
         while len(pids) < 5:
             await until(lambda: parts.pid("api") not in {None, *pids})
             pid = parts.pid("api") or 0
             pids.add(pid)
             os.kill(pid, signal.SIGKILL)
-        with pytest.raises(FatalError, match="was killed by SIGKILL for the 5th time within a minute"):
-            await asyncio.wait_for(waiting, HANG_SECONDS)
+        await until(lambda: journal.said("api", "FAILED: it was killed by SIGKILL for the 5th time within a minute"))
+        await until(lambda: journal.told[-1][1].startswith("ready"))
+        known = state.read(data)
+        assert known is not None
+        assert (known.parts["api"].failed, known.parts["api"].pid) == (None, parts.pid("api"))
 
 
-async def test_a_part_that_never_answers_is_an_error_with_its_log(tmp_path: Path, journal: Journal) -> None:
+async def test_what_failed_is_not_waited_for(tmp_path: Path, journal: Journal) -> None:
+    """ML does not start: the API does, and is restarted when it dies."""
+    waves = [[fake_part("ml", journal, "die")], [replace(fake_part("api", journal), vital=True)]]
+    async with Supervisor(
+        tmp_path / "data", waves, journal.tell, first_backoff_seconds=0.01, failed_pause_seconds=60
+    ) as parts:
+        os.kill(parts.pid("api") or 0, signal.SIGKILL)
+        await until(lambda: sum(what.startswith("ready") for who, what in journal.told if who == "api") == 2)
+
+
+async def test_a_part_that_is_slow_to_answer_keeps_nobody_waiting(tmp_path: Path, journal: Journal) -> None:
+    data = tmp_path / "data"
+    silent = replace(fake_part("ml", journal), is_ready=never, start_seconds=0.5)
+    async with Supervisor(data, [[silent], [fake_part("api", journal)]], journal.tell) as parts:
+        known = state.read(data)
+        assert known is not None
+        assert "ml does not answer" in (known.parts["ml"].failed or "")
+        assert (parts.pid("ml") is not None, parts.pid("api") is not None) == (True, True)
+
+
+async def test_a_vital_part_that_never_answers_is_an_error_with_its_log(tmp_path: Path, journal: Journal) -> None:
     part = fake_part("ml", journal)
-    silent = Part("ml", part.command, part.address, never, start_seconds=0.5)
+    silent = Part("ml", part.command, part.address, never, start_seconds=0.5, vital=True)
     with pytest.raises(FatalError, match=r"(?s)ml does not answer at 127.*ml says hello"):
         async with Supervisor(tmp_path / "data", [[silent]], journal.tell):
             pytest.fail("it must not come up")
@@ -181,7 +226,7 @@ async def test_a_part_deaf_to_sigterm_is_killed_after_its_grace(tmp_path: Path, 
 
 
 async def test_a_command_that_does_not_exist_is_said(tmp_path: Path, journal: Journal) -> None:
-    part = Part("kafka", ["/nowhere/java"], "127.0.0.1:1", never)
+    part = Part("kafka", ["/nowhere/java"], "127.0.0.1:1", never, vital=True)
     with pytest.raises(FatalError, match=r"(?s)exit code 127.*/nowhere/java"):
         async with Supervisor(tmp_path / "data", [[part]], journal.tell, first_backoff_seconds=0.01):
             pytest.fail("it must not come up")
