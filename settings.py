@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
+from pathspec import GitIgnoreSpec
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -103,6 +104,8 @@ class Settings(BaseSettings):
     upload_max_files: Annotated[int, Field(ge=1)] = 1000
     # Of the disk of DARKROOM_DATA: no upload takes it.
     disk_reserve_bytes: Annotated[int, Field(ge=0)] = 2_000_000_000
+    # What no scan takes in, in gitignore's form; the patterns of a request go before these.
+    scan_exclude: Annotated[tuple[str, ...], NoDecode] = ()
     scan_outstanding_files: Annotated[int, Field(ge=1)] = 500
     default_collection: str = "photos"
     # How often a file is tried, the first time included, before a replay has to be forced.
@@ -130,6 +133,19 @@ class Settings(BaseSettings):
     def _split_as_in_path(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(Path(part) for part in value.split(os.pathsep) if part)
+        return value
+
+    @field_validator("scan_exclude", mode="before")
+    @classmethod
+    def _split_into_patterns(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part for part in re.split(f"[{os.pathsep}\n]", value) if part)
+        return value
+
+    @field_validator("scan_exclude")
+    @classmethod
+    def _are_patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        GitIgnoreSpec.from_lines(value)  # says which is none
         return value
 
     @field_validator("cors_origins", mode="before")

@@ -7,7 +7,7 @@ is walked again under a new walk id; equal paths have equal file ids, so nothing
 import asyncio
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -20,17 +20,22 @@ import failpoints
 import tracing
 from agents.collections import Collections
 from agents.delivery import Window
+from agents.leaving_out import Chosen, LeftOut, total
 from agents.outcomes_watch import OutcomesWatch, Outstanding
 from agents.rereading import file_of
 from agents.roots import allowed_roots
 from agents.stage import Parts, StageApp, explain, now
 from agents.throttle import Throttle
-from agents.walking import Found, Refused, walk
+from agents.walking import Found, Refused, Walked, walk
 from connection import client_options
 from errors import CollectionMissingError, DrainingError, FatalError, FileError, RequestError
 from imaging.files import Roots
+from rules import paths as paths_of
 from rules.identity import new_id
-from rules.paths import is_within, normal, to_wire
+from rules.leaving_out import Patterns
+from rules.paths import normal, to_wire
+from settings import Settings
+from topics import job_event
 from topics.job_event import JobFailed, Scanning
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import Headers
@@ -77,6 +82,7 @@ class _Scanner:
                 return
             try:
                 allowed_roots(request.roots, self._parts.settings)  # or it walks nothing
+                chosen = _chosen(request, self._parts.settings)
                 sources = await asyncio.to_thread(outermost, request.sources)
                 model_id = await self._stage.persist(
                     [job_id], lambda: self._collections.ensure(job_id, request.collection, request.model_id)
@@ -102,17 +108,22 @@ class _Scanner:
                     model_id=model_id,
                     reread=request.reread,
                     walk_id=walk_id,
+                    exclude=request.exclude,
                     counted=True,
                 )
             )
             log.info("scan-begun", walk_id=walk_id, sources=request.sources)
             async with self._outcomes.walk(job_id) as outstanding:
-                walked = _Walk(self._stage, event, request, outstanding, walk_id=walk_id, model_id=model_id)
+                walked = _Walk(self._stage, event, request, outstanding, chosen, walk_id=walk_id, model_id=model_id)
                 if request.reread:
                     await walked.walk_collection()
                 for source in sources:
                     await walked.walk(source)
             failpoints.reach("scan-walked")
+            if walked.left_out.files:
+                await self._stage.emit(
+                    job_event.LeftOut(job_id=job_id, at=now(), walk_id=walk_id, **asdict(walked.left_out))
+                )
             await self._seal(job_id, walk_id, walked.per_partition)
             log.info("scan-done", walk_id=walk_id, files=walked.sent)
 
@@ -135,6 +146,7 @@ class _Walk:
         event: faust.Event,
         request: ScanRequest,
         outstanding: Outstanding,
+        chosen: Chosen,
         *,
         walk_id: str,
         model_id: str,
@@ -146,18 +158,22 @@ class _Walk:
         self._model_id = model_id
         self._headers = Headers.decode(event.message.headers)
         self._outstanding = outstanding
+        self._chosen = chosen
+        self.left_out = LeftOut(0, 0)
         self._throttle = Throttle(stage, event, request.job_id, outstanding)
         self.sent = 0
         self.per_partition = [0] * stage.parts.settings.kafka_partitions
 
     async def walk(self, source: bytes) -> None:
         """Publish what is below one folder, and wait until it is delivered."""
-        entries = walk(source, allowed_roots(self._request.roots, self._stage.parts.settings))
+        entries = walk(source, allowed_roots(self._request.roots, self._stage.parts.settings), self._chosen)
         while await self._throttle.has_room():
             found = await asyncio.to_thread(_next, entries)
             if not found:
                 return
-            await asyncio.gather(*[self._publish(entry) for entry in found])
+            left_out = [entry for entry in found if isinstance(entry, LeftOut)]
+            self.left_out = total([self.left_out, *left_out])
+            await asyncio.gather(*[self._publish(entry) for entry in found if not isinstance(entry, LeftOut)])
 
     async def walk_collection(self) -> None:
         """Publish a file of each point of the collection, and wait until it is delivered."""
@@ -208,7 +224,16 @@ def _files_of(payloads: list[dict[str, Any]], roots: Roots) -> list[Found | Refu
     return [file for payload in payloads if (file := file_of(payload, roots))]
 
 
-def _next(entries: Iterator[Found | Refused]) -> list[Found | Refused]:
+def _chosen(request: ScanRequest, settings: Settings) -> Chosen:
+    """Return what a walk leaves out. Raises RequestError for a pattern that is none."""
+    try:
+        patterns = Patterns(request.exclude)
+    except ValueError as error:
+        raise RequestError(f"What is to be left out has no pattern: {error}. Send it as .gitignore has it.") from error
+    return Chosen(patterns, Patterns(settings.scan_exclude), frozenset(normal(os.fsencode(s)) for s in request.sources))
+
+
+def _next(entries: Iterator[Walked]) -> list[Walked]:
     return list(islice(entries, ENTRIES_AT_ONCE))
 
 
@@ -225,9 +250,4 @@ def outermost(sources: list[str]) -> list[bytes]:
         if not os.path.exists(path):  # noqa: PTH110 - bytes
             raise RequestError(f"{source} does not exist on the machine of the scan stage.")
         paths.add(path)
-    kept: list[bytes] = []
-    # In this order what lies in a folder follows it directly.
-    for path in sorted(paths, key=lambda path: path.split(b"/")):
-        if not (kept and is_within(path, (kept[-1],))):
-            kept.append(path)
-    return kept
+    return paths_of.outermost(paths)

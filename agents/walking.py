@@ -5,12 +5,16 @@ import stat
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
+from agents.leaving_out import Chosen, LeftOut, Scopes, count, ignore_file
 from errors import FileError
 from imaging.files import Roots, check_within
 from imaging.formats import is_listed
 from imaging.hashing import FileStamp
+from rules.leaving_out import IGNORE_FILE
 from rules.outcomes import Outcome
-from rules.paths import ARCHIVE_FOLDER, readable
+from rules.paths import ARCHIVE_FOLDER, is_within, outermost, readable
+
+_OWN = frozenset({ARCHIVE_FOLDER, IGNORE_FILE.encode()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,78 +36,122 @@ class Refused:
     reread: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Folder:
-    """A folder that is being listed. `identity`: device and inode."""
+    """A folder that is being listed. `identity`: device and inode. `scopes`: patterns for what is in it."""
 
     path: bytes
     identity: tuple[int, int]
     entries: "os._ScandirIterator[bytes]"
+    source: bytes
+    scopes: Scopes
+    has_left_out: bool = False
 
 
-def walk(source: bytes, roots: Roots = None) -> Generator[Found | Refused, None, None]:
+Walked = Found | Refused | LeftOut
+
+
+def walk(source: bytes, roots: Roots = None, chosen: Chosen | None = None) -> Generator[Walked, None, None]:
     """Yield what is below a folder (or the file itself), in the order in which the disk lists it.
 
     Links to folders are followed, as photographs are often kept behind one. One that leads out of the roots is
     refused, so that nothing is told of what lies there; a file that is found is bound to them again when it is read.
-    What Darkroom itself has archived is left out.
+    What Darkroom itself has archived is left out without a word; what is none of anyone's photographs is counted.
     """
-    try:
-        check_within(source, roots)
-        status = os.stat(source)  # noqa: PTH116 - bytes
-    except (FileError, OSError) as error:
-        yield Refused(source, "failed", _why(source, error))
-        return
-    if not stat.S_ISDIR(status.st_mode):
-        yield _judge(source, status)
-        return
-    # From the source down. No recursion: folders nest deeper than Python calls may.
-    opened: list[_Folder] = []
-    try:
-        yield from _enter(opened, source, status)
-        while opened:
-            folder = opened[-1]
-            try:
-                entry = next(folder.entries, None)
-            except OSError as error:
-                yield Refused(folder.path, "failed", _why(folder.path, error))
-                entry = None
-            if entry is None:
-                opened.pop().entries.close()
-            elif entry.name != ARCHIVE_FOLDER:
-                yield from _walk_entry(opened, entry, roots)
-    finally:
-        for folder in opened:
-            folder.entries.close()
+    yield from _Walk(roots, chosen or Chosen()).run(source)
 
 
-def _walk_entry(opened: list[_Folder], entry: "os.DirEntry[bytes]", roots: Roots) -> Iterator[Found | Refused]:
-    try:
-        if entry.is_symlink():
-            check_within(entry.path, roots)
-        status = entry.stat()
-    except FileError as error:
-        yield Refused(entry.path, "failed", str(error))
-        return
-    except OSError as error:
-        yield _refuse(entry, error)
-        return
-    if stat.S_ISDIR(status.st_mode):
-        yield from _enter(opened, entry.path, status)
-    else:
-        yield _judge(entry.path, status)
+class _Walk:
+    """The folders from the source down. No recursion: folders nest deeper than Python calls may."""
+
+    def __init__(self, roots: Roots, chosen: Chosen) -> None:
+        self._roots = roots
+        self._chosen = chosen
+        self._opened: list[_Folder] = []
+
+    def run(self, source: bytes) -> Iterator[Walked]:
+        try:
+            yield from self.begin(source)
+            while self._opened:
+                folder = self._opened[-1]
+                try:
+                    entry = next(folder.entries, None)
+                except OSError as error:
+                    yield Refused(folder.path, "failed", _why(folder.path, error))
+                    entry = None
+                if entry is None:
+                    self._opened.pop().entries.close()
+                elif entry.name not in _OWN:
+                    yield from self._take(folder, entry)
+        finally:
+            for folder in self._opened:
+                folder.entries.close()
+
+    def _take(self, folder: _Folder, entry: "os.DirEntry[bytes]") -> Iterator[Walked]:
+        is_folder = _is_folder(entry)
+        if entry.path not in self._chosen.named and self._chosen.verdict(
+            entry.path, folder.scopes, folder.source, is_folder=is_folder
+        ):
+            yield from self._leave_out(folder, entry, is_folder=is_folder)
+            return
+        try:
+            if entry.is_symlink():
+                check_within(entry.path, self._roots)
+            status = entry.stat()
+        except FileError as error:
+            yield Refused(entry.path, "failed", str(error))
+            return
+        except OSError as error:
+            yield _refuse(entry, error)
+            return
+        if stat.S_ISDIR(status.st_mode):
+            yield from self._enter(entry.path, status, folder.source, folder.scopes)
+        else:
+            yield _judge(entry.path, status)
+
+    def _leave_out(self, folder: _Folder, entry: "os.DirEntry[bytes]", *, is_folder: bool) -> Iterator[Walked]:
+        if not is_folder:
+            yield LeftOut(1, int(not folder.has_left_out))
+            folder.has_left_out = True
+            return
+        if not entry.is_symlink():
+            yield count(entry.path, self._chosen.named)
+        for source in outermost(one for one in self._chosen.named if is_within(one, (entry.path,))):
+            yield from self.begin(source)  # asked for by name
+
+    def begin(self, source: bytes) -> Iterator[Walked]:
+        """Judge a source that is a file, or open one that is a folder."""
+        try:
+            check_within(source, self._roots)
+            status = os.stat(source)  # noqa: PTH116 - bytes
+            if not stat.S_ISDIR(status.st_mode):
+                yield _judge(source, status)
+                return
+            scopes = self._chosen.scopes_of(source, self._roots)
+        except (FileError, OSError) as error:
+            yield Refused(source, "failed", _why(source, error))
+            return
+        yield from self._enter(source, status, source, scopes)
+
+    def _enter(self, path: bytes, status: os.stat_result, source: bytes, scopes: Scopes) -> Iterator[Refused]:
+        """Open a folder, to be listed next."""
+        identity = (status.st_dev, status.st_ino)
+        if any(folder.identity == identity for folder in self._opened):
+            yield Refused(path, "skipped", "a link to a folder that contains it")
+            return
+        try:
+            patterns = ignore_file(path, self._roots)
+            scopes = ((path, patterns), *scopes) if patterns else scopes
+            self._opened.append(_Folder(path, identity, os.scandir(path), source, scopes))
+        except (FileError, OSError) as error:
+            yield Refused(path, "failed", _why(path, error))
 
 
-def _enter(opened: list[_Folder], path: bytes, status: os.stat_result) -> Iterator[Refused]:
-    """Open a folder, to be listed next."""
-    identity = (status.st_dev, status.st_ino)
-    if any(folder.identity == identity for folder in opened):
-        yield Refused(path, "skipped", "a link to a folder that contains it")
-        return
+def _is_folder(entry: "os.DirEntry[bytes]") -> bool:
     try:
-        opened.append(_Folder(path, identity, os.scandir(path)))
-    except OSError as error:
-        yield Refused(path, "failed", _why(path, error))
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _refuse(entry: "os.DirEntry[bytes]", error: OSError) -> Refused:

@@ -1,5 +1,6 @@
 """What routes ask for by type."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import orjson
@@ -86,10 +87,12 @@ IdempotencyKey = Annotated[
 ]
 
 
-def new_submission(collection: str | None, caption: bool, key: str | None, job_id: str | None = None) -> Submission:
+def new_submission(
+    collection: str | None, caption: bool, key: str | None, job_id: str | None = None, exclude: Sequence[str] = ()
+) -> Submission:
     """Return a job to be queued, under a fresh id unless the client gave one. Raises RequestError(422) for both."""
     if key is None:
-        return Submission(job_id or new_id(), collection, caption)
+        return Submission(job_id or new_id(), collection, caption, exclude=tuple(exclude))
     if job_id is not None:
         raise RequestError("Send either a job_id or an Idempotency-Key: both name the job.", 422)
-    return Submission(id_from_key(key), collection, caption, is_keyed=True)
+    return Submission(id_from_key(key), collection, caption, is_keyed=True, exclude=tuple(exclude))

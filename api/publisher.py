@@ -64,6 +64,7 @@ class Publisher:
             caption=request.caption,
             model_id=request.model_id,
             reread=request.reread,
+            exclude=request.exclude,
         )
         return await self._send_event(queued)
 

@@ -33,6 +33,7 @@ class Submission:
     collection: str | None
     caption: bool
     is_keyed: bool = False
+    exclude: tuple[str, ...] = ()
 
 
 class Submitter:
@@ -125,6 +126,7 @@ class Submitter:
                 model_id=model_id,
                 roots=roots,
                 reread=reread,
+                exclude=list(submission.exclude),
             )
         except ValidationError as error:  # more paths than fit into a message
             why = error.errors()[0]["msg"].removeprefix("Value error, ")
@@ -147,14 +149,17 @@ class Submitter:
         status = await self._view.status(request.job_id)
         if status is None:
             return None
-        if (status.collection, status.sources, status.caption, status.reread) == (
+        folded = await self._view.folded(request.job_id)
+        # A job that is finished may be known by its status alone, which does not say what it left out.
+        exclude = request.exclude if folded is None else folded.exclude
+        if (status.collection, status.sources, status.caption, status.reread, exclude) == (
             request.collection,
             request.folders,
             request.caption,
             request.reread,
+            request.exclude,
         ):
             return status
-        folded = await self._view.folded(request.job_id)
         if folded is not None and folded.queued_at is None and status.collection == request.collection:
             return None  # its scan request was published, but not that it is queued: see Publisher.submit
         if is_keyed:

@@ -22,6 +22,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from api.room import Promise, Room
 from errors import RequestError
 from imaging.formats import HEAD_BYTES, is_picture
+from rules.leaving_out import Patterns, left_out_name
 from rules.paths import ARCHIVE_FOLDER
 
 MAX_NAME_BYTES = 200
@@ -89,12 +90,14 @@ async def receive(
     content_length: int,
     max_files: int,
     max_file_bytes: int,
+    exclude: Patterns,
 ) -> list[RefusedFile]:
     """Write the files of a multipart body to a new folder, one chunk in memory at a time.
 
     `content_length` bytes are promised to it before the first is read; 0 where nobody knows.
 
-    Returns the files that are not in it as they are no pictures. Raises RequestError: 400 for a
+    Returns the files that are not in it as they are no pictures, or a scan of a folder would leave them out.
+    Raises RequestError: 400 for a
     body that is not multipart or has no file, 413 for too many or too large ones, 422 when none is a picture, 507 when
     the disk has no room beside its reserve. Nothing is left on disk then.
     """
@@ -102,7 +105,7 @@ async def receive(
     if not content_type.startswith("multipart/form-data") or not boundary or len(boundary) > MAX_BOUNDARY_BYTES:
         raise RequestError("Send the files as multipart/form-data, each as a part with a filename.")
     partial = folder.with_name(f".{folder.name}")
-    files = _Files(boundary, partial, max_files=max_files, max_file_bytes=max_file_bytes)
+    files = _Files(boundary, partial, max_files=max_files, max_file_bytes=max_file_bytes, exclude=exclude)
     try:
         with room.promised(folder.parent, content_length) as promise:
             await asyncio.to_thread(partial.mkdir, parents=True)
@@ -121,10 +124,13 @@ async def receive(
 class _Files:
     """Writes the parts that have a filename; the parser calls it back."""
 
-    def __init__(self, boundary: bytes, folder: Path, *, max_files: int, max_file_bytes: int) -> None:
+    def __init__(
+        self, boundary: bytes, folder: Path, *, max_files: int, max_file_bytes: int, exclude: Patterns
+    ) -> None:
         self._folder = folder
         self._max_files = max_files
         self._max_file_bytes = max_file_bytes
+        self._exclude = exclude
         self._header = b""
         self._value = b""
         self._name: str | None = None
@@ -220,11 +226,17 @@ class _Files:
             return
         place = Path(self._file.name)
         self.close()
-        if not is_picture(self._head):
+        if reason := self._why_refused(self._name):
             place.unlink()
             place.parent.rmdir()
-            reason = "no picture in a format that Darkroom takes, by its first bytes" if self._head else "it is empty"
             self.refused.append(RefusedFile(self._name, reason))
+
+    def _why_refused(self, name: str) -> str | None:
+        if left_out_name(name, self._exclude):
+            return "left out by its name, as below a folder"
+        if not self._head:
+            return "it is empty"
+        return None if is_picture(self._head) else "no picture in a format that Darkroom takes, by its first bytes"
 
     def _end(self) -> None:
         self._ended = True

@@ -86,9 +86,13 @@ class Client:
             self._proof = {local_token.HEADER: token}
             self.add_root(path)
 
-    def submit(self, paths: Sequence[Path], *, collection: str | None, caption: bool) -> str:
+    def submit(
+        self, paths: Sequence[Path], *, collection: str | None, caption: bool, exclude: Sequence[str] = ()
+    ) -> str:
         """Ask for folders and files to be taken in, as one job; return its id."""
         body: dict[str, object] = {"directory_paths": [str(path) for path in paths]}
+        if exclude:
+            body["exclude"] = list(exclude)
         if collection is not None:
             body["collection"] = collection
         answer = self._call("POST", "/ingest/scan", json=body, params={"caption": caption})

@@ -4,6 +4,7 @@ They talk to the API and to nothing else.
 """
 
 import sys
+from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated
@@ -39,6 +40,10 @@ def ingest(
         str | None, typer.Option(help="Collection to add to; made when it is new. Default: the active one.")
     ] = None,
     caption: Annotated[bool, typer.Option("--caption", help="Also ask ML for captions.")] = False,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Leave out what this matches, as in .gitignore; may be given again."),
+    ] = None,
     wait: Wait = False,
     as_json: Json = False,
 ) -> None:
@@ -47,7 +52,7 @@ def ingest(
     With --wait, progress goes to stderr. With --wait --json, the final status is all that goes to stdout.
     """
     with Client.of(settings.load()) as client:
-        job_id = submit(client, paths, collection=collection, caption=caption)
+        job_id = submit(client, paths, collection=collection, caption=caption, exclude=exclude or ())
         _show_begun(client, job_id, wait=wait, as_json=as_json)
 
 
@@ -141,7 +146,9 @@ def close(job: JobId, *, as_json: Json = False) -> None:
     _command(job, "close", as_json=as_json)
 
 
-def submit(client: Client, paths: list[Path], *, collection: str | None, caption: bool) -> str:
+def submit(
+    client: Client, paths: list[Path], *, collection: str | None, caption: bool, exclude: Sequence[str] = ()
+) -> str:
     """Start a job for folders and files, and return its id.
 
     An API on this host is first allowed to read them: who runs this command can read them anyway.
@@ -155,7 +162,7 @@ def submit(client: Client, paths: list[Path], *, collection: str | None, caption
                 # An API in a container sees a stranger here: its own roots decide.
                 if error.status != HTTPStatus.FORBIDDEN:
                     raise
-    return client.submit(paths, collection=collection, caption=caption)
+    return client.submit(paths, collection=collection, caption=caption, exclude=exclude)
 
 
 def follow(client: Client, job_id: str) -> JobStatus:

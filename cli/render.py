@@ -12,6 +12,7 @@ from cli.client import FileOfStatus
 from cli.console import results, show
 from cli.progress import count, duration, note
 from cli.search_client import Hit
+from rules.kinds import left_out_line, skipped_line
 from rules.outcomes import OUTCOMES
 from topics.job_status import JobStatus
 
@@ -77,6 +78,8 @@ def status(job: JobStatus) -> RenderableType:
         facts.add_row("Source", Text(source))
     facts.add_row("Files", f"{count(job)}  {'' if job.end_time else note(job)}".rstrip())
     facts.add_row("Outcomes", ", ".join(f"{getattr(job.outcomes, name)} {name}" for name in OUTCOMES))
+    if not_taken := not_taken_lines(job):
+        facts.add_row("Not taken", "\n".join(not_taken))
     facts.add_row("ML", f"{job.ml_images_sent} images sent" + (f", model {job.model_id}" if job.model_id else ""))
     if job.end_time is None:
         waiting = [f"{name} {gauge.in_flight}" for name, gauge in job.stages.items() if gauge.in_flight]
@@ -84,6 +87,14 @@ def status(job: JobStatus) -> RenderableType:
     facts.add_row("Time", _span(job))
     logs = [Text(f"  {line}", style="dim") for line in job.logs[-STATUS_LOG_LINES:]]
     return Group(facts, *logs)
+
+
+def not_taken_lines(job: JobStatus) -> list[str]:
+    """Return in a line each how many files were skipped, and how many left out, where any were."""
+    lines = [skipped_line(job.outcomes.skipped, job.skipped_kinds)]
+    if job.left_out:
+        lines.append(left_out_line(job.left_out.files, job.left_out.folders, more=job.left_out.more))
+    return [line for line in lines if line]
 
 
 def outcomes(job: JobStatus) -> RenderableType:

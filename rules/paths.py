@@ -3,7 +3,7 @@
 import base64
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from errors import InvalidMessageError
 
@@ -48,6 +48,16 @@ def normal(path: bytes) -> bytes:
     """Return the one form of an absolute path: `//a/./b/` is `/a/b`. Looks at no disk."""
     # normpath keeps two leading slashes: POSIX lets them mean something else, Linux does not.
     return b"/" + os.path.normpath(path).lstrip(b"/")
+
+
+def outermost(paths: Iterable[bytes]) -> list[bytes]:
+    """Return the paths without those that lie inside another."""
+    kept: list[bytes] = []
+    # In this order what lies in a folder follows it directly.
+    for path in sorted(paths, key=lambda path: path.split(b"/")):
+        if not (kept and is_within(path, (kept[-1],))):
+            kept.append(path)
+    return kept
 
 
 def is_within(path: bytes, roots: tuple[bytes, ...]) -> bool:

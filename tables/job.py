@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from rules.kinds import counted, kind_of, left_out_line
 from rules.outcomes import OUTCOMES, FileReport, Outcome, fold_file
 from settings import STAGES, Stage
 from topics import job_event as events
@@ -35,6 +36,7 @@ class Job(BaseModel):
     caption: bool = False
     reread: bool = False
     model_id: str | None = None
+    exclude: list[str] = []  # what a walk leaves out
     roots: list[str] | None = None  # of its files, so that one that begins again is bound as before
 
     queued_at: float | None = None
@@ -51,6 +53,8 @@ class Job(BaseModel):
 
     seen: int = 0
     counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
+    skipped: dict[str, int] = {}  # by kind, as rules.kinds has them
+    left_out: events.LeftOut | None = None  # of the newest walk
 
     moved: dict[Stage, int] = dict.fromkeys(STAGES, 0)
     ml_images_sent: int = 0
@@ -94,12 +98,19 @@ class Job(BaseModel):
         """Begin to count the files again; `count` is then called for each."""
         self.seen = 0
         self.counts = dict.fromkeys(OUTCOMES, 0)
+        self.skipped = {}
 
     def count(self, file: FileReport) -> None:
         """Count one file of the job."""
         self.seen += 1
         if file.outcome is not None:
             self.counts[file.outcome] += 1
+        self.count_skipped(file, 1)
+
+    def count_skipped(self, file: FileReport, by: int) -> None:
+        """Count a file among its kind, if it is skipped."""
+        if file.outcome == "skipped":
+            self.skipped = counted(self.skipped, kind_of(file.path, file.reason), by)
 
 
 def apply(
@@ -157,17 +168,21 @@ def _count(job: Job, before: FileReport | None, after: FileReport) -> None:
         job.counts[before.outcome] -= 1
     if after.outcome is not None:
         job.counts[after.outcome] += 1
+    if before is not None:
+        job.count_skipped(before, -1)
+    job.count_skipped(after, 1)
     if after.outcome == "failed" and (before is None or before.outcome != "failed"):
         _log(job, f"{after.path}: failed: {after.reason}")
 
 
-def _apply_to_job(job: Job, event: events.AnyJobEvent) -> None:
+def _apply_to_job(job: Job, event: events.AnyJobEvent) -> None:  # noqa: PLR0912 - a case for each event
     match event:
         case events.Queued():
             _queue(job, event)
         case events.Scanning():
             job.collection = job.collection or event.collection
             job.sources = job.sources or event.sources
+            job.exclude = job.exclude or event.exclude
             job.caption = job.caption or event.caption
             job.reread = job.reread or event.reread
             job.model_id = job.model_id or event.model_id
@@ -178,9 +193,13 @@ def _apply_to_job(job: Job, event: events.AnyJobEvent) -> None:
                 # The request was replayed. The walk that failed has sealed only what was before it.
                 job.failed_reason = None
                 job.seals = {}
+            job.left_out = None
             _log(job, "Scan begun.")
         case events.Sealed():
             _seal(job, event)
+        case events.LeftOut():
+            job.left_out = event
+            _log(job, left_out_line(event.files, event.folders, more=event.more))
         case events.Moved():
             job.moved[event.stage] += event.files
             job.waiting.pop(event.stage, None)
@@ -207,6 +226,7 @@ def _queue(job: Job, event: events.Queued) -> None:
     job.caption = event.caption
     job.reread = event.reread
     job.model_id = event.model_id
+    job.exclude = event.exclude
     if job.queued_at is None:
         job.queued_at = event.at
         _log(job, event.message or f"Queued for collection {event.collection}.")

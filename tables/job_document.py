@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from settings import Stage
 from tables.job import Job
-from topics.job_status import FINISHED, JobStatus, OutcomeCounts, StageGauge, State
+from topics.job_status import FINISHED, JobStatus, LeftOutCounts, OutcomeCounts, StageGauge, State
 
 
 def document(job: Job) -> JobStatus:
@@ -30,6 +30,8 @@ def document(job: Job) -> JobStatus:
         cached_files=counts["cached"] + counts["duplicate"] + counts["unchanged"],
         failed_files=counts["failed"],
         outcomes=OutcomeCounts(**counts),
+        skipped_kinds=job.skipped,
+        left_out=_left_out(job),
         stages=_gauges(job),
         rate=rate,
         eta_seconds=round((job.seen - processed) / rate, 1) if rate and total_known and not finished else None,
@@ -45,6 +47,12 @@ def document(job: Job) -> JobStatus:
         logs=job.logs,
         offset=job.offset,
     )
+
+
+def _left_out(job: Job) -> LeftOutCounts | None:
+    if (left_out := job.left_out) is None:
+        return None
+    return LeftOutCounts(files=left_out.files, folders=left_out.folders, more=left_out.more)
 
 
 def _progress(job: Job, *, finished: bool, total_known: bool) -> float:

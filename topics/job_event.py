@@ -46,6 +46,7 @@ class Queued(_Event):
     caption: bool = False
     model_id: Name | None = None
     reread: bool = False
+    exclude: Paths = []
     message: Reason = ""
 
 
@@ -59,6 +60,7 @@ class Scanning(_Event):
     model_id: Name | None = None
     reread: bool = False
     walk_id: Name
+    exclude: Paths = []
     # Each of its files names the walk, so that those that are never seen can be counted.
     counted: bool = False
 
@@ -94,6 +96,16 @@ class Sealed(_Event):
     partition: Count
     partitions: Annotated[int, Field(ge=1)]
     files: Count | None = None
+
+
+class LeftOut(_Event):
+    """A walk has left out so many files, in so many folders; `more`: at least. They have no outcome."""
+
+    type: Literal["left-out"] = "left-out"
+    walk_id: Name
+    files: Count
+    folders: Count
+    more: bool = False
 
 
 class Moved(_Event):
@@ -152,7 +164,19 @@ class Restarted(_Event):
 
 
 AnyJobEvent = (
-    Queued | Scanning | Seen | Outcomes | Sealed | Moved | MLSent | Waiting | Command | JobFailed | Stalled | Restarted
+    Queued
+    | Scanning
+    | LeftOut
+    | Seen
+    | Outcomes
+    | Sealed
+    | Moved
+    | MLSent
+    | Waiting
+    | Command
+    | JobFailed
+    | Stalled
+    | Restarted
 )
 
 JOB_EVENT: Topic[AnyJobEvent] = Topic(

@@ -30,6 +30,14 @@ class StageGauge(Record):
     in_flight: int = 0
 
 
+class LeftOutCounts(Record):
+    """Files that a scan has left out, in so many folders; `more`: at least. They have no outcome."""
+
+    files: int
+    folders: int
+    more: bool = False
+
+
 class JobStatus(Record):
     """The status document, as HTTP serves it. Times are ISO 8601 in UTC; rates are files a second."""
 
@@ -47,6 +55,8 @@ class JobStatus(Record):
     cached_files: int
     failed_files: int
     outcomes: OutcomeCounts
+    skipped_kinds: dict[str, int] = {}  # of the skipped files, by extension or reason
+    left_out: LeftOutCounts | None = None
     stages: dict[Stage, StageGauge]
     rate: float
     eta_seconds: float | None = None

@@ -17,6 +17,8 @@ class ScanRequest(Record):
     sources: Paths = []
     caption: bool = False
     model_id: Name | None = None
+    # What is left out, in gitignore's form, of each source.
+    exclude: Paths = []
     # As in topics.files: every file that is found is bound to them.
     roots: Paths | None = None
     # No folder is walked, but the collection: what it holds is to be read again; see agents.rereading.

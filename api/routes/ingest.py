@@ -15,6 +15,7 @@ from api.sources import allowed_root
 from api.uploads import receive
 from errors import KafkaUnavailableError, RequestError
 from rules import local_token
+from rules.leaving_out import Patterns
 from topics.job_status import JobStatus
 from topics.record import whole_number
 
@@ -38,7 +39,7 @@ uploads_router = APIRouter(prefix="/ingest", tags=["ingest"])
 @router.post("/scan", status_code=202, responses=problems(409))
 async def scan(body: ScanBody, parts: PartsDep, caption: CaptionQuery = False, key: IdempotencyKey = None) -> Submitted:
     """Take in all photographs below a folder of the service's machine."""
-    submission = new_submission(body.collection, caption, key, body.job_id)
+    submission = new_submission(body.collection, caption, key, body.job_id, body.exclude)
     with bound_contextvars(job_id=submission.job_id):
         status = await parts.submitter.submit_folders(
             submission, body.paths, must_be_folders=body.directory_path is not None
@@ -83,6 +84,7 @@ async def upload(
                     content_length=whole_number(request.headers.get("content-length", "")) or 0,
                     max_files=parts.settings.upload_max_files,
                     max_file_bytes=parts.settings.max_file_bytes,
+                    exclude=Patterns(parts.settings.scan_exclude),
                 )
                 if submission.is_keyed:
                     await parts.kept.keep_refused(submission.job_id, refused)

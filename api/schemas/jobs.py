@@ -2,8 +2,9 @@
 
 from typing import Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
+from rules.leaving_out import Patterns
 from rules.outcomes import Outcome
 from topics.files import JobId
 from topics.job_status import JobStatus, State
@@ -15,6 +16,11 @@ class ScanBody(BaseModel):
     directory_path: str | None = Field(None, description="Absolute path of a folder on the service's machine.")
     directory_paths: list[str] = Field([], description="Several folders, or single files, as one job.")
     collection: str | None = Field(None, description="Where to; created if it is new. Default: the active one.")
+    exclude: list[str] = Field(
+        [],
+        description="What is left out below each folder, in the form of .gitignore: `*.tif`, `private/`, `!keep.tif`.",
+        examples=[["private/", "*.tif"]],
+    )
     job_id: JobId | None = Field(
         None, description="Makes a repeat safe: the same request with the same id is queued once."
     )
@@ -24,6 +30,12 @@ class ScanBody(BaseModel):
         if not self.paths:
             raise ValueError("directory_path is missing: name a folder")
         return self
+
+    @field_validator("exclude")
+    @classmethod
+    def _are_patterns(cls, value: list[str]) -> list[str]:
+        Patterns(value)  # says which is none
+        return value
 
     @property
     def paths(self) -> list[str]:

@@ -70,6 +70,34 @@ def touch(folder: Path, count: int) -> None:
         (folder / f"{number:04}.jpg").touch()
 
 
+async def test_what_is_left_out_is_one_event_and_no_outcome(
+    bus: Bus, job: str, collection: str, tmp_path: Path
+) -> None:
+    touch(tmp_path / "2024", 3)
+    touch(tmp_path / "2024" / "@eaDir" / "0001.jpg", 4)
+    touch(tmp_path / "private", 2)
+    for name in ("._0001.jpg", ".DS_Store", "0001.tif", "notes.txt"):
+        (tmp_path / "2024" / name).touch()
+    await scan(bus, job, collection, tmp_path, exclude=["private/", "*.tif"])
+    await bus.until(lambda: len(sentinels(bus, job)) == PARTITIONS and len(bus.outcomes(job)) == 1, "the walk's end")
+    assert {json.loads(record.value)["path"] for record in found(bus, job)} == {
+        str(path) for path in (tmp_path / "2024").glob("000?.jpg")
+    }
+    (scanning,) = bus.events(job, "scanning")
+    (left_out,) = bus.events(job, "left-out")
+    assert scanning["exclude"] == ["private/", "*.tif"]
+    assert left_out["walk_id"] == scanning["walk_id"]
+    assert {name: left_out[name] for name in ("files", "folders", "more")} == {"files": 9, "folders": 3, "more": False}
+
+
+async def test_a_pattern_that_is_none_fails_the_job(bus: Bus, job: str, collection: str, tmp_path: Path) -> None:
+    touch(tmp_path, 1)
+    await scan(bus, job, collection, tmp_path, exclude=["good", "bad\\"])
+    (failed,) = await bus.until(lambda: bus.events(job, "job-failed"), "the failure")
+    assert "bad" in failed["reason"]
+    assert found(bus, job) == []
+
+
 async def test_a_folder_becomes_files_and_sentinels(bus: Bus, job: str, collection: str, tmp_path: Path) -> None:
     touch(tmp_path / "deeper" / "and deeper", 20)
     (tmp_path / "Ünï.JPG").write_bytes(b"12345")

@@ -81,6 +81,18 @@ class TestJobIds:
         assert job_id in other.json()["detail"]
         assert len(await service.messages(SCAN_REQUEST.name, job_id)) == 1
 
+    async def test_what_is_left_out_is_part_of_the_request(
+        self, service: Service, photos: Path, collection: str, job_id: str
+    ) -> None:
+        body = {"directory_path": str(photos), "collection": collection, "job_id": job_id, "exclude": ["*.tif"]}
+        for _ in range(2):
+            assert (await service.http.post("ingest/scan", json=body)).status_code == 202
+        assert (await service.http.post("ingest/scan", json=body | {"exclude": ["*.png"]})).status_code == 409
+        [message] = await service.messages(SCAN_REQUEST.name, job_id)
+        assert SCAN_REQUEST.decode(message.value or b"").exclude == ["*.tif"]
+        wrong = await service.http.post("ingest/scan", json=body | {"exclude": ["bad\\"]})
+        assert (wrong.status_code, "bad" in wrong.json()["detail"]) == (422, True)
+
     async def test_a_submit_that_broke_off_halfway_can_be_repeated(
         self, service: Service, photos: Path, collection: str, job_id: str
     ) -> None:

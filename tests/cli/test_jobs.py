@@ -178,6 +178,26 @@ def test_jobs_are_found_by_the_filters_of_the_api(tmp_path: Path) -> None:
     assert wrong.returncode == 2
 
 
+def test_the_summary_says_what_was_not_taken_in(tmp_path: Path) -> None:
+    left_out = {"files": 8, "folders": 3, "more": False}
+    final = job(outcomes={"stored": 1, "skipped": 12}, skipped_kinds={".txt": 5, ".mov": 7}, left_out=left_out)
+    with ScriptedApi(ingest_routes((200, final))) as api:
+        run = darkroom("ingest", str(tmp_path), "--wait", cwd=tmp_path, DARKROOM_URL=api.url)
+        later = darkroom("status", JOB, cwd=tmp_path, DARKROOM_URL=api.url)
+    for shown in (run.stdout, later.stdout):
+        assert "12 files skipped: .mov 7, .txt 5" in shown
+        assert "left out: 8 files in 3 folders" in shown
+
+
+def test_ingest_sends_what_is_to_be_left_out(photos: Path) -> None:
+    with ScriptedApi(ingest_routes()) as api:
+        run = darkroom(
+            "ingest", str(photos), "--exclude", "*.tif", "--exclude", "private/", cwd=photos, DARKROOM_URL=api.url
+        )
+    assert run.returncode == 0
+    assert api.asked[-1][2] == {"directory_paths": [str(photos)], "exclude": ["*.tif", "private/"]}
+
+
 def test_status_can_wait_for_the_end(tmp_path: Path) -> None:
     running, final = job("running", total_files=3, outcomes={"stored": 1}), job("failed", outcomes={"failed": 3})
     with ScriptedApi({f"GET /ingest/status/{JOB}": [(200, running), (200, final)]}) as api:

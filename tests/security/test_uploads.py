@@ -44,6 +44,14 @@ async def test_what_is_no_picture_is_left_out_and_named(service: Service, collec
     ]
 
 
+async def test_what_a_folder_would_leave_out_is_left_out_here_too(service: Service, collection: str) -> None:
+    names = ["._good.jpg", "holiday/@eaDir/good.jpg", "holiday/good.jpg"]
+    files = [("files", (name, JPEG)) for name in names]
+    response = await service.http.post("ingest/upload", params={"collection": collection}, files=files)
+    assert response.status_code == 202, response.text
+    assert [refused["filename"] for refused in response.json()["refused"]] == names[:2]
+
+
 async def test_an_upload_without_any_picture_is_refused_and_leaves_nothing(service: Service) -> None:
     before = on_disk(service)
     response = await service.http.post("ingest/upload", files=[("files", ("a.jpg", b"text"))])

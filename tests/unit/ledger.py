@@ -56,6 +56,10 @@ def scanning(at: float = START, walk: str = "walk") -> events.Scanning:
     return events.Scanning(job_id=JOB, at=at, collection="photos", walk_id=walk)
 
 
+def left_out(files: int, folders: int, walk: str = "walk") -> events.LeftOut:
+    return events.LeftOut(job_id=JOB, at=START, walk_id=walk, files=files, folders=folders)
+
+
 def seen(*names: str, at: float = START) -> events.Seen:
     files = [events.SeenFile(file_id=name[:200], path=f"/photos/{name}") for name in names]
     return events.Seen(job_id=JOB, at=at, collection="photos", files=files)

@@ -13,6 +13,7 @@ from tests.unit.ledger import (
     asked,
     broken,
     ended,
+    left_out,
     moved,
     queued,
     restarted,
@@ -46,6 +47,7 @@ other_events = st.one_of(
     st.builds(broken, st.just("no such folder")),
     st.builds(sent, st.integers(0, 9)),
     st.builds(stalled, st.sampled_from(["no end marker", None])),
+    st.builds(left_out, st.integers(0, 9), st.integers(0, 9)),
     st.builds(restarted, st.integers(0, 9), st.integers(1, 3)),
 )
 stories = st.lists(st.one_of(file_events, replays, other_events), max_size=20)

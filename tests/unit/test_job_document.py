@@ -8,6 +8,7 @@ from tests.unit.ledger import (
     Ledger,
     asked,
     ended,
+    left_out,
     moved,
     queued,
     scanning,
@@ -44,6 +45,8 @@ def test_every_field_of_a_job_that_is_done() -> None:
         "cached_files": 3,
         "failed_files": 1,
         "outcomes": dict.fromkeys(OUTCOMES, 1),
+        "skipped_kinds": {"without extension": 1},
+        "left_out": None,
         "stages": {
             "scan": {"done": 6, "in_flight": 0},
             "hash": {"done": 6, "in_flight": 0},
@@ -143,3 +146,29 @@ def test_the_numbers_agree(story: list[events.AnyJobEvent]) -> None:
         else:
             assert status.progress < 100
             assert status.end_time is None
+
+
+def test_what_was_not_taken_in_is_counted_by_kind() -> None:
+    ledger = Ledger(queued(), scanning(), seen("a.jpg", "b.MOV", "c.mov", "d.txt", "e.jpg"))
+    ledger.tell(ended("skipped", "b.MOV", "c.mov", "d.txt"), ended("stored", "a.jpg"))
+    ledger.tell(ended("skipped", "e.jpg", reason="job cancelled"))
+    assert ledger.status.skipped_kinds == {".mov": 2, ".txt": 1, "cancelled": 1}
+    ledger.tell(ended("stored", "c.mov"))  # a better outcome, such as of another walk
+    assert ledger.status.skipped_kinds == {".mov": 1, ".txt": 1, "cancelled": 1}
+
+
+def told(ledger: Ledger) -> dict[str, object] | None:
+    left_out = ledger.status.left_out
+    return None if left_out is None else left_out.model_dump()
+
+
+def test_what_the_newest_walk_left_out_is_told_once() -> None:
+    ledger = Ledger(queued(), scanning(), left_out(8, 3))
+    assert told(ledger) == {"files": 8, "folders": 3, "more": False}
+    assert ledger.status.logs[-1] == "left out: 8 files in 3 folders"
+    ledger.deliver(2)
+    assert ledger.status.logs.count("left out: 8 files in 3 folders") == 1
+    ledger.tell(scanning(walk="again"), left_out(5, 2, walk="again"))
+    assert told(ledger) == {"files": 5, "folders": 2, "more": False}
+    ledger.tell(scanning(walk="third"))
+    assert told(ledger) is None

@@ -39,6 +39,7 @@ def test_without_an_environment_everything_has_a_default() -> None:
         ("DARKROOM_DATA", "/data", Path("/data")),
         ("LOG_FORMAT", "json", "json"),
         ("kafka_partitions", "3", 3),
+        ("SCAN_EXCLUDE", "private/:*.tif\n!keep.tif", ("private/", "*.tif", "!keep.tif")),
         ("TRUSTED_PROXIES", "10.0.0.0/8, ::1", "10.0.0.0/8, ::1"),
         ("DARKROOM_API_KEY", "k" * 16, SecretStr("k" * 16)),
     ],
@@ -87,6 +88,7 @@ def test_ingest_roots_are_separated_as_in_path(
         ("WEBHOOK_URL", "hooks.example/darkroom"),
         ("DARKROOM_API_KEY", "k" * 15),
         ("TRUSTED_PROXIES", "*"),
+        ("SCAN_EXCLUDE", "*.tif:bad\\"),
         ("TRUSTED_PROXIES", "proxy.example"),
     ],
 )

@@ -1,0 +1,127 @@
+"""What a walk leaves out, as the folders that it is in say: Darkroom's own rules, and the patterns of people."""
+
+import os
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from errors import FileError
+from imaging.files import Roots, open_regular
+from rules.leaving_out import IGNORE_FILE, NO_MEDIA, Patterns, is_left_out
+from rules.paths import is_within, readable
+
+MOST_COUNTED = 10_000
+"""Entries of a folder that is left out: a snapshot may hold all files of a disk, many times."""
+MAX_IGNORE_BYTES = 1 << 16
+
+Scopes = tuple[tuple[bytes, Patterns], ...]
+"""Patterns with the folders that they are of; the first that says anything decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Files that have no outcome, in how many folders; `more`: there are more, which nobody has counted."""
+
+    files: int
+    folders: int
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What people choose: patterns of the request, which go before those of ignore files, and of the settings.
+
+    `named`: the sources of the request. Who names a folder wants it.
+    """
+
+    request: Patterns = field(default_factory=lambda: Patterns(()))
+    settings: Patterns = field(default_factory=lambda: Patterns(()))
+    named: frozenset[bytes] = frozenset()
+
+    def scopes_of(self, source: bytes, roots: Roots) -> Scopes:
+        """Return the patterns for what is below a source, without its own ignore file. Raises FileError.
+
+        Ignore files above it, up to the root, count as well, but one that would leave out the source itself.
+        """
+        scopes: Scopes = ((source, self.settings),)
+        for folder in _above(source, roots):
+            patterns = ignore_file(folder, roots)
+            if patterns and not any(
+                patterns.verdict(_relative(part, folder), is_folder=True) for part in _between(folder, source)
+            ):
+                scopes = ((folder, patterns), *scopes)
+        return scopes
+
+    def verdict(self, path: bytes, scopes: Scopes, source: bytes, *, is_folder: bool) -> bool:
+        """Tell whether an entry of a folder is left out."""
+        for base, patterns in ((source, self.request), *scopes):
+            said = patterns.verdict(_relative(path, base), is_folder=is_folder)
+            if said is not None:
+                return said
+        parent, name = os.path.split(os.fsdecode(path))
+        if is_left_out(name, os.path.basename(parent), is_folder=is_folder):  # noqa: PTH119 - surrogates
+            return True
+        return is_folder and os.path.lexists(os.path.join(path, NO_MEDIA.encode()))  # noqa: PTH118 - bytes
+
+
+def ignore_file(folder: bytes, roots: Roots) -> Patterns | None:
+    """Read a folder's ignore file; None where it has none.
+
+    Raises FileError where it cannot be read or understood: what it would leave out must not be taken in.
+    """
+    path = folder.rstrip(b"/") + b"/" + IGNORE_FILE.encode()
+    if not os.path.lexists(path):
+        return None
+    with open_regular(path, roots) as file:
+        text = file.read(MAX_IGNORE_BYTES + 1)
+    if len(text) > MAX_IGNORE_BYTES:
+        raise FileError(f"{readable(path)} has more than {MAX_IGNORE_BYTES:,} bytes. Make it shorter.")
+    try:
+        return Patterns(os.fsdecode(text.removeprefix(b"\xef\xbb\xbf")).splitlines())
+    except ValueError as error:
+        raise FileError(f"{readable(path)} has a line that is no pattern: {error}. Correct it.") from error
+
+
+def count(folder: bytes, named: Collection[bytes]) -> LeftOut:
+    """Count the files in a folder that is left out, without those of sources in it."""
+    waiting, files, entries = [folder], 0, 0
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as listed:
+                for entry in listed:
+                    entries += 1
+                    if entries > MOST_COUNTED:
+                        return LeftOut(files, 1, more=True)
+                    if entry.path in named:
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    else:
+                        files += 1
+        except OSError:
+            continue
+    return LeftOut(files, int(files > 0))
+
+
+def total(parts: Iterable[LeftOut]) -> LeftOut:
+    """Return the sum."""
+    files, folders, more = 0, 0, False
+    for part in parts:
+        files, folders, more = files + part.files, folders + part.folders, more or part.more
+    return LeftOut(files, folders, more)
+
+
+def _above(source: bytes, roots: Roots) -> list[bytes]:
+    """Return the folders above a source that may be read, from the outermost on."""
+    folders = list(map(bytes, map(os.fsencode, Path(os.fsdecode(source)).parents)))
+    return [folder for folder in reversed(folders) if roots is None or is_within(folder, roots)]
+
+
+def _between(folder: bytes, source: bytes) -> list[bytes]:
+    """Return a source and the folders above it, below another folder."""
+    parts = _relative(source, folder).split("/")
+    return [os.path.join(folder, os.fsencode("/".join(parts[: n + 1]))) for n in range(len(parts))]  # noqa: PTH118
+
+
+def _relative(path: bytes, base: bytes) -> str:
+    return os.fsdecode(path[len(base.rstrip(b"/")) + 1 :])

@@ -1,0 +1,90 @@
+"""Which entries of a folder are no photographs of anyone: those of systems and programs, and those that a person names.
+
+Names are compared in NFC, as a name on disk may be in NFD; what Darkroom knows by itself, without regard to case.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from fnmatch import translate
+from pathlib import PurePosixPath
+
+from pathspec import GitIgnoreSpec
+
+IGNORE_FILE = ".darkroomignore"
+"""Patterns for the folder that it lies in, and all below it."""
+NO_MEDIA = ".nomedia"
+"""Android's word that what is in a folder, and below, is not for galleries."""
+
+_FOLDERS = (
+    # thumbnails and previews
+    "@eadir", ".@__thumb", ".thumbnails", ".thumbs", ".kpathumbnails", ".cache", "appdata_*", ".photoprism",
+    # recycle bins
+    "#recycle", "@recycle", "$recycle.bin", "recycler", "recycled", ".trash", ".trash-*", ".trashes", ".dtrash",
+    "network trash folder", "files_trashbin",
+    # snapshots, versions and backups
+    ".snapshot", ".snapshots", "#snapshot", "~snapshot", "@recently-snapshot", ".zfs", "@gmt-*", ".stversions",
+    "files_versions", "backups.backupdb", ".mobilebackups",
+    # what systems and programs that synchronize keep for themselves
+    "__macosx", ".appledouble", ".appledb", ".appledesktop", ".spotlight-v100", ".fseventsd", ".temporaryitems",
+    "temporary items", ".documentrevisions-v100", "system volume information", "found.[0-9][0-9][0-9]", "lost+found",
+    "@tmp", "@sharebin", ".synologyworkingdirectory", ".stfolder", ".sync", ".dropbox.cache", ".tmp.drivedownload",
+    ".tmp.driveupload", ".wdmc", ".git", ".darkroom",
+    # catalogues
+    "*.lrdata", "*.lrcat-data", "captureone",
+)  # fmt: skip
+_FILES = (
+    "._*", ".ds_store", ".apdisk", ".localized", "icon\r", ".volumeicon.icns", "thumbs.db", "thumbs.db:*",
+    "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini", ".directory", NO_MEDIA, ".thumbdata*", ".trashed-*",
+    ".pending-*", ".picasa.ini", "picasa.ini", ".bridgesort", ".bridgecache*", ".bridgelabelsandratings",
+    "zbthumbnail.info", ".syncthing.*.tmp", "~syncthing~*.tmp",
+    "*.lrcat", "*.lrcat-*", "*.lrcat.lock", "*.lrprev", "*.cocatalogdb*", "*.cosessiondb*",
+    "digikam4.db*", "thumbnails-digikam.db*", "recognition.db*", "similarity.db*",
+)  # fmt: skip
+_PACKAGES = ("*.photoslibrary", "*.photolibrary", "*.migratedphotolibrary", "*.aplibrary", "*.cocatalog")
+"""Folders that are a program's library: the photographs in them are anyone's, all else is derived from these."""
+_ORIGINALS = frozenset({"originals", "masters"})
+
+
+def _any(patterns: Iterable[str]) -> "re.Pattern[str]":
+    return re.compile("|".join(map(translate, patterns)))
+
+
+_FOLDER, _FILE, _PACKAGE = _any(_FOLDERS), _any(_FILES), _any(_PACKAGES)
+
+
+def is_left_out(name: str, parent: str, *, is_folder: bool) -> bool:
+    """Tell whether Darkroom leaves an entry out by itself. `parent`: the name of the folder that it lies in."""
+    name, parent = _plain(name), _plain(parent)
+    if _PACKAGE.match(parent):
+        return not (is_folder and name in _ORIGINALS)
+    return bool((_FOLDER if is_folder else _FILE).match(name))
+
+
+class Patterns:
+    """Patterns in gitignore's form, of one folder. Raises ValueError, which names the first that is none."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._spec = GitIgnoreSpec.from_lines([unicodedata.normalize("NFC", line) for line in lines])
+
+    def verdict(self, path: str, *, is_folder: bool) -> bool | None:
+        """Tell whether a path below that folder is left out, taken in all the same (`!`), or not spoken of (None)."""
+        path = unicodedata.normalize("NFC", path)
+        return self._spec.check_file(f"{path}/" if is_folder else path).include
+
+
+def left_out_name(sent: str, patterns: Patterns) -> bool:
+    """Tell whether a file that is sent under this name, maybe with folders, would be left out of a folder's walk."""
+    parts = PurePosixPath(sent.replace("\\", "/")).parts
+    for number, name in enumerate(parts):
+        is_folder = number < len(parts) - 1
+        said = patterns.verdict("/".join(parts[: number + 1]).lstrip("/"), is_folder=is_folder)
+        if said is None:
+            said = is_left_out(name, parts[number - 1] if number else "", is_folder=is_folder)
+        if said:
+            return True
+    return False
+
+
+def _plain(name: str) -> str:
+    return unicodedata.normalize("NFC", name).lower()
