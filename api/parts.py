@@ -16,6 +16,8 @@ from api.duplicates.reports import Reports, open_reports
 from api.kept import Kept, open_kept, readable_roots
 from api.local_token import LocalToken, write_token
 from api.model import current_model
+from api.preview_store import PreviewStore
+from api.previews import Previews
 from api.publisher import Publisher, open_publisher
 from api.renditions import Renditions
 from api.room import Room
@@ -48,6 +50,7 @@ class Parts:
     submitter: Submitter
     decoders: Decoders
     renditions: Renditions
+    previews: Previews
     uploads_under_way: UnderWay
     upload_cleaner: UploadCleaner
     room: Room
@@ -93,6 +96,8 @@ async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
         decoders = Decoders(settings)
         stack.push_async_callback(decoders.close)
         renditions = Renditions(settings, decoders)
+        room = Room(settings.darkroom_data, settings.disk_reserve_bytes)
+        shown = PreviewStore(folder / "previews", settings.preview_cache_bytes, room)
         publisher = await stack.enter_async_context(open_publisher(kafka, settings.kafka_partitions))
         view = await stack.enter_async_context(
             open_view(folder / "view.db", kafka, settings.kafka_partitions, settings.kafka_retention_hours)
@@ -122,9 +127,10 @@ async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
             submitter=Submitter(settings=settings, view=view, kept=kept, publisher=publisher, qdrant=qdrant, ml=ml),
             decoders=decoders,
             renditions=renditions,
+            previews=Previews(renditions, shown),
             uploads_under_way=uploads_under_way,
             upload_cleaner=upload_cleaner,
-            room=Room(settings.darkroom_data, settings.disk_reserve_bytes),
+            room=room,
             searcher=Searcher(qdrant, ml, renditions),
             journal=journal,
             archiver=archiver,

@@ -37,6 +37,7 @@ TITLES = {
     401: "The key is missing or wrong",
     403: "Not from there: another host, a page of another site, or nobody of this machine",
     404: "There is no such thing",
+    410: "What was there has changed, or is gone for good",
     405: "This cannot be done with it",
     409: "It conflicts with what exists, or with what goes on",
     413: "Too large",

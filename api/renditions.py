@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from api.decoders import Decoders
-from errors import ContentError, FileError, RequestError
+from errors import ContentError, FileChangedError, FileError, RequestError
 from imaging.decoding import prepare
-from imaging.files import stamp
+from imaging.files import FileStamp, stamp
 from settings import Settings
 
 
@@ -24,15 +24,36 @@ class Renditions:
         self._max_bytes = settings.max_file_bytes
         self._decoders = decoders
 
-    async def of(self, picture: BinaryIO) -> bytes:
-        """Return a small JPEG of a picture in any listed format.
+    async def of(
+        self,
+        picture: BinaryIO,
+        *,
+        side: int = 512,
+        max_rendition_bytes: int = 262_144,
+        sha256: str | None = None,
+    ) -> bytes:
+        """Return a small JPEG of a picture in any listed format; its longest side has at most `side` pixels.
 
-        Raises RequestError(422) when it cannot be decoded, BusyError when too many wait.
+        Raises RequestError: 422 when it cannot be decoded, 410 when its content is not that of `sha256`; BusyError
+        when too many wait.
         """
         with self._decoders.place() as cpu, tempfile.NamedTemporaryFile(prefix="darkroom-picture-") as file:
             await asyncio.to_thread(_copy, picture, file.name)
             try:
-                return await cpu.run(_rendition, file.name, self._max_pixels, self._max_bytes)
+                return await cpu.run(
+                    _rendition,
+                    file.name,
+                    sha256,
+                    side=side,
+                    max_rendition_bytes=max_rendition_bytes,
+                    max_pixels=self._max_pixels,
+                    max_bytes=self._max_bytes,
+                )
+            except FileChangedError as error:
+                raise RequestError(
+                    "The file has changed since it was taken in, and is another picture now. Take its folder in again.",
+                    410,
+                ) from error
             except (ContentError, FileError) as error:
                 reason = str(error).replace(file.name, "it")  # a path of ours
         raise RequestError(f"The picture cannot be used: {reason}", 422)
@@ -43,6 +64,17 @@ def _copy(picture: BinaryIO, name: str) -> None:
         shutil.copyfileobj(picture, file)
 
 
-def _rendition(name: str, max_pixels: int, max_bytes: int) -> bytes:
+def _rendition(
+    name: str, sha256: str | None, *, side: int, max_rendition_bytes: int, max_pixels: int, max_bytes: int
+) -> bytes:
     path = name.encode()
-    return prepare(path, stamp(path), None, max_pixels=max_pixels, max_bytes=max_bytes).rendition
+    now = stamp(path)
+    return prepare(
+        path,
+        FileStamp(now.size, now.mtime_ns),
+        sha256,
+        max_pixels=max_pixels,
+        max_bytes=max_bytes,
+        rendition_side=side,
+        rendition_bytes=max_rendition_bytes,
+    ).rendition

@@ -1,6 +1,7 @@
-"""Read camera RAW files with LibRaw: the embedded preview where it is large enough, else a half-size develop.
+"""Read camera RAW files with LibRaw: the embedded preview where it is large enough, else a develop.
 
-A preview is what the camera itself made of the picture, and costs a fraction of the time.
+A preview is what the camera itself made of the picture, and costs a fraction of the time. A develop at half size costs
+a quarter of a whole one, and is made where it is large enough.
 """
 
 import io
@@ -51,7 +52,7 @@ def read(file: BinaryIO, format_name: str, tags: Exif, *, side: int, max_pixels:
             turn = _turn_of_preview(flip, stored_size, preview.size)
             tags = tags if tags.main else exif.parse(preview.info.get("exif") or b"")
         else:
-            image = Image.fromarray(raw.postprocess(half_size=True, use_camera_wb=True))
+            image = Image.fromarray(raw.postprocess(half_size=max(stored_size) >= 2 * side, use_camera_wb=True))
             turn = 1  # LibRaw turns what it develops
     orientation = _ORIENTATION_OF_FLIP[flip]
     width, height = upright_size(stored_size, orientation)

@@ -6,10 +6,10 @@ import hashlib
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import FileResponse
 
-from api.caching import is_known
+from api.caching import IfNoneMatch, is_known
 from api.deps import FILTERS, CollectionDep, PartsDep, read_filters
 from api.kept import readable_roots
 from api.open_file import OpenFileResponse
@@ -26,10 +26,6 @@ SORT = (
     "`taken_at`, `ingested_at` or `filename`; with a leading `-` the other way round. Pictures without it come last. "
     "Names are compared by their first 24 bytes, without regard to case. Left out: in a lasting order of no meaning."
 )
-
-IfNoneMatch = Annotated[
-    str | None, Header(description="The ETag of what is there already: where it is still that, the answer is 304.")
-]
 
 router = APIRouter(prefix="/images", tags=["images"])
 random_router = APIRouter(tags=["images"])

@@ -5,16 +5,21 @@ import os
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 
+from api.caching import IfNoneMatch, is_known
 from api.deps import CollectionDep, PartsDep
 from api.kept import readable_roots
 from api.open_file import OpenFileResponse
 from api.parts import Parts
+from api.previews import Side
 from api.problems import problems
 from api.schemas.replay import LETTER_ID
 from api.sources import open_first
 from errors import RequestError
+from rules.identity import point_id
+
+KEPT = "private, max-age=31536000, immutable"
 
 router = APIRouter(tags=["images"])
 
@@ -22,23 +27,42 @@ router = APIRouter(tags=["images"])
 @router.get(
     "/images/{image_id}/preview",
     response_class=Response,
-    responses={200: {"content": {"image/jpeg": {}}}, **problems(404)},
+    responses={200: {"content": {"image/jpeg": {}}}, 304: {"description": "Known already"}, **problems(404, 410)},
 )
-async def preview(image_id: UUID, parts: PartsDep, collection: CollectionDep) -> Response:
-    """Return a JPEG of the original, at most 512 x 512: for formats that a browser does not know."""
-    found = (await parts.qdrant.payloads(collection, [str(image_id)], ["full_path", "paths"])).get(str(image_id))
+async def preview(
+    *,
+    image_id: UUID,
+    parts: PartsDep,
+    collection: CollectionDep,
+    side: Annotated[Side, Query(description="Pixels of the longest side, at most.")] = Side.SMALL,
+    v: Annotated[
+        str | None,
+        Query(description="`previews.version` of `/capabilities`: where it is that, a browser may keep the answer."),
+    ] = None,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """Return an upright JPEG in sRGB of the original: for formats that a browser does not know, and for large ones."""
+    wanted = ["full_path", "paths", "file_hash"]
+    found = (await parts.qdrant.payloads(collection, [str(image_id)], wanted)).get(str(image_id))
     if found is None:
         raise RequestError(f"There is no picture {image_id} in collection {collection!r}.", 404)
     listed = found.get("paths")
     paths = [found.get("full_path"), *(listed if isinstance(listed, list) else [])]
     descriptor, _ = await _open(parts, [path for path in paths if path and isinstance(path, str)])
+    name = parts.previews.name(found.get("file_hash"), side)
+    lasts = name is not None and str(image_id) == point_id(str(found["file_hash"]))
+    headers = {
+        # Where its id is made from its content, only the version can make it another picture.
+        "Cache-Control": KEPT if lasts and v == parts.previews.version else "private, max-age=3600",
+        "X-Content-Type-Options": "nosniff",
+    }
     with os.fdopen(descriptor, "rb") as file:
-        jpeg = await parts.renditions.of(file)
-    return Response(
-        jpeg,
-        media_type="image/jpeg",
-        headers={"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"},
-    )
+        if name:
+            headers["ETag"] = f'"{name}"'
+            if is_known(headers["ETag"], if_none_match):
+                return Response(status_code=304, headers=headers)
+        jpeg = await parts.previews.of(file, found.get("file_hash"), side)
+    return Response(jpeg, media_type="image/jpeg", headers=headers)
 
 
 @router.get("/dead-letters/{letter_id}/image", response_class=Response, responses=problems(404))

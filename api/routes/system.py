@@ -9,7 +9,16 @@ from api.deps import PartsDep
 from api.model import current_model
 from api.overview import System, iso, stage_states, throughput_points
 from api.parts import Parts
-from api.schemas.system import Health, Limits, MLCapabilities, PartState, Readiness, ServiceCapabilities
+from api.previews import Side
+from api.schemas.system import (
+    Health,
+    Limits,
+    MLCapabilities,
+    PartState,
+    PreviewCapabilities,
+    Readiness,
+    ServiceCapabilities,
+)
 from api.supervised import failed_parts
 from errors import FatalError, MLUnavailableError
 from imaging.formats import EXTENSIONS
@@ -94,6 +103,7 @@ async def capabilities(parts: PartsDep) -> ServiceCapabilities:
             max_image_pixels=parts.settings.max_image_pixels,
             upload_max_files=parts.settings.upload_max_files,
         ),
+        previews=PreviewCapabilities(sides=list(Side), version=parts.previews.version),
         ml=MLCapabilities.model_validate(asdict(ml)) if ml else None,
         text_search="semantic" if ml and ml.supports_text else "keywords",
         partitions=parts.settings.kafka_partitions,

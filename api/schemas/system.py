@@ -33,6 +33,13 @@ class Limits(BaseModel):
     upload_max_files: int
 
 
+class PreviewCapabilities(BaseModel):
+    """Previews that can be asked for: `sides` in pixels. `version`: how they are rendered now; see their `v`."""
+
+    sides: list[int]
+    version: str
+
+
 class MLCapabilities(BaseModel):
     """What the ML service said last; batches in images."""
 
@@ -50,6 +57,7 @@ class ServiceCapabilities(BaseModel):
 
     extensions: list[str]
     limits: Limits
+    previews: PreviewCapabilities
     ml: MLCapabilities | None
     text_search: Literal["semantic", "keywords"]
     partitions: int

@@ -2,16 +2,22 @@
 
 import asyncio
 import base64
+import hashlib
 import io
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 from PIL import Image
 
 from gateways.qdrant import Point, Qdrant
+from imaging.decoding import prepare
+from imaging.files import stamp
+from rules.identity import point_id
 from rules.name_key import name_key
 
 BATCH = 4000
@@ -72,3 +78,33 @@ def _thumbnail(number: int) -> str:
     buffer = io.BytesIO()
     Image.new("RGB", (40, 30), (20 * number, 90, 255 - 20 * number)).save(buffer, "JPEG")
     return base64.b64encode(buffer.getvalue()).decode()
+
+
+def seed_files(url: str, collection: str, paths: Sequence[Path]) -> list[str]:
+    """Write a point for each of these pictures, as the pipeline would; return their ids, which follow from contents."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, _seed_files(url, collection, paths)).result()
+
+
+async def _seed_files(url: str, collection: str, paths: Sequence[Path]) -> list[str]:
+    points = []
+    for number, path in enumerate(paths):
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        prepared = prepare(str(path).encode(), stamp(str(path).encode()), None, max_pixels=1 << 28, max_bytes=1 << 28)
+        metadata = prepared.metadata
+        payload = {
+            "filename": path.name,
+            "name_key": name_key(path.name),
+            "full_path": str(path),
+            "paths": [str(path)],
+            "file_hash": sha256,
+            "file_size": path.stat().st_size,
+            "taken_at": (FIRST + timedelta(hours=number)).isoformat(),
+            **{name: getattr(metadata, name) for name in ("width", "height", "format", "mode")},
+            "thumbnail_base64": base64.b64encode(prepared.thumbnail).decode(),
+        }
+        points.append(Point(point_id(sha256), [1.0, number / 100, 0.0, 0.0], payload))
+    async with Qdrant(url) as qdrant:
+        await qdrant.ensure_collection(collection, model_id="seeded", dimension=4, distance="Cosine")
+        await qdrant.upsert(collection, points)
+    return [point.id for point in points]

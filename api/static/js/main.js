@@ -34,7 +34,7 @@ const LETTERS_EVERY_MS = 15000;
 const KEYS = [
   ["/", "Search"], ["g then i, j, d, u, c, s, g", "Ingest, jobs, dead letters, duplicates, collections, system, gallery"],
   ["Arrows, Home, End, Page keys", "Move through the gallery"], ["Enter", "Open a picture"], ["x or Space", "Select a picture"],
-  ["← →", "Picture before, picture after"], ["i", "Show or hide what is known of a picture"], ["m", "More like this"], ["Escape", "Close"], ["?", "These keys"],
+  ["← →", "Picture before, picture after"], ["+ - 0", "Closer, further, all of a picture; a wheel, two fingers and a double click do it too, arrows and dragging move it"], ["i", "Show or hide what is known of a picture"], ["m", "More like this"], ["Escape", "Close"], ["?", "These keys"],
 ];
 const GO_KEYS = { g: "gallery", i: "ingest", j: "jobs", d: "dead-letters", u: "duplicates", c: "collections", s: "system" };
 

@@ -13,6 +13,7 @@ const MAY_MOVE = new Set(["GIF", "WEBP"]);
 // Beyond these a preview comes first; the original is loaded for whoever looks closer.
 const LARGE_BYTES = 4_000_000;
 const LARGE_PIXELS = 16_000_000;
+const PREVIEW_SIDE = 2048;
 const TIMES = 20;
 const PAUSE_MS = 150;
 
@@ -57,12 +58,11 @@ export function pictureStage(buttons) {
     const alt = payload.filename || "Picture";
     const isDrawn = payload.format ? DRAWN.has(payload.format) : DRAWN_NAME.test(alt);
     const isLarge = payload.file_size > LARGE_BYTES || payload.width * payload.height > LARGE_PIXELS;
-    const preview = at("preview", { v: await renderer() });
+    const preview = at("preview", { side: PREVIEW_SIDE, v: await renderer() });
     if (signal.aborted) return;
     const first = isDrawn && (!isLarge || (MAY_MOVE.has(payload.format) && payload.file_size <= 4 * LARGE_BYTES)) ? at("image") : preview;
-    let shown = await drawn(first, alt, signal);
-    if (!shown && first !== preview) shown = await drawn(preview, alt, signal); // what it holds is known to the service alone
-    if (!shown) shown = await made(preview, alt, signal);
+    let shown = first !== preview && (await drawn(first, alt, signal));
+    if (!shown && !signal.aborted) shown = await made(preview, alt, signal);
     if (signal.aborted) return;
     if (typeof shown === "string") {
       small.alt = alt;
@@ -102,12 +102,16 @@ async function drawn(source, alt, signal) {
   }
 }
 
-/** Asks for a preview while the service has others to make; returns it, or why there is none. */
+/** Asks for a preview, again while the service has too many to make; returns it, or why there is none. */
 async function made(source, alt, signal) {
   for (let time = 0; time < TIMES && !signal.aborted; time += 1) {
     try {
       const response = await fetch(source, { signal });
-      if (response.ok) return (await drawn(source, alt, signal)) ?? "This browser cannot draw it.";
+      if (response.ok) {
+        const url = URL.createObjectURL(await response.blob());
+        signal.addEventListener("abort", () => URL.revokeObjectURL(url));
+        return (await drawn(url, alt, signal)) ?? "This browser cannot draw it.";
+      }
       if (response.status !== 503) return await detail(response);
       await new Promise((resolve) => setTimeout(resolve, 1000 * Math.min(10, Number(response.headers.get("Retry-After")) || 1)));
     } catch {
