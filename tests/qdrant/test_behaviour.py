@@ -396,3 +396,21 @@ async def test_nobody_there() -> None:
         assert not await absent.healthy()
         with pytest.raises(QdrantUnavailableError, match="Is it running"):
             await absent.collections()
+
+
+async def test_payloads_can_be_set_and_points_deleted(url: str, photos: str) -> None:
+    red = {"must": [{"key": "caption", "match": {"text": "red"}}]}
+    key = os.environ.get("QDRANT_API_KEY", "")
+    address = f"{url}/collections/{photos}"
+    # Qdrant itself answers before a change shows, unless it is asked to wait.
+    async with httpx.AsyncClient(base_url=address, headers={"api-key": key}) as http:
+        points = [{"id": n, "vector": [1, 0, 0, n], "payload": {"caption": "red"}} for n in range(3)]
+        await http.put("/points?wait=true", json={"points": points})
+        await http.post("/points/payload?wait=true", json={"points": [2], "payload": {"caption": "blue"}})
+        await http.post("/points/payload?wait=true", json={"filter": red, "payload": {"tags": ["warm"]}})
+        found = [(await http.get(f"/points/{n}")).json()["result"]["payload"] for n in range(3)]
+        assert found == [{"caption": "red", "tags": ["warm"]}] * 2 + [{"caption": "blue"}]
+        await http.post("/points/delete?wait=true", json={"points": [0]})
+        await http.post("/points/delete?wait=true", json={"filter": red})
+        left = (await http.post("/points/scroll", json={})).json()["result"]
+    assert [point["id"] for point in left["points"]] == [2]
