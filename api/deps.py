@@ -51,12 +51,14 @@ JobDep = Annotated[JobStatus, Depends(_known_job)]
 FILTERS = (
     'A JSON object: what each payload field must be; all must hold. `{"camera_make": "Canon"}`: exactly this. '
     '`{"tags": ["sea", "sky"]}`: one of these. `{"iso": {"gte": 100, "lt": 800}}`: a range (`gt`, `gte`, `lt`, `lte`). '
-    '`{"taken_at": "2023-05"}`: a year, month, day or instant; `{"taken_at": {"gte": "2023-05-04", "lte": "2024"}}`: '
-    'from the start of the one to the end of the other. `{"caption": "red portrait"}`: all these words. '
+    '`{"taken_at": "2023-05"}`: a year, month, day, minute or second of the camera\'s clock, whatever its offset from '
+    'UTC; `{"taken_at": {"gte": "2023-05-04", "lte": "2024"}}`: from the start of the one to the end of the other. '
+    '`{"rating": {"gte": 4}, "label": "Red", "people": ["Ann", "Bob"]}`: likewise. '
+    '`{"caption": "red portrait"}`: all these words. '
     '`{"gps": {"north": 48.9, "south": 48.8, "west": 2.2, "east": 2.4}}`: in this box, in degrees; '
     '`{"gps": {"lat": 48.86, "lon": 2.35, "radius": 500}}`: at most so many metres from there. '
-    '`{"taken_at": null}`: unknown. Filters by date, camera, caption, place, file name and tag are fast in large '
-    "collections, as these are indexed; others read every picture."
+    '`{"taken_at": null}`: unknown. Filters by date, camera, caption, place, file name, tag, rating, label and people '
+    "are fast in large collections, as these are indexed; others read every picture."
 )
 
 

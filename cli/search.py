@@ -14,6 +14,14 @@ from cli.render import hits
 from cli.search_client import Found, SearchClient
 
 Collection = Annotated[str | None, typer.Option(help="Collection to look in. Default: the active one.")]
+Since = Annotated[
+    str | None, typer.Option("--from", metavar="DATE", help="Taken then or later: 2023, 2023-05 or 2023-05-04.")
+]
+Until = Annotated[str | None, typer.Option(metavar="DATE", help="Taken then or earlier, by the camera's clock.")]
+Rating = Annotated[float | None, typer.Option(min=-1, max=5, help="At least so many stars.")]
+Label = Annotated[str | None, typer.Option(help="With this label, such as Red.")]
+Person = Annotated[list[str] | None, typer.Option(help="With this person; several: with one of them.")]
+Tag = Annotated[list[str] | None, typer.Option(help="With this tag; several: with one of them.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How many pictures to show.")]
 
 
@@ -21,13 +29,20 @@ def search(
     query: Annotated[str, typer.Argument(metavar="TEXT", help='What is looked for, such as "boats at sunset".')],
     *,
     collection: Collection = None,
+    since: Since = None,
+    until: Until = None,
+    rating: Rating = None,
+    label: Label = None,
+    person: Person = None,
+    tag: Tag = None,
     limit: Limit = 10,
     as_json: Json = False,
 ) -> None:
     """Find pictures by a text; exit 1 if there is none."""
+    filters = _filters(since=since, until=until, rating=rating, label=label, people=person, tags=tag)
     with SearchClient.of(settings.load()) as client:
         with busy("Searching"):
-            found = client.search(query, collection=collection, limit=limit)
+            found = client.search(query, collection=collection, limit=limit, filters=filters)
         _show(client, found, collection, as_json=as_json)
 
 
@@ -35,14 +50,37 @@ def similar(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A picture, in any format that can be taken in.")],
     *,
     collection: Collection = None,
+    since: Since = None,
+    until: Until = None,
+    rating: Rating = None,
+    label: Label = None,
+    person: Person = None,
+    tag: Tag = None,
     limit: Limit = 10,
     as_json: Json = False,
 ) -> None:
     """Find pictures that look like the one in a file; exit 1 if there is none."""
+    filters = _filters(since=since, until=until, rating=rating, label=label, people=person, tags=tag)
     with SearchClient.of(settings.load()) as client:
         with busy("Searching"):
-            found = client.similar(file, collection=collection, limit=limit)
+            found = client.similar(file, collection=collection, limit=limit, filters=filters)
         _show(client, found, collection, as_json=as_json)
+
+
+def _filters(
+    *,
+    since: str | None,
+    until: str | None,
+    rating: float | None,
+    label: str | None,
+    people: list[str] | None,
+    tags: list[str] | None,
+) -> dict[str, object]:
+    """Return the filters as the API wants them."""
+    taken = {bound: date for bound, date in (("gte", since), ("lte", until)) if date}
+    stars = None if rating is None else {"gte": rating}
+    wanted = {"taken_at": taken, "rating": stars, "label": label, "people": people, "tags": tags}
+    return {field: value for field, value in wanted.items() if value}
 
 
 def _show(client: SearchClient, found: Found, collection: str | None, *, as_json: bool) -> None:

@@ -1,5 +1,6 @@
 """The commands' client of the API's searches."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +30,20 @@ class Found(BaseModel):
 class SearchClient(Client):
     """Raises as Client does."""
 
-    def search(self, query: str, *, collection: str | None, limit: int) -> Found:
+    def search(self, query: str, *, collection: str | None, limit: int, filters: dict[str, object]) -> Found:
         """Find pictures by a text."""
         body: dict[str, object] = {"query": query, "limit": limit}
         if collection is not None:
             body["collection"] = collection
+        if filters:
+            body["filters"] = filters
         return self._found(self._call("POST", "/search", json=body))
 
-    def similar(self, file: Path, *, collection: str | None, limit: int) -> Found:
+    def similar(self, file: Path, *, collection: str | None, limit: int, filters: dict[str, object]) -> Found:
         """Find pictures that look like the one in a file. Raises RequestError where the file cannot be read."""
         form: dict[str, str] = {"limit": str(limit)} | ({} if collection is None else {"collection": collection})
+        if filters:
+            form["filters"] = json.dumps(filters)
         try:
             with file.open("rb") as picture:
                 return self._found(self._call("POST", "/search/image", files={"file": (file.name, picture)}, data=form))

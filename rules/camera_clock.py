@@ -6,7 +6,7 @@ here it is left out, so that a picture of 00:30 on 1 January in Tokyo is one of 
 
 import re
 from calendar import monthrange
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, timezone
 
 _DATE = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?\s*"
@@ -39,6 +39,18 @@ def span(date: str) -> tuple[datetime, datetime]:
     elif day is None:
         last = last.replace(day=monthrange(first.year, first.month)[1])
     return first, last
+
+
+def offset(date: str) -> timezone | None:
+    """Return the offset from UTC that a date states."""
+    found = _DATE.fullmatch(date.strip())
+    if found is None or found[8] is None:
+        return None
+    if found[8] in "Zz":
+        return UTC
+    sign, digits = found[8][0], found[8][1:].replace(":", "").ljust(6, "0")
+    away = timedelta(hours=int(digits[:2]), minutes=int(digits[2:4]), seconds=int(digits[4:]))
+    return timezone(-away if sign == "-" else away)
 
 
 def sortable(date: str) -> str | None:

@@ -5,14 +5,18 @@ import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rules import camera_clock
 from rules.name_key import name_key
+from rules.text import nfc
 
 # Kept from the first file that stored the content, so that a replay changes no point.
 FIRST_FILE_FIELDS = ("filename", "full_path", "job_id", "ingested_at")
 CAMERA_FIELDS = ("camera_make", "camera_model", "lens")
 # What a vector store sorts and looks words up by, and nobody is shown.
-HELPERS = ("name_key", "camera_words", "read_at")
+HELPERS = ("name_key", "label_key", "people_key", "taken_local", "camera_words", "read_at")
 FIELDS_READ_BACK = (*FIRST_FILE_FIELDS, "paths", "caption", "read_at")
+# Paths are bytes: composed, they would name no file.
+PATH_FIELDS = ("full_path", "paths")
 
 
 def merge(known: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -21,11 +25,37 @@ def merge(known: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     merged |= {name: known[name] for name in FIRST_FILE_FIELDS if name in known}
     if "caption" in known and "caption" not in merged:
         merged["caption"] = known["caption"]
+    merged |= {name: _composed(value) for name, value in merged.items() if name not in PATH_FIELDS}
     merged["paths"] = sorted({*known.get("paths", ()), *new["paths"]})
-    merged["name_key"] = name_key(merged["filename"])
+    return merged | _helpers(merged)
+
+
+def named(path: str) -> dict[str, Any]:
+    """Return the fields that follow from the path of a picture's first file."""
+    filename = nfc(path.rpartition("/")[2])
+    return {"full_path": path, "filename": filename, "name_key": name_key(filename)}
+
+
+def _helpers(merged: Mapping[str, Any]) -> dict[str, Any]:
+    helpers: dict[str, Any] = {"name_key": name_key(merged["filename"])}
+    if "label" in merged:
+        helpers["label_key"] = name_key(merged["label"])
+    if merged.get("people"):
+        helpers["people_key"] = name_key(min(merged["people"], key=str.casefold))
+    if (local := camera_clock.sortable(merged.get("taken_at", ""))) is not None:
+        helpers["taken_local"] = local
     if words := " ".join(str(merged[field]) for field in CAMERA_FIELDS if field in merged):
-        merged["camera_words"] = words
-    return merged
+        helpers["camera_words"] = words
+    return helpers
+
+
+def _composed(value: Any) -> Any:
+    """Texts in one form, also those of contents that were read before all were composed."""
+    if isinstance(value, str):
+        return nfc(value)
+    if isinstance(value, list):
+        return [_composed(one) for one in value]
+    return value
 
 
 def was_read_later(known: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 from errors import CollectionMissingError
 from gateways.qdrant import Qdrant
 from rules.identity import point_id
-from rules.name_key import name_key
+from rules.payload import named
 
 FIELDS = ["paths", "full_path", "filename"]
 
@@ -45,18 +45,13 @@ def without_path(payload: Mapping[str, Any], path: str) -> dict[str, Any]:
     left = [known for known in _paths(payload) if known != path]
     if payload.get("full_path") != path or not left:
         return {"paths": left}
-    return {"paths": left} | _first(left[0])
+    return {"paths": left} | named(left[0])
 
 
 def with_path(payload: Mapping[str, Any], path: str, *, is_first: bool) -> dict[str, Any]:
     """Return the fields that change."""
     fields: dict[str, Any] = {"paths": sorted({*_paths(payload), path})}
-    return fields | _first(path) if is_first else fields
-
-
-def _first(path: str) -> dict[str, Any]:
-    filename = path.rpartition("/")[2]
-    return {"full_path": path, "filename": filename, "name_key": name_key(filename)}
+    return fields | named(path) if is_first else fields
 
 
 def _paths(payload: Mapping[str, Any]) -> list[str]:

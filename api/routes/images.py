@@ -23,8 +23,9 @@ from rules.payload import HELPERS
 from topics.record import whole_number
 
 SORT = (
-    "`taken_at`, `ingested_at` or `filename`; with a leading `-` the other way round. Pictures without it come last. "
-    "Names are compared by their first 24 bytes, without regard to case. Left out: in a lasting order of no meaning."
+    "`taken_at` (by the camera's clock), `ingested_at`, `filename`, `rating`, `label` or `people` (by the first name); "
+    "with a leading `-` the other way round. Pictures without it come last. Texts are compared by their first 24 "
+    "bytes, without regard to case. Left out: in a lasting order of no meaning."
 )
 
 router = APIRouter(prefix="/images", tags=["images"])
@@ -79,7 +80,9 @@ async def images(
 
 @router.get("/facets/{field}", responses=problems(404))
 async def facet(
-    field: Annotated[Literal["camera_make", "camera_model", "lens", "tags"], Path(description="Of the payload.")],
+    field: Annotated[
+        Literal["camera_make", "camera_model", "lens", "tags", "label", "people"], Path(description="Of the payload.")
+    ],
     parts: PartsDep,
     collection: CollectionDep,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,

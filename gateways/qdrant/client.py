@@ -6,6 +6,7 @@ CollectionMissingError when it does not exist, and QdrantRejectedError when Qdra
 
 import asyncio
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
@@ -20,9 +21,10 @@ from gateways.qdrant.lean import without_fastembed
 from gateways.qdrant.measure import measure
 from gateways.qdrant.pages import read_page
 from gateways.qdrant.records import CollectionInfo, Hit, Point, Record
-from gateways.qdrant.schema import collection_info, ensure
+from gateways.qdrant.schema import collection_info, complete, ensure
 from rules.collections import check_name
 from rules.payload import HELPERS
+from rules.text import nfc
 from tls import authorities
 
 # Thumbnails are most of a payload and are asked for one at a time.
@@ -47,6 +49,7 @@ class Qdrant:
                 verify=authorities(url),
             )
         measure(self._client)
+        self._complete: set[str] = set()
 
     async def __aenter__(self) -> "Qdrant":
         return self
@@ -198,8 +201,8 @@ class Qdrant:
     ) -> tuple[list[Record], str | None]:
         """Return a page of the points that match, and the cursor of the next page (None: this was the last).
 
-        `sort`: `taken_at`, `ingested_at` or `filename`, with a leading `-` the other way round; points without it come
-        last. None: by id. Raises RequestError(422) for a filter, sort or cursor that is not valid.
+        `sort`: one of `pages.SORTS`, with a leading `-` the other way round; points without it come last. None: by id.
+        Raises RequestError(422) for a filter, sort or cursor that is not valid.
         """
 
         async def scroll(
@@ -211,6 +214,8 @@ class Qdrant:
             return records, None if following is None else str(following)
 
         async with self._errors(name):
+            if sort is not None:
+                await self._with_all_indexes(name)
             records, following = await read_page(scroll, to_filter(filters or {}), sort, limit, cursor)
         return [Record(str(record.id), _shown(record.payload)) for record in records], following
 
@@ -220,11 +225,30 @@ class Qdrant:
             return (await self._client.count(name, to_filter(filters or {}, without), exact=True)).count
 
     async def facet(self, name: str, field: str, *, limit: int, filters: Filters | None = None) -> dict[str, int]:
-        """Count the points that match by the values of a field that is indexed as a keyword, most frequent first."""
+        """Count the points that match by the values of a field that is indexed as a keyword, most frequent first.
+
+        Values that were stored before texts were composed count with those that look the same.
+        """
         where = to_filter(filters or {})
         async with self._errors(name):
+            await self._with_all_indexes(name)
             found = await self._client.facet(name, field, facet_filter=where, limit=limit, exact=True)
-        return {str(hit.value): hit.count for hit in found.hits}
+        counts: Counter[str] = Counter()
+        for hit in found.hits:
+            counts[nfc(str(hit.value))] += hit.count
+        return dict(counts.most_common())
+
+    async def _with_all_indexes(self, name: str) -> None:
+        """Make the indexes that a collection of ours lacks, as it was made before there was the field.
+
+        Once for each collection: whoever makes it anew under the same name makes them all.
+        """
+        if name in self._complete:
+            return
+        info = await self._client.get_collection(name)
+        if collection_info(name, info).incarnation is not None:
+            await complete(self._client, name, info)
+        self._complete.add(name)
 
     async def search(
         self,

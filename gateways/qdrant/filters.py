@@ -5,27 +5,36 @@ A filter is a dict from payload field to what its value must be; all fields must
     {"camera_make": "Canon"}                           exactly this value
     {"tags": ["sea", "sky"]}                           any of these values
     {"iso": {"gte": 100, "lt": 800}}                   a number in this range (gt, gte, lt, lte)
-    {"taken_at": "2023-05"}                            a year, a month, a day, or an instant
+    {"taken_at": "2023-05"}                            a year, a month, a day, a minute or a second
     {"taken_at": {"gte": "2023-05-04", "lte": "2024"}} from the start of the one to the end of the other
     {"caption": "red portrait"}                        all these words
     {"gps": {"north": 48.9, "south": 48.8, "west": 2.2, "east": 2.4}}   a place in this box, in degrees
     {"gps": {"lat": 48.86, "lon": 2.35, "radius": 500}}                 at most so many metres from there
     {"taken_at": None}                                 the field is unknown
+
+`taken_at` is compared by the camera's clock: a picture of 00:30 on 1 January in Tokyo is of 1 January. Texts are
+compared composed (NFC), and found where they were stored before they were composed.
 """
 
-import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from qdrant_client import models
 
 from errors import RequestError
+from rules import camera_clock
+from rules.payload import PATH_FIELDS
+from rules.text import forms
 
 Filters = dict[str, Any]
 
 TEXT_FIELDS = ("caption", "filename", "camera_words")
 DATE_FIELDS = ("taken_at", "ingested_at")
+TAKEN_LOCAL = "taken_local"
+"""`taken_at` by the camera's clock. Points that were stored by version 0.1.0 have none until they are read again."""
+EARLIEST = "0001-01-01T00:00:00+23:59"
+"""Before every date that a picture may have, whatever its offset."""
 _NUMBER_FIELDS = (
     "width",
     "height",
@@ -35,6 +44,7 @@ _NUMBER_FIELDS = (
     "exposure_time",
     "focal_length",
     "orientation",
+    "rating",
 )
 _EXACT_FIELDS = (
     "filename",
@@ -46,6 +56,8 @@ _EXACT_FIELDS = (
     "camera_make",
     "camera_model",
     "lens",
+    "label",
+    "people",
     "tags",
     "model_id",
     "job_id",
@@ -53,7 +65,6 @@ _EXACT_FIELDS = (
 _BOUNDS = frozenset({"gt", "gte", "lt", "lte"})
 _SIDES = ("north", "south", "west", "east")
 _CIRCLE = {"lat", "lon", "radius"}
-_DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?")
 
 
 def to_filter(filters: Filters, without: str | None = None) -> models.Filter | None:
@@ -82,15 +93,27 @@ def keyword_filter(query: str, filters: Filters) -> models.Filter:
 
 
 def _places_of(word: str) -> list[models.Condition]:
-    places: list[models.Condition] = [
-        models.FieldCondition(key=field, match=models.MatchText(text=word)) for field in TEXT_FIELDS
-    ]
-    if _DATE.fullmatch(word):
-        try:
-            places.append(_date_condition("taken_at", word))
-        except RequestError:
-            return places  # digits like 2023-99: no date, but perhaps part of a file name
+    places: list[models.Condition] = [_words(field, word) for field in TEXT_FIELDS]
+    if _is_day(word):
+        places.append(_taken_condition("taken_at", word))
     return places
+
+
+def _is_day(word: str) -> bool:
+    """Whether a word is a year, month or day."""
+    try:
+        camera_clock.span(word)
+    except ValueError:
+        return False  # digits like 2023-99: no date, but perhaps part of a file name
+    return len(word) <= len("2023-05-04")
+
+
+def _words(field: str, text: str) -> models.Condition:
+    return _any([models.FieldCondition(key=field, match=models.MatchText(text=form)) for form in forms(text)])
+
+
+def _any(conditions: list[models.Condition]) -> models.Condition:
+    return conditions[0] if len(conditions) == 1 else models.Filter(should=conditions)
 
 
 def _condition(field: str, wanted: Any) -> models.Condition:
@@ -106,7 +129,7 @@ def _condition(field: str, wanted: Any) -> models.Condition:
 def _text_condition(field: str, wanted: Any) -> models.Condition:
     if not isinstance(wanted, str):
         raise _wrong_shape(field, "words")
-    return models.FieldCondition(key=field, match=models.MatchText(text=wanted))
+    return _words(field, wanted)
 
 
 def _exact_condition(field: str, wanted: Any) -> models.Condition:
@@ -114,11 +137,15 @@ def _exact_condition(field: str, wanted: Any) -> models.Condition:
         case str():
             return _is_exactly(field, wanted)
         case [_, *_] if all(isinstance(value, str) for value in wanted):
-            return models.Filter(should=[_is_exactly(field, value) for value in wanted])
+            return _any([_is_exactly(field, value) for value in wanted])
     raise _wrong_shape(field, "a text or a list of texts")
 
 
 def _is_exactly(field: str, value: str) -> models.Condition:
+    return _any([_is(field, form) for form in ([value] if field in PATH_FIELDS else forms(value))])
+
+
+def _is(field: str, value: str) -> models.Condition:
     exact = models.FieldCondition(key=field, match=models.MatchValue(value=value))
     if field not in TEXT_FIELDS or not any(character.isalnum() for character in value):
         return exact
@@ -134,42 +161,50 @@ def _number_condition(field: str, wanted: Any) -> models.Condition:
     return models.FieldCondition(key=field, range=models.Range(**wanted))
 
 
+def _taken_condition(field: str, wanted: Any) -> models.Condition:
+    """By the camera's clock; for points that have none yet, by the instant, as they were compared before."""
+    limits = _limits(field, wanted, _on_the_clock)
+    instants = date_range(field, **_limits(field, wanted, _instants))
+    unread = models.Filter(must=[instants], must_not=[date_range(TAKEN_LOCAL, gte=EARLIEST)])
+    return models.Filter(should=[date_range(TAKEN_LOCAL, **limits), unread])
+
+
 def _date_condition(field: str, wanted: Any) -> models.Condition:
+    return date_range(field, **_limits(field, wanted, _instants))
+
+
+def _on_the_clock(text: str) -> tuple[datetime, datetime]:
+    first, last = camera_clock.span(text)
+    return first.replace(tzinfo=UTC), last.replace(tzinfo=UTC)
+
+
+def _instants(text: str) -> tuple[datetime, datetime]:
+    """Return the first and last microsecond of a date; one without an offset is taken for UTC."""
+    first, last = camera_clock.span(text)
+    zone = camera_clock.offset(text) or UTC
+    return first.replace(tzinfo=zone), last.replace(tzinfo=zone)
+
+
+def _limits(field: str, wanted: Any, span: Callable[[str], tuple[datetime, datetime]]) -> dict[str, datetime]:
     if isinstance(wanted, str):
         wanted = {"gte": wanted, "lte": wanted}
     if not _is_range(wanted) or not all(isinstance(bound, str) for bound in wanted.values()):
         raise _wrong_shape(field, 'a date such as "2023-05" or a range such as {"gte": "2023-05-04", "lt": "2024"}')
     limits: dict[str, datetime] = {}
     for bound, text in wanted.items():
-        first, after = _span(field, text)
-        if after is None:
-            limits[bound] = first
-        else:
-            limits["lt" if bound in ("lt", "lte") else "gte"] = first if bound in ("gte", "lt") else after
-    return models.FieldCondition(key=field, range=models.DatetimeRange(**limits))
+        try:
+            first, last = span(text)
+        except (ValueError, OverflowError) as error:
+            raise RequestError(
+                f"The filter {field!r} has {text!r}, which is not a date or time of the years 1 to 9999.", status=422
+            ) from error
+        limits[bound] = first if bound in ("gte", "lt") else last
+    return limits
 
 
-def _span(field: str, text: str) -> tuple[datetime, datetime | None]:
-    """First instant of a year, month or day and the first one after it; an instant alone has no second."""
-    try:
-        if parts := _DATE.fullmatch(text):
-            year, month, day = (int(part) if part else None for part in parts.groups())
-            assert year is not None  # noqa: S101  # the pattern has it; this tells mypy
-            first = date(year, month or 1, day or 1)
-            if day:
-                after = first + timedelta(days=1)
-            elif month:
-                after = date(year + month // 12, month % 12 + 1, 1)
-            else:
-                after = date(year + 1, 1, 1)
-            return _midnight(first), _midnight(after)
-        return datetime.fromisoformat(text), None
-    except (ValueError, OverflowError) as error:
-        raise RequestError(f"The filter {field!r} has {text!r}, which is not a date or time.", status=422) from error
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+def date_range(field: str, **bounds: datetime | str) -> models.FieldCondition:
+    """Make the condition that a date lies within bounds."""
+    return models.FieldCondition(key=field, range=models.DatetimeRange.model_validate(bounds))
 
 
 def _place_condition(field: str, wanted: Any) -> models.Condition:
@@ -215,6 +250,7 @@ _TRANSLATORS: dict[str, Callable[[str, Any], models.Condition]] = {
     "caption": _text_condition,
     **dict.fromkeys(_EXACT_FIELDS, _exact_condition),
     **dict.fromkeys(_NUMBER_FIELDS, _number_condition),
-    **dict.fromkeys(DATE_FIELDS, _date_condition),
+    "taken_at": _taken_condition,
+    "ingested_at": _date_condition,
     "gps": _place_condition,
 }

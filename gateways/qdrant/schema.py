@@ -10,10 +10,12 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from errors import RequestError
-from gateways.qdrant.filters import DATE_FIELDS, TEXT_FIELDS
+from gateways.qdrant.filters import DATE_FIELDS, TAKEN_LOCAL, TEXT_FIELDS
 from gateways.qdrant.pages import SORTS
 from gateways.qdrant.records import CollectionInfo
 
+FACETS = ("camera_make", "camera_model", "lens", "tags", "label", "people")
+"""Fields whose values can be counted."""
 INDEXES: dict[str, models.PayloadSchemaType | models.TextIndexParams] = {
     **{
         field: models.TextIndexParams(
@@ -21,9 +23,13 @@ INDEXES: dict[str, models.PayloadSchemaType | models.TextIndexParams] = {
         )
         for field in TEXT_FIELDS
     },
-    **dict.fromkeys(DATE_FIELDS, models.PayloadSchemaType.DATETIME),
-    **dict.fromkeys(SORTS["filename"], models.PayloadSchemaType.INTEGER),
-    **dict.fromkeys(("camera_make", "camera_model", "lens", "tags"), models.PayloadSchemaType.KEYWORD),
+    **dict.fromkeys((*DATE_FIELDS, TAKEN_LOCAL), models.PayloadSchemaType.DATETIME),
+    **dict.fromkeys(
+        (key for sort in ("filename", "label", "people") for order in SORTS[sort] for key in order),
+        models.PayloadSchemaType.INTEGER,
+    ),
+    "rating": models.PayloadSchemaType.FLOAT,
+    **dict.fromkeys(FACETS, models.PayloadSchemaType.KEYWORD),
     "gps": models.PayloadSchemaType.GEO,
 }
 
@@ -53,11 +59,16 @@ async def ensure(
             status=409,
         )
     # Also here, not only after creating: whoever created it may have died before it got so far.
+    await complete(client, name, info)
+    return found
+
+
+async def complete(client: AsyncQdrantClient, name: str, info: models.CollectionInfo) -> None:
+    """Make the indexes that a collection lacks: those of fields that came after it was made."""
     missing = [field for field in INDEXES if field not in info.payload_schema]
     for field in missing:
         # To wait for the last is to wait for all.
         await client.create_payload_index(name, field, INDEXES[field], wait=field == missing[-1])
-    return found
 
 
 async def _create(

@@ -45,6 +45,26 @@ def test_search_asks_the_api_and_gives_one_line_a_picture_to_a_pipe(tmp_path: Pa
     assert summary == "2 of 17 pictures."
 
 
+def test_filters_go_to_the_api(tmp_path: Path) -> None:
+    options = ["--from", "2023", "--until", "2024-05", "--rating", "4", "--label", "Red"]
+    options += ["--person", "Ann", "--person", "Bob", "--tag", "sea"]
+    wanted = {
+        "taken_at": {"gte": "2023", "lte": "2024-05"},
+        "rating": {"gte": 4},
+        "label": "Red",
+        "people": ["Ann", "Bob"],
+        "tags": ["sea"],
+    }
+    (file,) = pictures.write(tmp_path, range(1, 2))
+    with ScriptedApi({"POST /search": [(200, FOUND)], "POST /search/image": [(200, FOUND)]}) as api:
+        run = darkroom("search", "a boat", *options, cwd=tmp_path, DARKROOM_URL=api.url)
+        like = darkroom("similar", str(file), *options, cwd=tmp_path, DARKROOM_URL=api.url)
+    assert (run.returncode, like.returncode) == (0, 0), run.stderr + like.stderr
+    (_, _, body), (_, _, form) = api.asked
+    assert body == {"query": "a boat", "limit": 10, "filters": wanted}
+    assert b'"people": ["Ann", "Bob"]' in form
+
+
 def test_search_finds_nothing_and_says_how_it_looked(tmp_path: Path) -> None:
     with ScriptedApi({"POST /search": [(200, {"results": [], "total": 0, "mode": "keywords"})]}) as api:
         run = darkroom("search", "zebra", cwd=tmp_path, DARKROOM_URL=api.url)

@@ -4,15 +4,17 @@ import asyncio
 import math
 import os
 import uuid
+from collections.abc import Callable
 from itertools import chain
 
 import httpx
 import pytest
 
 from errors import CollectionMissingError, QdrantRejectedError, QdrantUnavailableError, RequestError
-from gateways.qdrant import CollectionInfo, Point, Qdrant, Record
+from gateways.qdrant import CollectionInfo, Point, Qdrant, Record, schema
 from rules.name_key import name_key
-from tests.qdrant.points import photo
+from rules.payload import merge
+from tests.qdrant.points import old_photo, photo
 from tests.qdrant.server import free_port
 
 
@@ -27,6 +29,10 @@ async def numbers(qdrant: Qdrant, name: str, **options: object) -> list[list[int
 
 def named(number: int, filename: str) -> Point:
     return photo(number, filename=filename, name_key=name_key(filename), taken_at=f"2023-05-04T10:20:{number % 60:02}")
+
+
+def payload_of(number: int) -> dict[str, object]:
+    return {"filename": f"IMG_{number}.jpg", "paths": [f"/IMG_{number}.jpg"]}
 
 
 async def all_pages(qdrant: Qdrant, name: str, **options: object) -> list[list[Record]]:
@@ -244,7 +250,36 @@ class TestSearch:
         assert error.value.status == 422
 
 
+COMPOSED, APART = "Zoë Ångström", "Zoe\u0308 A\u030angstro\u0308m"
+
+
 class TestFilters:
+    @pytest.mark.parametrize("asked", [COMPOSED, APART], ids=["composed", "apart"])
+    async def test_texts_that_look_the_same_are_the_same(self, qdrant: Qdrant, photos: str, asked: str) -> None:
+        """Also those that were stored before all texts were composed."""
+        stored = [
+            photo(number, filename=f"{text}.jpg", caption=text, camera_model=text, tags=[text], people=[text])
+            for number, text in enumerate((COMPOSED, APART))
+        ]
+        await qdrant.upsert(photos, [*stored, photo(2, tags=["Zoe Angstrom"], full_path=f"/{APART}")])
+        for filters in (
+            {"tags": asked},
+            {"people": [asked, "Nobody"]},
+            {"camera_model": asked},
+            {"caption": asked},
+            {"filename": f"{asked}.jpg"},
+        ):
+            assert await qdrant.count(photos, filters) == 2, filters
+        assert await qdrant.facet(photos, "tags", limit=5) == {COMPOSED: 2, "Zoe Angstrom": 1}
+        _, total = await qdrant.search_keywords(photos, asked, limit=5)
+        assert total == 2
+
+    async def test_paths_are_bytes(self, qdrant: Qdrant, photos: str) -> None:
+        await qdrant.upsert(photos, [photo(1, full_path=f"/{COMPOSED}"), photo(2, full_path=f"/{APART}")])
+        for number, text in ((1, COMPOSED), (2, APART)):
+            records, _ = await qdrant.page(photos, limit=5, filters={"full_path": f"/{text}"})
+            assert list(map(number_of, records)) == [number]
+
     @pytest.mark.parametrize(
         ("filters", "expected"),
         [
@@ -268,14 +303,30 @@ class TestFilters:
             ({"gps": {"lat": 48.861, "lon": 2.35, "radius": 120}}, [1]),
             ({"gps": {"lat": 48.861, "lon": 2.35, "radius": 100}}, []),
             ({"iso": {"gte": 100}, "camera_make": "Nikon"}, [2]),
+            ({"rating": {"gte": 4}}, [1]),
+            ({"rating": {"lt": 0}}, [2]),
+            ({"label": "Red"}, [1]),
+            ({"people": ["Ann", "Bob"]}, [1, 2]),
+            ({"people": None}, [3]),
         ],
     )
-    async def test_matches(self, qdrant: Qdrant, photos: str, filters: dict[str, object], expected: list[int]) -> None:
+    @pytest.mark.parametrize("photo", [photo, old_photo], ids=["of today", "of version 0.1.0"])
+    async def test_matches(
+        self,
+        qdrant: Qdrant,
+        photos: str,
+        filters: dict[str, object],
+        expected: list[int],
+        photo: Callable[..., Point],
+    ) -> None:
         await qdrant.upsert(
             photos,
             [
                 photo(
                     1,
+                    rating=4.5,
+                    label="Red",
+                    people=["Ann"],
                     camera_make="Canon",
                     tags=["sea", "sky"],
                     iso=100,
@@ -285,6 +336,8 @@ class TestFilters:
                 ),
                 photo(
                     2,
+                    rating=-1,
+                    people=["Bob", "Carl"],
                     camera_make="Nikon",
                     tags=["city"],
                     iso=800,
@@ -308,11 +361,14 @@ class TestPages:
         assert [len(page) for page in pages] == [10, 10, 5]
         assert sorted(chain(*pages)) == list(range(25))
 
+    @pytest.mark.parametrize("photo", [photo, old_photo], ids=["of today", "of version 0.1.0"])
     @pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
-    async def test_by_date_every_point_comes_once_and_in_order(self, qdrant: Qdrant, photos: str, limit: int) -> None:
+    async def test_by_date_every_point_comes_once_and_in_order(
+        self, qdrant: Qdrant, photos: str, limit: int, photo: Callable[..., Point]
+    ) -> None:
         """Also those that share a date, and at the end those without one."""
         dates = ["2023-05-04T10:00:00", "2021-01-01T00:00:00", "2023-05-04T10:00:00", "1839-08-19T12:00:00Z"]
-        dates += ["2023-05-04T10:00:00"] * 4 + ["2023-05-04T12:30:00+02:00"]
+        dates += ["2023-05-04T10:00:00"] * 4 + ["2023-05-04T12:30:00+00:00"]
         points = [photo(number, taken_at=date) for number, date in enumerate(dates)]
         points += [photo(number) for number in (20, 21)]
         points += [photo(22, taken_at="last summer")]
@@ -327,6 +383,105 @@ class TestPages:
                 assert set(found[: len(wanted)]) == wanted
                 del found[: len(wanted)]
             assert found == []
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 100])
+    async def test_the_cameras_clock_sorts(self, qdrant: Qdrant, photos: str, limit: int) -> None:
+        """Whatever its offset: New Year in Tokyo, in New York, and where nobody knows. Bursts are in order."""
+        dates = [
+            "2023-12-31T23:59:59-05:00",
+            "2024-01-01T00:30:00+09:00",
+            "2024-01-01T00:30:00.25",
+            "2024-01-01T00:30:00.5+09:00",
+            "2024-01-01T00:45:00-05:00",
+            "2024-01-01T08:00:00+00:00",
+        ]
+        await qdrant.upsert(photos, [photo(number, taken_at=date) for number, date in enumerate(dates)])
+        for sort, wanted in (("taken_at", range(6)), ("-taken_at", range(5, -1, -1))):
+            assert list(chain(*await numbers(qdrant, photos, limit=limit, sort=sort))) == list(wanted)
+        for filters, expected in (
+            ({"taken_at": "2024-01-01"}, [1, 2, 3, 4, 5]),
+            ({"taken_at": "2023"}, [0]),
+            ({"taken_at": "2024-01-01T00:30"}, [1, 2, 3]),
+            ({"taken_at": "2024-01-01T00:30:00.25"}, [2]),
+            ({"taken_at": {"lt": "2024-01-01T00:30:00.25+09:00"}}, [0, 1]),
+        ):
+            records, _ = await qdrant.page(photos, limit=10, filters=filters)
+            assert sorted(map(number_of, records)) == expected, filters
+
+    @pytest.mark.parametrize("limit", [1, 2, 100])
+    async def test_dates_at_the_edges_come_once_and_are_found(self, qdrant: Qdrant, photos: str, limit: int) -> None:
+        dates = [
+            "0001", "0001-01-01T00:00:00+14:00", "0001-12-31", "1000-02", "2024", "2024-01-01T00:00:01",
+            "9999-12-31T00:00:00-12:00", "9999-12-31T23:59:59.999999-12:00",
+        ]  # fmt: skip
+        await qdrant.upsert(photos, [photo(number, taken_at=date) for number, date in enumerate(dates)])
+        await qdrant.upsert(photos, [photo(20)])
+        found = list(chain(*await numbers(qdrant, photos, limit=limit, sort="taken_at")))
+        assert sorted(found[:2]) == [0, 1]
+        assert found[2:] == [2, 3, 4, 5, 6, 7, 20]
+        for year, expected in (("0001", [0, 1, 2]), ("1000", [3]), ("2024", [4, 5]), ("9999", [6, 7]), ("9998", [])):
+            records, _ = await qdrant.page(photos, limit=100, filters={"taken_at": year})
+            assert sorted(map(number_of, records)) == expected, year
+        records, _ = await qdrant.page(photos, limit=100, filters={"taken_at": {"gt": "0001", "lte": "9999"}})
+        assert len(records) == 5
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 100])
+    async def test_points_of_version_0_1_0_sort_among_those_of_today(
+        self, qdrant: Qdrant, photos: str, limit: int
+    ) -> None:
+        """They have no date by the camera's clock until they are read again: their instant stands in."""
+        dates = [f"2024-01-{day:02}T12:00:00" for day in (1, 2, 3, 4, 4, 4, 5, 6)] + ["0001-01-01T00:00:00+14:00"]
+        points = [(old_photo if number % 2 else photo)(number, taken_at=date) for number, date in enumerate(dates)]
+        await qdrant.upsert(
+            photos, [*points, old_photo(20, taken_at="0001-01-01T00:00:00+14:00"), old_photo(21), photo(22)]
+        )
+        for sort, ends in (("taken_at", (0, 2)), ("-taken_at", (8, 10))):
+            pages = await numbers(qdrant, photos, limit=limit, sort=sort)
+            found = list(chain(*pages))
+            assert len(found) == len(dates) + 3
+            assert set(found[-2:]) == {21, 22}
+            assert set(found[slice(*ends)]) == {8, 20}
+            days = [dates[number][:10] for number in found if number < 8]
+            assert days == sorted(days, reverse=sort.startswith("-"))
+            assert len(set(found)) == len(found)
+        records, _ = await qdrant.page(photos, limit=100, filters={"taken_at": "2024-01-04"})
+        assert sorted(map(number_of, records)) == [3, 4, 5]
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 100])
+    async def test_ratings_labels_and_people_sort(self, qdrant: Qdrant, photos: str, limit: int) -> None:
+        known: list[dict[str, object]] = [
+            {"rating": 5, "label": "red", "people": ["Zoë", "ann"]},
+            {"rating": 3.5, "label": "Blue", "people": ["Carl"]},
+            {"rating": -1, "label": "Yellow"},
+            {"rating": 0},
+            {},
+        ]
+        points = [Point(photo(n).id, photo(n).vector, merge({}, payload_of(n) | one)) for n, one in enumerate(known)]
+        await qdrant.upsert(photos, points)
+        for sort, wanted in (
+            ("rating", [2, 3, 1, 0, 4]),
+            ("-rating", [0, 1, 3, 2, 4]),
+            ("label", [1, 0, 2]),
+            ("-label", [2, 0, 1]),
+            ("people", [0, 1]),
+        ):
+            found = list(chain(*await numbers(qdrant, photos, limit=limit, sort=sort)))
+            assert found[: len(wanted)] == wanted, sort
+            assert sorted(found) == list(range(5)), sort
+
+    async def test_a_collection_without_the_newer_indexes_is_sorted(
+        self, qdrant: Qdrant, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As version 0.1.0 made it: they are made when they are first needed."""
+        newer = ("taken_local", "rating", "people")
+        with monkeypatch.context() as patched:
+            of_then = {field: kind for field, kind in schema.INDEXES.items() if field not in newer}
+            patched.setattr(schema, "INDEXES", of_then)
+            await qdrant.ensure_collection(name, model_id="model-a", dimension=4, distance="Cosine")
+        await qdrant.upsert(name, [photo(1, taken_at="2024", rating=4), old_photo(0, taken_at="2023-01-01T00:00:00")])
+        assert await numbers(qdrant, name, limit=5, sort="taken_at") == [[0, 1]]
+        assert await numbers(qdrant, name, limit=5, sort="rating") == [[1, 0]]
+        assert await qdrant.facet(name, "people", limit=5) == {}
 
     async def test_by_date_within_a_filter(self, qdrant: Qdrant, photos: str) -> None:
         dated = [photo(n, iso=n % 2, taken_at=f"2023-05-{n + 1:02}") for n in range(10)]

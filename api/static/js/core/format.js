@@ -5,15 +5,32 @@ const brief = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 const instant = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
 const clock = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const month = new Intl.DateTimeFormat("en", { month: "long", year: "numeric", timeZone: "UTC" });
-// A camera writes its owner's clock, without a zone; it is kept as if it were UTC.
-const camera = new Intl.DateTimeFormat("en", { dateStyle: "full", timeStyle: "short", timeZone: "UTC" });
+// A camera writes its owner's clock, which is what people remember: its offset is left out, and so is the browser's.
+const camera = {
+  4: new Intl.DateTimeFormat("en", { year: "numeric", timeZone: "UTC" }),
+  7: month,
+  10: new Intl.DateTimeFormat("en", { dateStyle: "full", timeZone: "UTC" }),
+  19: new Intl.DateTimeFormat("en", { dateStyle: "full", timeStyle: "short", timeZone: "UTC" }),
+};
+/** A date of a camera by its clock, and how much of it is known: 4 letters for a year up to 19 for a time. */
+function onItsClock(iso) {
+  const known = /^\d{4}(?:-\d\d(?:-\d\d(?:T\d\d:\d\d:\d\d)?)?)?/.exec(iso || "")?.[0];
+  const date = known && new Date(known.length === 19 ? `${known}Z` : known);
+  return known && !Number.isNaN(date.getTime()) ? [date, known.length] : [];
+}
 
 export const count = (number) => whole.format(number);
 export const plural = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
 export const dateTime = (iso) => (iso ? instant.format(new Date(iso)) : "—");
 export const time = (iso) => clock.format(new Date(iso));
-export const monthOf = (iso) => (iso && !Number.isNaN(Date.parse(iso)) ? month.format(new Date(iso)) : "");
-export const takenAt = (iso) => (Number.isNaN(Date.parse(iso)) ? iso : camera.format(new Date(iso)));
+export function monthOf(iso) {
+  const [date, length] = onItsClock(iso);
+  return date ? camera[Math.min(length, 7)].format(date) : "";
+}
+export function takenAt(iso) {
+  const [date, length] = onItsClock(iso);
+  return date ? camera[length].format(date) : iso;
+}
 export const rate = (perSecond) => (perSecond ? `${brief.format(perSecond)} files/s` : "—");
 
 /** 93784 -> "1 d 2 h" */
