@@ -101,6 +101,7 @@ class Settings(BaseSettings):
     file_memory_bytes: Annotated[int, Field(ge=256 << 20)] = 3 << 30
     max_image_pixels: Annotated[int, Field(ge=1)] = 300_000_000
     max_file_bytes: Annotated[int, Field(ge=1)] = 1 << 30
+    salvage_damaged: bool = False
     upload_max_files: Annotated[int, Field(ge=1)] = 1000
     # Of the disk of DARKROOM_DATA: no upload takes it.
     # Previews are kept in DARKROOM_DATA within this; those that nobody looked at for longest go first.

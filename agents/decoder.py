@@ -45,6 +45,7 @@ class Decoder:
                 max_pixels=settings.max_image_pixels,
                 max_bytes=settings.max_file_bytes,
                 roots=allowed_roots(file.roots, settings),
+                salvage_damaged=settings.salvage_damaged,
             )
         except FileChangedError as error:
             await self._hash_again(event, file, error, headers)

@@ -4,10 +4,11 @@ import io
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-_WHITE = (255, 255, 255)
+from imaging.colour_spaces import ColourSpace, to_srgb
+from imaging.samples import on_white, stretched, to_eight_bit
+from imaging.stated_colours import Colours
 
 
 def eight_bit(image: Image.Image) -> Image.Image:
@@ -17,46 +18,47 @@ def eight_bit(image: Image.Image) -> Image.Image:
     are, all else is stretched from its darkest to its brightest pixel.
     """
     if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        return Image.fromarray(to_eight_bit(np.asarray(image), 16))
     if image.mode in ("I", "F"):
-        return Image.fromarray(_stretched(np.asarray(image, dtype=np.float32)))
+        values = np.nan_to_num(np.asarray(image, dtype=np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+        low, high = float(values.min()), float(values.max())
+        is_share = low >= 0 and high <= 1
+        return Image.fromarray(stretched(values, *((0.0, 1.0) if is_share else (low, high))))
     if image.has_transparency_data:
-        return _on_white(image.convert("RGBA"))
+        opaque = image.convert("RGBA")
+        return on_white(opaque.convert("RGB"), opaque.getchannel("A"))
     if image.mode in ("L", "RGB", "CMYK"):
         return image
     if image.mode == "LAB":
-        lab = ImageCms.createProfile("LAB")
-        return ImageCms.buildTransform(lab, _srgb(), "LAB", "RGB").apply(image)
+        return from_lab(image)
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
-def srgb(image: Image.Image, profile: object) -> Image.Image:
-    """Convert L, RGB or CMYK to RGB, through the embedded ICC profile where it fits the picture."""
-    if isinstance(profile, bytes) and image.mode in ("RGB", "CMYK"):
+def srgb(image: Image.Image, colours: Colours) -> Image.Image:
+    """Convert L, RGB or CMYK to RGB, from the colours that its file states, where they fit the picture."""
+    if isinstance(colours, ColourSpace) and image.mode in ("L", "RGB"):
+        return Image.fromarray(to_srgb(np.asarray(image.convert("RGB")), colours))
+    if isinstance(colours, bytes):
+        fitting = image.convert("RGB") if image.mode == "L" and colours[16:20] == b"RGB " else image
         try:
-            return _to_srgb(profile, image.mode).apply(image)
-        except (ImageCms.PyCMSError, OSError, ValueError):
+            return _to_srgb(colours, fitting.mode).apply(fitting)
+        except (ImageCms.PyCMSError, OSError, ValueError, KeyError):
             pass  # a profile that is broken, or of another colour space, says nothing: colours stay as stored
     return image.convert("RGB")
 
 
-def _on_white(image: Image.Image) -> Image.Image:
-    white = Image.new("RGB", image.size, _WHITE)
-    white.paste(image, mask=image.getchannel("A"))
-    return white
-
-
-def _stretched(values: NDArray[np.float32]) -> NDArray[np.uint8]:
-    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(values.min()), float(values.max())
-    if low >= 0 and high <= 1:
-        low, high = 0.0, 1.0
-    span = (high - low) or 1.0
-    return ((values - low) * (255.0 / span) + 0.5).astype(np.uint8)
+def from_lab(image: Image.Image) -> Image.Image:
+    """Convert LAB to RGB."""
+    return _from_lab().apply(image)
 
 
 def _srgb() -> ImageCms.ImageCmsProfile:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+@lru_cache(maxsize=1)
+def _from_lab() -> ImageCms.ImageCmsTransform:
+    return ImageCms.buildTransform(ImageCms.createProfile("LAB"), _srgb(), "LAB", "RGB")
 
 
 @lru_cache(maxsize=8)

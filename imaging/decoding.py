@@ -44,11 +44,13 @@ def prepare(
     roots: Roots = None,
     rendition_side: int = 512,
     rendition_bytes: int = 262_144,
+    salvage_damaged: bool = False,
 ) -> Prepared:
     """Decode a picture once. Both JPEGs are upright sRGB, never larger than the original, without metadata.
 
     `expected` is the stamp from when the file was hashed. Where it has no `ctime_ns`, its bytes are hashed once more
     and compared with `sha256`, if that is given.
+    `salvage_damaged`: of a damaged picture take what is there, if that is half of it; its metadata says so.
     The rendition's longest side is at most `rendition_side` pixels, its size at most `rendition_bytes`.
 
     Raises FileError when the file cannot be read or lies outside `roots`, FileChangedError when it is not what was
@@ -62,7 +64,7 @@ def prepare(
                 _check_hash(path, file, sha256)
             with _decoder_errors_as_content_errors(file):
                 with step("decode"):
-                    picture = _read(file, side=rendition_side, max_pixels=max_pixels)
+                    picture = _read(file, side=rendition_side, max_pixels=max_pixels, salvage_damaged=salvage_damaged)
                 return _prepared(picture, expected.size, rendition_side, rendition_bytes)
         except ContentError as error:
             raise ContentError(f"{readable(path)} {error}") from error
@@ -72,9 +74,8 @@ def prepare(
 
 
 def _prepared(picture: Picture, file_size: int, side: int, max_bytes: int) -> Prepared:
-    profile = picture.image.info.get("icc_profile")
     with step("thumbnail"):
-        small = thumbnails.rendition(picture.image, orientation=picture.turn, profile=profile, side=side)
+        small = thumbnails.rendition(picture.image, orientation=picture.turn, colours=picture.colours, side=side)
         thumbnail = thumbnails.jpeg(thumbnails.shrunk(small, thumbnails.THUMBNAIL_SIDE))
         rendition = thumbnails.jpeg_within(small, max_bytes)
     with step("metadata"):
@@ -87,6 +88,7 @@ def _prepared(picture: Picture, file_size: int, side: int, max_bytes: int) -> Pr
             mode=picture.mode,
             orientation=picture.orientation,
             file_size=file_size,
+            damaged=picture.is_damaged,
         )
     return Prepared(metadata, thumbnail, rendition)
 
@@ -115,7 +117,7 @@ def _decoder_errors_as_content_errors(file: BinaryIO) -> Iterator[None]:
         raise ContentError(f"is damaged and cannot be decoded: {_reason(error)}.") from error
 
 
-def _read(file: BinaryIO, *, side: int, max_pixels: int) -> Picture:
+def _read(file: BinaryIO, *, side: int, max_pixels: int, salvage_damaged: bool) -> Picture:
     """Decode with whichever library knows the content."""
     file.seek(0)
     head = file.read(formats.HEAD_BYTES)
@@ -125,7 +127,7 @@ def _read(file: BinaryIO, *, side: int, max_pixels: int) -> Picture:
     if raw_format is not None:
         return raw.read(file, raw_format, tags, side=side, max_pixels=max_pixels)
     file.seek(0)
-    return pictures.read(file, tags, side=side, max_pixels=max_pixels)
+    return pictures.read(file, tags, side=side, max_pixels=max_pixels, salvage_damaged=salvage_damaged)
 
 
 def _why_unknown(file: BinaryIO) -> str:

@@ -16,7 +16,7 @@ PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "HEIF", "AVIF")
 HEAD_BYTES = 16
 """How much of a file's start the functions below need."""
 
-_PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II+\0", b"MM\0+")
+_PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
 # Major brands (ISO/IEC 23008-12 and the AVIF specification); cameras and phones write these.
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis"})
 # Sizes of the headers that a BMP may have, from OS/2 1 to Windows 5. Its two letters alone start many a text.
@@ -31,8 +31,8 @@ def is_listed(path: bytes | str) -> bool:
 
 
 def is_tiff(head: bytes) -> bool:
-    """Whether a file starts as TIFF does, in either byte order. Most camera RAW formats do."""
-    return head.startswith((b"II*\0", b"MM\0*"))
+    """Whether a file starts as TIFF or BigTIFF does, in either byte order. Most camera RAW formats do."""
+    return head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"))
 
 
 def is_picture(head: bytes) -> bool:

@@ -56,6 +56,8 @@ class Metadata(BaseModel):
     tags: list[str] | None = None
     title: str | None = None
     description: str | None = None
+    damaged: bool | None = None
+    """True where some of the pixels are not those that were taken, as the file is damaged."""
 
 
 def describe(
@@ -68,6 +70,7 @@ def describe(
     mode: str,
     orientation: int | None,
     file_size: int,
+    damaged: bool = False,
 ) -> Metadata:
     """Put together what the parts of a file say. EXIF goes before the others where both know, but for texts."""
     position = exif_fields.position(exif) or captions.position
@@ -87,6 +90,7 @@ def describe(
         focal_length=exif_fields.focal_length(exif) or captions.focal_length,
         orientation=orientation,
         gps=Gps(lat=position[0], lon=position[1]) if position else None,
+        damaged=damaged or None,
         rating=_rating(exif, captions),
         label=captions.label,
         people=list(captions.people) or None,

@@ -1,4 +1,4 @@
-"""Read a picture that Pillow (or libheif, through it) decodes."""
+"""Read a picture: with tifffile where it is a TIFF, else with Pillow (and libheif, through it)."""
 
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -7,11 +7,13 @@ import pillow_heif
 from PIL import Image, PngImagePlugin
 
 from errors import ContentError
-from imaging import captions, exif, formats
+from imaging import captions, exif, formats, jpeg, png, salvage, tiff
+from imaging.bounds import check_pixels
 from imaging.captions import Captions
 from imaging.exif import Exif
+from imaging.stated_colours import Colours, of_exif, of_picture
 from imaging.steps import step
-from imaging.thumbnails import fitted
+from imaging.tiff import Tiff
 
 # One worker process a core decodes already: more threads in each would only compete.
 pillow_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
@@ -21,12 +23,16 @@ Image.init()
 # A text of a PNG may be as long as this, uncompressed; at a longer one Pillow gives up the picture.
 PngImagePlugin.MAX_TEXT_CHUNK = 16 << 20
 
+_JPEGS = ("JPEG", "MPO")
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:
     """A decoded picture: its pixels, maybe scaled down already, and what the file says about it."""
 
     image: Image.Image
+    colours: Colours
+    """What the values of its pixels stand for."""
     turn: int
     """EXIF orientation, 1 to 8, that the pixels still need."""
     width: int
@@ -38,31 +44,48 @@ class Picture:
     """EXIF orientation as stored in the file."""
     exif: Exif
     captions: Captions
+    is_damaged: bool = False
+    """Whether some of its pixels are not those that were taken."""
 
 
-def read(file: BinaryIO, tiff_tags: Exif, *, side: int, max_pixels: int) -> Picture:
+@dataclass(frozen=True, slots=True)
+class _Pixels:
+    """What a decoder gives. `share`: of the pixels, those that were in the file; `size`: in full, as stored."""
+
+    image: Image.Image
+    size: tuple[int, int]
+    share: float = 1.0
+
+
+def read(file: BinaryIO, tiff_tags: Exif, *, side: int, max_pixels: int, salvage_damaged: bool = False) -> Picture:
     """Decode the first frame. Pixels are loaded with the longest side at least `side`, where the picture has it.
 
-    `tiff_tags` are the file's own directories, which count when it is a TIFF.
+    `tiff_tags` are the file's own directories, which count when it is a TIFF. `salvage_damaged`: of a damaged file
+    take what is there, if that is half of it.
 
     Raises ContentError when it is too large, or anything that a decoder raises.
     """
+    file.seek(0)
+    head = file.read(formats.HEAD_BYTES)
+    file.seek(0)
+    if formats.is_tiff(head):
+        return _read_tiff(file, tiff_tags, max_pixels=max_pixels, salvage_damaged=salvage_damaged)
     image = open_bounded(file, formats.PILLOW_FORMATS, max_pixels)
     mode = image.mode
-    full_size = load(image, side)
+    pixels = _load(image, file, side, salvage_damaged=salvage_damaged)
     with step("metadata"):
-        found = tiff_tags if image.format == "TIFF" else exif.parse(captions.exif_block(image))
+        found = exif.parse(captions.exif_block(image))
         said = captions.of_picture(image, found)
+        colours = of_picture(image, file, found)
     stored = exif.orientation(found)
     turn = stored or 1
     if image.format == "HEIF":  # libheif has turned the pixels, and pillow-heif the tag
         stored = image.info.get("original_orientation") or stored
         turn = 1
-    elif image.format == "TIFF":  # Pillow has turned the pixels
-        turn = 1
-    width, height = upright_size(full_size, turn)
+    width, height = upright_size(pixels.size, turn)
     return Picture(
-        image=image,
+        image=pixels.image,
+        colours=colours,
         turn=turn,
         width=width,
         height=height,
@@ -71,7 +94,76 @@ def read(file: BinaryIO, tiff_tags: Exif, *, side: int, max_pixels: int) -> Pict
         orientation=stored,
         exif=found,
         captions=said,
+        is_damaged=pixels.share < 1.0,
     )
+
+
+def _read_tiff(file: BinaryIO, tags: Exif, *, max_pixels: int, salvage_damaged: bool) -> Picture:
+    found = _decoded_tiff(file, max_pixels, salvage_damaged=salvage_damaged)
+    stored = exif.orientation(Exif(main={exif.ORIENTATION: found.orientation}))
+    with step("metadata"):
+        said = _captions_of_tiff(file, tags)
+    width, height = upright_size(found.size, stored or 1)
+    return Picture(
+        image=found.image,
+        colours=found.profile or of_exif(tags, file),
+        turn=stored or 1,
+        width=width,
+        height=height,
+        format="TIFF",
+        mode=found.mode,
+        orientation=stored,
+        exif=tags,
+        captions=said,
+        is_damaged=found.share < 1.0,
+    )
+
+
+def _decoded_tiff(file: BinaryIO, max_pixels: int, *, salvage_damaged: bool) -> Tiff:
+    try:
+        return tiff.read(file, max_pixels)
+    except (ContentError, MemoryError):
+        raise
+    except Exception:  # decoders raise every type there is on damaged bytes
+        found = tiff.read(file, max_pixels, salvage=True) if salvage_damaged else None
+        if found is None or found.share < salvage.LEAST:
+            raise
+        return found
+
+
+def _captions_of_tiff(file: BinaryIO, tags: Exif) -> Captions:
+    try:
+        file.seek(0)
+        return captions.of_picture(Image.open(file, formats=("TIFF",)), tags)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return captions.of_raw(tags)  # of a kind that Pillow does not open
+
+
+def _load(image: Image.Image, file: BinaryIO, side: int, *, salvage_damaged: bool) -> _Pixels:
+    """Decode what Pillow opened; of a damaged file all of it, or enough where that is asked for."""
+    size = image.size
+    if image.format in _JPEGS:
+        loaded, share = jpeg.load(image, file, side, salvage_damaged=salvage_damaged)
+        return _Pixels(loaded, size, share)
+    if png.needs_own_way(image, file):
+        return _Pixels(png.load(file), size)
+    try:
+        image.load()
+    except MemoryError:
+        raise
+    except Exception:  # decoders raise every type there is on damaged bytes
+        found = salvage.partly(lambda: _opened_again(image, file))
+        if found is None or found[1] < (salvage.LEAST if salvage_damaged else 1.0):
+            raise
+        return _Pixels(found[0], size, found[1])
+    return _Pixels(image, image.size)  # some decoders know the size only now
+
+
+def _opened_again(image: Image.Image, file: BinaryIO) -> Image.Image:
+    file.seek(0)
+    again = Image.open(file, formats=(image.format or "",))
+    again.info = image.info
+    return again
 
 
 def open_bounded(file: BinaryIO, allowed: tuple[str, ...], max_pixels: int) -> Image.Image:
@@ -85,27 +177,6 @@ def open_bounded(file: BinaryIO, allowed: tuple[str, ...], max_pixels: int) -> I
         ) from error
     check_pixels(image.size, max_pixels)
     return image
-
-
-def check_pixels(size: tuple[int, int], max_pixels: int) -> None:
-    """Raise ContentError when a picture of this size may not be decoded."""
-    width, height = size
-    if width * height > max_pixels:
-        raise ContentError(
-            f"has {width} x {height} = {width * height:,} pixels; at most {max_pixels:,} are decoded "
-            "(setting MAX_IMAGE_PIXELS)."
-        )
-
-
-def load(image: Image.Image, side: int) -> tuple[int, int]:
-    """Decode the pixels, JPEG at the smallest scale that still fills `side`; return the full size as stored."""
-    if image.format not in ("JPEG", "MPO"):
-        image.load()
-        return image.size  # some decoders know the size only now
-    full_size = image.size
-    image.draft(None, fitted(full_size, side))
-    image.load()
-    return full_size
 
 
 def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:

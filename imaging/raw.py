@@ -10,9 +10,11 @@ from typing import BinaryIO
 import rawpy
 from PIL import Image
 
-from imaging import captions, exif
+from imaging import captions, exif, jpeg
+from imaging.bounds import check_pixels
 from imaging.exif import Exif
-from imaging.pictures import Picture, check_pixels, load, open_bounded, upright_size
+from imaging.pictures import Picture, open_bounded, upright_size
+from imaging.stated_colours import Colours, of_raw_preview
 
 _PHOTOMETRIC, _DNG_VERSION = 262, 50706
 _SENSOR_DATA = {32803, 34892}
@@ -46,18 +48,20 @@ def read(file: BinaryIO, format_name: str, tags: Exif, *, side: int, max_pixels:
         flip = raw.sizes.flip & 7
         stored_size = (raw.sizes.width, raw.sizes.height)
         check_pixels(stored_size, max_pixels)
+        colours: Colours = None
         preview = _preview(raw, side, max_pixels)
         if preview is not None:
-            image = preview
+            image, colours = preview, of_raw_preview(preview, tags, file)
             turn = _turn_of_preview(flip, stored_size, preview.size)
             tags = tags if tags.main else exif.parse(preview.info.get("exif") or b"")
         else:
             image = Image.fromarray(raw.postprocess(half_size=max(stored_size) >= 2 * side, use_camera_wb=True))
-            turn = 1  # LibRaw turns what it develops
+            turn = 1  # LibRaw turns what it develops, and gives sRGB
     orientation = _ORIENTATION_OF_FLIP[flip]
     width, height = upright_size(stored_size, orientation)
     return Picture(
         image=image,
+        colours=colours,
         turn=turn,
         width=width,
         height=height,
@@ -75,10 +79,11 @@ def _preview(raw: rawpy.RawPy, side: int, max_pixels: int) -> Image.Image | None
         thumbnail = raw.extract_thumb()
         if not isinstance(thumbnail.data, bytes):
             return None  # a bitmap, which is never large
-        image = open_bounded(io.BytesIO(thumbnail.data), ("JPEG",), max_pixels)
+        content = io.BytesIO(thumbnail.data)
+        image = open_bounded(content, ("JPEG",), max_pixels)
         if max(image.size) < side:
             return None
-        load(image, side)
+        image, _ = jpeg.load(image, content, side)
     except (rawpy.LibRawError, OSError, SyntaxError, ValueError):
         return None  # no preview, or a damaged one: the sensor data is there to be developed
     return image

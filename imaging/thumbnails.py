@@ -5,7 +5,8 @@ import io
 from PIL import Image
 
 from errors import ContentError
-from imaging import colours
+from imaging.colours import eight_bit, srgb
+from imaging.stated_colours import Colours
 
 THUMBNAIL_SIDE = 200
 QUALITY = 85
@@ -44,10 +45,10 @@ def upright(image: Image.Image, orientation: int) -> Image.Image:
     return image if transposition is None else image.transpose(transposition)
 
 
-def rendition(image: Image.Image, *, orientation: int, profile: object, side: int) -> Image.Image:
+def rendition(image: Image.Image, *, orientation: int, colours: Colours, side: int) -> Image.Image:
     """Return the small upright sRGB picture that everything else is made from."""
-    small = shrunk(colours.eight_bit(image), side)
-    return upright(colours.srgb(small, profile), orientation)
+    small = shrunk(eight_bit(image), side)
+    return upright(srgb(small, colours), orientation)
 
 
 def jpeg(image: Image.Image, quality: int = QUALITY) -> bytes:

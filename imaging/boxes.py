@@ -1,0 +1,98 @@
+"""Boxes of ISO base media files (ISO/IEC 14496-12): what HEIF (23008-12), AVIF and JP2 (15444-1) say of colours.
+
+Pillow and libheif decode the pixels; neither hands on all that is said about their colours.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import BinaryIO
+
+_MAX_META = 8 << 20
+"""Bytes read of the box that describes the pictures; it holds no pixels."""
+_MAX_BOXES = 4096
+
+
+def code_points(file: BinaryIO) -> tuple[int, int] | None:
+    """Return ColourPrimaries and TransferCharacteristics (H.273) of the primary picture; None where not stated."""
+    try:
+        return _code_points(_top_level(file, b"meta")[4:])
+    except (struct.error, IndexError, ValueError):
+        return None  # damaged: the decoder will say so, if it matters
+
+
+def jp2_profile(file: BinaryIO) -> bytes | None:
+    """Return the ICC profile in the header of a JP2."""
+    try:
+        for kind, content in _boxes(_top_level(file, b"jp2h")):
+            if kind == b"colr" and content[0] in {2, 3}:
+                return content[3:]
+    except (struct.error, IndexError, ValueError):
+        pass
+    return None
+
+
+def _code_points(meta: bytes) -> tuple[int, int] | None:
+    inside = dict(_boxes(meta))
+    (primary,) = struct.unpack_from(">H" if inside[b"pitm"][0] == 0 else ">I", inside[b"pitm"], 4)
+    properties = dict(_boxes(inside[b"iprp"]))
+    listed = list(_boxes(properties[b"ipco"]))
+    of_primary = _associated(properties[b"ipma"], primary)
+    # A picture of tiles may leave it to them.
+    for kind, content in [listed[one - 1] for one in of_primary if 0 < one <= len(listed)] + listed:
+        if kind == b"colr" and content[:4] == b"nclx":
+            primaries, transfer = struct.unpack_from(">HH", content, 4)
+            return primaries, transfer
+    return None
+
+
+def _associated(content: bytes, item: int) -> list[int]:
+    """Return the numbers of an item's properties, from 1 on, of an `ipma` box."""
+    version, wide = content[0], content[3] & 1
+    (count,) = struct.unpack_from(">I", content, 4)
+    position = 8
+    for _ in range(min(count, _MAX_BOXES)):
+        (found,) = struct.unpack_from(">I" if version else ">H", content, position)
+        position += 4 if version else 2
+        number = content[position]
+        position += 1
+        size = 2 if wide else 1
+        entries = [content[position + size * one : position + size * (one + 1)] for one in range(number)]
+        position += size * number
+        if found == item:
+            mask = 0x7FFF if wide else 0x7F
+            return [int.from_bytes(entry, "big") & mask for entry in entries]
+    return []
+
+
+def _top_level(file: BinaryIO, wanted: bytes) -> bytes:
+    """Return the content of a box of the file. Raises ValueError where there is none."""
+    position = 0
+    for _ in range(_MAX_BOXES):
+        file.seek(position)
+        header = file.read(16)
+        size, kind = struct.unpack_from(">I4s", header)
+        length = 8
+        if size == 1:
+            (size,) = struct.unpack_from(">Q", header, 8)
+            length = 16
+        if kind == wanted:
+            file.seek(position + length)
+            return file.read(min(size - length if size else _MAX_META, _MAX_META))
+        if size < length:
+            break
+        position += size
+    raise ValueError("no such box")
+
+
+def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    position = 0
+    for _ in range(_MAX_BOXES):
+        if position + 8 > len(content):
+            return
+        size, kind = struct.unpack_from(">I4s", content, position)
+        if size == 0:
+            size = len(content) - position
+        if size < 8:
+            return
+        yield kind, content[position + 8 : position + size]
+        position += size

@@ -1,0 +1,58 @@
+"""What is left of a damaged picture that Pillow decodes row by row."""
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from PIL import Image, ImageFile
+
+LEAST = 0.5
+"""Share of a picture that has to be there."""
+
+
+def partly(open_again: Callable[[], Image.Image]) -> tuple[Image.Image, float] | None:
+    """Decode what can be; return it, with how much of it has its own pixels. None where nothing can be decoded.
+
+    It is decoded over one colour, and over another: pixels that differ were not in the file.
+    """
+    try:
+        with _lenient():
+            over_black, over_white = (_over(open_again(), shade) for shade in (0, 255))
+    except MemoryError:
+        raise
+    except Exception:  # decoders raise every type there is on damaged bytes
+        return None
+    missing = np.asarray(over_black) != np.asarray(over_white)
+    if missing.ndim == 3:
+        missing = missing.any(axis=2)
+    return over_black, 1.0 - float(missing.mean())
+
+
+def whole_webp(content: bytes) -> io.BytesIO:
+    """Return a WebP with the chunks that are whole: one cut behind its pixels has lost no more than metadata."""
+    position = 12
+    while position + 8 <= len(content):
+        size = int.from_bytes(content[position + 4 : position + 8], "little")
+        end = position + 8 + size + size % 2
+        if end > len(content):
+            break
+        position = end
+    return io.BytesIO(content[:4] + (position - 8).to_bytes(4, "little") + content[8:position])
+
+
+def _over(image: Image.Image, shade: int) -> Image.Image:
+    ground = shade if len(image.getbands()) == 1 else (shade,) * len(image.getbands())
+    image.im = Image.new(image.mode, image.size, ground).im
+    image.load()
+    return image
+
+
+@contextmanager
+def _lenient() -> Iterator[None]:
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
