@@ -22,6 +22,7 @@ class Renditions:
     def __init__(self, settings: Settings, decoders: Decoders) -> None:
         self._max_pixels = settings.max_image_pixels
         self._max_bytes = settings.max_file_bytes
+        self._salvage_damaged = settings.salvage_damaged
         self._decoders = decoders
 
     async def of(
@@ -48,6 +49,7 @@ class Renditions:
                     max_rendition_bytes=max_rendition_bytes,
                     max_pixels=self._max_pixels,
                     max_bytes=self._max_bytes,
+                    salvage_damaged=self._salvage_damaged,
                 )
             except FileChangedError as error:
                 raise RequestError(
@@ -65,7 +67,14 @@ def _copy(picture: BinaryIO, name: str) -> None:
 
 
 def _rendition(
-    name: str, sha256: str | None, *, side: int, max_rendition_bytes: int, max_pixels: int, max_bytes: int
+    name: str,
+    sha256: str | None,
+    *,
+    side: int,
+    max_rendition_bytes: int,
+    max_pixels: int,
+    max_bytes: int,
+    salvage_damaged: bool,
 ) -> bytes:
     path = name.encode()
     now = stamp(path)
@@ -77,4 +86,5 @@ def _rendition(
         max_bytes=max_bytes,
         rendition_side=side,
         rendition_bytes=max_rendition_bytes,
+        salvage_damaged=salvage_damaged,
     ).rendition

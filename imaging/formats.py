@@ -35,6 +35,11 @@ def is_tiff(head: bytes) -> bool:
     return head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"))
 
 
+def is_webp(head: bytes) -> bool:
+    """Whether a file starts as WebP does."""
+    return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+
+
 def is_picture(head: bytes) -> bool:
     """Whether a file starts as one of the listed formats does. It may still be damaged further on."""
     return (
@@ -42,7 +47,7 @@ def is_picture(head: bytes) -> bool:
         or is_tiff(head)
         or raw_format(head) is not None
         or (head[4:8] == b"ftyp" and head[8:12] in _HEIF_BRANDS)
-        or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
+        or is_webp(head)
         or (head[:2] == b"BM" and int.from_bytes(head[14:16], "little") in _BMP_HEADERS)
     )
 

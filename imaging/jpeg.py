@@ -5,6 +5,7 @@ has and in the same time; Pillow keeps it to itself.
 """
 
 import io
+import os
 import random
 from typing import BinaryIO
 
@@ -19,13 +20,17 @@ from imaging.thumbnails import fitted
 _END = b"\xff\xd9"
 _COLOURS = {"RGB": "RGB", "L": "GRAY"}
 """Pillow's modes by simplejpeg's names."""
+_NO_END = "Premature end of JPEG file"
 _HARMLESS = ("extraneous bytes before marker", "JFIF revision", "Adobe color transform")
 """Warnings of libjpeg after which all pixels are right."""
+_room, _pixel_room = bytearray(16 << 20), bytearray(16 << 20)
 _LOOKED_AT = 2048
 """Pixels of a side at which two decodes are compared."""
 _FILLING = 8192
-_MOST = 0.999
-"""The share of a picture of which little is missing."""
+_ZEROS = 16
+"""More of them are no data."""
+_ALL, _MOST = 1.0, 0.999
+"""Share of a picture that is whole, and of one of which little is missing."""
 NEARLY_ALL = 0.95
 """Share that a file with an end marker must have: its writer, or who mended it, took it for whole."""
 
@@ -38,76 +43,91 @@ def load(image: Image.Image, file: BinaryIO, side: int, *, salvage_damaged: bool
     half is there.
     """
     target = fitted(image.size, side)
-    file.seek(0)
-    content = file.read()
+    content = _read(file)
     warning = ""
     if image.mode in _COLOURS:
         try:
-            return _strictly(image, content, target), 1.0
+            return _strictly(image, content, target), _ALL
         except ValueError as error:
             warning = str(error)
+    whole = bytes(content)
     image.draft(None, target)
     try:
         image.load()
     except OSError:
-        least = LEAST if salvage_damaged else 1.0
-        found = _salvaged(content, side)
-        if found is None or found[1] < least:
+        shares = _shares(whole)
+        if shares[0] < _ALL and not (salvage_damaged and max(shares) >= LEAST):
             raise
-        return found  # all that it lacks may be its end marker
+        # Maybe all that it lacks is its end marker. What is missing shows grey.
+        return _decoded(_body(whole) + _END, side), shares[0]
     if not warning or any(harmless in warning for harmless in _HARMLESS):
-        return image, 1.0
-    share = min(_MOST, _share(content))
-    if share < (LEAST if salvage_damaged else NEARLY_ALL):
+        return image, _ALL
+    shares = _shares(whole)
+    if shares[0] == _ALL and _NO_END in warning:
+        return image, _ALL
+    if max(shares) < LEAST or (shares[0] < NEARLY_ALL and not salvage_damaged):
         raise OSError("image file is truncated, though it has an end marker")
-    return image, share
+    return image, min(_MOST, shares[0])
 
 
-def _salvaged(content: bytes, side: int) -> tuple[Image.Image, float] | None:
-    """Decode what can be of a JPEG without an end; what is missing is grey. None where nothing can be decoded."""
-    try:
-        share = _share(content)
-        return _decoded(_body(content) + _END, side), share
-    except (OSError, SyntaxError, ValueError):
-        return None
+def _read(file: BinaryIO) -> memoryview | bytes:
+    """Return all of a file; where that is not large, in memory that is used again, as new memory costs time."""
+    file.seek(0, os.SEEK_END)
+    length = file.tell()
+    file.seek(0)
+    if length > len(_room):
+        return file.read()
+    read = file.readinto(_room)  # type: ignore[attr-defined]  # every file that is opened has it
+    return memoryview(_room)[:read]
 
 
-def _strictly(image: Image.Image, content: bytes, target: tuple[int, int]) -> Image.Image:
+def _strictly(image: Image.Image, content: memoryview | bytes, target: tuple[int, int]) -> Image.Image:
     """Decode, or raise ValueError for the first thing that libjpeg warns of."""
     width, height = image.size
     # The scale that Pillow takes, so that a content has the same pixels whoever decodes it.
     room = min(width // target[0], height // target[1])
     scale = next(scale for scale in (8, 4, 2, 1) if room >= scale)
+    size = (-(-width // scale), -(-height // scale))
+    fits = size[0] * size[1] * len(image.mode) <= len(_pixel_room)
     pixels = simplejpeg.decode_jpeg(
         content,
         _COLOURS[image.mode],
-        min_width=-(-width // scale),
-        min_height=-(-height // scale),
+        min_width=size[0],
+        min_height=size[1],
         min_factor=1,
+        buffer=_pixel_room if fits else None,
     )
-    decoded = Image.fromarray(pixels[..., 0] if image.mode == "L" else pixels)
+    decoded = Image.frombytes(image.mode, (pixels.shape[1], pixels.shape[0]), pixels)
     decoded.info = image.info
     return decoded
 
 
-def _share(content: bytes) -> float:
-    """Return how much of the height a JPEG has pixels for.
+def _shares(content: bytes) -> tuple[float, float]:
+    """Return how much of the height a JPEG has pixels for: in full, and coarsely.
 
-    It is decoded with one noise behind its data, and with another: pixels that differ are made from noise. Data that
-    is whole leaves no room for any.
+    The second is more for a progressive file, whose first scan has all rows. It is decoded with one noise behind its
+    data, and with another: pixels that differ are made from noise. Data that is whole leaves no room for any.
     """
-    body = _body(content)
-    one, other = (body + _noise(seed) + _END for seed in (1, 2))
-    if (_pixels(one, _LOOKED_AT) == _pixels(other, _LOOKED_AT)).all():
-        return 1.0
-    # At the smallest scale, a progressive file has all rows as soon as it has them coarsely.
-    differ = (_pixels(one, 1) != _pixels(other, 1)).any(axis=(1, 2))
-    return min(_MOST, int(differ.argmax()) / len(differ) if differ.any() else 1.0)
+    try:
+        body = _body(content)
+        one, other = (body + _noise(seed) + _END for seed in (1, 2))
+        fine, coarse = (_rows_alike(_pixels(one, side), _pixels(other, side)) for side in (_LOOKED_AT, 1))
+    except (OSError, SyntaxError, ValueError):
+        return 0.0, 0.0
+    return fine, coarse
+
+
+def _rows_alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
+    differ = (one != other).any(axis=(1, 2))
+    return min(_MOST, int(differ.argmax()) / len(differ)) if differ.any() else _ALL
 
 
 def _body(content: bytes) -> bytes:
     """Return the data without its end, be it a marker, half of one, or the zeros of a file that was not filled."""
-    return content.rstrip(b"\0").removesuffix(_END).rstrip(b"\xff")
+    body = content.rstrip(b"\0")
+    if len(content) - len(body) < _ZEROS:
+        return content.removesuffix(_END).rstrip(b"\xff")
+    return body.removesuffix(_END) if body.endswith(_END) else body + b"\0\0"  # which may belong to it
 
 
 def _noise(seed: int) -> bytes:

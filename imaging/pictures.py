@@ -70,6 +70,8 @@ def read(file: BinaryIO, tiff_tags: Exif, *, side: int, max_pixels: int, salvage
     file.seek(0)
     if formats.is_tiff(head):
         return _read_tiff(file, tiff_tags, max_pixels=max_pixels, salvage_damaged=salvage_damaged)
+    if formats.is_webp(head):
+        file = salvage.whole_webp(file)
     image = open_bounded(file, formats.PILLOW_FORMATS, max_pixels)
     mode = image.mode
     pixels = _load(image, file, side, salvage_damaged=salvage_damaged)

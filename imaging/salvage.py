@@ -1,8 +1,10 @@
 """What is left of a damaged picture that Pillow decodes row by row."""
 
 import io
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -29,13 +31,20 @@ def partly(open_again: Callable[[], Image.Image]) -> tuple[Image.Image, float] |
     return over_black, 1.0 - float(missing.mean())
 
 
-def whole_webp(content: bytes) -> io.BytesIO:
-    """Return a WebP with the chunks that are whole: one cut behind its pixels has lost no more than metadata."""
+def whole_webp(file: BinaryIO) -> BinaryIO:
+    """Return a WebP that ends too early without its last chunk: one cut behind its pixels lacks metadata alone."""
+    length = os.fstat(file.fileno()).st_size
+    head = file.read(12)
+    file.seek(0)
+    if int.from_bytes(head[4:8], "little") + 8 <= length:
+        return file
+    content = file.read()
+    file.seek(0)
     position = 12
-    while position + 8 <= len(content):
+    while True:
         size = int.from_bytes(content[position + 4 : position + 8], "little")
         end = position + 8 + size + size % 2
-        if end > len(content):
+        if end > length or position + 8 > length:
             break
         position = end
     return io.BytesIO(content[:4] + (position - 8).to_bytes(4, "little") + content[8:position])

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
-from imaging import boxes
+from imaging import boxes, captions
 from imaging.colour_spaces import ADOBE_RGB, D65, PROPHOTO, SRGB, ColourSpace, of_code_points
 from imaging.exif import Exif
 
@@ -25,6 +25,8 @@ _ADOBE_RGB_VALUE, _UNCALIBRATED = 2, 65535
 _PREVIEW_COLOUR_SPACE = 50970
 _PREVIEW_SPACES = {3: ADOBE_RGB, 4: PROPHOTO}
 """PreviewColorSpace of DNG 1.6."""
+_UNSPECIFIED = 2
+"""ColourPrimaries of H.273."""
 _MAX_CHUNKS = 1000
 
 
@@ -35,9 +37,11 @@ def of_picture(image: Image.Image, file: BinaryIO, exif: Exif) -> Colours:
         return of_code_points(*stated)
     if profile is not None:
         return _hdr_of(profile) or profile
-    if image.format in {"HEIF", "AVIF"} and (stated := boxes.code_points(file)) is not None:
-        return of_code_points(*stated)
-    if image.format == "PNG" and _states_srgb(image):
+    if image.format in {"HEIF", "AVIF"}:
+        stated = boxes.code_points(file)
+        if stated is not None and stated[0] != _UNSPECIFIED:
+            return of_code_points(*stated)
+    if "srgb" in image.info:  # a chunk of PNG
         return None
     return of_exif(exif, io.BytesIO(_block(image))) or (_of_png(image) if image.format == "PNG" else None)
 
@@ -75,8 +79,7 @@ def _profile(image: Image.Image, file: BinaryIO) -> bytes | None:
 
 
 def _block(image: Image.Image) -> bytes:
-    block = image.info.get("exif")
-    return block.removeprefix(b"Exif\0\0") if isinstance(block, bytes) else b""
+    return captions.exif_block(image).removeprefix(b"Exif\0\0")
 
 
 def _interoperability(exif: Exif, file: BinaryIO) -> str | None:
@@ -92,10 +95,6 @@ def _interoperability(exif: Exif, file: BinaryIO) -> str | None:
         directory.load(file)
         return str(directory[_INTEROPERABILITY_INDEX]).strip("\0 ")
     return None
-
-
-def _states_srgb(image: Image.Image) -> bool:
-    return "srgb" in image.info
 
 
 def _of_png(image: Image.Image) -> ColourSpace | None:

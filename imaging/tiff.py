@@ -178,10 +178,10 @@ class _Decoder:
         if _may_have_any_range(self._page, self.mode):
             self._range = self._found_range()
         size = (self._page.imagewidth, self._page.imagelength)
-        canvas = Image.new(self.mode, size, _MISSING[self.mode])
-        alpha = None if self.alpha is None else Image.new("L", size, 255)
         # Planes that lie apart are put together at the end; a single one is the picture.
         apart = self._page.planarconfig == 2 and self._stored > 1
+        canvas = Image.new(self.mode, (1, 1) if apart else size, _MISSING[self.mode])
+        alpha = None if self.alpha is None else Image.new("L", size, 255)
         planes = [Image.new("L", size, 128) for _ in range(self._stored)] if apart else []
         for first, place, samples in self._pieces():
             for offset in range(samples.shape[2]):
@@ -248,7 +248,7 @@ class _Decoder:
         """Yield the first sample, the place (left, top) and the samples of pieces of strips and tiles."""
         page = self._page
         whole, decoded_parts = int(np.prod(page.chunked)), 0.0
-        for index in range(whole):
+        for index in range(min(whole, len(page.dataoffsets)) if self._salvage else whole):
             share, sample, place, samples = self._segment(index)
             decoded_parts += share
             if samples is None:

@@ -202,7 +202,7 @@ def test_big_tiff(bits: int, order: str, tmp_path: Path) -> None:
     agree(shown(content, tmp_path), expected(values))
 
 
-def _bits_reversed(data: bytes) -> bytes:
+def _bits_reversed(data: bytes | bytearray) -> bytes:
     return bytes(int(f"{one:08b}"[::-1], 2) for one in data)
 
 

@@ -3,7 +3,7 @@
 import itertools
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import imagecodecs
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Samples = NDArray[Any]
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, MASK, SEPARATED, YCBCR, _, CIELAB, ICCLAB = range(10)
 NONE, LZW, DEFLATE, PACKBITS, ZSTD, LZMA = 1, 5, 8, 32773, 50000, 34925
-_ENCODERS = {
+_ENCODERS: dict[int, Callable[..., bytes | bytearray]] = {
     NONE: bytes,
     LZW: imagecodecs.lzw_encode,
     DEFLATE: zlib.compress,
@@ -56,7 +56,7 @@ def page(
     predictor: int = 1,
     kind: int = 1,
     tags: Mapping[int, Any] | None = None,
-) -> tuple[dict[int, Any], list[bytes], bool]:
+) -> tuple[dict[int, Any], Sequence[bytes | bytearray], bool]:
     """Return tags and data of a picture, samples of shape (rows, columns, samples). `kind`: SampleFormat."""
     height, width, count = samples.shape
     planes = [samples] if planar == 1 else [samples[..., one : one + 1] for one in range(count)]
@@ -88,7 +88,9 @@ def page(
     return found | dict(tags or {}), parts, bool(tile)
 
 
-def file(pages: Sequence[tuple[dict[int, Any], list[bytes], bool]], *, big: bool = False, order: str = "<") -> bytes:
+def file(
+    pages: Sequence[tuple[dict[int, Any], Sequence[bytes | bytearray], bool]], *, big: bool = False, order: str = "<"
+) -> bytes:
     """Return a file of several pictures. A tag 330 may hold such a picture too, which is laid below the page."""
     writer = _Writer(big, order)
     offsets = [writer.directory(*one) for one in pages]
@@ -103,7 +105,7 @@ class _Writer:
         self._content = bytearray(16 if big else 8)
         self._links: dict[int, int] = {}
 
-    def directory(self, tags: dict[int, Any], parts: list[bytes], tiled: bool) -> int:
+    def directory(self, tags: dict[int, Any], parts: Sequence[bytes | bytearray], tiled: bool) -> int:
         offsets = [self._add(part) for part in parts]
         tags = tags | {324 if tiled else 273: offsets, 325 if tiled else 279: [len(part) for part in parts]}
         if isinstance(tags.get(330), tuple):
@@ -128,7 +130,7 @@ class _Writer:
     def _pack(self, layout: str, *values: int) -> bytes:
         return struct.pack(self._order + layout, *values)
 
-    def _add(self, data: bytes) -> int:
+    def _add(self, data: bytes | bytearray) -> int:
         if len(self._content) % 2:
             self._content.append(0)
         start = len(self._content)
