@@ -19,6 +19,9 @@ from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 # Files of a finished job may still come in, from a replay or a slow publisher: its end is remembered a while.
 REMEMBERED_CANCELLATIONS = 10_000
 
+BY_KAFKA = 1
+"""The type of a time that is the broker's."""
+
 log = structlog.get_logger()
 
 
@@ -31,6 +34,8 @@ class JobsWatch:
         self._jobs: dict[str, JobStatus] = {}
         self._cancelled: OrderedDict[str, None] = OrderedDict()
         self._changed = asyncio.Event()
+        # The time of the newest message, by Kafka's clock, in seconds since 1970.
+        self.newest = 0.0
         self._consumer: AIOKafkaConsumer | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -86,6 +91,8 @@ class JobsWatch:
         fetched = await consumer.getmany(timeout_ms=1000)
         for records in fetched.values():
             for record in records:
+                if record.timestamp_type == BY_KAFKA:
+                    self.newest = max(self.newest, record.timestamp / 1000)
                 if record.value is None:
                     continue
                 try:

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import structlog
@@ -27,6 +28,7 @@ from gateways.ml import ML
 from gateways.qdrant import Qdrant
 from loop_lag import LoopLag
 from settings import Settings, Stage, reveal
+from tables.age import note, open_tables
 from topics.admin import create_topics
 
 BUILD = {
@@ -41,6 +43,7 @@ READS_FILES: dict[Stage, str] = {"hash": "imaging.hashing", "prepare": "imaging.
 """The stages that read files, and what they do it with: without a decoder a process takes a third of the memory."""
 # Messages come and go by reference counting, with next to no cycles: Python's 700 looked through them all the time.
 GC_THRESHOLD = 20_000
+NOTE_SECONDS = 300.0
 DRAIN_SECONDS = 10.0
 LAST_SECONDS = 10.0  # of a worker that failed
 
@@ -99,6 +102,9 @@ class _Worker:
         producer = new_producer(settings)
         await producer.start()
         parts = Parts(settings, cpu, qdrant, ml, jobs, producer, self._stop)
+        for name in self._names:
+            kept = settings.kafka_retention_hours * 3600
+            open_tables(self._datadir(name), now=time.time(), newest=jobs.newest, kept_seconds=kept)
         stages = [BUILD[name](parts, self._datadir(name)) for name in self._names]
         try:
             await asyncio.gather(*(stage.app.start() for stage in stages))
@@ -106,7 +112,9 @@ class _Worker:
             gc.set_threshold(GC_THRESHOLD)
             lag.start()
             log.info("worker-started", stages=list(self._names), pid=os.getpid(), metrics=shown.url)
+            noting = asyncio.create_task(self._note_use())
             await self._wait(stages)
+            noting.cancel()
             if self._error is None:
                 await self._drain(stages, cpu)
         finally:
@@ -156,6 +164,14 @@ class _Worker:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
                 await asyncio.gather(*(stage.drain() for stage in stages))
+
+    async def _note_use(self) -> None:
+        """Note that the local tables are in use, now and then."""
+        while True:
+            await asyncio.sleep(NOTE_SECONDS)
+            for name in self._names:
+                with contextlib.suppress(OSError):  # what a full disk is to the stages, they say
+                    note(self._datadir(name), time.time())
 
     def _datadir(self, name: Stage) -> Path:
         return self._settings.darkroom_data.resolve() / "worker" / name

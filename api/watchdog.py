@@ -6,7 +6,7 @@ What it says goes through `job-event`, so that several of these tell the same an
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -20,7 +20,8 @@ from api.throughput import Throughput
 from api.view.reading import UnfinishedFile
 from api.view.view import JobView
 from connection import client_options
-from gateways import groups
+from gateways import groups, transactions
+from gateways.transactions import OpenTransaction
 from rules import watchdog as rules
 from settings import STAGES, Settings, Stage
 from tables.job import Job
@@ -72,13 +73,16 @@ class Watchdog:
         self._samples: deque[tuple[float, rules.Sample]] = deque()
         self._known: dict[str, _Known] = {}
         self._stuck: dict[Stage, rules.Stuck] = {}
+        # Why partitions are not read on, of transactions that are open for long.
+        self._held: list[str] = []
+        self._held_since: dict[tuple[str, int], float] = {}
         self.look: Look | None = None
         self.throughput = Throughput()
 
     @property
     def problem(self) -> str | None:
-        """Say which stages stand still; None when none does."""
-        return "; ".join(str(stuck) for stuck in self._stuck.values()) or None
+        """Say which stages stand still, and which transactions hold them; None when none does."""
+        return "; ".join([*map(str, self._stuck.values()), *self._held]) or None
 
     async def run(self, ended: asyncio.Event) -> None:
         """Watch until `ended` is set."""
@@ -97,7 +101,7 @@ class Watchdog:
             except Exception as error:  # whatever it is: a watchdog that dies watches nothing
                 # Nothing can move without Kafka: what rested meanwhile is nobody's fault.
                 self._samples.clear()
-                self._stuck = {}
+                self._stuck, self._held = {}, []
                 self.look = None
                 measure.blind()
                 log.warning("watchdog-blind", reason=f"{type(error).__name__}: {error}")
@@ -105,6 +109,8 @@ class Watchdog:
     async def _sample(self) -> rules.Sample:
         found = await groups.describe(client_options(self._settings), self._groups.values())
         positions = await groups.positions(client_options(self._settings), self._reads)
+        everywhere = {part for parts in self._reads.values() for part in parts}
+        self._note_held(await transactions.holding(client_options(self._settings), everywhere), time.time())
         return {
             stage: rules.StageSample(
                 has_workers=name in found and bool(found[name].members),
@@ -115,6 +121,15 @@ class Watchdog:
             )
             for stage, name in self._groups.items()
         }
+
+    def _note_held(self, held: Sequence[OpenTransaction], now: float) -> None:
+        """Keep what is open for long; where the broker does not tell since when, from when it was seen first."""
+        self._held_since = {
+            (one.topic, one.partition): one.since or self._held_since.get((one.topic, one.partition), now)
+            for one in held
+        }
+        limit = now - self._settings.stalled_after_seconds
+        self._held = [one.reason for one in held if self._held_since[one.topic, one.partition] <= limit]
 
     async def _look(self, sample: rules.Sample) -> None:
         if await self._view.problem() is not None:
@@ -160,10 +175,11 @@ class Watchdog:
             cancelled=job.cancelled,
         )
         settings = self._settings
-        if rules.is_to_be_restarted(looked, sample, after_seconds=settings.restart_after_seconds):
+        if not self._held and rules.is_to_be_restarted(looked, sample, after_seconds=settings.restart_after_seconds):
             known.told_offset = await self._restart(job, looked)
             return
-        reason = rules.stall(looked, sample, self._stuck, after_seconds=settings.stalled_after_seconds)
+        held = self._held[0] if self._held else None
+        reason = rules.stall(looked, sample, self._stuck, held=held, after_seconds=settings.stalled_after_seconds)
         if reason != job.stalled:
             log.warning("job-stalled", job_id=job.job_id, reason=reason)
             known.told_offset = await self._publisher.stalled(job.job_id, reason)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 
 import httpx
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
@@ -12,13 +13,14 @@ from cli.checks import Check
 from cli.client import authorization, is_local
 from connection import client_options
 from errors import UntrustedError
-from gateways import groups
+from gateways import groups, transactions
 from settings import STAGES, Settings, reveal
 from tls import authorities
 from topics import configs
 from topics.admin import INSYNC, WITHOUT_SPARE, wanted, without_spare
 
 TIMEOUT_SECONDS = 5.0
+LONG_SECONDS = 60.0
 START = "Start everything with `darkroom up`"
 
 
@@ -81,12 +83,23 @@ async def _kafka(settings: Settings) -> AsyncIterator[Check]:
         held = await configs.describe(admin, [topic["topic"] for topic in topics], [INSYNC])
         if weak := without_spare(topics, held):
             yield Check("Replicas", "note", f"{len(weak)} topics, such as {weak[0]}. {WITHOUT_SPARE}")
+        async for check in _held(settings, {topic["topic"]: len(topic["partitions"]) for topic in topics}):
+            yield check
         for stage in STAGES:
             yield await _stage(settings, stage)
     except (KafkaError, OSError) as error:
         yield Check("Kafka", "problem", f"{brokers}: {error}", "Start it, or correct KAFKA_BROKERS.")
     finally:
         await admin.close()
+
+
+async def _held(settings: Settings, partitions: dict[str, int]) -> AsyncIterator[Check]:
+    """Check that no transaction has held a partition for long."""
+    parts = [TopicPartition(topic, number) for topic, count in partitions.items() for number in range(count)]
+    now = time.time()
+    for one in await transactions.holding(client_options(settings), parts):
+        is_long = one.since is None or one.age(now) >= LONG_SECONDS
+        yield Check("Transaction", "problem" if is_long else "note", one.describe(now))
 
 
 def _topics(settings: Settings, partitions: dict[str, int]) -> Check:

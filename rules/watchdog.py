@@ -92,12 +92,19 @@ def stuck_stages(before: Sample, now: Sample, *, waiting: Iterable[Stage]) -> di
     return found
 
 
-def stall(job: JobSample, now: Sample, stuck: Mapping[Stage, Stuck], *, after_seconds: float) -> str | None:
-    """Return why a job stands still; None where it does not, or is meant to."""
+def stall(
+    job: JobSample, now: Sample, stuck: Mapping[Stage, Stuck], *, after_seconds: float, held: str | None = None
+) -> str | None:
+    """Return why a job stands still; None where it does not, or is meant to.
+
+    `held` says which open transaction hides messages, maybe those of this job: they are no lag.
+    """
     if job.is_held:
         return None
     if job.idle_seconds < after_seconds:
         return job.stalled
+    if held is not None:
+        return held
     stages = _stages_of(job)
     for stage in stages:
         if stage in stuck:

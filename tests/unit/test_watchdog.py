@@ -19,6 +19,13 @@ def job(**differs: Any) -> JobSample:
     return replace(IDLE, **differs)
 
 
+def test_a_transaction_that_hides_messages_is_why_an_idle_job_stands_still() -> None:
+    """What it holds is no lag: the files would be taken for lost."""
+    assert stall(job(unfinished=3), look(), {}, after_seconds=LIMIT, held="held by X") == "held by X"
+    assert stall(job(idle_seconds=1), look(), {}, after_seconds=LIMIT, held="held by X") is None
+    assert stall(job(is_held=True), look(), {}, after_seconds=LIMIT, held="held by X") is None
+
+
 def look(*, dead: tuple[Stage, ...] = (), **read: Any) -> Sample:
     """Return a sample: by stage and partition the committed and the end offset. Partitions not named are read."""
     return {

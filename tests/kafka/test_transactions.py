@@ -1,0 +1,34 @@
+"""Who holds a partition is named, with its age."""
+
+import asyncio
+import time
+import uuid
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+
+from gateways.transactions import holding
+from settings import Settings
+from tests.parts import Part
+from topics.admin import create_topics
+
+HERE, ELSEWHERE = TopicPartition("raw-path", 1), TopicPartition("raw-path", 2)
+
+
+async def test_an_open_transaction_is_named_with_its_age_until_it_ends(kafka: Part) -> None:
+    await create_topics(Settings(), kafka.address)
+    options, name = {"bootstrap_servers": kafka.address}, f"t-{uuid.uuid4().hex[:8]}"
+    begun = time.time()
+    async with AIOKafkaProducer(**options, transactional_id=name) as producer:
+        await producer.begin_transaction()
+        for _ in range(2):
+            await producer.send_and_wait(HERE.topic, b"{}", partition=HERE.partition)
+        (found,) = await holding(options, [HERE, ELSEWHERE])
+        assert (found.topic, found.partition, found.messages, found.producer) == (*HERE, 2, name)
+        assert found.since is not None
+        assert begun - 1 <= found.since <= time.time() + 1
+        said = found.describe(found.since + 90)
+        assert f"The transaction of '{name}', open for 90 s, holds raw-path, partition 1: 2 messages" in said
+        await producer.abort_transaction()
+    async with asyncio.timeout(30):
+        while await holding(options, [HERE, ELSEWHERE]):
+            await asyncio.sleep(0.05)
