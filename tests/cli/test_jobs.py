@@ -292,3 +292,26 @@ def test_files_come_page_by_page_and_whole(tmp_path: Path) -> None:
     # Folded at spaces, which the screen does not show at the end of a line.
     said = "".join(line[column:] for line in shown).replace(" ", "")
     assert said.startswith(long.replace(" ", "") + "/p/2.txt")
+
+
+def test_reread_begins_a_job_and_can_wait_for_its_end(tmp_path: Path) -> None:
+    final = job(outcomes={"cached": 2, "unchanged": 1})
+    routes: dict[str, list[Answer]] = {
+        "POST /collections/my%20trip/reread": [SUBMITTED],
+        f"GET /ingest/status/{JOB}": [(200, final)],
+    }
+    with ScriptedApi(routes) as api:
+        begun = darkroom("reread", "my trip", cwd=tmp_path, DARKROOM_URL=api.url)
+        waited = darkroom("reread", "my trip", "--wait", "--json", cwd=tmp_path, DARKROOM_URL=api.url)
+        missing = darkroom("reread", "other", cwd=tmp_path, DARKROOM_URL=api.url)
+    assert (begun.returncode, JOB in begun.stdout) == (0, True)
+    assert (waited.returncode, json.loads(waited.stdout)["outcomes"]["cached"]) == (0, 2)
+    assert (missing.returncode, "no POST /collections/other/reread" in missing.stderr) == (1, True)
+
+
+def test_a_collection_is_renewed(tmp_path: Path) -> None:
+    with ScriptedApi({"POST /collections/home/renew": [(200, {"name": "home", "incarnation": "new"})]}) as api:
+        said = darkroom("collections", "renew", "home", cwd=tmp_path, DARKROOM_URL=api.url)
+        as_json = darkroom("collections", "renew", "home", "--json", cwd=tmp_path, DARKROOM_URL=api.url)
+    assert (said.returncode, "ingest its folders again" in said.stdout.replace("\n", " ")) == (0, True)
+    assert json.loads(as_json.stdout)["incarnation"] == "new"
