@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -12,6 +12,7 @@ from api.describing import DESCRIPTION, TAGS, describe
 from api.guard import DESCRIBED, KeyRequired, LocalOnly
 from api.measure import Measured
 from api.page import add_page
+from api.parameters import only_known
 from api.parts import open_parts
 from api.problems import answer_errors, problems
 from api.routes import (
@@ -78,7 +79,7 @@ def create_app(settings: Settings, port: int = HTTP_PORT) -> FastAPI:
     app.include_router(description.router, dependencies=DESCRIBED, responses=problems(401, 403))
     guarded: dict[str, Any] = {
         "prefix": API,
-        "dependencies": DESCRIBED,
+        "dependencies": [*DESCRIBED, Depends(only_known)],
         "responses": problems(400, 401, 403, 413, 422, 503),
     }
     for module in (

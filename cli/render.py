@@ -31,8 +31,8 @@ def plain_table(*columns: str, right: Collection[str] = (), whole: Collection[st
     return table
 
 
-NARROW = 72
-"""Columns below which the id of a job gets a line to itself."""
+NARROW = 110
+"""Columns below which the id of a job gets a line to itself, and so does its folder."""
 
 
 def jobs(found: list[JobStatus], width: int) -> RenderableType:
@@ -40,14 +40,26 @@ def jobs(found: list[JobStatus], width: int) -> RenderableType:
     if width < NARROW:
         return Group(
             *(
-                Text.assemble((job.job_id, "bold"), f"\n  {job.status}, {count(job)} files, {_age(job.start_time)}")
+                Text.assemble(
+                    (job.job_id, "bold"),
+                    f"\n  {job.status}, {count(job)} files, {_age(job.start_time)}",
+                    *([("\n  " + _folder(job), "dim")] if job.sources else []),
+                )
                 for job in found
             )
         )
-    table = plain_table("JOB", "STATUS", "FILES", "AGE", right={"FILES", "AGE"}, whole={"JOB"})
+    folder = ["FOLDER"] if any(job.sources for job in found) else []
+    table = plain_table("JOB", "STATUS", "FILES", "AGE", *folder, right={"FILES", "AGE"}, whole={"JOB"})
     for job in found:
-        table.add_row(job.job_id, _state(job), count(job), _age(job.start_time))
+        row: list[RenderableType] = [job.job_id, _state(job), count(job), _age(job.start_time)]
+        table.add_row(*row, *(Text(_folder(job)) for _ in folder))
     return table
+
+
+def _folder(job: JobStatus) -> str:
+    """Return the first folder of a job, and how many more it has."""
+    first, *more = job.sources or [""]
+    return f"{first} and {len(more)} more" if more else first
 
 
 def hits(found: list[Hit], *, header: bool = True) -> RenderableType:

@@ -128,3 +128,27 @@ class TestIdempotencyKey:
         answers = await asyncio.gather(send(), send())
         assert sorted(answer.status_code for answer in answers) == [202, 409]
         assert (await send()).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("path", "parameter"),
+    [
+        ("images", "limit"),
+        ("ingest/recent_jobs", "per_page"),
+        ("random", "collections"),
+        ("collections", "x"),
+        ("system", "Limit"),
+        (f"images/{uuid.uuid4()}/thumbnail", "size"),
+    ],
+)
+async def test_a_parameter_that_a_route_does_not_have_is_named(service: Service, path: str, parameter: str) -> None:
+    response = await service.http.get(path, params={parameter: "200"})
+    assert response.status_code == 422, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    assert f"has no parameter {parameter!r}" in response.json()["detail"]
+
+
+async def test_all_parameters_that_are_described_are_known(service: Service) -> None:
+    response = await service.http.get("images", params={"limit": 5, "sort": "filename", "colour": "red"})
+    detail = response.json()["detail"]
+    assert "has no parameter 'colour', 'limit'; it has: collection, cursor, filters, page, per_page, sort." in detail

@@ -178,6 +178,18 @@ def test_jobs_are_found_by_the_filters_of_the_api(tmp_path: Path) -> None:
     assert wrong.returncode == 2
 
 
+def test_jobs_show_their_folders(tmp_path: Path) -> None:
+    jobs = [job(sources=["/photos/2024"]), job(sources=["/a", "/b", "/c"]), job()]
+    with ScriptedApi({"GET /ingest/recent_jobs": [(200, {"jobs": jobs})]}) as api:
+        run = darkroom("jobs", cwd=tmp_path, DARKROOM_URL=api.url)
+        _, written = in_terminal("jobs", columns=80, cwd=tmp_path, DARKROOM_URL=api.url)
+    header, *rows = run.stdout.splitlines()
+    assert header.split() == ["JOB", "STATUS", "FILES", "AGE", "FOLDER"]
+    assert [row.rstrip()[-14:].strip() for row in rows[:2]] == ["/photos/2024", "/a and 2 more"]
+    assert "/photos/2024" in written
+    assert "/a and 2 more" in written
+
+
 def test_the_summary_says_what_was_not_taken_in(tmp_path: Path) -> None:
     left_out = {"files": 8, "folders": 3, "more": False}
     final = job(outcomes={"stored": 1, "skipped": 12}, skipped_kinds={".txt": 5, ".mov": 7}, left_out=left_out)

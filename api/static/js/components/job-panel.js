@@ -46,6 +46,15 @@ export function follow(jobId, take, signal) {
   listen();
 }
 
+/** What a job did not take in, in a line each, as the commands say it. */
+function notTakenLines(job) {
+  const lines = [];
+  const kinds = Object.entries(job.skipped_kinds ?? {}).sort(([one, many], [other, few]) => few - many || one.localeCompare(other));
+  if (kinds.length) lines.push(`${format.plural(job.outcomes.skipped, "file")} skipped: ${kinds.map(([kind, files]) => `${kind} ${format.count(files)}`).join(", ")}`);
+  if (job.left_out) lines.push(`left out: ${job.left_out.more ? "more than " : ""}${format.plural(job.left_out.files, "file")} in ${format.plural(job.left_out.folders, "folder")}`);
+  return lines;
+}
+
 /** The panel; `update(status)` draws it anew. Screen readers hear of changes of state, not of each file. */
 export function jobPanel() {
   const state = h("span", { role: "status" });
@@ -54,9 +63,10 @@ export function jobPanel() {
   const bar = h("div", { class: "bar", role: "progressbar", "aria-label": "Progress", "aria-valuemin": "0", "aria-valuemax": "100" }, h("span"));
   const figures = h("div", { class: "figures" });
   const outcomes = h("div", { class: "outcomes" });
+  const notTaken = h("div", { class: "small soft" });
   const stages = h("div", { class: "stages" });
   const notes = h("div", { role: "status" });
-  const element = h("section", { class: "card", "aria-label": "Progress of the job" }, h("div", { class: "row" }, state, message, controls), bar, notes, figures, stages, outcomes);
+  const element = h("section", { class: "card", "aria-label": "Progress of the job" }, h("div", { class: "row" }, state, message, controls), bar, notes, figures, stages, outcomes, notTaken);
   let shownState = "";
   let shownNotes = "";
   return { element, update };
@@ -81,6 +91,7 @@ export function jobPanel() {
       figure(format.count(job.ml_images_sent), "images sent to ML"),
     );
     fill(outcomes, OUTCOMES.map((outcome) => h("span", { title: OUTCOME_MEANS[outcome] }, h("span", { class: `outcome-dot of-${outcome}` }), `${format.count(job.outcomes[outcome])} ${outcome}`)));
+    fill(notTaken, notTakenLines(job).map((line) => h("div", {}, line)));
     fill(stages, STAGES.map((name) => stage(name, job.stages[name] ?? { done: 0, in_flight: 0 }, finished)));
   }
 
