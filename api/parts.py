@@ -16,6 +16,7 @@ from api.duplicates.reports import Reports, open_reports
 from api.kept import Kept, open_kept, readable_roots
 from api.local_token import LocalToken, write_token
 from api.model import current_model
+from api.originals import Originals
 from api.preview_store import PreviewStore
 from api.previews import Previews
 from api.publisher import Publisher, open_publisher
@@ -51,6 +52,7 @@ class Parts:
     decoders: Decoders
     renditions: Renditions
     previews: Previews
+    originals: Originals
     uploads_under_way: UnderWay
     upload_cleaner: UploadCleaner
     room: Room
@@ -128,6 +130,7 @@ async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
             decoders=decoders,
             renditions=renditions,
             previews=Previews(renditions, shown),
+            originals=Originals(),
             uploads_under_way=uploads_under_way,
             upload_cleaner=upload_cleaner,
             room=room,

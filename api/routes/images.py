@@ -15,7 +15,6 @@ from api.kept import readable_roots
 from api.open_file import OpenFileResponse
 from api.problems import problems
 from api.schemas.images import Facet, FacetValue, Image, Images, RandomImages
-from api.sources import open_first
 from api.thumbnails import FIELD
 from errors import RequestError
 from gateways.qdrant.filters import Filters
@@ -127,16 +126,16 @@ async def thumbnail(
 @router.get(
     "/{image_id}/image",
     response_class=FileResponse,
-    responses={200: {"content": {"image/*": {}}}, 304: {"description": "Known already"}, **problems(404)},
+    responses={200: {"content": {"image/*": {}}}, 304: {"description": "Known already"}, **problems(404, 410)},
 )
 async def image(
     image_id: UUID, parts: PartsDep, collection: CollectionDep, if_none_match: IfNoneMatch = None
 ) -> Response:
-    """Return the original file, as it lies on disk, or a range of its bytes."""
-    fields = await _fields(parts, collection, image_id, ["full_path", "paths"])
+    """Return the original file, as it was taken in, or a range of its bytes; 410 where it has changed since."""
+    fields = await _fields(parts, collection, image_id, ["full_path", "paths", "file_hash"])
     paths = _texts(fields.get("full_path"), fields.get("paths"))
     roots = await readable_roots(parts.settings, parts.kept)
-    found = await asyncio.to_thread(open_first, paths, roots)
+    found = await asyncio.to_thread(parts.originals.open, paths, roots, fields.get("file_hash"))
     if found is None:
         raise RequestError(
             f"The original of picture {image_id} is not there any more, or outside the folders that may be read "

@@ -15,7 +15,6 @@ from api.parts import Parts
 from api.previews import Side
 from api.problems import problems
 from api.schemas.replay import LETTER_ID
-from api.sources import open_first
 from errors import RequestError
 from rules.identity import point_id
 
@@ -48,7 +47,9 @@ async def preview(
         raise RequestError(f"There is no picture {image_id} in collection {collection!r}.", 404)
     listed = found.get("paths")
     paths = [found.get("full_path"), *(listed if isinstance(listed, list) else [])]
-    descriptor, _ = await _open(parts, [path for path in paths if path and isinstance(path, str)])
+    descriptor, _ = await _open(
+        parts, [path for path in paths if path and isinstance(path, str)], found.get("file_hash")
+    )
     name = parts.previews.name(found.get("file_hash"), side)
     lasts = name is not None and str(image_id) == point_id(str(found["file_hash"]))
     headers = {
@@ -74,9 +75,9 @@ async def letter_image(letter_id: Annotated[str, Path(pattern=LETTER_ID)], parts
     return OpenFileResponse(*await _open(parts, [letter.path] if letter.path else []))
 
 
-async def _open(parts: Parts, paths: list[str]) -> tuple[int, str]:
+async def _open(parts: Parts, paths: list[str], sha256: object = None) -> tuple[int, str]:
     roots = await readable_roots(parts.settings, parts.kept)
-    opened = await asyncio.to_thread(open_first, paths, roots)
+    opened = await asyncio.to_thread(parts.originals.open, paths, roots, sha256)
     if opened is None:
         raise RequestError(
             "The file is not there any more, or outside the folders that may be read (setting INGEST_ROOTS). "

@@ -1,6 +1,8 @@
 """Originals are served from inside the allowed folders, whatever a point's payload says."""
 
+import hashlib
 import io
+import os
 import uuid
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,32 @@ async def test_parts_of_a_file_are_served_and_nothing_stays_open(
         assert (part.status_code, part.content) == (206, b"234")
     assert (await fetch(service, collection, point, Range="bytes=20-")).status_code == 416
     assert open_files() <= before  # what was open for something else may have been closed
+
+
+async def test_an_original_that_changed_is_not_served_under_its_old_hash(
+    service: Service, photos: Path, qdrant: Part, collection: str
+) -> None:
+    """Also where size and time of change are as before; a copy that is still the same is served in its place."""
+    original, copy = photos / f"{collection}.jpg", photos / f"{collection}-copy.jpg"
+    original.write_bytes(b"as taken in")
+    copy.write_bytes(b"as taken in")
+    before = original.stat()
+    paths = [str(original), str(copy)]
+    sha256 = hashlib.sha256(b"as taken in").hexdigest()
+    point = await store(qdrant, collection, full_path=paths[0], paths=paths, file_hash=sha256)
+    assert (await fetch(service, collection, point)).content == b"as taken in"
+    original.write_bytes(b"as TAKEN in")
+    os.utime(original, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert (await fetch(service, collection, point)).content == b"as taken in"
+    copy.unlink()
+    for kind, headers in (("image", {}), ("image", {"Range": "bytes=0-3"}), ("preview", {})):
+        gone = await fetch(service, collection, point, kind, **headers)
+        assert gone.status_code == 410, gone.text
+        assert f"{original} changed since it was taken in" in gone.json()["detail"]
+    original.write_bytes(b"as taken in")
+    assert (await fetch(service, collection, point)).content == b"as taken in"
+    original.unlink()
+    assert (await fetch(service, collection, point)).status_code == 404
 
 
 async def test_a_preview_is_a_jpeg_of_any_format_and_of_pictures_only(
