@@ -113,6 +113,13 @@ class Client:
         """Return the status document of a job."""
         return self._status(self._call("GET", f"/ingest/status/{job_id}"))
 
+    def brokers(self) -> str:
+        """Return where the API finds Kafka."""
+        addresses = self._call("GET", "/system").get("addresses")
+        if not isinstance(addresses, dict) or not isinstance(addresses.get("kafka"), str):
+            raise self._nonsense()
+        return str(addresses["kafka"])
+
     def recent(self, **filters: str | int) -> list[JobStatus]:
         """Return jobs, the newest first; the filters are those of `GET /ingest/recent_jobs`."""
         params = {name: wanted for name, wanted in filters.items() if wanted}

@@ -56,7 +56,7 @@ def doctor(
 
 
 async def _examine(settings: Settings, data: Path) -> list[Check]:
-    from cli import part_checks  # noqa: PLC0415 - with the Kafka client; the other commands start faster without
+    from cli import kafka, part_checks  # noqa: PLC0415 - with the Kafka client; the other commands start faster without
     from embedded import state  # noqa: PLC0415 - as above
 
     found = list(checks.machine(settings, data))
@@ -69,6 +69,8 @@ async def _examine(settings: Settings, data: Path) -> list[Check]:
             if part.failed or part.pid is None
         )
         settings = settings.model_copy(update={name.lower(): value for name, value in running.addresses.items()})
+    if not settings.kafka_brokers and (brokers := await asyncio.to_thread(kafka.brokers_of_api, settings)):
+        settings = settings.model_copy(update={"kafka_brokers": brokers})
     found.extend([check async for check in part_checks.parts(settings)])
     return found
 

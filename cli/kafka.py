@@ -8,28 +8,50 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from cli.client import Client
 from connection import client_options
 from embedded import state
-from errors import FatalError, KafkaUnavailableError
+from errors import DarkroomError, FatalError, KafkaUnavailableError
 from gateways.reading import new_consumer
+from rules.listening import is_loopback
 from settings import Settings
 
 POLL_MILLISECONDS = 500
 
 
 def with_brokers(settings: Settings, data: Path | None) -> Settings:
-    """Return the settings with the broker that a `darkroom up` of this machine runs, unless they name one.
+    """Return the settings with the broker that a `darkroom up` of this machine runs, or the API uses.
 
-    Raises FatalError where none is known.
+    One that they name goes before both, and the API at a DARKROOM_URL that was set before what runs here. Raises
+    FatalError where none is known.
     """
     if settings.kafka_brokers:
         return settings
     running = state.read((data or settings.darkroom_data).resolve())
-    if running is None or not running.addresses.get("KAFKA_BROKERS"):
+    here = running.addresses.get("KAFKA_BROKERS") if running else None
+    is_chosen = "darkroom_url" in settings.model_fields_set and data is None
+    brokers = (brokers_of_api(settings) or here) if is_chosen else (here or brokers_of_api(settings))
+    if not brokers:
         raise FatalError(
-            "No Kafka is known here. Start one with `darkroom up`, name its folder with --data, or set KAFKA_BROKERS."
+            "No Kafka is known here. Start one with `darkroom up`, name its folder with --data, set DARKROOM_URL to its "
+            "API, or set KAFKA_BROKERS."
         )
-    return settings.model_copy(update={"kafka_brokers": running.addresses["KAFKA_BROKERS"]})
+    return settings.model_copy(update={"kafka_brokers": brokers})
+
+
+def brokers_of_api(settings: Settings) -> str | None:
+    """Return where the API finds Kafka; None where it does not say, or means its own machine, which is not this one.
+
+    It tells no secrets: KAFKA_SASL_PASSWORD and the like are set here, too.
+    """
+    try:
+        with Client.of(settings) as client:
+            brokers = client.brokers()
+            elsewhere = not client.is_local
+    except DarkroomError:
+        return None
+    hosts = [broker.strip().rpartition(":")[0].strip("[]") for broker in brokers.split(",")]
+    return None if elsewhere and any(map(is_loopback, hosts)) else brokers
 
 
 @asynccontextmanager

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from cli.client import Client
+from cli.kafka import brokers_of_api
 from settings import Settings
 from tests.bus import PARTITIONS
 from tests.cli.command import darkroom
@@ -99,6 +101,26 @@ async def test_tail_shows_the_newest_messages_of_a_job_with_pictures_shortened(
     messages = [json.loads(line) for line in as_json.stdout.splitlines()]
     assert [message["value"] for message in messages][2:] == [None, "\ufffd no JSON"]
     assert messages[0]["value"]["rendition_base64"] == jpeg
+
+
+def test_the_api_knows_where_kafka_is(kafka: Part, tmp_path: Path) -> None:
+    system = (200, {"addresses": {"kafka": kafka.address}})
+    with ScriptedApi({"GET /system": [system], "GET /health": [(200, {})]}) as api:
+        listed = darkroom("topics", cwd=tmp_path, DARKROOM_URL=api.url)
+        shown = darkroom("tail", "raw-path", "-n", "1", cwd=tmp_path, DARKROOM_URL=api.url)
+        examined = darkroom("doctor", cwd=tmp_path, DARKROOM_URL=api.url)
+    assert (listed.returncode, "raw-path" in listed.stdout) == (0, True), listed.stderr
+    assert shown.returncode == 0, shown.stderr
+    assert f"{kafka.address}, " in examined.stdout
+
+
+@pytest.mark.parametrize("brokers", ["127.0.0.1:9092", "kafka:9092,localhost:9092", "[::1]:9092"])
+def test_a_kafka_on_the_apis_own_machine_is_not_looked_for_on_this_one(
+    monkeypatch: pytest.MonkeyPatch, brokers: str
+) -> None:
+    monkeypatch.setattr(Client, "brokers", lambda _: brokers)
+    assert brokers_of_api(Settings(darkroom_url="https://photos.example")) is None
+    assert brokers_of_api(Settings(darkroom_url="http://127.0.0.1:8002")) == brokers
 
 
 def test_what_cannot_be_read_is_said_with_what_to_do(kafka: Part, tmp_path: Path) -> None:
