@@ -33,8 +33,8 @@ def with_brokers(settings: Settings, data: Path | None) -> Settings:
     brokers = (brokers_of_api(settings) or here) if is_chosen else (here or brokers_of_api(settings))
     if not brokers:
         raise FatalError(
-            "No Kafka is known here. Start one with `darkroom up`, name its folder with --data, set DARKROOM_URL to its "
-            "API, or set KAFKA_BROKERS."
+            "No Kafka is known here. Start one with `darkroom up`, name its folder with --data, set DARKROOM_URL to "
+            "its API, or set KAFKA_BROKERS."
         )
     return settings.model_copy(update={"kafka_brokers": brokers})
 
