@@ -105,11 +105,22 @@ class _Storer:
         incarnation = await self._collections.incarnation(items[0].write.job_id, collection)
         if incarnation is None:
             raise CollectionMissingError(collection)
+        unchanged: set[str] = set()
+        # A point that somebody else has written since it was read, such as a worker that has lost the partition and
+        # does not know it yet, is read again.
+        left = items
+        while left:
+            others = await self._write(collection, left, unchanged)
+            left = [item for item in left if item.write.point_id in others]
+        return incarnation, unchanged
+
+    async def _write(self, collection: str, items: list[_Item], unchanged: set[str]) -> set[str]:
+        """Unite the points with what is stored of them. Return those that were written by another one meanwhile."""
         ids = list({item.write.point_id for item in items})
         payloads = await self._qdrant.payloads(collection, ids, list(payload.FIELDS_READ_BACK))
         known = await self._whole(collection, items, payloads)
+        read = {point_id: stored.get(payload.REVISION) for point_id, stored in payloads.items()}
         points: dict[str, Point] = {}
-        unchanged: set[str] = set()
         for item in items:
             write, new = item.write, _payload(item)
             stored = payloads.get(write.point_id, {})
@@ -123,8 +134,7 @@ class _Storer:
                 continue
             points[point.id], payloads[point.id] = point, point.payload
         with tracing.called("upsert points", [item.headers.traceparent for item in items]):
-            await self._qdrant.upsert(collection, list(points.values()))
-        return incarnation, unchanged
+            return await self._qdrant.replace(collection, list(points.values()), read)
 
     async def _whole(
         self, collection: str, items: list[_Item], payloads: dict[str, dict[str, Any]]

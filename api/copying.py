@@ -7,7 +7,7 @@ from api.schemas.replay import Run
 from api.view.view import JobView
 from errors import CollectionMissingError, RequestError
 from gateways.qdrant import CollectionInfo, Point, Qdrant
-from rules.payload import FIELDS_READ_BACK, merge, was_read_later, with_paths
+from rules.payload import FIELDS_READ_BACK, REVISION, merge, was_read_later, with_paths
 
 POINTS_AT_ONCE = 100
 
@@ -66,8 +66,16 @@ class Copier:
 
     async def copy(self, source: str, target: str, ids: Sequence[str]) -> int:
         """Copy some points, in one request; return how many."""
-        points = await self._qdrant.points(source, ids)
-        known = await self._qdrant.payloads(target, ids, list(FIELDS_READ_BACK))
+        points = left = await self._qdrant.points(source, ids)
+        while left:
+            others = await self._unite(target, left)
+            left = [point for point in left if point.id in others]
+        return len(points)
+
+    async def _unite(self, target: str, points: Sequence[Point]) -> set[str]:
+        """Unite points with those of the target; return those that were written by another one meanwhile."""
+        known = await self._qdrant.payloads(target, [point.id for point in points], list(FIELDS_READ_BACK))
+        read = {point_id: payload.get(REVISION) for point_id, payload in known.items()}
         later = [point.id for point in points if was_read_later(known.get(point.id, {}), point.payload)]
         kept = {point.id: point for point in await self._qdrant.points(target, later)}
         merged = [
@@ -76,8 +84,7 @@ class Copier:
             else Point(point.id, point.vector, _merged(known.get(point.id, {}), point.payload))
             for point in points
         ]
-        await self._qdrant.upsert(target, merged)
-        return len(merged)
+        return await self._qdrant.replace(target, merged, read)
 
     async def _existing(self, name: str) -> CollectionInfo:
         info = await self._qdrant.collection(name)

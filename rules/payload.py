@@ -13,8 +13,9 @@ from rules.text import nfc
 FIRST_FILE_FIELDS = ("filename", "full_path", "job_id", "ingested_at")
 CAMERA_FIELDS = ("camera_make", "camera_model", "lens")
 # What a vector store sorts and looks words up by, and nobody is shown.
-HELPERS = ("name_key", "label_key", "people_key", "taken_local", "camera_words", "read_at")
-FIELDS_READ_BACK = (*FIRST_FILE_FIELDS, "paths", "caption", "read_at")
+REVISION = "revision"  # of the point: who writes what follows from it writes only what has not changed meanwhile
+HELPERS = ("name_key", "label_key", "people_key", "taken_local", "camera_words", "read_at", REVISION)
+FIELDS_READ_BACK = (*FIRST_FILE_FIELDS, "paths", "caption", "read_at", REVISION)
 # Paths are bytes: composed, they would name no file.
 PATH_FIELDS = ("full_path", "paths")
 
@@ -75,8 +76,9 @@ def with_paths(known: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, An
 
 
 def is_same(known: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Tell whether two payloads differ in nothing but when they were read."""
-    return {**known, "read_at": None} == {**new, "read_at": None}
+    """Tell whether two payloads differ in nothing but when they were read and written."""
+    aside = {"read_at": None, REVISION: None}
+    return {**known, **aside} == {**new, **aside}
 
 
 def is_same_direction(known: Sequence[float], new: Sequence[float]) -> bool:

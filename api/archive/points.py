@@ -1,14 +1,15 @@
 """The `paths` of points, as files come and go. A content has the same point in every collection that has it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from errors import CollectionMissingError
 from gateways.qdrant import Qdrant
 from rules.identity import point_id
-from rules.payload import named
+from rules.payload import REVISION, named
 
-FIELDS = ["paths", "full_path", "filename"]
+FIELDS = ["paths", "full_path", "filename", REVISION]
 
 Holders = dict[str, bool]
 """The collections whose point has a path, and whether that is the one it shows first (`full_path`)."""
@@ -27,17 +28,22 @@ async def holders(qdrant: Qdrant, sha256: str, path: str) -> Holders:
 async def take_path(qdrant: Qdrant, sha256: str, path: str, where: Holders) -> None:
     """Take a path away from the points that have it. Doing it twice is doing it once."""
     for collection in where:
-        payload = await _payload(qdrant, collection, sha256)
-        if payload is not None:
-            await qdrant.set_payload(collection, point_id(sha256), without_path(payload, path))
+        await _change(qdrant, collection, sha256, partial(without_path, path=path))
 
 
 async def give_back_path(qdrant: Qdrant, sha256: str, path: str, where: Holders) -> None:
     """Undo `take_path`."""
     for collection, is_first in where.items():
-        payload = await _payload(qdrant, collection, sha256)
-        if payload is not None:
-            await qdrant.set_payload(collection, point_id(sha256), with_path(payload, path, is_first=is_first))
+        await _change(qdrant, collection, sha256, partial(with_path, path=path, is_first=is_first))
+
+
+async def _change(
+    qdrant: Qdrant, collection: str, sha256: str, fields: Callable[[Mapping[str, Any]], dict[str, Any]]
+) -> None:
+    """Change a point to what follows from it, also where a job writes to it meanwhile."""
+    while (payload := await _payload(qdrant, collection, sha256)) is not None:
+        if await qdrant.change(collection, point_id(sha256), fields(payload), payload.get(REVISION)):
+            return
 
 
 def without_path(payload: Mapping[str, Any], path: str) -> dict[str, Any]:

@@ -102,7 +102,7 @@ def make_app(store: Store) -> FastAPI:
     async def upsert(name: str, request: Request) -> Response:
         # Not validated by pydantic, which takes many times as long as the upsert itself.
         body = await _bounded_body(request)
-        return await change_points(lambda: store.get(name).upsert(_points_in(body)))
+        return await change_points(lambda: store.get(name).upsert(*_points_in(body)))
 
     @app.post("/collections/{name}/points")
     async def retrieve(name: str, body: models.PointRequest) -> Response:
@@ -156,14 +156,20 @@ async def _bounded_body(request: Request) -> bytes:
     return b"".join(chunks)
 
 
-def _points_in(body: bytes) -> list[dict[str, Any]]:
+def _points_in(body: bytes) -> tuple[list[dict[str, Any]], models.Filter | None]:
+    """Return the points, and which of those that exist are written; None: all."""
     try:
-        points = orjson.loads(body)["points"]
-    except (ValueError, KeyError, TypeError) as error:
+        request = orjson.loads(body)
+        points = request["points"]
+        where = request.get("update_filter")
+        update_filter = None if where is None else models.Filter.model_validate(where)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise RequestError(f"Format error in JSON body: {error}", status=400) from error
     if not isinstance(points, list):
         raise RequestError("Format error in JSON body: points must be a list", status=400)
-    return points
+    if request.get("update_mode") is not None:
+        raise unsupported("update_mode")
+    return points, update_filter
 
 
 def _one(point_id: str, found: list[dict[str, Any]]) -> dict[str, Any]:

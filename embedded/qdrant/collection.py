@@ -92,9 +92,13 @@ class Collection:
         _write_config(self._folder, config)
         self._config = config
 
-    def upsert(self, points: list[dict[str, Any]]) -> None:
-        """Write all the points, or none and raise RequestError(400)."""
-        self._update(edge.UpdateOperation.upsert_points([self._checked_point(point) for point in points]))
+    def upsert(self, points: list[dict[str, Any]], update_filter: models.Filter | None = None) -> None:
+        """Write all the points, or none and raise RequestError(400).
+
+        `update_filter`: of those that exist, only the ones that match.
+        """
+        checked = [self._checked_point(point) for point in points]
+        self._update(edge.UpdateOperation.upsert_points(checked, to_edge_filter(update_filter)))
 
     def _checked_point(self, point: dict[str, Any]) -> edge.Point:
         """Refuse here what the engine takes without a word (NaN) or only notices when it has begun."""

@@ -3,6 +3,7 @@
 client     what can be asked of it
 schema     collections as Darkroom makes them
 filters    filters of a request, as Qdrant names them
+revisions  writing what follows from what was read
 pages      reading in an order, page by page
 measure    how long it takes to answer
 errors     its errors, as ours

@@ -7,14 +7,15 @@ CollectionMissingError when it does not exist, and QdrantRejectedError when Qdra
 import asyncio
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 from qdrant_client import AsyncQdrantClient, models
 
 from errors import CollectionMissingError, QdrantRejectedError, QdrantUnavailableError, RequestError
+from gateways.qdrant import revisions
 from gateways.qdrant.errors import translated_errors
 from gateways.qdrant.filters import Filters, keyword_filter, to_filter
 from gateways.qdrant.lean import without_fastembed
@@ -23,7 +24,7 @@ from gateways.qdrant.pages import read_page
 from gateways.qdrant.records import CollectionInfo, Hit, Point, Record
 from gateways.qdrant.schema import collection_info, complete, ensure
 from rules.collections import check_name
-from rules.payload import HELPERS
+from rules.payload import HELPERS, REVISION
 from rules.text import nfc
 from tls import authorities
 
@@ -51,7 +52,7 @@ class Qdrant:
         measure(self._client)
         self._complete: set[str] = set()
 
-    async def __aenter__(self) -> "Qdrant":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -145,10 +146,19 @@ class Qdrant:
                 wait=True,
             )
 
-    async def set_payload(self, name: str, point_id: str, fields: dict[str, Any]) -> None:
-        """Set these fields of a point's payload; the others stay. A point that does not exist is left out."""
+    async def replace(self, name: str, points: Sequence[Point], read: Mapping[str, str | None]) -> set[str]:
+        """Write the points, whose revisions were `read` before (None: it was not there, or had none).
+
+        Return the ids of those that somebody else has written since: they are as that one has left them. The others
+        Qdrant has confirmed.
+        """
         async with self._errors(name):
-            await self._client.set_payload(name, fields, points=[point_id], wait=True)
+            return await revisions.replace(self._client, name, points, read)
+
+    async def change(self, name: str, point_id: str, fields: dict[str, Any], read: str | None) -> bool:
+        """Set these fields of a point's payload; the others stay. False: it was written since it was `read`."""
+        async with self._errors(name):
+            return await revisions.change(self._client, name, point_id, fields, read)
 
     async def payloads(self, name: str, ids: Sequence[str], fields: list[str]) -> dict[str, dict[str, Any]]:
         """Return the named fields of those of the points that exist, by point id."""
@@ -168,7 +178,13 @@ class Qdrant:
             return []
         async with self._errors(name):
             records = await self._client.retrieve(name, list(ids), with_payload=True, with_vectors=True)
-        return [Point(str(record.id), _dense(record.vector), record.payload or {}) for record in records]
+        payloads = [{**(record.payload or {})} for record in records]
+        for payload in payloads:
+            payload.pop(REVISION, None)  # it names a write, and is no part of what was written
+        return [
+            Point(str(record.id), _dense(record.vector), payload)
+            for record, payload in zip(records, payloads, strict=True)
+        ]
 
     async def records(self, name: str, ids: Sequence[str]) -> list[Record]:
         """Return those of the points that exist, as lists show them."""

@@ -16,6 +16,7 @@ from imaging.decoding import Prepared, prepare
 from imaging.files import stamp
 from rules.identity import point_id
 from rules.paths import to_wire
+from rules.payload import REVISION
 from tests import pictures
 from tests.api.service import Service
 from tests.ml.stub import vector_of
@@ -202,7 +203,8 @@ async def test_files_that_are_gone_fail_and_what_is_stored_of_them_stays(
     (allowed / "gone.jpg").unlink()
     (allowed / "replaced.jpg").write_bytes(taken(7948, 2011))
     archived = point_id(before[f"{allowed}/archived.jpg"]["file_hash"])
-    await pipeline.qdrant.set_payload(collection, archived, {"paths": []})
+    [found] = (await pipeline.qdrant.payloads(collection, [archived], [REVISION])).values()
+    assert await pipeline.qdrant.change(collection, archived, {"paths": []}, found.get(REVISION))
     # Whichever of the two came first.
     write(before[f"{allowed}/first.jpg"]["full_path"], None)
 

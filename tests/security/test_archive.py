@@ -242,7 +242,7 @@ class TestAfterAKill:
             if what in {"link", "unlink"}:
                 monkeypatch.setattr(os, what, die_now)
             else:
-                monkeypatch.setattr(Qdrant, "set_payload", die)
+                monkeypatch.setattr(Qdrant, "change", die)
 
         return arm
 
