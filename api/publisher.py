@@ -15,6 +15,7 @@ from aiokafka.structs import RecordMetadata
 import tracing
 from connection import ClientOptions
 from errors import KafkaUnavailableError
+from tables.job import Job
 from topics.job_event import JOB_EVENT, AnyJobEvent, Command, Queued, Restarted, Stalled
 from topics.limits import MAX_REQUEST_BYTES
 from topics.raw_path import RAW_PATH, RawPath
@@ -114,6 +115,19 @@ class Publisher:
     async def restarted(self, job_id: str, files: int, attempt: int) -> int:
         """Publish that so many files of a job begin again; return the event's offset."""
         return await self._send_event(Restarted(job_id=job_id, at=time.time(), files=files, attempt=attempt))
+
+    async def reread(self, job: Job, attempt: int) -> None:
+        """Publish once more that a collection is to be read again, for its job."""
+        request = ScanRequest(
+            job_id=job.job_id,
+            collection=job.collection,
+            model_id=job.model_id,
+            # What the job may read did not change.
+            roots=job.sources,
+            reread=True,
+        )
+        headers = SCAN_REQUEST.headers(request, Headers(job_id=job.job_id, attempt=attempt))
+        await self._send(SCAN_REQUEST.name, job.job_id, SCAN_REQUEST.encode(request), headers)
 
     async def restart(self, files: Iterable[RawPath], attempt: int) -> None:
         """Publish files to be taken in once more."""

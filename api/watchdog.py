@@ -189,6 +189,10 @@ class Watchdog:
         attempt = job.restarts + 1
         log.warning("job-restarted", job_id=job.job_id, files=looked.unfinished, attempt=attempt)
         offset = await self._publisher.restarted(job.job_id, looked.unfinished, attempt)
+        if job.reread:
+            # Which content each of its files is of is told by the collection.
+            await self._publisher.reread(job, attempt + 1)
+            return offset
         after = 0
         while page := await self._view.unfinished_files(job.job_id, after=after, limit=FILES_AT_ONCE):
             files = [file for row in page if (file := _start(job, row))]

@@ -1,6 +1,7 @@
 """Work that stops moving is seen, and moved on: the service and workers on a real broker, with short limits."""
 
 import asyncio
+import json
 import os
 import time
 import uuid
@@ -18,7 +19,7 @@ from tests.api.service import Service, eventually, serving
 from tests.parts import Part
 from tests.pipeline import Pipeline, account
 from tests.worker import Worker
-from topics.job_event import Seen, SeenFile
+from topics.job_event import Queued, Seen, SeenFile
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +86,31 @@ async def test_without_a_worker_and_without_an_end_marker(
         await service.http.post(f"ingest/{job_id}/close")
         status = account(await idle_pipeline.bus.finished(job_id))
         assert (status["status"], status.get("stalled")) == ("completed", None)
+
+
+async def test_the_unfinished_files_of_a_reread_are_read_again(
+    idle_pipeline: Pipeline, collection: str, settings: Settings, photos: Path, worker: Worker
+) -> None:
+    """Not taken for files that are stored already."""
+    if worker.has_ended():
+        await asyncio.to_thread(worker.start)
+    bus, job_id = idle_pipeline.bus, new_job()
+    (path,) = pictures.write(photos, range(9150, 9151))
+    async with serving(settings) as service:
+        await idle_pipeline.run(photos, collection=collection)
+        seen = SeenFile(file_id=file_id(job_id, collection, bytes(path)), path=str(path))
+        await service.publish(
+            Queued(job_id=job_id, at=time.time(), collection=collection, sources=[str(photos)], model_id="stub-1",
+                   reread=True),
+            Seen(job_id=job_id, at=time.time(), collection=collection, files=[seen]),
+        )  # fmt: skip
+        await bus.close_job(job_id)
+        status = account(await bus.finished(job_id))
+    assert (status["status"], status["outcomes"]["cached"] + status["outcomes"]["unchanged"]) == ("completed", 1)
+    (message,) = [record for record in bus.of_job("raw-path", job_id) if record.value is not None]
+    assert dict(message.headers)["attempt"] == b"2"
+    assert len(json.loads(message.value)["reread"]) == 64
+    assert bus.values("db-write", job_id=job_id)
 
 
 async def test_the_unfinished_files_of_an_idle_job_begin_again(
