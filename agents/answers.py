@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 # With vectors of 512 dimensions, about 16 MiB.
 REMEMBERED = 4096
+MAX_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,11 @@ class Answer:
 
     vector: "array[float]"
     caption: str | None
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory, about."""
+        return len(self.vector) * self.vector.itemsize + 4 * len(self.caption or "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +38,15 @@ class Question:
 
 
 class Answers:
-    """The newest `limit` questions; each is a future, whose result is None where ML had no answer."""
+    """The newest `limit` questions, with at most `max_bytes` of answers.
 
-    def __init__(self, limit: int = REMEMBERED) -> None:
+    Each is a future, whose result is None where ML had no answer.
+    """
+
+    def __init__(self, limit: int = REMEMBERED, max_bytes: int = MAX_BYTES) -> None:
         self._limit = limit
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._asked: OrderedDict[Question, asyncio.Future[Answer | None]] = OrderedDict()
 
     def earlier(self, question: Question) -> "asyncio.Future[Answer | None] | None":
@@ -48,9 +59,7 @@ class Answers:
     def ask(self, question: Question) -> None:
         """Note that a question goes to ML."""
         self._asked[question] = asyncio.get_running_loop().create_future()
-        # One that is still with ML has somebody who waits for it; those are as few as the window is wide.
-        while len(self._asked) > self._limit and self._asked[oldest := next(iter(self._asked))].done():
-            del self._asked[oldest]
+        self._forget_oldest()
 
     def answer(self, question: Question, answer: Answer | None) -> None:
         """Note what ML answered. What it could not answer may be asked again."""
@@ -60,3 +69,15 @@ class Answers:
         asked.set_result(answer)
         if answer is None:
             del self._asked[question]
+            return
+        self._bytes += answer.size
+        self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        # One that is still with ML has somebody who waits for it; those are as few as the window is wide.
+        while len(self._asked) > self._limit or self._bytes > self._max_bytes:
+            oldest = next(iter(self._asked))
+            if not self._asked[oldest].done():
+                return
+            forgotten = self._asked.pop(oldest).result()
+            self._bytes -= 0 if forgotten is None else forgotten.size

@@ -56,3 +56,19 @@ async def test_the_oldest_answers_are_forgotten_and_no_open_question_is() -> Non
         answers.answer(question(name), ANSWER)
     assert answers.earlier(question("b")) is None
     assert answers.earlier(question("e")) is not None
+
+
+async def test_answers_are_kept_up_to_a_number_of_bytes() -> None:
+    large = Answer(array("d", [0.5] * 1000), None)
+    answers = Answers(max_bytes=3 * large.size)
+    for name in "abcd":
+        answers.ask(question(name))
+        answers.answer(question(name), large)
+    assert [name for name in "abcd" if answers.earlier(question(name))] == ["b", "c", "d"]
+    # One that is still with ML is kept: somebody waits for it.
+    answers.ask(question("e"))
+    for name in "bcd":
+        answers.earlier(question(name))
+    answers.ask(question("f"))
+    answers.answer(question("f"), large)
+    assert answers.earlier(question("e"))
