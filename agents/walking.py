@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from agents.leaving_out import Chosen, LeftOut, Scopes, count, ignore_file
 from errors import FileError
-from imaging.files import Roots, check_within
-from imaging.formats import is_listed
+from imaging.files import Roots, check_within, open_regular
+from imaging.formats import HEAD_BYTES, is_listed, is_picture
 from imaging.hashing import FileStamp
 from rules.leaving_out import IGNORE_FILE
 from rules.outcomes import Outcome
@@ -19,7 +19,7 @@ _OWN = frozenset({ARCHIVE_FOLDER, IGNORE_FILE.encode()})
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A photograph, by its extension."""
+    """A photograph, by its extension or its first bytes."""
 
     path: bytes
     stamp: FileStamp
@@ -164,11 +164,22 @@ def _refuse(entry: "os.DirEntry[bytes]", error: OSError) -> Refused:
 
 
 def _judge(path: bytes, status: os.stat_result) -> Found | Refused:
-    if not is_listed(path):
+    listed, regular = is_listed(path), stat.S_ISREG(status.st_mode)
+    # A name only saves a look: a picture is taken under any.
+    if not listed and not (regular and _holds_picture(path)):
         return _not_listed(path)
-    if not stat.S_ISREG(status.st_mode):
+    if not regular:
         return Refused(path, "skipped", "not a regular file")
     return Found(path, FileStamp(status.st_size, status.st_mtime_ns))
+
+
+def _holds_picture(path: bytes) -> bool:
+    """Whether a file starts as a picture does, whatever it is called; one that cannot be read does not."""
+    try:
+        with open_regular(path) as file:
+            return is_picture(file.read(HEAD_BYTES))
+    except FileError:
+        return False
 
 
 def _not_listed(path: bytes) -> Refused:

@@ -5,6 +5,13 @@ from pathlib import PurePath
 _MEDIA_TYPES = {
     "jpg": "image/jpeg",
     "jpeg": "image/jpeg",
+    "jfif": "image/jpeg",
+    "jpe": "image/jpeg",
+    "mpo": "image/jpeg",
+    "hif": "image/heic",
+    "heics": "image/heic",
+    "jp2": "image/jp2",
+    "psd": "image/vnd.adobe.photoshop",
     "png": "image/png",
     "bmp": "image/bmp",
     "gif": "image/gif",

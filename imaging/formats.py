@@ -1,4 +1,4 @@
-"""Which files are for us: by name when a folder is walked, by content when a file is opened.
+"""Which files are for us: by name, which saves a look, or by their first bytes, whatever the name.
 
 A content has one result under every name, so decoding never looks at the extension.
 """
@@ -11,12 +11,20 @@ RAW_EXTENSIONS = frozenset({"dng", "cr2", "cr3", "nef", "arw", "rw2", "orf", "ra
 EXTENSIONS = PICTURE_EXTENSIONS | RAW_EXTENSIONS
 
 # Pillow's names for what it may decode. Its other decoders (EPS starts a program) stay shut.
-PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "HEIF", "AVIF")
+PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "HEIF", "AVIF", "JPEG2000", "PSD")
 
 HEAD_BYTES = 16
 """How much of a file's start the functions below need."""
 
-_PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
+_PICTURE_STARTS = (
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n\x1a\n",
+    b"GIF87a",
+    b"GIF89a",
+    b"8BPS\0\1",
+    b"\0\0\0\x0cjP  \r\n\x87\n",
+    b"\xff\x4f\xff\x51",
+)
 # Major brands (ISO/IEC 23008-12 and the AVIF specification); cameras and phones write these.
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis"})
 # Sizes of the headers that a BMP may have, from OS/2 1 to Windows 5. Its two letters alone start many a text.

@@ -161,6 +161,9 @@ def folder_around(path: Path) -> None:
 
 
 STORED = [
+    Odd(b"no extension", content(pictures.jpeg(40)), "stored"),
+    Odd(b"jpg", content(pictures.jpeg(41)), "stored"),
+    Odd(b"named as a text.txt", content(pictures.jpeg(42)), "stored"),
     Odd(b"wrong extension, a PNG.jpg", saved("RGB", "PNG"), "stored"),
     Odd(b"animated.gif", animated("GIF"), "stored"),
     Odd(b"animated.webp", animated("WEBP"), "stored"),
@@ -211,8 +214,8 @@ SKIPPED = [
     Odd(b"device.jpg", lambda path: path.symlink_to("/dev/zero"), "skipped", "not a regular file"),
     Odd(b"link to the folder", folder_around, "skipped", "a link to a folder that contains it"),
     Odd(b"a list.txt", content(b"milk"), "skipped", "its extension is not that of a photograph"),
-    Odd(b"no extension", content(pictures.jpeg(40)), "skipped", "its extension is not that of a photograph"),
-    Odd(b"jpg", content(pictures.jpeg(41)), "skipped", "its extension is not that of a photograph"),
+    Odd(b"a film.mp4", content(b"\0\0\0\x18ftypisom\0\0\2\0isomiso2"), "skipped", "not that of a photograph"),
+    Odd(b"a letter.pdf", content(b"%PDF-1.7\n" + bytes(300)), "skipped", "not that of a photograph"),
 ]
 FOLDER = [*STORED, *FAILED, *SKIPPED]
 
