@@ -90,7 +90,7 @@ def together(packets: list[xmp.Packet], press: iptc.Block, png: dict[str, str | 
         people=distinct((*_people(packets), *items("Iptc4xmpExt:PersonInImage"))),
         rating=_stars(text("xmp:Rating"), text("MicrosoftPhoto:Rating", "MicrosoftPhoto1:Rating")),
         label=text("xmp:Label"),
-        original=_first(
+        original=_fullest(
             map(dates.iso_8601, (text("exif:DateTimeOriginal"), text("photoshop:DateCreated"), press.created))
         ),
         digitised=_first(
@@ -130,6 +130,12 @@ def _levels(paths: list[str], separator: str) -> Iterable[str]:
     for path in paths:
         yield path
         yield from (level.strip() for level in path.split(separator))
+
+
+def _fullest(found: Iterable[str | None]) -> str | None:
+    """Return the first date, or a later one that says the same with more: XMP's day is often IPTC's day and time."""
+    known = [date for date in found if date]
+    return max((date for date in known if date.startswith(known[0])), key=len, default=None)
 
 
 def _stars(rating: str | None, percent: str | None) -> float | None:

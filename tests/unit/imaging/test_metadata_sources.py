@@ -51,6 +51,13 @@ XMP_DATES = 'photoshop:DateCreated="2003-01-01" xmp:CreateDate="2007-01-01T00:00
         ({"iptc": photoshop((2, 55, b"20040605")), "xmp": 'photoshop:DateCreated="2003"'}, "2003"),
         (
             {
+                "iptc": photoshop((2, 55, b"20040605"), (2, 60, b"100705+0200")),
+                "xmp": 'photoshop:DateCreated="2004-06-05"',
+            },
+            "2004-06-05T10:07:05+02:00",
+        ),
+        (
+            {
                 "exif_block": exif(
                     [],
                     [ORIGINAL, ascii_text(36881, b"+09:00"), ascii_text(37521, b"042"), ascii_text(36880, b"-01:00")],

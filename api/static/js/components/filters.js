@@ -1,4 +1,4 @@
-/** What the gallery is narrowed by. All of it stands in the address: from, to, camera, caption, and the sides of a box. */
+/** What the gallery is narrowed by. All of it stands in the address: from, to, camera, caption, stars, label, person, and the sides of a box. */
 
 import { fill, h, settled } from "../core/dom.js";
 import { plural } from "../core/format.js";
@@ -20,6 +20,9 @@ export function filtersOf(query) {
   }
   if (query.camera) filters.camera_model = query.camera;
   if (query.caption) filters.caption = query.caption;
+  if (Number(query.stars)) filters.rating = { gte: Number(query.stars) };
+  if (query.label) filters.label = query.label;
+  if (query.person) filters.people = query.person;
   const box = boxOf(query.box);
   if (box) filters.gps = box;
   return filters;
@@ -32,6 +35,9 @@ export function chips(query, change) {
     query.to && [`Until ${query.to}`, { to: "" }],
     query.camera && [query.camera, { camera: "" }],
     query.caption && [`Caption: ${query.caption}`, { caption: "" }],
+    Number(query.stars) && [`Rated ${query.stars} or more`, { stars: "" }],
+    query.label && [`Label: ${query.label}`, { label: "" }],
+    query.person && [query.person, { person: "" }],
     boxOf(query.box) && ["Place", { box: "" }],
   ].filter(Boolean);
   return chosen.map(([text, without]) => {
@@ -59,6 +65,9 @@ export function filterPanel(change, cameras, signal) {
     to: input("to", { type: "date" }),
     camera: input("camera", { list: "cameras", placeholder: "Any" }),
     caption: input("caption", { placeholder: "Any" }),
+    stars: input("stars", { type: "number", min: 1, max: 5, step: 1, placeholder: "Any" }),
+    label: input("label", { placeholder: "Any" }),
+    person: input("person", { placeholder: "Any" }),
   };
   const offered = h("datalist", { id: "cameras" });
   const box = button("", { onclick: () => choosePlace(place, change) });
@@ -70,6 +79,9 @@ export function filterPanel(change, cameras, signal) {
     field("Camera", inputs.camera),
     offered,
     field("Words in the caption", inputs.caption),
+    field("Stars, at least", inputs.stars),
+    field("Label", inputs.label),
+    field("Person", inputs.person),
     h("div", { class: "field" }, h("span", { class: "label" }, "Place"), box),
   );
   return { element, show, offer, forget: (names) => names.forEach((name) => delete typed[name]) };

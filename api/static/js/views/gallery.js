@@ -16,7 +16,7 @@ import { icon } from "../components/icons.js";
 import { attempt, toast } from "../components/toast.js";
 import { openViewer } from "../components/viewer.js";
 
-const SORTS = [["-taken_at", "Newest first"], ["taken_at", "Oldest first"], ["filename", "Name, A to Z"], ["-filename", "Name, Z to A"], ["-ingested_at", "Added last"]];
+const SORTS = [["-taken_at", "Newest first"], ["taken_at", "Oldest first"], ["filename", "Name, A to Z"], ["-filename", "Name, Z to A"], ["-ingested_at", "Added last"], ["-rating", "Best rated first"]];
 const COLLECTION_NAME = "[A-Za-z0-9][A-Za-z0-9._\\-]*";
 // How far a list is read for a picture that a link opens, so that the arrows go on from it.
 const LOOKED_THROUGH = 3000;
