@@ -79,7 +79,7 @@ export function filterPanel(change, cameras, signal) {
     field("Camera", inputs.camera),
     offered,
     field("Words in the caption", inputs.caption),
-    field("Stars, at least", inputs.stars),
+    field("Minimum stars", inputs.stars),
     field("Label", inputs.label),
     field("Person", inputs.person),
     h("div", { class: "field" }, h("span", { class: "label" }, "Place"), box),
