@@ -83,7 +83,10 @@ def test_who_can_read_the_token_allows_the_folder(photos: Path, tmp_path: Path) 
         assert api.asked[1][2] == {"path": str(photos)}
 
 
-@pytest.mark.parametrize("secret", ["ssh-rsa AAAA", new_token(1), "x" * 10_000, "caf\u00e9"])
+# Named, as processes that share the tests must know them by the same names.
+@pytest.mark.parametrize(
+    "secret", ["ssh-rsa AAAA", new_token(1), "x" * 10_000, "caf\u00e9"], ids=["key", "another port's", "long", "text"]
+)
 def test_nothing_but_the_token_for_that_address_leaves_a_file(photos: Path, tmp_path: Path, secret: str) -> None:
     """Whatever answers there may name any file."""
     file = tmp_path / "secret"
