@@ -69,7 +69,13 @@ def _point(number: int, thumbnails: list[str], dimension: int) -> Point:
         "thumbnail_base64": thumbnails[number % COLOURS],
     }
     if number % 50 == 0:
-        payload |= {"caption": "A lighthouse by the sea", "gps": {"lat": 48.8582, "lon": 2.2945}}
+        payload |= {
+            "caption": "A lighthouse by the sea",
+            "gps": {"lat": 48.8582, "lon": 2.2945},
+            "rating": 4.0,
+            "label": "Red",
+            "people": ["Ann", "Bob"],
+        }
     vector = [1.0, (number % 97) / 97, (number % 89) / 89, *([0.0] * (dimension - 3))]
     return Point(identity(number), vector, payload)
 

@@ -63,6 +63,8 @@ def test_a_picture_with_all_that_is_known_of_it(visit: Open) -> None:
     expect(viewer.get_by_text("A lighthouse by the sea")).to_be_visible()
     expect(viewer.get_by_role("img", name="Map: 48.8582° N, 2.2945° E")).to_be_visible()
     expect(viewer.get_by_text("Friday, January 1, 2010 at 12:00 AM")).to_be_visible()
+    expect(viewer.get_by_role("img", name="4 of 5 stars")).to_be_visible()
+    expect(viewer.get_by_text("Ann, Bob")).to_be_visible()
     expect(viewer.get_by_text("/photos/IMG_000000.jpg")).to_be_visible()
     expect(viewer.get_by_text("The original cannot be shown")).to_be_visible()
     opened.check_look()

@@ -35,11 +35,13 @@ def run(opened: Visit, folder: Path, collection: str, ends: str) -> Page:
 
 def test_a_folder_from_submit_to_gallery(visit: Open, photos: Path) -> None:
     pictures.write(photos / "walk", range(700, 712))
+    pictures.write(photos / "walk" / "@eaDir", range(712, 714))
     opened = visit("ingest")
     page = run(opened, photos / "walk", "walk", "completed")
     panel = page.get_by_role("region", name="Progress of the job")
     expect(panel.get_by_text("12 of 12")).to_be_visible()
     expect(panel.get_by_text("12 stored", exact=True)).to_be_visible()
+    expect(panel.get_by_text("left out: 2 files in 1 folder")).to_be_visible()
     opened.check_look()
     page.get_by_role("link", name="Show the pictures").click()
     expect(page.locator(".cell:not(.loading)")).to_have_count(12)

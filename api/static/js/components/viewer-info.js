@@ -5,7 +5,7 @@ import * as format from "../core/format.js";
 import { link } from "../core/router.js";
 import { mapOf } from "./map.js";
 
-const OFFERED = new Set(["filename", "full_path", "paths", "file_hash", "width", "height", "format", "mode", "caption", "thumbnail_base64", "file_size", "taken_at", "camera_make", "camera_model", "lens", "iso", "aperture", "exposure_time", "focal_length", "orientation", "gps", "tags", "model_id", "job_id", "ingested_at"]);
+const OFFERED = new Set(["filename", "full_path", "paths", "file_hash", "width", "height", "format", "mode", "caption", "thumbnail_base64", "file_size", "taken_at", "camera_make", "camera_model", "lens", "iso", "aperture", "exposure_time", "focal_length", "orientation", "gps", "tags", "rating", "label", "people", "model_id", "job_id", "ingested_at"]);
 
 /** The parts, those that hold something. */
 export function panel(payload) {
@@ -27,6 +27,9 @@ export function panel(payload) {
       ["Lens", payload.lens],
       ["Settings", settings.join(" · ")],
       ["Size", payload.width && `${payload.width} × ${payload.height} (${((payload.width * payload.height) / 1e6).toFixed(1)} MP)`],
+      ["Rating", payload.rating !== undefined && payload.rating !== null && rating(payload.rating)],
+      ["Label", payload.label],
+      ["People", (payload.people ?? []).join(", ")],
       ["Tags", (payload.tags ?? []).join(", ")],
     ]),
     payload.gps && h("section", {}, h("h3", {}, "Place"), mapOf(payload.gps), h("p", { class: "small" }, format.position(payload.gps))),
@@ -52,7 +55,14 @@ export function panel(payload) {
   ].filter(Boolean);
 }
 
+/** 3.5 -> "★★★½"; some programs say -1 of what they reject. */
+function rating(stars) {
+  if (stars < 0) return "rejected";
+  const text = "★".repeat(Math.floor(stars)) + (stars % 1 >= 0.25 ? "½" : "");
+  return h("span", { role: "img", "aria-label": `${stars} of 5 stars` }, text || "none");
+}
+
 function facts(title, pairs) {
-  const known = pairs.filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const known = pairs.filter(([, value]) => value !== undefined && value !== null && value !== false && value !== "");
   return known.length > 0 && h("section", {}, h("h3", {}, title), h("dl", { class: "facts" }, known.map(([term, value]) => [h("dt", {}, term), h("dd", {}, value)])));
 }

@@ -90,7 +90,7 @@ function row(job) {
     "tr",
     { class: "link", onclick: (event) => event.target.closest("a") || (location.hash = where) },
     h("td", { class: "wrap" }, h("a", { href: where }, name), h("div", { class: "small soft" }, job.sources[0] || "published to Kafka")),
-    h("td", {}, stateBadge(job.status), h("div", { class: "small soft" }, job.waiting_for ? `waits for ${job.waiting_for}` : job.stalled ? "stalled" : "")),
+    h("td", {}, stateBadge(job.status), h("div", { class: "small soft" }, job.waiting_for ? `waits for ${job.waiting_for}` : job.stalled ? `stalled: ${job.stalled}` : "")),
     h("td", {}, job.collection),
     h("td", { class: "number" }, FINISHED.has(job.status) ? format.count(job.total_files) : `${format.count(job.processed_files)} / ${format.count(job.total_files)}`),
     h("td", { class: "number" }, format.count(job.failed_files)),
