@@ -124,8 +124,8 @@ class _Storer:
         for item in items:
             write, new = item.write, _payload(item)
             stored = payloads.get(write.point_id, {})
-            if payload.was_read_later(stored, new):
-                later = points.get(write.point_id) or known[write.point_id]
+            later = points.get(write.point_id) or known.get(write.point_id)
+            if later is not None and payload.was_read_later(stored, new):
                 point = Point(later.id, later.vector, payload.with_paths(later.payload, new))
             else:
                 point = Point(write.point_id, write.content.vector, payload.merge(stored, new))
