@@ -114,6 +114,9 @@ class Settings(BaseSettings):
     # How often a file is tried, the first time included, before a replay has to be forced.
     dead_letter_max_attempts: Annotated[int, Field(ge=1)] = 5
 
+    # So long after its end the files of a job are forgotten.
+    job_retention_days: Annotated[float, Field(gt=0, le=36_500)] = 30.0
+
     # The watchdog: longer than the slowest step of a healthy stage.
     stalled_after_seconds: Seconds = 30.0
     restart_after_seconds: Seconds = 120.0

@@ -1,122 +1,172 @@
 """track: folds job-event into the jobs table, and publishes each job's status. Writes nothing else's table.
 
-The rows of files are written event by event; a job's own row and its status are written for
-many events at once, at a checkpoint, and the events are acked after both are delivered. The end of a
-job does not wait for it, nor do many files. Counters live in memory: they are counted again from the
-rows when a job is first met.
+The rows of files are written event by event; a job's own row, with its counters, and its status are written for
+many events at once, at a checkpoint, and the events are acked after both are delivered. What a person or a scan waits
+for does not wait for it. Rows of files that are ahead of the counters, or behind, say so (tables.job_file).
 """
 
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import faust
 
 import failpoints
 from agents.delivery import Window, start, writing_rows
-from agents.stage import Parts, StageApp
-from tables.job import Job, apply
+from agents.stage import Parts, StageApp, now
+from tables.job import Job
 from tables.job_document import document
+from tables.job_fold import apply
 from tables.jobs import Jobs
 from tables.rows import is_current
-from topics.job_event import JOB_EVENT, decode_keyed
+from topics.job_event import JOB_EVENT, AnyJobEvent, Forget, decode_keyed
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 from topics.record import Headers
 
-# Whichever comes first. A scan publishes more files when it has read that earlier ones are done.
-CHECKPOINT_SECONDS = 0.25
+# A checkpoint comes after this time, or sooner: see Tracker._is_news.
+CHECKPOINT_SECONDS = 1.0
 CHECKPOINT_FILES = 100
 # Events between two checkpoints, at most: bounds what a kill repeats.
 MAX_OPEN_EVENTS = 1000
 REMEMBERED_JOBS = 1000
+# Rows of files that are counted, or deleted, before others have their turn.
 ROWS_AT_ONCE = 1000
+FORGOTTEN_AT_ONCE = 200
 
 
 def build(parts: Parts, datadir: Path) -> StageApp:
     """Return the stage."""
     stage = StageApp("track", parts, datadir)
-    tracker = _Tracker(stage, Jobs(stage.rows()))
+    tracker = Tracker(stage, Jobs(stage.rows()))
     stage.consume(JOB_EVENT.name, tracker.take, window=MAX_OPEN_EVENTS)
-
-    @stage.app.on_partitions_revoked.connect
-    async def forget_jobs(*_: object, **__: object) -> None:
-        tracker.forget()
-
     return stage
 
 
-class _Tracker:
+@dataclass(slots=True)
+class _Known:
+    """A job in memory, as of events of one generation: after a rebalance another worker may have gone on with it."""
+
+    job: Job
+    generation: int | None
+    told: object = None  # what its newest status said of what nobody waits a second for
+
+
+class Tracker:
+    """Takes events; writes rows and publishes documents."""
+
     def __init__(self, stage: StageApp, jobs: Jobs) -> None:
         self._stage = stage
         self._jobs = jobs
-        self._known: OrderedDict[str, Job] = OrderedDict()
+        self._known: OrderedDict[str, _Known] = OrderedDict()
         # Job id → the job and its newest event since the last checkpoint.
-        self._changed: dict[str, tuple[Job, faust.Event]] = {}
+        self._changed: dict[str, tuple[_Known, faust.Event]] = {}
         self._checkpoint: asyncio.Task[None] | None = None
         self._files_changed = 0
+        self._events = 0
         self._at_once = asyncio.Event()
-
-    def forget(self) -> None:
-        """Drop what is in memory: after a rebalance another worker may have gone on with these jobs.
-
-        What waits for its checkpoint stays until then, as its events are acked after that.
-        """
-        self._known = OrderedDict((job_id, job) for job_id, (job, _) in self._changed.items())
+        # A scan goes on when it has read that earlier files are done.
+        self._files_at_once = min(CHECKPOINT_FILES, max(1, stage.parts.settings.scan_outstanding_files // 5))
 
     async def take(self, event: faust.Event, window: Window) -> None:
         """Fold one event; it is acked after the next checkpoint."""
         job_event = decode_keyed(event.message.key, event.value)
-        job = await self._job(job_event.job_id)
+        known = await self._job(job_event.job_id, event)
+        job = known.job
+        if job.forgotten:
+            await window.add(event, self._take_late(job_event))
+            return
         changed = apply(job, job_event, event.message.offset, lambda file_id: self._jobs.file(job.job_id, file_id))
         rows = [self._jobs.put_file(job.job_id, file) for file in changed]
-        self._changed[job.job_id] = (job, event)
+        self._changed[job.job_id] = (known, event)
         if self._checkpoint is None:
             self._at_once.clear()
             self._checkpoint = start(self._check())
+        self._events += 1
         self._files_changed += len(changed)
-        if job.state in FINISHED or self._files_changed >= CHECKPOINT_FILES:
+        if self._is_news(known):
             self._at_once.set()
-        await window.add(event, _delivered([*rows, self._checkpoint]))
+        # The rows of a job that is to be forgotten go when that is written down.
+        await window.add(
+            event, self._forget_behind(job.job_id, "" if job.forgotten else None, [*rows, self._checkpoint])
+        )
 
-    async def _job(self, job_id: str) -> Job:
-        job = self._known.get(job_id)
-        if job is not None:
-            self._known.move_to_end(job_id)
-            return job
-        job = self._jobs.job(job_id) or Job(job_id=job_id)
-        job.reset_counts()
-        for number, file in enumerate(self._jobs.files(job_id)):
-            job.count(file)
+    def _is_news(self, known: _Known) -> bool:
+        """Tell whether somebody waits for what has just changed, or too much is open."""
+        if self._files_changed >= self._files_at_once or self._events >= MAX_OPEN_EVENTS // 2:
+            return True
+        return known.job.state in FINISHED or _told(known.job) != known.told
+
+    async def _job(self, job_id: str, event: faust.Event) -> _Known:
+        generation = event.message.generation_id
+        known = self._known.get(job_id)
+        if known is None or known.generation != generation:
+            job = self._jobs.job(job_id) or Job(job_id=job_id, keeps_counts=True)
+            if not job.keeps_counts:
+                await self._count_anew(job)
+            known = self._known[job_id] = _Known(job, generation)
+        self._known.move_to_end(job_id)
+        return known
+
+    async def _count_anew(self, job: Job) -> None:
+        """Count the files of a job whose rows are of version 0.1.0, once."""
+        job.begin_count()
+        for number, file in enumerate(self._jobs.files(job.job_id)):
+            job.count(file.report)
             if number % ROWS_AT_ONCE == 0:
                 await asyncio.sleep(0)
-        self._known[job_id] = job
-        if len(self._known) > REMEMBERED_JOBS:
-            oldest = next(iter(self._known))
-            if oldest not in self._changed and oldest != job_id:
-                del self._known[oldest]
-        return job
+        job.keeps_counts = True
 
     async def _check(self) -> None:
         """Write the rows of the jobs that changed, and publish their status."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._at_once.wait(), CHECKPOINT_SECONDS)
         changed, self._changed, self._checkpoint = self._changed, {}, None
-        self._files_changed = 0
+        self._files_changed = self._events = 0
         deliveries: list[Awaitable[object]] = []
         documents: list[JobStatus] = []
         # All rows before anything is awaited: who reads one meanwhile must find what it says.
-        for job, event in changed.values():
+        for known, event in changed.values():
             if is_current(self._stage.app, event):
                 with writing_rows(event):
-                    deliveries.append(self._jobs.put_job(job))
-                documents.append(document(job))
+                    deliveries.append(self._jobs.put_job(known.job))
+                documents.append(document(known.job))
+                known.told = _told(known.job)
+        # None of them is in use now: each is as its row says.
+        while len(self._known) > REMEMBERED_JOBS:
+            self._known.popitem(last=False)
         failpoints.reach("track-checkpoint")
         deliveries.extend(
             [await self._stage.send(JOB_STATUS, each.job_id, each, Headers(job_id=each.job_id)) for each in documents]
         )
         await asyncio.gather(*deliveries)
+
+    def _take_late(self, job_event: AnyJobEvent) -> Coroutine[Any, Any, None]:
+        """Take an event of a job that was forgotten: it changes nothing, but may go on with forgetting."""
+        if not isinstance(job_event, Forget):
+            return _delivered([])
+        job_id = job_event.job_id
+        if job_event.after is None or job_id in self._changed:
+            return self._forget_behind(job_id, "", [] if self._checkpoint is None else [self._checkpoint])
+        deleted, last = self._jobs.delete_files(job_id, after=job_event.after, limit=FORGOTTEN_AT_ONCE)
+        return self._forget_behind(job_id, last, deleted)
+
+    async def _forget_behind(self, job_id: str, file_id: str | None, deliveries: list[Awaitable[object]]) -> None:
+        """Have the rows behind a file deleted (None: there are none), when what was written is delivered.
+
+        Each few rows have an event of their own, so that other jobs go on, and a kill repeats no more than these.
+        """
+        await _delivered(deliveries)
+        if file_id is not None:
+            await self._stage.emit(Forget(job_id=job_id, at=now(), after=file_id))
+
+
+def _told(job: Job) -> object:
+    """Return what people and stages want to know of at once."""
+    return job.state, job.cancelled, job.paused, job.stalled, [*job.waiting.values()], job.missing, job.forgotten
 
 
 async def _delivered(deliveries: list[Awaitable[object]]) -> None:

@@ -36,9 +36,9 @@ class Copier:
                 409,
             )
         # The store stage reads the paths of a point before it writes them, as is done here: one would lose.
-        writing = next((job for job in await self._view.unfinished() if job.collection == target), None)
-        if writing is not None:
-            raise RequestError(f"Job {writing.job_id} takes pictures into {target!r}: wait for its end.", 409)
+        async for job in self._view.unfinished():
+            if job.collection == target:
+                raise RequestError(f"Job {job.job_id} takes pictures into {target!r}: wait for its end.", 409)
         return await self._qdrant.ensure_collection(
             target, model_id=model_id, dimension=dimension, distance=self._distance
         )

@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import structlog
 
 from api.publisher import Outgoing, Publisher
 from api.schemas.replay import Decided, LetterChoice, Refusal, ReplayChoice
-from api.view.letter_view import LetterView
+from api.succession import Succession
 from api.view.letters import WholeLetter
+from api.view.view import JobView
 from errors import KafkaUnavailableError
 from rules.dead_letters import why_not_again
 from topics import admin
@@ -26,8 +28,9 @@ log = structlog.get_logger()
 class DeadLetters:
     """The only one to decide on letters; one request at a time, so that none is published twice."""
 
-    def __init__(self, letters: LetterView, publisher: Publisher, max_attempts: int) -> None:
-        self._letters = letters
+    def __init__(self, view: JobView, publisher: Publisher, max_attempts: int) -> None:
+        self._view = view
+        self._letters = view.letters
         self._publisher = publisher
         self._max_attempts = max_attempts
         self._lock = asyncio.Lock()
@@ -59,6 +62,7 @@ class DeadLetters:
         self, choice: LetterChoice, decision: Decision, refuse: Callable[[WholeLetter], str | None]
     ) -> Decided:
         decided = Decided()
+        succession = Succession(self._view, self._publisher)
         async with self._lock:
             await self._letters.catch_up()
             async for page in self._chosen(choice, decided):
@@ -70,9 +74,11 @@ class DeadLetters:
                         taken.append(letter)
                 # A letter whose mark is lost is replayed again at worst, which changes nothing.
                 if decision == "replayed":
-                    await self._publisher.publish_all([_restart(letter) for letter in taken])
+                    await self._publisher.publish_all([await _restart(letter, succession) for letter in taken])
                 await self._publisher.publish_all([_mark(letter, decision) for letter in taken])
                 decided.done += len(taken)
+            await succession.close()
+            decided.jobs = succession.jobs
             # What was done is done, whether or not it shows at once.
             with suppress(KafkaUnavailableError):
                 await self._letters.catch_up()
@@ -98,10 +104,12 @@ def _refuse(decided: Decided, letter_id: str, reason: str) -> None:
         decided.refusals.append(Refusal(id=letter_id, reason=reason))
 
 
-def _restart(letter: WholeLetter) -> Outgoing:
+async def _restart(letter: WholeLetter, succession: Succession) -> Outgoing:
     place = Place(DEAD_LETTER, letter.partition, letter.offset)
-    headers = replay_headers(letter.headers, place, letter.attempt + 1, letter.restart_topic)
-    return Outgoing(letter.restart_topic, letter.key, letter.value, headers)
+    as_it_was = Outgoing(letter.restart_topic, letter.key, letter.value, letter.headers)
+    message = await succession.hand_over(as_it_was, letter.job_id)
+    headers = replay_headers(message.headers, place, letter.attempt + 1, letter.restart_topic)
+    return replace(message, headers=headers)
 
 
 def _mark(letter: WholeLetter, decision: Decision) -> Outgoing:

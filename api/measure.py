@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import metrics
 from rules.watchdog import Sample
 from settings import Stage
-from tables.job import Job
+from topics.job_status import State
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -57,10 +57,9 @@ def blind() -> None:
     metrics.STAGE_UP.clear()
 
 
-def jobs(unfinished: Iterable[Job]) -> None:
-    """Note how the unfinished jobs are."""
-    unfinished = list(unfinished)
-    by_state = Counter(job.state for job in unfinished)
+def jobs(unfinished: Iterable[State], stalled: int) -> None:
+    """Note the states of the unfinished jobs, and how many of them are stalled."""
+    by_state = Counter(unfinished)
     for state in ("queued", "scanning", "running", "paused"):
         metrics.JOBS.labels(state).set(by_state[state])
-    metrics.STALLED.set(sum(job.stalled is not None for job in unfinished))
+    metrics.STALLED.set(stalled)

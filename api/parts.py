@@ -21,6 +21,7 @@ from api.preview_store import PreviewStore
 from api.previews import Previews
 from api.publisher import Publisher, open_publisher
 from api.renditions import Renditions
+from api.retention import open_retention
 from api.room import Room
 from api.runs import Runs
 from api.searching import Searcher
@@ -107,6 +108,7 @@ async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
         reports = await stack.enter_async_context(open_reports(folder / "duplicates.db"))
         runs = Runs()
         stack.push_async_callback(runs.close)
+        await stack.enter_async_context(open_retention(view, publisher, settings.job_retention_days))
         watchdog = await stack.enter_async_context(open_watchdog(settings, view, publisher))
         remove_unfinished(settings.uploads_folder)
         uploads_under_way = UnderWay()
@@ -140,8 +142,8 @@ async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
             qdrant=qdrant,
             thumbnails=Thumbnails(qdrant),
             ml=ml,
-            dead_letters=DeadLetters(view.letters, publisher, settings.dead_letter_max_attempts),
-            replayer=TopicReplayer(settings, publisher, qdrant, lambda: current_model(ml, kept, settings)),
+            dead_letters=DeadLetters(view, publisher, settings.dead_letter_max_attempts),
+            replayer=TopicReplayer(settings, view, publisher, qdrant, lambda: current_model(ml, kept, settings)),
             rebuilder=CacheRebuilder(qdrant, publisher, settings.kafka_partitions),
             copier=Copier(qdrant, view, settings.qdrant_distance_metric),
             reports=reports,

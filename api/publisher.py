@@ -16,7 +16,7 @@ import tracing
 from connection import ClientOptions
 from errors import KafkaUnavailableError
 from tables.job import Job
-from topics.job_event import JOB_EVENT, AnyJobEvent, Command, Queued, Restarted, Stalled
+from topics.job_event import JOB_EVENT, AnyJobEvent, Command, Forget, Queued, Restarted, Stalled, WalkedAgain
 from topics.limits import MAX_REQUEST_BYTES
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import HeaderList, Headers
@@ -69,6 +69,19 @@ class Publisher:
         )
         return await self._send_event(queued)
 
+    async def queued(self, job_id: str, *, collection: str, caption: bool, model_id: str | None, message: str) -> int:
+        """Publish that a job is begun whose files are published here; return the event's offset."""
+        return await self._send_event(
+            Queued(
+                job_id=job_id,
+                at=time.time(),
+                collection=collection,
+                caption=caption,
+                model_id=model_id,
+                message=message,
+            )
+        )
+
     async def command(self, job_id: str, command: Literal["cancel", "pause", "resume"]) -> int:
         """Publish what someone asked of a job; return the event's offset."""
         log.info("job-command", job_id=job_id, command=command)
@@ -116,18 +129,28 @@ class Publisher:
         """Publish that so many files of a job begin again; return the event's offset."""
         return await self._send_event(Restarted(job_id=job_id, at=time.time(), files=files, attempt=attempt))
 
-    async def reread(self, job: Job, attempt: int) -> None:
-        """Publish once more that a collection is to be read again, for its job."""
+    async def reread(self, job: Job, roots: list[str], attempt: int) -> None:
+        """Publish once more that a collection is to be read again, for its job; `roots`: all that the job may read."""
         request = ScanRequest(
             job_id=job.job_id,
             collection=job.collection,
             model_id=job.model_id,
-            # What the job may read did not change.
-            roots=job.sources,
+            roots=roots,
             reread=True,
         )
         headers = SCAN_REQUEST.headers(request, Headers(job_id=job.job_id, attempt=attempt))
         await self._send(SCAN_REQUEST.name, job.job_id, SCAN_REQUEST.encode(request), headers)
+
+    async def walk_again(self, request: Outgoing, job_id: str) -> int:
+        """Publish that the folders of a job are walked again, then its scan request; return the event's offset."""
+        offset = await self._send_event(WalkedAgain(job_id=job_id, at=time.time()))
+        await self._send(request.topic, request.key or job_id, request.value, request.headers)
+        return offset
+
+    async def forget(self, job_id: str) -> int:
+        """Publish that the files of a job that is over are to be forgotten; return the event's offset."""
+        log.info("job-forgotten", job_id=job_id)
+        return await self._send_event(Forget(job_id=job_id, at=time.time()))
 
     async def restart(self, files: Iterable[RawPath], attempt: int) -> None:
         """Publish files to be taken in once more."""

@@ -152,7 +152,8 @@ class Submitter:
         folded = await self._view.folded(request.job_id)
         # A job that is finished may be known by its status alone, which does not say what it left out.
         exclude = request.exclude if folded is None else folded.exclude
-        if (status.collection, status.sources, status.caption, status.reread, exclude) == (
+        sources = await self._view.sources(request.job_id)
+        if (status.collection, sources, status.caption, status.reread, exclude) == (
             request.collection,
             request.folders,
             request.caption,

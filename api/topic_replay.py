@@ -6,7 +6,7 @@ It reads up to the topic's end at the start. A collection that the messages name
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -14,6 +14,8 @@ from aiokafka.errors import KafkaError
 
 from api.publisher import Outgoing, Publisher
 from api.schemas.replay import ReplayBody, Run
+from api.succession import Succession
+from api.view.view import JobView
 from connection import client_options
 from errors import InvalidMessageError, KafkaUnavailableError, MLUnavailableError, RequestError
 from gateways.ml import Capabilities
@@ -47,6 +49,8 @@ _MOMENTS = (
     job_event.Waiting,
     job_event.Command,
     job_event.Scanning,
+    job_event.WalkedAgain,
+    job_event.Forget,
     image_outcome.Forgotten,
     image_outcome.MoreWaiters,
     image_outcome.Released,
@@ -70,9 +74,15 @@ class TopicReplayer:
     """Replays topics; `model` tells what ML runs now, or ran last."""
 
     def __init__(
-        self, settings: Settings, publisher: Publisher, qdrant: Qdrant, model: Callable[[], Awaitable[Capabilities]]
+        self,
+        settings: Settings,
+        view: JobView,
+        publisher: Publisher,
+        qdrant: Qdrant,
+        model: Callable[[], Awaitable[Capabilities]],
     ) -> None:
         self._settings = settings
+        self._view = view
         self._publisher = publisher
         self._qdrant = qdrant
         self._model = model
@@ -111,23 +121,49 @@ class TopicReplayer:
         for part, offsets in ranges.items():
             consumer.seek(part, offsets.start)
         refused: dict[tuple[str, str | None], str | None] = {}
+        succession = Succession(self._view, self._publisher)
         while open_parts := [p for p, offsets in ranges.items() if await consumer.position(p) < offsets.stop]:
             fetched = await consumer.getmany(*open_parts, timeout_ms=1000, max_records=MESSAGES_AT_ONCE)
             messages = [m for part, found in fetched.items() for m in found if m.offset < ranges[part].stop]
             found = await asyncio.to_thread(_judge_all, order, messages, ranges)
             taken = []
             for one in found:
-                reason = one.left_out
-                if reason is None and not order.dry_run and isinstance(one.record, FileOfJob):
-                    reason = await self._without_collection(one.record, refused)
-                if reason is None:
-                    taken.append(_again(one.message))
-                else:
+                reason = await self._why_left_out(one, order, refused, succession)
+                if reason is not None:
                     progress.leave_out(reason)
+                else:
+                    taken.append(_as_it_was(one.message) if order.dry_run else await self._again(one, succession))
             if not order.dry_run:
                 await self._publisher.publish_all(taken)
             progress.read += len(messages)
             progress.published += len(taken)
+            progress.jobs = succession.jobs
+        await succession.close()
+
+    async def _why_left_out(
+        self,
+        found: _Found,
+        order: ReplayBody,
+        refused: dict[tuple[str, str | None], str | None],
+        succession: Succession,
+    ) -> str | None:
+        if found.left_out is not None:
+            return found.left_out
+        if order.topic == JOB_EVENT.name:
+            is_forgotten = await succession.is_forgotten(found.record.job_id)
+            return "events of jobs that were forgotten" if is_forgotten else None
+        if order.dry_run or not isinstance(found.record, FileOfJob):
+            return None
+        return await self._without_collection(found.record, refused)
+
+    async def _again(self, found: _Found, succession: Succession) -> Outgoing:
+        message = _as_it_was(found.message)
+        # What became of a content is of no job.
+        if found.message.topic != IMAGE_OUTCOME.name:
+            message = await succession.hand_over(message, found.record.job_id)
+        place = Place(found.message.topic, found.message.partition, found.message.offset)
+        attempt = Headers.decode(message.headers).attempt
+        return replace(message, headers=replay_headers(message.headers, place, attempt, message.topic))
 
     async def _without_collection(
         self, file: FileOfJob, refused: dict[tuple[str, str | None], str | None]
@@ -212,8 +248,5 @@ def _part(place: Place) -> tuple[str, int]:
     return place.topic, place.partition
 
 
-def _again(message: ConsumerRecord) -> Outgoing:
-    place = Place(message.topic, message.partition, message.offset)
-    attempt = Headers.decode(message.headers).attempt
-    headers = replay_headers(list(message.headers), place, attempt, message.topic)
-    return Outgoing(message.topic, message.key, message.value, headers)
+def _as_it_was(message: ConsumerRecord) -> Outgoing:
+    return Outgoing(message.topic, message.key, message.value, list(message.headers))

@@ -8,14 +8,14 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 from aiokafka import TopicPartition
 from pydantic import ValidationError
 
-from api import measure
-from api.publisher import Publisher
+from api import measure, scan_requests
+from api.publisher import Outgoing, Publisher
 from api.throughput import Throughput
 from api.view.reading import UnfinishedFile
 from api.view.view import JobView
@@ -26,6 +26,7 @@ from rules import watchdog as rules
 from settings import STAGES, Settings, Stage
 from tables.job import Job
 from topics.admin import READS
+from topics.job_status import State
 from topics.raw_path import RawPath
 
 LONGEST_PAUSE_SECONDS = 5.0
@@ -43,6 +44,38 @@ class _Known:
     active_offset: int
     since: float
     told_offset: int = -1
+    has_no_request: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is looked at of a job: there may be thousands that nobody closed."""
+
+    job_id: str
+    state: State
+    offset: int
+    active_offset: int
+    waiting: tuple[Stage, ...]
+    stalled: str | None
+    looked: rules.JobSample
+
+    @classmethod
+    def of(cls, job: Job) -> "_Job":
+        """Return a job as it is, without the time that it has rested."""
+        looked = rules.JobSample(
+            idle_seconds=0,
+            seen=job.seen,
+            unfinished=job.seen - job.processed,
+            walk_begun=job.walk_begun,
+            sealed=job.sealed,
+            is_held=job.state == "paused",
+            stalled=job.stalled,
+            restarts=job.restarts,
+            missing=job.missing,
+            walks_again=job.walks_again,
+            cancelled=job.cancelled,
+        )
+        return cls(job.job_id, job.state, job.offset, job.active_offset, tuple(job.waiting), job.stalled, looked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +168,8 @@ class Watchdog:
         if await self._view.problem() is not None:
             return
         now = time.monotonic()
-        jobs = await self._view.unfinished()
-        measure.jobs(jobs)
+        jobs = [_Job.of(job) async for job in self._view.unfinished()]
+        measure.jobs((job.state for job in jobs), sum(job.stalled is not None for job in jobs))
         before = self._before(now, sample)
         waiting = [stage for job in jobs for stage in job.waiting]
         self._stuck = rules.stuck_stages(before, sample, waiting=waiting) if before else {}
@@ -154,57 +187,78 @@ class Watchdog:
         at, oldest = self._samples[0]
         return oldest if at <= limit else None
 
-    def _note(self, job: Job, now: float) -> _Known:
+    def _note(self, job: _Job, now: float) -> _Known:
         known = self._known.get(job.job_id)
         if known is None or known.active_offset != job.active_offset:
             return _Known(job.active_offset, now, known.told_offset if known else -1)
         return known
 
-    async def _judge(self, job: Job, sample: rules.Sample, now: float) -> None:
+    async def _judge(self, job: _Job, sample: rules.Sample, now: float) -> None:
         known = self._known[job.job_id]
-        looked = rules.JobSample(
-            idle_seconds=now - known.since,
-            seen=job.seen,
-            unfinished=job.seen - job.processed,
-            walk_begun=job.walk_begun,
-            sealed=job.sealed,
-            # A worker that was killed while it waited could not say that it no longer does.
-            is_held=job.state == "paused" or any(sample[stage].lag for stage in job.waiting),
-            stalled=job.stalled,
-            restarts=job.restarts,
-            cancelled=job.cancelled,
-        )
-        settings = self._settings
-        if not self._held and rules.is_to_be_restarted(looked, sample, after_seconds=settings.restart_after_seconds):
-            known.told_offset = await self._restart(job, looked)
-            return
+        # A worker that was killed while it waited could not say that it no longer does.
+        waits = any(sample[stage].lag for stage in job.waiting)
+        looked = replace(job.looked, idle_seconds=now - known.since, is_held=job.looked.is_held or waits)
+        if self._held or not await self._mend(job.job_id, looked, sample):
+            await self._tell(job, looked, sample)
+
+    async def _mend(self, job_id: str, looked: rules.JobSample, sample: rules.Sample) -> bool:
+        """Do what a job that stands still needs; tell whether it needed anything."""
+        known = self._known[job_id]
+        after = self._settings.restart_after_seconds
+        if rules.is_to_be_restarted(looked, sample, after_seconds=after):
+            known.told_offset = await self._restart(job_id, looked)
+        elif rules.is_to_be_closed(looked, sample, after_seconds=after):
+            # Its end shows in the job, however often it is said.
+            await self._publisher.close(job_id)
+        elif rules.is_to_be_walked_again(looked, sample, after_seconds=after) and (
+            request := await self._request(job_id, known)
+        ):
+            log.warning("job-walked-again", job_id=job_id, missing=looked.missing)
+            known.told_offset = await self._publisher.walk_again(request, job_id)
+        else:
+            return False
+        return True
+
+    async def _tell(self, job: _Job, looked: rules.JobSample, sample: rules.Sample) -> None:
+        after = self._settings.stalled_after_seconds
         held = self._held[0] if self._held else None
-        reason = rules.stall(looked, sample, self._stuck, held=held, after_seconds=settings.stalled_after_seconds)
+        reason = rules.stall(looked, sample, self._stuck, held=held, after_seconds=after)
         if reason != job.stalled:
             log.warning("job-stalled", job_id=job.job_id, reason=reason)
-            known.told_offset = await self._publisher.stalled(job.job_id, reason)
+            self._known[job.job_id].told_offset = await self._publisher.stalled(job.job_id, reason)
 
-    async def _restart(self, job: Job, looked: rules.JobSample) -> int:
+    async def _request(self, job_id: str, known: _Known) -> Outgoing | None:
+        """Return a job's scan request; looked for once, as Kafka may have deleted it, or the job has none."""
+        if known.has_no_request:
+            return None
+        request = await scan_requests.find(client_options(self._settings), self._settings.kafka_partitions, job_id)
+        known.has_no_request = request is None
+        return request
+
+    async def _restart(self, job_id: str, looked: rules.JobSample) -> int:
         """Send the files without an outcome to the start again. Counted first: a kill repeats nothing for ever."""
-        attempt = job.restarts + 1
-        log.warning("job-restarted", job_id=job.job_id, files=looked.unfinished, attempt=attempt)
-        offset = await self._publisher.restarted(job.job_id, looked.unfinished, attempt)
-        if job.reread:
+        attempt = looked.restarts + 1
+        log.warning("job-restarted", job_id=job_id, files=looked.unfinished, attempt=attempt)
+        offset = await self._publisher.restarted(job_id, looked.unfinished, attempt)
+        job, sources = await self._view.folded(job_id), await self._view.sources(job_id)
+        if job is not None and job.reread:
             # Which content each of its files is of is told by the collection.
-            await self._publisher.reread(job, attempt + 1)
+            await self._publisher.reread(job, sources or job.sources, attempt + 1)
             return offset
+        # Files that cannot be bound as before do not begin again.
+        is_bound = job is not None and (job.roots is not None or sources is not None)
         after = 0
-        while page := await self._view.unfinished_files(job.job_id, after=after, limit=FILES_AT_ONCE):
-            files = [file for row in page if (file := _start(job, row))]
+        while page := await self._view.unfinished_files(job_id, after=after, limit=FILES_AT_ONCE):
+            files = [file for row in page if job and is_bound and (file := _start(job, sources or None, row))]
             if len(files) < len(page):
-                log.warning("job-files-not-restarted", job_id=job.job_id, files=len(page) - len(files))
+                log.warning("job-files-not-restarted", job_id=job_id, files=len(page) - len(files))
             # The first time that it was sent is attempt 1.
             await self._publisher.restart(files, attempt + 1)
             after = page[-1].number
         return offset
 
 
-def _start(job: Job, row: UnfinishedFile) -> RawPath | None:
+def _start(job: Job, sources: list[str] | None, row: UnfinishedFile) -> RawPath | None:
     """Return the message that starts a file; None where it would start another.
 
     A program that publishes to Kafka itself may report a file of another collection, or under an id of its own.
@@ -218,7 +272,7 @@ def _start(job: Job, row: UnfinishedFile) -> RawPath | None:
             caption=job.caption,
             model_id=job.model_id,
             # What the job may read did not change.
-            roots=job.roots if job.roots is not None else job.sources or None,
+            roots=sources if job.roots is None else job.roots,
         )
     except ValidationError:
         return None

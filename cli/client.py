@@ -23,7 +23,7 @@ POLL_SECONDS = 0.3
 PATIENCE_SECONDS = 60.0
 PAGE_FILES = 1000
 
-JobCommand = Literal["pause", "resume", "cancel", "close"]
+JobCommand = Literal["pause", "resume", "cancel", "close", "forget"]
 
 
 def is_local(url: str) -> bool:
@@ -125,9 +125,9 @@ class Client:
         params = {name: wanted for name, wanted in filters.items() if wanted}
         return [self._status(job) for job in self._call("GET", "/ingest/recent_jobs", params=params).get("jobs", [])]
 
-    def command(self, job_id: str, command: JobCommand) -> dict[str, Any]:
+    def command(self, job_id: str, command: JobCommand, **options: bool) -> dict[str, Any]:
         """Tell a job what to do; return the API's answer, whose `message` is for a person."""
-        answer = self._call("POST", f"/ingest/{job_id}/{command}")
+        answer = self._call("POST", f"/ingest/{job_id}/{command}", params=options)
         if "message" not in answer:
             raise self._nonsense()
         return answer

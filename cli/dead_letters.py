@@ -8,7 +8,7 @@ import typer
 import settings
 from cli import jobs, render
 from cli.console import busy, results
-from cli.replay_client import ReplayClient
+from cli.replay_client import ReplayClient, succession_in_words
 
 group = typer.Typer(help="Files and messages that failed: look at them, try them again.", no_args_is_help=True)
 
@@ -127,6 +127,8 @@ def _tell(decided: dict[str, Any], what: str, *, as_json: bool) -> None:
         results.out(f"{decided['done']} {what}{refused}.", highlight=False)
         for refusal in decided["refusals"]:
             results.out(f"  {refusal['id']}: {refusal['reason']}", highlight=False)
+        for line in succession_in_words(decided["jobs"]):
+            results.out(line, highlight=False)
     if decided["refused"]:
         sys.exit(1)
 

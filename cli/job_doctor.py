@@ -19,6 +19,7 @@ from cli.progress import count, duration, note
 from cli.replay_client import ReplayClient
 from connection import client_options
 from gateways import groups
+from rules.watchdog import missing_in_words
 from settings import STAGES, Settings, Stage
 from topics.admin import READS
 from topics.job_status import FINISHED, JobStatus
@@ -83,8 +84,20 @@ def examine(client: ReplayClient, job_id: str) -> Diagnosis:
 
 
 def _waits(job: JobStatus) -> Iterable[str]:
-    if job.stalled:
-        close = f" `darkroom close {job.job_id}` ends it." if "end marker" in job.stalled else ""
+    if job.missing_files and job.status not in FINISHED:
+        yield (
+            f"{missing_in_words(job.missing_files).capitalize()}: their messages are gone from Kafka. The folders are "
+            f"walked again once by themselves. If that does not help, `darkroom close {job.job_id} --accept-missing` "
+            f"ends it without them, and a new job over the same folders takes them in."
+        )
+    elif job.missing_files:
+        yield (
+            f"{missing_in_words(job.missing_files).capitalize()}, and it was ended without them: a new job over the "
+            "same folders takes them in."
+        )
+    elif job.stalled:
+        missing = " --accept-missing" if job.sources else ""
+        close = f" `darkroom close {job.job_id}{missing}` ends it." if "end marker" in job.stalled else ""
         yield f"It is stalled: {job.stalled}.{close}"
     if job.waiting_for:
         name = {"ml": "ML", "qdrant": "Qdrant"}[job.waiting_for]

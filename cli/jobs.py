@@ -1,4 +1,4 @@
-"""The commands about jobs: `ingest`, `jobs`, `status`, `files`, `pause`, `resume`, `cancel`, `close`.
+"""The commands about jobs: `ingest`, `jobs`, `status`, `files`, `pause`, `resume`, `cancel`, `close`, `forget`.
 
 They talk to the API and to nothing else.
 """
@@ -25,6 +25,7 @@ SAID: dict[JobCommand, str] = {
     "resume": "It goes on. ",
     "cancel": "It is being cancelled. ",
     "close": "",
+    "forget": "",
 }
 """Goes before the API's message, which tells how far the job is."""
 
@@ -141,9 +142,22 @@ def files(
             render.show_rows({"OUTCOME": 9, "FILE": 0}, map(render.file, found))
 
 
-def close(job: JobId, *, as_json: Json = False) -> None:
+def close(
+    job: JobId,
+    *,
+    accept_missing: Annotated[
+        bool, typer.Option("--accept-missing", help="End it without the files that were published and never seen.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Say that no further file of this job will be published to `raw-path`. A scan does it by itself."""
-    _command(job, "close", as_json=as_json)
+    options = {"accept_missing": True} if accept_missing else {}
+    _command(job, "close", as_json=as_json, **options)
+
+
+def forget(job: JobId, *, as_json: Json = False) -> None:
+    """Forget which files a job had that is over. Its last status stays, and all pictures do."""
+    _command(job, "forget", as_json=as_json)
 
 
 def submit(
@@ -181,9 +195,9 @@ def follow(client: Client, job_id: str) -> JobStatus:
     return final
 
 
-def _command(job: str, command: JobCommand, *, as_json: bool) -> None:
+def _command(job: str, command: JobCommand, *, as_json: bool, **options: bool) -> None:
     with Client.of(settings.load()) as client:
-        answer = client.command(job, command)
+        answer = client.command(job, command, **options)
     if as_json:
         results.print_json(data=answer, indent=None)
     else:

@@ -88,6 +88,8 @@ def status(job: JobStatus) -> RenderableType:
     facts.add_row("Collection", Text(job.collection))
     for source in job.sources:
         facts.add_row("Source", Text(source))
+    if job.sources_total > len(job.sources):
+        facts.add_row("", f"and {job.sources_total - len(job.sources)} more")
     facts.add_row("Files", f"{count(job)}  {'' if job.end_time else note(job)}".rstrip())
     facts.add_row("Outcomes", ", ".join(f"{getattr(job.outcomes, name)} {name}" for name in OUTCOMES))
     if not_taken := not_taken_lines(job):

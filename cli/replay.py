@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 import settings
 from cli.console import progress, results
 from cli.jobs import Json
-from cli.replay_client import ReplayClient
+from cli.replay_client import ReplayClient, succession_in_words
 
 
 def replay(
@@ -85,6 +85,8 @@ def _show(run: Iterator[dict[str, Any]], unit: str, *, as_json: bool) -> None:
         results.out(f"{last['published']} messages {verb}.", highlight=False)
         for reason, count in last["left_out"].items():
             results.out(f"  {count} left out: {reason}", highlight=False)
+        for line in succession_in_words(last["jobs"]):
+            results.out(line, highlight=False)
         if last["message"]:
             progress.print(last["message"], markup=False)
     if last["state"] != "done":

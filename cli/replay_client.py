@@ -44,3 +44,8 @@ class ReplayClient(Client):
             time.sleep(POLL_SECONDS)
             run = self._call("GET", f"/runs/{run['id']}")
             yield run
+
+
+def succession_in_words(jobs: dict[str, str]) -> list[str]:
+    """Say for each job that was forgotten what runs in its place."""
+    return [f"Job {old} was forgotten: what is replayed of it runs as job {new}." for old, new in jobs.items()]

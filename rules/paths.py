@@ -7,6 +7,9 @@ from collections.abc import Iterable, Iterator
 
 from errors import InvalidMessageError
 
+FIRST_PATHS = 20
+FIRST_CHARACTERS = 4000
+
 ARCHIVE_FOLDER = b".darkroom-archive"
 """Below each root: where archived files are. No scan goes there."""
 
@@ -63,3 +66,13 @@ def outermost(paths: Iterable[bytes]) -> list[bytes]:
 def is_within(path: bytes, roots: tuple[bytes, ...]) -> bool:
     """Tell whether a path is one of the roots or lies below one; all of them absolute and without links."""
     return any(path == root or path.startswith(root.rstrip(b"/") + b"/") for root in roots)
+
+
+def first_paths(paths: list[str]) -> list[str]:
+    """Return the first of many paths, for a document that is written again and again; at least one."""
+    first: list[str] = []
+    for path in paths[:FIRST_PATHS]:
+        if first and sum(map(len, first)) + len(path) > FIRST_CHARACTERS:
+            break
+        first.append(path)
+    return first

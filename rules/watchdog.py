@@ -60,7 +60,8 @@ class Stuck:
 class JobSample:
     """One look at an unfinished job. `idle_seconds`: since its last event that was not the watchdog's own.
 
-    `stalled` is what its status says now; `is_held`: it is paused, or waits for ML or Qdrant.
+    `stalled` is what its status says now; `is_held`: it is paused, or waits for ML or Qdrant. `missing` files were
+    published by a walk that has ended, and never seen.
     """
 
     idle_seconds: float
@@ -71,6 +72,8 @@ class JobSample:
     is_held: bool
     stalled: str | None
     restarts: int
+    missing: int = 0
+    walks_again: int = 0
     cancelled: bool = False
 
 
@@ -116,6 +119,8 @@ def stall(
     if job.unfinished:
         again = f" after {RESTARTS} restarts" if job.restarts >= RESTARTS else ""
         return f"{job.unfinished} files have no outcome{again}, and no message about them is left"
+    if job.missing:
+        return missing_in_words(job.missing)
     if "scan" in stages and now["scan"].lag:
         return f"the scan has found no further file for {after_seconds:g} s" if job.walk_begun else None
     return "no end marker"
@@ -131,6 +136,30 @@ def is_to_be_restarted(job: JobSample, now: Sample, *, after_seconds: float) -> 
         return False
     is_idle = job.idle_seconds >= after_seconds * (1 if job.cancelled else 2**job.restarts)
     return is_idle and not _files_are_on_their_way(job, now)
+
+
+def is_to_be_walked_again(job: JobSample, now: Sample, *, after_seconds: float) -> bool:
+    """Tell whether the folders of a job are to be walked once more.
+
+    It is idle, nothing is on its way, and its walk has ended (scan is done with its request), but files of it, or its
+    end markers, never came. Files that did come are begun again first. If that does not help, a person decides.
+    """
+    if job.is_held or job.cancelled or job.walks_again or not _is_lost_in_part(job, now):
+        return False
+    if job.unfinished and job.restarts < RESTARTS:
+        return False
+    return job.idle_seconds >= after_seconds and not _files_are_on_their_way(job, now)
+
+
+def is_to_be_closed(job: JobSample, now: Sample, *, after_seconds: float) -> bool:
+    """Tell whether a job that was cancelled waits for end markers of a walk that has ended, which never came."""
+    if not job.cancelled or job.sealed or not _is_lost_in_part(job, now):
+        return False
+    return job.idle_seconds >= after_seconds and not _files_are_on_their_way(job, now)
+
+
+def _is_lost_in_part(job: JobSample, now: Sample) -> bool:
+    return bool(job.missing) if job.sealed else job.walk_begun and not now["scan"].lag
 
 
 def _stages_of(job: JobSample) -> list[Stage]:
@@ -156,6 +185,11 @@ def _at_rest(before: StageSample, now: StageSample) -> Position | None:
 
 def _files_are_on_their_way(job: JobSample, now: Sample) -> bool:
     return any(now[stage].lag for stage in _stages_of(job) if stage != "scan")
+
+
+def missing_in_words(files: int) -> str:
+    """Say that files are missing, as the sentinels of their walk count them."""
+    return f"{files} {'file was' if files == 1 else 'files were'} published and not seen"
 
 
 def _messages(count: int) -> str:

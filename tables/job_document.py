@@ -2,9 +2,15 @@
 
 from datetime import UTC, datetime
 
+from rules.outcomes import Outcome
+from rules.paths import first_paths
+from rules.watchdog import missing_in_words
 from settings import Stage
 from tables.job import Job
 from topics.job_status import FINISHED, JobStatus, LeftOutCounts, OutcomeCounts, StageGauge, State
+
+WRITTEN: tuple[Outcome, ...] = ("stored", "cached", "duplicate")
+"""What store has confirmed."""
 
 
 def document(job: Job) -> JobStatus:
@@ -13,7 +19,7 @@ def document(job: Job) -> JobStatus:
     finished = state in FINISHED
     processed = job.processed
     counts = job.counts
-    total_known = job.sealed or finished
+    total_known = job.whole or finished
     rate = _rate(job)
     return JobStatus(
         job_id=job.job_id,
@@ -22,13 +28,16 @@ def document(job: Job) -> JobStatus:
         model_id=job.model_id,
         caption=job.caption,
         reread=job.reread,
-        sources=job.sources,
+        # Rows of version 0.1.0 hold them all.
+        sources=first_paths(job.sources),
+        sources_total=job.sources_total or len(job.sources),
         progress=_progress(job, finished=finished, total_known=total_known),
         total_files=job.seen,
         total_known=total_known,
         processed_files=processed,
         cached_files=counts["cached"] + counts["duplicate"] + counts["unchanged"],
         failed_files=counts["failed"],
+        missing_files=job.missing,
         outcomes=OutcomeCounts(**counts),
         skipped_kinds=job.skipped,
         left_out=_left_out(job),
@@ -42,6 +51,7 @@ def document(job: Job) -> JobStatus:
         stalled=None if finished else job.stalled,
         cancelling=job.cancelled and not finished,
         paused=state == "paused",
+        forgotten=job.forgotten,
         ml_images_sent=job.ml_images_sent,
         message=_message(job, state),
         logs=job.logs,
@@ -73,15 +83,20 @@ def _rate(job: Job) -> float:
 def _gauges(job: Job) -> dict[Stage, StageGauge]:
     """Return what each stage has handed on and still has before it.
 
-    A repeat after a kill may count a file twice here, so no gauge may exceed what the files say.
-    A file with an outcome has left every stage.
+    Stages tell later what they have handed on than what became of a file, and a repeat after a kill may count a file
+    twice: so no number is less than what the outcomes tell, nor more than there are files. A file with an outcome has
+    left every stage.
     """
+    written = sum(job.counts[outcome] for outcome in WRITTEN)
+    least: dict[Stage, int] = {
+        "hash": written + job.counts["unchanged"],
+        "prepare": written,
+        "embed": job.counts["stored"],
+    }
     handed_on: dict[Stage, int] = {
         "scan": job.seen,
-        "hash": min(job.moved["hash"], job.seen),
-        "prepare": min(job.moved["prepare"], job.seen),
-        "embed": min(job.moved["embed"], job.seen),
-        "store": min(job.moved["store"], job.processed),
+        **{stage: min(job.seen, max(job.moved[stage], files)) for stage, files in least.items()},
+        "store": written,
     }
     gauges: dict[Stage, StageGauge] = {}
     arrived = job.seen
@@ -93,19 +108,21 @@ def _gauges(job: Job) -> dict[Stage, StageGauge]:
 
 
 def _message(job: Job, state: State) -> str:
+    missing = f" {missing_in_words(job.missing)}." if state in FINISHED and job.missing else ""
     if state == "failed":
-        return job.failed_reason or "The job failed."
+        return (job.failed_reason or "The job failed.") + missing
     if state in FINISHED:
         counts = job.counts
         done = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "no files"
-        return f"{state.replace('_', ' ').capitalize()}: {done}."
+        return f"{state.replace('_', ' ').capitalize()}: {done}.{missing}"
     if job.stalled:
         return f"Stalled: {job.stalled}"
     if job.waiting:
         return f"Waiting for {next(iter(job.waiting.values()))}."
     if state == "queued":
         return "Queued."
-    return f"{job.processed} of {job.seen} files so far have their outcome."
+    missing = f"; {missing_in_words(job.missing)}" if job.missing else ""
+    return f"{job.processed} of {job.seen} files so far have their outcome{missing}."
 
 
 def _iso(at: float | None) -> str | None:

@@ -163,6 +163,22 @@ class Restarted(_Event):
     attempt: Annotated[int, Field(ge=1)]
 
 
+class WalkedAgain(_Event):
+    """The watchdog has the folders of the job walked again, as files were published and never seen."""
+
+    type: Literal["walked-again"] = "walked-again"
+
+
+class Forget(_Event):
+    """The files of a job that is over are to be forgotten; its last status stays.
+
+    `after`: track goes on behind this file, a few at a time. Others leave it out.
+    """
+
+    type: Literal["forget"] = "forget"
+    after: Name | None = None
+
+
 AnyJobEvent = (
     Queued
     | Scanning
@@ -177,6 +193,8 @@ AnyJobEvent = (
     | JobFailed
     | Stalled
     | Restarted
+    | WalkedAgain
+    | Forget
 )
 
 JOB_EVENT: Topic[AnyJobEvent] = Topic(

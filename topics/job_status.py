@@ -47,13 +47,17 @@ class JobStatus(Record):
     model_id: str | None = None
     caption: bool = False
     reread: bool = False
+    # Of many the first few; `sources_total` counts them all.
     sources: list[str] = []
+    sources_total: int = 0
     progress: float
     total_files: int
     total_known: bool
     processed_files: int
     cached_files: int
     failed_files: int
+    # Published and never seen: they are in no other number.
+    missing_files: int = 0
     outcomes: OutcomeCounts
     skipped_kinds: dict[str, int] = {}  # of the skipped files, by extension or reason
     left_out: LeftOutCounts | None = None
@@ -67,6 +71,8 @@ class JobStatus(Record):
     stalled: str | None = None
     cancelling: bool = False
     paused: bool = False
+    # Which files it had is no longer known, and nothing changes it any more.
+    forgotten: bool = False
     ml_images_sent: int
     message: str
     logs: list[str]

@@ -6,11 +6,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from api.closing import why_not_closed
 from api.deps import JobDep, PartsDep
 from api.jobs_filter import is_found, is_shown
+from api.parts import Parts
 from api.problems import problems
 from api.publisher import CONFIRM_SECONDS
-from api.schemas.jobs import JobFile, JobFiles, RecentJobs, Submitted
+from api.schemas.jobs import JobFile, JobFiles, JobSources, RecentJobs, Submitted
 from errors import KafkaUnavailableError, RequestError
 from rules.outcomes import Outcome
 from topics.files import JobId
@@ -44,7 +46,7 @@ async def recent_jobs(
     return RecentJobs(jobs=jobs, next=following)
 
 
-@router.get("/{job_id}/files", responses=problems(404))
+@router.get("/{job_id}/files", responses=problems(404, 410))
 async def files(
     job: JobDep,
     parts: PartsDep,
@@ -53,6 +55,8 @@ async def files(
     cursor: str | None = None,
 ) -> JobFiles:
     """Return a page of a job's files, in the order in which they were found."""
+    if job.forgotten:
+        raise RequestError(f"Job {job.job_id} was forgotten: which files it had is no longer known.", 410)
     rows, following = await parts.view.files(job.job_id, outcome=outcome or None, limit=limit, cursor=cursor)
     return JobFiles(
         files=[JobFile(path=row.path, outcome=row.outcome, reason=row.reason, sha256=row.sha256) for row in rows],
@@ -86,27 +90,69 @@ async def resume(job: JobDep, parts: PartsDep) -> Submitted:
 
 
 @router.post("/{job_id}/close", status_code=202, responses=problems(404, 409))
-async def close(job_id: JobId, parts: PartsDep) -> Submitted:
+async def close(
+    job_id: JobId,
+    parts: PartsDep,
+    accept_missing: Annotated[
+        bool, Query(description="End it without the files that were published and never seen.")
+    ] = False,
+) -> Submitted:
     """Say that no further file of this job will be published to `raw-path`.
 
     For programs that publish there themselves; a scan does it by itself. The id need not be known yet: the
-    files may still be on their way. Closing twice is closing once.
+    files may still be on their way. Closing twice is closing once. A job that is stalled because of files, or of end
+    markers, that never came is ended as it is with `accept_missing`.
     """
     known = await parts.view.status(job_id)
-    if known is not None and known.sources:
-        raise RequestError(f"Job {job_id} scans folders: it ends by itself. To end it early, cancel it.", 409)
+    if known is not None and (reason := why_not_closed(known, accept_missing=accept_missing)):
+        raise RequestError(reason, 409)
     await parts.publisher.close(job_id)
     return Submitted(
         job_id=job_id, status=known.status if known else "queued", message="Closed: no further file will come."
     )
 
 
+@router.post("/{job_id}/forget", status_code=202, responses=problems(404, 409))
+async def forget(job: JobDep, parts: PartsDep) -> Submitted:
+    """Forget the files of a job that is over, as happens by itself after JOB_RETENTION_DAYS.
+
+    Its last status stays. What is replayed from it runs as a new job.
+    """
+    if job.status not in FINISHED:
+        raise RequestError(f"Job {job.job_id} is {job.status}: it can be forgotten when it is over.", 409)
+    offset = await parts.publisher.forget(job.job_id)
+    if not job.forgotten:
+        await _seen(parts, job.job_id, offset, "forget")
+    return Submitted(
+        job_id=job.job_id,
+        status=job.status,
+        message="Its files are forgotten; its last status stays. What is replayed from it runs as a new job.",
+    )
+
+
+@router.get("/{job_id}/sources", responses=problems(404, 410))
+async def sources(job: JobDep, parts: PartsDep) -> JobSources:
+    """Return all folders and files that a job was asked to scan; its status shows the first few."""
+    known = await parts.view.sources(job.job_id)
+    if known is None:
+        raise RequestError(
+            f"Of the {job.sources_total} sources of job {job.job_id} the first {len(job.sources)} are left, "
+            "in its status.",
+            410,
+        )
+    return JobSources(sources=known)
+
+
 async def _command(job: JobStatus, parts: PartsDep, command: Literal["cancel", "pause", "resume"]) -> Submitted:
     if job.status in FINISHED:
         raise RequestError(f"Job {job.job_id} is {job.status.replace('_', ' ')}: it is too late to {command} it.", 409)
-    offset = await parts.publisher.command(job.job_id, command)
-    try:
-        now = await parts.view.wait_for(job.job_id, offset, CONFIRM_SECONDS)
-    except TimeoutError as error:
-        raise KafkaUnavailableError(f"Job {job.job_id} was asked to {command}, but its status is slow.") from error
+    now = await _seen(parts, job.job_id, await parts.publisher.command(job.job_id, command), command)
     return Submitted(job_id=now.job_id, status=now.status, message=now.message)
+
+
+async def _seen(parts: Parts, job_id: str, offset: int, what: str) -> JobStatus:
+    """Return the status that has an event of ours in it."""
+    try:
+        return await parts.view.wait_for(job_id, offset, CONFIRM_SECONDS)
+    except TimeoutError as error:
+        raise KafkaUnavailableError(f"Job {job_id} was asked to {what}, but its status is slow.") from error

@@ -87,6 +87,12 @@ class JobFiles(BaseModel):
     next: str | None
 
 
+class JobSources(BaseModel):
+    """All folders and files that a job was asked to scan."""
+
+    sources: list[str]
+
+
 class RootBody(BaseModel):
     """A folder, or file, that may be read over HTTP from now on."""
 

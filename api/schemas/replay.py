@@ -98,11 +98,15 @@ class Refusal(BaseModel):
 
 
 class Decided(BaseModel):
-    """What was done with dead letters. `refusals` names the first thousand of those that were refused."""
+    """What was done with dead letters. `refusals` names the first thousand of those that were refused.
+
+    `jobs`: by the id of each job that was forgotten, the new job as which its files run.
+    """
 
     done: int = 0
     refused: int = 0
     refusals: list[Refusal] = []
+    jobs: dict[str, str] = {}
 
 
 class ReplayBody(BaseModel):
@@ -134,6 +138,7 @@ class Run(BaseModel):
     """Work that goes on after its request was answered. `total` and `read` count messages or points.
 
     `published`: messages that were published, or would be by a dry run; `left_out`: how many were not, by reason.
+    `jobs`: by the id of each job that was forgotten, the new job as which its messages run.
     """
 
     id: str
@@ -144,6 +149,7 @@ class Run(BaseModel):
     read: int = 0
     published: int = 0
     left_out: dict[str, int] = {}
+    jobs: dict[str, str] = {}
     message: str = ""
 
     def leave_out(self, reason: str) -> None:

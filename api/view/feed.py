@@ -101,6 +101,8 @@ class Feed:
                     break
                 await self._write([record for records in fetched.values() for record in records])
                 await self._go_on(consumer)
+                await self._lane.write(writing.forget_files)
+                await self._lane.read(writing.give_back_disk)
         finally:
             self._consumer = None
             with suppress(Exception):  # what ended the reading matters, not what closing says after it

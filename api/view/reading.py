@@ -1,5 +1,6 @@
 """What is asked of the view, in the reader's thread."""
 
+import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,17 +10,13 @@ from errors import wrong_cursor
 from rules.outcomes import Outcome
 from tables.job import Job
 from tables.job_document import document
-from topics.job_status import FINISHED, JobStatus
+from topics.job_status import JobStatus
 
 _DOCUMENT = "SELECT folded, folded_offset, published, published_offset FROM jobs"
 _FILES = (
     "SELECT number, path, outcome, reason, sha256 FROM files WHERE job_id = ? AND number > ? ORDER BY number LIMIT ?"
 )
 _FILES_BY_OUTCOME = _FILES.replace("ORDER BY", "AND outcome = ? ORDER BY")
-
-
-# The watchdog looks at each of them every few seconds.
-MOST_UNFINISHED = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +90,33 @@ def files(
     return page, str(page[-1].number) if len(rows) > limit else None
 
 
-def unfinished(connection: sqlite3.Connection) -> list[Job]:
-    """Return the jobs that are not finished, as folded here; of very many those that were begun last."""
+def unfinished(connection: sqlite3.Connection, *, after: str, limit: int) -> list[Job]:
+    """Return jobs that are not finished, as folded here, in the order of their ids: those behind `after`."""
     rows = connection.execute(
-        f"{_DOCUMENT} WHERE NOT finished AND folded IS NOT NULL ORDER BY begun DESC LIMIT {MOST_UNFINISHED}"
-    ).fetchall()
-    # Kafka may have deleted the first events of an old job: what was published of it knows more.
-    return [Job.model_validate_json(row[0]) for row in rows if _newest(*row).status not in FINISHED]
+        "SELECT folded FROM jobs WHERE NOT finished AND folded IS NOT NULL AND job_id > ? ORDER BY job_id LIMIT ?",
+        (after, limit),
+    )
+    return [Job.model_validate_json(row[0]) for row in rows]
+
+
+def ended(connection: sqlite3.Connection, *, before: float, limit: int) -> list[str]:
+    """Return jobs that ended before this time (seconds since 1970) and are not forgotten, the oldest first."""
+    rows = connection.execute(
+        "SELECT job_id FROM jobs WHERE finished AND NOT forgotten AND ended < ? ORDER BY ended LIMIT ?",
+        (before, limit),
+    )
+    return [row[0] for row in rows]
+
+
+def sources(connection: sqlite3.Connection, job_id: str) -> list[str] | None:
+    """Return all sources of a job; None where the view does not know them all."""
+    status_now = status(connection, job_id)
+    if status_now is None:
+        return None
+    if len(status_now.sources) >= status_now.sources_total:
+        return status_now.sources
+    row = connection.execute("SELECT paths FROM sources WHERE job_id = ?", (job_id,)).fetchone()
+    return json.loads(row[0]) if row else None
 
 
 def unfinished_files(connection: sqlite3.Connection, job_id: str, *, after: int, limit: int) -> list[UnfinishedFile]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from api.view import reading, writing
@@ -18,16 +19,19 @@ from topics.job_status import FINISHED, JobStatus
 
 # A busy job changes many times a second, more than anyone can look at.
 EVENT_SECONDS = 0.2
+JOBS_AT_ONCE = 200
 
 
 class JobView:
     """What is known of all jobs."""
 
-    def __init__(self, reader: Lane, feed: Feed, changes: Changes) -> None:
+    def __init__(self, reader: Lane, searcher: Lane, feed: Feed, changes: Changes) -> None:
         self._reader = reader
+        # For what may read many rows, so that nobody waits for it who asks for one.
+        self._searcher = searcher
         self._feed = feed
         self._changes = changes
-        self.letters = LetterView(reader, feed)
+        self.letters = LetterView(searcher, feed)
 
     async def status(self, job_id: str) -> JobStatus | None:
         """Return the newest status document of a job; None where nothing is known of it."""
@@ -44,7 +48,7 @@ class JobView:
 
         Raises RequestError(422) for a wrong cursor.
         """
-        return await self._reader.read(
+        return await self._searcher.read(
             lambda connection: reading.recent(connection, matches, limit=limit, cursor=cursor)
         )
 
@@ -56,13 +60,25 @@ class JobView:
             lambda connection: reading.files(connection, job_id, outcome=outcome, limit=limit, cursor=cursor)
         )
 
-    async def unfinished(self) -> list[Job]:
-        """Return the jobs that are not finished, as folded from the events that have come here."""
-        return await self._reader.read(reading.unfinished)
+    async def unfinished(self) -> AsyncIterator[Job]:
+        """Give all jobs that are not finished, as folded from the events that have come here."""
+        after = ""
+        while page := await self._searcher.read(partial(reading.unfinished, after=after, limit=JOBS_AT_ONCE)):
+            for job in page:
+                yield job
+            after = page[-1].job_id
+
+    async def ended(self, *, before: float, limit: int) -> list[str]:
+        """Return jobs that ended before this time (seconds since 1970) and are not forgotten, the oldest first."""
+        return await self._searcher.read(partial(reading.ended, before=before, limit=limit))
+
+    async def sources(self, job_id: str) -> list[str] | None:
+        """Return all sources of a job; None where the view does not know them all."""
+        return await self._reader.read(lambda connection: reading.sources(connection, job_id))
 
     async def unfinished_files(self, job_id: str, *, after: int, limit: int) -> list[UnfinishedFile]:
         """Return files of a job without an outcome, the ones that follow number `after`."""
-        return await self._reader.read(
+        return await self._searcher.read(
             lambda connection: reading.unfinished_files(connection, job_id, after=after, limit=limit)
         )
 
@@ -107,13 +123,15 @@ async def open_view(path: Path, kafka: ClientOptions, partitions: int, retention
     writer = Lane(path)
     feed = Feed(kafka, partitions, writer, changes, retention_hours)
     await writer.write(writing.ensure_schema)
-    reader = Lane(path)
+    await writer.read(writing.ensure_it_shrinks)
+    reader, searcher = Lane(path), Lane(path)
     reading_kafka = asyncio.create_task(feed.run())
     try:
-        yield JobView(reader, feed, changes)
+        yield JobView(reader, searcher, feed, changes)
     finally:
         reading_kafka.cancel()
         with suppress(asyncio.CancelledError):
             await reading_kafka
         await writer.close()
         await reader.close()
+        await searcher.close()

@@ -1,5 +1,6 @@
 """How messages become rows of the view. Runs inside one transaction, in the writer's thread."""
 
+import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,19 +11,27 @@ import structlog
 from api.view import letters
 from errors import InvalidMessageError
 from rules.outcomes import FileReport
-from tables.job import Job, apply
+from tables.job import Job
+from tables.job_document import document
+from tables.job_file import JobFile
+from tables.job_fold import apply
 from topics.dead_letter import DEAD_LETTER
-from topics.job_event import JOB_EVENT, decode_keyed
-from topics.job_status import FINISHED, JOB_STATUS
+from topics.job_event import JOB_EVENT, Queued, Scanning, decode_keyed
+from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 from topics.record import HeaderList, Headers
 
 log = structlog.get_logger()
 
 # Raised with every change of the tables or of the fold: an older view is rebuilt from the topics.
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
+# Of a job that was forgotten, and of the disk: so that nobody waits for it.
+FILES_AT_ONCE = 2000
+PAGES_AT_ONCE = 1000
+INCREMENTAL = 2  # of auto_vacuum
 
 _SCHEMA = """
 DROP TABLE IF EXISTS jobs;
+DROP TABLE IF EXISTS sources;
 DROP TABLE IF EXISTS files;
 DROP TABLE IF EXISTS offsets;
 DROP TABLE IF EXISTS cluster;
@@ -31,12 +40,21 @@ CREATE TABLE jobs (
     begun REAL NOT NULL,              -- seconds since 1970, of the first that was heard of it
     folded TEXT,                      -- tables.job.Job as JSON, folded here from job-event
     folded_offset INTEGER NOT NULL DEFAULT -1,
-    finished INTEGER NOT NULL DEFAULT 0,  -- whether `folded` is
     published TEXT,                   -- JobStatus as JSON, last seen on job-status
-    published_offset INTEGER NOT NULL DEFAULT -1
+    published_offset INTEGER NOT NULL DEFAULT -1,
+    finished INTEGER NOT NULL DEFAULT 0,  -- from here on: as the newer of the two says
+    ended REAL,                       -- seconds since 1970, by Kafka's timestamp of the message that told of it
+    forgotten INTEGER NOT NULL DEFAULT 0,
+    kept INTEGER NOT NULL DEFAULT 0   -- whether files of one that is forgotten may be left
 );
 CREATE INDEX jobs_by_age ON jobs (begun);
-CREATE INDEX jobs_unfinished ON jobs (begun) WHERE NOT finished;
+CREATE INDEX jobs_unfinished ON jobs (job_id) WHERE NOT finished;
+CREATE INDEX jobs_by_end ON jobs (ended) WHERE finished AND NOT forgotten;
+CREATE INDEX jobs_kept ON jobs (job_id) WHERE kept;
+CREATE TABLE sources (                -- of the jobs that have more than a status shows
+    job_id TEXT PRIMARY KEY,
+    paths TEXT NOT NULL               -- JSON
+);
 CREATE TABLE files (
     number INTEGER PRIMARY KEY,       -- the order in which files were first heard of
     job_id TEXT NOT NULL,
@@ -46,6 +64,7 @@ CREATE TABLE files (
     outcome TEXT,
     reason TEXT,
     sha256 TEXT,
+    walks TEXT,                       -- JSON: the walks that named it, while it matters
     UNIQUE (job_id, file_id)
 );
 CREATE INDEX files_by_job ON files (job_id, number);
@@ -79,6 +98,13 @@ def ensure_schema(connection: sqlite3.Connection) -> None:
         rebuild(connection, cluster_id="")
 
 
+def ensure_it_shrinks(connection: sqlite3.Connection) -> None:
+    """Let a view of an older version give back disk that is free. Outside a transaction; the view was just emptied."""
+    if connection.execute("PRAGMA auto_vacuum").fetchone() != (INCREMENTAL,):
+        connection.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
+        connection.execute("VACUUM")
+
+
 def rebuild(connection: sqlite3.Connection, cluster_id: str) -> None:
     """Empty the view; it belongs to this Kafka cluster from now on."""
     for statement in (_SCHEMA + letters.SCHEMA).split(";\n"):
@@ -98,6 +124,7 @@ def next_offsets(connection: sqlite3.Connection, cluster_id: str) -> dict[tuple[
 def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[str]:
     """Fold messages into the view, with their offsets; return the ids of the jobs that may have changed."""
     jobs: dict[str, Job] = {}
+    heard: dict[str, float] = {}
     changed: set[str] = set()
     ends: dict[tuple[str, int], int] = {}
     for message in messages:
@@ -114,7 +141,9 @@ def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[st
                     headers=message.headers,
                 )
             elif message.topic == JOB_EVENT.name:
-                changed.add(_fold(connection, jobs, message))
+                job_id = _fold(connection, jobs, message)
+                changed.add(job_id)
+                heard[job_id] = message.at
             elif message.value is not None:
                 changed.add(_write_published(connection, message))
             else:
@@ -130,10 +159,13 @@ def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[st
                 reason=str(error),
             )
     for job in jobs.values():
-        connection.execute(
-            "UPDATE jobs SET folded = ?, folded_offset = ?, finished = ? WHERE job_id = ?",
-            (job.model_dump_json(), job.offset, job.state in FINISHED, job.job_id),
-        )
+        (published_offset,) = connection.execute(
+            "UPDATE jobs SET folded = ?, folded_offset = ? WHERE job_id = ? RETURNING published_offset",
+            (job.model_dump_json(), job.offset, job.job_id),
+        ).fetchone()
+        # On equal offsets what is published is served.
+        if job.offset > published_offset:
+            _note(connection, document(job), heard[job.job_id])
     connection.executemany(
         "INSERT INTO offsets VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next",
         [(topic, partition, offset) for (topic, partition), offset in ends.items()],
@@ -146,41 +178,89 @@ def _fold(connection: sqlite3.Connection, jobs: dict[str, Job], message: Message
     job_id = event.job_id
     datetime.fromtimestamp(event.at, UTC)  # raises for what is no time, which no document could show
 
-    def lookup(file_id: str) -> FileReport | None:
-        row = connection.execute(
-            "SELECT file_id, path, outcome, reason, sha256, path_b64 FROM files WHERE job_id = ? AND file_id = ?",
-            (job_id, file_id),
-        ).fetchone()
-        return FileReport(*row) if row else None
-
     if job_id not in jobs:
         connection.execute(
             "INSERT INTO jobs (job_id, begun) VALUES (?, ?)"
             " ON CONFLICT DO UPDATE SET begun = min(begun, excluded.begun)",
             (job_id, event.at),
         )
-        (folded,) = connection.execute("SELECT folded FROM jobs WHERE job_id = ?", (job_id,)).fetchone()
+        folded, forgotten = connection.execute(
+            "SELECT folded, forgotten FROM jobs WHERE job_id = ?", (job_id,)
+        ).fetchone()
+        if forgotten:
+            return job_id
         jobs[job_id] = Job.model_validate_json(folded) if folded else Job(job_id=job_id)
-    files = apply(jobs[job_id], event, message.offset, lookup)
+    job = jobs[job_id]
+    files = apply(job, event, message.offset, lambda file_id: _file(connection, job_id, file_id))
     connection.executemany(
-        "INSERT INTO files (job_id, file_id, path, outcome, reason, sha256, path_b64) VALUES (?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO files (job_id, file_id, path, outcome, reason, sha256, path_b64, walks)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (job_id, file_id) DO UPDATE SET path = excluded.path, outcome = excluded.outcome,"
-        " reason = excluded.reason, sha256 = excluded.sha256, path_b64 = excluded.path_b64",
-        [(job_id, file.file_id, file.path, file.outcome, file.reason, file.sha256, file.path_b64) for file in files],
+        " reason = excluded.reason, sha256 = excluded.sha256, path_b64 = excluded.path_b64, walks = excluded.walks",
+        [_row(job_id, file) for file in files],
     )
+    if isinstance(event, Queued | Scanning) and len(event.sources) == job.sources_total > len(job.sources):
+        connection.execute("INSERT OR REPLACE INTO sources VALUES (?, ?)", (job_id, json.dumps(event.sources)))
     return job_id
+
+
+def _file(connection: sqlite3.Connection, job_id: str, file_id: str) -> JobFile | None:
+    row = connection.execute(
+        "SELECT file_id, path, outcome, reason, sha256, path_b64, walks FROM files WHERE job_id = ? AND file_id = ?",
+        (job_id, file_id),
+    ).fetchone()
+    return JobFile.of(FileReport(*row[:-1]), tuple(json.loads(row[-1] or "[]"))) if row else None
+
+
+def _row(job_id: str, file: JobFile) -> tuple[str | None, ...]:
+    report = file.report
+    walks = json.dumps([walk for _, walk in file.walks]) if file.walks else None
+    return (
+        job_id, report.file_id, report.path, report.outcome, report.reason, report.sha256, report.path_b64, walks,
+    )  # fmt: skip
 
 
 def _write_published(connection: sqlite3.Connection, message: Message) -> str:
     status = JOB_STATUS.decode(message.value or b"")
     # On equal offsets the later document wins: it knows what the watchdog saw since.
-    connection.execute(
+    written = connection.execute(
         "INSERT INTO jobs (job_id, begun, published, published_offset) VALUES (?, ?, ?, ?)"
         " ON CONFLICT DO UPDATE SET published = excluded.published, published_offset = excluded.published_offset"
-        " WHERE excluded.published_offset >= published_offset",
+        " WHERE excluded.published_offset >= published_offset RETURNING folded_offset",
         (status.job_id, message.at, status.model_dump_json(), status.offset),
-    )
+    ).fetchone()
+    if written is not None and status.offset >= written[0]:
+        _note(connection, status, message.at)
     return status.job_id
+
+
+def _note(connection: sqlite3.Connection, status: JobStatus, at: float) -> None:
+    """Note what jobs are looked for by."""
+    finished, forgotten = status.status in FINISHED, status.forgotten
+    connection.execute(
+        "UPDATE jobs SET finished = ?, ended = iif(?, coalesce(ended, ?), NULL),"
+        " kept = max(kept, ? AND NOT forgotten), forgotten = max(forgotten, ?) WHERE job_id = ?",
+        (finished, finished, at, forgotten, forgotten, status.job_id),
+    )
+
+
+def forget_files(connection: sqlite3.Connection) -> None:
+    """Delete a few files of a job that was forgotten."""
+    job = connection.execute("SELECT job_id FROM jobs WHERE kept LIMIT 1").fetchone()
+    if job is not None:
+        deleted = connection.execute(
+            "DELETE FROM files WHERE number IN (SELECT number FROM files WHERE job_id = ? LIMIT ?)",
+            (*job, FILES_AT_ONCE),
+        ).rowcount
+        if deleted < FILES_AT_ONCE:
+            connection.execute("DELETE FROM sources WHERE job_id = ?", job)
+            connection.execute("UPDATE jobs SET kept = 0 WHERE job_id = ?", job)
+
+
+def give_back_disk(connection: sqlite3.Connection) -> None:
+    """Give back a part of the disk that is free. Outside a transaction."""
+    # It has a step for each page, and `execute` makes one.
+    connection.executescript(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})")
 
 
 def _delete(connection: sqlite3.Connection, jobs: dict[str, Job], message: Message) -> str:
@@ -188,4 +268,5 @@ def _delete(connection: sqlite3.Connection, jobs: dict[str, Job], message: Messa
     jobs.pop(job_id, None)
     connection.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
     connection.execute("DELETE FROM files WHERE job_id = ?", (job_id,))
+    connection.execute("DELETE FROM sources WHERE job_id = ?", (job_id,))
     return job_id

@@ -223,7 +223,13 @@ def test_status_can_wait_for_the_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("command", "said"),
-    [("pause", "Paused. "), ("resume", "It goes on. "), ("cancel", "It is being cancelled. "), ("close", "")],
+    [
+        ("pause", "Paused. "),
+        ("resume", "It goes on. "),
+        ("cancel", "It is being cancelled. "),
+        ("close", ""),
+        ("forget", ""),
+    ],
 )
 def test_a_job_is_told_what_to_do(command: str, said: str, tmp_path: Path) -> None:
     answer = {"job_id": JOB, "status": "paused", "message": "As you [wish]."}

@@ -182,6 +182,27 @@ async def test_doctor_says_where_a_job_is_what_it_waits_for_and_what_failed(
     assert "Files in work are not shown. No Kafka is known here." in " ".join(blind.stdout.split())
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"status": "running", "stalled": "7 files were published and not seen"}, ["--accept-missing", "walked again"]),
+        ({"status": "running"}, ["--accept-missing", "walked again"]),  # no watchdog has looked yet
+        ({"status": "completed_with_errors"}, ["a new job over the same folders"]),
+    ],
+    ids=["stalled", "running", "ended without them"],
+)
+def test_doctor_says_that_files_were_published_and_not_seen(
+    fields: dict[str, str], said: list[str], tmp_path: Path
+) -> None:
+    lost = job(fields.pop("status"), outcomes={"stored": 1}, missing_files=7, sources=["/p"], **fields)
+    with ScriptedApi({f"GET /ingest/status/{lost['job_id']}": [(200, lost)]}) as api:
+        run = darkroom("doctor", lost["job_id"], "--json", cwd=tmp_path, DARKROOM_URL=api.url)
+    [problem] = json.loads(run.stdout)["problems"]
+    assert run.returncode == 1
+    assert problem.startswith("7 files were published and not seen")
+    assert all(words in problem for words in said)
+
+
 def test_doctor_has_nothing_to_say_of_a_job_that_is_done(tmp_path: Path) -> None:
     done = job("completed", outcomes={"stored": 3})
     with ScriptedApi({f"GET /ingest/status/{done['job_id']}": [(200, done)]}) as api:

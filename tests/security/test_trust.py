@@ -11,7 +11,8 @@ import pytest
 from api.view.reading import UnfinishedFile
 from api.watchdog import _start
 from rules.identity import file_id
-from tables.job import Job, apply
+from tables.job import Job
+from tables.job_fold import apply
 from tests import pictures
 from tests.pipeline import Pipeline, account
 from topics.job_event import Scanning, Seen, SeenFile
@@ -79,7 +80,7 @@ class TestAFileThatBeginsAgain:
         for offset, event in enumerate(events):
             apply(job, event, offset, lambda _: None)
         row = UnfinishedFile(number=1, file_id=file_id("j", "c", b"/a/1.jpg"), path="/a/1.jpg", path_b64=None)
-        return _start(job, row)
+        return _start(job, job.sources or None, row)
 
     def _seen(self, roots: list[str] | None) -> Seen:
         file = SeenFile(file_id=file_id("j", "c", b"/a/1.jpg"), path="/a/1.jpg")

@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from rules.outcomes import OUTCOMES, FileReport, Outcome
-from tables.job import Job, apply
+from rules.outcomes import OUTCOMES, Outcome
+from tables.job import Job
 from tables.job_document import document
+from tables.job_file import JobFile
+from tables.job_fold import apply
 from topics import job_event as events
 from topics.job_status import JobStatus
 
@@ -17,8 +19,8 @@ class Ledger:
     """The fold of a sequence of events."""
 
     def __init__(self, *told: events.AnyJobEvent) -> None:
-        self.job = Job(job_id=JOB)
-        self.rows: dict[str, FileReport] = {}
+        self.job = Job(job_id=JOB, keeps_counts=True)
+        self.rows: dict[str, JobFile] = {}
         self.log: list[events.AnyJobEvent] = []
         self.tell(*told)
 
@@ -28,10 +30,10 @@ class Ledger:
             self.deliver(len(self.log) - 1)
         return self
 
-    def deliver(self, offset: int) -> list[FileReport]:
+    def deliver(self, offset: int) -> list[JobFile]:
         """Fold one message of the log, perhaps not for the first time."""
         changed = apply(self.job, self.log[offset], offset, self.rows.get)
-        self.rows |= {file.file_id: file for file in changed}
+        self.rows |= {file.report.file_id: file for file in changed}
         return changed
 
     @property
@@ -44,7 +46,7 @@ class Ledger:
 
     def counted(self) -> tuple[int, dict[Outcome, int]]:
         """Count the rows by hand."""
-        outcomes = Counter(row.outcome for row in self.rows.values())
+        outcomes = Counter(row.report.outcome for row in self.rows.values())
         return len(self.rows), {outcome: outcomes[outcome] for outcome in OUTCOMES}
 
 
@@ -52,17 +54,17 @@ def queued(at: float = START) -> events.Queued:
     return events.Queued(job_id=JOB, at=at, collection="photos", sources=["/photos"], caption=True, model_id="m-1")
 
 
-def scanning(at: float = START, walk: str = "walk") -> events.Scanning:
-    return events.Scanning(job_id=JOB, at=at, collection="photos", walk_id=walk)
+def scanning(at: float = START, walk: str = "walk", *, counted: bool = False) -> events.Scanning:
+    return events.Scanning(job_id=JOB, at=at, collection="photos", walk_id=walk, counted=counted)
 
 
 def left_out(files: int, folders: int, walk: str = "walk") -> events.LeftOut:
     return events.LeftOut(job_id=JOB, at=START, walk_id=walk, files=files, folders=folders)
 
 
-def seen(*names: str, at: float = START) -> events.Seen:
+def seen(*names: str, at: float = START, walk: str | None = None) -> events.Seen:
     files = [events.SeenFile(file_id=name[:200], path=f"/photos/{name}") for name in names]
-    return events.Seen(job_id=JOB, at=at, collection="photos", files=files)
+    return events.Seen(job_id=JOB, at=at, collection="photos", files=files, walk_id=walk)
 
 
 def ended(
@@ -74,8 +76,20 @@ def ended(
     return events.Outcomes(job_id=JOB, at=at, collection="photos", files=files, replay=replay)
 
 
-def sealed(partitions: Sequence[int] = (0, 1), walk: str = "walk", at: float = START) -> list[events.Sealed]:
-    return [events.Sealed(job_id=JOB, at=at, walk_id=walk, partition=number, partitions=2) for number in partitions]
+def sealed(
+    partitions: Sequence[int] = (0, 1),
+    walk: str = "walk",
+    at: float = START,
+    *,
+    files: Sequence[int | None] = (None, None),
+) -> list[events.Sealed]:
+    """Return the seals of a walk; `files` has how many each of the two partitions holds."""
+    return [
+        events.Sealed(
+            job_id=JOB, at=at, walk_id=walk, partition=number, partitions=2, files=[*files, None][min(number, 2)]
+        )
+        for number in partitions
+    ]
 
 
 def moved(stage: str, files: int, at: float = START) -> events.Moved:
@@ -104,3 +118,11 @@ def stalled(reason: str | None) -> events.Stalled:
 
 def restarted(files: int, attempt: int) -> events.Restarted:
     return events.Restarted(job_id=JOB, at=START, files=files, attempt=attempt)
+
+
+def walked_again() -> events.WalkedAgain:
+    return events.WalkedAgain(job_id=JOB, at=START)
+
+
+def forget(after: str | None = None) -> events.Forget:
+    return events.Forget(job_id=JOB, at=START, after=after)

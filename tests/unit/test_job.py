@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.outcomes import OUTCOMES
-from tables.job import LOG_LINES, Job
+from tables.job import Job
+from tables.job_file import MAX_WALKS
+from tables.job_fold import LOG_CHARACTERS, LOG_LINES
 from tests.unit.ledger import (
     JOB,
     START,
@@ -13,6 +15,7 @@ from tests.unit.ledger import (
     asked,
     broken,
     ended,
+    forget,
     left_out,
     moved,
     queued,
@@ -23,15 +26,17 @@ from tests.unit.ledger import (
     sent,
     stalled,
     waiting,
+    walked_again,
 )
 from topics import job_event as events
 from topics.job_status import FINISHED
 
 names = st.lists(st.sampled_from("abcde"), min_size=1, max_size=5)
+walks = st.sampled_from(["walk", "again"])
 outcomes = st.sampled_from(OUTCOMES)
 reasons = st.sampled_from([None, "broken", "gone"])
 file_events = st.one_of(
-    names.map(lambda some: seen(*some)),
+    st.builds(lambda some, walk: seen(*some, walk=walk), names, st.one_of(walks, st.none())),
     st.builds(lambda outcome, some, reason: ended(outcome, *some, reason=reason), outcomes, names, reasons),
 )
 replays = st.builds(lambda outcome, some: ended(outcome, *some, replay=True), outcomes, names)
@@ -39,8 +44,13 @@ times = st.floats(START, START + 100)
 stages = st.sampled_from(["hash", "prepare", "embed", "store"])
 other_events = st.one_of(
     st.builds(queued, times),
-    st.builds(scanning, times, st.sampled_from(["walk", "again"])),
-    st.builds(lambda n, walk: sealed([n], walk)[0], st.integers(0, 1), st.sampled_from(["walk", "again"])),
+    st.builds(lambda at, walk, counted: scanning(at, walk, counted=counted), times, walks, st.booleans()),
+    st.builds(
+        lambda n, walk, files: sealed([n], walk, files=[files, files])[0],
+        st.integers(0, 1),
+        walks,
+        st.sampled_from([0, 1, 3, None]),
+    ),
     st.builds(moved, stages, st.integers(0, 9)),
     st.builds(waiting, stages, st.sampled_from(["ml", "qdrant", None])),
     st.builds(asked, st.sampled_from(["cancel", "pause", "resume"])),
@@ -49,6 +59,8 @@ other_events = st.one_of(
     st.builds(stalled, st.sampled_from(["no end marker", None])),
     st.builds(left_out, st.integers(0, 9), st.integers(0, 9)),
     st.builds(restarted, st.integers(0, 9), st.integers(1, 3)),
+    st.builds(walked_again),
+    st.builds(forget),
 )
 stories = st.lists(st.one_of(file_events, replays, other_events), max_size=20)
 
@@ -60,8 +72,9 @@ class TestFiles:
     ) -> None:
         again = data.draw(st.lists(st.sampled_from(told), max_size=4)) if told else []
         one, other = Ledger(*told), Ledger(*data.draw(st.permutations([*told, *again])))
-        assert other.rows == one.rows
+        assert {name: row.report for name, row in other.rows.items()} == {n: row.report for n, row in one.rows.items()}
         assert (other.job.seen, other.job.counts) == (one.job.seen, one.job.counts)
+        assert other.job.walk_files == one.job.walk_files
 
     @given(stories)
     def test_the_counts_are_always_those_of_the_rows(self, story: list[events.AnyJobEvent]) -> None:
@@ -72,12 +85,12 @@ class TestFiles:
             assert ledger.job.processed <= ledger.job.seen
 
     @given(stories)
-    def test_counting_again_from_the_rows_gives_the_same(self, story: list[events.AnyJobEvent]) -> None:
+    def test_rows_of_version_0_1_0_are_counted_once(self, story: list[events.AnyJobEvent]) -> None:
         ledger = Ledger(*story)
         again = Job.model_validate_json(ledger.job.model_dump_json())
-        again.reset_counts()
+        again.begin_count()
         for row in ledger.rows.values():
-            again.count(row)
+            again.count(row.report)
         assert again == ledger.job
 
     @given(stories, st.data())
@@ -89,21 +102,25 @@ class TestFiles:
         assert (ledger.job, ledger.rows) == (job, rows)
 
     @given(stories, st.data())
-    def test_a_kill_that_loses_the_job_row_and_keeps_those_of_files_loses_no_count(
+    def test_a_kill_between_rows_and_counters_loses_nothing_whichever_is_ahead(
         self, story: list[events.AnyJobEvent], data: st.DataObject
     ) -> None:
-        whole = Ledger(*story)
-        kept = data.draw(st.integers(0, len(story)))
-        killed = Ledger(*story[:kept])
-        killed.rows = dict(whole.rows)
-        killed.job.reset_counts()
-        for row in killed.rows.values():
-            killed.job.count(row)
-        killed.tell(*story[kept:])
+        """The job's row is of one moment, each file's row of one of its own; what follows the earliest comes again."""
+        moments = st.integers(0, len(story))
+        whole, of_job = Ledger(*story), data.draw(moments)
+        killed = Ledger(*story[:of_job])
+        killed.rows, earliest = {}, of_job
+        for name in whole.rows:
+            of_row = data.draw(moments)
+            earliest = min(earliest, of_row)
+            if row := Ledger(*story[:of_row]).rows.get(name):
+                killed.rows[name] = row
+        killed.job = Job.model_validate_json(killed.job.model_dump_json())
+        killed.log = list(story)
+        for offset in range(earliest, len(story)):
+            killed.deliver(offset)
         assert killed.rows == whole.rows
-        assert (killed.job.seen, killed.job.counts) == (whole.job.seen, whole.job.counts)
-        assert killed.job.moved == whole.job.moved
-        assert killed.job.ml_images_sent == whole.job.ml_images_sent
+        assert killed.job == whole.job
 
     def test_a_file_twice_in_one_event_is_one_file(self) -> None:
         ledger = Ledger(seen("a", "a"), ended("failed", "a", "a", reason="broken"), ended("duplicate", "a", "a"))
@@ -170,6 +187,142 @@ class TestState:
     def test_a_paused_job_whose_files_are_all_done_is_finished(self) -> None:
         ledger = Ledger(scanning(), seen("a"), asked("pause"), *sealed(), ended("stored", "a"))
         assert (ledger.state, ledger.status.paused) == ("completed", False)
+
+
+class TestWalks:
+    """A walk says how many different files it has published; its files name it."""
+
+    def test_files_that_were_published_and_never_seen_keep_a_job_from_its_end(self) -> None:
+        ledger = Ledger(queued(), scanning(counted=True), seen("a", walk="walk"), ended("stored", "a"))
+        status = ledger.tell(*sealed(files=[1, 7])).status
+        assert (status.status, status.missing_files, status.total_known) == ("running", 7, False)
+        assert status.message == "1 of 1 files so far have their outcome; 7 files were published and not seen."
+        assert ledger.job.logs[-1] == "The walk has ended; 7 files were published and not seen."
+        late = [f"late-{number}" for number in range(7)]
+        ledger.tell(seen(*late, walk="walk"), ended("cached", *late))
+        assert (ledger.state, ledger.status.missing_files) == ("completed", 0)
+
+    def test_all_of_them_may_be_lost(self) -> None:
+        assert Ledger(scanning(counted=True), *sealed(files=[3, 5])).status.missing_files == 8
+
+    def test_another_walk_finds_them(self) -> None:
+        ledger = Ledger(scanning(counted=True), seen("a", walk="walk"), ended("stored", "a"), *sealed(files=[1, 1]))
+        ledger.tell(walked_again(), scanning(walk="again", counted=True), seen("a", "b", walk="again"))
+        assert ledger.tell(ended("stored", "b"), ended("unchanged", "a")).state == "running"
+        assert ledger.tell(*sealed(walk="again", files=[1, 1])).state == "completed"
+        assert (ledger.job.walks_again, ledger.status.missing_files) == (1, 0)
+
+    def test_two_walks_at_once_are_counted_each_by_itself(self) -> None:
+        ledger = Ledger(scanning(counted=True), scanning(walk="again", counted=True))
+        ledger.tell(seen("a", walk="walk"), seen("b", walk="again"), *sealed(files=[2, 0]))
+        assert ledger.status.missing_files == 1
+        ledger.tell(seen("a", walk="again"), *sealed(walk="again", files=[3, 0]), ended("stored", "a", "b"))
+        assert (ledger.state, ledger.status.missing_files) == ("running", 1)
+        assert ledger.tell(seen("b", walk="walk")).state == "completed"
+
+    def test_a_file_that_comes_twice_is_one(self) -> None:
+        ledger = Ledger(scanning(counted=True), seen("a", walk="walk"), seen("a", walk="walk"), ended("stored", "a"))
+        assert ledger.tell(*sealed(files=[1, 1])).status.missing_files == 1
+
+    def test_a_person_ends_a_job_without_them(self) -> None:
+        ledger = Ledger(scanning(counted=True), seen("a", walk="walk"), ended("stored", "a"), *sealed(files=[1, 1]))
+        status = ledger.tell(*sealed(walk="close-job-1")).status
+        assert (status.status, status.missing_files) == ("completed_with_errors", 1)
+        assert status.message == "Completed with errors: 1 stored. 1 file was published and not seen."
+
+    def test_cancelling_ends_it(self) -> None:
+        ledger = Ledger(scanning(counted=True), seen("a", walk="walk"), ended("stored", "a"), *sealed(files=[1, 1]))
+        status = ledger.tell(asked("cancel")).status
+        assert (status.status, status.message) == (
+            "cancelled",
+            "Cancelled: 1 stored. 1 file was published and not seen.",
+        )
+
+    def test_a_second_walk_that_fails_fails_the_job(self) -> None:
+        ledger = Ledger(scanning(counted=True), seen("a", walk="walk"), ended("stored", "a"), *sealed(files=[1, 1]))
+        status = ledger.tell(broken("/photos is gone.")).status
+        assert (status.status, status.message) == ("failed", "/photos is gone. 1 file was published and not seen.")
+
+    def test_a_job_that_is_over_does_not_care_who_finds_its_files_again(self) -> None:
+        ledger = Ledger(scanning(counted=True), seen("a", walk="walk"), ended("stored", "a"), *sealed(files=[1, 0]))
+        before = ledger.job.model_copy(deep=True), dict(ledger.rows)
+        for number in range(30):
+            walk = f"walk-{number}"
+            ledger.tell(scanning(walk=walk, counted=True), seen("a", walk=walk), *sealed(walk=walk, files=[5, 5]))
+        assert (ledger.state, ledger.status.missing_files, ledger.rows) == ("completed", 0, before[1])
+        assert ledger.job.walk_files == before[0].walk_files
+
+    def test_what_walks_are_remembered_of_is_bounded(self) -> None:
+        ledger = Ledger()
+        for number in range(3 * MAX_WALKS):
+            walk = f"walk-{number}"
+            ledger.tell(scanning(walk=walk, counted=True), seen("a", "b", walk=walk), *sealed([0], walk, files=[1, 1]))
+        job = ledger.job
+        assert {len(job.walk_files), len(job.seals), len(job.published), len(ledger.rows["a"].walks)} == {MAX_WALKS}
+        ledger.tell(ended("stored", "a", "b"), *sealed([1], walk, files=[1, 1]))
+        assert (ledger.state, ledger.status.missing_files) == ("completed", 0)
+
+    @pytest.mark.parametrize(
+        "told",
+        [
+            # Version 0.1.0 counts messages in its end markers, and its files name no walk. So may programs.
+            [scanning(), seen("a"), *sealed(files=[1, 7])],
+            [seen("a"), *sealed(files=[1, 7])],
+            [scanning(counted=True), seen("a", walk="walk"), *sealed(files=[1, None])],
+            [scanning(counted=True), seen("a", walk="walk"), *sealed(files=[None, 1])],
+            # Two producers that name walks of their own, closed by the API.
+            [seen("a", walk="mine"), seen("b", walk="yours"), ended("stored", "b"), *sealed(walk="close-job-1")],
+        ],
+    )
+    def test_where_no_count_is_known_nothing_is_missing(self, told: list[events.AnyJobEvent]) -> None:
+        ledger = Ledger(*told, ended("stored", "a"))
+        assert (ledger.state, ledger.status.missing_files) == ("completed", 0)
+
+    def test_a_job_that_version_0_1_0_has_half_sealed_is_not_checked(self) -> None:
+        ledger = Ledger(scanning(counted=True), *sealed([0], files=[9, 9]))
+        row = ledger.job.model_dump(exclude={"published", "walk_files"})
+        ledger.job = Job.model_validate(row)
+        assert (
+            ledger.tell(seen("a", walk="walk"), ended("stored", "a"), *sealed([1], files=[9, 9])).state == "completed"
+        )
+
+    @given(stories)
+    def test_nothing_completes_while_a_file_is_missing_but_by_a_walk_that_says_otherwise(
+        self, story: list[events.AnyJobEvent]
+    ) -> None:
+        ledger = Ledger()
+        for event in story:
+            status = ledger.tell(event).status
+            assert status.missing_files >= 0
+            if status.status == "completed":
+                assert status.missing_files == 0
+
+
+class TestForgetting:
+    def test_what_is_over_stays_as_it_is(self) -> None:
+        ledger = Ledger(queued(), seen("a"), ended("failed", "a"), *sealed(), forget())
+        status = ledger.status
+        assert (status.status, status.forgotten, status.failed_files) == ("completed_with_errors", True, 1)
+        ledger.rows.clear()
+        ledger.tell(
+            ended("stored", "a", replay=True), seen("b"), queued(START + 9), scanning(), asked("cancel"), forget()
+        )
+        assert (ledger.status, ledger.rows) == (status, {})
+
+    def test_what_is_not_over_is_not_forgotten(self) -> None:
+        ledger = Ledger(queued(), seen("a"), forget())
+        assert ledger.status.forgotten is False
+        assert ledger.tell(ended("stored", "a"), *sealed()).state == "completed"
+
+
+class TestSources:
+    def test_of_many_the_first_are_shown_and_all_are_counted(self) -> None:
+        many = [f"/photos/{number}" for number in range(1000)]
+        event = queued().model_copy(update={"sources": many})
+        status = Ledger(event).status
+        assert (status.sources, status.sources_total) == (many[:20], 1000)
+        long = [f"/{'x' * 4000}/{number}" for number in range(20)]
+        assert Ledger(queued().model_copy(update={"sources": long})).status.sources == long[:1]
 
 
 class TestCancel:
@@ -246,11 +399,12 @@ class TestTimesAndLogs:
         assert (job.collection, job.sources, job.caption, job.model_id) == ("photos", ["/photos"], True, "m-1")
 
     def test_the_log_is_bounded_in_lines_and_in_their_length(self) -> None:
+        short = [str(number) for number in range(2 * LOG_LINES)]
+        assert len(Ledger(ended("failed", *short)).job.logs) == LOG_LINES
         files = [f"{number}-{'x' * 4000}" for number in range(2 * LOG_LINES)]
         ledger = Ledger(seen(*files), ended("failed", *files, reason="y" * 8000))
-        assert len(ledger.job.logs) == LOG_LINES
+        assert sum(map(len, ledger.job.logs)) <= LOG_CHARACTERS
         assert ledger.job.logs[-1].startswith(f"/photos/{2 * LOG_LINES - 1}-")
-        assert len(ledger.status.model_dump_json()) < 1 << 18
 
     def test_a_failure_is_logged_once(self) -> None:
         ledger = Ledger(ended("failed", "a", reason="broken"), ended("failed", "a", reason="broken"))
@@ -291,7 +445,7 @@ class TestWatchdog:
 def test_the_bytes_of_a_path_are_kept() -> None:
     odd = events.SeenFile(file_id="a", path="/photos/\\xff.jpg", path_b64="L3Bob3Rvcy//LmpwZw==")
     ledger = Ledger(events.Seen(job_id=JOB, at=START, collection="photos", files=[odd]))
-    assert ledger.rows["a"].path_b64 == odd.path_b64
+    assert ledger.rows["a"].report.path_b64 == odd.path_b64
 
 
 @pytest.mark.parametrize("event", [sent(3), moved("hash", 3)], ids=["ml-sent", "moved"])

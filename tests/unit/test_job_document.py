@@ -38,12 +38,14 @@ def test_every_field_of_a_job_that_is_done() -> None:
         "caption": True,
         "reread": False,
         "sources": ["/photos"],
+        "sources_total": 1,
         "progress": 100.0,
         "total_files": 6,
         "total_known": True,
         "processed_files": 6,
         "cached_files": 3,
         "failed_files": 1,
+        "missing_files": 0,
         "outcomes": dict.fromkeys(OUTCOMES, 1),
         "skipped_kinds": {"without extension": 1},
         "left_out": None,
@@ -63,6 +65,7 @@ def test_every_field_of_a_job_that_is_done() -> None:
         "stalled": None,
         "cancelling": False,
         "paused": False,
+        "forgotten": False,
         "ml_images_sent": 1,
         "message": "Completed with errors: 1 stored, 1 cached, 1 duplicate, 1 unchanged, 1 skipped, 1 failed.",
         "logs": [
@@ -87,6 +90,17 @@ def test_the_gauges_say_where_the_files_are() -> None:
     ledger.tell(moved("store", 2), ended("stored", "a", "b"), ended("skipped", "c"))
     in_flight = {stage: gauge.in_flight for stage, gauge in ledger.status.stages.items()}
     assert in_flight == {"scan": 0, "hash": 2, "prepare": 3, "embed": 1, "store": 1}
+
+
+def test_stages_that_tell_late_what_they_handed_on_change_no_job_that_is_over() -> None:
+    """They tell it a moment later than store tells what became of the files."""
+    ledger = Ledger(seen("a", "b", "c", "d"), ended("stored", "a", "b"), ended("unchanged", "c"), ended("failed", "d"))
+    stages = ledger.tell(*sealed()).status.stages
+    assert {stage: gauge.done for stage, gauge in stages.items()} == {
+        "scan": 4, "hash": 3, "prepare": 2, "embed": 2, "store": 2,
+    }  # fmt: skip
+    ledger.tell(moved("hash", 4), moved("prepare", 3), moved("embed", 2), moved("store", 2))
+    assert ledger.status.stages == stages
 
 
 def test_progress_and_eta_wait_for_the_total() -> None:

@@ -5,7 +5,18 @@ from typing import Any
 
 import pytest
 
-from rules.watchdog import RESTARTS, JobSample, Position, Sample, StageSample, is_to_be_restarted, stall, stuck_stages
+from rules.watchdog import (
+    RESTARTS,
+    JobSample,
+    Position,
+    Sample,
+    StageSample,
+    is_to_be_closed,
+    is_to_be_restarted,
+    is_to_be_walked_again,
+    stall,
+    stuck_stages,
+)
 from settings import STAGES, Stage
 
 LIMIT = 30.0
@@ -102,6 +113,11 @@ class TestJobs:
             f"4 files have no outcome after {RESTARTS} restarts, and no message about them is left"
         )
 
+    def test_files_that_were_never_seen(self) -> None:
+        assert why(job(**DONE, missing=7), look()) == "7 files were published and not seen"
+        assert "4 files have no outcome" in (why(job(missing=7), look()) or "")
+        assert why(job(**DONE, missing=7, walks_again=1), look(hash={0: (3, 9)}), look(hash={0: (5, 9)})) is None
+
     def test_files_that_are_lost_while_the_scan_waits_for_them(self) -> None:
         assert "4 files" in (why(job(sealed=False, walk_begun=True), look(scan={0: (3, 4)})) or "")
 
@@ -156,3 +172,48 @@ class TestRestarts:
         assert not restarts(job(restarts=1, idle_seconds=59), look())
         assert restarts(job(restarts=1, idle_seconds=60), look())
         assert not restarts(job(restarts=2, idle_seconds=119), look())
+
+
+LOST = DONE | {"missing": 7}
+UNENDED = DONE | {"sealed": False, "walk_begun": True}
+
+
+def walks_again(sampled: JobSample, now: Sample) -> bool:
+    return is_to_be_walked_again(sampled, now, after_seconds=LIMIT)
+
+
+class TestWalksAgain:
+    @pytest.mark.parametrize("lost", [LOST, UNENDED], ids=["files", "end markers"])
+    def test_an_idle_job_of_which_something_never_came(self, lost: dict[str, Any]) -> None:
+        assert walks_again(job(**lost), look())
+        assert walks_again(job(**lost | {"unfinished": 1, "restarts": RESTARTS}), look())
+
+    @pytest.mark.parametrize("lost", [LOST, UNENDED], ids=["files", "end markers"])
+    @pytest.mark.parametrize(
+        "differs",
+        [{"is_held": True}, {"idle_seconds": 29}, {"walks_again": 1}, {"unfinished": 1}, {"cancelled": True}],
+        ids=str,
+    )
+    def test_no_other(self, lost: dict[str, Any], differs: dict[str, Any]) -> None:
+        assert not walks_again(job(**lost | differs), look())
+
+    def test_not_where_all_came_or_a_program_publishes(self) -> None:
+        assert not walks_again(job(**DONE), look())
+        assert not walks_again(job(**DONE, sealed=False), look())
+
+    def test_not_while_anything_is_on_its_way_or_the_walk_may_go_on(self) -> None:
+        assert not walks_again(job(**LOST), look(hash={0: (3, 4)}))
+        assert not walks_again(job(**UNENDED), look(scan={0: (3, 4)}))
+        assert walks_again(job(**LOST), look(scan={0: (3, 4)})), "the walk has ended: that is another job's"
+
+
+class TestCloses:
+    def test_a_cancelled_job_whose_end_markers_never_came(self) -> None:
+        assert is_to_be_closed(job(**UNENDED, cancelled=True), look(), after_seconds=LIMIT)
+
+    @pytest.mark.parametrize("differs", [{"cancelled": False}, {"sealed": True}, {"idle_seconds": 29}], ids=str)
+    def test_no_other(self, differs: dict[str, Any]) -> None:
+        assert not is_to_be_closed(job(**UNENDED | {"cancelled": True} | differs), look(), after_seconds=LIMIT)
+
+    def test_not_while_the_scan_may_go_on(self) -> None:
+        assert not is_to_be_closed(job(**UNENDED, cancelled=True), look(scan={0: (3, 4)}), after_seconds=LIMIT)

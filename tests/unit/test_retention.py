@@ -1,0 +1,61 @@
+"""Old jobs are forgotten by themselves, a few at a time, by a view that knows all that Kafka has."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from api import retention
+from api.retention import DAY_SECONDS, JOBS_AT_ONCE, forget_old_jobs, open_retention
+from errors import KafkaUnavailableError
+from tests.deadlines import HANG_SECONDS
+
+
+class Parts:
+    """The view, with jobs by their end, and the publisher, which Kafka may fail."""
+
+    def __init__(self, ends: dict[str, float]) -> None:
+        self.ends = ends
+        self.says: str | None = None
+        self.forgotten: list[str] = []
+        self.failures = 0
+
+    async def problem(self) -> str | None:
+        return self.says
+
+    async def ended(self, *, before: float, limit: int) -> list[str]:
+        left = [job for job, end in sorted(self.ends.items(), key=lambda kv: kv[1]) if end < before]
+        return [job for job in left if job not in self.forgotten][:limit]
+
+    async def forget(self, job_id: str) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise KafkaUnavailableError("No broker.")
+        self.forgotten.append(job_id)
+
+
+async def test_the_oldest_go_first_and_a_few_at_a_time() -> None:
+    parts: Any = Parts({f"job-{number:03}": number for number in range(100)})
+    assert await forget_old_jobs(parts, parts, 50) == [f"job-{number:03}" for number in range(JOBS_AT_ONCE)]
+    while await forget_old_jobs(parts, parts, 50):
+        pass
+    assert parts.forgotten == [f"job-{number:03}" for number in range(50)]
+
+
+async def test_a_view_that_is_behind_forgets_nothing() -> None:
+    parts: Any = Parts({"job": 0})
+    parts.says = "is being read: 7 messages are to come"
+    assert await forget_old_jobs(parts, parts, 50) == []
+
+
+async def test_it_goes_on_after_an_error_and_what_is_younger_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "PAUSE_SECONDS", 0.01)
+    now = time.time()
+    parts: Any = Parts({"old": now - 31 * DAY_SECONDS, "young": now - 29 * DAY_SECONDS})
+    parts.failures = 2
+    async with open_retention(parts, parts, 30), asyncio.timeout(HANG_SECONDS):
+        while not parts.forgotten:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+    assert parts.forgotten == ["old"]

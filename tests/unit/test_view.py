@@ -1,0 +1,208 @@
+"""The API's view of the jobs, as SQLite holds it: messages become rows, and nobody waits for who reads many."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from api.view import reading, writing
+from api.view.changes import Changes
+from api.view.database import Lane
+from api.view.view import JobView
+from api.view.writing import FILES_AT_ONCE, Message, forget_files, give_back_disk
+from tables.job_document import document
+from tests.deadlines import HANG_SECONDS
+from tests.unit.ledger import (
+    JOB,
+    START,
+    Ledger,
+    asked,
+    ended,
+    forget,
+    moved,
+    queued,
+    scanning,
+    sealed,
+    seen,
+    walked_again,
+)
+from topics.job_event import JOB_EVENT, AnyJobEvent
+from topics.job_status import JOB_STATUS, JobStatus
+
+
+class View:
+    """A view that is told messages as Kafka has them."""
+
+    def __init__(self, path: Path | str = ":memory:") -> None:
+        self.connection = sqlite3.connect(path, isolation_level=None)
+        writing.ensure_schema(self.connection)
+        writing.ensure_it_shrinks(self.connection)
+        self.offset = -1
+
+    def tell(self, *told: AnyJobEvent, job_id: str = JOB, at: float = START) -> "View":
+        messages = []
+        for event in told:
+            self.offset += 1
+            value = JOB_EVENT.encode(event.model_copy(update={"job_id": job_id}))
+            messages.append(Message(JOB_EVENT.name, 0, self.offset, job_id.encode(), value, [], at))
+        self._write(messages)
+        return self
+
+    def publish(self, status: JobStatus) -> None:
+        value = JOB_STATUS.encode(status)
+        self._write([Message(JOB_STATUS.name, 0, 0, status.job_id.encode(), value, [], START)])
+
+    def _write(self, messages: list[Message]) -> None:
+        self.connection.execute("BEGIN IMMEDIATE")
+        writing.write(self.connection, messages)
+        self.connection.execute("COMMIT")
+
+    def status(self, job_id: str = JOB) -> JobStatus:
+        found = reading.status(self.connection, job_id)
+        assert found is not None
+        return found
+
+    def unfinished(self) -> list[str]:
+        found: list[str] = []
+        while page := reading.unfinished(self.connection, after=found[-1] if found else "", limit=100):
+            found += [job.job_id for job in page]
+        return found
+
+    def files(self) -> int:
+        return int(self.connection.execute("SELECT count(*) FROM files").fetchone()[0])
+
+
+@pytest.fixture
+def view() -> View:
+    return View()
+
+
+def test_it_shows_what_track_publishes(view: View) -> None:
+    story: list[AnyJobEvent] = [
+        queued(), scanning(counted=True), seen("a", walk="walk"), *sealed(files=[3, 0]), walked_again(),
+        scanning(walk="again", counted=True), seen("a", "b", walk="again"), ended("stored", "a"), asked("pause"),
+        *sealed(walk="again", files=[1, 1]), ended("failed", "b"), ended("stored", "b", replay=True),
+    ]  # fmt: skip
+    ledger = Ledger()
+    for event in story:
+        view.tell(event)
+        assert view.status() == ledger.tell(event).status
+    assert (view.status().status, view.status().missing_files) == ("completed", 0)
+
+
+def test_all_jobs_that_are_not_finished_are_looked_at_however_many_there_are(view: View) -> None:
+    for number in range(1100):
+        view.tell(seen("a"), job_id=f"open-{number:04}")
+    view.tell(seen("a"), ended("stored", "a"), *sealed(), job_id="done")
+    assert view.unfinished() == [f"open-{number:04}" for number in range(1100)]
+
+
+def test_what_was_published_of_a_job_knows_more_than_its_newest_events(view: View) -> None:
+    """Kafka has deleted the first ones."""
+    whole = Ledger(seen("a", "b"), ended("stored", "a", "b"), *sealed())
+    view.offset = 1
+    view.tell(*sealed()[:1])
+    assert view.unfinished() == [JOB]
+    view.publish(whole.status)
+    assert view.unfinished() == []
+    assert reading.ended(view.connection, before=START + 1, limit=9) == [JOB]
+
+
+def test_jobs_that_ended_long_ago_are_found_the_oldest_first(view: View) -> None:
+    for name, at in (("new", START + 900), ("older", START + 100), ("oldest", START)):
+        view.tell(ended("stored", "a"), *sealed(), job_id=name, at=at)
+        # What still comes does not make it younger.
+        view.tell(moved("store", 1), job_id=name, at=START + 1000)
+    view.tell(seen("a"), job_id="open")
+    assert reading.ended(view.connection, before=START + 500, limit=9) == ["oldest", "older"]
+    assert reading.ended(view.connection, before=START + 500, limit=1) == ["oldest"]
+    view.tell(forget(), job_id="oldest")
+    assert reading.ended(view.connection, before=START + 500, limit=9) == ["older"]
+
+
+class TestForgetting:
+    @pytest.fixture
+    def done(self, view: View) -> View:
+        names = [str(number) for number in range(FILES_AT_ONCE + 10)]
+        return view.tell(seen("x"), job_id="other").tell(queued(), seen(*names), ended("stored", *names), *sealed())
+
+    def test_the_files_go_a_few_at_a_time_and_the_status_stays(self, done: View) -> None:
+        before = done.status()
+        done.tell(forget(), seen("late"), ended("failed", "later"))
+        kept = before.model_dump(exclude={"forgotten", "offset", "logs"})
+        assert done.status().model_dump(exclude={"forgotten", "offset", "logs"}) == kept
+        assert (done.status().forgotten, done.files()) == (True, FILES_AT_ONCE + 11)
+        left = []
+        for _ in range(3):
+            forget_files(done.connection)
+            left.append(done.files())
+        assert left == [11, 1, 1]
+
+    def test_what_track_says_counts_too(self, done: View) -> None:
+        """Here, the events that told of the end are no longer there."""
+        done.publish(done.status().model_copy(update={"forgotten": True}))
+        done.tell(seen("late"))
+        for _ in range(2):
+            forget_files(done.connection)
+        assert (done.status().forgotten, done.files()) == (True, 1)
+
+    def test_disk_that_is_free_is_given_back(self, tmp_path: Path) -> None:
+        path = tmp_path / "view.db"
+        view = View(path)
+        names = [f"{number}-{'x' * 900}" for number in range(3000)]
+        view.tell(seen(*names), ended("stored", *names), *sealed())
+        view.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        full = path.stat().st_size
+        view.tell(forget())
+        for _ in range(9):
+            forget_files(view.connection)
+            give_back_disk(view.connection)
+        assert path.stat().st_size < full / 4
+
+
+class TestSources:
+    def test_all_of_many_can_be_asked_for(self, view: View) -> None:
+        many = [f"/photos/{number}" for number in range(1000)]
+        view.tell(queued().model_copy(update={"sources": many}), scanning().model_copy(update={"sources": many}))
+        assert reading.sources(view.connection, JOB) == many
+        assert len(view.status().model_dump_json()) < 2500
+        view.tell(queued(), job_id="few")
+        assert reading.sources(view.connection, "few") == ["/photos"]
+        assert reading.sources(view.connection, "nobody") is None
+
+    def test_what_is_not_known_whole_is_not_known(self, view: View) -> None:
+        many = [f"/photos/{number}" for number in range(1000)]
+        view.publish(document(Ledger(queued().model_copy(update={"sources": many})).job))
+        assert reading.sources(view.connection, JOB) is None
+
+
+@pytest.fixture
+def lanes(tmp_path: Path) -> Callable[[], Lane]:
+    View(tmp_path / "view.db").tell(queued())
+    return lambda: Lane(tmp_path / "view.db")
+
+
+async def test_a_search_in_all_jobs_keeps_nobody_from_a_status(lanes: Callable[[], Lane]) -> None:
+    reader, searcher = lanes(), lanes()
+    view = JobView(reader, searcher, cast(Any, None), Changes())
+    goes_on = threading.Event()
+
+    def slow(_: JobStatus) -> bool:
+        return goes_on.wait(HANG_SECONDS)
+
+    searching = asyncio.ensure_future(view.recent(slow, limit=5, cursor=None))
+    try:
+        async with asyncio.timeout(HANG_SECONDS / 2):
+            while (status := await view.status(JOB)) is None:
+                await asyncio.sleep(0.01)
+        assert status.status == "queued"
+        assert not searching.done()
+    finally:
+        goes_on.set()
+        await searching
+        await reader.close()
+        await searcher.close()
