@@ -26,6 +26,7 @@ async def test_a_frozen_worker_is_killed_and_restarted_and_its_job_completes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pictures.write(photos, range(9200, 9240))
+    monkeypatch.setenv("TRUST_KAFKA", "1")
     for name, value in short.items():
         monkeypatch.setenv(name.upper(), str(value))
     told: list[tuple[str, str]] = []
