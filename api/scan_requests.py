@@ -2,11 +2,12 @@
 
 from contextlib import AsyncExitStack
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from api.publisher import Outgoing
 from connection import ClientOptions
 from errors import InvalidMessageError
+from gateways.reading import new_consumer
 from topics.scan_request import SCAN_REQUEST
 
 
@@ -17,7 +18,7 @@ async def find(kafka: ClientOptions, partitions: int, job_id: str) -> Outgoing |
     """
     found: Outgoing | None = None
     async with AsyncExitStack() as stack:
-        consumer = AIOKafkaConsumer(**kafka, enable_auto_commit=False, auto_offset_reset="earliest")
+        consumer = new_consumer(kafka)
         stack.push_async_callback(consumer.stop)
         await consumer.start()
         parts = [TopicPartition(SCAN_REQUEST.name, number) for number in range(partitions)]
