@@ -16,7 +16,19 @@ import tracing
 from connection import ClientOptions
 from errors import KafkaUnavailableError
 from tables.job import Job
-from topics.job_event import JOB_EVENT, AnyJobEvent, Command, Forget, Queued, Restarted, Stalled, WalkedAgain
+from topics.files import FileOfJob
+from topics.job_event import (
+    JOB_EVENT,
+    AnyJobEvent,
+    Command,
+    Forget,
+    Queued,
+    Restarted,
+    Seen,
+    SeenFile,
+    Stalled,
+    WalkedAgain,
+)
 from topics.limits import MAX_REQUEST_BYTES
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import HeaderList, Headers
@@ -80,6 +92,13 @@ class Publisher:
                 model_id=model_id,
                 message=message,
             )
+        )
+
+    async def seen(self, file: FileOfJob) -> int:
+        """Publish that a file belongs to its job from now on; return the event's offset."""
+        seen = SeenFile(file_id=file.file_id, path=file.path, path_b64=file.path_b64)
+        return await self._send_event(
+            Seen(job_id=file.job_id, at=time.time(), collection=file.collection, files=[seen])
         )
 
     async def command(self, job_id: str, command: Literal["cancel", "pause", "resume"]) -> int:

@@ -10,6 +10,7 @@ from api.publisher import Outgoing, Publisher
 from api.view.view import JobView
 from rules.identity import new_id
 from topics.files import FileOfJob
+from topics.raw_path import RAW_PATH
 from topics.record import HeaderList
 from topics.scan_request import SCAN_REQUEST
 
@@ -56,6 +57,9 @@ class Succession:
         if message.topic != SCAN_REQUEST.name:  # a scan ends its job by itself
             self._to_be_closed.add(new)
         record["job_id"] = new
+        if message.topic not in {SCAN_REQUEST.name, RAW_PATH.name}:
+            # It enters behind the stage that says so, and the job's end must wait for it.
+            await self._publisher.seen(FileOfJob.model_validate(record))
         key = new.encode() if message.key == job_id.encode() else message.key
         return Outgoing(message.topic, key, orjson.dumps(record), _headers(message.headers, record))
 
