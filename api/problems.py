@@ -40,7 +40,6 @@ TITLES = {
     410: "What was there has changed, or is gone for good",
     405: "This cannot be done with it",
     409: "It conflicts with what exists, or with what goes on",
-    410: "It is no longer there",
     413: "Too large",
     422: "A value is not valid",
     429: "Asked too often",
