@@ -61,8 +61,8 @@ async def test_folders_are_walked_again_when_files_or_end_markers_were_deleted_u
     """Of one job all is gone, with its end markers; of the other seven of eight files."""
     bus = idle_pipeline.bus
     without_end, with_end = photos / "without end", photos / "with end"
-    pictures.write(without_end, range(9300, 9300 + PHOTOS))
-    pictures.write(with_end, range(9320, 9320 + PHOTOS))
+    pictures.write_new(without_end, PHOTOS)
+    pictures.write_new(with_end, PHOTOS)
     with Worker(kafka, qdrant, ml, worker.data / "scan", "scan", **short):
         jobs = []
         for folder in (without_end, with_end):
@@ -93,7 +93,7 @@ async def test_where_a_walk_cannot_be_made_again_a_person_decides(
     idle_pipeline: Pipeline, collection: str, settings: Settings, photos: Path, worker: Worker
 ) -> None:
     """A program says that it has published eight files, and one came: nobody can walk in its place."""
-    (path,) = pictures.write(photos, range(9340, 9341))
+    (path,) = pictures.write_new(photos, 1)
     bus = idle_pipeline.bus
     accepted, cancelled = (f"job-{uuid.uuid4().hex[:12]}" for _ in range(2))
     await asyncio.to_thread(worker.start)
