@@ -54,7 +54,7 @@ def outcomes(job: dict[str, Any]) -> dict[str, int]:
 
 
 def payloads(up: Up, collection: str, **query: Any) -> dict[str, dict[str, Any]]:
-    answer = up.get("/images", params={"collection": collection, "limit": 50, **query}).raise_for_status().json()
+    answer = up.get("/images", params={"collection": collection, "per_page": 50, **query}).raise_for_status().json()
     return {image["payload"]["filename"]: image["payload"] | {"id": image["id"]} for image in answer["images"]}
 
 
