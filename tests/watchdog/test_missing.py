@@ -38,11 +38,11 @@ def worker(
 
 
 async def stalled(service: Service, job_id: str) -> dict[str, Any]:
-    """Wait until a job stands still; return its status."""
+    """Wait until a job stands still because of missing files (on a slow machine something else comes before)."""
 
     async def look() -> dict[str, Any] | None:
         answer = (await service.http.get(f"ingest/status/{job_id}")).json()
-        return answer if answer.get("stalled") else None
+        return answer if "not seen" in (answer.get("stalled") or "") else None
 
     return await eventually(look)
 
