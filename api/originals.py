@@ -30,8 +30,8 @@ class Originals:
     def open(self, paths: Sequence[str], roots: Iterable[Path], sha256: object) -> tuple[int, str] | None:
         """Open the first of these paths, inside a root, that has this content; None where none can be opened. Blocks.
 
-        A point that another program wrote may have no hash as `sha256`: any content will do then. Returns a file descriptor, which
-        the caller closes, and the path. Raises RequestError(410) where only other contents are there.
+        A point that another program wrote may have no hash as `sha256`: any content will do then. Returns a file
+        descriptor, which the caller closes, and the path. Raises RequestError(410) where only other contents are there.
         """
         roots, changed = list(roots), []
         for path in paths:

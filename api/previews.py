@@ -8,6 +8,7 @@ from typing import BinaryIO
 from api.preview_store import PreviewStore
 from api.renditions import Renditions
 from imaging import renderer
+from imaging.hashing import is_sha256
 
 
 class Side(IntEnum):

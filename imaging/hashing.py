@@ -38,7 +38,7 @@ def hash_file(path: bytes, roots: Roots = None, *, max_bytes: int | None = None)
 
 
 def is_sha256(value: object) -> TypeGuard[str]:
-    """Tell whether this is a hash as `hash_file` gives it. Any program writes payloads, so a point may hold anything."""
+    """Tell whether this is a hash as `hash_file` gives it: any program writes payloads, so it may be anything."""
     return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None
 
 
