@@ -34,7 +34,7 @@ class Originals:
         descriptor, which the caller closes, and the path. Raises RequestError(410) where only other contents are there.
         """
         roots, changed = list(roots), []
-        for path in paths:
+        for path in dict.fromkeys(paths):
             opened = open_first([path], roots)
             if opened is None:
                 continue

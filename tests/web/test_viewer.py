@@ -214,4 +214,4 @@ def test_a_busy_service_is_asked_again_and_a_refusal_is_said(closer: Closer, pho
     Image.new("RGB", (60, 40)).save(photos / "closer/m2.tiff")
     opened.page.get_by_role("button", name=re.compile("^m2.tiff")).click()
     note = opened.page.get_by_role("dialog").get_by_text("The original cannot be shown")
-    expect(note).to_contain_text("has changed since")
+    expect(note).to_contain_text("m2.tiff changed since")
