@@ -10,11 +10,10 @@ import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from connection import ClientOptions
 from errors import InvalidMessageError
-from gateways.reading import new_consumer
 from topics.job_event import JOB_EVENT, Outcomes, decode_keyed
 
 
@@ -65,7 +64,7 @@ class OutcomesWatch:
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        consumer = new_consumer(self._kafka, auto_offset_reset="latest")
+        consumer = AIOKafkaConsumer(**self._kafka, auto_offset_reset="latest", enable_auto_commit=False)
         try:
             await consumer.start()
             consumer.assign(self._partitions)

@@ -22,6 +22,7 @@ from agents.delivery import Window
 from agents.jobs_watch import JobsWatch
 from agents.messages import check_size, header_list
 from agents.reporter import Reporter
+from connection import client_options
 from cpu import Cpu
 from errors import (
     DarkroomError,
@@ -34,6 +35,7 @@ from errors import (
 from gateways.batches import Unreadable
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
+from gateways.reading import holds_message
 from rules.outcomes import Outcome
 from settings import Settings, Stage
 from tables.rows import Rows
@@ -114,6 +116,7 @@ class StageApp:
 
     def rows(self) -> Rows:
         """Return this stage's table."""
+        kafka = client_options(self.parts.settings)
         return Rows(
             self.app.Table(
                 TABLES[self.name],
@@ -121,7 +124,8 @@ class StageApp:
                 key_type=bytes,
                 value_type=bytes,
                 options=dict(ROCKSDB_OPTIONS),
-            )
+            ),
+            lambda tp, first, last: holds_message(kafka, TopicPartition(*tp), first, last),
         )
 
     def _new_window(self, size: int, *, commit_at_once: bool) -> Window:

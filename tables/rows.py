@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from faust.streams import current_event
-from faust.types import AppT, EventT, FutureMessage
+from faust.types import AppT, EventT
 from faust.types.tables import TableT
 
 import failpoints
 from disk import MEND
 from errors import FatalError, PartitionRevokedError
+from tables.noting import HoldsMessage, Noting
 
 
 def is_current(app: AppT, event: "EventT[Any]") -> bool:
@@ -34,10 +35,11 @@ class Rows:
     Every method raises PartitionRevokedError when a rebalance came since the event was fetched.
     """
 
-    def __init__(self, table: "TableT[bytes, bytes]") -> None:
+    def __init__(self, table: "TableT[bytes, bytes]", holds_message: HoldsMessage) -> None:
         self._table = table
         self._row_written = failpoints.row_written(table.name)
-        table._on_changelog_sent = self._note_delivered  # type: ignore[attr-defined]  # what send_changelog calls
+        noting = Noting(table.data, holds_message)
+        table._on_changelog_sent = noting.delivered  # type: ignore[attr-defined]  # what send_changelog calls
 
     def get(self, key: bytes) -> bytes | None:
         """Return a row, or None."""
@@ -98,20 +100,6 @@ class Rows:
         if not is_current(self._table.app, event):
             raise PartitionRevokedError(f"{event.message.tp} was revoked while its event was in work.")
         return event
-
-    def _note_delivered(self, sent: FutureMessage) -> None:
-        """Note how far this database holds what its changelog holds, so that a recovery begins there.
-
-        Faust notes the offset of each record that it sent. Where a worker that had lost the partition wrote in
-        between, that would skip the other's records; and it would reopen a partition that was revoked.
-        """
-        store: Any = self._table.data
-        tp, offset = sent.result().topic_partition, sent.result().offset
-        if tp.partition not in store._dbs:
-            return
-        noted = store.persisted_offset(tp)
-        if offset == (-1 if noted is None else noted) + 1:
-            store.set_persisted_offset(tp, offset)
 
     def _log(self, partition: int, key: bytes, value: bytes | None) -> Awaitable[object]:
         delivery: Awaitable[object] = self._table.send_changelog(partition, key, value)

@@ -17,7 +17,9 @@ from faust.types import TP
 from agents.app import new_app
 from agents.delivery import writing_rows
 from agents.producer import new_producer
+from connection import client_options
 from errors import PartitionRevokedError
+from gateways.reading import holds_message
 from settings import Settings
 from tables.rows import Rows
 from tests.bus import PARTITIONS
@@ -33,11 +35,14 @@ class Bench:
     """A started stage with a table. Each test writes to a partition of its own."""
 
     app: faust.App
+    address: str
     rows: Rows
     table: Any
     changelog: str
     consumer: AIOKafkaConsumer
     producer: AIOKafkaProducer
+    answers: list[bool]
+    """Whether the gaps that were looked into hold messages."""
 
     def event(self, partition: int) -> Any:
         """Make an event of now."""
@@ -69,7 +74,14 @@ async def bench(kafka: Part, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
     await sender.start()
     app = new_app("hash", settings, tmp_path_factory.mktemp("hash"), sender, AsyncMock())
     table = app.Table(TABLES["hash"], partitions=PARTITIONS, key_type=bytes, value_type=bytes)
-    rows = Rows(table)
+    options = client_options(settings)
+    answers: list[bool] = []
+
+    async def look(tp: TP, first: int, last: int) -> bool:
+        answers.append(await holds_message(options, TopicPartition(*tp), first, last))
+        return answers[-1]
+
+    rows = Rows(table, look)
     source = app.topic("raw-path", key_serializer="raw", value_serializer="raw", partitions=PARTITIONS)
 
     @app.agent(source)
@@ -86,7 +98,8 @@ async def bench(kafka: Part, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
                 tables: Any = app.tables
                 while TP("raw-path", 0) not in app.consumer.assignment() or not tables.recovery.completed.is_set():
                     await asyncio.sleep(0.05)
-            yield Bench(app, rows, table, changelog(settings, "hash", TABLES["hash"]), consumer, producer)
+            name = changelog(settings, "hash", TABLES["hash"])
+            yield Bench(app, kafka.address, rows, table, name, consumer, producer, answers)
     finally:
         await app.stop()
         await sender.stop()
@@ -123,4 +136,33 @@ async def test_a_table_does_not_claim_to_hold_what_another_worker_wrote(bench: B
     await bench.producer.send_and_wait(bench.changelog, b"2", key=b"other", partition=2)
     with writing_rows(bench.event(2)):
         await asyncio.wait_for(bench.rows.put(b"mine", b"3"), HANG_SECONDS)
+    async with asyncio.timeout(HANG_SECONDS):
+        while not bench.answers:
+            await asyncio.sleep(0.05)
+    assert bench.answers == [True]
+    with writing_rows(bench.event(2)):
+        await asyncio.wait_for(bench.rows.put(b"mine", b"4"), HANG_SECONDS)
     assert bench.noted(2) == held
+
+
+async def test_after_a_gap_without_messages_a_table_notes_again_what_it_holds(bench: Bench) -> None:
+    """Markers of a transaction, for one: after them nothing was ever noted, and each start read all since then."""
+    with writing_rows(bench.event(3)):
+        await asyncio.wait_for(bench.rows.put(b"mine", b"1"), HANG_SECONDS)
+    options = {"bootstrap_servers": bench.address}
+    async with AIOKafkaProducer(**options, transactional_id=f"t-{bench.changelog}") as producer:
+        for number in range(2):
+            await producer.begin_transaction()
+            await producer.send_and_wait(bench.changelog, b"aborted", key=b"mine", partition=3)
+            await producer.abort_transaction()
+            with writing_rows(bench.event(3)):
+                await asyncio.wait_for(bench.rows.put(b"mine", b"%d" % number), HANG_SECONDS)
+    # The marker of the last one may come behind our record.
+    async with asyncio.timeout(HANG_SECONDS):
+        while bench.noted(3) != await bench.end(3) - 1:
+            with writing_rows(bench.event(3)):
+                await bench.rows.put(b"mine", b"9")
+            await asyncio.sleep(0.05)
+    with writing_rows(bench.event(3)):
+        await asyncio.wait_for(bench.rows.put(b"mine", b"10"), HANG_SECONDS)
+    assert bench.noted(3) == await bench.end(3) - 1

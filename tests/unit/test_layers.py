@@ -136,14 +136,3 @@ def test_only_settings_read_the_environment() -> None:
     }
     # Two hand it on to the processes that they start; one asks what the terminal is.
     assert readers == {"cli.pictures", "embedded.stack", "embedded.supervisor"}
-
-
-def test_consumers_are_made_in_one_place() -> None:
-    """There they read committed messages only, and pass what cannot be read."""
-    makers = {
-        module
-        for module, file in modules().items()
-        for node in ast.walk(ast.parse(file.read_text()))
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("AIOKafkaConsumer")
-    }
-    assert makers == {"gateways.reading"}
