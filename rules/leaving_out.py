@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from fnmatch import translate
 from pathlib import PurePosixPath
 
-from pathspec import GitIgnoreSpec
+from pathspec import GitIgnoreSpec, RegexPattern
 
 IGNORE_FILE = ".darkroomignore"
 """Patterns for the folder that it lies in, and all below it."""
@@ -44,6 +44,8 @@ _FILES = (
 _PACKAGES = ("*.photoslibrary", "*.photolibrary", "*.migratedphotolibrary", "*.aplibrary", "*.cocatalog")
 """Folders that are a program's library: the photographs in them are anyone's, all else is derived from these."""
 _ORIGINALS = frozenset({"originals", "masters"})
+_ALL_BELOW = re.compile(r"/\*\*(/?) *$")
+"""What is below a folder, however deep, but not the folder itself, as pathspec has it."""
 
 
 def _any(patterns: Iterable[str]) -> "re.Pattern[str]":
@@ -65,12 +67,28 @@ class Patterns:
     """Patterns in gitignore's form, of one folder. Raises ValueError, which names the first that is none."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self._spec = GitIgnoreSpec.from_lines([unicodedata.normalize("NFC", line) for line in lines])
+        spec = GitIgnoreSpec.from_lines(
+            [_ALL_BELOW.sub(r"/**/*\1", unicodedata.normalize("NFC", line)) for line in lines]
+        )
+        self._last_first = [
+            (pattern.regex, pattern.include)
+            for pattern in reversed(spec.patterns)
+            if isinstance(pattern, RegexPattern) and pattern.regex is not None
+        ]
 
     def verdict(self, path: str, *, is_folder: bool) -> bool | None:
-        """Tell whether a path below that folder is left out, taken in all the same (`!`), or not spoken of (None)."""
-        path = unicodedata.normalize("NFC", path)
-        return self._spec.check_file(f"{path}/" if is_folder else path).include
+        """Tell whether a path below that folder is left out, taken in all the same (`!`), or not spoken of (None).
+
+        As git does, of the path itself: what is said of the folders above it has been decided when they were met.
+        """
+        path = unicodedata.normalize("NFC", f"{path}/" if is_folder else path)
+        name = path[path.rfind("/", 0, -1) + 1 :]
+        for regex, include in self._last_first:
+            # pathspec's expressions also match what is below, but for the whole of a path they do not. Those of `*`
+            # and `*/` are for any part of a path.
+            if regex.fullmatch(path) or (not regex.pattern.startswith("^") and regex.search(name)):
+                return include
+        return None
 
 
 def left_out_name(sent: str, patterns: Patterns) -> bool:

@@ -230,3 +230,28 @@ def test_an_upload_follows_the_same_rule(sent: str, is_out: bool) -> None:
 def test_only_folders_are_known_as_folders() -> None:
     assert is_left_out("@eaDir", "x", is_folder=True)
     assert not is_left_out("@eaDir", "x", is_folder=False)
+
+
+@pytest.mark.parametrize(
+    ("lines", "is_out", "is_taken"),
+    [
+        (["*.jpg", "!keep/"], ["keep/a.jpg"], ["keep/a.tif"]),
+        (["*.jpg", "!keep"], ["keep/a.jpg", "keep/below/a.jpg"], ["keep/a.tif"]),
+        (["keep/*", "!keep/best"], ["keep/a.jpg"], ["keep/best/a.jpg"]),
+        (["a/**", "!a/b.jpg"], ["a/c.jpg", "a/x/b.jpg"], ["a/b.jpg", "b/a.jpg"]),
+        (["a/**/"], ["a/x/b.jpg"], ["a/b.jpg"]),
+        (["*", "!*/", "!*.jpg"], ["a.tif", "x/a.tif"], ["a.jpg", "x/y/a.jpg"]),
+        (["/*", "!/x/"], ["a.jpg", "y/a.jpg"], ["x/a.jpg", "x/y/a.jpg"]),
+        (["x/**/b.jpg"], ["x/b.jpg", "x/y/z/b.jpg"], ["b.jpg", "x/c.jpg", "y/x/b.jpg"]),
+        (["a b/  ", "c.jpg\\ "], ["a b/a.jpg", "c.jpg "], ["a/a.jpg", "c.jpg"]),
+        (["**"], ["a.jpg", "x/a.jpg"], []),
+    ],
+)
+def test_patterns_mean_what_they_mean_to_git(
+    tmp_path: Path, lines: list[str], is_out: list[str], is_taken: list[str]
+) -> None:
+    make(tmp_path, *is_out, *is_taken)
+    (tmp_path / ".darkroomignore").write_text("\n".join(lines))
+    assert look(tmp_path)[0] == set(is_taken)
+    patterns = Patterns(lines)
+    assert {path for path in (*is_out, *is_taken) if left_out_name(path, patterns)} == set(is_out)
