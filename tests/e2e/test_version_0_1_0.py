@@ -76,7 +76,11 @@ def test_what_was_broken_off_comes_to_its_end(up: Up) -> None:
     assert (answered["status"], outcomes(answered)) == ("completed", {"stored": 3})
     interrupted = finished(up, "interrupted")
     assert interrupted["status"] == "completed_with_errors"
-    assert outcomes(interrupted) == {"stored": 3, "cached": 3, "duplicate": 2, "failed": 1, "skipped": 1}
+    # To unpack i0.jpg changes its ctime, so it may be hashed again while what ML answered before is on its way: then a
+    # copy of it has taken its place as the first of the job.
+    assert outcomes(interrupted) in [
+        {"stored": 3, "cached": cached, "duplicate": 5 - cached, "failed": 1, "skipped": 1} for cached in (3, 4)
+    ]
     # ML had been asked for three of `answered`, and kill -9 ended the worker: those may be repeated, no others.
     assert answered["ml_images_sent"] in {3, 4, 5, 6}
     assert interrupted["ml_images_sent"] == 3
