@@ -29,6 +29,9 @@ T = TypeVar("T")
 Deliveries = Iterable[Awaitable[object]]
 Settle = Callable[[T], Deliveries]
 
+# Bytes of messages that a window holds: enough for many of the largest that there may be.
+MAX_BYTES = 64 << 20
+
 
 class writing_rows:  # noqa: N801 - used as a statement: `with writing_rows(event):`
     """Makes table writes go to the partition of an event, outside the iteration that yielded it.
@@ -64,9 +67,17 @@ class _Entry:
     begin: "Callable[[], Coroutine[Any, Any, Any]] | None"
     settle: "Settle[Any] | None"
 
+    @property
+    def weight(self) -> int:
+        """Bytes of the message."""
+        return _weight(self.event)
+
 
 class Window:
-    """The events of one agent that are in work: at most `size`, acked in the order of arrival.
+    """The events of one agent that are in work: at most `size` and `max_bytes`, acked in the order of arrival.
+
+    One that is larger than `max_bytes` is in work alone. `on_full` is called when an event has to wait for room: no
+    other comes before some are done, so what waits for more to come has to go on.
 
     An exception that reaches the window is one that no stage could turn into an outcome: it goes
     to `on_fatal`, which ends the process. Nothing was acked, so nothing is lost.
@@ -80,7 +91,9 @@ class Window:
         app: faust.App,
         *,
         size: int,
+        max_bytes: int = MAX_BYTES,
         on_fatal: Callable[[BaseException], None],
+        on_full: Callable[[], None] = lambda: None,
         commit_at_once: bool = False,
         on_done: Callable[[faust.Event, float], None] | None = None,
     ) -> None:
@@ -88,10 +101,15 @@ class Window:
         self._commit_at_once = commit_at_once
         self._app = app
         self._on_fatal = on_fatal
-        self._room = asyncio.Semaphore(size)
+        self._on_full = on_full
+        self._size = size
+        self._max_bytes = max_bytes
+        self._entries = 0
+        self._bytes = 0
+        self._left = asyncio.Event()
         self._working: asyncio.Queue[_Entry] = asyncio.Queue()
         # None: the event is not acked.
-        self._settled: asyncio.Queue[tuple[_Entry, list[Awaitable[object]]] | None] = asyncio.Queue()
+        self._settled: asyncio.Queue[tuple[_Entry, list[Awaitable[object]] | None]] = asyncio.Queue()
         self._left_undone = False
         self._open = 0
         self._idle = asyncio.Event()
@@ -104,7 +122,7 @@ class Window:
         `settle` gets its result, in order, with rows of the event's partition writable, unless the
         partition was revoked meanwhile; the event is acked after what it returns is delivered.
         """
-        await self._enter()
+        await self._enter(_weight(event))
         self._working.put_nowait(_Entry(event, time.monotonic(), start(work), None, settle))
 
     async def add_in_order(self, event: faust.Event, work: Callable[[], Coroutine[Any, Any, Deliveries]]) -> None:
@@ -112,7 +130,7 @@ class Window:
 
         The event is acked after what it returns is delivered; the work on the next one does not wait for that.
         """
-        await self._enter()
+        await self._enter(_weight(event))
         self._working.put_nowait(_Entry(event, time.monotonic(), None, work, None))
 
     @contextmanager
@@ -135,9 +153,20 @@ class Window:
         for loop in self._loops:
             loop.cancel()
 
-    async def _enter(self) -> None:
-        await self._room.acquire()
+    async def _enter(self, weight: int) -> None:
+        while self._entries >= self._size or (self._entries and self._bytes + weight > self._max_bytes):
+            self._on_full()
+            self._left.clear()
+            await self._left.wait()
+        self._entries += 1
+        self._bytes += weight
         self._opened()
+
+    def _leave(self, weight: int) -> None:
+        self._entries -= 1
+        self._bytes -= weight
+        self._left.set()
+        self._done_with()
 
     def _opened(self) -> None:
         self._open += 1
@@ -155,7 +184,7 @@ class Window:
             if self._left_undone:
                 if task is not None:
                     task.add_done_callback(_forget)
-                self._settled.put_nowait(None)
+                self._settled.put_nowait((entry, None))
                 continue
             if task is None and entry.begin is not None:
                 task = start(entry.begin())
@@ -163,7 +192,7 @@ class Window:
                 result = await task if task is not None else None
             except (PartitionRevokedError, DrainingError) as error:
                 self._left_undone = isinstance(error, DrainingError)
-                self._settled.put_nowait(None)
+                self._settled.put_nowait((entry, None))
                 continue
             deliveries: list[Awaitable[object]] = [*(result or ())] if entry.begin is not None else []
             if entry.settle is not None and is_current(self._app, entry.event):
@@ -173,17 +202,15 @@ class Window:
 
     async def _ack_in_order(self) -> None:
         while True:
-            settled = await self._settled.get()
-            if settled is not None:
-                entry, deliveries = settled
+            entry, deliveries = await self._settled.get()
+            if deliveries is not None:
                 for delivery in deliveries:
                     await delivery
                 if is_current(self._app, entry.event):
                     entry.event.ack()
                 if self._on_done is not None:
                     self._on_done(entry.event, time.monotonic() - entry.since)
-            self._room.release()
-            self._done_with()
+            self._leave(entry.weight)
             if self._commit_at_once and self._settled.empty():
                 await self._app.consumer.commit()
 
@@ -192,6 +219,10 @@ class Window:
             await loop
         except Exception as error:
             self._on_fatal(error)
+
+
+def _weight(event: faust.Event) -> int:
+    return len(event.value or b"")
 
 
 def _forget(task: "asyncio.Task[Any]") -> None:

@@ -59,9 +59,14 @@ def build(parts: Parts, datadir: Path) -> StageApp:
     stage = StageApp("embed", parts, datadir)
     settings = parts.settings
     # Room for the batches in flight and the one that fills behind them.
-    window = (settings.ml_batches_in_flight + 2) * (settings.ml_inference_batch_size or LARGEST_BATCH)
-    # A kill may cost only the calls in flight.
-    stage.consume(ML_REQUEST.name, _Embedder(stage).take, window=window, commit_at_once=True)
+    batches = settings.ml_batches_in_flight + 2
+    stage.consume(
+        ML_REQUEST.name,
+        _Embedder(stage).take,
+        window=batches * (settings.ml_inference_batch_size or LARGEST_BATCH),
+        window_bytes=batches * MAX_BATCH_BYTES,
+        commit_at_once=True,  # a kill may cost only the calls in flight
+    )
     return stage
 
 
@@ -93,8 +98,7 @@ class _Embedder:
         if not self._asked:
             await self._ask_capabilities()
         if event.value is None:
-            for batcher in self._batchers.values():
-                batcher.flush()
+            self._stage.flush()
             await self._end_markers.take(event, window)
             return
         item = _Item(event, ML_REQUEST.decode(event.value), Headers.decode(event.message.headers))

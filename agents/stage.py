@@ -18,7 +18,7 @@ import metrics
 import tracing
 from agents.app import ROCKSDB_OPTIONS, new_app
 from agents.batching import Batcher
-from agents.delivery import Window
+from agents.delivery import MAX_BYTES, Window
 from agents.jobs_watch import JobsWatch
 from agents.messages import check_size, header_list
 from agents.reporter import Reporter
@@ -81,8 +81,16 @@ class StageApp:
         self._batchers: list[Batcher[Any]] = []
         self.is_draining = False
 
-    def consume(self, topic: str, handle: Handler, *, window: int, commit_at_once: bool = False) -> None:
-        """Have `handle` take each event of a topic, and put its work into a window of this size.
+    def consume(
+        self,
+        topic: str,
+        handle: Handler,
+        *,
+        window: int,
+        window_bytes: int = MAX_BYTES,
+        commit_at_once: bool = False,
+    ) -> None:
+        """Have `handle` take each event of a topic, and put its work into a window of so many and so many bytes.
 
         Events come as raw bytes: one that Faust cannot decode would crash its agent (robinhood/faust #143).
         No exception may leave an agent either, as Faust would go on behind the event (faust-streaming #189):
@@ -94,7 +102,7 @@ class StageApp:
 
         @self.app.agent(source, name=f"{self.name}-{topic}")
         async def agent(stream: Any) -> None:
-            open_window = self._new_window(window, commit_at_once=commit_at_once)
+            open_window = self._new_window(window, window_bytes, commit_at_once=commit_at_once)
             async for event in stream.noack().events():
                 if event.value is not None and topic != JOB_EVENT.name:
                     tracing.process(event.message, self.app.conf.id)
@@ -128,12 +136,23 @@ class StageApp:
             lambda tp, first, last: holds_message(kafka, TopicPartition(*tp), first, last),
         )
 
-    def _new_window(self, size: int, *, commit_at_once: bool) -> Window:
+    def _new_window(self, size: int, max_bytes: int, *, commit_at_once: bool) -> Window:
         window = Window(
-            self.app, size=size, on_fatal=self.parts.stop, commit_at_once=commit_at_once, on_done=self._done
+            self.app,
+            size=size,
+            max_bytes=max_bytes,
+            on_fatal=self.parts.stop,
+            on_full=self.flush,
+            commit_at_once=commit_at_once,
+            on_done=self._done,
         )
         self._windows.append(window)
         return window
+
+    def flush(self) -> None:
+        """Let what waits for its batch to fill go as it is."""
+        for batcher in self._batchers:
+            batcher.flush()
 
     def _done(self, event: faust.Event, seconds: float) -> None:
         metrics.PROCESSED.labels(self.app.conf.id, event.message.topic).observe(seconds)

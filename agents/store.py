@@ -64,7 +64,7 @@ class _Storer:
     async def take(self, event: faust.Event, window: Window) -> None:
         """Take a point, or a tombstone that asks for no more waiting."""
         if event.value is None:
-            self._batcher.flush()
+            self._stage.flush()
             await window.add(event, _nothing())
             return
         item = _Item(event, DB_WRITE.decode(event.value), Headers.decode(event.message.headers))

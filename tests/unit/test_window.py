@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from faust.streams import current_event
 
+from agents.batching import Batcher
 from agents.delivery import Window, start, writing_rows
 from errors import DrainingError, PartitionRevokedError
 from tests.deadlines import HANG_SECONDS
@@ -34,8 +35,9 @@ class App:
 class Event:
     """The part of a Faust event that a window uses; it is its own message."""
 
-    def __init__(self, name: str, log: list[str], generation: int = 1) -> None:
+    def __init__(self, name: str, log: list[str], generation: int = 1, value: bytes | None = b"") -> None:
         self.name = name
+        self.value = value
         self.log = log
         self.message = self
         self.generation_id = generation
@@ -62,9 +64,9 @@ class Bench:
         for name in names:
             self.gate(name).set_result(None)
 
-    async def add(self, name: str, *, settle: bool = True) -> None:
+    async def add(self, name: str, *, settle: bool = True, size: int = 0) -> None:
         """Add an event whose work waits for the gate `name`, and whose rows' delivery for `row NAME`."""
-        event: Any = Event(name, self.log)
+        event: Any = Event(name, self.log, value=b"x" * size)
 
         async def work() -> str:
             await self.gate(name)
@@ -169,6 +171,87 @@ async def test_it_holds_no_more_than_its_size(bench: Bench) -> None:
     bench.open("a")
     await asyncio.wait_for(fourth, HANG_SECONDS)
     assert (await bench.settle())[-1] == "work d"
+
+
+@pytest.fixture
+async def narrow() -> AsyncIterator[Bench]:
+    """Give a window of ten bytes, which logs when it is full."""
+    app: Any = App()
+    log: list[str] = []
+    errors: list[BaseException] = []
+    window = Window(app, size=100, max_bytes=10, on_fatal=errors.append, on_full=lambda: log.append("full"))
+    bench = Bench(window, app, errors)
+    bench.log = log
+    yield bench
+    window.close()
+
+
+async def test_it_holds_no_more_bytes_than_it_may_until_they_are_acked(narrow: Bench) -> None:
+    await narrow.add("a", settle=False, size=5)
+    await narrow.add("b", settle=False, size=5)
+    assert narrow.log == []
+    third = asyncio.create_task(narrow.add("c", settle=False, size=1))
+    assert await narrow.settle() == ["full"]
+    narrow.open("b")
+    assert await narrow.settle() == ["full", "work b"]  # still held, as it is not acked before a
+    assert not third.done()
+    narrow.open("a")
+    await asyncio.wait_for(third, HANG_SECONDS)
+    await asyncio.wait_for(narrow.add("d", settle=False, size=9), HANG_SECONDS)
+
+
+async def test_one_that_is_larger_than_all_room_is_in_work_alone(narrow: Bench) -> None:
+    await narrow.add("a", settle=False, size=1)
+    huge = asyncio.create_task(narrow.add("huge", settle=False, size=50))
+    await narrow.settle()
+    assert not huge.done()
+    narrow.open("a")
+    await asyncio.wait_for(huge, HANG_SECONDS)
+    behind = asyncio.create_task(narrow.add("b", settle=False, size=1))
+    await narrow.settle()
+    assert not behind.done()
+    narrow.open("huge", "b")
+    await asyncio.wait_for(behind, HANG_SECONDS)
+    await asyncio.wait_for(narrow.window.drained(), HANG_SECONDS)
+
+
+@pytest.mark.parametrize("error", [DrainingError("The worker stops."), PartitionRevokedError("elsewhere")])
+async def test_what_is_left_undone_gives_its_bytes_back(narrow: Bench, error: Exception) -> None:
+    await narrow.add("a", settle=False, size=10)
+    waiting = asyncio.create_task(narrow.add("b", settle=False, size=10))
+    await narrow.settle()
+    narrow.gate("a").set_exception(error)
+    narrow.open("b")
+    await asyncio.wait_for(waiting, HANG_SECONDS)
+    await asyncio.wait_for(narrow.window.drained(), HANG_SECONDS)
+    assert narrow.errors == []
+
+
+@pytest.mark.parametrize(("size", "max_bytes"), [(100, 3), (3, 100)])
+async def test_a_batch_that_waits_to_fill_goes_when_the_window_is_full(size: int, max_bytes: int) -> None:
+    """An end marker behind an event that waits for room could not let it go."""
+    app: Any = App()
+
+    async def handle(items: list[str]) -> None: ...
+
+    errors: list[BaseException] = []
+    batcher: Batcher[str] = Batcher(
+        "embed", handle, size=lambda: 100, linger=600, in_flight=1, max_bytes=1000, on_fatal=errors.append
+    )
+    window = Window(app, size=size, max_bytes=max_bytes, on_fatal=errors.append, on_full=batcher.flush)
+    log: list[str] = []
+
+    async def work(done: Awaitable[None]) -> None:
+        await done
+
+    for name in "abcdefgh":
+        event: Any = Event(name, log, value=b"x")
+        await asyncio.wait_for(window.add(event, work(batcher.add(name, 1))), HANG_SECONDS)
+    batcher.flush()
+    await asyncio.wait_for(window.drained(), HANG_SECONDS)
+    assert log == [f"ack {name}" for name in "abcdefgh"]
+    assert errors == []
+    window.close()
 
 
 async def test_it_is_drained_when_the_last_event_is_acked(bench: Bench) -> None:
