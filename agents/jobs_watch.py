@@ -94,6 +94,7 @@ class JobsWatch:
                 if record.timestamp_type == BY_KAFKA:
                     self.newest = max(self.newest, record.timestamp / 1000)
                 if record.value is None:
+                    self._forget((record.key or b"").decode("utf-8", "replace"))
                     continue
                 try:
                     self._take(JOB_STATUS.decode(record.value))
@@ -112,3 +113,8 @@ class JobsWatch:
             self._cancelled[status.job_id] = None
             if len(self._cancelled) > REMEMBERED_CANCELLATIONS:
                 self._cancelled.popitem(last=False)
+
+    def _forget(self, job_id: str) -> None:
+        """Know no more of a job whose status was deleted: nobody waits for it, or skips its files."""
+        self._jobs.pop(job_id, None)
+        self._cancelled.pop(job_id, None)

@@ -1,0 +1,59 @@
+"""What a stage knows of jobs: of a deleted status nothing is left."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from agents.jobs_watch import JobsWatch
+from topics.job_status import JOB_STATUS, JobStatus, OutcomeCounts, State
+
+JOB, OTHER = "0" * 32, "1" * 32
+
+
+def status(job_id: str, state: State, *, cancelling: bool = False) -> JobStatus:
+    return JobStatus(
+        job_id=job_id, status=state, collection="c", progress=0, total_files=9, total_known=True, processed_files=0,
+        cached_files=0, failed_files=0, outcomes=OutcomeCounts(), stages={}, rate=0, cancelling=cancelling,
+        ml_images_sent=0, message="", logs=[], offset=1,
+    )  # fmt: skip
+
+
+async def read(watch: JobsWatch, *messages: tuple[bytes | None, JobStatus | None]) -> None:
+    """Let it read these, as the broker gives them."""
+    records = [
+        SimpleNamespace(key=key, value=told and JOB_STATUS.encode(told), timestamp_type=1, timestamp=1000)
+        for key, told in messages
+    ]
+
+    async def getmany(**_: object) -> dict[str, Any]:
+        return {"job-status": records}
+
+    consumer: Any = SimpleNamespace(getmany=getmany)
+    await watch._read(consumer)
+
+
+@pytest.fixture
+def watch() -> JobsWatch:
+    def fail(error: BaseException) -> None:
+        raise error
+
+    return JobsWatch({"bootstrap_servers": "127.0.0.1:1"}, fail)
+
+
+async def test_a_job_whose_status_was_deleted_is_forgotten(watch: JobsWatch) -> None:
+    running = [(job.encode(), status(job, "running", cancelling=True)) for job in (JOB, OTHER)]
+    await read(watch, *running)
+    assert watch.cancelling() == {JOB, OTHER}
+    await read(watch, (JOB.encode(), None), (None, None), (b"\xff", None))
+    assert (watch.status(JOB), watch.is_cancelled(JOB)) == (None, False)
+    assert watch.cancelling() == {OTHER}
+    assert watch.is_cancelled(OTHER)
+    await read(watch, (JOB.encode(), status(JOB, "running")))  # it comes again
+    assert watch.status(JOB) is not None
+    assert not watch.is_cancelled(JOB)
+
+
+async def test_a_job_that_was_cancelled_is_remembered_after_its_end(watch: JobsWatch) -> None:
+    await read(watch, (JOB.encode(), status(JOB, "running")), (JOB.encode(), status(JOB, "cancelled")))
+    assert (watch.status(JOB), watch.is_cancelled(JOB)) == (None, True)
