@@ -1,15 +1,19 @@
-"""Boxes of ISO base media files (ISO/IEC 14496-12): what HEIF (23008-12), AVIF and JP2 (15444-1) say of colours.
+"""Boxes of ISO base media files (ISO/IEC 14496-12): what HEIF (23008-12), AVIF and JP2 (15444-1) keep beside pixels.
 
-Pillow and libheif decode the pixels; neither hands on all that is said about their colours.
+Pillow and libheif decode the pixels; neither hands on all that is said about their colours, nor all metadata.
 """
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import BinaryIO
 
 _MAX_META = 8 << 20
-"""Bytes read of the box that describes the pictures; it holds no pixels."""
+"""Bytes read of a box that describes pictures; it holds no pixels."""
 _MAX_BOXES = 4096
+EXIF_UUID, XMP_UUID = b"JpgTiffExif->JP2", bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+IPTC_UUID = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
+"""Boxes of metadata in JP2 and, of XMP (ISO 16684-3), in others."""
 
 
 def code_points(file: BinaryIO) -> tuple[int, int] | None:
@@ -29,6 +33,15 @@ def jp2_profile(file: BinaryIO) -> bytes | None:
     except (struct.error, IndexError, ValueError):
         pass
     return None
+
+
+def of_uuid(file: BinaryIO, uuid: bytes) -> bytes:
+    """Return the content of the box of the file that is named by a UUID of 16 bytes; empty where there is none."""
+    with suppress(struct.error):
+        for kind, start, size in _places(file):
+            if kind == b"uuid" and _read(file, start, len(uuid)) == uuid:
+                return _read(file, start + len(uuid), size - len(uuid))
+    return b""
 
 
 def _code_points(meta: bytes) -> tuple[int, int] | None:
@@ -66,6 +79,19 @@ def _associated(content: bytes, item: int) -> list[int]:
 
 def _top_level(file: BinaryIO, wanted: bytes) -> bytes:
     """Return the content of a box of the file. Raises ValueError where there is none."""
+    for kind, start, size in _places(file):
+        if kind == wanted:
+            return _read(file, start, size)
+    raise ValueError("no such box")
+
+
+def _read(file: BinaryIO, start: int, size: int) -> bytes:
+    file.seek(start)
+    return file.read(min(size, _MAX_META))
+
+
+def _places(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Go through the boxes of the file: kind, where the content starts, and its size. Raises struct.error."""
     position = 0
     for _ in range(_MAX_BOXES):
         file.seek(position)
@@ -75,13 +101,10 @@ def _top_level(file: BinaryIO, wanted: bytes) -> bytes:
         if size == 1:
             (size,) = struct.unpack_from(">Q", header, 8)
             length = 16
-        if kind == wanted:
-            file.seek(position + length)
-            return file.read(min(size - length if size else _MAX_META, _MAX_META))
+        yield kind, position + length, size - length if size else _MAX_META
         if size < length:
-            break
+            return
         position += size
-    raise ValueError("no such box")
 
 
 def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -16,7 +16,7 @@ _XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 _EXTENSION_HEADER = len(_XMP_EXTENSION) + 32 + 4 + 4
 _PHOTOSHOP_TAG = 34377
 _POSITION = re.compile(r"(\d+(?:\.\d+)?)(?:,\s*(\d+(?:\.\d+)?))?(?:,\s*(\d+(?:\.\d+)?))?\s*([NSEW])", re.ASCII)
-_STARS_OF_PERCENT = ((0, 0), (12, 1), (37, 2), (62, 3), (87, 4))
+_STARS_OF_PERCENT = ((12, 1), (37, 2), (62, 3), (87, 4))
 """Windows counts stars in percent, and writes 1, 25, 50, 75 and 99: up to so many percent are so many stars."""
 
 
@@ -51,7 +51,7 @@ def exif_block(image: Image.Image) -> bytes:
 def of_picture(image: Image.Image, found: Exif) -> Captions:
     """Read what is written in a picture that Pillow opened, whose EXIF is `found`; XMP before IPTC before PNG."""
     info = image.info
-    block = _iptc_of_jpeg(image) or _iptc_of_tiff(found) or _raw_profile(info, "iptc")
+    block = _iptc_of_jpeg(image) or _iptc_of_tiff(found) or info.get("iptc") or _raw_profile(info, "iptc")
     png: dict[str, str | None] = {
         str(name).lower(): _png_text(value) for name, value in info.items() if isinstance(value, str)
     }
@@ -146,8 +146,8 @@ def _stars(rating: str | None, percent: str | None) -> float | None:
 
 
 def stars_of_percent(percent: float | None) -> float | None:
-    """Return Windows' percent as stars."""
-    if percent is None:
+    """Return Windows' percent as stars; None for 0, which cameras write whose pictures nobody has rated."""
+    if not percent:
         return None
     return float(next((stars for most, stars in _STARS_OF_PERCENT if percent <= most), 5))
 

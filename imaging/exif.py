@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from imaging import dates, maker_notes, raw_containers, texts, tiff_tags
+from imaging import boxes, dates, maker_notes, raw_containers, texts, tiff_tags
 from imaging.maker_notes import MakerNotes
 from imaging.texts import MAX_TEXT
 from imaging.tiff_tags import Block
@@ -56,16 +56,28 @@ def read(file: BinaryIO) -> Exif:
     file.seek(0)
     head = file.read(16)
     if parts := raw_containers.canon_parts(file, head):
-        return _canon(parts)
-    if jpeg := raw_containers.fujifilm_exif(file, head):
-        return parse(jpeg)
+        return _with_xmp(_canon(parts), boxes.of_uuid(file, boxes.XMP_UUID))
+    if jpeg := raw_containers.fujifilm_jpeg(file, head):
+        return _of_jpeg(jpeg)
     found = _tiff(file)
     preview = found.main.get(_PANASONIC_JPEG)
-    if isinstance(preview, bytes) and (block := raw_containers.exif_of_jpeg(preview)):
-        # RW2 has the maker's notes in its preview only.
-        within = parse(block)
-        return replace(found, camera={**within.camera, **found.camera}, maker=within.maker)
+    if isinstance(preview, bytes):
+        # RW2 has the maker's notes, and what the camera wrote of XMP, in its preview only.
+        within = _of_jpeg(preview)
+        found = replace(found, camera={**within.camera, **found.camera}, maker=within.maker)
+        return _with_xmp(found, within.main.get(XMP))
     return found
+
+
+def _of_jpeg(jpeg: bytes) -> Exif:
+    """Read the directories of the JPEG within a RAW file, with its XMP."""
+    found = parse(raw_containers.in_jpeg(jpeg, raw_containers.EXIF_MARK).removeprefix(b"\0"))
+    return _with_xmp(found, raw_containers.in_jpeg(jpeg, raw_containers.XMP_MARK))
+
+
+def _with_xmp(found: Exif, packet: object) -> Exif:
+    """Add XMP from elsewhere in the file, where the directory that usually has it has none."""
+    return replace(found, main={XMP: packet, **found.main}) if packet else found
 
 
 def _tiff(file: BinaryIO) -> Exif:

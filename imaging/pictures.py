@@ -7,7 +7,7 @@ import pillow_heif
 from PIL import Image, PngImagePlugin
 
 from errors import ContentError
-from imaging import captions, exif, formats, jpeg, png, salvage, tiff
+from imaging import captions, embedded, exif, formats, jpeg, png, salvage, tiff
 from imaging.bounds import check_pixels
 from imaging.captions import Captions
 from imaging.exif import Exif
@@ -76,6 +76,7 @@ def read(file: BinaryIO, tiff_tags: Exif, *, side: int, max_pixels: int, salvage
     mode = image.mode
     pixels = _load(image, file, side, salvage_damaged=salvage_damaged)
     with step("metadata"):
+        embedded.hand_on(image, file)
         found = exif.parse(captions.exif_block(image))
         said = captions.of_picture(image, found)
         colours = of_picture(image, file, found)

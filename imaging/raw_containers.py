@@ -9,6 +9,8 @@ _CANON_PARTS = (b"CMT1", b"CMT2", b"CMT3", b"CMT4")
 _MAX_BOX, _MAX_BOXES = 4 << 20, 200
 _FUJIFILM, _FUJIFILM_POINTER = b"FUJIFILMCCD-RAW ", 84
 _MAX_SEGMENTS, _SEGMENT = 100, 65_537
+EXIF_MARK, XMP_MARK = b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0"
+"""What APP1 segments of a JPEG begin with."""
 
 
 def canon_parts(file: BinaryIO, head: bytes) -> list[bytes] | None:
@@ -39,24 +41,24 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         start += size
 
 
-def fujifilm_exif(file: BinaryIO, head: bytes) -> bytes | None:
-    """Return the EXIF block of the JPEG within a RAF; None for another format."""
+def fujifilm_jpeg(file: BinaryIO, head: bytes) -> bytes | None:
+    """Return the start of the JPEG within a RAF, which has its metadata; None for another format."""
     if head != _FUJIFILM:
         return None
     file.seek(_FUJIFILM_POINTER)
     file.seek(int.from_bytes(file.read(4)))
-    return exif_of_jpeg(file.read(2 * _SEGMENT)) or b""
+    return file.read(3 * _SEGMENT)
 
 
-def exif_of_jpeg(jpeg: bytes) -> bytes | None:
-    """Return the EXIF block of a JPEG, of which the start is enough."""
+def in_jpeg(jpeg: bytes, mark: bytes) -> bytes:
+    """Return the APP1 segment of a JPEG that begins with a mark, without that; empty where there is none."""
     start = 2
     for _ in range(_MAX_SEGMENTS):
         if jpeg[start : start + 1] != b"\xff":
-            return None
+            return b""
         size = int.from_bytes(jpeg[start + 2 : start + 4])
         body = jpeg[start + 4 : start + 2 + size]
-        if jpeg[start + 1] == 0xE1 and body.startswith(b"Exif\0"):
-            return body
+        if jpeg[start + 1] == 0xE1 and body.startswith(mark):
+            return body.removeprefix(mark)
         start += 2 + size
-    return None
+    return b""

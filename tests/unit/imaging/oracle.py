@@ -181,7 +181,7 @@ def _rating(said: Recorded) -> float | None:
     stars = next((said[tag] for tag in _RATINGS if tag in said), None)
     percent = said.get("XMP-microsoft:RatingPercent", said.get("IFD0:RatingPercent"))
     if stars is None and percent is not None:
-        stars = {0: 0, 1: 1, 25: 2, 50: 3, 75: 4, 99: 5}[percent]
+        stars = {0: None, 1: 1, 25: 2, 50: 3, 75: 4, 99: 5}[percent]
     return stars
 
 

@@ -85,7 +85,7 @@ def test_many_and_long_tags_are_bounded() -> None:
         ('MicrosoftPhoto:Rating="25"', 2),
         ('MicrosoftPhoto:Rating="75"', 4),
         ('MicrosoftPhoto:Rating="99"', 5),
-        ('MicrosoftPhoto:Rating="0"', 0),
+        ('MicrosoftPhoto:Rating="0"', None),
         ('xmp:Rating="nan"', None),
         ('xmp:Rating="many"', None),
     ],

@@ -140,10 +140,21 @@ PNG = {
     "png": ("-PNG:Title=Größe", "-PNG:Description=At the sea", "-PNG:CreationTime=2004:06:05 10:07:05+02:00"),
     "png-comment": ("-PNG:Comment=At the sea",),
 }
-FORMATS = {"jpg": "JPEG", "tif": "TIFF", "png": "PNG", "webp": "WEBP", "heic": "HEIF", "avif": "AVIF"}
+FORMATS = {
+    "jpg": "JPEG",
+    "tif": "TIFF",
+    "png": "PNG",
+    "webp": "WEBP",
+    "heic": "HEIF",
+    "avif": "AVIF",
+    "jp2": "JPEG2000",
+    "gif": "GIF",
+}
 
 
 def _kinds(extension: str) -> dict[str, tuple[str, ...]]:
+    if extension == "gif":  # has XMP alone
+        return {kind: arguments for kind, arguments in WRITTEN.items() if kind.startswith("xmp") or kind == "people"}
     return WRITTEN | (IPTC if extension in ("jpg", "tif", "png") else {}) | (PNG if extension == "png" else {})
 
 

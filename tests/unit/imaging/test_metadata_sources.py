@@ -96,6 +96,11 @@ def test_windows_fields(tmp_path: Path) -> None:
         ([(18246, 3, 1, b"\3\0")], "", 3),
         ([(18246, 3, 1, b"\3\0")], 'xmp:Rating="5"', 5),
         ([(18246, 3, 1, b"\xff\xff")], "", None),
+        ([(18246, 3, 1, b"\0\0")], "", 0),
+        ([], 'MicrosoftPhoto:Rating="25"', 2),
+        # Nikon writes it into each picture.
+        ([], 'MicrosoftPhoto:Rating="0"', None),
+        ([(18249, 3, 1, b"\0\0")], "", None),
         ([], 'xmp:Rating="-1"', -1),
         ([], "", None),
     ],

@@ -1,0 +1,34 @@
+"""Blocks of metadata that Pillow does not hand on: those of PSD, JPEG 2000 and GIF."""
+
+from typing import BinaryIO
+
+from PIL import Image, PsdImagePlugin
+
+from imaging import boxes
+
+_RESOURCES = {1058: "exif", 1060: "xmp", 1028: "iptc"}
+"""Image resources of Photoshop, which a PSD has in front of its layers."""
+_UUIDS = {boxes.EXIF_UUID: "exif", boxes.XMP_UUID: "xmp", boxes.IPTC_UUID: "iptc"}
+_GIF_XMP = b"\x21\xff\x0bXMP DataXMP"
+_GIF_XMP_END = b"\x01\xff\xfe\xfd"
+"""What follows the packet, so that readers who look for lengths in it find the end (XMP specification, part 3)."""
+_MAX_GIF = 16 << 20
+
+
+def hand_on(image: Image.Image, file: BinaryIO) -> None:
+    """Put the blocks of a picture that Pillow opened from a file where Pillow puts those of other formats."""
+    for name, block in _blocks(image, file).items():
+        image.info.setdefault(name, block)
+
+
+def _blocks(image: Image.Image, file: BinaryIO) -> dict[str, bytes]:
+    if isinstance(image, PsdImagePlugin.PsdImageFile):
+        return {_RESOURCES[number]: block for number, _, block in image.resources if number in _RESOURCES}
+    if image.format == "JPEG2000":
+        found = {name: boxes.of_uuid(file, uuid) for uuid, name in _UUIDS.items()}
+        return {name: block for name, block in found.items() if block}
+    if image.format == "GIF":
+        file.seek(0)
+        _, mark, behind = file.read(_MAX_GIF).partition(_GIF_XMP)
+        return {"xmp": behind.partition(_GIF_XMP_END)[0]} if mark else {}
+    return {}
