@@ -23,7 +23,8 @@ REMEMBERED = 1000
 class Collections:
     """Answers for a job and a collection, each remembered for a moment and asked once at a time.
 
-    None waits for another: a collection that is slow to tell holds up its own files only.
+    None waits for another: a collection that is slow to tell holds up its own files only. What is published again may
+    follow a deletion at once, and be of the same job: `since` (a time of `time.monotonic`) refuses older answers.
     """
 
     def __init__(self, qdrant: Qdrant, ml: ML, settings: Settings) -> None:
@@ -34,12 +35,12 @@ class Collections:
         self._models: _Remembered[str] = _Remembered()
         self._known: _Remembered[CollectionInfo | None] = _Remembered()
 
-    async def incarnation(self, job_id: str, collection: str) -> str | None:
+    async def incarnation(self, job_id: str, collection: str, *, since: float = 0.0) -> str | None:
         """Return the incarnation of a collection; None when there is no such collection.
 
         Raises QdrantUnavailableError.
         """
-        return await self._incarnations.get((job_id, collection), lambda: self._qdrant.incarnation(collection))
+        return await self._incarnations.get((job_id, collection), lambda: self._qdrant.incarnation(collection), since)
 
     async def known(self, job_id: str, collection: str) -> CollectionInfo | None:
         """Return what is known of a collection; None when there is no such collection.
@@ -87,27 +88,32 @@ class _Remembered(Generic[V]):
     """Answers by what was asked, each good for FRESH_SECONDS. Who asks what is being asked gets that answer."""
 
     def __init__(self) -> None:
+        # With the time when it was asked.
         self._answers: OrderedDict[tuple[str | None, ...], tuple[float, V]] = OrderedDict()
-        self._asking: dict[tuple[str | None, ...], asyncio.Task[V]] = {}
+        self._asking: dict[tuple[str | None, ...], tuple[float, asyncio.Task[V]]] = {}
 
-    async def get(self, key: tuple[str | None, ...], ask: Callable[[], Coroutine[Any, Any, V]]) -> V:
+    async def get(
+        self, key: tuple[str | None, ...], ask: Callable[[], Coroutine[Any, Any, V]], since: float = 0.0
+    ) -> V:
+        now = time.monotonic()
         known = self._answers.get(key)
-        if known is not None and time.monotonic() - known[0] < FRESH_SECONDS:
+        if known is not None and known[0] >= max(since, now - FRESH_SECONDS):
             return known[1]
         asking = self._asking.get(key)
-        if asking is None:
-            asking = self._asking[key] = start(self._ask(key, ask))
+        if asking is None or asking[0] < since:
+            asking = self._asking[key] = now, start(self._ask(key, ask, now))
         # One that gives up its question takes the answer from nobody else.
-        return await asyncio.shield(asking)
+        return await asyncio.shield(asking[1])
 
-    async def _ask(self, key: tuple[str | None, ...], ask: Callable[[], Coroutine[Any, Any, V]]) -> V:
-        asked_at = time.monotonic()
+    async def _ask(self, key: tuple[str | None, ...], ask: Callable[[], Coroutine[Any, Any, V]], asked_at: float) -> V:
         try:
             answer = await ask()
         finally:
-            del self._asking[key]
-        self._answers[key] = (asked_at, answer)
-        self._answers.move_to_end(key)
+            if key in self._asking and self._asking[key][0] == asked_at:
+                del self._asking[key]
+        if key not in self._answers or self._answers[key][0] <= asked_at:
+            self._answers[key] = (asked_at, answer)
+            self._answers.move_to_end(key)
         if len(self._answers) > REMEMBERED:
             self._answers.popitem(last=False)
         return answer

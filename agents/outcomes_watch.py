@@ -10,10 +10,11 @@ import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
 from connection import ClientOptions
 from errors import InvalidMessageError
+from gateways.reading import new_consumer
 from topics.job_event import JOB_EVENT, Outcomes, decode_keyed
 
 
@@ -64,7 +65,7 @@ class OutcomesWatch:
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        consumer = AIOKafkaConsumer(**self._kafka, auto_offset_reset="latest", enable_auto_commit=False)
+        consumer = new_consumer(self._kafka, auto_offset_reset="latest")
         try:
             await consumer.start()
             consumer.assign(self._partitions)

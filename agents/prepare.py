@@ -5,6 +5,7 @@ image-outcome → the end of a claim. The only writer of known_images.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Coroutine
 from itertools import islice
 from pathlib import Path
@@ -77,12 +78,13 @@ class _Preparer:
             await window.add(event, self._take(event, HASHED_FILE.decode(event.value)))
 
     async def _take(self, event: faust.Event, file: HashedFile) -> None:
+        since = time.monotonic() if Headers.decode(event.message.headers).replay else 0.0
         # Outside the iteration: a collection that is slow to tell holds up its own files only. These are decided in
         # the order in which they came.
         turn = self._turns.setdefault(file.collection, asyncio.Lock())
         async with turn:
             incarnation = await self._stage.persist(
-                [file.job_id], lambda: self._collections.incarnation(file.job_id, file.collection)
+                [file.job_id], lambda: self._collections.incarnation(file.job_id, file.collection, since=since)
             )
             with writing_rows(event):
                 work = self._decide(event, file, incarnation)

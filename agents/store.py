@@ -5,6 +5,7 @@ db-write → Qdrant; then, after Qdrant confirmed, the outcome on job-event, the
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -102,7 +103,8 @@ class _Storer:
 
         Also the ids of files that were read again, and found to be stored as they are already.
         """
-        incarnation = await self._collections.incarnation(items[0].write.job_id, collection)
+        since = time.monotonic() if any(item.headers.replay for item in items) else 0.0
+        incarnation = await self._collections.incarnation(items[0].write.job_id, collection, since=since)
         if incarnation is None:
             raise CollectionMissingError(collection)
         unchanged: set[str] = set()

@@ -1,6 +1,7 @@
 """What stages ask about collections: once at a time for each, and a slow one holds up no other."""
 
 import asyncio
+import time
 from collections import Counter
 
 import pytest
@@ -78,3 +79,32 @@ async def test_a_job_asks_anew(collections: Collections, qdrant: Qdrant) -> None
     qdrant.answer("c", "new")
     assert await collections.incarnation("j1", "c") == "old"
     assert await collections.incarnation("j2", "c") == "new"
+
+
+async def test_what_is_published_again_is_told_what_is_there_now(collections: Collections, qdrant: Qdrant) -> None:
+    """A collection was deleted, and a topic replayed within the second: the files were taken for stored ones."""
+    qdrant.answer("c", "old")
+    assert await collections.incarnation("j1", "c") == "old"
+    qdrant.answers.clear()
+    qdrant.answer("c", "new")
+    taken = time.monotonic()
+    assert await collections.incarnation("j1", "c", since=taken) == "new"
+    # All that were taken before it was asked share the answer.
+    assert await collections.incarnation("j1", "c", since=taken) == "new"
+    assert await collections.incarnation("j1", "c") == "new"
+    assert qdrant.asked["c"] == 2
+
+
+async def test_a_question_from_before_answers_nothing_that_comes_later(
+    collections: Collections, qdrant: Qdrant
+) -> None:
+    before = asyncio.create_task(collections.incarnation("j1", "c"))
+    await asyncio.sleep(0.01)
+    slow = qdrant.answers.pop("c")
+    after = asyncio.create_task(collections.incarnation("j1", "c", since=time.monotonic()))
+    await asyncio.sleep(0.01)
+    qdrant.answer("c", "new")
+    assert await after == "new"
+    slow.set_result("old")
+    assert await before == "old"
+    assert await collections.incarnation("j1", "c") == "new"

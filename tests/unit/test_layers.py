@@ -136,3 +136,14 @@ def test_only_settings_read_the_environment() -> None:
     }
     # Two hand it on to the processes that they start; one asks what the terminal is.
     assert readers == {"cli.pictures", "embedded.stack", "embedded.supervisor"}
+
+
+def test_every_consumer_passes_what_cannot_be_read() -> None:
+    """Stages get theirs from Faust (`agents.consumer_thread`); all others are made in one place."""
+    makers = {
+        module
+        for module, file in modules().items()
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and "AIOKafkaConsumer" in ast.unparse(node.func)
+    }
+    assert makers == {"gateways.reading"}

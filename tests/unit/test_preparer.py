@@ -1,12 +1,14 @@
 """How prepare takes files up: a slow collection holds up its own files only, and these keep their order."""
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
 from typing import Any
 
 from agents.prepare import _Preparer
 from topics.hashed_file import HASHED_FILE, HashedFile
+from topics.record import Headers
 
 DEADLINE = 10.0
 
@@ -14,12 +16,12 @@ DEADLINE = 10.0
 class Event:
     """An event of hashed-file."""
 
-    def __init__(self, path: str, collection: str) -> None:
+    def __init__(self, path: str, collection: str, headers: Headers | None = None) -> None:
         file = HashedFile(
             job_id="j", collection=collection, path=path, size=1, mtime_ns=1, model_id="m", sha256="0" * 64
         )
         self.value = HASHED_FILE.encode(file)
-        self.message = SimpleNamespace(headers=[])
+        self.message = SimpleNamespace(headers=(headers or Headers()).encode())
 
 
 class Collections:
@@ -27,8 +29,10 @@ class Collections:
 
     def __init__(self) -> None:
         self.slow: dict[str, asyncio.Event] = {}
+        self.since: list[float] = []
 
-    async def incarnation(self, _job_id: str, name: str) -> str:
+    async def incarnation(self, _job_id: str, name: str, *, since: float) -> str:
+        self.since.append(since)
         if name in self.slow:
             await self.slow[name].wait()
         return name
@@ -67,3 +71,16 @@ async def test_a_slow_collection_holds_up_its_own_files_only() -> None:
         await preparer.take(Event("/slow/3", "slow"), stage)  # type: ignore[arg-type]
         await asyncio.gather(*stage.tasks)
     assert decided[2:] == ["/slow/1", "/slow/2", "/slow/3"]
+
+
+async def test_a_replayed_file_is_decided_by_what_is_there_now() -> None:
+    stage, collections = Stage(), Collections()
+    preparer = _Preparer(stage, None, None, collections)  # type: ignore[arg-type]
+    preparer._decide = lambda *_: asyncio.sleep(0)  # type: ignore[method-assign]
+    before = time.monotonic()
+    for headers in (Headers(), Headers(replay=True)):
+        await preparer.take(Event("/c/1", "c", headers), stage)  # type: ignore[arg-type]
+    await asyncio.gather(*stage.tasks)
+    first, again = collections.since
+    assert first == 0.0
+    assert again >= before
