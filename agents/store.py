@@ -76,8 +76,13 @@ class _Storer:
         by_collection: dict[str, list[_Item]] = {}
         for item in items:
             by_collection.setdefault(item.write.collection, []).append(item)
-        for collection, group in by_collection.items():
-            await self._store_in(collection, group)
+        # A collection that is slow holds up no other. One that cannot go on leaves none behind in work.
+        ends = await asyncio.gather(
+            *(self._store_in(collection, group) for collection, group in by_collection.items()), return_exceptions=True
+        )
+        errors = [end for end in ends if end is not None]
+        for error in sorted(errors, key=lambda error: isinstance(error, DrainingError)):
+            raise error
 
     async def _store_in(self, collection: str, items: list[_Item]) -> None:
         jobs = {item.write.job_id for item in items}

@@ -1,0 +1,103 @@
+"""store: the collections of a batch side by side."""
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from agents.stage import Parts, StageApp
+from agents.store import _Item, _Storer
+from errors import DrainingError, FatalError, QdrantUnavailableError
+from gateways.qdrant import Point
+from settings import Settings
+from tests.agents.messages import db_write, unread_file
+from tests.deadlines import HANG_SECONDS
+from topics.db_write import DBWrite
+from topics.record import Headers
+
+
+class Qdrant:
+    """A Qdrant that is empty, and writes to collection `slow` what the test lets it."""
+
+    def __init__(self) -> None:
+        self.let_go: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.fails: dict[str, Exception] = {}
+
+    async def incarnation(self, name: str) -> str:
+        if name in self.fails:
+            raise self.fails[name]
+        return name
+
+    async def payloads(self, *_: object) -> dict[str, Any]:
+        return {}
+
+    async def points(self, *_: object) -> list[Point]:
+        return []
+
+    async def replace(self, name: str, *_: object) -> set[str]:
+        if name == "slow":
+            await self.let_go
+        return set()
+
+
+class Bench:
+    """The stage, and the collections whose files have their outcome."""
+
+    def __init__(self, qdrant: Qdrant, stage: StageApp, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.qdrant = qdrant
+        self.stage = stage
+        self.finished: list[str] = []
+        self.storer = _Storer(stage)
+        monkeypatch.setattr(stage, "finish", self.finish)
+        monkeypatch.setattr(stage, "conclude", self.nothing)
+        monkeypatch.setattr(stage.report, "waiting", self.nothing)
+
+    async def finish(self, file: DBWrite, *_: object, **__: object) -> None:
+        self.finished.append(file.collection)
+
+    async def nothing(self, *_: object) -> None: ...
+
+    def store(self, *collections: str) -> "asyncio.Task[None]":
+        event: Any = SimpleNamespace(message=SimpleNamespace(timestamp=0.0))
+        writes = [DBWrite.model_validate(db_write(unread_file("job", name, f"{name}.jpg"))) for name in collections]
+        return asyncio.create_task(self.storer._store([_Item(event, write, Headers()) for write in writes]))
+
+
+@pytest.fixture
+async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    nothing: Any = None  # it asks nobody else
+    qdrant: Any = Qdrant()
+    parts = Parts(Settings(kafka_brokers="127.0.0.1:1"), nothing, qdrant, nothing, nothing, nothing, nothing)
+    return Bench(qdrant, StageApp("store", parts, tmp_path), monkeypatch)
+
+
+async def test_a_slow_collection_holds_up_no_other(bench: Bench) -> None:
+    stored = bench.store("slow", "quick", "slow", "other")
+    async with asyncio.timeout(HANG_SECONDS):
+        while len(bench.finished) < 2:
+            await asyncio.sleep(0)
+        assert sorted(bench.finished) == ["other", "quick"]
+        assert not stored.done()
+        bench.qdrant.let_go.set_result(None)
+        await stored
+    assert sorted(bench.finished) == ["other", "quick", "slow", "slow"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "error"), [(QdrantUnavailableError("away"), DrainingError), (FatalError("no more"), FatalError)]
+)
+async def test_a_batch_that_cannot_go_on_leaves_nothing_in_work(
+    bench: Bench, cause: Exception, error: type[Exception]
+) -> None:
+    bench.stage.is_draining = True  # so that nobody waits for a Qdrant that is away
+    bench.qdrant.fails["bad"] = cause
+    stored = bench.store("bad", "slow")
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert not stored.done()
+    bench.qdrant.let_go.set_result(None)
+    with pytest.raises(error):
+        await asyncio.wait_for(stored, HANG_SECONDS)
+    assert bench.finished == ["slow"]
