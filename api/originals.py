@@ -38,8 +38,12 @@ class Originals:
             opened = open_first([path], roots)
             if opened is None:
                 continue
-            if not isinstance(sha256, str) or self._digest(opened[0]) == sha256:
-                return opened
+            try:
+                if not isinstance(sha256, str) or self._digest(opened[0]) == sha256:
+                    return opened
+            except OSError:  # the disk cannot read it: as if it were not there
+                os.close(opened[0])
+                continue
             os.close(opened[0])
             changed.append(path)
         if changed:

@@ -1,22 +1,35 @@
-"""Query parameters that a route does not know are refused by name: one that is misspelt would be no use in silence."""
+"""What a route does not know in an address or a form is refused by name: misspelt, it would be no use in silence.
+
+Bodies of JSON see to it themselves (`api/schemas/body.py`).
+"""
+
+from collections.abc import Iterable
 
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
+from fastapi.params import Form
 from fastapi.routing import APIRoute
 
 from errors import RequestError
 
 
 async def only_known(request: Request) -> None:
-    """Raise RequestError(422) for a query parameter that the route of a request does not have."""
+    """Raise RequestError(422) for a query parameter or a field of a form that the route does not have."""
     route = request.scope.get("route")
-    if not request.query_params or not isinstance(route, APIRoute):
+    if not isinstance(route, APIRoute):
         return
-    known = _known(route.dependant)
-    if unknown := sorted(set(request.query_params) - known):
+    if request.query_params:
+        _check(request, "parameter", request.query_params, _known(route.dependant), "its address")
+    if fields := {field.alias for field in route.dependant.body_params if isinstance(field.field_info, Form)}:
+        # The framework has read it before any dependency.
+        _check(request, "field", await request.form(), fields, "its form")
+
+
+def _check(request: Request, what: str, sent: Iterable[str], known: set[str], where: str) -> None:
+    if unknown := sorted(set(sent) - known):
         raise RequestError(
-            f"{request.method} {request.url.path} has no parameter {', '.join(map(repr, unknown))}; "
-            + (f"it has: {', '.join(sorted(known))}." if known else "it has none in its address."),
+            f"{request.method} {request.url.path} has no {what} {', '.join(map(repr, unknown))}; "
+            + (f"it has: {', '.join(sorted(known))}." if known else f"it has none in {where}."),
             422,
         )
 

@@ -98,8 +98,8 @@ async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
         stack.push_async_callback(ml.close)
         decoders = Decoders(settings)
         stack.push_async_callback(decoders.close)
-        renditions = Renditions(settings, decoders)
         room = Room(settings.darkroom_data, settings.disk_reserve_bytes)
+        renditions = Renditions(settings, decoders, room)
         shown = PreviewStore(folder / "previews", settings.preview_cache_bytes, room)
         publisher = await stack.enter_async_context(open_publisher(kafka, settings.kafka_partitions))
         view = await stack.enter_async_context(

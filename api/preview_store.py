@@ -35,7 +35,10 @@ class PreviewStore:
     def get(self, name: str) -> bytes | None:
         """Return a preview; None where it is not kept."""
         with self._lock:
-            sizes = self._known()
+            try:
+                sizes = self._known()
+            except OSError:
+                return None  # a folder that cannot be used keeps nobody from a picture; `put` says so
             if name not in sizes:
                 return None
             path = self._folder / name
@@ -55,8 +58,8 @@ class PreviewStore:
         if len(jpeg) > self._max_bytes:
             return
         with self._lock:
-            sizes = self._known()
             try:
+                sizes = self._known()
                 with self._room.promised(self._folder, len(jpeg)):
                     self._write(name, jpeg)
             except (OSError, RequestError) as error:

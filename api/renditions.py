@@ -4,12 +4,14 @@ Bytes from outside may crash or stall a decoder, or eat memory: the process is g
 """
 
 import asyncio
+import os
 import shutil
 import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
 from api.decoders import Decoders
+from api.room import Room
 from errors import ContentError, FileChangedError, FileError, RequestError
 from imaging.decoding import prepare
 from imaging.files import FileStamp, stamp
@@ -19,11 +21,12 @@ from settings import Settings
 class Renditions:
     """Makes them with the service's decoders."""
 
-    def __init__(self, settings: Settings, decoders: Decoders) -> None:
+    def __init__(self, settings: Settings, decoders: Decoders, room: Room) -> None:
         self._max_pixels = settings.max_image_pixels
         self._max_bytes = settings.max_file_bytes
         self._salvage_damaged = settings.salvage_damaged
         self._decoders = decoders
+        self._room = room
 
     async def of(
         self,
@@ -35,10 +38,16 @@ class Renditions:
     ) -> bytes:
         """Return a small JPEG of a picture in any listed format; its longest side has at most `side` pixels.
 
-        Raises RequestError: 422 when it cannot be decoded, 410 when its content is not that of `sha256`; BusyError
-        when too many wait.
+        Raises RequestError: 422 when it cannot be decoded, 410 when its content is not that of `sha256`, 507 when the
+        disk has no room for a copy; BusyError when too many wait.
         """
-        with self._decoders.place() as cpu, tempfile.NamedTemporaryFile(prefix="darkroom-picture-") as file:
+        size = picture.seek(0, os.SEEK_END)
+        picture.seek(0)
+        with (
+            self._decoders.place() as cpu,
+            self._room.promised(Path(tempfile.gettempdir()), size),
+            tempfile.NamedTemporaryFile(prefix="darkroom-picture-") as file,
+        ):
             await asyncio.to_thread(_copy, picture, file.name)
             try:
                 return await cpu.run(

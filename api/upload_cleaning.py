@@ -54,6 +54,10 @@ class _File:
     sha256: str
     unneeded_since: float | None
 
+    @property
+    def name(self) -> str:
+        return _name(readable(self.path))
+
 
 class UploadCleaner:
     """The only one that removes files of finished uploads. `keep_seconds`: how long after they were needed last."""
@@ -93,7 +97,7 @@ class UploadCleaner:
             files = _files(job)
             while chunk := await asyncio.to_thread(_next, files):
                 known = await self._known(chunk, now)
-                needed = await self._named(known) | waiting if is_at_rest else {readable(file.path) for file in known}
+                needed = await self._named(known) | waiting if is_at_rest else {file.name for file in known}
                 removed += await self._decide(known, needed, now)
             await asyncio.to_thread(_remove_empty, job)
         await self._lane.write(lambda connection: connection.execute("DELETE FROM uploads WHERE seen_at < ?", (now,)))
@@ -108,15 +112,14 @@ class UploadCleaner:
         return status is None or status.status in FINISHED
 
     async def _paths_of_letters(self) -> set[str]:
-        """Return the uploads that a dead letter waits for, whatever job it is of."""
+        """Return the names of the uploads that a dead letter waits for, whatever job it is of."""
         found: set[str] = set()
         cursor: str | None = None
-        inside = f"{self._folder}/"
         while True:
             letters, cursor = await self._view.letters.find(
                 LetterFilter(state="open"), limit=LETTERS_AT_ONCE, cursor=cursor
             )
-            found |= {letter.path for letter in letters if letter.path.startswith(inside)}
+            found |= {_name(letter.path) for letter in letters if _is_upload(letter.path)}
             if cursor is None:
                 return found
 
@@ -152,7 +155,7 @@ class UploadCleaner:
         return file
 
     async def _named(self, files: Sequence[_File]) -> set[str]:
-        """Return the paths that the points of these contents name, in all collections."""
+        """Return the names of the uploads that the points of these contents name, in all collections."""
         ids = sorted({point_id(file.sha256) for file in files})
         named: set[str] = set()
         for collection in await self._qdrant.collections():
@@ -162,13 +165,14 @@ class UploadCleaner:
                 continue  # it was deleted just now
             for payload in payloads.values():
                 paths = payload.get("paths")
-                named |= {str(payload.get("full_path")), *(paths if isinstance(paths, list) else [])}
+                listed = paths if isinstance(paths, list) else []
+                named |= {_name(str(path)) for path in (payload.get("full_path"), *listed)}
         return named
 
     async def _decide(self, files: Sequence[_File], needed: set[str], now: float) -> int:
         removed = 0
         for file in files:
-            since = None if readable(file.path) in needed else (file.unneeded_since or now)
+            since = None if file.name in needed else (file.unneeded_since or now)
             if since is not None and now - since >= self._keep_seconds:
                 with suppress(FileNotFoundError):
                     await asyncio.to_thread(os.unlink, file.path)
@@ -183,6 +187,16 @@ class UploadCleaner:
         await self._lane.write(
             lambda connection: connection.execute("UPDATE uploads SET unneeded_since = ? WHERE path = ?", values)
         )
+
+
+def _name(path: str) -> str:
+    """Return JOB/INDEX/NAME of an upload: the folder above may have moved since, with a link in its place."""
+    return "/".join(path.split("/")[-3:])
+
+
+def _is_upload(path: str) -> bool:
+    """Tell whether a path may be of an upload: its last folder is a number."""
+    return path.rpartition("/")[0].rpartition("/")[2].isdecimal()
 
 
 def _folders(uploads: Path) -> list[Path]:

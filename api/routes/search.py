@@ -25,9 +25,9 @@ class _Spooled(APIRoute):
         async def handle_with_room(request: Request) -> Response:
             parts: Parts = request.app.state.parts
             size = whole_number(request.headers.get("content-length", ""))
-            # What is longer than it may be is refused while it comes; the decoder makes a copy.
+            # What is longer than it may be is refused while it comes.
             largest = parts.settings.max_file_bytes
-            with parts.room.promised(Path(tempfile.gettempdir()), 2 * min(largest if size is None else size, largest)):
+            with parts.room.promised(Path(tempfile.gettempdir()), min(largest if size is None else size, largest)):
                 return await handle(request)
 
         return handle_with_room

@@ -4,9 +4,10 @@ import time
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from api.problems import problems
+from api.schemas.body import Body
 from api.session import SESSION_SECONDS, Sessions
 from errors import RequestError, TooManyRequestsError
 from rules.throttle import Throttle
@@ -14,7 +15,7 @@ from rules.throttle import Throttle
 router = APIRouter(prefix="/session", tags=["session"])
 
 
-class KeyBody(BaseModel):
+class KeyBody(Body):
     """The key that was set as DARKROOM_API_KEY."""
 
     key: Annotated[str, Field(min_length=1, max_length=1000)]

@@ -5,15 +5,17 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from api.schemas.body import Body
 
-class DuplicatesBody(BaseModel):
+
+class DuplicatesBody(Body):
     """Which copies: of all pictures of a collection, or of some."""
 
     ids: Annotated[list[UUID], Field(max_length=1000)] = Field([], description="Only of these pictures. Empty: of all.")
     collection: str | None = Field(None, description="Default: the active one.")
 
 
-class SelectionBody(BaseModel):
+class SelectionBody(Body):
     """Pictures, by their ids."""
 
     ids: Annotated[list[UUID], Field(min_length=1, max_length=1000)]

@@ -5,14 +5,16 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from api.schemas.body import Body
 
-class CollectionBody(BaseModel):
+
+class CollectionBody(Body):
     """The name of a collection."""
 
     name: str
 
 
-class MergeBody(BaseModel):
+class MergeBody(Body):
     """Collections to be put together."""
 
     sources: Annotated[list[str], Field(min_length=1, max_length=100)]
@@ -25,7 +27,7 @@ class MergeBody(BaseModel):
         return self
 
 
-class FromSelectionBody(BaseModel):
+class FromSelectionBody(Body):
     """Pictures that are to be in a collection of their own too."""
 
     name: str = Field(description="The collection; created if it is new, else added to.")
@@ -33,7 +35,7 @@ class FromSelectionBody(BaseModel):
     source: str | None = Field(None, description="The collection that they are in. Default: the active one.")
 
 
-class CacheClearBody(BaseModel):
+class CacheClearBody(Body):
     """Whose contents the dedupe cache forgets."""
 
     collection: str | None = Field(None, description="Default: the active one.")

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, model_validator
 
+from api.schemas.body import Body
+
 
 class Image(BaseModel):
     """A stored picture."""
@@ -40,7 +42,7 @@ class Facet(BaseModel):
     values: list[FacetValue]
 
 
-class SearchBody(BaseModel):
+class SearchBody(Body):
     """What to look for: words (`query`), or pictures like a stored one (`image_id`), which itself is left out."""
 
     query: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
@@ -74,7 +76,7 @@ class SearchResults(BaseModel):
     mode: Literal["semantic", "keywords"]
 
 
-class SimilarBody(BaseModel):
+class SimilarBody(Body):
     """Where to look for pictures that look alike, and how much alike."""
 
     collection: str | None = Field(None, description="Default: the active one.")

@@ -4,13 +4,14 @@ from typing import Self
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from api.schemas.body import Body
 from rules.leaving_out import Patterns
 from rules.outcomes import Outcome
 from topics.files import JobId
 from topics.job_status import JobStatus, State
 
 
-class ScanBody(BaseModel):
+class ScanBody(Body):
     """Which folders to take in."""
 
     directory_path: str | None = Field(None, description="Absolute path of a folder on the service's machine.")
@@ -93,7 +94,7 @@ class JobSources(BaseModel):
     sources: list[str]
 
 
-class RootBody(BaseModel):
+class RootBody(Body):
     """A folder, or file, that may be read over HTTP from now on."""
 
     path: str

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
+from api.schemas.body import Body
 from api.view.letters import Letter, LetterFilter, WholeLetter
 from rules.dead_letters import LetterState
 
@@ -62,7 +63,7 @@ class Letters(BaseModel):
     next: str | None
 
 
-class LetterChoice(BaseModel):
+class LetterChoice(Body):
     """Which dead letters: these ids, or all open ones that match the filters, or all open ones."""
 
     ids: Annotated[list[LetterId], Field(max_length=10_000)] = []
@@ -109,7 +110,7 @@ class Decided(BaseModel):
     jobs: dict[str, str] = {}
 
 
-class ReplayBody(BaseModel):
+class ReplayBody(Body):
     """Which part of a topic to publish again; everything that is left out does not restrict.
 
     `from_offsets`: by partition, the first offset; other partitions are left alone.
@@ -128,7 +129,7 @@ class ReplayBody(BaseModel):
         return self
 
 
-class RebuildBody(BaseModel):
+class RebuildBody(Body):
     """Which collections to read the cache from; null: all."""
 
     collection: str | None = None

@@ -25,6 +25,7 @@ def test_an_operation_is_described_with_its_parameters_errors_and_an_example(
         if body[0] == "application/json":
             schema = DOCUMENT["components"]["schemas"][body[1]["schema"]["$ref"].rpartition("/")[2]]
             assert schema["examples"]
+            assert schema["additionalProperties"] is False  # what is misspelt is refused by name
     for status, response in operation["responses"].items():
         if int(status) >= 400 and name != "get /ready":
             assert response["content"].keys() == {"application/problem+json"}

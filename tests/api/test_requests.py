@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -152,3 +153,35 @@ async def test_all_parameters_that_are_described_are_known(service: Service) -> 
     response = await service.http.get("images", params={"limit": 5, "sort": "filename", "colour": "red"})
     detail = response.json()["detail"]
     assert "has no parameter 'colour', 'limit'; it has: collection, cursor, filters, page, per_page, sort." in detail
+
+
+@pytest.mark.parametrize(
+    ("path", "sent"),
+    [
+        ("search", {"json": {"query": "sea", "per_page": 5}}),
+        ("ingest/scan", {"json": {"directory_path": "/photos", "per_page": 5}}),
+        ("dead-letters/drop", {"json": {"all": True, "per_page": 5}}),
+        ("search/image", {"files": {"file": ("a.jpg", JPEG)}, "data": {"per_page": "5"}}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+async def test_a_field_that_a_body_does_not_have_is_named(service: Service, path: str, sent: dict[str, Any]) -> None:
+    response = await service.http.post(path, **sent)
+    assert response.status_code == 422, response.text
+    assert "per_page" in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("ingest/roots", '{"path": "/\\ud800"}'),
+        ("dead-letters/replay", '{"job_id": "\\ud800"}'),
+        ("search", '{"query": "x", "filters": {"camera_make": ["\\udfff"]}}'),
+        ("session", '{"key": "' + "[" * 100 + '\\ud800"}'),
+        ("search", '{"query": "x", "filters": {"tags": ' + "[" * 50_000 + "]" * 50_000 + "}}"),
+    ],
+)
+async def test_what_is_no_text_or_has_no_end_is_refused(service: Service, path: str, body: str) -> None:
+    response = await service.http.post(path, content=body, headers={"content-type": "application/json"})
+    assert response.status_code in {400, 422}, response.text
+    assert response.headers["content-type"] == "application/problem+json"

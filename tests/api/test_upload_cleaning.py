@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from api.parts import Parts, open_parts
+from api.view.letters import LetterFilter
 from gateways.qdrant import Point, Qdrant
 from imaging.hashing import hash_file
 from rules.identity import point_id
@@ -139,9 +140,8 @@ async def test_a_file_that_is_on_its_way_stays(parts: Parts, job_id: str) -> Non
     assert not path.exists()
 
 
-async def test_a_file_that_a_dead_letter_waits_for_stays(parts: Parts, job_id: str, collection: str) -> None:
-    path = sent(parts.settings, job_id)
-    await finish(parts, job_id, collection)
+async def letter_about(parts: Parts, path: Path, job_id: str, collection: str) -> None:
+    """Let a file of another job wait as a dead letter."""
     file = RawPath(job_id=f"{job_id}-2", collection=collection, path=str(path))
     failure = Failure(
         topic="hashed-file", partition=0, offset=0, stage="prepare", error_class="ContentError", message="no",
@@ -152,11 +152,33 @@ async def test_a_file_that_a_dead_letter_waits_for_stays(parts: Parts, job_id: s
         await producer.send_and_wait(DEAD_LETTER, letter.value, key=letter.key, headers=letter.headers)
 
     async def came() -> bool:
-        return bool(await parts.upload_cleaner._paths_of_letters())
+        letters, _ = await parts.view.letters.find(LetterFilter(job_id=file.job_id), limit=1, cursor=None)
+        return bool(letters)
 
     await eventually(came)
+
+
+async def test_a_file_that_a_dead_letter_waits_for_stays(parts: Parts, job_id: str, collection: str) -> None:
+    path = sent(parts.settings, job_id)
+    await finish(parts, job_id, collection)
+    await letter_about(parts, path, job_id, collection)
     await clean(parts, 0, 100, 200)
     assert path.exists()
+
+
+async def test_a_folder_that_moved_and_left_a_link_loses_nothing(
+    parts: Parts, vectors: Qdrant, job_id: str, collection: str, tmp_path: Path
+) -> None:
+    """Points and dead letters name the place that was, and lead to the file by the link."""
+    (tmp_path / "before").symlink_to(parts.settings.uploads_folder.resolve())
+    path = sent(parts.settings, job_id)
+    failed = sent(parts.settings, job_id, "failed.jpg")
+    gone = sent(parts.settings, job_id, "gone.jpg")
+    await stored(vectors, collection, tmp_path / "before" / job_id / "0" / "one.jpg")
+    await letter_about(parts, tmp_path / "before" / job_id / "0" / "failed.jpg", job_id, collection)
+    await finish(parts, job_id, collection)
+    await clean(parts, 0, 8)
+    assert (path.exists(), failed.exists(), gone.exists()) == (True, True, False)
 
 
 async def test_what_was_archived_stays(parts: Parts, vectors: Qdrant, job_id: str, collection: str) -> None:

@@ -74,3 +74,10 @@ def test_nothing_is_kept_where_there_is_no_room(open_store: Open, tmp_path: Path
     store.put("a", jpeg(b"a"))
     assert store.get("a") is None
     assert held(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_used_keeps_nobody_from_a_picture(open_store: Open, tmp_path: Path) -> None:
+    (tmp_path / "previews").write_bytes(b"no folder")
+    store = open_store()
+    store.put("a", jpeg(b"a"))
+    assert store.get("a") is None

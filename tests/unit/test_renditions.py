@@ -3,14 +3,17 @@
 import asyncio
 import io
 import os
+import tempfile
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from api.decoders import WAITING, Decoders
 from api.renditions import Renditions
+from api.room import Room
 from errors import BusyError, RequestError
 from settings import Settings
 from tests import pictures
@@ -24,8 +27,8 @@ async def decoders() -> AsyncIterator[Decoders]:
 
 
 @pytest.fixture
-def renditions(decoders: Decoders) -> Renditions:
-    return Renditions(Settings(), decoders)
+def renditions(decoders: Decoders, tmp_path: Path) -> Renditions:
+    return Renditions(Settings(), decoders, Room(tmp_path, 0))
 
 
 def bomb() -> io.BytesIO:
@@ -67,3 +70,11 @@ async def test_behind_a_full_queue_one_is_told_at_once_and_later_ones_pass(
     assert sum(isinstance(one, BusyError) for one in ended) == WAITING - 2
     assert sum(isinstance(one, bytes) for one in ended) == WAITING + 2
     assert await ask(0)
+
+
+async def test_a_copy_for_a_decoder_leaves_the_reserve_alone(decoders: Decoders, tmp_path: Path) -> None:
+    too_much = Room(Path(tempfile.gettempdir()), reserve=1 << 60)
+    with pytest.raises(RequestError, match="DISK_RESERVE_BYTES") as refused:
+        await Renditions(Settings(), decoders, too_much).of(io.BytesIO(pictures.jpeg(9_200_002)))
+    assert refused.value.status == 507
+    assert await Renditions(Settings(), decoders, Room(tmp_path, 0)).of(io.BytesIO(pictures.jpeg(9_200_002)))
