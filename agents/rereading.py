@@ -9,7 +9,6 @@ docs/decisions/0034-reread.md.
 import base64
 import hashlib
 import os
-import re
 from collections.abc import Awaitable, Coroutine, Mapping
 from typing import Any, TypeGuard
 
@@ -23,6 +22,7 @@ from agents.walking import Found, Refused
 from errors import FileError
 from imaging.decoding import Prepared
 from imaging.files import Roots, open_regular, stamp_of
+from imaging.hashing import is_sha256
 from rules.claims import Claim
 from rules.identity import point_id
 from rules.paths import from_readable
@@ -42,7 +42,7 @@ def file_of(payload: Mapping[str, Any], roots: Roots) -> Found | Refused | None:
     is left, the first one says so.
     """
     sha256, first, known = (payload.get(name) for name in ("file_hash", "full_path", "paths"))
-    if not (_is_sha256(sha256) and _is_path(first) and isinstance(known, list)):
+    if not (is_sha256(sha256) and _is_path(first) and isinstance(known, list)):
         return None
     paths = sorted(filter(_is_path, known), key=lambda path: path != first)
     if not paths:
@@ -59,10 +59,6 @@ def file_of(payload: Mapping[str, Any], roots: Roots) -> Found | Refused | None:
                 return Found(path, stamp, reread=sha256)
             reason = reason or f"{os.fsdecode(path)} holds another picture than the one that is stored"
     return Refused(_shown(paths[0]), "failed", reason, reread=sha256)
-
-
-def _is_sha256(value: object) -> TypeGuard[str]:
-    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def _is_path(value: object) -> TypeGuard[str]:

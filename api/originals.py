@@ -13,7 +13,7 @@ from threading import Lock
 
 from api.sources import open_first
 from errors import RequestError
-from imaging.hashing import SETTLED_NS, digest
+from imaging.hashing import SETTLED_NS, digest, is_sha256
 
 REMEMBERED = 10_000
 Version = tuple[int, int, int, int, int]
@@ -30,8 +30,8 @@ class Originals:
     def open(self, paths: Sequence[str], roots: Iterable[Path], sha256: object) -> tuple[int, str] | None:
         """Open the first of these paths, inside a root, that has this content; None where none can be opened. Blocks.
 
-        A point that another program wrote has no `sha256`: any content will do then. Returns a file descriptor, which
-        the caller closes, and the path. Raises RequestError(410) where only other contents are there.
+        A point that another program wrote may have no hash as `sha256`: any content will do then. Returns a file
+        descriptor, which the caller closes, and the path. Raises RequestError(410) where only other contents are there.
         """
         roots, changed = list(roots), []
         for path in dict.fromkeys(paths):
@@ -39,7 +39,7 @@ class Originals:
             if opened is None:
                 continue
             try:
-                if not isinstance(sha256, str) or self._digest(opened[0]) == sha256:
+                if not is_sha256(sha256) or self._digest(opened[0]) == sha256:
                     return opened
             except OSError:  # the disk cannot read it: as if it were not there
                 os.close(opened[0])

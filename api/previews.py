@@ -2,13 +2,13 @@
 
 import asyncio
 import os
-import re
 from enum import IntEnum
 from typing import BinaryIO
 
 from api.preview_store import PreviewStore
 from api.renditions import Renditions
 from imaging import renderer
+from imaging.hashing import is_sha256
 
 
 class Side(IntEnum):
@@ -19,8 +19,6 @@ class Side(IntEnum):
 
 
 MAX_BYTES = 4 << 20
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Previews:
@@ -33,8 +31,8 @@ class Previews:
         self._making: dict[str, asyncio.Task[bytes]] = {}
 
     def name(self, sha256: object, side: Side) -> str | None:
-        """Return what the preview of a content is kept under; None for what is no hash: any program writes payloads."""
-        return f"{sha256}-{side:d}-{self.version}" if isinstance(sha256, str) and _SHA256.fullmatch(sha256) else None
+        """Return what the preview of a content is kept under; None for what is no hash."""
+        return f"{sha256}-{side:d}-{self.version}" if is_sha256(sha256) else None
 
     async def of(self, file: BinaryIO, sha256: object, side: Side) -> bytes:
         """Return the preview of an open file with this hash, if it has one.

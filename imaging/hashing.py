@@ -1,16 +1,17 @@
 """The identity of a content: SHA-256 over all bytes of a file, in bounded memory."""
 
 import hashlib
+import re
 import time
 from dataclasses import replace
-from typing import BinaryIO
+from typing import BinaryIO, TypeGuard
 
 from errors import FileChangedError
 from imaging.files import FileStamp, Roots, check_size, open_regular, stamp, stamp_of
 from imaging.steps import step
 from rules.paths import readable
 
-__all__ = ["FileStamp", "digest", "hash_file", "stamp"]
+__all__ = ["FileStamp", "digest", "hash_file", "is_sha256", "stamp"]
 
 CHUNK_BYTES = 256 << 10
 SETTLED_NS = 2_000_000_000
@@ -34,6 +35,11 @@ def hash_file(path: bytes, roots: Roots = None, *, max_bytes: int | None = None)
             raise FileChangedError(f"{readable(path)} changed while it was hashed; it has to be hashed again.")
     settled = before.ctime_ns is not None and now - before.ctime_ns > SETTLED_NS
     return sha256, before if settled else replace(before, ctime_ns=None)
+
+
+def is_sha256(value: object) -> TypeGuard[str]:
+    """Tell whether this is a hash as `hash_file` gives it: any program writes payloads, so it may be anything."""
+    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None
 
 
 def digest(file: BinaryIO) -> str:
