@@ -15,7 +15,9 @@ _MAX_TAG = 200
 _XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 _EXTENSION_HEADER = len(_XMP_EXTENSION) + 32 + 4 + 4
 _PHOTOSHOP_TAG = 34377
-_POSITION = re.compile(r"(\d+(?:\.\d+)?)(?:,\s*(\d+(?:\.\d+)?))?(?:,\s*(\d+(?:\.\d+)?))?\s*([NSEW])", re.ASCII)
+_POSITION = re.compile(
+    r"([+-]?)(\d+(?:\.\d+)?)(?:,\s*(\d+(?:\.\d+)?))?(?:,\s*(\d+(?:\.\d+)?))?\s*([NSEW]?)", re.ASCII | re.IGNORECASE
+)
 _STARS_OF_PERCENT = ((12, 1), (37, 2), (62, 3), (87, 4))
 """Windows counts stars in percent, and writes 1, 25, 50, 75 and 99: up to so many percent are so many stars."""
 
@@ -172,13 +174,14 @@ def _whole(found: float | None) -> int | None:
 
 
 def _position(latitude: str | None, longitude: str | None) -> tuple[float, float] | None:
-    """Read `48,51.5N` or `48,51,30N`; None unless both are on the globe, or for 0, 0, where there was no fix."""
+    """Read `48,51.5N`, `48,51,30N` or `-48.86`; None off the globe, and for 0, 0, where there was no fix."""
     found = [_POSITION.fullmatch(text.strip()) for text in (latitude, longitude) if text]
     if len(found) != 2 or found[0] is None or found[1] is None:
         return None
     degrees = []
     for match, positive, negative, limit in ((found[0], "N", "S", 90), (found[1], "E", "W", 180)):
-        *parts, side = match.groups()
+        sign, *parts, side = match.groups()
+        side = side.upper() or (negative if sign == "-" else positive)
         total = sum(float(part) / unit for part, unit in zip(parts, (1, 60, 3600), strict=True) if part)
         if side not in (positive, negative) or total > limit:
             return None

@@ -9,10 +9,10 @@ from email.utils import parsedate_tz
 _DATE = re.compile(
     r"(\d{4})(?:[:\-/.]?\s*(\d\d|(?<=[:\-/. ])\d)(?:[:\-/.]?\s*(\d\d|(?<=[:\-/. ])\d))?)?(?![\d])"
     r"(?:[T ]\s*(\d\d?)(?::\s*|(?<=\d\d))(\d\d?)(?:(?::\s*|(?<=\d\d))(\d\d?)(?:[.,](\d*))?)?)?"
-    r"[\s:]*(?:(Z|UTC|GMT)|([+-])(\d\d):?(\d\d)?(?::?\d\d)?)?\s*",
+    r"[\s:]*(?:(Z|UTC|GMT)|([+-])(\d\d|\d(?!\d)):?(\d\d)?(?::?\d\d)?)?\s*",
     re.ASCII | re.IGNORECASE,
 )
-_OFFSET = re.compile(r"(Z|UTC|GMT)|([+-])(\d\d):?(\d\d)?", re.ASCII | re.IGNORECASE)
+_OFFSET = re.compile(r"(Z|UTC|GMT)|([+-])(\d\d|\d(?!\d)):?(\d\d)?", re.ASCII | re.IGNORECASE)
 
 
 def iso_8601(date: str | None, offset: str | None = None, fraction: str | None = None) -> str | None:

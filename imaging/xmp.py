@@ -51,7 +51,7 @@ class Packet:
                 found.append(value)
                 continue
             members = sorted(value.iter(_RDF + "li"), key=lambda member: member.get(_LANGUAGE) != "x-default")
-            found += [member.text for member in members] or [value.text]
+            found += [_simple(member) for member in members] or [_simple(value)]
         return [text for text in map(texts.clean, found) if text]
 
     def structures(self, name: str) -> Iterator["Structure"]:
@@ -60,6 +60,14 @@ class Packet:
             if not isinstance(value, str):
                 for member in value.iter(_RDF + "li"):
                     yield Structure([member, *member.findall(_RDF + "Description")])
+
+
+def _simple(value: Element) -> str | None:
+    """Return the text of a value, which is a level further down where something is said about it (`rdf:value`)."""
+    qualified = value.find(_RDF + "value")
+    if qualified is None:
+        qualified = value.find(f"{_RDF}Description/{_RDF}value")
+    return value.text if qualified is None else qualified.text
 
 
 class Structure(Packet):
@@ -75,6 +83,8 @@ def _descriptions(packet: object) -> Iterator[Element]:
         packet = _decoded(packet[: MAX_PACKET + 1])
     if not isinstance(packet, str) or len(packet) > MAX_PACKET or "<!DOCTYPE" in packet or "<!ENTITY" in packet:
         return
+    end = max(packet.rfind("xmpmeta>"), packet.rfind("RDF>"))
+    packet = packet[: packet.find(">", end) + 1]  # what follows, programs leave there
     try:
         root = ElementTree.fromstring(_NOT_XML.sub("", packet).strip(" \r\n\t\ufeff"))  # noqa: S314 - no entities, bounded length
     except (ElementTree.ParseError, ValueError):

@@ -67,6 +67,24 @@ def test_packets_that_are_refused(packet: object) -> None:
     assert said(packet) == Captions()
 
 
+def test_values_of_which_more_is_said() -> None:
+    """A value with qualifiers lies a level further down."""
+    found = said(
+        with_properties(
+            elements='<xmp:Rating rdf:parseType="Resource"><rdf:value>4</rdf:value></xmp:Rating><dc:subject><rdf:Bag>'
+            '<rdf:li rdf:parseType="Resource"><rdf:value>sea</rdf:value><dc:source>me</dc:source></rdf:li>'
+            "<rdf:li><rdf:Description><rdf:value>sky</rdf:value></rdf:Description></rdf:li></rdf:Bag></dc:subject>"
+        )
+    )
+    assert (found.rating, found.tags) == (4, ("sea", "sky"))
+
+
+def test_what_lies_behind_a_packet_does_not_count() -> None:
+    packet = with_properties('xmp:Rating="4"')
+    assert said(packet + "left of an older packet: /></a>").rating == 4
+    assert said(f"{packet}\n  <?xpacket end='w'?>\0\0").rating == 4
+
+
 def test_many_and_long_tags_are_bounded() -> None:
     items = "".join(f"<rdf:li>{number}{'x' * 500}</rdf:li>" for number in range(500))
     tags = said(PACKET.replace("<rdf:li/>", items)).tags
@@ -115,7 +133,10 @@ def test_dates(attributes: str, original: str | None, digitised: str | None) -> 
     [
         ("48,51.5N", "2,21.05E", (48.858333, 2.350833)),
         ("33,30,36S", "70,0,0W", (-33.51, -70.0)),
+        ("48,51,30n", "2.5w", (48.858333, -2.5)),
+        ("-33.51", "+70.25", (-33.51, 70.25)),
         ("0,0.0N", "0,0.0E", None),
+        ("-91.5", "2.0", None),
         ("91,0N", "2,0E", None),
         ("48,51.5N", "", None),
         ("north", "east", None),
