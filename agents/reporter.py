@@ -84,6 +84,11 @@ class Reporter:
         for job_id in job_ids:
             await (await self._publish(Waiting(job_id=job_id, at=time.time(), stage=self._stage, target=target)))
 
+    async def drained(self) -> None:
+        """Publish what is gathered, and wait until it is delivered: behind it, the producer stops."""
+        self._flush()
+        await asyncio.gather(*self._flushes)
+
     def _gather(self, characters: int, linger: float = LINGER_SECONDS) -> Awaitable[None]:
         loop = asyncio.get_running_loop()
         if self._delivered is None:

@@ -173,6 +173,7 @@ class StageApp:
             batcher.drain()
         for window in self._windows:
             await window.drained()
+        await self.report.drained()
         await self.app.consumer.commit()
 
     def close(self) -> None:

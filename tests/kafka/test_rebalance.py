@@ -49,6 +49,7 @@ async def test_a_worker_joins_and_another_is_killed(
     bus = pipeline.bus
 
     def processed() -> int:
+        assert not one.has_ended(), one.log[-4000:]
         return max((status["processed_files"] for status in bus.values("job-status", job_id=job)), default=0)
 
     with ExitStack() as running:

@@ -143,3 +143,15 @@ async def test_what_ml_was_sent_and_what_is_waited_for_go_at_once(topic: Topic) 
         {"job_id": "j1", "stage": "hash", "target": "ml"},
         {"job_id": "j1", "stage": "hash", "target": None},
     ]
+
+
+async def test_as_the_worker_stops_the_last_counts_are_delivered_first() -> None:
+    topic = Topic()
+    topic.reporter.moved("job")
+    drained = asyncio.create_task(topic.reporter.drained())
+    await topic.until(1)
+    assert not drained.done()
+    topic.deliver()
+    await asyncio.wait_for(drained, HANG_SECONDS)
+    await topic.reporter.drained()
+    assert len(topic.events) == 1
