@@ -28,7 +28,8 @@ _FOLDERS = (
     # what systems and programs that synchronize keep for themselves
     "__macosx", ".appledouble", ".appledb", ".appledesktop", ".spotlight-v100", ".fseventsd", ".temporaryitems",
     "temporary items", ".documentrevisions-v100", "system volume information", "found.[0-9][0-9][0-9]", "lost+found",
-    "@tmp", "@sharebin", ".synologyworkingdirectory", ".stfolder", ".sync", ".dropbox.cache", ".tmp.drivedownload",
+    "@tmp", "@sharebin", "@sharesnap", "@synologydrive", "@synologycloudsync", ".@upload_cache", "@transcode",
+    ".synologyworkingdirectory", ".stfolder", ".sync", ".dropbox.cache", ".tmp.drivedownload",
     ".tmp.driveupload", ".wdmc", ".git", ".darkroom",
     # catalogues
     "*.lrdata", "*.lrcat-data", "captureone",
@@ -41,7 +42,14 @@ _FILES = (
     "*.lrcat", "*.lrcat-*", "*.lrcat.lock", "*.lrprev", "*.cocatalogdb*", "*.cosessiondb*",
     "digikam4.db*", "thumbnails-digikam.db*", "recognition.db*", "similarity.db*",
 )  # fmt: skip
-_PACKAGES = ("*.photoslibrary", "*.photolibrary", "*.migratedphotolibrary", "*.aplibrary", "*.cocatalog")
+_PACKAGES = (
+    "*.photoslibrary",
+    "*.photolibrary",
+    "*.migratedphotolibrary",
+    "*.aplibrary",
+    "*.migratedaplibrary",
+    "*.cocatalog",
+)
 """Folders that are a program's library: the photographs in them are anyone's, all else is derived from these."""
 _ORIGINALS = frozenset({"originals", "masters"})
 _ALL_BELOW = re.compile(r"/\*\*(/?) *$")

@@ -42,6 +42,8 @@ JUNK = [
     ".thumbnails/1.jpg", "__MACOSX/._a.jpg", "__MACOSX/a.jpg", ".snapshot/hourly.0/a.jpg", ".snapshots/1/a.jpg",
     ".zfs/snapshot/x/a.jpg", ".stversions/a.jpg", ".dtrash/a.jpg", ".AppleDouble/a.jpg", ".cache/thumbnails/a.jpg",
     "Catalog Previews.lrdata/0/a.jpg", "Catalog.lrcat-data/a.jpg", "Session/CaptureOne/Cache/Thumbnails/a.jpg",
+    "@sharesnap/a.jpg", "@SynologyDrive/a.jpg", "@SynologyCloudSync/a.jpg", ".@upload_cache/a.jpg", "@Transcode/a.jpg",
+    "Old.migratedaplibrary/Thumbnails/a.jpg",
     "Camera/.nomedia", "Camera/sent.jpg", "Camera/below/sent.jpg",
     "._a.jpg", ".DS_Store", "Thumbs.db", "desktop.ini", "Catalog.lrcat", "Shoot.cosessiondb", "Shoot.cocatalogdb",
     "digikam4.db", "thumbnails-digikam.db", ".trashed-1700000000-a.jpg", ".pending-1700000000-a.jpg",
