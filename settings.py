@@ -103,9 +103,9 @@ class Settings(BaseSettings):
     max_file_bytes: Annotated[int, Field(ge=1)] = 1 << 30
     salvage_damaged: bool = False
     upload_max_files: Annotated[int, Field(ge=1)] = 1000
-    # Of the disk of DARKROOM_DATA: no upload takes it.
     # Previews are kept in DARKROOM_DATA within this; those that nobody looked at for longest go first.
     preview_cache_bytes: Annotated[int, Field(ge=0)] = 2_000_000_000
+    # Of the disk of DARKROOM_DATA: no upload takes it.
     disk_reserve_bytes: Annotated[int, Field(ge=0)] = 2_000_000_000
     # What no scan takes in, in gitignore's form; the patterns of a request go before these.
     scan_exclude: Annotated[tuple[str, ...], NoDecode] = ()
