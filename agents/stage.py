@@ -100,6 +100,11 @@ class StageApp:
             topic, key_serializer="raw", value_serializer="raw", partitions=self.parts.settings.kafka_partitions
         )
 
+        # Alerts ask how much these grow: what is not there before it happens does not grow.
+        metrics.UNREADABLE.labels(topic)
+        for counter in (metrics.DELETED_UNREAD, metrics.READ_ANEW):
+            counter.labels(self.app.conf.id, topic)
+
         @self.app.agent(source, name=f"{self.name}-{topic}")
         async def agent(stream: Any) -> None:
             open_window = self._new_window(window, window_bytes, commit_at_once=commit_at_once)

@@ -127,7 +127,7 @@ def _tell(decided: dict[str, Any], what: str, *, as_json: bool) -> None:
         results.out(f"{decided['done']} {what}{refused}.", highlight=False)
         for refusal in decided["refusals"]:
             results.out(f"  {refusal['id']}: {refusal['reason']}", highlight=False)
-        for line in succession_in_words(decided["jobs"]):
+        for line in succession_in_words(decided.get("jobs", {})):
             results.out(line, highlight=False)
     if decided["refused"]:
         sys.exit(1)

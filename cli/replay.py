@@ -85,7 +85,7 @@ def _show(run: Iterator[dict[str, Any]], unit: str, *, as_json: bool) -> None:
         results.out(f"{last['published']} messages {verb}.", highlight=False)
         for reason, count in last["left_out"].items():
             results.out(f"  {count} left out: {reason}", highlight=False)
-        for line in succession_in_words(last["jobs"]):
+        for line in succession_in_words(last.get("jobs", {})):
             results.out(line, highlight=False)
         if last["message"]:
             progress.print(last["message"], markup=False)
