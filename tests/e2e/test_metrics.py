@@ -26,7 +26,20 @@ from tests.worker import Worker
 DEPLOY = ROOT / "deploy"
 PORT = free_port()
 # What is in a PromQL expression beside metrics and labels.
-LANGUAGE = {"sum", "max", "min", "by", "rate", "increase", "and", "on", "le", "histogram_quantile", "label_replace"}
+LANGUAGE = {
+    "sum",
+    "max",
+    "min",
+    "by",
+    "or",
+    "rate",
+    "increase",
+    "and",
+    "on",
+    "le",
+    "histogram_quantile",
+    "label_replace",
+}
 
 
 @pytest.fixture(scope="module")
