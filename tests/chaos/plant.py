@@ -39,6 +39,7 @@ class Plant:
         self._ml_log = folder / "ml-requests"
         self._ports = ports
         self._environment = {
+            "TRUST_KAFKA": "1",
             "KAFKA_BROKERS": self.brokers,
             "QDRANT_URL": self.qdrant_url,
             "ML_INFERENCE_SERVICE_URL": self._ml_url,
