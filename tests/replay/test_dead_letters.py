@@ -99,7 +99,7 @@ async def test_what_fails_again_counts_its_attempts_up_to_the_limit(
         (tmp_path / f"{number}.jpg").write_bytes(pictures.jpeg(7520)[:2500])
     job = await pipeline.run(tmp_path, collection=collection)
     only = {"job_id": job["job_id"]}
-    assert await post(service, "dead-letters/replay", **only) == {"done": 3, "refused": 0, "refusals": []}
+    assert await post(service, "dead-letters/replay", **only) == {"done": 3, "refused": 0, "refusals": [], "jobs": {}}
     await quiet()
     # One letter a file is to be acted on, also for files that waited for another one's content.
     again = await letters(service, 3, job=job["job_id"], state="open")
