@@ -30,7 +30,7 @@ EXPECTED = {
     "reread": r"^Job [0-9a-f]{32}\.",
     "doctor": r"ok +Kafka",
     "doctor JOB": r"(?s){job}.*1 files failed",
-    "topics": r"raw-path +\d+ +darkroom-hash \d+",
+    "topics": r"raw-path +[\d,]+ +darkroom-hash \d+",
     "tail": r"job_id: {job}",
 }
 CURL = {
