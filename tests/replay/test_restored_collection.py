@@ -23,9 +23,10 @@ async def points_are_lost(qdrant: Part, collection: str, ids: list[str]) -> None
 
 
 def lasting(points: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Leave out what tells when a point was made."""
+    """Leave out what tells when a point was made, and by which of its files: two of one content come in any order."""
+    of_the_first = {"job_id", "ingested_at", "filename", "full_path", "name_key"}
     return {
-        path: {name: value for name, value in payload.items() if name not in {"job_id", "ingested_at"}}
+        path: {name: value for name, value in payload.items() if name not in of_the_first}
         for path, payload in points.items()
     }
 
