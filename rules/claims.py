@@ -4,7 +4,6 @@ The first file of a new content becomes the *owner* of a claim; further files wa
 answer is known, and then go to Qdrant without ML.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,11 +42,6 @@ class Claim(BaseModel):
         kept = list(self.firsts.items())[1 - REMEMBERED_LOTS :]
         self.firsts = dict([*kept, (lot, file_id)])
         return True
-
-    def remember_firsts(self, firsts: Mapping[str, str]) -> None:
-        """Note the firsts of several lots."""
-        for lot, file_id in firsts.items():
-            self.remember_first(lot, file_id)
 
     def forget_first(self, lot: str, file_id: str) -> None:
         """Let the next file of a lot be its first, as this one cannot be used."""
