@@ -7,6 +7,7 @@ has and in the same time; Pillow keeps it to itself.
 import io
 import os
 import random
+import re
 from typing import BinaryIO
 
 import numpy as np
@@ -21,8 +22,13 @@ _END = b"\xff\xd9"
 _COLOURS = {"RGB": "RGB", "L": "GRAY"}
 """Pillow's modes by simplejpeg's names."""
 _NO_END = "Premature end of JPEG file"
-_HARMLESS = ("extraneous bytes before marker", "JFIF revision", "Adobe color transform")
-"""Warnings of libjpeg after which all pixels are right."""
+_HARMLESS = ("JFIF revision", "Adobe color transform")
+"""Warnings of libjpeg that are not of pixels. It is the first that is known, so there may be others behind it."""
+_LEFT_OVER = re.compile(r"(\d+) extraneous bytes before marker 0x([0-9a-f]{2})")
+_OF_HEADERS = re.compile("e.|fe|db|c0|c1|c2|dd")
+"""Markers that stand before the pixels."""
+_FEW = 2
+"""Bytes that may be left behind the data of a whole picture. Where data is damaged, libjpeg loses its place in it."""
 _room, _pixel_room = bytearray(16 << 20), bytearray(16 << 20)
 _LOOKED_AT = 2048
 """Pixels of a side at which two decodes are compared."""
@@ -60,14 +66,25 @@ def load(image: Image.Image, file: BinaryIO, side: int, *, salvage_damaged: bool
             raise
         # Maybe all that it lacks is its end marker. What is missing shows grey.
         return _decoded(_body(whole) + _END, side), shares[0]
-    if not warning or any(harmless in warning for harmless in _HARMLESS):
+    if not warning:
         return image, _ALL
     shares = _shares(whole)
-    if shares[0] == _ALL and _NO_END in warning:
+    if shares[0] == _ALL and _is_harmless(warning, whole):
         return image, _ALL
     if max(shares) < LEAST or (shares[0] < NEARLY_ALL and not salvage_damaged):
         raise OSError("image file is truncated, though it has an end marker")
     return image, min(_MOST, shares[0])
+
+
+def _is_harmless(warning: str, content: bytes) -> bool:
+    """Whether all pixels are right after a warning, where no data is missing."""
+    left_over = _LEFT_OVER.search(warning)
+    if left_over is None:
+        return _NO_END in warning or any(harmless in warning for harmless in _HARMLESS)
+    count, marker = int(left_over[1]), left_over[2]
+    if count <= _FEW or _OF_HEADERS.fullmatch(marker):
+        return True
+    return marker == "d9" and len(set(content[: content.rfind(_END)][-count:])) == 1  # filled up
 
 
 def _read(file: BinaryIO) -> memoryview | bytes:
@@ -110,7 +127,7 @@ def _shares(content: bytes) -> tuple[float, float]:
     """
     try:
         body = _body(content)
-        one, other = (body + _noise(seed) + _END for seed in (1, 2))
+        one, other = (body + noise(seed) + _END for seed in (1, 2))
         fine, coarse = (_rows_alike(_pixels(one, side), _pixels(other, side)) for side in (_LOOKED_AT, 1))
     except (OSError, SyntaxError, ValueError):
         return 0.0, 0.0
@@ -130,7 +147,8 @@ def _body(content: bytes) -> bytes:
     return body.removesuffix(_END) if body.endswith(_END) else body + b"\0\0"  # which may belong to it
 
 
-def _noise(seed: int) -> bytes:
+def noise(seed: int) -> bytes:
+    """Return bytes to stand behind data: what shows of them in a picture was not in the data."""
     return random.Random(seed).randbytes(_FILLING).replace(b"\xff", b"\0")  # noqa: S311 - no secret
 
 

@@ -5,25 +5,27 @@ Strips and tiles are brought to 8 bits one at a time, so what is held is the 8-b
 """
 
 import logging
-from collections.abc import Iterator
+import struct
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import BinaryIO, Literal
 
 import imagecodecs
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from errors import ContentError
 from imaging.bounds import check_pixels
 from imaging.colours import from_lab
 from imaging.samples import Samples, on_white, stretched, to_eight_bit
+from imaging.tiff_colours import colour_map, from_ycbcr
+from imaging.tiff_segments import JPEGS, OLD_JPEG, Segments, share_of_jpeg
 
 # It tells of every oddity that it passes over.
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
-_PHOTOMETRIC, _ORIENTATION, _COLOUR_MAP, _ICC_PROFILE = 262, 274, 320, 34675
+_PHOTOMETRIC, _ORIENTATION, _ICC_PROFILE, _JPEG_START, _JPEG_LENGTH = 262, 274, 34675, 513, 514
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _MASK, _SEPARATED, _YCBCR, _, _CIELAB, _ICCLAB = range(10)
 _MODES = {
     _WHITE_IS_ZERO: "L",
@@ -32,32 +34,30 @@ _MODES = {
     _PALETTE: "RGB",
     _MASK: "L",
     _SEPARATED: "CMYK",
-    _YCBCR: "RGB",
+    _YCBCR: "YCbCr",
     _CIELAB: "LAB",
     _ICCLAB: "LAB",
 }
-_BANDS = {"L": 1, "RGB": 3, "CMYK": 4, "LAB": 3}
+_BANDS = {"L": 1, "RGB": 3, "CMYK": 4, "LAB": 3, "YCbCr": 3}
 _MISSING: dict[str, int | tuple[int, ...]] = {
     "L": 128,
     "RGB": (128, 128, 128),
     "CMYK": (0, 0, 0, 128),
     "LAB": (128, 128, 128),
+    "YCbCr": (128, 128, 128),
 }
 """What shows where a damaged file has no pixels: grey."""
 _PREMULTIPLIED, _ALPHA = 1, (1, 2, 999)
 """ExtraSamples: values that mean transparency; CorelDRAW writes the last."""
 _UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
 """SampleFormat."""
+_JPEG_MARK = b"\xff\xd8"
 _SMALL = 1 << 24
 """Grey of 32 bits and more up to this counts something else than light of full scale."""
-_UNCOMPRESSED, _OLD_JPEG, _JPEGS = 1, 6, (6, 7, 33007, 34892)
-"""Compression."""
 _REDUCED_OR_MASK = 0b101
 """Bits of NewSubfileType."""
-_MAX_PAGES = 32
+_MAX_PAGES = 256
 """How far the main picture is looked for."""
-_PIECE_ROWS = 512
-"""Rows of a large strip that are worked on at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +80,11 @@ def read(file: BinaryIO, max_pixels: int, *, salvage: bool = False) -> Tiff:
     `salvage`: decode what can be, of a damaged file. Raises ContentError for a picture that is too large, or of a
     kind that has no meaning as one, and whatever tifffile raises.
     """
-    file.seek(0)
-    with tifffile.TiffFile(file, name="tiff") as tiff:
-        if not tiff.pages:
-            raise UnidentifiedImageError("no directory")
-        page, number = _main_page(tiff)
+    with _opened(file) as tiff:
+        page = _main_page(tiff)
         check_pixels((page.imagewidth, page.imagelength), max_pixels)
         decoder = _Decoder(page, salvage=salvage)
-        image = _by_libtiff(page, number, file) if _is_left_to_libtiff(page) else decoder.image()
+        image = _old_jpeg(page, file) if page.compression == OLD_JPEG else decoder.image()
         tags = (page.tags, tiff.pages.first.tags)
         profile = next((found for one in tags if isinstance(found := one.valueof(_ICC_PROFILE), bytes)), None)
         return Tiff(
@@ -100,8 +97,20 @@ def read(file: BinaryIO, max_pixels: int, *, salvage: bool = False) -> Tiff:
         )
 
 
-def _main_page(tiff: tifffile.TiffFile) -> tuple[tifffile.TiffPage, int]:
-    """Return a page, and its number in the file's chain. Where all are reduced ones, it is the first."""
+def _opened(file: BinaryIO) -> tifffile.TiffFile:
+    """Open a file. Raises OSError where its directory cannot be read."""
+    file.seek(0)
+    try:
+        tiff = tifffile.TiffFile(file, name="tiff")
+        if tiff.pages:
+            return tiff
+    except (tifffile.TiffFileError, struct.error, IndexError) as error:
+        raise OSError("its directory is damaged or cut off") from error
+    raise EOFError("truncated")  # the directory lies behind its end
+
+
+def _main_page(tiff: tifffile.TiffFile) -> tifffile.TiffPage:
+    """Return the page that is the picture. Where all are reduced ones, it is the first."""
     for number in range(_MAX_PAGES):
         try:
             page = tiff.pages[number]
@@ -110,30 +119,35 @@ def _main_page(tiff: tifffile.TiffFile) -> tuple[tifffile.TiffPage, int]:
         # A preview may come first, with the picture itself below it (as TIFF/EP has it).
         for one in (page, *(page.pages or ())):
             if isinstance(one, tifffile.TiffPage) and not _is_secondary(one):
-                return one, number
-    return tiff.pages.first, 0
+                return one
+    return tiff.pages.first
 
 
 def _is_secondary(page: tifffile.TiffPage) -> bool:
-    return bool(page.subfiletype & _REDUCED_OR_MASK)
+    return bool(page.subfiletype & _REDUCED_OR_MASK) or _photometric(page) == _MASK
 
 
-def _is_left_to_libtiff(page: tifffile.TiffPage) -> bool:
-    """Whether YCbCr, which may be subsampled, has to become RGB. In JPEG its decoder does that."""
-    in_jpeg = page.compression in _JPEGS and page.planarconfig == 1
-    return page.compression == _OLD_JPEG or (_photometric(page) == _YCBCR and not in_jpeg)
-
-
-def _by_libtiff(page: tifffile.TiffPage, number: int, file: BinaryIO) -> Image.Image:
+def _old_jpeg(page: tifffile.TiffPage, file: BinaryIO) -> Image.Image:
+    """Decode the JPEG of TIFF 6.0, which everyone wrote differently, with libtiff, which knows how."""
     file.seek(0)
     content = bytearray(file.read())
-    parts = zip(page.dataoffsets, page.databytecounts, strict=False)
-    if any(offset + length > len(content) for offset, length in parts):
+    order: Literal["little", "big"] = "little" if page.parent.byteorder == "<" else "big"
+    parts = [slice(at, at + size) for at, size in zip(page.dataoffsets, page.databytecounts, strict=False)]
+    start, length = (int(np.ravel(page.tags.valueof(tag, 0))[0]) for tag in (_JPEG_START, _JPEG_LENGTH))
+    whole = slice(start, start + length)
+    if any(part.stop > len(content) for part in (*parts, whole)):
         raise EOFError("truncated")
+    stream = bytes(content[whole])
+    if stream.startswith(_JPEG_MARK):  # libtiff shows what it can of one that is damaged
+        behind = b"".join(bytes(content[part]) for part in parts if not start <= part.start < whole.stop)
+        if share_of_jpeg(stream + behind) < 1.0:
+            raise OSError("its data is damaged or not complete")
     if _ORIENTATION in page.tags:  # it would turn some pictures, and some by half
         place = page.tags[_ORIENTATION].valueoffset
-        content[place : place + 2] = (1).to_bytes(2, "little" if page.parent.byteorder == "<" else "big")
-    pixels = imagecodecs.tiff_decode(bytes(content), number, asrgb=True)
+        content[place : place + 2] = (1).to_bytes(2, order)
+    first = slice(8, 16) if page.parent.is_bigtiff else slice(4, 8)
+    content[first] = page.offset.to_bytes(first.stop - first.start, order)
+    pixels = imagecodecs.tiff_decode(bytes(content), 0, asrgb=True)
     return Image.fromarray(np.ascontiguousarray(pixels[..., :3]))
 
 
@@ -152,6 +166,8 @@ def _stored_mode(page: tifffile.TiffPage, mode: str, *, has_alpha: bool) -> str:
         return "LA" if has_alpha and mode == "L" else mode
     if _photometric(page) == _PALETTE:
         return "P"
+    if mode == "YCbCr":
+        return "RGB"
     return "RGBA" if has_alpha and mode == "RGB" else mode
 
 
@@ -165,13 +181,20 @@ class _Decoder:
         if self._photometric not in _MODES:
             raise ContentError(f"is a TIFF whose pixels are of a kind ({self._photometric}) that is no picture.")
         self.mode = _MODES[self._photometric]
+        if self._photometric == _YCBCR and page.compression in JPEGS and page.planarconfig == 1:
+            self.mode = "RGB"  # which the decoder of JPEG gives
         self._stored = 1 if self._photometric == _PALETTE else _BANDS[self.mode]
         if page.samplesperpixel < self._stored:
             raise ContentError(f"has {page.samplesperpixel} samples a pixel, where its kind has {self._stored}.")
-        self._colours = _colour_map(page) if self._photometric == _PALETTE else None
+        self._colours = colour_map(page) if self._photometric == _PALETTE else None
         self.alpha, self._is_premultiplied = _alpha(page, self._stored)
         self._range: tuple[float, float] | None = None
-        self.share = 1.0
+        self._segments = Segments(page, salvage=salvage)
+
+    @property
+    def share(self) -> float:
+        """How much could be decoded."""
+        return self._segments.share
 
     def image(self) -> Image.Image:
         """Decode all of it."""
@@ -183,7 +206,7 @@ class _Decoder:
         canvas = Image.new(self.mode, (1, 1) if apart else size, _MISSING[self.mode])
         alpha = None if self.alpha is None else Image.new("L", size, 255)
         planes = [Image.new("L", size, 128) for _ in range(self._stored)] if apart else []
-        for first, place, samples in self._pieces():
+        for first, place, samples in self._segments.pieces():
             for offset in range(samples.shape[2]):
                 sample = first + offset
                 if sample == self.alpha and alpha is not None:
@@ -196,6 +219,8 @@ class _Decoder:
             canvas = Image.merge(self.mode, planes)
         if self.mode == "LAB":
             canvas = from_lab(canvas)
+        if self.mode == "YCbCr":
+            canvas = from_ycbcr(canvas, self._page)
         return canvas if alpha is None else on_white(canvas, alpha, premultiplied=self._is_premultiplied)
 
     def _picture(self, samples: Samples) -> Image.Image:
@@ -230,7 +255,7 @@ class _Decoder:
         brighter than white in places, and are cut there.
         """
         low, high, above, count = np.inf, -np.inf, 0, 0
-        for first, _, samples in self._pieces():
+        for first, _, samples in self._segments.pieces():
             if first < self._stored:
                 values = samples[..., : self._stored - first]
                 finite = values[np.isfinite(values)]
@@ -244,66 +269,12 @@ class _Decoder:
             return None if is_cut or (low >= 0 and high <= 1) or low > high else (low, high)
         return (low, high) if low <= high else None
 
-    def _pieces(self) -> Iterator[tuple[int, tuple[int, int], Samples]]:
-        """Yield the first sample, the place (left, top) and the samples of pieces of strips and tiles."""
-        page = self._page
-        whole, decoded_parts = int(np.prod(page.chunked)), 0.0
-        for index in range(min(whole, len(page.dataoffsets)) if self._salvage else whole):
-            share, sample, place, samples = self._segment(index)
-            decoded_parts += share
-            if samples is None:
-                continue
-            for row in range(0, len(samples), _PIECE_ROWS):
-                yield sample, (place[0], place[1] + row), samples[row : row + _PIECE_ROWS]
-        self.share = decoded_parts / whole
-
-    def _segment(self, index: int) -> tuple[float, int, tuple[int, int], Samples | None]:
-        """Decode a strip or tile: how much of it there is, its first sample, its place, and samples in the picture."""
-        page = self._page
-        tables: dict[str, Any] = {}
-        if page.compression in _JPEGS:
-            tables = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
-        try:
-            data, share = self._stored_bytes(index)
-            decoded, (sample, depth, top, left, _), _ = page.decode(data, index, **tables)
-        except MemoryError:
-            raise
-        except Exception:  # decoders raise every type there is on damaged bytes
-            if not self._salvage:
-                raise
-            return 0.0, 0, (0, 0), None
-        if decoded is None or depth:
-            return share, sample, (left, top), None
-        inside = decoded[0, : page.imagelength - top, : page.imagewidth - left]
-        return share, sample, (left, top), inside
-
-    def _stored_bytes(self, index: int) -> tuple[bytes, float]:
-        """Return what the file has of a strip or tile, and how much that is of it."""
-        page, file = self._page, self._page.parent.filehandle
-        offset, length = page.dataoffsets[index], page.databytecounts[index]
-        file.seek(offset)
-        data = file.read(length) if offset else b""
-        if not data:
-            raise EOFError("truncated")
-        if len(data) < length and page.compression == _UNCOMPRESSED and self._salvage:
-            return data.ljust(length, b"\0"), len(data) / length
-        return data, 1.0
-
 
 def _may_have_any_range(page: tifffile.TiffPage, mode: str) -> bool:
     """Whether samples have no agreed full scale: signed, floating, or grey of 32 bits and more."""
     if mode == "LAB":
         return False
     return page.sampleformat in {_SIGNED, _FLOAT} or (mode == "L" and page.bitspersample > 16)
-
-
-def _colour_map(page: tifffile.TiffPage) -> NDArray[np.uint8]:
-    """Return the palette, shape (colours, 3). Some programs wrote 8-bit values where 16-bit ones belong."""
-    values = np.asarray(page.tags.valueof(_COLOUR_MAP, ()), np.uint16)
-    if not values.size or values.size % 3:
-        raise ContentError("is a TIFF with a palette that has no colours.")
-    colours = values.reshape(3, -1).T
-    return np.ascontiguousarray(colours.astype(np.uint8) if colours.max() < 256 else to_eight_bit(colours, 16))
 
 
 def _alpha(page: tifffile.TiffPage, stored: int) -> tuple[int | None, bool]:

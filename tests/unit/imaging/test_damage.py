@@ -150,6 +150,23 @@ def test_damage_within_a_jpeg_is_told(tmp_path: Path) -> None:
     assert stored(photo("broken/corrupted.jpg").read_bytes(), tmp_path).metadata.damaged is True
 
 
+def test_a_jpeg_in_which_libjpeg_loses_its_place_is_told(tmp_path: Path) -> None:
+    """All rows have pixels, and some data is left over behind them."""
+    content = bytearray(encoded("JPEG", quality=90))
+    middle = len(content) // 2
+    content[middle : middle + 500] = np.random.default_rng(4).bytes(500).replace(b"\xff", b"\0")
+    assert stored(bytes(content), tmp_path).metadata.damaged is True
+
+
+def test_what_else_is_odd_in_a_jpeg_hides_no_damage(tmp_path: Path) -> None:
+    """libjpeg tells of the first oddity only: here of the version in the header."""
+    content = encoded("JPEG", quality=90)
+    odd = content.replace(b"JFIF\0\x01", b"JFIF\0\x09", 1)
+    whole(odd, content, tmp_path)
+    with pytest.raises(ContentError, match="it ends before the picture does"):
+        stored(odd[: len(odd) * 7 // 10] + b"\xff\xd9", tmp_path)
+
+
 def _tiff(**options: Any) -> bytes:
     pixels = scene(900, 600, 1)
     return tiffs.tiff(pixels, bits=8, photometric=tiffs.RGB, **options)

@@ -28,7 +28,7 @@ from tests.unit.imaging.test_decoding import SAVED
         (bytes(range(256)) * 40, "is no picture in a format that Darkroom knows"),
         (b"\xff\xd8\xff\xe0", "is no picture in a format that Darkroom knows"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "holds text, not a picture"),
-        (b"II*\0\x08\0\0\0", "is no picture in a format that Darkroom knows"),
+        (b"II*\0\x08\0\0\0", "is damaged and cannot be decoded: it ends before the picture does"),
         (b"FUJIFILMCCD-RAW 0201FF383501", "is a RAW file that LibRaw cannot decode"),
     ],
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ from tests.unit.imaging.tiffs import (
     WHITE_IS_ZERO,
     YCBCR,
     ZSTD,
+    Fractions,
     chart,
     integers,
     tiff,
@@ -67,7 +69,7 @@ def agree(found: Shown, wanted: Shown, within: float = 6) -> None:
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("photometric", [BLACK_IS_ZERO, WHITE_IS_ZERO])
-@pytest.mark.parametrize("bits", [1, 2, 4, 6, 8, 10, 12, 14, 16, 32])
+@pytest.mark.parametrize("bits", [1, 2, 4, 6, 8, 10, 12, 14, 16, 24, 32])
 def test_grey(bits: int, photometric: int, order: str, tmp_path: Path) -> None:
     values = chart(1) if bits > 1 else np.round(chart(1))
     stored = values if photometric == BLACK_IS_ZERO else 1 - values
@@ -89,7 +91,7 @@ def test_grey_of_floats(bits: int, photometric: int, order: str, tmp_path: Path)
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("tile", [None, 16])
 @pytest.mark.parametrize("planar", [1, 2])
-@pytest.mark.parametrize("bits", [4, 8, 10, 12, 16, 32])
+@pytest.mark.parametrize("bits", [4, 8, 10, 12, 16, 24, 32])
 def test_colours(bits: int, planar: int, tile: int | None, order: str, tmp_path: Path) -> None:
     values = chart(3)
     content = tiff(integers(values, bits), bits=bits, photometric=RGB, planar=planar, tile=tile, order=ORDERS[order])
@@ -265,6 +267,59 @@ def test_ycbcr(subsampling: tuple[int, int], tmp_path: Path) -> None:
     agree(shown(content, tmp_path), expected(SOFT), within=8)
 
 
+def _ycc(rgb: Shown) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(np.round(rgb * 255).astype(np.uint8)).convert("YCbCr"))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("planar", [1, 2])
+@pytest.mark.parametrize("tile", [None, 48])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_ycbcr_without_halved_colours(bits: int, tile: int | None, planar: int, order: str, tmp_path: Path) -> None:
+    samples = _ycc(SOFT).astype(int) * (1 if bits == 8 else 257)
+    content = tiff(
+        samples, bits=bits, photometric=YCBCR, planar=planar, tile=tile, compression=LZW, order=ORDERS[order],
+        tags={530: [1, 1]},
+    )  # fmt: skip
+    agree(shown(content, tmp_path), expected(SOFT), within=8)
+
+
+def test_ycbcr_in_jpeg_2000(tmp_path: Path) -> None:
+    """As scanners of slides write it: the codec leaves the colours to TIFF."""
+    stream = imagecodecs.jpeg2k_encode(_ycc(SOFT), level=0, codecformat="j2k", mct=False, reversible=True)
+    tags, _, _ = tiffs.page(integers(SOFT, 8), bits=8, photometric=YCBCR, rows=SIDE)
+    agree(shown(tiffs.file([(tags | {259: 33003, 530: [2, 2]}, [stream], False)]), tmp_path), expected(SOFT), within=8)
+
+
+def test_ycbcr_of_a_video_camera(tmp_path: Path) -> None:
+    """With black, white and coefficients of its own (BT.709, 16 to 235)."""
+    red, green, blue = 0.2126, 0.7152, 0.0722
+    light = SOFT @ np.array([red, green, blue])
+    cb, cr = (SOFT[..., 2] - light) / (2 - 2 * blue), (SOFT[..., 0] - light) / (2 - 2 * red)
+    stored = np.stack([16 + 219 * light, 128 + 224 * cb, 128 + 224 * cr], axis=-1).round().astype(int)
+    tags = {
+        529: Fractions([(2126, 10_000), (7152, 10_000), (722, 10_000)]),
+        530: [1, 1],
+        532: Fractions([(16, 1), (235, 1), (128, 1), (240, 1), (128, 1), (240, 1)]),
+    }
+    agree(shown(tiff(stored, bits=8, photometric=YCBCR, tags=tags), tmp_path), expected(SOFT), within=8)
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("compression", [1, 6])
+def test_ycbcr_below_a_preview(compression: int, big: bool, tmp_path: Path) -> None:
+    stream = _jpeg(np.round(SOFT * 255).astype(np.uint8)) if compression == 6 else _ycc(SOFT).tobytes()
+    tags, _, _ = tiffs.page(integers(SOFT, 8), bits=8, photometric=YCBCR, rows=SIDE)
+    tags |= {259: compression, 530: [1, 1]} | ({513: 16, 514: len(stream)} if compression == 6 else {})
+    preview = BLACK_PREVIEW[0] | {330: (tags, [stream], False)}
+    pages = [(preview, *BLACK_PREVIEW[1:])]
+    content = tiffs.file(pages, big=big)
+    if compression == 6:  # it lies behind its preview
+        tags[513] = content.index(stream)
+        content = tiffs.file(pages, big=big)
+    agree(shown(content, tmp_path), expected(SOFT), within=8)
+
+
 def _plain(shade: float, side: int, **tags: int) -> Any:
     numbers = {int(name[1:]): value for name, value in tags.items()}
     return tiffs.page(integers(np.full((side, side, 3), shade), 8), bits=8, photometric=RGB, tags=numbers)
@@ -280,6 +335,8 @@ BLACK_PREVIEW = _plain(0.0, 16, t254=1)
         pytest.param([BLACK_PREVIEW, BLACK_PREVIEW, _plain(0.8, 64, t254=0)], id="two previews first"),
         pytest.param([_plain(0.0, 16, t255=2), _plain(0.8, 64, t255=1)], id="a preview by the old tag"),
         pytest.param([_plain(0.0, 64, t254=4), _plain(0.8, 64)], id="a mask first"),
+        pytest.param([_plain(0.0, 64, t262=4), _plain(0.8, 64)], id="a mask by its kind"),
+        pytest.param([BLACK_PREVIEW] * 40 + [_plain(0.8, 64)], id="forty previews first"),
         pytest.param([_plain(0.8, 64), _plain(0.0, 128)], id="several pages"),
         pytest.param([_plain(0.8, 64, t254=2), _plain(0.0, 128, t254=2)], id="pages of a document"),
         pytest.param([_plain(0.8, 64, t254=1)], id="nothing but a reduced one"),

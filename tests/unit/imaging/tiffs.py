@@ -22,6 +22,12 @@ _ENCODERS: dict[int, Callable[..., bytes | bytearray]] = {
     LZMA: imagecodecs.lzma_encode,
 }
 SIDE = 128
+
+
+class Fractions(list[tuple[int, int]]):
+    """The value of a tag that has fractions, above and below."""
+
+
 PATCHES = 4
 
 
@@ -140,6 +146,9 @@ class _Writer:
     def _entry(self, tag: int, value: Any) -> bytes:
         if isinstance(value, bytes):
             kind, count, data = 7, len(value), value
+        elif isinstance(value, Fractions):
+            kind, count = 5, len(value)
+            data = self._pack(f"{2 * count}I", *itertools.chain(*value))
         else:
             values = list(value) if isinstance(value, list | np.ndarray) else [value]
             wide = tag in {273, 324, 325, 279, 330, 513, 514}
