@@ -13,6 +13,8 @@ from tests.api.service import Service
 from tests.pipeline import Pipeline
 from tests.replay.conftest import Quiet, run_to_its_end
 
+COPIES = "copies that an earlier replay made"
+
 
 async def points(pipeline: Pipeline, collections: Iterable[str]) -> dict[str, Any]:
     """Return whole points by collection and id."""
@@ -56,9 +58,10 @@ async def test_replaying_whole_topics_changes_no_count_and_no_point(
     await quiet()
     before = await documents(service, jobs), await points(pipeline, [collection, other])
 
-    published = {}
+    published, earlier = {}, {}
     for topic in REPLAYABLE:
         planned = await run_to_its_end(service, "replay", topic=topic, dry_run=True)
+        earlier[topic] = planned["left_out"].get(COPIES, 0)  # other tests of this broker replay too
         done = await run_to_its_end(service, "replay", topic=topic)
         assert done["published"] == planned["published"] > 0, topic
         published[topic] = done["published"]
@@ -69,7 +72,7 @@ async def test_replaying_whole_topics_changes_no_count_and_no_point(
     for topic in ("scan-request", "ml-request"):
         again = await run_to_its_end(service, "replay", topic=topic, dry_run=True)
         assert again["published"] == published[topic]
-        assert again["left_out"]["copies that an earlier replay made"] == published[topic]
+        assert again["left_out"][COPIES] == earlier[topic] + published[topic]
     sent = (await service.get(f"ingest/status/{third['job_id']}"))["ml_images_sent"]
     assert sent == third["ml_images_sent"] == 4, (
         "embed still knows what ML answered: a replay of ml-request asks nothing"
