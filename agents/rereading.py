@@ -9,7 +9,9 @@ docs/decisions/0034-reread.md.
 import base64
 import hashlib
 import os
-from collections.abc import Awaitable, Coroutine, Mapping
+from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
 from typing import Any, TypeGuard
 
 import faust
@@ -22,7 +24,7 @@ from agents.walking import Found, Refused
 from errors import FileError
 from imaging.decoding import Prepared
 from imaging.files import Roots, open_regular, stamp_of
-from imaging.hashing import is_sha256
+from imaging.hashing import hash_file, is_sha256
 from rules.claims import Claim
 from rules.identity import point_id
 from rules.paths import from_readable
@@ -34,12 +36,15 @@ from topics.image_outcome import Embedded
 from topics.limits import MAX_PATH
 from topics.record import Headers
 
+# Files of one content that are looked into, until one holds it.
+READ_AT_MOST = 10
+
 
 def file_of(payload: Mapping[str, Any], roots: Roots) -> Found | Refused | None:
     """Return the file to be read again for a point; None for a point that Darkroom did not write. Blocks.
 
-    It is the first of the point's files that can be read and has its size. What was archived is skipped; where no file
-    is left, the first one says so.
+    It is the first of the point's files that can be read, has its size, and holds its content, which is looked at where
+    another file could do instead. What was archived is skipped; where no file is left, the first one says so.
     """
     sha256, first, known = (payload.get(name) for name in ("file_hash", "full_path", "paths"))
     if not (is_sha256(sha256) and _is_path(first) and isinstance(known, list)):
@@ -47,18 +52,40 @@ def file_of(payload: Mapping[str, Any], roots: Roots) -> Found | Refused | None:
     paths = sorted(filter(_is_path, known), key=lambda path: path != first)
     if not paths:
         return Refused(_shown(first), "skipped", "its files are archived", reread=sha256)
-    reason = ""
+    reasons: list[str] = []
+    fitting = islice(_of_size(payload.get("file_size"), paths, roots, reasons), READ_AT_MOST)
+    found = next(fitting, None)
+    if found is None:
+        return Refused(_shown(paths[0]), "failed", reasons[0], reread=sha256)
+    for other in fitting:
+        if _holds(found.path, roots, sha256):
+            break
+        found = other
+    # The last one is read by hash alone, which says what is wrong with it.
+    return replace(found, reread=sha256)
+
+
+def _of_size(size: object, paths: Iterable[str], roots: Roots, reasons: list[str]) -> Iterator[Found]:
+    """Yield the files that can be read and have a size; say of the others why not."""
     for path in (candidate for text in paths for candidate in from_readable(text)):
         try:
             with open_regular(path, roots) as file:
                 stamp = stamp_of(file)
         except FileError as error:
-            reason = reason or str(error)
+            reasons.append(str(error))
         else:
-            if stamp.size == payload.get("file_size"):
-                return Found(path, stamp, reread=sha256)
-            reason = reason or f"{os.fsdecode(path)} holds another picture than the one that is stored"
-    return Refused(_shown(paths[0]), "failed", reason, reread=sha256)
+            if stamp.size == size:
+                yield Found(path, stamp)
+            else:
+                reasons.append(f"{os.fsdecode(path)} holds another picture than the one that is stored")
+
+
+def _holds(path: bytes, roots: Roots, sha256: str) -> bool:
+    """Tell whether a file has a content."""
+    try:
+        return hash_file(path, roots)[0] == sha256
+    except FileError:
+        return False
 
 
 def _is_path(value: object) -> TypeGuard[str]:
