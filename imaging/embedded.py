@@ -1,13 +1,11 @@
-"""Blocks of metadata that Pillow does not hand on: those of PSD, JPEG 2000 and GIF."""
+"""Blocks of metadata that Pillow does not hand on: those of JPEG 2000 and GIF."""
 
 from typing import BinaryIO
 
-from PIL import Image, PsdImagePlugin
+from PIL import Image
 
 from imaging import boxes
 
-_RESOURCES = {1058: "exif", 1060: "xmp", 1028: "iptc"}
-"""Image resources of Photoshop, which a PSD has in front of its layers."""
 _UUIDS = {boxes.EXIF_UUID: "exif", boxes.XMP_UUID: "xmp", boxes.IPTC_UUID: "iptc"}
 _GIF_XMP = b"\x21\xff\x0bXMP DataXMP"
 _GIF_XMP_END = b"\x01\xff\xfe\xfd"
@@ -22,8 +20,6 @@ def hand_on(image: Image.Image, file: BinaryIO) -> None:
 
 
 def _blocks(image: Image.Image, file: BinaryIO) -> dict[str, bytes]:
-    if isinstance(image, PsdImagePlugin.PsdImageFile):
-        return {_RESOURCES[number]: block for number, _, block in image.resources if number in _RESOURCES}
     if image.format == "JPEG2000":
         found = {name: boxes.of_uuid(file, uuid) for uuid, name in _UUIDS.items()}
         return {name: block for name, block in found.items() if block}

@@ -11,7 +11,7 @@ RAW_EXTENSIONS = frozenset({"dng", "cr2", "cr3", "nef", "arw", "rw2", "orf", "ra
 EXTENSIONS = PICTURE_EXTENSIONS | RAW_EXTENSIONS
 
 # Pillow's names for what it may decode. Its other decoders (EPS starts a program) stay shut.
-PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "HEIF", "AVIF", "JPEG2000", "PSD")
+PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "HEIF", "AVIF", "JPEG2000")
 
 HEAD_BYTES = 16
 """How much of a file's start the functions below need."""
@@ -22,6 +22,7 @@ _PICTURE_STARTS = (
     b"GIF87a",
     b"GIF89a",
     b"8BPS\0\1",
+    b"8BPS\0\2",
     b"\0\0\0\x0cjP  \r\n\x87\n",
     b"\xff\x4f\xff\x51",
 )
@@ -46,6 +47,11 @@ def is_tiff(head: bytes) -> bool:
 def is_webp(head: bytes) -> bool:
     """Whether a file starts as WebP does."""
     return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+
+
+def is_photoshop(head: bytes) -> bool:
+    """Whether a file starts as PSD does, or as PSB, its form for large pictures."""
+    return head.startswith((b"8BPS\0\1", b"8BPS\0\2"))
 
 
 def is_picture(head: bytes) -> bool:

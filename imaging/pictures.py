@@ -7,7 +7,7 @@ import pillow_heif
 from PIL import Image, PngImagePlugin
 
 from errors import ContentError
-from imaging import captions, embedded, exif, formats, jpeg, png, salvage, tiff
+from imaging import captions, embedded, exif, formats, jpeg, png, psd, salvage, tiff
 from imaging.bounds import check_pixels
 from imaging.captions import Captions
 from imaging.exif import Exif
@@ -72,9 +72,13 @@ def read(file: BinaryIO, tiff_tags: Exif, *, side: int, max_pixels: int, salvage
         return _read_tiff(file, tiff_tags, max_pixels=max_pixels, salvage_damaged=salvage_damaged)
     if formats.is_webp(head):
         file = salvage.whole_webp(file)
-    image = open_bounded(file, formats.PILLOW_FORMATS, max_pixels)
-    mode = image.mode
-    pixels = _load(image, file, side, salvage_damaged=salvage_damaged)
+    if formats.is_photoshop(head):
+        image, mode = psd.read(file, max_pixels)
+        pixels = _Pixels(image, image.size)
+    else:
+        image = open_bounded(file, formats.PILLOW_FORMATS, max_pixels)
+        mode = image.mode
+        pixels = _load(image, file, side, salvage_damaged=salvage_damaged)
     with step("metadata"):
         embedded.hand_on(image, file)
         found = exif.parse(captions.exif_block(image))

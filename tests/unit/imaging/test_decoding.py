@@ -157,12 +157,3 @@ def test_formats_without_a_listed_name(format_name: str, mode: str, tmp_path: Pa
     result = prepared(path)
     assert result.metadata.format == ("JPEG" if format_name == "MPO" else format_name)
     assert _difference(decoded(result.rendition), original) < 8
-
-
-def test_composite_of_a_psd(tmp_path: Path) -> None:
-    """The picture that Photoshop lays beside its layers; here without any."""
-    header = b"8BPS\0\1" + bytes(6) + (3).to_bytes(2, "big") + (60).to_bytes(4, "big") * 2 + b"\0\x08\0\x03"
-    planes = b"".join(bytes([shade]) * 3600 for shade in (200, 100, 60))
-    (tmp_path / "a.psd").write_bytes(header + bytes(12) + b"\0\0" + planes)
-    found = np.asarray(decoded(prepared(tmp_path / "a.psd").rendition)).astype(int)
-    assert np.abs(found - [200, 100, 60]).max() <= 3
