@@ -94,7 +94,7 @@ class Settings(BaseSettings):
 
     # Files.
     ingest_roots: Annotated[tuple[Path, ...], NoDecode] = ()
-    # Whether who publishes to Kafka without naming roots may have any file read, where there are no INGEST_ROOTS.
+    # Whether who publishes to Kafka may have any folder read that is named, or any file where none is.
     trust_kafka: bool = False
     cpu_processes: Annotated[int, Field(ge=1)] = Field(default_factory=lambda: os.cpu_count() or 1)
     file_timeout_seconds: Seconds = 120.0

@@ -19,6 +19,7 @@ from agents import embed, hash, prepare, scan, store, track  # noqa: A004 - the 
 from agents.jobs_watch import JobsWatch
 from agents.metrics_server import MetricsServer
 from agents.producer import new_producer
+from agents.roots import known_roots
 from agents.stage import Parts, StageApp
 from connection import client_options
 from cpu import Cpu
@@ -43,6 +44,10 @@ READS_FILES: dict[Stage, str] = {"hash": "imaging.hashing", "prepare": "imaging.
 """The stages that read files, and what they do it with: without a decoder a process takes a third of the memory."""
 # Messages come and go by reference counting, with next to no cycles: Python's 700 looked through them all the time.
 GC_THRESHOLD = 20_000
+ROOTS_BELIEVED = (
+    "No INGEST_ROOTS are set, and no API shares DARKROOM_DATA: messages say by themselves which folders their files "
+    "may lie in. Set INGEST_ROOTS where not everyone who can publish to Kafka may have any file read."
+)
 NOTE_SECONDS = 300.0
 DRAIN_SECONDS = 10.0
 LAST_SECONDS = 10.0  # of a worker that failed
@@ -111,6 +116,8 @@ class _Worker:
             gc.freeze()
             gc.set_threshold(GC_THRESHOLD)
             lag.start()
+            if readers and not settings.trust_kafka and known_roots(settings) is None:
+                log.warning("roots-believed", detail=ROOTS_BELIEVED)
             log.info("worker-started", stages=list(self._names), pid=os.getpid(), metrics=shown.url)
             noting = asyncio.create_task(self._note_use())
             await self._wait(stages)

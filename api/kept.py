@@ -7,6 +7,8 @@ from pathlib import Path
 
 import orjson
 
+import grants
+from api.sources import resolved
 from api.uploads import RefusedFile
 from api.view.database import Lane
 from gateways.ml import Capabilities
@@ -50,6 +52,17 @@ class Kept:
             _set(connection, "roots", sorted({*(known if isinstance(known, list) else []), str(root)}))
 
         await self._lane.write(add)
+
+    async def tell_roots(self, settings: Settings) -> None:
+        """Tell the workers that share our data folder which folders we may read: all that are allowed now."""
+
+        def tell(connection: sqlite3.Connection) -> None:
+            known = _get(connection, "roots")
+            allowed = [Path(root) for root in known] if isinstance(known, list) else []
+            grants.tell(settings.darkroom_data, resolved([*settings.ingest_roots, *allowed, settings.uploads_folder]))
+
+        # In the lane, so that of two who allow a folder at once, the later writes both.
+        await self._lane.write(tell)
 
     async def refused(self, job_id: str) -> list[RefusedFile]:
         """Return the files of an upload that were left out."""

@@ -1,10 +1,10 @@
 """The token of users of this machine: made anew at each start, in a file that only the service's own user can read."""
 
 import hmac
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from disk import write_private
 from rules.local_token import FILE, new_token
 
 
@@ -23,10 +23,5 @@ class LocalToken:
 def write_token(folder: Path, port: int) -> LocalToken:
     """Make a token for a service at `port`; the one of its last start is worth nothing from now on."""
     token = LocalToken(folder.resolve() / FILE, new_token(port))
-    draft = token.file.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    # Never readable for others, not even for a moment.
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(token.text)
-    draft.replace(token.file)
+    write_private(token.file, token.text)
     return token

@@ -34,6 +34,7 @@ from api.view.view import JobView, open_view
 from api.watchdog import Watchdog, open_watchdog
 from api.webhooks import open_webhooks
 from connection import client_options
+from disk import close_to_others
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
 from loop_lag import LoopLag
@@ -79,9 +80,11 @@ async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
     """Open all parts until the block ends. The topics exist already (topics.admin)."""
     folder = settings.darkroom_data / "api"
     kafka = client_options(settings)
+    close_to_others(folder)
     async with AsyncExitStack() as stack:
         kept = await stack.enter_async_context(open_kept(folder / "kept.db"))
         local_token = write_token(folder, port)
+        await kept.tell_roots(settings)
         qdrant = await stack.enter_async_context(
             Qdrant(
                 settings.qdrant_address,

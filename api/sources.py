@@ -16,7 +16,7 @@ def allowed_source(text: str, roots: Iterable[Path], *, must_be_folder: bool) ->
     Raises RequestError(400) that says what is wrong with it. Of a path outside the roots it does not tell
     whether it exists. Blocks on the file system.
     """
-    real_roots = _resolved(roots)
+    real_roots = resolved(roots)
     if not real_roots:
         raise RequestError(
             "No folder may be read over HTTP: set INGEST_ROOTS to the folders that hold photographs, "
@@ -36,7 +36,7 @@ def roots_around(sources: Sequence[str], roots: Iterable[Path]) -> list[str]:
     return sorted(
         {
             os.fsdecode(root)
-            for root in _resolved(roots)
+            for root in resolved(roots)
             if any(is_within(os.fsencode(source), (root,)) for source in sources)
         }
     )
@@ -44,7 +44,7 @@ def roots_around(sources: Sequence[str], roots: Iterable[Path]) -> list[str]:
 
 def real_roots(roots: Iterable[Path]) -> list[str]:
     """Return the roots without links, each once. Blocks on the file system."""
-    return sorted({os.fsdecode(root) for root in _resolved(roots)})
+    return sorted({os.fsdecode(root) for root in resolved(roots)})
 
 
 def allowed_root(text: str) -> Path:
@@ -57,12 +57,17 @@ def allowed_root(text: str) -> Path:
     return path
 
 
+def resolved(roots: Iterable[Path]) -> tuple[bytes, ...]:
+    """Return folders as paths without links. Blocks on the file system."""
+    return tuple(os.fsencode(root.expanduser().resolve()) for root in roots)
+
+
 def open_first(paths: Sequence[str], roots: Iterable[Path]) -> tuple[int, str] | None:
     """Open the first of these paths that is a file inside a root; None where none is left. Blocks.
 
     Returns a file descriptor, which the caller closes, and the path.
     """
-    real_roots = _resolved(roots)
+    real_roots = resolved(roots)
     for path in paths:
         try:
             with open_regular(os.fsencode(path), real_roots) as file:
@@ -70,10 +75,6 @@ def open_first(paths: Sequence[str], roots: Iterable[Path]) -> tuple[int, str] |
         except (FileError, UnicodeEncodeError):
             continue
     return None
-
-
-def _resolved(roots: Iterable[Path]) -> tuple[bytes, ...]:
-    return tuple(os.fsencode(root.expanduser().resolve()) for root in roots)
 
 
 def _real_path(text: str) -> Path:

@@ -141,7 +141,7 @@ async def _http(name: str, url: str, path: str, setting: str, headers: dict[str,
 
 
 async def _refused(settings: Settings) -> Check:
-    """Check that no file was refused as its message names no roots."""
+    """Check that no file was refused as its message names no roots, or none that is allowed."""
     url = settings.darkroom_url
     asked = {"error_class": UntrustedError.__name__, "state": "open", "limit": "1000"}
     key = authorization(reveal(settings.darkroom_api_key))
@@ -154,13 +154,13 @@ async def _refused(settings: Settings) -> Check:
     except (httpx.HTTPError, ValueError, KeyError) as error:
         return Check("Trust", "note", f"which messages were refused is not known: {error}")
     if not jobs:
-        return Check("Trust", "ok", "no message was refused for naming no roots")
+        return Check("Trust", "ok", "no message was refused for the folders that it names")
     of_jobs = ", ".join(f"{count} of job {job}" for job, count in jobs.most_common(5))
     return Check(
         "Trust",
         "problem",
-        f"{jobs.total()} messages were refused, as they name no roots: {of_jobs}",
-        "Let their program name roots, or set INGEST_ROOTS (or TRUST_KAFKA=1) for the workers; then "
+        f"{jobs.total()} messages were refused, as they name no roots that are allowed: {of_jobs}",
+        "Let their program name roots, and allow them with INGEST_ROOTS (or set TRUST_KAFKA=1) for the workers; then "
         "`darkroom retry-failed JOB`.",
     )
 

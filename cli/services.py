@@ -6,9 +6,11 @@ from typing import Annotated, get_args
 
 import typer
 
+import grants
 import settings as environment
 from cli.console import escape, progress, results
 from cli.interrupt import run_until_signal
+from disk import check_writable, close_to_others
 from errors import FatalError
 from rules.listening import KEYLESS
 from settings import STAGES, Settings, Stage
@@ -85,6 +87,10 @@ async def _up(settings: Settings, data: Path, host: str, port: int) -> None:
     planned = stack.plan(settings, data, host=host, port=port)
     for part, address in await stack.require_given(settings):
         tell(part, f"used, not started: {address}")
+    check_writable(data / "api")
+    close_to_others(data / "api")
+    if grants.told(data) is None:
+        grants.tell(data, [])  # until the API says more, no worker believes what a message allows itself
     async with Supervisor(data, planned.waves, tell, addresses=planned.addresses) as parts:
         results.print(f"Darkroom is ready at {planned.url} (data: {data}). Ctrl-C stops it.")
         if settings.darkroom_api_key is None:

@@ -68,6 +68,13 @@ def is_within(path: bytes, roots: tuple[bytes, ...]) -> bool:
     return any(path == root or path.startswith(root.rstrip(b"/") + b"/") for root in roots)
 
 
+def common_roots(asked: Iterable[bytes], granted: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Return what lies in both: folders that are asked for and granted, or lie in a granted one, and the reverse."""
+    asked, granted = tuple(asked), tuple(granted)
+    within = [root for root in asked if is_within(root, granted)]
+    return tuple(outermost([*within, *(root for root in granted if is_within(root, asked))]))
+
+
 def first_paths(paths: list[str]) -> list[str]:
     """Return the first of many paths, for a document that is written again and again; at least one."""
     first: list[str] = []

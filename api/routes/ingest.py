@@ -121,6 +121,7 @@ async def allow_root(body: RootBody, parts: PartsDep, token: LocalTokenHeader = 
             token_file=str(parts.local_token.file),
         )
     await parts.kept.add_root(await asyncio.to_thread(allowed_root, body.path))
+    await parts.kept.tell_roots(parts.settings)
     return Roots(roots=[str(root) for root in [*parts.settings.ingest_roots, *await parts.kept.roots()]])
 
 

@@ -96,7 +96,7 @@ def test_doctor_says_which_jobs_were_refused_as_their_messages_name_no_roots(tmp
         run = darkroom("doctor", cwd=tmp_path, DARKROOM_URL=api.url)
         assert ("GET /dead-letters", "error_class=UntrustedError&state=open&limit=1000", None) in api.asked
     assert run.returncode == 1
-    assert "3 messages were refused, as they name no roots: 2 of job one, 1 of job other" in run.stdout
+    assert "3 messages were refused, as they name no roots that are allowed: 2 of job one, 1 of job other" in run.stdout
     assert "TRUST_KAFKA=1" in run.stdout
 
 

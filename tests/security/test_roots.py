@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+import grants
 from agents.leaving_out import LeftOut
 from agents.roots import allowed_roots
 from agents.walking import Found, Refused, walk
 from errors import FileError, UntrustedError
 from imaging import files, hashing
 from imaging.decoding import prepare
+from rules.paths import is_within
 from settings import Settings
 from tests import pictures
 from tests.api.service import Service
@@ -138,11 +140,48 @@ def test_which_roots_count(tmp_path: Path) -> None:
     of_settings = allowed_roots(None, given)
     assert of_settings is not None
     assert set(of_settings) == {os.fsencode(tmp_path / "real"), os.fsencode(tmp_path / "data" / "uploads")}
-    assert allowed_roots(["/a"], given) == (b"/a",)
+    assert allowed_roots(["/a"], Settings(darkroom_data=tmp_path / "data")) == (b"/a",)
     assert allowed_roots([], given) == ()
+    with pytest.raises(UntrustedError, match="'/a'"):
+        allowed_roots(["/a"], given)
     assert allowed_roots(None, Settings(trust_kafka=True)) is None
     with pytest.raises(UntrustedError, match=r"INGEST_ROOTS.*TRUST_KAFKA=1"):
         allowed_roots(None, Settings())
+
+
+@pytest.mark.parametrize(
+    ("asked", "left"),
+    [
+        (["/"], {"real", "granted", "data/uploads"}),
+        ([""], {"real", "granted", "data/uploads"}),
+        (["/etc", "real/below"], {"real/below"}),
+        (["granted", "granted/below", "/"], {"real", "granted", "data/uploads"}),
+        ([], set()),
+    ],
+)
+def test_roots_of_a_message_count_within_those_that_are_allowed(
+    tmp_path: Path, asked: list[str], left: set[str]
+) -> None:
+    settings = Settings(ingest_roots=(tmp_path / "real",), darkroom_data=tmp_path / "data")
+    (tmp_path / "data" / "api").mkdir(parents=True)
+    grants.tell(settings.darkroom_data, [os.fsencode(tmp_path / "granted")])
+    sent = [root if root in {"/", "", "/etc"} else str(tmp_path / root) for root in asked]
+    found = allowed_roots(sent, settings)
+    assert found is not None
+    assert set(found) == {os.fsencode(tmp_path / name) for name in left}
+    assert allowed_roots(sent, settings.model_copy(update={"trust_kafka": True})) == tuple(map(os.fsencode, sent))
+
+
+@pytest.mark.parametrize("asked", ["/etc", "relative", "..", "/allowe", "/allowed-too"])
+def test_roots_that_nobody_has_allowed_are_refused(tmp_path: Path, asked: str) -> None:
+    settings = Settings(darkroom_data=tmp_path / "data")
+    assert allowed_roots([asked], settings) == (os.fsencode(asked),)  # a worker that knows of nothing
+    (tmp_path / "data" / "api").mkdir(parents=True)
+    for granted in ([], [b"/allowed"]):
+        grants.tell(settings.darkroom_data, granted)
+        with pytest.raises(UntrustedError, match="INGEST_ROOTS"):
+            allowed_roots([asked], settings)
+    assert not is_within(b"/secret/a", allowed_roots(["/allowed/../secret"], settings) or ())
 
 
 class TestPipeline:
@@ -222,6 +261,18 @@ class TestSubmit:
         response = await service.http.post("ingest/scan", json=body)
         [message] = await service.messages(SCAN_REQUEST.name, response.json()["job_id"])
         assert SCAN_REQUEST.decode(message.value or b"").roots == sorted([str(photos), str(tmp_path / "second")])
+
+    async def test_workers_of_the_same_data_folder_are_told_what_is_allowed(
+        self, service: Service, photos: Path, tmp_path: Path
+    ) -> None:
+        data = service.settings.darkroom_data
+        before = grants.told(data)
+        assert before is not None
+        assert {os.fsencode(photos), os.fsencode(service.settings.uploads_folder)} <= set(before)
+        assert (await service.allow(tmp_path)).status_code == 200
+        assert set(grants.told(data) or ()) == {*before, os.fsencode(tmp_path)}
+        modes = {path.name: path.stat().st_mode & 0o777 for path in (data / "api", *(data / "api").iterdir())}
+        assert (modes["api"], modes[grants.FILE], modes["local-token"]) == (0o700, 0o600, 0o600)
 
     async def test_an_upload_is_bound_to_the_uploads(self, service: Service, collection: str) -> None:
         response = await service.http.post(

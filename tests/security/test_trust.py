@@ -1,6 +1,8 @@
 """A worker that is told no folders reads nothing for who publishes to Kafka and names none either."""
 
 import hashlib
+import os
+import shutil
 import time
 import uuid
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import grants
 from api.view.reading import UnfinishedFile
 from api.watchdog import _start
 from rules.identity import file_id
@@ -15,6 +18,7 @@ from tables.job import Job
 from tables.job_fold import apply
 from tests import pictures
 from tests.pipeline import Pipeline, account
+from tests.worker import Worker
 from topics.job_event import Scanning, Seen, SeenFile
 
 
@@ -55,6 +59,41 @@ async def test_a_scan_without_roots_is_refused(pipeline: Pipeline, collection: s
     assert pipeline.bus.values("raw-path", job_id=status["job_id"]) == []
     bound = account(await pipeline.run(tmp_path, collection=collection, roots=[str(tmp_path)]))
     assert bound["outcomes"]["stored"] == 1
+
+
+async def test_roots_that_the_api_did_not_allow_are_refused(
+    pipeline: Pipeline, collection: str, tmp_path: Path, job_id: str, worker: Worker
+) -> None:
+    (tmp_path / "allowed").mkdir()
+    [allowed] = pictures.write_new(tmp_path / "allowed", 1)
+    outside, refused = pictures.write_new(tmp_path, 2)
+    data = Path(worker.environment["DARKROOM_DATA"])
+    (data / "api").mkdir()
+    grants.tell(data, [os.fsencode(tmp_path / "allowed")])
+    try:
+        for path, root in ((allowed, "/"), (outside, "/"), (refused, str(refused))):
+            file = {"job_id": job_id, "collection": collection, "path": str(path), "roots": [root]}
+            await pipeline.bus.publish("raw-path", str(path), file)
+        await pipeline.bus.close_job(job_id)
+        status = account(await pipeline.bus.finished(job_id))
+        scanned = account(await pipeline.run(tmp_path, collection=collection, roots=[str(tmp_path)]))
+    finally:
+        shutil.rmtree(data / "api")
+    assert (status["outcomes"]["stored"], status["outcomes"]["failed"]) == (1, 2)
+    assert list(await pipeline.points(collection)) == [str(allowed)]
+    assert {
+        letter["path"]: name
+        for letter, name in zip(
+            pipeline.bus.values("dead-letter", job_id=job_id),
+            [
+                dict(letter.headers)["__connect.errors.exception.class.name"].decode()
+                for letter in pipeline.bus.of_job("dead-letter", job_id)
+            ],
+            strict=True,
+        )
+    } == {str(outside): "FileError", str(refused): "UntrustedError"}
+    # The folder itself lies outside what is left of its roots.
+    assert (scanned["total_files"], scanned["outcomes"]["failed"]) == (1, 1)
 
 
 async def test_a_hashed_file_without_roots_is_not_decoded(

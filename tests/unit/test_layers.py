@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "logs": {"settings"},
     "connection": {"settings", "errors"},
     "disk": {"errors"},
+    "grants": {"disk"},
     "metrics": set(),
     "loop_lag": {"metrics"},
     "processes": set(),
@@ -35,12 +36,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateways": {"tls"} | CORE,
     # The jobs table is the fold of a topic; a waiter's row is a record of one.
     "tables": {"topics"} | CORE,
-    "agents": {"cpu"} | EDGES,
-    "api": {"cpu"} | EDGES,
+    "agents": {"cpu", "grants"} | EDGES,
+    "api": {"cpu", "grants"} | EDGES,
     # It stands in for servers that know nothing of Darkroom, and asks Kafka as an administrator does.
     "embedded": {"gateways", "tls"} | CORE,
     # The one place that starts all the others.
-    "cli": {"agents", "api", "embedded", "tls"} | EDGES,
+    "cli": {"agents", "api", "embedded", "grants", "tls"} | EDGES,
 }
 TOP_LEVEL = sorted(MAY_IMPORT)
 
