@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api.page import is_page
 from api.problems import answer
 from api.session import Sessions
-from rules.listening import HTTP_PORT, PROXY_HEADERS, why_foreign
+from rules.listening import HTTP_PORT, is_proxied, why_foreign
 
 DESCRIBED = [
     Depends(HTTPBearer(auto_error=False, description="The key, DARKROOM_API_KEY.")),
@@ -73,7 +73,7 @@ class LocalOnly:
         if scope["type"] != "lifespan":
             origins = [one for one in _values(scope["headers"], b"origin") if one not in self._allowed_origins]
             reason = why_foreign(_values(scope["headers"], b"host"), origins, _port(scope))
-            if any(name in PROXY_HEADERS for name, _ in scope["headers"]):
+            if any(is_proxied(name) for name, _ in scope["headers"]):
                 reason = "It came through a proxy, from whom nobody knows: set DARKROOM_API_KEY."
         if reason is None:
             await self._app(scope, receive, send)

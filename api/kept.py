@@ -1,7 +1,7 @@
 """What the API was told and nothing else knows: a SQLite file of its own, as the view may be deleted at any time."""
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -73,6 +73,21 @@ class Kept:
         """Remember which files of an upload were left out, for when it is sent again."""
         if files:
             await self._set(f"refused/{job_id}", files)
+
+    async def ended_sessions(self, now: float) -> list[str]:
+        """Return the sessions that were ended; those that have expired by now, in seconds since 1970, are forgotten."""
+
+        def ended(connection: sqlite3.Connection) -> list[str]:
+            connection.execute("DELETE FROM kept WHERE name GLOB 'session/*' AND CAST(value AS REAL) <= ?", (now,))
+            rows = connection.execute("SELECT name FROM kept WHERE name GLOB 'session/*'")
+            return [name.removeprefix("session/") for (name,) in rows]
+
+        return await self._lane.write(ended)
+
+    async def end_sessions(self, sessions: Mapping[str, int]) -> None:
+        """Remember that sessions were ended; each with the second in which it expires."""
+        for name, until in sessions.items():
+            await self._set(f"session/{name}", until)
 
     async def told_of(self, job_id: str) -> str | None:
         """Return the status of a job that the webhook was told last; None where it was not told of it."""

@@ -1,5 +1,6 @@
 """The application: its parts live as long as it does."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -49,6 +50,8 @@ def create_app(settings: Settings, port: int = HTTP_PORT) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_parts(settings, port) as parts:
             app.state.parts = parts
+            if app.state.sessions is not None:
+                app.state.sessions.know_ended(await parts.kept.ended_sessions(time.time()))
             yield
 
     app = FastAPI(title="Darkroom", version="0.1.0", description=DESCRIPTION, openapi_tags=TAGS, lifespan=lifespan)
@@ -70,7 +73,7 @@ def create_app(settings: Settings, port: int = HTTP_PORT) -> FastAPI:
             allow_headers=["*"],
             expose_headers=["ETag", "Retry-After"],
         )
-    app.add_middleware(Sandboxed, prefix=f"{API}/")
+    app.add_middleware(Sandboxed, prefix=f"{API}/", is_shared=bool(settings.cors_origins))
     app.add_middleware(Measured, prefix=API)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies)
     app.include_router(system.health_router, responses=problems(403))

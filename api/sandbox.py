@@ -8,10 +8,14 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 
 class Sandboxed:
-    """Adds to all answers below `prefix`, also to the originals that people have sent, what keeps a browser still."""
+    """Adds to all answers below `prefix`, also to the originals that people have sent, what keeps a browser still.
 
-    def __init__(self, app: ASGIApp, prefix: str) -> None:
+    Unless it is shared with pages of other sites, none of these may show what comes from here.
+    """
+
+    def __init__(self, app: ASGIApp, prefix: str, *, is_shared: bool) -> None:
         self._app = app
+        self._is_shared = is_shared
         self._prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -25,6 +29,8 @@ class Sandboxed:
                 headers = MutableHeaders(scope=message)
                 headers["Content-Security-Policy"] = POLICY
                 headers["X-Content-Type-Options"] = "nosniff"
+                if not self._is_shared:
+                    headers["Cross-Origin-Resource-Policy"] = "same-origin"
             await send(message)
 
         await self._app(scope, receive, sandboxed)

@@ -1,13 +1,14 @@
 """A browser's way in: it shows the key once and gets a cookie that says until when it is good.
 
 An `<img>` and an event stream cannot send a header, so the page needs one. The cookie holds no secret but a signature:
-nothing is kept here, and another key ends all sessions. Whoever sees a cookie could try keys against its signature at
-leisure, so what signs is derived from the key slowly.
+only sessions that were ended are kept, as a copy of a cookie must end with it, and another key ends all. Whoever sees a
+cookie could try keys against its signature at leisure, so what signs is derived from the key slowly.
 """
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Iterator
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 from itsdangerous import BadSignature, Signer
@@ -34,12 +35,24 @@ class Sessions:
         name = hmac.digest(derived, b"name", hashlib.sha256).hex()[:12]
         self.cookie_name = f"darkroom_{name}"
         self.secure_cookie_name = SECURE_PREFIX + self.cookie_name
+        self._ended: set[str] = set()
 
     def begin(self, key: str, now: float) -> str | None:
         """Return the cookie's value for who shows the key; None for who does not. `now` in seconds since 1970."""
         if not hmac.compare_digest(self._key, key.encode()):
             return None
-        return self._signer.sign(str(int(now) + SESSION_SECONDS)).decode()
+        return self._signer.sign(f"{int(now) + SESSION_SECONDS}-{secrets.token_hex(16)}").decode()
+
+    def know_ended(self, sessions: Iterable[str]) -> None:
+        """Admit none of these sessions from now on."""
+        self._ended.update(sessions)
+
+    def end(self, headers: RawHeaders, now: float) -> Mapping[str, int]:
+        """Admit the session whose cookie a request carries no more; return it, with the second in which it expires."""
+        found = [self._session(value) for cookie in _values(headers, b"cookie") for value in self._ours(cookie)]
+        ended = {one[0]: one[1] for one in found if one is not None and now < one[1]}
+        self.know_ended(ended)
+        return ended
 
     def admits(self, method: str, headers: RawHeaders, now: float) -> bool:
         """Tell whether a request carries a valid cookie and comes from our own page.
@@ -62,10 +75,16 @@ class Sessions:
                 yield value.strip('"')
 
     def _is_valid(self, value: str, now: float) -> bool:
+        session = self._session(value)
+        return session is not None and now < session[1] and session[0] not in self._ended
+
+    def _session(self, value: str) -> tuple[str, int] | None:
+        """Return the name of a session, and until when it is good; None where its cookie is not of ours."""
         try:
-            return now < int(self._signer.unsign(value))
+            until, _, name = self._signer.unsign(value).decode().partition("-")
         except (BadSignature, UnicodeEncodeError):
-            return False
+            return None
+        return (name, int(until)) if name else None
 
 
 def _values(headers: RawHeaders, wanted: bytes) -> list[str]:

@@ -8,11 +8,19 @@ from errors import FatalError
 HTTP_PORT = 80
 KEYLESS = "DARKROOM_API_KEY is not set: only programs on this machine are served."
 
-
 PROXY_HEADERS = frozenset(
-    {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"via"}
-)
-"""What a proxy adds. One that adds nothing looks like a program on this machine."""
+    {
+        b"forwarded", b"via", b"x-real-ip", b"x-client-ip", b"x-cluster-client-ip", b"x-original-forwarded-for",
+        b"true-client-ip", b"cf-connecting-ip", b"cf-ray", b"fastly-client-ip", b"x-azure-clientip",
+        b"x-envoy-external-address", b"x-originating-ip", b"x-original-host", b"tailscale-user-login",
+    }
+)  # fmt: skip
+"""What a proxy adds, beside all that begins with `X-Forwarded`. One that adds nothing looks like a program here."""
+
+
+def is_proxied(header: bytes) -> bool:
+    """Tell whether a header of this name, in small letters, is one that a proxy adds."""
+    return header in PROXY_HEADERS or header.startswith(b"x-forwarded")
 
 
 def is_loopback(host: str) -> bool:

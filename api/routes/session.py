@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
+from api.deps import PartsDep
 from api.problems import problems
 from api.schemas.body import Body
 from api.session import SESSION_SECONDS, Sessions
@@ -51,9 +52,10 @@ async def begin(body: KeyBody, request: Request, response: Response) -> None:
 
 
 @router.delete("", status_code=204)
-async def end(request: Request, response: Response) -> None:
-    """Forget the cookie."""
+async def end(request: Request, response: Response, parts: PartsDep) -> None:
+    """End the session: neither its cookie nor a copy of it is admitted any more."""
     sessions: Sessions | None = request.app.state.sessions
     if sessions is not None:
+        await parts.kept.end_sessions(sessions.end(request.headers.raw, time.time()))
         response.delete_cookie(sessions.cookie_name, httponly=True, samesite="strict")
         response.delete_cookie(sessions.secure_cookie_name, httponly=True, samesite="strict", secure=True)

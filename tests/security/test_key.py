@@ -23,6 +23,7 @@ from tests.cli.command import darkroom
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 KEY = "k3y-of-this-test"
+PROXIED = ("X-Real-IP", "X-Forwarded-Port", "X-Forwarded-Server", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP")
 # The page itself, which holds nothing, and the way in.
 WITHOUT_KEY = {("get", "/"), ("post", "/api/v1/session")}
 
@@ -159,6 +160,7 @@ class TestWithoutAKey:
             post(Forwarded="for=203.0.113.5"),
             post(**{"X-Forwarded-For": "203.0.113.5"}),
             post(Via="1.1 proxy"),
+            *(post(**{name: "203.0.113.5"}) for name in PROXIED),
             httpx.get(f"{alone.url}/health", headers={"Host": "photos.example"}),
             httpx.get(f"{alone.url}/openapi.json", headers={"Host": "photos.example"}),
         ):

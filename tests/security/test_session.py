@@ -53,8 +53,27 @@ async def test_the_key_opens_a_session_and_its_end_closes_it(browser: httpx.Asyn
     assert (await browser.get("collections")).status_code == 200
     assert (await browser.post("ingest/nothing/pause")).status_code == 404
 
+    copy = cookie.partition(";")[0]
     assert (await browser.delete("session")).status_code == 204
     assert (await browser.get("collections")).status_code == 401
+    # Neither is whoever has copied the cookie.
+    assert (await browser.get("collections", headers={"Cookie": copy})).status_code == 401
+
+
+async def test_a_session_that_was_ended_stays_so_after_a_restart(own: Settings) -> None:
+    settings = own.model_copy(update={"darkroom_api_key": SecretStr(KEY)})
+    async with serving(settings) as service:
+        cookies = []
+        for _ in range(2):
+            begun = await service.http.post("session", json={"key": KEY})
+            cookies.append(begun.headers["set-cookie"].partition(";")[0])
+        service.http.cookies.clear()
+        await service.http.delete("session", headers={"Cookie": cookies[0]})
+    async with serving(settings) as service:
+        told = [
+            await service.http.get("collections", headers={"Authorization": "", "Cookie": cookie}) for cookie in cookies
+        ]
+        assert [answer.status_code for answer in told] == [401, 200]
 
 
 async def test_the_page_is_for_all_and_lets_nothing_in(browser: httpx.AsyncClient) -> None:
@@ -181,6 +200,8 @@ async def test_no_answer_of_the_api_runs_anything_in_a_browser(locked: Service) 
         response = await locked.http.get(path)
         assert "sandbox" in response.headers["content-security-policy"].split("; ")
         assert response.headers["x-content-type-options"] == "nosniff"
+        # Nor does a page of another port of this host show it.
+        assert response.headers["cross-origin-resource-policy"] == "same-origin"
 
 
 async def test_a_page_of_another_site_or_port_cannot_use_it() -> None:
