@@ -76,13 +76,20 @@ def create_app(settings: Settings, port: int = HTTP_PORT) -> FastAPI:
     app.add_middleware(Sandboxed, prefix=f"{API}/", is_shared=bool(settings.cors_origins))
     app.add_middleware(Measured, prefix=API)
     app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=settings.trusted_proxies)
-    app.include_router(system.health_router, responses=problems(403))
-    app.include_router(metrics_route.router, dependencies=DESCRIBED, responses=problems(401, 403))
-    app.include_router(system.ready_router, dependencies=DESCRIBED, responses=problems(401, 403))
-    app.include_router(description.router, dependencies=DESCRIBED, responses=problems(401, 403))
+    strict = Depends(only_known)
+    app.include_router(
+        system.health_router, dependencies=[strict], responses=problems(403, 422), max_body_size=FORM_BYTES
+    )
+    for router in (metrics_route.router, system.ready_router, description.router):
+        app.include_router(
+            router,
+            dependencies=[*DESCRIBED, strict],
+            responses=problems(401, 403, 422),
+            max_body_size=FORM_BYTES,
+        )
     guarded: dict[str, Any] = {
         "prefix": API,
-        "dependencies": [*DESCRIBED, Depends(only_known)],
+        "dependencies": [*DESCRIBED, strict],
         "responses": problems(400, 401, 403, 413, 422, 503),
     }
     for module in (
@@ -99,7 +106,7 @@ def create_app(settings: Settings, port: int = HTTP_PORT) -> FastAPI:
         system,
     ):
         app.include_router(module.router, max_body_size=JSON_BYTES, **guarded)
-    app.include_router(images.random_router, **guarded)
+    app.include_router(images.random_router, max_body_size=FORM_BYTES, **guarded)
     app.include_router(search.router, max_body_size=settings.max_file_bytes + FORM_BYTES, **guarded)
     app.include_router(ingest.uploads_router, **guarded)
     add_page(app)

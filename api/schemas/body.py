@@ -14,6 +14,8 @@ class Body(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _is_text(cls, value: Any) -> Any:
+        if isinstance(value, bytes):
+            raise ValueError("it is not said to be JSON: send Content-Type: application/json")  # noqa: TRY004 - pydantic's
         try:
             orjson.dumps(value)
         except orjson.JSONEncodeError as error:

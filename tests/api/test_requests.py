@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,52 @@ async def test_a_parameter_that_a_route_does_not_have_is_named(service: Service,
     assert response.status_code == 422, response.text
     assert response.headers["content-type"] == "application/problem+json"
     assert f"has no parameter {parameter!r}" in response.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["health", "ready", "metrics", "asyncapi.json"])
+async def test_no_route_passes_over_a_parameter(service: Service, path: str) -> None:
+    response = await service.http.get(f"http://127.0.0.1/{path}", params={"limit": 5})
+    assert (response.status_code, "has no parameter 'limit'" in response.text) == (422, True)
+    assert (await service.http.get(f"http://127.0.0.1/{path}")).status_code in {200, 503}
+
+
+async def test_a_parameter_that_is_given_twice_is_refused(service: Service) -> None:
+    response = await service.http.get("images?per_page=1&per_page=200")
+    assert (response.status_code, "'per_page' is given more than once" in response.text) == (422, True)
+    response = await service.http.post("search/image", files={"file": ("a.jpg", JPEG)}, data={"limit": ["1", "2"]})
+    assert (response.status_code, "'limit' is given more than once" in response.text) == (422, True)
+
+
+async def chunks() -> AsyncIterator[bytes]:
+    """Give more than any route takes, without saying how much it is."""
+    for _ in range(40):
+        yield b" " * 50_000
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "ingest/nothing-here/close"),
+        ("POST", "ingest/nothing-here/cancel"),
+        ("POST", "collections/nothing-here/renew"),
+        ("DELETE", "collections/nothing-here"),
+        ("GET", "images"),
+    ],
+)
+async def test_a_body_that_a_route_does_not_take_is_refused(service: Service, method: str, path: str) -> None:
+    response = await service.http.request(method, path, json={"accept_missing": True})
+    assert (response.status_code, "takes no body ('accept_missing')" in response.text) == (422, True)
+    response = await service.http.request(method, path, content=b"accept_missing=1")
+    assert (response.status_code, "takes no body:" in response.text) == (422, True)
+    large = await service.http.request(method, path, content=chunks())
+    assert large.status_code == 413
+    without = await service.http.request(method, path, json={})
+    assert without.status_code != 422, without.text
+
+
+async def test_a_body_that_is_not_said_to_be_json_is_refused_with_what_to_do(service: Service) -> None:
+    response = await service.http.post("search", content=b'{"query": "x"}', headers={"Content-Type": "text/plain"})
+    assert (response.status_code, "Content-Type: application/json" in response.json()["detail"]) == (422, True)
 
 
 async def test_all_parameters_that_are_described_are_known(service: Service) -> None:
