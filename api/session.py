@@ -41,7 +41,7 @@ class Sessions:
         """Return the cookie's value for who shows the key; None for who does not. `now` in seconds since 1970."""
         if not hmac.compare_digest(self._key, key.encode()):
             return None
-        return self._signer.sign(f"{int(now) + SESSION_SECONDS}-{secrets.token_hex(16)}").decode()
+        return self._signer.sign(f"{int(now) + SESSION_SECONDS}.{secrets.token_hex(16)}").decode()
 
     def know_ended(self, sessions: Iterable[str]) -> None:
         """Admit none of these sessions from now on."""
@@ -81,7 +81,7 @@ class Sessions:
     def _session(self, value: str) -> tuple[str, int] | None:
         """Return the name of a session, and until when it is good; None where its cookie is not of ours."""
         try:
-            until, _, name = self._signer.unsign(value).decode().partition("-")
+            until, _, name = self._signer.unsign(value).decode().partition(".")
         except (BadSignature, UnicodeEncodeError):
             return None
         return (name, int(until)) if name else None
