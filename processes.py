@@ -3,8 +3,10 @@
 Each has a pipe of its own and shares no lock, so that a kill at any moment leaves nothing that others wait for.
 """
 
+import ctypes
 import multiprocessing
 import queue
+import resource
 import signal
 import threading
 import traceback
@@ -13,9 +15,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 from typing import Any, TypeVar
 
 R = TypeVar("R")
+
+STATM = Path("/proc/self/statm")
+KEPT_BYTES = 200 << 20
+"""A process that waits may hold so much: what a common picture needs is not worth the time to give it back."""
 
 
 class CrashedError(Exception):
@@ -145,8 +152,19 @@ def _serve(pipe: Connection, prepare: Callable[..., None] | None, arguments: tup
     try:
         while True:
             _answer(pipe)
+            _give_back_memory()
     except (EOFError, ConnectionError):
         return
+
+
+def _give_back_memory() -> None:
+    """Return what is free to the system, where it is much: the allocator of Linux keeps it for the next task."""
+    try:
+        held = int(STATM.read_bytes().split()[1]) * resource.getpagesize()
+    except OSError:  # no Linux
+        return
+    if held > KEPT_BYTES:
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _answer(pipe: Connection) -> None:

@@ -137,3 +137,28 @@ async def test_what_runs_is_finished_and_the_rest_is_not_begun_when_the_worker_s
     assert [type(one) for one in ended] == sorted((type(one) for one in ended), key=lambda kind: kind is DrainingError)
     with pytest.raises(DrainingError):
         await cpu.run(pid_after, 0)
+
+
+def churn() -> int:
+    """Leave a heap with much that is free below something that is not, as a decoder does."""
+    size = 16 << 20
+    del [bytearray(size)][:]  # from now on blocks of this size come from the heap
+    blocks = [bytearray(size) for _ in range(40)]
+    kept.append(bytearray(1 << 20))
+    return len(blocks)
+
+
+kept: list[bytearray] = []
+
+
+def resident() -> int:
+    return psutil.Process().memory_info().rss
+
+
+async def test_a_process_gives_back_what_a_picture_took() -> None:
+    processes = Cpu(1, timeout=HANG_SECONDS, memory=2 << 30)
+    before = await processes.run(resident)
+    for _ in range(3):
+        assert await processes.run(churn) == 40
+    assert await processes.run(resident) < before + (100 << 20)
+    await asyncio.to_thread(processes.close)
