@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import BinaryIO
 
@@ -21,6 +22,14 @@ class Side(IntEnum):
 MAX_BYTES = 4 << 20
 
 
+@dataclass(slots=True)
+class _Making:
+    """A preview that is being made, and how many wait for it."""
+
+    task: asyncio.Task[bytes]
+    asking: int = 0
+
+
 class Previews:
     """What is kept is named by the content's hash, the size and how it was rendered, so it never goes stale."""
 
@@ -28,7 +37,7 @@ class Previews:
         self.version = renderer.version()
         self._renditions = renditions
         self._store = store
-        self._making: dict[str, asyncio.Task[bytes]] = {}
+        self._making: dict[str, _Making] = {}
 
     def name(self, sha256: object, side: Side) -> str | None:
         """Return what the preview of a content is kept under; None for what is no hash."""
@@ -44,21 +53,23 @@ class Previews:
             return await self._renditions.of(file, side=side, max_rendition_bytes=MAX_BYTES)
         if kept := await asyncio.to_thread(self._store.get, name):
             return kept
-        task = self._making.get(name)
-        if task is None:
+        making = self._making.get(name)
+        if making is None:
             # A file of its own: whoever asked first may go before it is made, and others wait.
-            task = asyncio.create_task(self._make(name, str(sha256), side, os.dup(file.fileno())))
-            self._making[name] = task
-            task.add_done_callback(lambda done: self._made(name, done))
-        return await asyncio.shield(task)
+            making = _Making(asyncio.create_task(self._make(name, str(sha256), side, os.dup(file.fileno()))))
+            self._making[name] = making
+        making.asking += 1
+        try:
+            return await asyncio.shield(making.task)
+        finally:
+            making.asking -= 1
+            if not making.asking:
+                # It is made, or all who asked have gone: the next one begins anew.
+                making.task.cancel()
+                del self._making[name]
 
     async def _make(self, name: str, sha256: str, side: int, descriptor: int) -> bytes:
         with os.fdopen(descriptor, "rb") as file:
             jpeg = await self._renditions.of(file, side=side, max_rendition_bytes=MAX_BYTES, sha256=sha256)
         await asyncio.to_thread(self._store.put, name, jpeg)
         return jpeg
-
-    def _made(self, name: str, task: "asyncio.Task[bytes]") -> None:
-        del self._making[name]
-        if not task.cancelled():
-            task.exception()  # those who asked may all have gone

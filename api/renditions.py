@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from api.decoders import Decoders
 from api.room import Room
@@ -48,7 +48,7 @@ class Renditions:
             self._room.promised(Path(tempfile.gettempdir()), size),
             tempfile.NamedTemporaryFile(prefix="darkroom-picture-") as file,
         ):
-            await asyncio.to_thread(_copy, picture, file.name)
+            await asyncio.to_thread(_copy, picture, file)
             try:
                 return await cpu.run(
                     _rendition,
@@ -70,9 +70,10 @@ class Renditions:
         raise RequestError(f"The picture cannot be used: {reason}", 422)
 
 
-def _copy(picture: BinaryIO, name: str) -> None:
-    with Path(name).open("wb") as file:
-        shutil.copyfileobj(picture, file)
+def _copy(picture: BinaryIO, file: IO[bytes]) -> None:
+    # Not by its name: who asked may have gone, and the file with it.
+    shutil.copyfileobj(picture, file)
+    file.flush()
 
 
 def _rendition(

@@ -5,7 +5,7 @@ import os
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from api.caching import IfNoneMatch, is_known
 from api.deps import CollectionDep, PartsDep
@@ -15,6 +15,7 @@ from api.parts import Parts
 from api.previews import Side
 from api.problems import problems
 from api.schemas.replay import LETTER_ID
+from api.waiting import while_there
 from errors import RequestError
 from rules.identity import point_id
 
@@ -31,6 +32,7 @@ router = APIRouter(tags=["images"])
 async def preview(
     *,
     image_id: UUID,
+    request: Request,
     parts: PartsDep,
     collection: CollectionDep,
     side: Annotated[Side, Query(description="Pixels of the longest side, at most.")] = Side.SMALL,
@@ -62,7 +64,7 @@ async def preview(
             headers["ETag"] = f'"{name}"'
             if is_known(headers["ETag"], if_none_match):
                 return Response(status_code=304, headers=headers)
-        jpeg = await parts.previews.of(file, found.get("file_hash"), side)
+        jpeg = await while_there(request, parts.previews.of(file, found.get("file_hash"), side))
     return Response(jpeg, media_type="image/jpeg", headers=headers)
 
 

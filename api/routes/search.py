@@ -13,6 +13,7 @@ from api.parts import Parts
 from api.problems import problems
 from api.schemas.images import SearchBody, SearchHit, SearchResults
 from api.searching import Found, Wanted
+from api.waiting import while_there
 from topics.record import whole_number
 
 
@@ -54,6 +55,7 @@ async def search(body: SearchBody, parts: PartsDep) -> SearchResults:
 async def search_by_image(
     *,
     file: UploadFile,
+    request: Request,
     parts: PartsDep,
     limit: Annotated[int, Form(ge=1, le=200)] = 20,
     offset: Annotated[int, Form(ge=0, le=10_000)] = 0,
@@ -63,7 +65,7 @@ async def search_by_image(
     """Find pictures that look like the one that is sent, in any listed format."""
     name = await chosen_collection(parts, collection)
     wanted: Wanted = {"limit": limit, "offset": offset, "filters": read_filters(filters)}
-    return _results(await parts.searcher.by_image(name, file.file, **wanted))
+    return _results(await while_there(request, parts.searcher.by_image(name, file.file, **wanted)))
 
 
 router.include_router(_spooled)
