@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.client import FileOfStatus
-from cli.console import results, show
+from cli.console import on_one_line, results, show
 from cli.progress import count, duration, note
 from cli.search_client import Hit
 from rules.kinds import left_out_line, skipped_line
@@ -58,7 +58,7 @@ def jobs(found: list[JobStatus], width: int) -> RenderableType:
 
 def _folder(job: JobStatus) -> str:
     """Return the first folder of a job, and how many more it has."""
-    first, *more = job.sources or [""]
+    first, *more = map(on_one_line, job.sources or [""])
     return f"{first} and {len(more)} more" if more else first
 
 
@@ -70,9 +70,9 @@ def hits(found: list[Hit], *, header: bool = True) -> RenderableType:
         said = hit.payload
         table.add_row(
             f"{hit.score:.3f}",
-            Text(str(said.get("full_path") or hit.filename)),
+            Text(on_one_line(str(said.get("full_path") or hit.filename))),
             str(said.get("taken_at") or "")[:10],
-            Text(str(said.get("caption") or said.get("title") or "")),
+            Text(on_one_line(str(said.get("caption") or said.get("title") or ""))),
         )
     return table
 
@@ -143,7 +143,7 @@ def show_rows(widths: Mapping[str, int], rows: Iterable[Sequence[str]]) -> None:
     """
     if not results.is_terminal:
         for row in rows:
-            cells = (f"{cell:<{width}}" for cell, width in zip(row, widths.values(), strict=True))
+            cells = (f"{on_one_line(cell):<{width}}" for cell, width in zip(row, widths.values(), strict=True))
             results.out(" ".join(cells).rstrip(), highlight=False)
         return
     coming = iter(rows)
@@ -154,7 +154,7 @@ def show_rows(widths: Mapping[str, int], rows: Iterable[Sequence[str]]) -> None:
         for column, width in zip(table.columns, widths.values(), strict=True):
             column.min_width = width
         for row in some:
-            table.add_row(*map(Text, row))
+            table.add_row(*(Text(on_one_line(cell)) for cell in row))
         show(table)
         header = False
 

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -313,6 +314,32 @@ def test_files_come_page_by_page_and_whole(tmp_path: Path) -> None:
     # Folded at spaces, which the screen does not show at the end of a line.
     said = "".join(line[column:] for line in shown).replace(" ", "")
     assert said.startswith(long.replace(" ", "") + "/p/2.txt")
+
+
+def test_what_a_terminal_would_obey_is_shown(tmp_path: Path) -> None:
+    """Anyone may have chosen the name of a file, and a terminal can be told much by one."""
+    evil = "/p/\x1b]0;title\x07\x1b[2J\x9b5m\r\n\u202egpj.exe \U0001f468\u200d\U0001f469.jpg"
+    shown = "/p/\\u001b]0;title\\u0007\\u001b[2J\\u009b5m\\u000d\\u000a\\u202egpj.exe \U0001f468\u200d\U0001f469.jpg"
+    file = {"path": evil, "outcome": "failed", "reason": f"{evil} is damaged.", "sha256": None}
+    routes: dict[str, list[Any]] = {
+        f"GET /ingest/{JOB}/files": [(200, {"files": [file], "next": None})],
+        f"GET /ingest/status/{JOB}": [(200, job("failed", sources=[evil], sources_total=1, logs=[evil]))],
+        "GET /ingest/recent_jobs": [(200, {"jobs": [job(sources=[evil], sources_total=1)], "next": None})],
+        "GET /ingest/status/x": [(404, {"detail": f"There is no {evil}."})],
+    }
+    with ScriptedApi(routes) as api:
+        run = darkroom("files", JOB, cwd=tmp_path, DARKROOM_URL=api.url)
+        assert run.stdout == f"failed    {shown} is damaged.\n"
+        assert shown in darkroom("jobs", cwd=tmp_path, DARKROOM_URL=api.url).stdout
+        run = darkroom("status", "x", cwd=tmp_path, DARKROOM_URL=api.url)
+        assert run.stderr.startswith("darkroom: There is no /p/\\u001b]0;title")
+        for command in (["files", JOB], ["status", JOB], ["jobs"], ["status", "x"]):
+            _, written = in_terminal(*command, columns=80, cwd=tmp_path, DARKROOM_URL=api.url)
+            assert not {"\x07", "\x9b", "\u202e"} & set(written), command
+            assert "\x1b]" not in written
+            assert "\x1b[2J" not in written
+        run = darkroom("files", JOB, "--json", cwd=tmp_path, DARKROOM_URL=api.url)
+        assert json.loads(run.stdout)["path"] == evil
 
 
 def test_reread_begins_a_job_and_can_wait_for_its_end(tmp_path: Path) -> None:
