@@ -77,7 +77,8 @@ def ignore_file(folder: bytes, roots: Roots) -> Patterns | None:
     if len(text) > MAX_IGNORE_BYTES:
         raise FileError(f"{readable(path)} has more than {MAX_IGNORE_BYTES:,} bytes. Make it shorter.")
     try:
-        return Patterns(os.fsdecode(text.removeprefix(b"\xef\xbb\xbf")).splitlines())
+        lines = os.fsdecode(text.removeprefix(b"\xef\xbb\xbf")).split("\n")
+        return Patterns(line.removesuffix("\r") for line in lines)
     except ValueError as error:
         raise FileError(f"{readable(path)} has a line that is no pattern: {error}. Correct it.") from error
 

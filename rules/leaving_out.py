@@ -11,6 +11,8 @@ from pathlib import PurePosixPath
 
 from pathspec import GitIgnoreSpec, RegexPattern
 
+from rules import brackets
+
 IGNORE_FILE = ".darkroomignore"
 """Patterns for the folder that it lies in, and all below it."""
 NO_MEDIA = ".nomedia"
@@ -18,21 +20,22 @@ NO_MEDIA = ".nomedia"
 
 _FOLDERS = (
     # thumbnails and previews
-    "@eadir", ".@__thumb", ".thumbnails", ".thumbs", ".kpathumbnails", ".cache", "appdata_*", ".photoprism",
+    "@eadir", ".@*", ".thumbnails", ".thumbs", ".kpathumbnails", ".cache", "ipod photo cache", "appdata_*",
+    ".photoprism",
     # recycle bins
     "#recycle", "@recycle", "$recycle.bin", "recycler", "recycled", ".trash", ".trash-*", ".trashes", ".dtrash",
     "network trash folder", "files_trashbin",
     # snapshots, versions and backups
-    ".snapshot", ".snapshots", "#snapshot", "~snapshot", "@recently-snapshot", ".zfs", "@gmt-*", ".stversions",
-    "files_versions", "backups.backupdb", ".mobilebackups",
+    ".snapshot", ".snapshots", "#snapshot", "~snapshot", "@recently-snapshot", ".zfs", ".btrfs", "@gmt-*",
+    ".stversions", "files_versions", ".picasaoriginals", "backups.backupdb", ".mobilebackups",
     # what systems and programs that synchronize keep for themselves
     "__macosx", ".appledouble", ".appledb", ".appledesktop", ".spotlight-v100", ".fseventsd", ".temporaryitems",
     "temporary items", ".documentrevisions-v100", "system volume information", "found.[0-9][0-9][0-9]", "lost+found",
-    "@tmp", "@sharebin", "@sharesnap", "@synologydrive", "@synologycloudsync", ".@upload_cache", "@transcode",
+    "@tmp", "@sharebin", "@sharesnap", "@synologydrive", "@synologycloudsync", "@transcode",
     ".synologyworkingdirectory", ".stfolder", ".sync", ".dropbox.cache", ".tmp.drivedownload",
-    ".tmp.driveupload", ".wdmc", ".git", ".darkroom",
-    # catalogues
-    "*.lrdata", "*.lrcat-data", "captureone",
+    ".tmp.driveupload", ".wdmc", ".streams", ".git", ".svn", ".hg", "node_modules", ".darkroom",
+    # catalogues, and what programs write about pictures
+    ".comments", "*.lrdata", "*.lrcat-data", "captureone",
 )  # fmt: skip
 _FILES = (
     "._*", ".ds_store", ".apdisk", ".localized", "icon\r", ".volumeicon.icns", "thumbs.db", "thumbs.db:*",
@@ -54,6 +57,10 @@ _PACKAGES = (
 _ORIGINALS = frozenset({"originals", "masters"})
 _ALL_BELOW = re.compile(r"/\*\*(/?) *$")
 """What is below a folder, however deep, but not the folder itself, as pathspec has it."""
+_NEGATED = re.compile(r"(?<!\\)\[\^(?!/)")
+"""What is none of some characters is no separator either."""
+_TABS = re.compile(r"\t+$")
+"""At the end of a line they are part of a name; spaces are not."""
 
 
 def _any(patterns: Iterable[str]) -> "re.Pattern[str]":
@@ -75,11 +82,9 @@ class Patterns:
     """Patterns in gitignore's form, of one folder. Raises ValueError, which names the first that is none."""
 
     def __init__(self, lines: Iterable[str]) -> None:
-        spec = GitIgnoreSpec.from_lines(
-            [_ALL_BELOW.sub(r"/**/*\1", unicodedata.normalize("NFC", line)) for line in lines]
-        )
+        spec = GitIgnoreSpec.from_lines(map(_as_pathspec_has_it, lines))
         self._last_first = [
-            (pattern.regex, pattern.include)
+            (re.compile(_NEGATED.sub("[^/", pattern.regex.pattern)), pattern.include)
             for pattern in reversed(spec.patterns)
             if isinstance(pattern, RegexPattern) and pattern.regex is not None
         ]
@@ -97,6 +102,11 @@ class Patterns:
             if regex.fullmatch(path) or (not regex.pattern.startswith("^") and regex.search(name)):
                 return include
         return None
+
+
+def _as_pathspec_has_it(line: str) -> str:
+    line = _ALL_BELOW.sub(r"/**/*\1", brackets.plain(unicodedata.normalize("NFC", line)))
+    return _TABS.sub(lambda tabs: "[\t]" * len(tabs[0]), line)
 
 
 def left_out_name(sent: str, patterns: Patterns) -> bool:

@@ -43,7 +43,8 @@ JUNK = [
     ".zfs/snapshot/x/a.jpg", ".stversions/a.jpg", ".dtrash/a.jpg", ".AppleDouble/a.jpg", ".cache/thumbnails/a.jpg",
     "Catalog Previews.lrdata/0/a.jpg", "Catalog.lrcat-data/a.jpg", "Session/CaptureOne/Cache/Thumbnails/a.jpg",
     "@sharesnap/a.jpg", "@SynologyDrive/a.jpg", "@SynologyCloudSync/a.jpg", ".@upload_cache/a.jpg", "@Transcode/a.jpg",
-    "Old.migratedaplibrary/Thumbnails/a.jpg",
+    "Old.migratedaplibrary/Thumbnails/a.jpg", ".picasaoriginals/a.jpg", ".comments/a.jpg", ".streams/a.jpg",
+    ".btrfs/snapshot/a.jpg", ".@qsys/a.jpg", ".svn/a.jpg", "node_modules/pkg/a.jpg", "iPod Photo Cache/a.jpg",
     "Camera/.nomedia", "Camera/sent.jpg", "Camera/below/sent.jpg",
     "._a.jpg", ".DS_Store", "Thumbs.db", "desktop.ini", "Catalog.lrcat", "Shoot.cosessiondb", "Shoot.cocatalogdb",
     "digikam4.db", "thumbnails-digikam.db", ".trashed-1700000000-a.jpg", ".pending-1700000000-a.jpg",
@@ -247,6 +248,10 @@ def test_only_folders_are_known_as_folders() -> None:
         (["x/**/b.jpg"], ["x/b.jpg", "x/y/z/b.jpg"], ["b.jpg", "x/c.jpg", "y/x/b.jpg"]),
         (["a b/  ", "c.jpg\\ "], ["a b/a.jpg", "c.jpg "], ["a/a.jpg", "c.jpg"]),
         (["**"], ["a.jpg", "x/a.jpg"], []),
+        (["[[:digit:]]*"], ["1.jpg", "2024/a.jpg"], ["a.jpg"]),
+        (["a[!b]*"], ["ac.jpg"], ["ab.jpg", "a/x.jpg"]),
+        (["[a\\-c].jpg"], ["-.jpg", "c.jpg"], ["b.jpg"]),
+        (["a.jpg\t"], ["a.jpg\t"], ["a.jpg"]),
     ],
 )
 def test_patterns_mean_what_they_mean_to_git(
