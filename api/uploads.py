@@ -30,7 +30,8 @@ MAX_BOUNDARY_BYTES = 70
 """RFC 2046, 5.1.1."""
 MAX_FIELD_BYTES = 1 << 16
 """For all parts together that are no files: they are not used."""
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\]")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069/\\]")
+"""What separates folders, what a terminal obeys, and what shows a name the other way round."""
 
 
 @dataclass(frozen=True, slots=True)

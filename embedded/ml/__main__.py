@@ -10,6 +10,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from embedded.guard import NoWebPages
 from embedded.ml.models import Model, VisualModel
 from embedded.ml.service import create_app
 from errors import FatalError
@@ -29,7 +30,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     try:
         with _listen(options.host, options.port) as listening:
-            asyncio.run(_serve(listening, options.clip_models))
+            asyncio.run(_serve(listening, options.host, options.clip_models))
     except FatalError as error:
         sys.exit(f"The ML service cannot start: {error}")
     except KeyboardInterrupt:
@@ -45,10 +46,12 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-async def _serve(listening: socket.socket, clip_models: Path | None) -> None:
+async def _serve(listening: socket.socket, host: str, clip_models: Path | None) -> None:
     """Answer from the start (with 503), load the models meanwhile, then serve until a signal."""
     app = create_app()
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=10))
+    server = uvicorn.Server(
+        uvicorn.Config(NoWebPages(app, host), log_config=None, access_log=False, timeout_graceful_shutdown=10)
+    )
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         await _load(app, clip_models)

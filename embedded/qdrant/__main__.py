@@ -7,6 +7,7 @@ from pathlib import Path
 
 import uvicorn
 
+from embedded.guard import NoWebPages
 from embedded.qdrant.app import make_app
 from embedded.qdrant.store import Store
 from errors import FatalError
@@ -21,7 +22,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         listener = _listen(arguments.host, arguments.port)
-        app = make_app(Store(arguments.data))
+        app = NoWebPages(make_app(Store(arguments.data)), arguments.host)
     except (FatalError, OSError) as error:
         sys.exit(f"The embedded Qdrant cannot start: {error}")
     config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=10)
