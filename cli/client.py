@@ -53,7 +53,7 @@ class Client:
     """
 
     def __init__(self, url: str, key: str | None = None) -> None:
-        self._url = url.rstrip("/")
+        self._url = url.rstrip("/").removesuffix("/api/v1")
         self.is_local = is_local(self._url)
         self._proof: dict[str, str] = {}
         self._http = httpx.Client(
@@ -115,10 +115,14 @@ class Client:
 
     def brokers(self) -> str:
         """Return where the API finds Kafka."""
-        addresses = self._call("GET", "/system").get("addresses")
+        addresses = self.system().get("addresses")
         if not isinstance(addresses, dict) or not isinstance(addresses.get("kafka"), str):
             raise self._nonsense()
         return str(addresses["kafka"])
+
+    def system(self) -> dict[str, Any]:
+        """Return what the API says of its parts: their `addresses`, and whether each is ready, in `parts`."""
+        return self._call("GET", "/system")
 
     def recent(self, **filters: str | int) -> list[JobStatus]:
         """Return jobs, the newest first; the filters are those of `GET /ingest/recent_jobs`."""
@@ -191,7 +195,7 @@ class Client:
             response = self._http.request(method, path, **request)
         except httpx.TransportError as error:
             raise ApiUnavailableError(
-                f"No Darkroom answers at {self._url}: {error}. "
+                f"No Darkroom answers at {self._url}: {str(error).rstrip('.')}. "
                 "Start it with `darkroom up`, or set DARKROOM_URL to where it runs."
             ) from error
         try:
@@ -201,7 +205,8 @@ class Client:
         if response.is_success and isinstance(answer, dict):
             return answer
         detail = answer.get("detail") if isinstance(answer, dict) else None
-        if detail is None:
+        # Other programs of the same framework say just that.
+        if detail is None or detail == "Not Found":
             raise self._nonsense()
         if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise ApiUnavailableError(f"Darkroom at {self._url} cannot do this now: {detail}")

@@ -16,7 +16,7 @@ from cli.console import busy, escape, results, show
 from cli.jobs import Json
 from cli.replay_client import ReplayClient
 from cli.services import parse_stages, require_parts
-from errors import FatalError, KafkaUnavailableError
+from errors import ApiUnavailableError, FatalError, KafkaUnavailableError
 from settings import Settings
 
 MARKS = {"ok": "[green]ok[/green]     ", "note": "[cyan]note[/cyan]   ", "problem": "[red]problem[/red]"}
@@ -71,7 +71,8 @@ async def _examine(settings: Settings, data: Path) -> list[Check]:
         settings = settings.model_copy(update={name.lower(): value for name, value in running.addresses.items()})
     if not settings.kafka_brokers and (brokers := await asyncio.to_thread(kafka.brokers_of_api, settings)):
         settings = settings.model_copy(update={"kafka_brokers": brokers})
-    found.extend([check async for check in part_checks.parts(settings)])
+    words = await asyncio.to_thread(part_checks.words_of_api, settings)
+    found.extend([check async for check in part_checks.parts(settings, words)])
     return found
 
 
@@ -83,7 +84,7 @@ def _examine_job(settings: Settings, job: str, data: Path | None, *, as_json: bo
             found = job_doctor.examine(client, job)
         try:
             asyncio.run(job_doctor.examine_kafka(kafka.with_brokers(settings, data), found))
-        except (FatalError, KafkaUnavailableError) as error:
+        except (FatalError, ApiUnavailableError, KafkaUnavailableError) as error:
             found.notes.append(f"Files in work are not shown. {error}")
     if as_json:
         results.out(found.model_dump_json(), highlight=False)

@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from cli.client import Client
 from connection import client_options
 from embedded import state
-from errors import DarkroomError, FatalError, KafkaUnavailableError
+from errors import ApiUnavailableError, DarkroomError, FatalError, KafkaUnavailableError, RetryableError
 from gateways.reading import new_consumer
 from rules.listening import is_loopback
 from settings import Settings
@@ -23,35 +23,51 @@ def with_brokers(settings: Settings, data: Path | None) -> Settings:
     """Return the settings with the broker that a `darkroom up` of this machine runs, or the API uses.
 
     One that they name goes before both, and the API at a DARKROOM_URL that was set before what runs here. Raises
-    FatalError where none is known.
+    FatalError where none is known, and ApiUnavailableError where the API was to say it and is away.
     """
     if settings.kafka_brokers:
         return settings
     running = state.read((data or settings.darkroom_data).resolve())
     here = running.addresses.get("KAFKA_BROKERS") if running else None
     is_chosen = "darkroom_url" in settings.model_fields_set and data is None
-    brokers = (brokers_of_api(settings) or here) if is_chosen else (here or brokers_of_api(settings))
-    if not brokers:
+    if is_chosen or not here:
+        try:
+            here = ask_api(settings)
+        except DarkroomError as error:
+            if not here and is_chosen:
+                why = f"No Kafka is known here. KAFKA_BROKERS is not set, and the API does not say: {error}"
+                raise (ApiUnavailableError if isinstance(error, RetryableError) else FatalError)(why) from error
+            if not here:
+                raise FatalError(
+                    "No Kafka is known here. Start one with `darkroom up`, name its folder with --data, set "
+                    "DARKROOM_URL to its API, or set KAFKA_BROKERS."
+                ) from error
+    return settings.model_copy(update={"kafka_brokers": here})
+
+
+def ask_api(settings: Settings) -> str:
+    """Return where the API finds Kafka. It tells no secrets: KAFKA_SASL_PASSWORD and the like are set here, too.
+
+    Raises what the client raises, and FatalError where the API means its own machine, which is not this one.
+    """
+    with Client.of(settings) as client:
+        brokers = client.brokers()
+        elsewhere = not client.is_local
+    hosts = [broker.strip().rpartition(":")[0].strip("[]") for broker in brokers.split(",")]
+    if elsewhere and any(map(is_loopback, hosts)):
         raise FatalError(
-            "No Kafka is known here. Start one with `darkroom up`, name its folder with --data, set DARKROOM_URL to "
-            "its API, or set KAFKA_BROKERS."
+            f"The API at {settings.darkroom_url} finds Kafka at {brokers}, on its own machine, which is not this one. "
+            "Run the command there, or set KAFKA_BROKERS to an address that leads there from here."
         )
-    return settings.model_copy(update={"kafka_brokers": brokers})
+    return brokers
 
 
 def brokers_of_api(settings: Settings) -> str | None:
-    """Return where the API finds Kafka; None where it does not say, or means its own machine, which is not this one.
-
-    It tells no secrets: KAFKA_SASL_PASSWORD and the like are set here, too.
-    """
+    """Return where the API finds Kafka; None where it does not say, or means its own machine, which is not this one."""
     try:
-        with Client.of(settings) as client:
-            brokers = client.brokers()
-            elsewhere = not client.is_local
+        return ask_api(settings)
     except DarkroomError:
         return None
-    hosts = [broker.strip().rpartition(":")[0].strip("[]") for broker in brokers.split(",")]
-    return None if elsewhere and any(map(is_loopback, hosts)) else brokers
 
 
 @asynccontextmanager

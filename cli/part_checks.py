@@ -2,7 +2,8 @@
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import httpx
 from aiokafka import TopicPartition
@@ -10,9 +11,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from cli.checks import Check
-from cli.client import authorization, is_local
+from cli.client import Client, authorization, is_local
 from connection import client_options
-from errors import UntrustedError
+from errors import ApiUnavailableError, DarkroomError, UntrustedError
 from gateways import groups, transactions
 from settings import STAGES, Settings, reveal
 from tls import authorities
@@ -21,19 +22,53 @@ from topics.admin import INSYNC, WITHOUT_SPARE, wanted, without_spare
 
 TIMEOUT_SECONDS = 5.0
 LONG_SECONDS = 60.0
+TITLES = {"kafka": "Kafka", "qdrant": "Qdrant", "ml": "ML"}
 START = "Start everything with `darkroom up`"
 
 
-async def parts(settings: Settings) -> AsyncIterator[Check]:
-    """Check every part that the settings name, and what they must hold."""
-    async for check in _kafka(settings):
-        yield check
+def words_of_api(settings: Settings) -> dict[str, Check]:
+    """Return what the API says of the parts that the settings do not name, by `kafka`, `qdrant` and `ml`.
+
+    Nothing where no API answers.
+    """
+    try:
+        with Client.of(settings) as client:
+            said = client.system()
+    except ApiUnavailableError:
+        return {}
+    except DarkroomError as error:
+        return {name: Check(TITLES[name], "problem", f"not known, as the API does not say: {error}") for name in TITLES}
+    try:
+        return {name: _word(settings, TITLES[name], said["addresses"][name], said["parts"][name]) for name in TITLES}
+    except (KeyError, TypeError):
+        return {}
+
+
+def _word(settings: Settings, title: str, address: str, state: dict[str, Any]) -> Check:
+    if state["ready"]:
+        return Check(title, "ok", f"{address}, as the API at {settings.darkroom_url} says")
+    return Check(title, "problem", str(state["detail"]), f"So says the API at {settings.darkroom_url}: look there.")
+
+
+async def parts(settings: Settings, words: Mapping[str, Check]) -> AsyncIterator[Check]:
+    """Check every part that the settings name, and what they must hold; of others `words` tell, where they do."""
+    if "kafka" in words and not settings.kafka_brokers:
+        yield words["kafka"]
+    else:
+        async for check in _kafka(settings):
+            yield check
     # A question that needs the key, as a Qdrant with a wrong key is as good as none.
     qdrant_key = reveal(settings.qdrant_api_key)
     key_header = {"api-key": qdrant_key} if qdrant_key else {}
-    yield await _http("Qdrant", settings.qdrant_address, "/collections", "QDRANT_URL", key_header)
+    if "qdrant" in words and not settings.qdrant_address:
+        yield words["qdrant"]
+    else:
+        yield await _http("Qdrant", settings.qdrant_address, "/collections", "QDRANT_URL", key_header)
     token = authorization(reveal(settings.ml_token))
-    yield await _http("ML", settings.ml_inference_service_url, "/health", "ML_INFERENCE_SERVICE_URL", token)
+    if "ml" in words and not settings.ml_inference_service_url:
+        yield words["ml"]
+    else:
+        yield await _http("ML", settings.ml_inference_service_url, "/health", "ML_INFERENCE_SERVICE_URL", token)
     api = await _http("API", settings.darkroom_url, "/health", "DARKROOM_URL")
     yield api
     if api.level == "ok":

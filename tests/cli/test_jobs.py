@@ -147,6 +147,9 @@ def test_another_program_on_the_port_is_said(tmp_path: Path) -> None:
         run = darkroom("jobs", cwd=tmp_path, DARKROOM_URL=api.url)
     assert run.returncode == 3
     assert "is not this Darkroom" in run.stderr
+    with ScriptedApi({"GET /ingest/recent_jobs": [(404, {"detail": "Not Found"})]}) as api:
+        run = darkroom("jobs", cwd=tmp_path, DARKROOM_URL=api.url)
+    assert (run.returncode, "is not this Darkroom" in run.stderr) == (3, True)
 
 
 def test_jobs_fit_in_80_columns_with_whole_ids(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from cli.client import Client
-from cli.kafka import brokers_of_api
+from cli.kafka import brokers_of_api, with_brokers
+from errors import FatalError
 from settings import Settings
 from tests.bus import PARTITIONS
 from tests.cli.command import darkroom
@@ -121,6 +122,38 @@ def test_a_kafka_on_the_apis_own_machine_is_not_looked_for_on_this_one(
     monkeypatch.setattr(Client, "brokers", lambda _: brokers)
     assert brokers_of_api(Settings(darkroom_url="https://photos.example")) is None
     assert brokers_of_api(Settings(darkroom_url="http://127.0.0.1:8002")) == brokers
+
+
+def test_an_api_that_cannot_say_where_kafka_is_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedApi({"GET /system": [(401, {"detail": "This Darkroom asks for a key."})]}) as api:
+        for command in (["topics"], ["tail", "raw-path"]):
+            run = darkroom(*command, cwd=tmp_path, DARKROOM_URL=api.url)
+            assert (run.returncode, "does not say: This Darkroom asks for a key." in run.stderr) == (1, True)
+    away = darkroom("topics", cwd=tmp_path, DARKROOM_URL="http://127.0.0.1:1")
+    assert (away.returncode, "No Darkroom answers at http://127.0.0.1:1: " in away.stderr) == (3, True)
+    monkeypatch.setattr(Client, "brokers", lambda _: "127.0.0.1:9092")
+    with pytest.raises(
+        FatalError, match=r"No Kafka is known here.*on its own machine, which is not this one.*KAFKA_BROKERS"
+    ):
+        with_brokers(Settings(darkroom_url="https://photos.example", darkroom_data=tmp_path), None)
+
+
+def test_doctor_tells_of_parts_what_the_api_says(tmp_path: Path) -> None:
+    state = {"ready": True, "detail": None}
+    system = {
+        "addresses": {"kafka": "127.0.0.1:1", "qdrant": "http://qdrant:6333", "ml": "http://ml:8000"},
+        "parts": {"kafka": state, "qdrant": state, "ml": {"ready": False, "detail": "ML at http://ml:8000 is away"}},
+    }
+    with ScriptedApi({"GET /system": [(200, system)], "GET /health": [(200, {})]}) as api:
+        said = darkroom("doctor", cwd=tmp_path, DARKROOM_URL=api.url).stdout
+        assert f"ok      Qdrant         http://qdrant:6333, as the API at {api.url} says" in said
+        assert "problem ML             ML at http://ml:8000 is away" in said
+        assert "is not set: over HTTP" in said
+        assert "QDRANT_URL" not in said
+    with ScriptedApi({"GET /system": [(401, {"detail": "It asks for a key."})], "GET /health": [(200, {})]}) as api:
+        said = darkroom("doctor", cwd=tmp_path, DARKROOM_URL=api.url).stdout
+        for part in ("Kafka ", "Qdrant", "ML    "):
+            assert f"problem {part}         not known, as the API does not say: It asks for a key." in said
 
 
 def test_what_cannot_be_read_is_said_with_what_to_do(kafka: Part, tmp_path: Path) -> None:
