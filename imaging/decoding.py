@@ -114,7 +114,10 @@ def _decoder_errors_as_content_errors(file: BinaryIO) -> Iterator[None]:
     except Exception as error:  # decoders raise every type there is on damaged bytes
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise ContentError(f"is damaged and cannot be decoded: {_reason(error)}.") from error
+        reason = _reason(error)
+        if "nsupported" in reason:
+            raise ContentError(f"is of a kind that is not decoded here ({reason}). Convert it.") from error
+        raise ContentError(f"is damaged and cannot be decoded: {reason}.") from error
 
 
 def _read(file: BinaryIO, *, side: int, max_pixels: int, salvage_damaged: bool) -> Picture:
@@ -135,6 +138,13 @@ def _why_unknown(file: BinaryIO) -> str:
     head = file.read(512)
     if not head:
         return "is empty: it has 0 bytes."
+    if not head.strip(b"\0"):
+        return "holds zeros where its picture should begin: it was lost by its disk or its copy. Copy it again."
+    if formats.is_picture(head[: formats.HEAD_BYTES]):
+        return "begins as a picture, but its header is damaged, or it ends within it."
+    other = formats.name_of_other(head)
+    if other is not None:
+        return f"is {other}, which Darkroom does not read."
     if _is_text(head):
         return "holds text, not a picture."
     return "is no picture in a format that Darkroom knows, or its header is damaged."
@@ -154,6 +164,6 @@ def _reason(error: Exception) -> str:
     if isinstance(detail, bytes):
         detail = os.fsdecode(detail)
     reason = " ".join(str(detail).split()) or type(error).__name__
-    if "truncated" in reason.lower() or "end of file" in reason.lower():
+    if any(sign in reason.lower() for sign in ("truncated", "end of file", "stream too small")):
         return "it ends before the picture does (truncated)"
     return reason.rstrip(".")

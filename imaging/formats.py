@@ -31,6 +31,27 @@ _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", 
 # Sizes of the headers that a BMP may have, from OS/2 1 to Windows 5. Its two letters alone start many a text.
 _BMP_HEADERS = frozenset({12, 16, 40, 52, 56, 64, 108, 124})
 
+_OTHERS = (
+    (0, b"%PDF", "a PDF document"),
+    (0, b"PK\x03\x04", "a ZIP archive or an office document"),
+    (0, b"Rar!", "a RAR archive"),
+    (0, b"7z\xbc\xaf", "a 7z archive"),
+    (0, b"\x1f\x8b", "a gzip archive"),
+    (0, b"SQLite format 3", "a database"),
+    (0, b"ID3", "a sound"),
+    (0, b"\x1aE\xdf\xa3", "a film (Matroska or WebM)"),
+    (8, b"AVI ", "a film (AVI)"),
+    (8, b"WAVE", "a sound"),
+    (0, b"v/1\x01", "an OpenEXR picture"),
+    (0, b"#?RADIANCE", "a Radiance HDR picture"),
+    (0, b"II\xbc", "a JPEG XR picture"),
+    (0, b"\0\0\1\0", "an icon"),
+    (4, b"ftyp", "a film or another file in the container of MP4"),
+    (4, b"moov", "a film (QuickTime)"),
+    (4, b"mdat", "a film (QuickTime)"),
+)
+"""Where other formats have their signature, and what they are."""
+
 _RAW_STARTS = {b"FUJIFILMCCD-RAW": "RAF", b"IIU\0": "RW2", b"IIRO": "ORF", b"IIRS": "ORF", b"MMOR": "ORF"}
 
 
@@ -49,6 +70,16 @@ def is_webp(head: bytes) -> bool:
     return head[:4] == b"RIFF" and head[8:12] == b"WEBP"
 
 
+def is_jpeg(head: bytes) -> bool:
+    """Whether a file starts as JPEG does."""
+    return head.startswith(b"\xff\xd8\xff")
+
+
+def is_png(head: bytes) -> bool:
+    """Whether a file starts as PNG does."""
+    return head.startswith(b"\x89PNG\r\n\x1a\n")
+
+
 def is_photoshop(head: bytes) -> bool:
     """Whether a file starts as PSD does, or as PSB, its form for large pictures."""
     return head.startswith((b"8BPS\0\1", b"8BPS\0\2"))
@@ -64,6 +95,11 @@ def is_picture(head: bytes) -> bool:
         or is_webp(head)
         or (head[:2] == b"BM" and int.from_bytes(head[14:16], "little") in _BMP_HEADERS)
     )
+
+
+def name_of_other(head: bytes) -> str | None:
+    """Say what a file is that starts as a format does which is not read; None where that is not known."""
+    return next((name for start, mark, name in _OTHERS if head[start:].startswith(mark)), None)
 
 
 def raw_format(head: bytes) -> str | None:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import pillow_heif
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from errors import ContentError
-from imaging import captions, embedded, exif, formats, jpeg, png, psd, salvage, tiff
+from imaging import bmp, captions, deep_jpeg, embedded, exif, formats, jpeg, jpeg2000, png, psd, salvage, tiff
 from imaging.bounds import check_pixels
 from imaging.captions import Captions
 from imaging.exif import Exif
@@ -72,8 +72,9 @@ def read(file: BinaryIO, tiff_tags: Exif, *, side: int, max_pixels: int, salvage
         return _read_tiff(file, tiff_tags, max_pixels=max_pixels, salvage_damaged=salvage_damaged)
     if formats.is_webp(head):
         file = salvage.whole_webp(file)
-    if formats.is_photoshop(head):
-        image, mode = psd.read(file, max_pixels)
+    own = _by_own_reader(file, head, max_pixels)
+    if own is not None:
+        image, mode = own
         pixels = _Pixels(image, image.size)
     else:
         image = open_bounded(file, formats.PILLOW_FORMATS, max_pixels)
@@ -103,6 +104,19 @@ def read(file: BinaryIO, tiff_tags: Exif, *, side: int, max_pixels: int, salvage
         captions=said,
         is_damaged=pixels.share < 1.0,
     )
+
+
+def _by_own_reader(file: BinaryIO, head: bytes, max_pixels: int) -> tuple[Image.Image, str] | None:
+    """Decode what Pillow does not, or wrongly, and return the mode in which it is stored; None for all else."""
+    found: tuple[Image.Image, str] | None = None
+    if formats.is_photoshop(head):
+        found = psd.read(file, max_pixels)
+    elif head.startswith(b"BM") and bmp.has_masks(file):
+        found = bmp.read(file, max_pixels)
+    elif formats.is_jpeg(head) and (frame := deep_jpeg.frame(file)) and frame[1] > 8:
+        found = deep_jpeg.read(file, frame, max_pixels)
+    file.seek(0)
+    return found
 
 
 def _read_tiff(file: BinaryIO, tags: Exif, *, max_pixels: int, salvage_damaged: bool) -> Picture:
@@ -154,6 +168,8 @@ def _load(image: Image.Image, file: BinaryIO, side: int, *, salvage_damaged: boo
         return _Pixels(loaded, size, share)
     if png.needs_own_way(image, file):
         return _Pixels(png.load(file), size)
+    if jpeg2000.needs_own_way(image, file):
+        return _Pixels(jpeg2000.load(image, file), size)
     try:
         image.load()
     except MemoryError:
@@ -177,13 +193,25 @@ def open_bounded(file: BinaryIO, allowed: tuple[str, ...], max_pixels: int) -> I
     """Read the header, and refuse a picture with more pixels than the bound before any is decoded."""
     Image.MAX_IMAGE_PIXELS = max_pixels  # the same bound for the frames and tiles that Pillow checks by itself
     try:
-        image = Image.open(file, formats=allowed)
+        image = _opened(file, allowed)
     except Image.DecompressionBombError as error:
         raise ContentError(
             f"has more than {max_pixels:,} pixels, the most that is decoded (setting MAX_IMAGE_PIXELS)."
         ) from error
     check_pixels(image.size, max_pixels)
     return image
+
+
+def _opened(file: BinaryIO, allowed: tuple[str, ...]) -> Image.Image:
+    try:
+        return Image.open(file, formats=allowed)
+    except UnidentifiedImageError:
+        file.seek(0)
+        if "PNG" not in allowed or not formats.is_png(file.read(formats.HEAD_BYTES)):
+            raise
+        file.seek(0)
+        with salvage.lenient():  # a chunk that no pixel needs may have a wrong checksum
+            return Image.open(file, formats=("PNG",))
 
 
 def upright_size(size: tuple[int, int], orientation: int) -> tuple[int, int]:

@@ -83,7 +83,9 @@ def _preview(raw: rawpy.RawPy, side: int, max_pixels: int) -> Image.Image | None
         image = open_bounded(content, ("JPEG",), max_pixels)
         if max(image.size) < side:
             return None
-        image, _ = jpeg.load(image, content, side)
+        image, share = jpeg.load(image, content, side)
+        if share < 1.0:
+            return None
     except (rawpy.LibRawError, OSError, SyntaxError, ValueError):
         return None  # no preview, or a damaged one: the sensor data is there to be developed
     return image

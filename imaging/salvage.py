@@ -19,7 +19,7 @@ def partly(open_again: Callable[[], Image.Image]) -> tuple[Image.Image, float] |
     It is decoded over one colour, and over another: pixels that differ were not in the file.
     """
     try:
-        with _lenient():
+        with lenient():
             over_black, over_white = (_over(open_again(), shade) for shade in (0, 255))
     except MemoryError:
         raise
@@ -58,7 +58,8 @@ def _over(image: Image.Image, shade: int) -> Image.Image:
 
 
 @contextmanager
-def _lenient() -> Iterator[None]:
+def lenient() -> Iterator[None]:
+    """Let Pillow go on after what it can do without."""
     before = ImageFile.LOAD_TRUNCATED_IMAGES
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
