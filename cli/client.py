@@ -55,6 +55,7 @@ class Client:
     def __init__(self, url: str, key: str | None = None) -> None:
         self._url = url.rstrip("/").removesuffix("/api/v1")
         self.is_local = is_local(self._url)
+        self._has_key = key is not None
         self._proof: dict[str, str] = {}
         self._http = httpx.Client(
             base_url=f"{self._url}/api/v1",
@@ -210,6 +211,8 @@ class Client:
             raise self._nonsense()
         if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise ApiUnavailableError(f"Darkroom at {self._url} cannot do this now: {detail}")
+        if response.status_code == HTTPStatus.UNAUTHORIZED and self._has_key:
+            detail = f"{detail} What is set as DARKROOM_API_KEY here is not its key."
         raise RequestError(str(detail), response.status_code, token_file=answer.get("token_file"))
 
     def _status(self, answer: object) -> JobStatus:

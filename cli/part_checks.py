@@ -23,6 +23,7 @@ from topics.admin import INSYNC, WITHOUT_SPARE, wanted, without_spare
 TIMEOUT_SECONDS = 5.0
 LONG_SECONDS = 60.0
 TITLES = {"kafka": "Kafka", "qdrant": "Qdrant", "ml": "ML"}
+REFUSED = {401, 403}
 START = "Start everything with `darkroom up`"
 
 
@@ -63,12 +64,16 @@ async def parts(settings: Settings, words: Mapping[str, Check]) -> AsyncIterator
     if "qdrant" in words and not settings.qdrant_address:
         yield words["qdrant"]
     else:
-        yield await _http("Qdrant", settings.qdrant_address, "/collections", "QDRANT_URL", key_header)
+        yield await _http(
+            "Qdrant", settings.qdrant_address, "/collections", "QDRANT_URL", key_header, key="QDRANT_API_KEY"
+        )
     token = authorization(reveal(settings.ml_token))
     if "ml" in words and not settings.ml_inference_service_url:
         yield words["ml"]
     else:
-        yield await _http("ML", settings.ml_inference_service_url, "/health", "ML_INFERENCE_SERVICE_URL", token)
+        yield await _http(
+            "ML", settings.ml_inference_service_url, "/health", "ML_INFERENCE_SERVICE_URL", token, key="ML_TOKEN"
+        )
     api = await _http("API", settings.darkroom_url, "/health", "DARKROOM_URL")
     yield api
     if api.level == "ok":
@@ -158,7 +163,15 @@ async def _stage(settings: Settings, stage: str) -> Check:
     return Check(f"Stage {stage}", "problem", detail, f"Run `darkroom worker --stages {stage}`.")
 
 
-async def _http(name: str, url: str, path: str, setting: str, headers: dict[str, str] | None = None) -> Check:
+async def _http(
+    name: str,
+    url: str,
+    path: str,
+    setting: str,
+    headers: dict[str, str] | None = None,
+    *,
+    key: str = "DARKROOM_API_KEY",
+) -> Check:
     if not url:
         return Check(name, "problem", f"not running, and {setting} is not set", f"{START}, or set {setting}.")
     started = time.monotonic()
@@ -172,7 +185,16 @@ async def _http(name: str, url: str, path: str, setting: str, headers: dict[str,
         return Check(name, "problem", f"{url}: {reason}", f"{START}, or correct {setting}.")
     if response.is_success:
         return Check(name, "ok", f"{url}, {_milliseconds(started)}")
-    return Check(name, "problem", f"{url}{path} answers {response.status_code}: {response.text[:200]}", "See its log.")
+    mend = f"Set {key} to its key." if response.status_code in REFUSED else "See its log."
+    return Check(name, "problem", f"{url}{path} answers {response.status_code}: {_reason(response)}", mend)
+
+
+def _reason(response: httpx.Response) -> str:
+    """Return what an answer says to a person, as far as it says it as our API does."""
+    try:
+        return str(response.json()["detail"])
+    except (ValueError, TypeError, KeyError):
+        return response.text[:200]
 
 
 async def _refused(settings: Settings) -> Check:
@@ -185,7 +207,9 @@ async def _refused(settings: Settings) -> Check:
             timeout=TIMEOUT_SECONDS, trust_env=not is_local(url), verify=authorities(url)
         ) as client:
             answer = await client.get(f"{url}/api/v1/dead-letters", params=asked, headers=key)
-            jobs = Counter(letter["job_id"] for letter in answer.raise_for_status().json()["letters"])
+        if not answer.is_success:
+            return Check("Trust", "note", f"which messages were refused is not known: {_reason(answer)}")
+        jobs = Counter(letter["job_id"] for letter in answer.json()["letters"])
     except (httpx.HTTPError, ValueError, KeyError) as error:
         return Check("Trust", "note", f"which messages were refused is not known: {error}")
     if not jobs:

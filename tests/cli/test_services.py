@@ -89,6 +89,20 @@ def test_doctor_finds_the_parts_of_an_up_by_its_data_folder(tmp_path: Path) -> N
     assert "Java" not in run.stdout, "a named cluster needs none"
 
 
+def test_a_wrong_key_is_told_from_none(tmp_path: Path) -> None:
+    refused: list[Answer] = [(401, {"detail": "It asks for a key."})]
+    routes = {f"GET {path}": refused for path in ("/ready", "/system", "/dead-letters", "/ingest/recent_jobs")}
+    with ScriptedApi(routes | {"GET /health": [(200, {})]}) as api:
+        without = darkroom("jobs", cwd=tmp_path, DARKROOM_URL=api.url)
+        assert (without.returncode, without.stderr) == (1, "darkroom: It asks for a key.\n")
+        wrong = darkroom("jobs", cwd=tmp_path, DARKROOM_URL=api.url, DARKROOM_API_KEY="w" * 16)
+        assert wrong.stderr == ("darkroom: It asks for a key. What is set as DARKROOM_API_KEY here is not its key.\n")
+        said = darkroom("doctor", cwd=tmp_path, DARKROOM_URL=api.url).stdout
+        assert f"problem API ready      {api.url}/ready answers 401: It asks for a key.\n" in said
+        assert "Set DARKROOM_API_KEY to its key." in said
+        assert "note    Trust          which messages were refused is not known: It asks for a key.\n" in said
+
+
 def test_doctor_says_which_jobs_were_refused_as_their_messages_name_no_roots(tmp_path: Path) -> None:
     letters = [{"job_id": "one"}, {"job_id": "one"}, {"job_id": "other"}]
     routes: dict[str, list[Answer]] = {"GET /health": [(200, {})], "GET /dead-letters": [(200, {"letters": letters})]}

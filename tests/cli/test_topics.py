@@ -152,6 +152,7 @@ def test_doctor_tells_of_parts_what_the_api_says(tmp_path: Path) -> None:
         assert "QDRANT_URL" not in said
     with ScriptedApi({"GET /system": [(401, {"detail": "It asks for a key."})], "GET /health": [(200, {})]}) as api:
         said = darkroom("doctor", cwd=tmp_path, DARKROOM_URL=api.url).stdout
+        assert "developer.mozilla" not in said
         for part in ("Kafka ", "Qdrant", "ML    "):
             assert f"problem {part}         not known, as the API does not say: It asks for a key." in said
 
