@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO
 
-from imaging import boxes, dates, maker_notes, raw_containers, texts, tiff_tags
-from imaging.maker_notes import MakerNotes
+from imaging import boxes, dates, lenses, maker_notes, makers, raw_containers, texts, tiff_tags
+from imaging.makers import MakerNotes
 from imaging.texts import MAX_TEXT
 from imaging.tiff_tags import Block
 
@@ -22,11 +22,12 @@ EXPOSURE_TIME, F_NUMBER, ISO, RECOMMENDED_ISO, ISO_SPEED, PANASONIC_ISO = 33434,
 SHUTTER_SPEED_APEX, APERTURE_APEX, FOCAL_LENGTH, LENS_MODEL = 37377, 37378, 37386, 42036
 USER_COMMENT, XP_TITLE, XP_COMMENT, XP_KEYWORDS, XP_SUBJECT = 37510, 40091, 40092, 40094, 40095
 RATING, RATING_PERCENT, XMP, IPTC = 18246, 18249, 700, 33723
-_CAMERA_POINTER, _GPS_POINTER, _MAKER_NOTE, _PANASONIC_JPEG = 34665, 34853, 37500, 46
+_CAMERA_POINTER, _GPS_POINTER, _MAKER_NOTE, _DNG_PRIVATE, _PANASONIC_JPEG = 34665, 34853, 37500, 50740, 46
 # Tags of a date, of its offset from UTC, and of its fractions of a second.
 _ORIGINAL, _DIGITISED, _CHANGED = (36867, 36881, 37521), (36868, 36882, 37522), (306, 36880, 37520)
 _COMMENT_CHARSETS = {b"UNICODE\0": "utf-16", b"JIS\0\0\0\0\0": "iso2022_jp"}
 _MAX_SUB_DIRECTORIES = 8
+_WIDEST_APEX = 37381
 _UNKNOWN_ISO = 65_535
 """The 16-bit field was too small."""
 
@@ -94,7 +95,7 @@ def _tiff(file: BinaryIO) -> Exif:
         sub=tuple(
             tiff_tags.directory(block, offset) for offset in _values(main.get(SUB_DIRECTORIES))[:_MAX_SUB_DIRECTORIES]
         ),
-        maker=_maker(block, pointer, main) if pointer else MakerNotes(),
+        maker=_maker(block, start, pointer, main),
     )
 
 
@@ -104,15 +105,16 @@ def _whole(block: Block, start: int) -> Directory:
     return {} if entry is None else {IPTC: tiff_tags.bytes_of(block, entry)}
 
 
-def _maker(block: Block, pointer: object, main: Directory) -> MakerNotes:
-    entry = tiff_tags.entries(block, pointer).get(_MAKER_NOTE)
+def _maker(block: Block, start: int, pointer: object, main: Directory) -> MakerNotes:
+    """Read the maker's notes, which a DNG has in its main directory, be it written by a camera or by a program."""
+    entry = tiff_tags.entries(block, pointer).get(_MAKER_NOTE) or tiff_tags.entries(block, start).get(_DNG_PRIVATE)
     return MakerNotes() if entry is None else maker_notes.read(block, entry, text(main.get(MAKE)) or "")
 
 
 def _canon(parts: list[bytes]) -> Exif:
     """CR3 has each directory in a block of its own: main, camera, maker's notes, GPS."""
     main, camera, notes, gps = (_first_directory(part) for part in parts)
-    return Exif(main=main, camera=camera, gps=gps, maker=maker_notes.canon(notes))
+    return Exif(main=main, camera=camera, gps=gps, maker=makers.canon(notes))
 
 
 def _first_directory(part: bytes) -> Directory:
@@ -202,6 +204,15 @@ def iso(exif: Exif) -> int | None:
 def lens(exif: Exif) -> str | None:
     """Return the lens as EXIF names it."""
     return texts.written(text(exif.get(LENS_MODEL)))
+
+
+def lens_of_maker(exif: Exif) -> str | None:
+    """Return the lens as the maker's notes name it, by words or number, or by what it can."""
+    lens_number = exif.maker.lens_number
+    if lens_number is None:
+        return exif.maker.lens
+    widest = _power_of_two(number(exif.get(_WIDEST_APEX)), 0.5)
+    return lenses.name(lens_number, focal_length(exif), widest) or exif.maker.lens
 
 
 def aperture(exif: Exif) -> float | None:
