@@ -3,20 +3,26 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from fractions import Fraction
 
 from PIL import Image
 
-from imaging import dates, exif, iptc, texts, xmp
+from imaging import dates, exif, iptc, lenses, positions, texts, xmp
 from imaging.exif import Exif
 
 _MAX_TAGS = 100
 _MAX_TAG = 200
+_XMP_NAME, _LONGEST_START = b"://ns.adobe.com/xap/1.0/\0", 8
 _XMP_EXTENSION = b"http://ns.adobe.com/xmp/extension/\0"
 _EXTENSION_HEADER = len(_XMP_EXTENSION) + 32 + 4 + 4
 _PHOTOSHOP_TAG = 34377
-_POSITION = re.compile(
-    r"([+-]?)(\d+(?:\.\d+)?)(?:,\s*(\d+(?:\.\d+)?))?(?:,\s*(\d+(?:\.\d+)?))?\s*([NSEW]?)", re.ASCII | re.IGNORECASE
+_NUMBER = re.compile(r"(?:f/?)?\s*(\d+(?:\.\d+)?(?:/\d+(?:\.\d+)?)?)\s*(?:mm|s|sec)?", re.ASCII | re.IGNORECASE)
+_LONGEST_NUMBER = 40
+_SPEEDS = (
+    "exifEX:PhotographicSensitivity",
+    "exif:ISOSpeedRatings",
+    "exifEX:RecommendedExposureIndex",
+    "exifEX:StandardOutputSensitivity",
+    "exifEX:ISOSpeed",
 )
 _STARS_OF_PERCENT = ((12, 1), (37, 2), (62, 3), (87, 4))
 """Windows counts stars in percent, and writes 1, 25, 50, 75 and 99: up to so many percent are so many stars."""
@@ -37,6 +43,7 @@ class Captions:
     make: str | None = None
     model: str | None = None
     lens: str | None = None
+    lens_range: str | None = None
     iso: int | None = None
     aperture: float | None = None
     exposure_time: float | None = None
@@ -57,7 +64,7 @@ def of_picture(image: Image.Image, found: Exif) -> Captions:
     png: dict[str, str | None] = {
         str(name).lower(): _png_text(value) for name, value in info.items() if isinstance(value, str)
     }
-    packet = info.get("xmp") or found.main.get(exif.XMP) or _raw_profile(info, "xmp")
+    packet = info.get("xmp") or _xmp_of_jpeg(image) or found.main.get(exif.XMP) or _raw_profile(info, "xmp")
     packets = [xmp.Packet(one) for one in (packet, _xmp_extension(image)) if one]
     return together(packets, iptc.Block(iptc.of_photoshop(block) or block), png)
 
@@ -77,9 +84,18 @@ def together(packets: list[xmp.Packet], press: iptc.Block, png: dict[str, str | 
         return [item for packet in packets for item in packet.items(name)]
 
     return Captions(
-        title=_first(map(texts.written, (text("dc:title"), press.title, png.get("title")))),
+        title=_first(map(texts.written, (text("dc:title"), press.title, png.get("title"), text("acdsee:caption")))),
         description=_first(
-            map(texts.written, (text("dc:description"), press.description, png.get("description"), png.get("comment")))
+            map(
+                texts.written,
+                (
+                    text("dc:description"),
+                    press.description,
+                    png.get("description"),
+                    png.get("comment"),
+                    text("tiff:ImageDescription", "exif:UserComment", "acdsee:notes"),
+                ),
+            )
         ),
         tags=distinct(
             (
@@ -87,10 +103,14 @@ def together(packets: list[xmp.Packet], press: iptc.Block, png: dict[str, str | 
                 *press.keywords,
                 *_levels(items("lr:hierarchicalSubject"), "|"),
                 *_levels(items("digiKam:TagsList"), "/"),
+                *_levels(items("MicrosoftPhoto:LastKeywordXMP"), "/"),
+                *_levels(items("mediapro:CatalogSets"), "|"),
+                *items("acdsee:keywords"),
+                *(word.text("mwg-kw:Keyword") for packet in packets for word in packet.structures("mwg-kw:Keywords")),
             )
         ),
-        people=distinct((*_people(packets), *items("Iptc4xmpExt:PersonInImage"))),
-        rating=_stars(text("xmp:Rating"), text("MicrosoftPhoto:Rating", "MicrosoftPhoto1:Rating")),
+        people=distinct((*_people(packets), *items("Iptc4xmpExt:PersonInImage"), *items("mediapro:People"))),
+        rating=_stars(text("xmp:Rating", "acdsee:rating"), text("MicrosoftPhoto:Rating", "MicrosoftPhoto1:Rating")),
         label=text("xmp:Label"),
         original=_fullest(
             map(dates.iso_8601, (text("exif:DateTimeOriginal"), text("photoshop:DateCreated"), press.created))
@@ -108,23 +128,28 @@ def together(packets: list[xmp.Packet], press: iptc.Block, png: dict[str, str | 
         ),
         make=text("tiff:Make"),
         model=text("tiff:Model"),
-        lens=texts.written(text("exifEX:LensModel", "aux:Lens")),
-        iso=_whole(_number(text("exifEX:PhotographicSensitivity", "exif:ISOSpeedRatings"))),
-        aperture=_number(text("exif:FNumber")),
-        exposure_time=_number(text("exif:ExposureTime")),
+        lens=texts.written(text("exifEX:LensModel", "aux:Lens", "MicrosoftPhoto:LensModel")),
+        lens_range=_range(items("exifEX:LensSpecification") or (text("aux:LensInfo") or "").split()),
+        iso=_whole(_number(text(*_SPEEDS))),
+        aperture=_number(text("exif:FNumber")) or exif.power_of_two(_apex(text("exif:ApertureValue")), 0.5),
+        exposure_time=(
+            _number(text("exif:ExposureTime")) or exif.power_of_two(_apex(text("exif:ShutterSpeedValue")), -1.0)
+        ),
         focal_length=_number(text("exif:FocalLength")),
-        position=_position(text("exif:GPSLatitude"), text("exif:GPSLongitude")),
+        position=positions.of(positions.read(text("exif:GPSLatitude")), positions.read(text("exif:GPSLongitude"))),
     )
 
 
 def _people(packets: list[xmp.Packet]) -> Iterable[str | None]:
-    """Names of the faces that were marked: by the Metadata Working Group, and by Microsoft."""
+    """Names of the faces that were marked: by the Metadata Working Group, and by Microsoft; and of IPTC's persons."""
     for packet in packets:
         for region in packet.structures("mwg-rs:Regions"):
-            if (region.text("mwg-rs:Type") or "Face") == "Face":
+            if (region.text("mwg-rs:Type") or "face").lower() == "face":
                 yield region.text("mwg-rs:Name")
         for region in packet.structures("MP:RegionInfo"):
             yield region.text("MPReg:PersonDisplayName")
+        for person in packet.structures("Iptc4xmpExt:PersonInImageWDetails"):
+            yield person.text("Iptc4xmpExt:PersonName")
 
 
 def _levels(paths: list[str], separator: str) -> Iterable[str]:
@@ -149,7 +174,7 @@ def _stars(rating: str | None, percent: str | None) -> float | None:
 
 def stars_of_percent(percent: float | None) -> float | None:
     """Return Windows' percent as stars; None for 0, which cameras write whose pictures nobody has rated."""
-    if not percent:
+    if percent is None or not 0 < percent <= 100:
         return None
     return float(next((stars for most, stars in _STARS_OF_PERCENT if percent <= most), 5))
 
@@ -162,9 +187,23 @@ def _signed(text: str | None) -> float | None:
 
 
 def _number(text: str | None) -> float | None:
-    """Read a number above zero, which XMP writes as `28/10` or `2.8`."""
+    """Read a number above zero, which XMP writes as `28/10` or `2.8`, and people as `f/2.8` or `50 mm`."""
+    found = _NUMBER.fullmatch(text[:_LONGEST_NUMBER]) if text else None
+    return exif.positive(_fraction(found[1])) if found else None
+
+
+def _apex(text: str | None) -> float | None:
+    return exif.number(_fraction(text)) if text and len(text) < _LONGEST_NUMBER else None
+
+
+def _range(parts: list[str]) -> str | None:
+    return lenses.range_text([exif.number(_fraction(part)) or 0.0 for part in parts[:4]])
+
+
+def _fraction(text: str) -> float | None:
+    above, _, below = text.partition("/")
     try:
-        return exif.positive(Fraction(text)) if text and len(text) < 40 else None
+        return float(above) / float(below or 1)
     except (ValueError, ZeroDivisionError):
         return None
 
@@ -173,20 +212,10 @@ def _whole(found: float | None) -> int | None:
     return round(found) if found is not None and 1 <= found < 10_000_000 else None
 
 
-def _position(latitude: str | None, longitude: str | None) -> tuple[float, float] | None:
-    """Read `48,51.5N`, `48,51,30N` or `-48.86`; None off the globe, and for 0, 0, where there was no fix."""
-    found = [_POSITION.fullmatch(text.strip()) for text in (latitude, longitude) if text]
-    if len(found) != 2 or found[0] is None or found[1] is None:
-        return None
-    degrees = []
-    for match, positive, negative, limit in ((found[0], "N", "S", 90), (found[1], "E", "W", 180)):
-        sign, *parts, side = match.groups()
-        side = side.upper() or (negative if sign == "-" else positive)
-        total = sum(float(part) / unit for part, unit in zip(parts, (1, 60, 3600), strict=True) if part)
-        if side not in (positive, negative) or total > limit:
-            return None
-        degrees.append(total if side == positive else -total)
-    return None if degrees == [0, 0] else (degrees[0], degrees[1])
+def _xmp_of_jpeg(image: Image.Image) -> bytes:
+    """Return a packet whose segment a program has named in another way (`XMP\0://ns.adobe.com/xap/1.0/\0`)."""
+    segments = (body.partition(_XMP_NAME) for name, body in getattr(image, "applist", ()) if name == "APP1")
+    return next((packet for before, name, packet in segments if name and len(before) < _LONGEST_START), b"")
 
 
 def _xmp_extension(image: Image.Image) -> bytes:

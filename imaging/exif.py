@@ -7,9 +7,9 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
-from imaging import boxes, dates, lenses, maker_notes, makers, raw_containers, texts, tiff_tags
+from imaging import boxes, dates, lenses, maker_notes, makers, positions, raw_containers, texts, tiff_tags
 from imaging.makers import MakerNotes
 from imaging.texts import MAX_TEXT
 from imaging.tiff_tags import Block
@@ -18,16 +18,17 @@ Directory = Mapping[int, object]
 """Tag number to value, of whatever type the file claims that it has."""
 
 MAKE, MODEL, DESCRIPTION, ORIENTATION, SUB_DIRECTORIES = 271, 272, 270, 274, 330
-EXPOSURE_TIME, F_NUMBER, ISO, RECOMMENDED_ISO, ISO_SPEED, PANASONIC_ISO = 33434, 33437, 34855, 34866, 34867, 23
-SHUTTER_SPEED_APEX, APERTURE_APEX, FOCAL_LENGTH, LENS_MODEL = 37377, 37378, 37386, 42036
+EXPOSURE_TIME, F_NUMBER = 33434, 33437
+ISO, STANDARD_ISO, RECOMMENDED_ISO, ISO_SPEED, PANASONIC_ISO = 34855, 34865, 34866, 34867, 23
+SHUTTER_SPEED_APEX, APERTURE_APEX, FOCAL_LENGTH, LENS_RANGE, LENS_MODEL = 37377, 37378, 37386, 42034, 42036
 USER_COMMENT, XP_TITLE, XP_COMMENT, XP_KEYWORDS, XP_SUBJECT = 37510, 40091, 40092, 40094, 40095
 RATING, RATING_PERCENT, XMP, IPTC = 18246, 18249, 700, 33723
 _CAMERA_POINTER, _GPS_POINTER, _MAKER_NOTE, _DNG_PRIVATE, _PANASONIC_JPEG = 34665, 34853, 37500, 50740, 46
 # Tags of a date, of its offset from UTC, and of its fractions of a second.
 _ORIGINAL, _DIGITISED, _CHANGED = (36867, 36881, 37521), (36868, 36882, 37522), (306, 36880, 37520)
-_COMMENT_CHARSETS = {b"UNICODE\0": "utf-16", b"JIS\0\0\0\0\0": "iso2022_jp"}
 _MAX_SUB_DIRECTORIES = 8
 _WIDEST_APEX = 37381
+_LONGEST_NUMBER = 40
 _UNKNOWN_ISO = 65_535
 """The 16-bit field was too small."""
 
@@ -41,6 +42,8 @@ class Exif:
     gps: Directory = field(default_factory=dict)
     sub: tuple[Directory, ...] = ()
     maker: MakerNotes = field(default_factory=MakerNotes)
+    order: Literal["<", ">"] = "<"
+    """Of bytes, as in `struct`."""
 
     def get(self, tag: int) -> object:
         """Return a tag's value from the camera's directory, else from the main one: programs mix them up."""
@@ -96,6 +99,7 @@ def _tiff(file: BinaryIO) -> Exif:
             tiff_tags.directory(block, offset) for offset in _values(main.get(SUB_DIRECTORIES))[:_MAX_SUB_DIRECTORIES]
         ),
         maker=_maker(block, start, pointer, main),
+        order=block.order,
     )
 
 
@@ -150,22 +154,20 @@ def comment(exif: Exif) -> str | None:
     value = exif.get(USER_COMMENT)
     if not isinstance(value, bytes):
         return None
-    charset, body = value[:8], value[8 : 8 * MAX_TEXT]
-    if charset.startswith(b"UNICODE") and body[:2] not in (b"\xff\xfe", b"\xfe\xff"):
-        # Its byte order is the block's by the standard, and either in fact: ASCII shows which.
-        order = "utf-16-be" if body[:40:2].count(0) > body[1:40:2].count(0) else "utf-16-le"
-        return texts.written(body.decode(order, "ignore"))
-    if charset in _COMMENT_CHARSETS:
-        return texts.written(body.decode(_COMMENT_CHARSETS[charset], "ignore"))
-    is_named = charset.startswith(b"ASCII") or not charset.strip(b"\0 ")
+    charset, body = value[:8].rstrip(b"\0").upper(), value[8 : 8 * MAX_TEXT]
+    if charset == b"UNICODE":
+        return texts.written(texts.wide(body, exif.order))
+    if charset == b"JIS":
+        return texts.written(texts.japanese(body))
+    is_named = charset == b"ASCII" or not charset.strip()
     return texts.written(texts.decoded((body if is_named else value[: 8 * MAX_TEXT]).lstrip(b"\0")))
 
 
 def number(value: object) -> float | None:
-    """Return the first number of a field; None for text, no value, infinity, or a zero denominator."""
+    """Return the first number of a field, also one that is written out; None for infinity, or a zero denominator."""
     first = next(iter(_values(value)), None)
-    if isinstance(first, (str, bytes)):
-        return None
+    if isinstance(first, bytes):
+        first = text(first) if len(first) < _LONGEST_NUMBER else None
     try:
         found = float(first)  # type: ignore[arg-type]  # whatever has no float is caught
     except (TypeError, ValueError, ArithmeticError):
@@ -188,8 +190,9 @@ def orientation(exif: Exif) -> int | None:
 def iso(exif: Exif) -> int | None:
     """Return the ISO speed, from the maker's notes where EXIF has none."""
     known = (
-        exif.get(ISO),
+        *_values(exif.get(ISO)),  # of two, the first may be unknown
         exif.get(RECOMMENDED_ISO),
+        exif.get(STANDARD_ISO),
         exif.get(ISO_SPEED),
         exif.maker.iso,
         exif.main.get(PANASONIC_ISO),
@@ -206,28 +209,34 @@ def lens(exif: Exif) -> str | None:
     return texts.written(text(exif.get(LENS_MODEL)))
 
 
+def lens_range(exif: Exif) -> str | None:
+    """Return the range that EXIF has of a lens without a name."""
+    return lenses.range_text([number(part) or 0.0 for part in _values(exif.get(LENS_RANGE))])
+
+
 def lens_of_maker(exif: Exif) -> str | None:
     """Return the lens as the maker's notes name it, by words or number, or by what it can."""
     lens_number = exif.maker.lens_number
     if lens_number is None:
         return exif.maker.lens
-    widest = _power_of_two(number(exif.get(_WIDEST_APEX)), 0.5)
+    widest = power_of_two(number(exif.get(_WIDEST_APEX)), 0.5)
     return lenses.name(lens_number, focal_length(exif), widest) or exif.maker.lens
 
 
 def aperture(exif: Exif) -> float | None:
     """Return the f-number, from the APEX value where only that is given."""
     found = positive(exif.get(F_NUMBER))
-    return found if found is not None else _power_of_two(number(exif.get(APERTURE_APEX)), 0.5)
+    return found if found is not None else power_of_two(number(exif.get(APERTURE_APEX)), 0.5)
 
 
 def exposure_time(exif: Exif) -> float | None:
     """Return the exposure time in seconds, from the APEX value where only that is given."""
     found = positive(exif.get(EXPOSURE_TIME))
-    return found if found is not None else _power_of_two(number(exif.get(SHUTTER_SPEED_APEX)), -1.0)
+    return found if found is not None else power_of_two(number(exif.get(SHUTTER_SPEED_APEX)), -1.0)
 
 
-def _power_of_two(apex: float | None, factor: float) -> float | None:
+def power_of_two(apex: float | None, factor: float) -> float | None:
+    """Return what a value of the APEX system stands for: times have the factor -1, f-numbers 0.5."""
     return 2.0 ** (apex * factor) if apex is not None and abs(apex) < 64 else None
 
 
@@ -262,25 +271,19 @@ def _date(exif: Exif, tags: tuple[int, int, int]) -> str | None:
 
 
 def position(exif: Exif) -> tuple[float, float] | None:
-    """Return latitude and longitude in degrees, north and east positive; None unless both are on the globe.
-
-    Exactly 0, 0 is what devices without a fix write.
-    """
-    latitude = _degrees(exif.gps.get(2), exif.gps.get(1), positive="N", negative="S", limit=90)
-    longitude = _degrees(exif.gps.get(4), exif.gps.get(3), positive="E", negative="W", limit=180)
-    return None if latitude is None or longitude is None or latitude == longitude == 0 else (latitude, longitude)
+    """Return latitude and longitude in degrees, north and east positive, as they are where no side is named."""
+    return positions.of(
+        _degrees(exif.gps.get(2), exif.gps.get(1), negative="S"),
+        _degrees(exif.gps.get(4), exif.gps.get(3), negative="W"),
+    )
 
 
-def _degrees(value: object, reference: object, *, positive: str, negative: str, limit: int) -> float | None:
-    parts = [number(part) for part in _values(value)]
-    side = (text(reference) or "")[:1].upper()
-    if not 1 <= len(parts) <= 3 or side not in (positive, negative) or side == "":
+def _degrees(value: object, reference: object, *, negative: str) -> float | None:
+    if isinstance(value, bytes):
+        return positions.read(f"{text(value) or ''}{(text(reference) or '')[:1]}")
+    parts = [number(part) for part in _values(value)[:3]]
+    known = [part for part in parts if part is not None]
+    if not known or len(known) < len(parts) or min(known[1:], default=0) < 0:
         return None
-    total = 0.0
-    for part, unit in zip(parts, (1, 60, 3600), strict=False):
-        if part is None or part < 0:
-            return None
-        total += part / unit
-    if total > limit:
-        return None
-    return total if side == positive else -total
+    total = sum(abs(part) / unit for part, unit in zip(known, (1, 60, 3600), strict=False))
+    return -total if known[0] < 0 or (text(reference) or "")[:1].upper() == negative else total

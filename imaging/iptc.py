@@ -65,7 +65,9 @@ class Block:
         return [text for text in found if text]
 
     def _decoded(self, value: bytes) -> str:
-        return value.decode(self._charset, "ignore") if self._charset else texts.decoded(value)
+        if self._charset in (None, "utf-8"):  # which programs also declare that write something else
+            return texts.decoded(value)
+        return value.decode(self._charset, "ignore")
 
 
 def _named_charset(escape: bytes) -> str | None:

@@ -6,7 +6,7 @@ number for several lenses, what all of these are called and the name of each.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from math import log
@@ -87,6 +87,17 @@ def range_of(name: str) -> Range | None:
         return None
     shortest, longest, widest, narrowest = found.groups()
     return Range(float(shortest), float(longest or shortest), float(widest), float(narrowest or widest))
+
+
+def range_text(numbers: Sequence[float]) -> str | None:
+    """Return `18-70mm f/3.5-4.5`, or `50mm f/1.8`: focal lengths, and f-numbers at both, where they are known."""
+    if len(numbers) != 4 or numbers[0] <= 0:
+        return None
+    shortest, longest, widest, narrowest = (f"{part:.5g}" for part in numbers)
+    lengths = shortest if longest in (shortest, "0") else f"{shortest}-{longest}"
+    if numbers[2] <= 0:
+        return f"{lengths}mm"
+    return f"{lengths}mm f/{widest if narrowest in (widest, '0') else f'{widest}-{narrowest}'}"
 
 
 @cache

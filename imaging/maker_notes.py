@@ -4,6 +4,7 @@ They count for cameras that do not write them where EXIF has a place for them. H
 `makers.py` what is in them; a note of a form that is not known gives nothing.
 """
 
+import re
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from imaging.makers import MakerNotes
 from imaging.tiff_tags import Block, Entry
 
 _HEAD = 1024
+_PHASE_ONE = re.compile(rb"IIII.waR|MMMMRaw.", re.DOTALL)
 _ADOBE = b"Adobe\0MakN"
 _FUJIFILM_MARK = (b"FUJIFILM", b"GENERALE")
 
@@ -36,6 +38,8 @@ def read(block: Block, entry: Entry, make: str) -> MakerNotes:
     if head.startswith(b"Nikon\0\x02"):
         opened = tiff_tags.opened(block.file, block.base + entry.offset + 10)
         return makers.nikon(*opened) if opened else MakerNotes()
+    if _PHASE_ONE.match(head):
+        return makers.phase_one(block.at(block.base + entry.offset, tiff_tags.order_of(head)))
     if head.startswith(_FUJIFILM_MARK) and len(head) >= 12:
         note = block.at(block.base + entry.offset, "<")
         return makers.fujifilm(note, struct.unpack_from("<I", head, 8)[0])
@@ -60,7 +64,7 @@ def read(block: Block, entry: Entry, make: str) -> MakerNotes:
 
 
 def _as_it_was(block: Block, entry: Entry) -> tuple[Block, Entry]:
-    """Undo what Adobe's converter does to notes in a DNG: their size, byte order and first place go in front of them."""
+    """Undo what Adobe does to notes in a DNG: their size, byte order and first place stand in front of them."""
     head = block.read(entry.offset, len(_ADOBE) + 10)
     order = tiff_tags.order_of(head[-6:])
     if not head.startswith(_ADOBE) or order is None:

@@ -4,11 +4,12 @@ Which tag of which maker holds what is described at exiftool.org/TagNames, an in
 """
 
 import math
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from imaging import tiff_tags
-from imaging.lenses import LensNumber, Range
+from imaging.lenses import LensNumber, Range, range_text
 from imaging.texts import clean, decoded, written
 from imaging.tiff_tags import Block
 
@@ -33,6 +34,7 @@ def canon(notes: Notes) -> MakerNotes:
 
 
 def canon_block(block: Block, start: int) -> MakerNotes:
+    """Read `canon` from a block."""
     return canon(tiff_tags.directory(block, start))
 
 
@@ -67,18 +69,7 @@ def nikon(block: Block, start: int) -> MakerNotes:
     """2 has the speed behind a mode, 132 the lens: shortest and longest focal length, largest aperture at both."""
     notes = tiff_tags.directory(block, start)
     speeds, lens = _numbers(notes.get(2)), _numbers(notes.get(132))
-    return MakerNotes(lens=_range(lens), iso=speeds[1] if len(speeds) == 2 else None)
-
-
-def _range(lens: tuple[float, ...]) -> str | None:
-    """`18-70mm f/3.5-4.5`, or `50mm f/1.8`."""
-    if len(lens) != 4 or lens[0] <= 0:
-        return None
-    shortest, longest, widest, narrowest = (f"{part:.5g}" for part in lens)
-    lengths = shortest if longest in (shortest, "0") else f"{shortest}-{longest}"
-    if lens[2] <= 0:
-        return f"{lengths}mm"
-    return f"{lengths}mm f/{widest if narrowest in (widest, '0') else f'{widest}-{narrowest}'}"
+    return MakerNotes(lens=range_text(lens), iso=speeds[1] if len(speeds) == 2 else None)
 
 
 _OLYMPUS_EQUIPMENT, _OLYMPUS_LENS, _OLYMPUS_SHORTEST, _OLYMPUS_LONGEST = 0x2010, 0x0203, 0x0207, 0x0208
@@ -99,7 +90,7 @@ def olympus(block: Block, start: int) -> MakerNotes:
     numbers = (round(2 ** (_number(value) / 512), 1) if _number(value) < 4096 else 0 for value in apertures)
     named = _text(equipment.get(_OLYMPUS_LENS))
     return MakerNotes(
-        lens=named or _range((*lengths, *numbers)),
+        lens=named or range_text((*lengths, *numbers)),
         lens_number=None if named else _olympus_number(equipment.get(_OLYMPUS_LENS_NUMBER)),
     )
 
@@ -128,6 +119,7 @@ _PENTAX_WIDEST = 14
 
 
 def pentax(block: Block, start: int) -> MakerNotes:
+    """20 has the speed as a code, 63 the lens by number."""
     notes = tiff_tags.directory(block, start)
     code = _number(notes.get(20))
     return MakerNotes(iso=_PENTAX_SPEEDS.get(int(code)), lens_number=_pentax_lens(notes))
@@ -140,7 +132,7 @@ def _pentax_lens(notes: Notes) -> LensNumber | None:
         return None
     steps = 0
     if isinstance(told, bytes):
-        is_old = len(told) < 21 or told[20:22] in (b"\xff", b"\0\0") or told[20] == 0xFF  # noqa: PLR2004
+        is_old = len(told) < 21 or told[20:22] in (b"\xff", b"\0\0") or told[20] == 0xFF
         at = _PENTAX_LENS_DATA.get(len(told), 3 if is_old else 4) + _PENTAX_WIDEST
         steps = told[at] & 0x7F if len(told) > at else 0
     return LensNumber("pentax", f"{lens[0]} {lens[1]}", widest=2 ** ((steps - 1) / 32) if steps > 1 else None)
@@ -151,6 +143,7 @@ _FIRST_LONG_MINOLTA, _NO_MINOLTA = 25_500, 65_535
 
 
 def minolta(block: Block, start: int) -> MakerNotes:
+    """268 has the lens by number."""
     return _a_mount(tiff_tags.directory(block, start), _MINOLTA_LENS)
 
 
@@ -176,6 +169,7 @@ def _sony_range(value: object) -> Range | None:
 
 
 def samsung(block: Block, start: int) -> MakerNotes:
+    """40963 has the lens by number."""
     notes = tiff_tags.directory(block, start)
     number = notes.get(_SAMSUNG_LENS)
     return MakerNotes(lens_number=LensNumber("samsung", str(int(_number(number)))) if number else None)
@@ -185,24 +179,45 @@ _CASIO_SPEEDS = {3: 50, 4: 64, 6: 100, 9: 200}
 
 
 def casio(block: Block, start: int) -> MakerNotes:
+    """20 or 12308 has the speed, in old cameras as a code."""
     notes = tiff_tags.directory(block, start)
     speed = _number(notes.get(20, notes.get(0x3014)))
     return MakerNotes(iso=_CASIO_SPEEDS.get(int(speed), speed))
 
 
 def panasonic(block: Block, start: int) -> MakerNotes:
+    """81 has the lens by name."""
     notes = tiff_tags.directory(block, start)
     return MakerNotes(lens=_text(notes.get(81)))
 
 
 def fujifilm(block: Block, start: int) -> MakerNotes:
+    """5169 has the rating."""
     notes = tiff_tags.directory(block, start)
     return MakerNotes(rating=_number(notes[0x1431]) if 0x1431 in notes else None)
 
 
 def sony(block: Block, start: int) -> MakerNotes:
+    """45095 has the lens by number, 8194 the rating."""
     notes = tiff_tags.directory(block, start)
     return replace(_a_mount(notes, _SONY_LENS), rating=_number(notes[0x2002]) if 0x2002 in notes else None)
+
+
+_PHASE_ONE_LENS, _PHASE_ONE_ENTRY, _MOST_ENTRIES = 0x412, 16, 200
+
+
+def phase_one(note: Block) -> MakerNotes:
+    """Read the lens by name from a directory that has 32-bit tags: tag, type, size, place."""
+    number = f"{note.order}I"
+    try:
+        (start,) = struct.unpack(number, note.read(8, 4))
+        (count,) = struct.unpack(number, note.read(start, 4))
+        table = note.read(start + 8, min(count, _MOST_ENTRIES) * _PHASE_ONE_ENTRY)
+        entries = {tag: (size, at) for tag, _, size, at in struct.iter_unpack(f"{note.order}4I", table)}
+    except struct.error:  # ends early
+        return MakerNotes()
+    size, at = entries.get(_PHASE_ONE_LENS, (0, 0))
+    return MakerNotes(lens=_text(note.read(at, min(size, 200))))
 
 
 def _numbers(value: object) -> tuple[float, ...]:

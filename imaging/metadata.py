@@ -83,7 +83,11 @@ def describe(
         taken_at=_taken_at(exif, captions),
         camera_make=exif_fields.name(exif.main.get(exif_fields.MAKE)) or captions.make,
         camera_model=exif_fields.name(exif.main.get(exif_fields.MODEL)) or captions.model,
-        lens=exif_fields.lens(exif) or captions.lens or exif_fields.lens_of_maker(exif),
+        lens=exif_fields.lens(exif)
+        or captions.lens
+        or exif_fields.lens_of_maker(exif)
+        or exif_fields.lens_range(exif)
+        or captions.lens_range,
         iso=exif_fields.iso(exif) or captions.iso,
         aperture=exif_fields.aperture(exif) or captions.aperture,
         exposure_time=exif_fields.exposure_time(exif) or captions.exposure_time,

@@ -2,11 +2,14 @@
 
 import re
 import unicodedata
+from typing import Literal
 
 from rules.text import nfc
 
 MAX_TEXT = 2_000
 """Characters kept of a text, so that metadata stays small in every message."""
+_SAMPLE = 80
+"""Bytes that show the order of a text."""
 
 # What cameras and programs write where nobody wrote anything. Compared in capitals, without what surrounds it.
 _DEFAULTS = frozenset(
@@ -51,6 +54,31 @@ def decoded(value: bytes) -> str:
         return value.decode("utf-8")
     except UnicodeDecodeError:
         return value.decode("cp1252", "ignore")
+
+
+def wide(value: bytes, order: Literal["<", ">"]) -> str:
+    """Return the text of UTF-16 by its mark; else in the order in which its high bytes are the fewer, else in `order`.
+
+    Letters of one script share their high byte. Programs write either order, whatever the block has.
+    """
+    if value[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return value.decode("utf-16", "ignore")
+    sample = value[:_SAMPLE]
+    even, odd = len(set(sample[::2])), len(set(sample[1::2]))
+    is_big = even < odd or (even == odd and order == ">")
+    return value.decode("utf-16-be" if is_big else "utf-16-le", "ignore")
+
+
+def japanese(value: bytes) -> str:
+    """Return the text of JIS X 0208: with the escapes of ISO 2022, without, or in what Japanese programs use for it."""
+    if b"\x1b" in value:
+        return value.decode("iso2022_jp", "ignore")
+    if value.isascii():
+        return (b"\x1b$B" + value.rstrip(b"\0 ")).decode("iso2022_jp", "ignore")
+    try:
+        return value.decode("euc_jp")
+    except UnicodeDecodeError:
+        return value.decode("shift_jis", "ignore")
 
 
 def clean(value: str | None) -> str | None:

@@ -4,6 +4,7 @@ They come from strangers. Entities are refused before parsing, so that a packet 
 """
 
 import re
+import sys
 from collections.abc import Iterator
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -27,9 +28,18 @@ _SPACES = {
     "MP": "http://ns.microsoft.com/photo/1.2/",
     "MPReg": "http://ns.microsoft.com/photo/1.2/t/Region#",
     "mwg-rs": "http://www.metadataworkinggroup.com/schemas/regions/",
+    "mwg-kw": "http://www.metadataworkinggroup.com/schemas/keywords/",
     "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
+    "acdsee": "http://ns.acdsee.com/iptc/1.0/",
+    "mediapro": "http://ns.iview-multimedia.com/mediapro/1.0/",
 }
+_DECLARED = " ".join(
+    f'xmlns:{name}="{space}"' for name, space in {**_SPACES, "rdf": _RDF[1:-1], "x": "adobe:ns:meta/"}.items()
+)
+"""For packets that do not declare what they use."""
 MAX_PACKET = 1 << 20
+_REFERENCE = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)(?:#(\d{1,9}|[xX][0-9a-fA-F]{1,8});)?")
+_PROLOGUE = re.compile(r"^\s*(?:<\?.*?\?>\s*)*", re.DOTALL)
 _NOT_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
@@ -83,14 +93,31 @@ def _descriptions(packet: object) -> Iterator[Element]:
         packet = _decoded(packet[: MAX_PACKET + 1])
     if not isinstance(packet, str) or len(packet) > MAX_PACKET or "<!DOCTYPE" in packet or "<!ENTITY" in packet:
         return
-    end = max(packet.rfind("xmpmeta>"), packet.rfind("RDF>"))
+    end = max(packet.rfind("meta>"), packet.rfind("RDF>"))
     packet = packet[: packet.find(">", end) + 1]  # what follows, programs leave there
-    try:
-        root = ElementTree.fromstring(_NOT_XML.sub("", packet).strip(" \r\n\t\ufeff"))  # noqa: S314 - no entities, bounded length
-    except (ElementTree.ParseError, ValueError):
-        return
-    for top in root.iter(_RDF + "RDF"):
+    packet = _REFERENCE.sub(_reference, _NOT_XML.sub("", packet)).strip(" \r\n\t\ufeff")
+    root = _root(packet)
+    if root is None:
+        root = _root(f"<x {_DECLARED}>{_PROLOGUE.sub('', packet)}</x>")
+    for top in [] if root is None else root.iter(_RDF + "RDF"):
         yield from top.findall(_RDF + "Description")
+
+
+def _root(packet: str) -> Element | None:
+    try:
+        return ElementTree.fromstring(packet)  # noqa: S314 - no entities, bounded length
+    except (ElementTree.ParseError, ValueError):
+        return None
+
+
+def _reference(found: re.Match[str]) -> str:
+    """Leave out what stands for no letter of XML, and take for text what is no reference that XML knows."""
+    number = found[1]
+    if number is None:
+        return "&amp;"
+    point = int(number[1:], 16) if number[0] in "xX" else int(number)
+    is_letter = point < sys.maxunicode and not 0xD800 <= point < 0xE000 and not _NOT_XML.match(chr(point))
+    return found[0] if is_letter else ""
 
 
 def _decoded(packet: bytes) -> str:
@@ -98,7 +125,7 @@ def _decoded(packet: bytes) -> str:
         if packet.startswith(mark):
             # The declaration, which names the encoding of the bytes, would contradict.
             return re.sub(r"^\s*<\?xml[^>]*\?>", "", packet[2:].decode(encoding, "replace"))
-    return packet.decode("utf-8", "replace")
+    return texts.decoded(packet)
 
 
 def _values(nodes: list[Element], name: str) -> Iterator[str | Element]:

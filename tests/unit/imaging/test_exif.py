@@ -40,8 +40,9 @@ def metadata(tmp_path: Path, tags: dict[int, Any]) -> Metadata:
         (IFDRational(1, 0), None),
         (IFDRational(0, 0), None),
         (math.inf, None),
-        ("2.8", None),
-        (b"2.8", None),
+        ("2.8", 2.8),
+        (b"2.8\0", 2.8),
+        (b"2.8 mm", None),
         ((), None),
         (None, None),
         (10**400, None),
@@ -52,7 +53,7 @@ def test_numbers(value: object, wanted: float | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "wanted"), [(0, None), (1, 1), (8, 8), (9, None), (-1, None), ("6", None), (6.5, None)]
+    ("value", "wanted"), [(0, None), (1, 1), (8, 8), (9, None), (-1, None), (b"6", 6), (6.5, None)]
 )
 def test_orientations(value: object, wanted: int | None) -> None:
     assert exif.orientation(Exif(main={274: value})) == wanted
@@ -67,6 +68,9 @@ def test_orientations(value: object, wanted: int | None) -> None:
         ({34855: 65_535}, None),
         ({34867: 640}, 640),
         ({34855: 0}, None),
+        ({34855: (0, 200)}, 200),
+        ({34855: b"400\0"}, 400),
+        ({34855: 65_535, 34865: 102_400}, 102_400),
         ({34855: "auto"}, None),
     ],
 )
@@ -96,8 +100,13 @@ DEGREES = (IFDRational(43), IFDRational(28), IFDRational(2814, 1000))
         ({1: "N", 2: (45, 0, 0), 3: "E", 4: (180, 0, 1)}, None),
         ({1: "N", 2: (45, 0, 0), 3: "E", 4: (IFDRational(1, 0), 0, 0)}, None),
         ({1: "N", 2: (45, 0, -9), 3: "E", 4: (11, 0, 0)}, None),
-        ({2: (45, 0, 0), 4: (11, 0, 0)}, None),
-        ({1: "E", 2: (45, 0, 0), 3: "N", 4: (11, 0, 0)}, None),
+        # Where no side is named, the numbers are taken as they are, as exiftool does.
+        ({2: (45, 0, 0), 4: (11, 0, 0)}, (45.0, 11.0)),
+        ({2: (-45, 30, 0), 4: (-11, 0, 0)}, (-45.5, -11.0)),
+        ({1: " ", 2: (45, 0, 0), 3: "?", 4: (11, 0, 0)}, (45.0, 11.0)),
+        ({1: "N", 2: (45, 0, 0, 7), 3: "W", 4: (11, 0, 0, 7)}, (45.0, -11.0)),
+        ({1: b"N", 2: b"48,51,30", 3: b"W", 4: b"2 21 0"}, (48.858333333, -2.35)),
+        ({1: "S", 2: (-45, 0, 0), 3: "W", 4: (-11, 0, 0)}, (-45.0, -11.0)),
         ({1: "N", 2: (45, 0, 0)}, None),
         ({1: "N", 2: (0, 0, 0), 3: "E", 4: (0, 0, 0)}, None),
         ({1: "N", 2: (0, 0, 0), 3: "E", 4: (9, 0, 0)}, (0.0, 9.0)),
