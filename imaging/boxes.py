@@ -11,6 +11,8 @@ from typing import BinaryIO
 _MAX_META = 8 << 20
 """Bytes read of a box that describes pictures; it holds no pixels."""
 _MAX_BOXES = 4096
+_LAST_PLACE = 1 << 40
+"""No file is longer; a box can say that it is, by more than any system can seek."""
 EXIF_UUID, XMP_UUID = b"JpgTiffExif->JP2", bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 IPTC_UUID = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
 """Boxes of metadata in JP2 and, of XMP (ISO 16684-3), in others."""
@@ -102,9 +104,9 @@ def _places(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
             (size,) = struct.unpack_from(">Q", header, 8)
             length = 16
         yield kind, position + length, size - length if size else _MAX_META
-        if size < length:
-            return
         position += size
+        if size < length or position > _LAST_PLACE:
+            return
 
 
 def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:

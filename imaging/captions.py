@@ -37,6 +37,8 @@ class Captions:
     tags: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
     rating: float | None = None
+    windows_rating: float | None = None
+    """Stars by Windows' percent."""
     label: str | None = None
     original: str | None = None
     digitised: str | None = None
@@ -110,7 +112,8 @@ def together(packets: list[xmp.Packet], press: iptc.Block, png: dict[str, str | 
             )
         ),
         people=distinct((*_people(packets), *items("Iptc4xmpExt:PersonInImage"), *items("mediapro:People"))),
-        rating=_stars(text("xmp:Rating", "acdsee:rating"), text("MicrosoftPhoto:Rating", "MicrosoftPhoto1:Rating")),
+        rating=_signed(text("xmp:Rating", "acdsee:rating")),
+        windows_rating=stars_of_percent(_signed(text("MicrosoftPhoto:Rating", "MicrosoftPhoto1:Rating"))),
         label=text("xmp:Label"),
         original=_fullest(
             map(dates.iso_8601, (text("exif:DateTimeOriginal"), text("photoshop:DateCreated"), press.created))
@@ -165,13 +168,6 @@ def _fullest(found: Iterable[str | None]) -> str | None:
     return max((date for date in known if date.startswith(known[0])), key=len, default=None)
 
 
-def _stars(rating: str | None, percent: str | None) -> float | None:
-    found = _signed(rating)
-    if found is not None:
-        return found
-    return stars_of_percent(_signed(percent))
-
-
 def stars_of_percent(percent: float | None) -> float | None:
     """Return Windows' percent as stars; None for 0, which cameras write whose pictures nobody has rated."""
     if percent is None or not 0 < percent <= 100:
@@ -213,7 +209,7 @@ def _whole(found: float | None) -> int | None:
 
 
 def _xmp_of_jpeg(image: Image.Image) -> bytes:
-    """Return a packet whose segment a program has named in another way (`XMP\0://ns.adobe.com/xap/1.0/\0`)."""
+    r"""Return a packet whose segment a program has named in another way (`XMP\0://ns.adobe.com/xap/1.0/\0`)."""
     segments = (body.partition(_XMP_NAME) for name, body in getattr(image, "applist", ()) if name == "APP1")
     return next((packet for before, name, packet in segments if name and len(before) < _LONGEST_START), b"")
 
@@ -247,7 +243,8 @@ def _raw_profile(info: dict[str | tuple[int, int], object], name: str) -> bytes:
 
 def raw_profile(text: str) -> bytes:
     """Return the bytes of a raw profile; empty when it is none."""
-    digits = "".join(text.split()[2:])
+    _, _, behind = text.lstrip().partition("\n")  # its name may be of several words
+    digits = "".join(behind.split()[1:])
     try:
         return bytes.fromhex(digits)
     except ValueError:

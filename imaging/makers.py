@@ -48,14 +48,14 @@ def _canon_zoom(settings: tuple[float, ...]) -> str | None:
     return f"{shortest:.1f} mm" if shortest == longest else f"{shortest:.1f} - {longest:.1f} mm"
 
 
-_HIGHEST_STEP = 1024
+_HIGHEST_STEP, _CANON_NONE = 1024, 0x7FFF
 _CANON_SPEEDS = {16: 50, 17: 100, 18: 200, 19: 400, 20: 800}
 
 
 def _canon_iso(settings: tuple[float, ...], shot: tuple[float, ...]) -> float | None:
     """Return the speed that was set, or by which the camera, set to automatic, exposed."""
     chosen = int(settings[16]) if len(settings) > 16 else 0
-    if chosen > 0 and chosen & 0x4000:
+    if chosen != _CANON_NONE and chosen & 0x4000:
         return chosen & 0x3FFF
     if chosen in _CANON_SPEEDS:
         return _CANON_SPEEDS[chosen]

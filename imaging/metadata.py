@@ -119,6 +119,7 @@ def _rating(exif: Exif, captions: Captions) -> float | None:
     known = (
         captions.rating,
         exif_fields.rating(exif),
+        captions.windows_rating,
         stars_of_percent(exif_fields.number(exif.get(exif_fields.RATING_PERCENT))),
         exif.maker.rating,
     )

@@ -58,7 +58,7 @@ def in_jpeg(jpeg: bytes, mark: bytes) -> bytes:
             return b""
         size = int.from_bytes(jpeg[start + 2 : start + 4])
         body = jpeg[start + 4 : start + 2 + size]
-        if jpeg[start + 1] == 0xE1 and body.startswith(mark):
+        if jpeg[start + 1 : start + 2] == b"\xe1" and body.startswith(mark):
             return body.removeprefix(mark)
         start += 2 + size
     return b""

@@ -17,6 +17,8 @@ MAX_VALUE = 4 << 20
 _MAX_NUMBERS = 1024
 """Numbers of one value; the further ones are left out. Strips and tables have more, fields of metadata do not."""
 _MAX_ENTRIES = 1_000
+_LAST_PLACE = 1 << 40
+"""No file is longer; BigTIFF can ask for more than any system can seek."""
 _MAX_BYTES = 16 << 20
 """Bytes of all values of a directory."""
 
@@ -55,7 +57,7 @@ class Block:
 
     def read(self, offset: int, count: int) -> bytes:
         """Read up to `count` bytes from `offset` on; fewer where the file ends."""
-        if offset + self.base < 0:
+        if not 0 <= offset + self.base <= _LAST_PLACE:
             return b""
         self.file.seek(self.base + offset)
         return self.file.read(count)

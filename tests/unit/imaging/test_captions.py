@@ -85,6 +85,24 @@ def test_what_lies_behind_a_packet_does_not_count() -> None:
     assert said(f"{packet}\n  <?xpacket end='w'?>\0\0").rating == 4
 
 
+@pytest.mark.parametrize(
+    ("packet", "wanted"),
+    [
+        (with_properties('xmp:Label="Red"').replace("xmpmeta", "xapmeta"), "Red"),
+        (with_properties('xmp:Label="Red"').replace('xmlns:xmp="http://ns.adobe.com/xap/1.0/"', ""), "Red"),
+        (with_properties('xmp:Label="Red & blue"'), "Red & blue"),
+        (with_properties('xmp:Label="Red &amp; &lt;blue&gt;"'), "Red & <blue>"),
+        (with_properties('xmp:Label="caf&eacute; &#233; &#xe9;"'), "caf&eacute; é é"),
+        (with_properties('xmp:Label="a&#1;b&#x0;c&#xD800;d&#99999999;e"'), "abcde"),
+        (with_properties('xmp:Label="Größe"').encode("latin-1"), "Größe"),
+        (with_properties('xmp:Label="Red"').replace("<rdf:RDF", "<!-- > --><rdf:RDF"), "Red"),
+    ],
+    ids=["old name", "undeclared", "ampersand", "escaped", "references", "no letters", "latin-1", "comment"],
+)
+def test_packets_that_are_nearly_xml(packet: str | bytes, wanted: str) -> None:
+    assert said(packet).label == wanted
+
+
 def test_many_and_long_tags_are_bounded() -> None:
     items = "".join(f"<rdf:li>{number}{'x' * 500}</rdf:li>" for number in range(500))
     tags = said(PACKET.replace("<rdf:li/>", items)).tags
@@ -99,17 +117,22 @@ def test_many_and_long_tags_are_bounded() -> None:
         ('xmp:Rating="-1"', -1),
         ('xmp:Rating="3.5"', 3.5),
         ('xmp:Rating="5" MicrosoftPhoto:Rating="25"', 5),
-        ('MicrosoftPhoto:Rating="1"', 1),
-        ('MicrosoftPhoto:Rating="25"', 2),
-        ('MicrosoftPhoto:Rating="75"', 4),
-        ('MicrosoftPhoto:Rating="99"', 5),
-        ('MicrosoftPhoto:Rating="0"', None),
+        ('acdsee:rating="2"', 2),
+        ('xmp:Rating="5" acdsee:rating="2"', 5),
         ('xmp:Rating="nan"', None),
         ('xmp:Rating="many"', None),
     ],
 )
 def test_ratings(attributes: str, wanted: float | None) -> None:
     assert said(with_properties(attributes)).rating == wanted
+
+
+@pytest.mark.parametrize(
+    ("percent", "wanted"),
+    [("1", 1), ("25", 2), ("50", 3), ("75", 4), ("99", 5), ("0", None), ("-1", None), ("65535", None)],
+)
+def test_windows_ratings(percent: str, wanted: float | None) -> None:
+    assert said(with_properties(f'MicrosoftPhoto:Rating="{percent}"')).windows_rating == wanted
 
 
 @pytest.mark.parametrize(
@@ -135,6 +158,11 @@ def test_dates(attributes: str, original: str | None, digitised: str | None) -> 
         ("33,30,36S", "70,0,0W", (-33.51, -70.0)),
         ("48,51,30n", "2.5w", (48.858333, -2.5)),
         ("-33.51", "+70.25", (-33.51, 70.25)),
+        ("48 51 30 N", "2 21 0 W", (48.858333, -2.35)),
+        ("48\u00b0 51' 30&quot; N", "2\u00b021\u20320\u2033W", (48.858333, -2.35)),
+        ("S48,51.5", "E2,21", (-48.858333, 2.35)),
+        ("48:51:30", "2d21m0W", (48.858333, -2.35)),
+        ("48.86S", "002.35W", (-48.86, -2.35)),
         ("0,0.0N", "0,0.0E", None),
         ("-91.5", "2.0", None),
         ("91,0N", "2,0E", None),
@@ -163,6 +191,73 @@ def test_exposure() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("attributes", "elements", "field", "wanted"),
+    [
+        ('exif:ApertureValue="4/1"', "", "aperture", 4.0),
+        ('exif:FNumber="28/10" exif:ApertureValue="4/1"', "", "aperture", 2.8),
+        ('exif:FNumber="f/5.6"', "", "aperture", 5.6),
+        ('exif:ApertureValue="1/0"', "", "aperture", None),
+        ('exif:ShutterSpeedValue="3/1"', "", "exposure_time", 0.125),
+        ('exif:ShutterSpeedValue="-2"', "", "exposure_time", 4.0),
+        ('exif:ExposureTime="0.004 s"', "", "exposure_time", 0.004),
+        ('exif:FocalLength="50 mm"', "", "focal_length", 50.0),
+        ('exifEX:PhotographicSensitivity="400"', "", "iso", 400),
+        ('exifEX:RecommendedExposureIndex="800"', "", "iso", 800),
+        ('exifEX:ISOSpeed="1600"', "", "iso", 1600),
+        ('MicrosoftPhoto:LensModel="EF 50"', "", "lens", "EF 50"),
+        ('aux:LensInfo="18/1 55/1 35/10 56/10"', "", "lens_range", "18-55mm f/3.5-5.6"),
+        ('aux:LensInfo="18/1 55/1 0/0 0/0"', "", "lens_range", "18-55mm"),
+        (
+            "",
+            "<exifEX:LensSpecification><rdf:Seq><rdf:li>50</rdf:li><rdf:li>50/1</rdf:li><rdf:li>18/10</rdf:li>"
+            "<rdf:li>18/10</rdf:li></rdf:Seq></exifEX:LensSpecification>",
+            "lens_range",
+            "50mm f/1.8",
+        ),
+        ("", "<tiff:ImageDescription>At the sea</tiff:ImageDescription>", "description", "At the sea"),
+        ("", "<exif:UserComment>At the sea</exif:UserComment>", "description", "At the sea"),
+        ('acdsee:caption="Sea" acdsee:notes="At the sea"', "", "title", "Sea"),
+        ('acdsee:caption="Sea" acdsee:notes="At the sea"', "", "description", "At the sea"),
+        ("", "<acdsee:keywords><rdf:Bag><rdf:li>sea</rdf:li></rdf:Bag></acdsee:keywords>", "tags", ("sea",)),
+        (
+            "",
+            "<mediapro:CatalogSets><rdf:Bag><rdf:li>Places|Rome</rdf:li></rdf:Bag></mediapro:CatalogSets>",
+            "tags",
+            ("Places|Rome", "Places", "Rome"),
+        ),
+        (
+            "",
+            "<MicrosoftPhoto:LastKeywordXMP><rdf:Bag><rdf:li>Places/Rome</rdf:li></rdf:Bag>"
+            "</MicrosoftPhoto:LastKeywordXMP>",
+            "tags",
+            ("Places/Rome", "Places", "Rome"),
+        ),
+        (
+            "",
+            '<mwg-kw:Keywords rdf:parseType="Resource"><mwg-kw:Hierarchy><rdf:Bag><rdf:li rdf:parseType="Resource">'
+            "<mwg-kw:Keyword>Places</mwg-kw:Keyword><mwg-kw:Children><rdf:Bag><rdf:li>"
+            "<rdf:Description mwg-kw:Keyword='Rome'/></rdf:li></rdf:Bag></mwg-kw:Children></rdf:li></rdf:Bag>"
+            "</mwg-kw:Hierarchy></mwg-kw:Keywords>",
+            "tags",
+            ("Places", "Rome"),
+        ),
+        ("", "<mediapro:People><rdf:Bag><rdf:li>Ann</rdf:li></rdf:Bag></mediapro:People>", "people", ("Ann",)),
+        (
+            "",
+            '<Iptc4xmpExt:PersonInImageWDetails><rdf:Bag><rdf:li rdf:parseType="Resource"><Iptc4xmpExt:PersonName>'
+            '<rdf:Alt><rdf:li xml:lang="x-default">Ann</rdf:li></rdf:Alt></Iptc4xmpExt:PersonName></rdf:li></rdf:Bag>'
+            "</Iptc4xmpExt:PersonInImageWDetails>",
+            "people",
+            ("Ann",),
+        ),
+    ],
+)
+def test_places_that_single_programs_use(attributes: str, elements: str, field: str, wanted: object) -> None:
+    found = getattr(said(with_properties(attributes, elements)), field)
+    assert found == (pytest.approx(wanted) if isinstance(wanted, float) else wanted)
+
+
 def test_trees_of_tags_are_found_by_each_level() -> None:
     tree = "<lr:hierarchicalSubject><rdf:Bag><rdf:li>Places|France|Paris</rdf:li></rdf:Bag></lr:hierarchicalSubject>"
     assert said(with_properties(elements=tree)).tags == ("Places|France|Paris", "Places", "France", "Paris")
@@ -172,7 +267,7 @@ def test_people() -> None:
     """By the Metadata Working Group, whose regions may be of something else; by Microsoft; and by IPTC."""
     elements = """
     <mwg-rs:Regions rdf:parseType="Resource"><mwg-rs:RegionList><rdf:Bag>
-      <rdf:li><rdf:Description mwg-rs:Name="Ann" mwg-rs:Type="Face"/></rdf:li>
+      <rdf:li><rdf:Description mwg-rs:Name="Ann" mwg-rs:Type="face"/></rdf:li>
       <rdf:li rdf:parseType="Resource"><mwg-rs:Name>Bob</mwg-rs:Name><mwg-rs:Type>Face</mwg-rs:Type></rdf:li>
       <rdf:li><rdf:Description mwg-rs:Name="Rex" mwg-rs:Type="Pet"/></rdf:li>
       <rdf:li><rdf:Description mwg-rs:Type="Face"/></rdf:li>

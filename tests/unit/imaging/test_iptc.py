@@ -30,6 +30,10 @@ def test_charsets(escape: bytes | None, encoding: str, title: str) -> None:
     assert block(*sets, (2, 5, title.encode(encoding))).title == title
 
 
+def test_what_declares_utf_8_and_is_not_loses_no_letter() -> None:
+    assert block((1, 90, b"\x1b%G"), (2, 5, "Größe".encode("latin-1"))).title == "Größe"
+
+
 def test_fields() -> None:
     found = block(
         (2, 5, b"Title"),

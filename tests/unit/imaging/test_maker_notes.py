@@ -43,6 +43,13 @@ def olympus() -> bytes:
     return with_notes(b"OLYMPUS IMAGING CORP.", head + main + equipment)
 
 
+def numbered_olympus() -> bytes:
+    head = b"OLYMPUS\0II\x03\0"
+    main = directory([long(0x2010, 12 + 2 + 12 + 4)], 12)
+    equipment = directory([(0x201, 1, 6, bytes([0, 0, 5, 0, 0, 0]))], len(head) + len(main))
+    return with_notes(b"OLYMPUS", head + main + equipment)
+
+
 def old_olympus() -> bytes:
     """The first E-System cameras: the directory itself as a value, which names focal lengths and apertures only."""
 
@@ -53,6 +60,37 @@ def old_olympus() -> bytes:
 
     make = b"OLYMPUS CORPORATION"
     return with_notes(make, note(blocks.place_of_notes(make, note(0))))
+
+
+SONY = b"SONY DSC \0\0\0"
+DA_18_135 = "smc PENTAX-DA 18-135mm F3.5-5.6 ED AL [IF] DC WR"
+SHORT_DATA = bytes(14) + bytes([0x80 | 70]) + bytes(2)
+"""What a lens told a camera of Pentax: 2 ** (69 / 32) = f/4.46 wide open."""
+
+
+def pentax(lens: bytes, told: bytes = b"") -> bytes:
+    entries = [(0x3F, 1, len(lens), lens), *([undefined(0x207, told)] if told else [])]
+    return offsets_from_note(b"PENTAX", b"PENTAX \0II", entries)
+
+
+def dng(note: bytes) -> bytes:
+    """A DNG has the notes in its main directory; what a camera wrote is as in a JPEG."""
+    return blocks.exif([ascii_text(271, b"PENTAX"), undefined(50740, note)], [])
+
+
+def converted_dng() -> bytes:
+    """Adobe moves the notes, and says where they lay: their offsets count from there."""
+    first = 700
+    note = directory([ascii_text(149, b"EF35mm f/2 IS USM")], first)
+    moved = b"Adobe\0MakN" + (len(note) + 6).to_bytes(4) + b"II" + first.to_bytes(4) + note
+    return blocks.exif([ascii_text(271, b"Canon"), undefined(50740, moved)], [])
+
+
+def phase_one() -> bytes:
+    name = b"Mamiya LS 80mm f/2.8 D\0"
+    head = b"IIIITwaR" + (12).to_bytes(4, "little")
+    entries = b"".join(number.to_bytes(4, "little") for number in (1, 0, 0x412, 1, len(name), 12 + 8 + 16))
+    return with_notes(b"Phase One", head + entries + name)
 
 
 def kodak(at: int, speed: int, start: bytes, order: str) -> bytes:
@@ -93,12 +131,44 @@ def kodak(at: int, speed: int, start: bytes, order: str) -> bytes:
         (lambda: kodak(0x34, 80, b"IIII\x03\0", "<"), None, 80),
         (lambda: kodak(0x4E, 100, b"\1" * 12 + b"\x07", ">"), None, 100),
         (lambda: kodak(0x1E, 160, b"\0\x1a\x18\0", ">"), None, 160),
+        (lambda: offsets_from_block(b"Canon", b"", [short(1, *[0] * 16, 0x7FFF)]), None, None),
+        (lambda: pentax(b"\x08\xd7"), "smc PENTAX-DA 18-135mm F3.5-5.6 ED AL [IF] DC WR", None),
+        (lambda: pentax(b"\x08\xff", bytes(15) + SHORT_DATA + bytes(48)), "Sigma 50-200mm F4-5.6 DC OS", None),
+        (lambda: pentax(b"\x08\xff", bytes(12) + SHORT_DATA + bytes(62)), "Sigma 50-200mm F4-5.6 DC OS", None),
+        (
+            lambda: pentax(b"\x08\xff", b"\1" * 4 + b"\1" * 14 + SHORT_DATA[14:] + b"\1" * 48),
+            "Sigma 50-200mm F4-5.6 DC OS",
+            None,
+        ),
+        (
+            lambda: pentax(b"\x08\xff", b"\1" * 3 + b"\1" * 14 + SHORT_DATA[14:] + b"\xff" * 16),
+            "Sigma 50-200mm F4-5.6 DC OS",
+            None,
+        ),
+        (lambda: pentax(b"\0\0"), None, None),
+        (lambda: pentax(b"\x08"), None, None),
+        (lambda: dng(b"PENTAX \0II" + directory([(0x3F, 1, 2, b"\x08\xd7")], 10)), DA_18_135, None),
+        (converted_dng, "EF35mm f/2 IS USM", None),
+        (phase_one, "Mamiya LS 80mm f/2.8 D", None),
+        (lambda: offsets_from_block(b"KONICA MINOLTA", b"", [long(0x10C, 25501)]), "Minolta AF 50mm F1.7", None),
+        (lambda: offsets_from_block(b"SONY", SONY, [long(0xB027, 2550)]), "Minolta AF 50mm F1.7", None),
+        (
+            lambda: offsets_from_block(
+                b"SONY", SONY, [long(0xB027, 128), (0xB02A, 1, 8, bytes.fromhex("0100180250356300"))]
+            ),
+            "Sigma 18-250mm F3.5-6.3 DC OS HSM",
+            None,
+        ),
+        # An E-mount lens, which has no number here.
+        (lambda: offsets_from_block(b"SONY", SONY, [long(0xB027, 65535)]), None, None),
+        (lambda: offsets_from_block(b"SAMSUNG", b"", [short(0xA003, 1)]), "Samsung NX 30mm F2 Pancake", None),
+        (numbered_olympus, "Olympus Zuiko Digital 14-54mm F2.8-3.5", None),
         (lambda: with_notes(b"Unheard of", b"whatever it holds"), None, None),
     ],
 )
 def test_what_the_notes_say(block: Callable[[], bytes], lens: str | None, iso: int | None) -> None:
     found = exif.parse(block())
-    assert (found.maker.lens, exif.iso(found)) == (lens, iso)
+    assert (exif.lens_of_maker(found), exif.iso(found)) == (lens, iso)
 
 
 def test_ratings() -> None:
@@ -123,11 +193,13 @@ def test_exif_goes_before_the_notes() -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_damaged_notes_never_raise(data: st.DataObject) -> None:
-    maker = data.draw(st.sampled_from([lambda: nikon("<"), olympus, old_olympus]))
+    maker = data.draw(st.sampled_from([lambda: nikon("<"), olympus, old_olympus, converted_dng, phase_one]))
     block = bytearray(maker())
     for _ in range(data.draw(st.integers(1, 10))):
         block[data.draw(st.integers(30, len(block) - 1))] = data.draw(st.integers(0, 255))
-    exif.iso(exif.parse(bytes(block)))
+    found = exif.parse(bytes(block))
+    exif.lens_of_maker(found)
+    exif.iso(found)
 
 
 @settings(max_examples=200, deadline=None)

@@ -10,7 +10,17 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from imaging.metadata import Metadata
-from tests.unit.imaging.blocks import ascii_text, exif, long, photoshop, segment, short, undefined, with_properties
+from tests.unit.imaging.blocks import (
+    ascii_text,
+    exif,
+    long,
+    photoshop,
+    rational,
+    segment,
+    short,
+    undefined,
+    with_properties,
+)
 from tests.unit.imaging.preparing import prepared
 
 JPEG = io.BytesIO()
@@ -98,6 +108,8 @@ def test_windows_fields(tmp_path: Path) -> None:
         ([(18246, 3, 1, b"\xff\xff")], "", None),
         ([(18246, 3, 1, b"\0\0")], "", 0),
         ([], 'MicrosoftPhoto:Rating="25"', 2),
+        ([(18246, 3, 1, b"\3\0")], 'MicrosoftPhoto:Rating="25"', 3),
+        ([(18249, 3, 1, b"\x63\0")], 'MicrosoftPhoto:Rating="25"', 2),
         # Nikon writes it into each picture.
         ([], 'MicrosoftPhoto:Rating="0"', None),
         ([(18249, 3, 1, b"\0\0")], "", None),
@@ -122,6 +134,39 @@ def test_a_comment_is_the_description_where_there_is_no_other(tmp_path: Path) ->
     comment = undefined(37510, b"UNICODE\0" + "Größe".encode("utf-16-be"))
     assert of_jpeg(tmp_path, exif_block=exif([], [comment])).description == "Größe"
     assert of_jpeg(tmp_path, exif_block=exif([ascii_text(270, b"At the sea")], [comment])).description == "At the sea"
+
+
+@pytest.mark.parametrize("name", [b"UNICODE\0", b"Unicode\0"], ids=["capitals", "small"])
+def test_a_wide_comment_may_have_the_order_of_its_block(tmp_path: Path, name: bytes) -> None:
+    comment = undefined(37510, name + "海山川".encode("utf-16-be"))
+    assert of_jpeg(tmp_path, exif_block=exif([], [comment], ">")).description == "海山川"
+
+
+def test_of_a_lens_without_a_name_its_range_is_known(tmp_path: Path) -> None:
+    lens = rational(42034, (18, 1), (55, 1), (35, 10), (56, 10))
+    assert of_jpeg(tmp_path, exif_block=exif([], [lens])).lens == "18-55mm f/3.5-5.6"
+    assert of_jpeg(tmp_path, exif_block=exif([], [lens, ascii_text(42036, b"EF-S")])).lens == "EF-S"
+
+
+def test_xmp_whose_segment_is_named_wrongly(tmp_path: Path) -> None:
+    """As a large agency writes it."""
+    jpeg = segment(
+        JPEG.getvalue(), 0xE1, b"XMP\0://ns.adobe.com/xap/1.0/\0" + with_properties('xmp:Label="Red"').encode()
+    )
+    path = tmp_path / "a.jpg"
+    path.write_bytes(jpeg)
+    assert prepared(path).metadata.label == "Red"
+
+
+def test_offsets_beyond_all_files_do_not_fail_a_picture(tmp_path: Path) -> None:
+    big = b"Exif\0\0II+\0\x08\0\0\0" + (16).to_bytes(8, "little") + (1).to_bytes(8, "little")
+    for place in (1 << 62, (1 << 64) - 1):
+        entry = b"\x0f\x01\x02\0" + (20).to_bytes(8, "little") + place.to_bytes(8, "little")
+        assert of_jpeg(tmp_path, exif_block=big + entry + bytes(8)).camera_make is None
+    path = tmp_path / "a.jp2"
+    Image.new("RGB", (40, 30)).save(path, "JPEG2000")
+    path.write_bytes(path.read_bytes() + b"\0\0\0\x01free" + (1 << 63).to_bytes(8) + bytes(8))
+    assert prepared(path).metadata.width == 40
 
 
 def test_texts_are_composed(tmp_path: Path) -> None:
@@ -181,7 +226,7 @@ def test_blocks_that_imagemagick_writes_into_png_as_text(tmp_path: Path) -> None
 
     texts = PngInfo()
     texts.add_text("Raw profile type exif", raw("exif", exif([], [ORIGINAL])), zip=True)
-    texts.add_text("Raw profile type iptc", raw("iptc", photoshop((2, 25, b"sea"))[14:]), zip=True)
+    texts.add_text("Raw profile type iptc", raw("IPTC profile", photoshop((2, 25, b"sea"))[14:]), zip=True)
     texts.add_text("Raw profile type xmp", raw("xmp", with_properties('xmp:Rating="4"').encode()), zip=True)
     known = of_png(tmp_path, texts)
     assert (known.taken_at, known.tags, known.rating) == ("2001-01-01T00:00:00", ["sea"], 4)

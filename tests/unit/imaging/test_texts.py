@@ -1,9 +1,11 @@
 """Texts as pictures hold them."""
 
+from typing import Literal
+
 import pytest
 
 from imaging.exif import text, wide_text
-from imaging.texts import decoded, written
+from imaging.texts import decoded, japanese, wide, written
 
 
 @pytest.mark.parametrize(
@@ -60,3 +62,25 @@ def test_windows_texts() -> None:
     assert wide_text("Größe\0".encode("utf-16-le")) == "Größe"
     assert wide_text("x") is None
     assert decoded(b"\x81\xff") == "ÿ"
+
+
+@pytest.mark.parametrize("text", ["At the sea", "Größe 海", "Привет", "海山川の日に行った"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_the_order_of_wide_texts_shows_in_their_high_bytes(text: str, encoding: str) -> None:
+    assert wide(text.encode(encoding), "<") == wide(text.encode(encoding), ">") == text
+
+
+@pytest.mark.parametrize(("encoding", "order"), [("utf-16-le", "<"), ("utf-16-be", ">")])
+def test_a_wide_text_that_does_not_show_its_order_is_in_that_of_the_block(
+    encoding: str, order: Literal["<", ">"]
+) -> None:
+    assert wide("海山川".encode(encoding), order) == "海山川"
+
+
+@pytest.mark.parametrize("value", ["海の日".encode(name) for name in ("iso2022_jp", "euc_jp", "shift_jis")])
+def test_japanese(value: bytes) -> None:
+    assert japanese(value) == "海の日"
+
+
+def test_japanese_without_escapes() -> None:
+    assert japanese("海の日".encode("iso2022_jp")[3:-3] + b"\0\0") == "海の日"
