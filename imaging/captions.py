@@ -113,7 +113,7 @@ def together(packets: list[xmp.Packet], press: iptc.Block, png: dict[str, str | 
         ),
         people=distinct((*_people(packets), *items("Iptc4xmpExt:PersonInImage"), *items("mediapro:People"))),
         rating=_signed(text("xmp:Rating", "acdsee:rating")),
-        windows_rating=stars_of_percent(_signed(text("MicrosoftPhoto:Rating", "MicrosoftPhoto1:Rating"))),
+        windows_rating=stars_of_percent(_signed(text("MicrosoftPhoto:Rating"))),
         label=text("xmp:Label"),
         original=_fullest(
             map(dates.iso_8601, (text("exif:DateTimeOriginal"), text("photoshop:DateCreated"), press.created))

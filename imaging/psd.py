@@ -26,6 +26,8 @@ _TYPES = {1: "u1", 8: "u1", 16: ">u2", 32: ">f4"}
 _RAW, _PACKED = 0, 1
 _INFO = {1028: "iptc", 1039: "icc_profile", 1058: "exif", 1060: "xmp"}
 """Image resources by the names under which Pillow hands on such blocks."""
+_SIGNATURES = (b"8BIM", b"MeSa", b"PHUT", b"AgHg", b"DCSR")
+"""Of image resources: Photoshop's own, and those of programs beside it."""
 _VERSION_INFO = 1057
 _MERGED_TRANSPARENCY = {b"Mtrn", b"Mt16", b"Mt32"}
 _LAYERS = {b"Lr16", b"Lr32"}
@@ -117,7 +119,7 @@ def _resources(block: bytes) -> dict[str, bytes]:
     """Return the blocks of metadata. Raises ContentError where the picture was left out when it was saved."""
     found: dict[str, bytes] = {}
     position = 0
-    while position + 12 <= len(block) and block[position : position + 4] in (b"8BIM", b"MeSa"):
+    while position + 12 <= len(block) and block[position : position + 4] in _SIGNATURES:
         (number,) = struct.unpack_from(">H", block, position + 4)
         name = block[position + 6] + 1
         start = position + 6 + name + name % 2

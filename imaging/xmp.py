@@ -13,25 +13,25 @@ from imaging import texts
 
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
+# Without the slash at their end, which programs write or not.
 _SPACES = {
-    "dc": "http://purl.org/dc/elements/1.1/",
-    "xmp": "http://ns.adobe.com/xap/1.0/",
-    "tiff": "http://ns.adobe.com/tiff/1.0/",
-    "exif": "http://ns.adobe.com/exif/1.0/",
-    "exifEX": "http://cipa.jp/exif/1.0/",
-    "aux": "http://ns.adobe.com/exif/1.0/aux/",
-    "photoshop": "http://ns.adobe.com/photoshop/1.0/",
-    "lr": "http://ns.adobe.com/lightroom/1.0/",
-    "digiKam": "http://www.digikam.org/ns/1.0/",
-    "MicrosoftPhoto": "http://ns.microsoft.com/photo/1.0/",
-    "MicrosoftPhoto1": "http://ns.microsoft.com/photo/1.0",
-    "MP": "http://ns.microsoft.com/photo/1.2/",
+    "dc": "http://purl.org/dc/elements/1.1",
+    "xmp": "http://ns.adobe.com/xap/1.0",
+    "tiff": "http://ns.adobe.com/tiff/1.0",
+    "exif": "http://ns.adobe.com/exif/1.0",
+    "exifEX": "http://cipa.jp/exif/1.0",
+    "aux": "http://ns.adobe.com/exif/1.0/aux",
+    "photoshop": "http://ns.adobe.com/photoshop/1.0",
+    "lr": "http://ns.adobe.com/lightroom/1.0",
+    "digiKam": "http://www.digikam.org/ns/1.0",
+    "MicrosoftPhoto": "http://ns.microsoft.com/photo/1.0",
+    "MP": "http://ns.microsoft.com/photo/1.2",
     "MPReg": "http://ns.microsoft.com/photo/1.2/t/Region#",
-    "mwg-rs": "http://www.metadataworkinggroup.com/schemas/regions/",
-    "mwg-kw": "http://www.metadataworkinggroup.com/schemas/keywords/",
-    "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
-    "acdsee": "http://ns.acdsee.com/iptc/1.0/",
-    "mediapro": "http://ns.iview-multimedia.com/mediapro/1.0/",
+    "mwg-rs": "http://www.metadataworkinggroup.com/schemas/regions",
+    "mwg-kw": "http://www.metadataworkinggroup.com/schemas/keywords",
+    "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29",
+    "acdsee": "http://ns.acdsee.com/iptc/1.0",
+    "mediapro": "http://ns.iview-multimedia.com/mediapro/1.0",
 }
 _DECLARED = " ".join(
     f'xmlns:{name}="{space}"' for name, space in {**_SPACES, "rdf": _RDF[1:-1], "x": "adobe:ns:meta/"}.items()
@@ -39,6 +39,7 @@ _DECLARED = " ".join(
 """For packets that do not declare what they use."""
 MAX_PACKET = 1 << 20
 _REFERENCE = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)(?:#(\d{1,9}|[xX][0-9a-fA-F]{1,8});)?")
+_DECLARATION = re.compile(r"""(\bxmlns:[\w.-]+\s*=\s*["'])\s*(http:[^"'\s]+?)/?\s*(?=["'])""")
 _PROLOGUE = re.compile(r"^\s*(?:<\?.*?\?>\s*)*", re.DOTALL)
 _NOT_XML = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
@@ -96,6 +97,7 @@ def _descriptions(packet: object) -> Iterator[Element]:
     end = max(packet.rfind("meta>"), packet.rfind("RDF>"))
     packet = packet[: packet.find(">", end) + 1]  # what follows, programs leave there
     packet = _REFERENCE.sub(_reference, _NOT_XML.sub("", packet)).strip(" \r\n\t\ufeff")
+    packet = _DECLARATION.sub(r"\1\2", packet)
     root = _root(packet)
     if root is None:
         root = _root(f"<x {_DECLARED}>{_PROLOGUE.sub('', packet)}</x>")

@@ -36,15 +36,22 @@ _FIRST = {
         "Composite:Lens",
         "Olympus:LensModel",
         "Panasonic:LensType",
+        "XMP-microsoft:LensModel",
+        "ExifIFD:LensInfo",
+        "XMP-exifEX:LensInfo",
+        "XMP-aux:LensInfo",
     ),
     "iso": (
         "ExifIFD:ISO",
         "ExifIFD:RecommendedExposureIndex",
+        "ExifIFD:StandardOutputSensitivity",
         "Casio:ISO",
         "Kodak:ISO",
         "Pentax:ISO",
         "Composite:ISO",
         "XMP-exif:ISO",
+        "XMP-exifEX:PhotographicSensitivity",
+        "XMP-exifEX:RecommendedExposureIndex",
     ),
     "aperture": ("ExifIFD:FNumber", "ExifIFD:ApertureValue", "XMP-exif:FNumber", "XMP-exif:ApertureValue"),
     "exposure_time": (
@@ -55,24 +62,46 @@ _FIRST = {
     ),
     "focal_length": ("ExifIFD:FocalLength", "XMP-exif:FocalLength"),
     "label": ("XMP-xmp:Label",),
-    "title": ("XMP-dc:Title", "IPTC:ObjectName", "PNG:Title", "IFD0:XPTitle"),
+    "title": ("XMP-dc:Title", "IPTC:ObjectName", "PNG:Title", "XMP-acdsee:Caption", "IFD0:XPTitle"),
     "description": (
         "XMP-dc:Description",
         "IPTC:Caption-Abstract",
         "PNG:Description",
         "PNG:Comment",
+        "XMP-tiff:ImageDescription",
+        "XMP-exif:UserComment",
+        "XMP-acdsee:Notes",
         "IFD0:ImageDescription",
         "ExifIFD:UserComment",
         "IFD0:XPComment",
         "IFD0:XPSubject",
     ),
 }
-_TAGS = ("XMP-dc:Subject", "IPTC:Keywords")
-_TREES = (("XMP-lr:HierarchicalSubject", "|"), ("XMP-digiKam:TagsList", "/"))
-_RATINGS = ("XMP-xmp:Rating", "IFD0:Rating", "FujiFilm:Rating", "Sony:Rating")
+_TAGS = (
+    "XMP-dc:Subject",
+    "IPTC:Keywords",
+    "XMP-acdsee:Keywords",
+    "XMP-mwg-kw:HierarchicalKeywords1",
+    "XMP-mwg-kw:HierarchicalKeywords2",
+)
+_PEOPLE = (
+    "XMP-mwg-rs:RegionName",
+    "XMP-MP:RegionPersonDisplayName",
+    "XMP-iptcExt:PersonInImageName",
+    "XMP-iptcExt:PersonInImage",
+    "XMP-mediapro:People",
+)
+_TREES = (
+    ("XMP-lr:HierarchicalSubject", "|"),
+    ("XMP-digiKam:TagsList", "/"),
+    ("XMP-microsoft:LastKeywordXMP", "/"),
+    ("XMP-mediapro:CatalogSets", "|"),
+)
+_RATINGS = ("XMP-xmp:Rating", "XMP-acdsee:Rating", "IFD0:Rating", "FujiFilm:Rating", "Sony:Rating")
 _OF_CAMERAS = ("OLYMPUS DIGITAL CAMERA", "SONY DSC", "SAMSUNG CAMERA PICTURES", "KONICA MINOLTA DIGITAL CAMERA")
 
-_PRINTED = ("Nikon:Lens", "Composite:Lens", "Pentax:ISO")
+_WITH_RANGES = ("ExifIFD", "XMP-exifEX", "XMP-aux")
+_PRINTED = ("Nikon:Lens", "Composite:Lens", "Pentax:ISO", *(f"{group}:LensInfo" for group in _WITH_RANGES))
 """Of these the words count; the numbers behind them are a code, or a part."""
 TAGS = sorted(
     {
@@ -99,9 +128,7 @@ TAGS = sorted(
         "XMP-exif:GPSLongitude",
         "XMP-microsoft:RatingPercent",
         "IFD0:RatingPercent",
-        "XMP-mwg-rs:RegionName",
-        "XMP-MP:RegionPersonDisplayName",
-        "XMP-iptcExt:PersonInImage",
+        *_PEOPLE,
         "IFD0:XPKeywords",
     }
 )
@@ -133,8 +160,7 @@ def fields(said: Recorded) -> dict[str, Any]:
         "gps": _position(said),
         "rating": _rating(said),
         "tags": _tags(said) or None,
-        "people": _texts(said, "XMP-mwg-rs:RegionName", "XMP-MP:RegionPersonDisplayName", "XMP-iptcExt:PersonInImage")
-        or None,
+        "people": _texts(said, *_PEOPLE) or None,
     }
 
 

@@ -90,6 +90,8 @@ def test_what_lies_behind_a_packet_does_not_count() -> None:
     [
         (with_properties('xmp:Label="Red"').replace("xmpmeta", "xapmeta"), "Red"),
         (with_properties('xmp:Label="Red"').replace('xmlns:xmp="http://ns.adobe.com/xap/1.0/"', ""), "Red"),
+        (with_properties('xmp:Label="Red"').replace('xap/1.0/"', 'xap/1.0"'), "Red"),
+        (with_properties('xmp:Label="Red"').replace('xap/1.0/"', 'xap/1.0/ "'), "Red"),
         (with_properties('xmp:Label="Red & blue"'), "Red & blue"),
         (with_properties('xmp:Label="Red &amp; &lt;blue&gt;"'), "Red & <blue>"),
         (with_properties('xmp:Label="caf&eacute; &#233; &#xe9;"'), "caf&eacute; é é"),
@@ -97,7 +99,18 @@ def test_what_lies_behind_a_packet_does_not_count() -> None:
         (with_properties('xmp:Label="Größe"').encode("latin-1"), "Größe"),
         (with_properties('xmp:Label="Red"').replace("<rdf:RDF", "<!-- > --><rdf:RDF"), "Red"),
     ],
-    ids=["old name", "undeclared", "ampersand", "escaped", "references", "no letters", "latin-1", "comment"],
+    ids=[
+        "old name",
+        "undeclared",
+        "no slash",
+        "space",
+        "ampersand",
+        "escaped",
+        "references",
+        "no letters",
+        "latin-1",
+        "comment",
+    ],
 )
 def test_packets_that_are_nearly_xml(packet: str | bytes, wanted: str) -> None:
     assert said(packet).label == wanted

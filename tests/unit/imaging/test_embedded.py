@@ -34,9 +34,9 @@ def box(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I4s", len(content) + 8, kind) + content
 
 
-def psd(resources: dict[int, bytes]) -> bytes:
+def psd(resources: dict[int, bytes], signature: bytes = b"8BIM") -> bytes:
     parts = b"".join(
-        b"8BIM" + struct.pack(">HHI", number, 0, len(data)) + data + b"\0" * (len(data) % 2)
+        signature + struct.pack(">HHI", number, 0, len(data)) + data + b"\0" * (len(data) % 2)
         for number, data in resources.items()
     )
     header = b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 30, 40, 8, 3)
@@ -47,6 +47,11 @@ def test_psd(tmp_path: Path) -> None:
     known = read(tmp_path / "a.psd", psd({1028: IPTC, 1058: EXIF, 1060: XMP}))
     assert (known.format, known.width, known.camera_make, known.taken_at) == ("PSD", 40, "Leica", "2004-06-05T10:07:05")
     assert (known.rating, known.label, known.title, known.tags) == (4, "Red", "sea", ["sky"])
+
+
+@pytest.mark.parametrize("signature", [b"MeSa", b"PHUT", b"AgHg", b"DCSR"])
+def test_psd_with_resources_of_other_programs(signature: bytes, tmp_path: Path) -> None:
+    assert read(tmp_path / "a.psd", psd({1060: XMP}, signature)).label == "Red"
 
 
 def test_jpeg_2000(tmp_path: Path) -> None:

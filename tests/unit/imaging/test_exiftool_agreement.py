@@ -113,6 +113,31 @@ WRITTEN = {
         "-RegionInfoMP={Regions=[{Rectangle=0.1|, 0.1|, 0.2|, 0.2,PersonDisplayName=Bob}]}",
         "-XMP-iptcExt:PersonInImage=Carl",
     ),
+    "lens-range": ("-ExifIFD:LensInfo=18 55 3.5 5.6", "-StandardOutputSensitivity=102400"),
+    "xmp-lens-range": ("-XMP-exifEX:LensInfo=50 50 1.8 1.8", "-XMP-exifEX:PhotographicSensitivity=400"),
+    "xmp-apex": (
+        "-XMP-exif:ApertureValue=5.6",
+        "-XMP-exif:ShutterSpeedValue=1/250",
+        "-XMP-exifEX:RecommendedExposureIndex=800",
+        "-XMP-aux:LensInfo=18 55 3.5 5.6",
+    ),
+    "xmp-camera": (
+        "-XMP-microsoft:LensModel=EF 50",
+        "-XMP-tiff:ImageDescription=At the sea",
+        "-XMP-microsoft:LastKeywordXMP=Places/Italy",
+    ),
+    "acdsee": (
+        "-XMP-acdsee:Rating=3",
+        "-XMP-acdsee:Caption=Sea",
+        "-XMP-acdsee:Notes=At the sea",
+        "-XMP-acdsee:Keywords=sea",
+    ),
+    "people-details": ("-PersonInImageWDetails={PersonName=Ann}", "-XMP-mediapro:People=Bob"),
+    "keywords-mwg": (
+        "-KeywordInfo={Hierarchy=[{Keyword=Places,Children=[{Keyword=Italy}]}]}",
+        "-XMP-mediapro:CatalogSets=Places|Rome",
+    ),
+    "stars-and-percent": ("-IFD0:Rating=3", "-XMP-microsoft:RatingPercent=99"),
     "tree": ("-XMP-digiKam:TagsList=Places/Italy", "-XMP-dc:Subject=Italy"),
     "no-fix": (
         "-EXIF:GPSLatitude=0",
@@ -154,7 +179,11 @@ FORMATS = {
 
 def _kinds(extension: str) -> dict[str, tuple[str, ...]]:
     if extension == "gif":  # has XMP alone
-        return {kind: arguments for kind, arguments in WRITTEN.items() if kind.startswith("xmp") or kind == "people"}
+        return {
+            kind: arguments
+            for kind, arguments in WRITTEN.items()
+            if kind.startswith(("xmp", "people", "acdsee", "keywords"))
+        }
     return WRITTEN | (IPTC if extension in ("jpg", "tif", "png") else {}) | (PNG if extension == "png" else {})
 
 

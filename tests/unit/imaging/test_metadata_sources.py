@@ -226,7 +226,9 @@ def test_blocks_that_imagemagick_writes_into_png_as_text(tmp_path: Path) -> None
 
     texts = PngInfo()
     texts.add_text("Raw profile type exif", raw("exif", exif([], [ORIGINAL])), zip=True)
-    texts.add_text("Raw profile type iptc", raw("IPTC profile", photoshop((2, 25, b"sea"))[14:]), zip=True)
+    texts.add_text(
+        "Raw profile type iptc", raw("IPTC profile", photoshop((2, 25, b"sea"), (2, 105, b"x" * 60))[14:]), zip=True
+    )
     texts.add_text("Raw profile type xmp", raw("xmp", with_properties('xmp:Rating="4"').encode()), zip=True)
     known = of_png(tmp_path, texts)
     assert (known.taken_at, known.tags, known.rating) == ("2001-01-01T00:00:00", ["sea"], 4)
