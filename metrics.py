@@ -67,7 +67,7 @@ DELETED_UNREAD = Counter(
 )
 READ_ANEW = Counter(
     "darkroom_partitions_read_anew_total",
-    "Times that a partition was read from its first message, because its log ended before what had been read.",
+    "Times that a partition was read from its first message, because its log had lost its end, or was another one.",
     ["messaging_consumer_group_name", "messaging_destination_name"],
     registry=REGISTRY,
 )

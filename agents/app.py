@@ -74,5 +74,5 @@ def new_app(
         web_enabled=False,
     )
     share(app, producer)
-    make_gapless(app, put_aside)
+    make_gapless(app, client_options(settings), put_aside)
     return app

@@ -10,20 +10,16 @@ all between the committed offset and that message, and a commit passes a single 
 What it hands on after the seek and before the stage goes on is dropped as well: going on empties the queues.
 And it seeks from the app's thread, while aiokafka reads in another: the seek is lost, or the reading fails.
 
-A commit that is under way when a rebalance takes all its partitions is left with none; aiokafka
-refuses an empty commit, and Faust crashes the app for it: since the mend of faust-streaming #94 it
-leaves out what was taken away, but not the commit. Such a commit has nothing to say.
+A commit that is under way when a rebalance takes all its partitions is left with none; aiokafka refuses an empty
+commit, and Faust crashes the app for it: since the mend of faust-streaming #94 it leaves out what was taken away, but
+not the commit. Such a commit has nothing to say.
 
-And who asks for a commit while another is under way gets that one, which may have begun before the
-newest acks: the last commit of an orderly stop left those out. One that never ends, as was seen after
-a broker had frozen and was killed (aiokafka #875), would hold up all that follow, and the next
-rebalance with them.
+And who asks for a commit while another is under way gets that one, which may have begun before the newest acks: the
+last commit of an orderly stop left those out. One that never ends, as was seen after a broker had frozen and was
+killed (aiokafka #875), would hold up all that follow, and the next rebalance with them.
 
 Faust sleeps for a second where the queues of all partitions are full, makes four tasks to hand a message
 on: with 500 files of a job on their way, all of them stood still for most of the time.
-
-A log may hold less than what was read of it: a broker lost its end in a power cut, or a volume was restored. Then a
-stage begins at the first message, as what stands at those offsets now is news. Faust passes it in silence.
 """
 
 import asyncio
@@ -38,15 +34,18 @@ from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 from mode.services import WaitResults
 
-import metrics
+from agents.beginnings import beginnings, say
 from agents.begun import rest
 from agents.consumer_thread import ConsumerThread
+from connection import ClientOptions
 from errors import FatalError, KafkaUnavailableError
 from gateways.batches import Unreadable
-from rules.positions import Begin, begin_at
+from rules.positions import begin_at
 
 # Longer than a broker takes to come back; the process that gives up is started again, with nothing lost.
 COMMIT_SECONDS = 120.0
+# Shorter than Faust waits for a seek (`broker_request_timeout`).
+SEEK_SECONDS = 60.0
 # Faust asks for nothing of the partitions whose queue is full, and sleeps for a second where that is all of them.
 FULL_QUEUE_SECONDS = 0.02
 # Then the agents take them: their queues fill up otherwise.
@@ -66,6 +65,7 @@ class GaplessConsumer(Consumer):
     expired, or could not be read. Likewise where reading goes on behind such offsets without a message.
     """
 
+    kafka: ClientOptions
     put_aside: PutAside
     _thread: ConsumerThread
 
@@ -109,45 +109,31 @@ class GaplessConsumer(Consumer):
         """Go back to the committed offsets, and expect what stands there once the stage goes on.
 
         Where nothing is committed yet, Faust leaves the position as it is, maybe behind messages that a rebalance
-        or an earlier fetch has passed over: it goes back to the first one. Likewise where the log ends before what is
-        committed.
+        or an earlier fetch has passed over: it goes back to the first one. Likewise where the log is another one than
+        was read. A seek that hangs ends the app: Faust gives it up in silence, and nothing would be handed on any more.
         """
         if asyncio.current_task() is self._reader:
             return  # Reading was stopped in between; it begins anew with a seek at the end of the rebalance.
+        try:
+            async with asyncio.timeout(SEEK_SECONDS):
+                await self._go_back()
+        except TimeoutError:
+            await self.crash(KafkaUnavailableError(f"Kafka did not say within {SEEK_SECONDS:g} s where to begin."))
+
+    async def _go_back(self) -> None:
         generation = self.app.consumer_generation_id
         await super().perform_seek()
         begins = {tp: offset for tp, offset in self._read_offset.items() if not self._is_changelog_tp(tp)}
-        for tp, begin in (await self._beginnings(begins.keys() & self.assignment())).items():
+        committed = {tp: begins[tp] for tp in begins.keys() & self.assignment()}
+        for tp, begin in (await beginnings(self._thread, self.kafka, committed)).items():
             if begin.offset != begins[tp] or not begin.offset:  # to 0, aiokafka does not seek
                 await self._seek(tp, begin.offset)
             begins[tp] = self._committed_offset[tp] = begin.offset
             if begin.anew:
-                # At once: until something is acked, the log may have grown beyond what is committed.
+                # At once: until something is acked, a restart would find the log as it is now.
                 await self._thread.commit({tp: begin.offset})
         if generation == self.app.consumer_generation_id:
             self._begins = {tp: offset for tp, offset in begins.items() if offset is not None}
-
-    async def _beginnings(self, parts: set[TP]) -> dict[TP, Begin]:
-        """Return where to begin, given the committed offsets, and say where that is not what comes next."""
-        if not parts:
-            return {}
-        firsts, ends = await asyncio.gather(self.earliest_offsets(*parts), self.log_ends(parts))
-        found = {}
-        for part, first in firsts.items():
-            tp, end = TP(*part), ends[TP(*part)]
-            committed = self._read_offset[tp] or None
-            found[tp] = begin_at(committed, first, end)
-            self._say(tp, committed, found[tp], end)
-        return found
-
-    def _say(self, tp: TP, remembered: int | None, begin: Begin, end: int) -> None:
-        known = {"topic": tp.topic, "partition": tp.partition, "read_to": remembered, "begin": begin.offset}
-        if begin.anew:
-            log.error("log-lost-its-end", **known, end=end, reason="it is read anew from its first message")
-            metrics.READ_ANEW.labels(self.app.conf.id, tp.topic).inc()
-        elif begin.deleted:
-            log.error("messages-deleted-unread", **known, messages=begin.deleted)
-            metrics.DELETED_UNREAD.labels(self.app.conf.id, tp.topic).inc(begin.deleted)
 
     async def log_ends(self, parts: set[TP]) -> dict[TP, int]:
         """Return where the logs of partitions end, whatever is committed of them."""
@@ -256,7 +242,7 @@ class GaplessConsumer(Consumer):
                 continue
             first, end = (await self.earliest_offsets(tp))[tp], (await self.log_ends({tp}))[tp]
             begin = begin_at(expected, first, end)
-            self._say(tp, expected, begin, end)
+            say(self.app.conf.id, tp, expected, begin, end)
             if begin.anew:
                 # What is in work is of the log as it was: its acks would be taken for those of other messages.
                 self._lost_their_end.add(tp)
@@ -303,10 +289,11 @@ class GaplessConsumer(Consumer):
         return behind
 
 
-def make_gapless(app: faust.App, aside: PutAside) -> None:
+def make_gapless(app: faust.App, options: ClientOptions, aside: PutAside) -> None:
     """Give an app that has not started the consumer without gaps, and what it tells of messages that it cannot read."""
 
     class Gapless(GaplessConsumer):
+        kafka = options
         put_aside = staticmethod(aside)
 
     app.transport.Consumer = Gapless  # type: ignore[misc]

@@ -4,7 +4,7 @@ A fetch leaves out the partitions whose messages have not all been taken over, a
 broker meanwhile: what comes there has to wait until the fetch ends.
 """
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Awaitable, Callable, Mapping, Set
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -14,8 +14,10 @@ from aiokafka.structs import TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
+from gateways.last_reads import LastReads
 from gateways.offsets import log_ends
 from gateways.reading import READ_COMMITTED, LeftOut, OutOfRange, read_carefully
+from rules.positions import LastRead
 
 # Kafka's default. With Faust's 1500, each question that a start or a rebalance asks on this connection waits as long.
 FETCH_MAX_WAIT_MS = 500
@@ -31,12 +33,23 @@ class ConsumerThread(AIOKafkaConsumerThread):
     # What aiokafka gave, and the same as Faust names it: one attribute, as two threads ask.
     _kept: tuple[Set[Any], Set[TP]] = (frozenset(), frozenset())
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._last_reads = LastReads()
+
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
         consumer._isolation_level = READ_COMMITTED
         read_carefully(consumer, on_left_out=self.on_left_out, on_out_of_range=self.on_out_of_range)
+        consumer.commit = self._naming_what_was_read(consumer.commit)
         return consumer
+
+    def _naming_what_was_read(self, commit: Callable[[Any], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+        async def commit_and_name(offsets: Mapping[TopicPartition, tuple[int, str]]) -> None:
+            await commit(self._last_reads.commit({part: offset for part, (offset, _) in offsets.items()}))
+
+        return commit_and_name
 
     async def on_start(self) -> None:
         """Start, and have fetches wait no longer than they should."""
@@ -68,6 +81,20 @@ class ConsumerThread(AIOKafkaConsumerThread):
         """Return where the logs of partitions end, whatever is committed of them."""
         found = await self.call_thread(log_ends, self._ensure_consumer()._client, [TopicPartition(*tp) for tp in parts])
         return {TP(*part): end for part, end in found.items()}
+
+    async def last_reads(self, parts: Set[TP]) -> dict[TopicPartition, LastRead]:
+        """Return the last messages that were read of partitions before what is committed, and go on from there."""
+        asked = [TopicPartition(*tp) for tp in parts]
+        found: dict[TopicPartition, LastRead] = await self.call_thread(
+            self._last_reads.begin, self._ensure_consumer(), asked
+        )
+        return found
+
+    async def _fetch_records(self, *arguments: Any, **options: Any) -> Any:
+        fetched = await super()._fetch_records(*arguments, **options)
+        for part, records in fetched.items():
+            self._last_reads.add(part, records)
+        return fetched
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         if offsets.keys().isdisjoint(self.assignment()):

@@ -1,10 +1,10 @@
 """Tells another program of finished jobs, by POST; each at least once.
 
 A consumer group of its own reads `job-status`: what is committed was told, so a restart goes on where it was, and of
-several services one tells. A log that ends before what is committed has lost its end: it is read from its first
-message, as for each job it is kept whether its end was told. Kafka keeps the last status of every job, so nothing is
-lost while nobody listens; it is told in order, and one that cannot be delivered holds up the others, as all go to the
-same place.
+several services one tells. A log that is not the one that was read (it lost its end, or was made anew) is read from
+its first message, as for each job it is kept whether its end was told. Kafka keeps the last status of every job, so
+nothing is lost while nobody listens; it is told in order, and one that cannot be delivered holds up the others, as all
+go to the same place.
 """
 
 import asyncio
@@ -20,10 +20,12 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 
 from api.kept import Kept
-from connection import client_options
+from connection import ClientOptions, client_options
 from errors import InvalidMessageError
+from gateways.last_reads import LastReads
 from gateways.offsets import log_ends
 from gateways.reading import new_consumer
+from gateways.sameness import other_logs
 from rules.positions import Begin, begin_at
 from rules.webhooks import message_id, signature
 from settings import Settings, reveal
@@ -53,6 +55,7 @@ class Webhooks:
         self._http = http
         self._refusals: Counter[str] = Counter()
         self._wait = FIRST_WAIT_SECONDS
+        self._last_reads = LastReads()
 
     async def run(self) -> None:
         """Go on for ever. Whatever goes wrong is logged, and tried again."""
@@ -65,7 +68,7 @@ class Webhooks:
 
     async def _read(self) -> None:
         consumer = new_consumer(self._kafka, group_id=self._group)
-        consumer.subscribe([JOB_STATUS.name], listener=_Beginnings(consumer))
+        consumer.subscribe([JOB_STATUS.name], listener=_Beginnings(consumer, self._kafka, self._last_reads))
         await consumer.start()
         try:
             while True:
@@ -81,12 +84,13 @@ class Webhooks:
         self, consumer: AIOKafkaConsumer, part: TopicPartition, records: list[ConsumerRecord[bytes, bytes]]
     ) -> bool:
         """Tell what these say, and commit it; from the first on that cannot be told they are read again."""
+        self._last_reads.add(part, records)
         for record in records:
             if not await self._tell(record.value):
                 consumer.seek(part, record.offset)
-                await consumer.commit({part: record.offset})
+                await consumer.commit(self._last_reads.commit({part: record.offset}))
                 return False
-        await consumer.commit({part: records[-1].offset + 1})
+        await consumer.commit(self._last_reads.commit({part: records[-1].offset + 1}))
         return True
 
     async def _tell(self, value: bytes | None) -> bool:
@@ -140,8 +144,10 @@ class _Beginnings(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped b
     Committed at once: what comes while the service is down then is not missed.
     """
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, kafka: ClientOptions, last_reads: LastReads) -> None:
         self._consumer = consumer
+        self._kafka = kafka
+        self._last_reads = last_reads
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Do nothing: what was told is committed."""
@@ -152,14 +158,17 @@ class _Beginnings(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped b
         if not parts:
             return
         firsts, ends = await consumer.beginning_offsets(parts), await log_ends(consumer._client, parts)
+        others = await other_logs(self._kafka, await self._last_reads.begin(consumer, parts))
         for part in parts:
             committed = await consumer.committed(part)
-            begin = Begin(ends[part]) if committed is None else begin_at(committed, firsts[part], ends[part])
+            begin = begin_at(committed, firsts[part], ends[part], is_another=part in others)
+            if committed is None:
+                begin = Begin(ends[part])
             if begin.anew:
                 log.error("webhooks-read-anew", topic=part.topic, partition=part.partition, read_to=committed)
             consumer.seek(part, begin.offset)
             if begin.offset != committed:
-                await consumer.commit({part: begin.offset})
+                await consumer.commit(self._last_reads.commit({part: begin.offset}))
 
 
 @asynccontextmanager

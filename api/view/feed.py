@@ -19,6 +19,7 @@ from api.view.database import Lane
 from connection import ClientOptions
 from disk import MEND
 from gateways.reading import new_consumer
+from gateways.sameness import other_logs
 from topics.dead_letter import DEAD_LETTER
 from topics.job_event import JOB_EVENT
 from topics.job_status import JOB_STATUS
@@ -132,26 +133,28 @@ class Feed:
     async def _start_where_the_view_ends(self, consumer: AIOKafkaConsumer) -> None:
         """Assign all partitions from the view's offsets, or from the start where the view is not of these logs.
 
-        They are others where they end before what the view has read: a broker may have lost the end of one.
+        They are others where they end before what the view has read, or do not hold what it read last: a broker may
+        have lost the end of one, or a topic been made anew.
         Where the oldest messages were deleted meanwhile, reading goes on at the first that is left.
         """
         cluster_id = await self._cluster_id()
-        stored = await self._lane.read(lambda connection: writing.next_offsets(connection, cluster_id))
-        known = {TopicPartition(*part): offset for part, offset in (stored or {}).items()}
+        stored = await self._lane.read(lambda connection: writing.last_reads(connection, cluster_id))
+        known = {TopicPartition(*part): last for part, last in (stored or {}).items()}
         # Asked before anything is assigned: on a connection that fetches, questions wait for the next message.
         begins = await consumer.beginning_offsets(self._parts)
         self._ends_at_start = ends = await consumer.end_offsets(self._parts)
-        lost = [part for part, offset in self._out_of_range.items() if offset >= begins[part]]
-        lost += [part for part, offset in known.items() if offset > ends[part]]
+        lost = {part for part, offset in self._out_of_range.items() if offset >= begins[part]}
+        lost |= {part for part, last in known.items() if last.offset >= ends[part]}
+        lost |= await other_logs(self._kafka, known)
         self._out_of_range.clear()
         if stored is None or lost:
             log.warning(
-                "view-rebuilt", cluster_id=cluster_id, lost_their_end=[f"{p.topic}-{p.partition}" for p in lost]
+                "view-rebuilt", cluster_id=cluster_id, other_logs=sorted(f"{p.topic}-{p.partition}" for p in lost)
             )
             await self._lane.write(lambda connection: writing.rebuild(connection, cluster_id))
             known = {}
         await self._forget_letters()
-        self._next = {part: max(known.get(part, 0), begins[part]) for part in self._parts}
+        self._next = {part: max(known[part].offset + 1 if part in known else 0, begins[part]) for part in self._parts}
         consumer.assign(self._parts)
         for part, offset in self._next.items():
             consumer.seek(part, offset)

@@ -11,6 +11,7 @@ import structlog
 from api.view import letters
 from errors import InvalidMessageError
 from rules.outcomes import FileReport
+from rules.positions import LastRead
 from tables.job import Job
 from tables.job_document import document
 from tables.job_file import JobFile
@@ -23,7 +24,7 @@ from topics.record import HeaderList, Headers
 log = structlog.get_logger()
 
 # Raised with every change of the tables or of the fold: an older view is rebuilt from the topics.
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 # Of a job that was forgotten, and of the disk: so that nobody waits for it.
 FILES_AT_ONCE = 2000
 PAGES_AT_ONCE = 1000
@@ -72,7 +73,8 @@ CREATE INDEX files_by_outcome ON files (job_id, outcome, number);
 CREATE TABLE offsets (
     topic TEXT NOT NULL,
     partition INTEGER NOT NULL,
-    next INTEGER NOT NULL,            -- the first message that is not in the view yet
+    last INTEGER NOT NULL,            -- the last message that is in the view
+    at INTEGER NOT NULL,              -- its time as the log has it, in milliseconds
     PRIMARY KEY (topic, partition)
 );
 CREATE TABLE cluster (id TEXT NOT NULL);
@@ -113,12 +115,12 @@ def rebuild(connection: sqlite3.Connection, cluster_id: str) -> None:
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
-def next_offsets(connection: sqlite3.Connection, cluster_id: str) -> dict[tuple[str, int], int] | None:
-    """Return where to go on reading, by topic and partition; None when the view is of another cluster."""
+def last_reads(connection: sqlite3.Connection, cluster_id: str) -> dict[tuple[str, int], LastRead] | None:
+    """Return what the view has read last, by topic and partition; None when it is of another cluster."""
     if connection.execute("SELECT id FROM cluster").fetchone() != (cluster_id,):
         return None
-    rows = connection.execute("SELECT topic, partition, next FROM offsets")
-    return {(topic, partition): offset for topic, partition, offset in rows}
+    rows = connection.execute("SELECT topic, partition, last, at FROM offsets")
+    return {(topic, partition): LastRead(offset, at) for topic, partition, offset, at in rows}
 
 
 def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[str]:
@@ -126,9 +128,9 @@ def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[st
     jobs: dict[str, Job] = {}
     heard: dict[str, float] = {}
     changed: set[str] = set()
-    ends: dict[tuple[str, int], int] = {}
+    last: dict[tuple[str, int], Message] = {}
     for message in messages:
-        ends[message.topic, message.partition] = message.offset + 1
+        last[message.topic, message.partition] = message
         try:
             if message.topic == DEAD_LETTER:
                 letters.write(
@@ -167,8 +169,8 @@ def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[st
         if job.offset > published_offset:
             _note(connection, document(job), heard[job.job_id])
     connection.executemany(
-        "INSERT INTO offsets VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next",
-        [(topic, partition, offset) for (topic, partition), offset in ends.items()],
+        "INSERT INTO offsets VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET last = excluded.last, at = excluded.at",
+        [(*part, message.offset, round(message.at * 1000)) for part, message in last.items()],
     )
     return changed
 

@@ -3,17 +3,25 @@
 import asyncio
 import json
 import struct
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from api.view.view import open_view
+from connection import ClientOptions
 from embedded.ports import free_port
+from settings import Settings
+from tables.age import note
 from tests import parts
 from tests.agents.messages import picture, raw_path
+from tests.deadlines import HANG_SECONDS
 from tests.parts import Part
 from tests.worker import Worker
+from topics.admin import create_topics
+from topics.job_event import JOB_EVENT, Queued
 
 GROUP = "darkroom-hash"
 HERE = TopicPartition("raw-path", 0)
@@ -114,6 +122,58 @@ async def test_a_stage_begins_at_the_first_message_where_the_log_ends_before_wha
         0,
         1,
     )
+
+
+async def test_a_stage_begins_at_the_first_message_where_the_log_lost_its_end_and_has_grown_again(
+    broker: Broker, tmp_path: Path
+) -> None:
+    """What is committed was in the log, and is not what stands there now: four messages were passed in silence."""
+    old = [tmp_path / f"old-{number}.jpg" for number in range(6)]
+    new = [tmp_path / f"new-{number}.jpg" for number in range(8)]
+    with broker.worker() as worker:
+        await broker.send("old", *old)
+        await handed_on(broker, "old", *old)
+        await until(lambda: is_committed(broker, len(old)))
+    week_ago = time.time() - 7 * 86_400
+    note(worker.data / "worker" / "hash", week_ago)
+    with broker.worker() as worker:  # takes over what is committed: the log is as it was, but its tables are too old
+        more = tmp_path / "more.jpg"
+        await broker.send("old", more)
+        await handed_on(broker, "old", more)
+        await until(lambda: is_committed(broker, 7))
+    said = [line for line in worker.lines() if line["event"] in {"log-lost-its-end", "tables-made-anew"}]
+    assert [(line["event"], line["last_used"]) for line in said] == [("tables-made-anew", round(week_ago))]
+    broker.cut(2)
+    await broker.send("new", *new)
+    with broker.worker() as worker:
+        await handed_on(broker, "new", *new)
+        await until(lambda: is_committed(broker, 10))
+    (lost,) = [line for line in worker.lines() if line["event"] == "log-lost-its-end"]
+    assert (lost["topic"], lost["partition"], lost["read_to"], lost["begin"], lost["end"]) == ("raw-path", 0, 7, 0, 10)
+
+
+async def test_the_view_is_read_anew_where_a_log_lost_its_end_and_has_grown_again(
+    broker: Broker, tmp_path: Path
+) -> None:
+    await create_topics(Settings(), broker.part.address)
+    kafka: ClientOptions = {"bootstrap_servers": broker.part.address}
+
+    async def queue(*jobs: str) -> None:
+        async with AIOKafkaProducer(**kafka) as producer:
+            for job in jobs:
+                event = Queued(job_id=job, at=1e9, collection="c", sources=["/photos"])
+                await producer.send_and_wait(JOB_EVENT.name, JOB_EVENT.encode(event), key=job.encode(), partition=0)
+
+    async def shown(*jobs: str) -> None:
+        async with open_view(tmp_path / "view.db", kafka, Settings().kafka_partitions, 1) as view:
+            for job in jobs:
+                await view.wait_for(job, 0, HANG_SECONDS)
+
+    await queue("a", "b", "c")
+    await shown("a", "b", "c")
+    broker.cut(1, TopicPartition(JOB_EVENT.name, 0))
+    await queue("d", "e", "f")
+    await shown("a", "d", "e", "f")
 
 
 async def is_committed(broker: Broker, offset: int) -> bool:

@@ -126,6 +126,7 @@ class Fetches:
         self.read_to: list[int] = []  # where the position is at each fetch; then nowhere
         self.aside: list[Any] = []
         self.committed: list[dict[TP, int]] = []
+        self.other_logs: set[TP] = set()
         nothing: Any = None  # it sends nothing
         app: Any = new_app("hash", Settings(kafka_brokers="127.0.0.1:1"), data, nothing, self.put_aside)
         app.topics._acking_topics.add(HERE.topic)
@@ -134,8 +135,9 @@ class Fetches:
         self.consumer.callback = self.take
         monkeypatch.setattr(self.consumer, "_seek", self.seek)
         monkeypatch.setattr(self.consumer, "assignment", lambda: {HERE})
-        monkeypatch.setattr(self.consumer, "earliest_offsets", self.earliest)
-        monkeypatch.setattr(self.consumer, "log_ends", self.log_ends)
+        monkeypatch.setattr(self.consumer._thread, "earliest_offsets", self.earliest)
+        monkeypatch.setattr(self.consumer._thread, "log_ends", self.log_ends)
+        monkeypatch.setattr("agents.beginnings._other_logs", self.find_other_logs)
         monkeypatch.setattr(self.consumer._thread, "read_to", lambda _: self.read_to.pop(0) if self.read_to else None)
         monkeypatch.setattr(self.consumer._thread, "commit", self.commit)
         self._monkeypatch = monkeypatch
@@ -182,6 +184,9 @@ class Fetches:
 
     async def log_ends(self, parts: set[TP]) -> dict[TP, int]:
         return dict.fromkeys(parts, self.end)
+
+    async def find_other_logs(self, *_: object) -> set[TP]:
+        return self.other_logs
 
     async def commit(self, offsets: dict[TP, int]) -> bool:
         self.committed.append(offsets)
@@ -359,6 +364,29 @@ async def test_a_log_that_ends_before_what_is_committed_is_read_from_its_first_m
     assert fetches.consumer._new_offset(HERE) == 4
 
 
+async def test_another_log_is_read_from_its_first_message_though_it_is_longer(fetches: Fetches) -> None:
+    fetches.other_logs = {HERE}
+    before = read_anew()
+    assert await fetches.read(10, [[3, 4]]) == [3, 4]
+    assert fetches.committed == [{HERE: 3}]
+    assert read_anew() - before == 1
+
+
+async def test_a_seek_that_hangs_ends_the_app(monkeypatch: pytest.MonkeyPatch, fetches: Fetches) -> None:
+    """Such as where a partition has no leader: after 90 s Faust went on without it, and the stage read nothing more."""
+
+    async def hang(*_: object) -> dict[TP, int]:
+        await asyncio.sleep(600)
+        return {}
+
+    crashes = AsyncMock()
+    monkeypatch.setattr("agents.consumer.SEEK_SECONDS", 0.05)
+    monkeypatch.setattr(fetches.consumer, "crash", crashes)
+    monkeypatch.setattr(fetches.consumer._thread, "log_ends", hang)
+    await fetches.read(10, [[10]])
+    assert [type(call.args[0]) for call in crashes.await_args_list] == [KafkaUnavailableError]
+
+
 async def test_what_was_deleted_unread_is_counted(fetches: Fetches) -> None:
     fetches.first = 12
     before = deleted_unread()
@@ -395,6 +423,10 @@ async def test_what_cannot_be_read_is_noted_before_what_is_behind_it(fetches: Fe
 
 def deleted_unread() -> float:
     return float(metrics.DELETED_UNREAD.labels("darkroom-hash", HERE.topic)._value.get())
+
+
+def read_anew() -> float:
+    return float(metrics.READ_ANEW.labels("darkroom-hash", HERE.topic)._value.get())
 
 
 class Handing:
