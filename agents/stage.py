@@ -40,7 +40,7 @@ from rules.outcomes import Outcome
 from settings import Settings, Stage
 from tables.rows import Rows
 from topics.admin import TABLES
-from topics.dead_letter import DEAD_LETTER, Failure, Letter
+from topics.dead_letter import DEAD_LETTER, UNREADABLE, Failure, Letter
 from topics.files import FileOfJob, HashedFileOfJob
 from topics.image_outcome import IMAGE_OUTCOME, ContentOutcome, FailedContent, FailedFile
 from topics.job_event import JOB_EVENT, AnyJobEvent, FileOutcome, WaitTarget
@@ -279,14 +279,14 @@ class StageApp:
 
     async def put_aside(self, part: TopicPartition, left_out: Unreadable) -> None:
         """Note in `dead-letter` messages that no consumer can read, and wait until that is delivered."""
-        metrics.DEAD_LETTERS.labels(self.name, "UnreadableMessageError").inc()
+        metrics.DEAD_LETTERS.labels(self.name, UNREADABLE).inc()
         count = left_out.last - left_out.first + 1
         failure = Failure(
             topic=part.topic,
             partition=part.partition,
             offset=left_out.first,
             stage=self.name,
-            error_class="UnreadableMessageError",
+            error_class=UNREADABLE,
             message=f"{count} message{'s' * (count > 1)} of {part.topic}, partition {part.partition}, offsets "
             f"{left_out.first} to {left_out.last}, cannot be read: {left_out.reason}. The stage went on behind them; "
             "whoever sent them sends them again.",

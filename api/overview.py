@@ -12,13 +12,17 @@ from settings import STAGES, Stage
 
 
 class PartitionLag(BaseModel):
-    """How far a stage has read a partition: offsets of the first message it has not finished, and of the end."""
+    """How far a stage has read a partition: offsets of the first message it has not finished, and of the end.
+
+    The end is where an open transaction begins: `held` then says whose it is, how old, and what it holds; else null.
+    """
 
     topic: str
     partition: int
     committed: int
     end: int
     lag: int
+    held: str | None
 
 
 class StageState(BaseModel):
@@ -54,6 +58,7 @@ def stage_states(look: Look | None, group_prefix: str) -> list[StageState]:
     """Return the stages in the order of the flow."""
     if look is None:
         return []
+    held = {(one.topic, one.partition): one.describe(look.at) for one in look.held}
     return [
         StageState(
             name=stage,
@@ -68,6 +73,7 @@ def stage_states(look: Look | None, group_prefix: str) -> list[StageState]:
                     committed=position.committed,
                     end=position.end,
                     lag=position.lag,
+                    held=held.get((position.topic, position.partition)),
                 )
                 for position in look.sample[stage].positions
             ],

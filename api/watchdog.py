@@ -85,6 +85,7 @@ class Look:
     at: float
     sample: rules.Sample
     stuck: Mapping[Stage, rules.Stuck]
+    held: Sequence[OpenTransaction]
 
 
 class Watchdog:
@@ -103,6 +104,7 @@ class Watchdog:
             ]
             for stage in STAGES
         }
+        self._everywhere = {part for parts in self._reads.values() for part in parts}
         self._samples: deque[tuple[float, rules.Sample]] = deque()
         self._known: dict[str, _Known] = {}
         self._stuck: dict[Stage, rules.Stuck] = {}
@@ -127,9 +129,11 @@ class Watchdog:
             try:
                 async with asyncio.timeout(SAMPLE_SECONDS):
                     sample = await self._sample()
+                    held = await transactions.holding(client_options(self._settings), self._everywhere)
+                self._note_held(held, time.time())
                 measure.stages(sample, self._groups)
                 await self._look(sample)
-                self.look = Look(time.time(), sample, self._stuck)
+                self.look = Look(time.time(), sample, self._stuck, held)
                 self.throughput.add(self.look.at, sample)
             except Exception as error:  # whatever it is: a watchdog that dies watches nothing
                 # Nothing can move without Kafka: what rested meanwhile is nobody's fault.
@@ -142,8 +146,6 @@ class Watchdog:
     async def _sample(self) -> rules.Sample:
         found = await groups.describe(client_options(self._settings), self._groups.values())
         positions = await groups.positions(client_options(self._settings), self._reads)
-        everywhere = {part for parts in self._reads.values() for part in parts}
-        self._note_held(await transactions.holding(client_options(self._settings), everywhere), time.time())
         return {
             stage: rules.StageSample(
                 has_workers=name in found and bool(found[name].members),

@@ -1,6 +1,7 @@
 """What `topics` and `tail` read from Kafka."""
 
 import json
+import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,7 @@ from rich.progress import Progress
 from cli import kafka
 from cli.console import progress
 from connection import client_options
-from gateways import groups
+from gateways import groups, transactions
 from settings import STAGES, Settings
 from topics.admin import READS, TOPICS
 from topics.dead_letter import DEAD_LETTER
@@ -21,7 +22,7 @@ Message = dict[str, Any]
 
 
 async def topics(settings: Settings) -> list[dict[str, Any]]:
-    """Return each topic with its partitions, its messages, and the lag of each group that reads it."""
+    """Return each topic with its partitions, its messages, the lag of each group that reads it, and what holds it."""
     names = [*(topic.name for topic in TOPICS), DEAD_LETTER]
     async with kafka.reading(settings) as consumer:
         parts = await kafka.partitions(settings, names)
@@ -32,6 +33,8 @@ async def topics(settings: Settings) -> list[dict[str, Any]]:
             for stage in STAGES
         }
         positions = await groups.positions(client_options(settings), reads)
+        held = await transactions.holding(client_options(settings), everywhere)
+    now = time.time()
     return [
         {
             "name": name,
@@ -42,6 +45,17 @@ async def topics(settings: Settings) -> list[dict[str, Any]]:
                 for group, read in reads.items()
                 if of_topic[0] in read
             },
+            "held": [
+                {
+                    "partition": one.partition,
+                    "messages": one.messages,
+                    "transactional_id": one.producer,
+                    "seconds": None if one.since is None else round(one.age(now)),
+                    "detail": one.describe(now),
+                }
+                for one in held
+                if one.topic == name
+            ],
         }
         for name, of_topic in parts.items()
     ]

@@ -19,9 +19,11 @@ from settings import STAGES, Settings, reveal
 from tls import authorities
 from topics import configs
 from topics.admin import INSYNC, WITHOUT_SPARE, wanted, without_spare
+from topics.dead_letter import UNREADABLE
 
 TIMEOUT_SECONDS = 5.0
 LONG_SECONDS = 60.0
+NAMED = 3
 TITLES = {"kafka": "Kafka", "qdrant": "Qdrant", "ml": "ML"}
 REFUSED = {401, 403}
 START = "Start everything with `darkroom up`"
@@ -85,6 +87,7 @@ async def parts(settings: Settings, words: Mapping[str, Check]) -> AsyncIterator
             authorization(reveal(settings.darkroom_api_key)),
         )
         yield await _refused(settings)
+        yield await _unreadable(settings)
     if settings.ingest_roots:
         yield _roots(settings)
     else:
@@ -199,17 +202,8 @@ def _reason(response: httpx.Response) -> str:
 
 async def _refused(settings: Settings) -> Check:
     """Check that no file was refused as its message names no roots, or none that is allowed."""
-    url = settings.darkroom_url
-    asked = {"error_class": UntrustedError.__name__, "state": "open", "limit": "1000"}
-    key = authorization(reveal(settings.darkroom_api_key))
     try:
-        async with httpx.AsyncClient(
-            timeout=TIMEOUT_SECONDS, trust_env=not is_local(url), verify=authorities(url)
-        ) as client:
-            answer = await client.get(f"{url}/api/v1/dead-letters", params=asked, headers=key)
-        if not answer.is_success:
-            return Check("Trust", "note", f"which messages were refused is not known: {_reason(answer)}")
-        jobs = Counter(letter["job_id"] for letter in answer.json()["letters"])
+        jobs = Counter(letter["job_id"] for letter in await _letters(settings, UntrustedError.__name__))
     except (httpx.HTTPError, ValueError, KeyError) as error:
         return Check("Trust", "note", f"which messages were refused is not known: {error}")
     if not jobs:
@@ -222,6 +216,38 @@ async def _refused(settings: Settings) -> Check:
         "Let their program name roots, and allow them with INGEST_ROOTS (or set TRUST_KAFKA=1) for the workers; then "
         "`darkroom retry-failed JOB`.",
     )
+
+
+async def _unreadable(settings: Settings) -> Check:
+    """Check that no message was passed as nobody can read it."""
+    try:
+        said = [letter["message"] for letter in await _letters(settings, UNREADABLE)]
+    except (httpx.HTTPError, ValueError, KeyError) as error:
+        return Check("Unreadable", "note", f"which messages could not be read is not known: {error}")
+    if not said:
+        return Check("Unreadable", "ok", "every message could be read")
+    return Check(
+        "Unreadable",
+        "problem",
+        " ".join([*said[:NAMED], *([f"So {len(said) - NAMED} times more."] if len(said) > NAMED else [])]),
+        "Look after the brokers' disks, and have what is missing sent again; then "
+        f"`darkroom dead-letters drop --error {UNREADABLE}`.",
+    )
+
+
+async def _letters(settings: Settings, error_class: str) -> list[dict[str, str]]:
+    """Return the newest open dead letters of a kind. Raises httpx.HTTPError, ValueError or KeyError."""
+    url = settings.darkroom_url
+    asked = {"error_class": error_class, "state": "open", "limit": "1000"}
+    key = authorization(reveal(settings.darkroom_api_key))
+    async with httpx.AsyncClient(
+        timeout=TIMEOUT_SECONDS, trust_env=not is_local(url), verify=authorities(url)
+    ) as client:
+        answer = await client.get(f"{url}/api/v1/dead-letters", params=asked, headers=key)
+    if not answer.is_success:
+        raise httpx.HTTPStatusError(_reason(answer), request=answer.request, response=answer)
+    letters: list[dict[str, str]] = answer.json()["letters"]
+    return letters
 
 
 def _roots(settings: Settings) -> Check:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 import settings as environment
 from cli.console import busy, results, show
@@ -25,7 +26,7 @@ Data = Annotated[
 
 
 def topics(*, data: Data = None, as_json: Json = False) -> None:
-    """List the topics: how many messages each holds, and how many each stage has yet to finish."""
+    """List the topics: how many messages each holds, how many each stage has yet to finish, and what holds any up."""
     from cli import kafka, messages  # noqa: PLC0415 - with the Kafka client; the other commands start faster without
 
     settings = kafka.with_brokers(environment.load(), data)
@@ -39,6 +40,9 @@ def topics(*, data: Data = None, as_json: Json = False) -> None:
         lag = ", ".join(f"{group} {left:,}" for group, left in topic["lag"].items())
         table.add_row(topic["name"], f"{topic['messages']:,}", lag)
     show(table)
+    for topic in found:
+        for held in topic["held"]:
+            show(Text(held["detail"], style="yellow"))
 
 
 def tail(

@@ -48,7 +48,8 @@ class OpenTransaction:
     def describe(self, now: float) -> str:
         """Say what it holds, and for how long."""
         age = "" if self.since is None else f", open for {self.age(now):.0f} s,"
-        return f"{self._who}{age} holds {self._where}: {self.messages} messages are not read until it ends. {MEND}"
+        messages = "1 message is" if self.messages == 1 else f"{self.messages:,} messages are"
+        return f"{self._who}{age} holds {self._where}: {messages} not read until it ends. {MEND}"
 
     @property
     def reason(self) -> str:

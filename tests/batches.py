@@ -1,7 +1,8 @@
 """Record batches by hand, as a producer or a broken disk makes them. https://kafka.apache.org/documentation/#recordbatch"""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
@@ -47,3 +48,20 @@ def with_magic(raw: bytes, magic: int) -> bytes:
 def with_bad_checksum(raw: bytes) -> bytes:
     """Return a batch whose last byte is not what was written."""
     return raw[:-1] + bytes([raw[-1] ^ 0xFF])
+
+
+def damage(log: Path, offset: int, change: Callable[[bytes], bytes]) -> None:
+    """Change the batch that begins at an offset in the first segment of a partition, without changing its length.
+
+    A broker checks what is produced, and not what it finds on its disk.
+    """
+    segment = log / f"{0:020}.log"
+    raw, at = segment.read_bytes(), 0
+    while struct.unpack_from(">q", raw, at)[0] != offset:
+        at += 12 + struct.unpack_from(">i", raw, at + 8)[0]
+    end = at + 12 + struct.unpack_from(">i", raw, at + 8)[0]
+    changed = change(raw[at:end])
+    assert len(changed) == end - at
+    with segment.open("r+b") as file:
+        file.seek(at)
+        file.write(changed)

@@ -25,6 +25,8 @@ DEAD_LETTER = "dead-letter"
 RESTART_TOPIC = "restart-topic"
 CONNECT = "__connect.errors."
 KEPT_BYTES = 10_000
+UNREADABLE = "UnreadableMessageError"
+"""The class of error of messages that no consumer can read: nothing restarts them."""
 
 Decision = Literal["replayed", "dropped"]
 

@@ -18,8 +18,9 @@ from errors import FatalError
 from settings import Settings
 from tests.bus import PARTITIONS
 from tests.cli.command import darkroom
-from tests.cli.scripted_api import ScriptedApi, job
+from tests.cli.scripted_api import Answer, ScriptedApi, job
 from tests.cli.terminal import in_terminal, lines
+from tests.deadlines import HANG_SECONDS
 from tests.parts import Part
 from topics.admin import create_topics
 
@@ -52,7 +53,7 @@ async def read_all(kafka: Part, group: str, topic: str) -> None:
     await consumer.stop()
 
 
-async def test_topics_are_listed_with_the_lag_of_those_that_read_them(
+async def test_topics_are_listed_with_the_lag_of_those_that_read_them_and_what_holds_them(
     kafka: Part, producer: AIOKafkaProducer, tmp_path: Path
 ) -> None:
     prefix = uuid.uuid4().hex[:8]
@@ -60,15 +61,25 @@ async def test_topics_are_listed_with_the_lag_of_those_that_read_them(
     for number in range(3):
         await send(producer, "db-write", f"job-{number}", {})
     settings = {"KAFKA_BROKERS": kafka.address, "KAFKA_GROUP_PREFIX": prefix}
-    run = darkroom("topics", "--json", cwd=tmp_path, **settings)
+    async with AIOKafkaProducer(bootstrap_servers=kafka.address, transactional_id=prefix) as holder:
+        await holder.begin_transaction()
+        await holder.send_and_wait("image-outcome", b"{}", partition=2)
+        run = darkroom("topics", "--json", cwd=tmp_path, **settings)
+        _, written = in_terminal("topics", columns=50, cwd=tmp_path, **settings)
+        await holder.abort_transaction()
     assert run.returncode == 0, run.stderr
     found = {topic["name"]: topic for topic in json.loads(run.stdout)["topics"]}
     assert {"scan-request", "raw-path", "job-status", "dead-letter"} <= found.keys()
     assert found["db-write"]["lag"] == {f"{prefix}-store": 3}
     assert found["db-write"]["messages"] >= 3
     assert found["job-status"]["lag"] == {}
-    _, written = in_terminal("topics", columns=50, cwd=tmp_path, **settings)
+    assert found["db-write"]["held"] == []
+    (held,) = found["image-outcome"]["held"]
+    assert (held["partition"], held["messages"], held["transactional_id"]) == (2, 1, prefix)
+    assert 0 <= held["seconds"] <= HANG_SECONDS
     shown = lines(written)
+    assert f"The transaction of '{prefix}', open for " in " ".join(shown)
+    assert "holds image-outcome, partition 2: 1 message is not read until it ends." in " ".join(shown)
     assert max(map(len, shown)) <= 50
     assert any(line.startswith("db-write ") and line.endswith(f"{prefix}-store 3") for line in shown)
 
@@ -243,3 +254,15 @@ def test_doctor_has_nothing_to_say_of_a_job_that_is_done(tmp_path: Path) -> None
         run = darkroom("doctor", done["job_id"], cwd=tmp_path, DARKROOM_URL=api.url)
     assert run.returncode == 0, run.stderr
     assert "completed, 3/3 files" in run.stdout
+
+
+def test_doctor_says_which_messages_nobody_can_read(tmp_path: Path) -> None:
+    letters = [{"message": f"1 message of raw-path, offset {number}, cannot be read."} for number in range(5)]
+    answers: list[Answer] = [(200, {"letters": []}), (200, {"letters": letters})]
+    with ScriptedApi({"GET /health": [(200, {})], "GET /dead-letters": answers}) as api:
+        run = darkroom("doctor", "--json", cwd=tmp_path, DARKROOM_URL=api.url)
+    (check,) = [check for check in json.loads(run.stdout) if check["name"] == "Unreadable"]
+    assert check["level"] == "problem"
+    assert check["detail"].endswith("raw-path, offset 2, cannot be read. So 2 times more.")
+    assert "darkroom dead-letters drop --error UnreadableMessageError" in check["mend"]
+    assert "error_class=UnreadableMessageError&state=open" in [query for _, query, _ in api.asked if query][-1]

@@ -3,30 +3,39 @@
 import contextlib
 import json
 import os
+import re
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
+from embedded.ports import free_port
 from settings import Settings
 from tests import pictures
-from tests.agents.messages import Message, content, db_write, hashed_file, headers, ml_request, partition_of
-from tests.api.service import Service, serving
+from tests.agents.messages import Message, content, db_write, hashed_file, headers, ml_request, partition_of, raw_path
+from tests.api.service import Service, eventually, serving
+from tests.batches import damage, with_bad_checksum, with_codec
 from tests.parts import Part
 from tests.pipeline import Pipeline, account
 from tests.worker import Worker
 from topics.admin import READS
-from topics.dead_letter import KEPT_BYTES
+from topics.dead_letter import KEPT_BYTES, UNREADABLE
 from topics.limits import MAX_MESSAGE_BYTES
 from topics.sentinel import sentinel_headers
 
 MIB = 1 << 20
 STAGE_OF = {topic: stage for stage, topics in READS.items() for topic in topics}
 HUGE = "x" * 900_000
+
+
+@pytest.fixture(scope="module")
+def worker_settings() -> dict[str, object]:
+    return {"metrics_port": free_port()}
 
 
 @dataclass
@@ -171,6 +180,70 @@ async def publish(kafka: Part, topic: str, messages: list[Odd], partition: int |
         finally:
             await producer.stop()
     return sent
+
+
+@pytest.mark.parametrize(
+    "change", [with_bad_checksum, lambda raw: with_codec(raw, 6)], ids=["a wrong checksum", "an unknown compression"]
+)
+async def test_a_batch_that_nobody_can_read_is_put_aside_and_its_neighbours_go_on(
+    change: Callable[[bytes], bytes],
+    pipeline: Pipeline,
+    worker: Worker,
+    service: Service,
+    kafka: Part,
+    collection: str,
+    tmp_path: Path,
+) -> None:
+    """It is damaged on the broker's disk, before anyone reads it: until a transaction ends, nobody does."""
+    job_id, name = f"job-{uuid.uuid4().hex[:12]}", uuid.uuid4().hex
+    before = unreadable(worker)
+    photos = pictures.write_new(tmp_path / "photos", 3)
+    async with AIOKafkaProducer(bootstrap_servers=kafka.address, transactional_id=name) as producer:
+        await producer.begin_transaction()
+        sent = [await producer.send_and_wait(**of_file(path, job_id, collection)) for path in photos]
+        damage(kafka.log.parent / "data" / "logs" / "raw-path-1", sent[1].offset, change)
+        await producer.commit_transaction()
+    await pipeline.bus.close_job(job_id)
+    status = account(await pipeline.bus.finished(job_id))
+    assert (status["outcomes"]["stored"], status["total_files"]) == (2, 2)
+    assert (await pipeline.points(collection)).keys() == {str(photos[0]), str(photos[2])}
+
+    offset = sent[1].offset
+    said = [line for line in worker.lines() if line["event"] == "messages-unreadable"]
+    assert [(each["topic"], each["partition"], each["first_offset"], each["last_offset"]) for each in said][-1:] == [
+        ("raw-path", 1, offset, offset)
+    ]
+    assert unreadable(worker) - before == 1
+
+    async def shown() -> list[dict[str, Any]]:
+        found = await service.get("dead-letters", error_class=UNREADABLE, limit=1000)
+        return [letter for letter in found["letters"] if f"offsets {offset} to {offset}," in letter["message"]]
+
+    (letter,) = await eventually(shown)
+    assert (letter["stage"], letter["state"]) == ("hash", "open")
+    assert letter["message"].startswith("1 message of raw-path, partition 1, offsets ")
+    assert not worker.has_ended()
+
+
+def of_file(path: Path, job_id: str, collection: str) -> dict[str, Any]:
+    return {
+        "topic": "raw-path",
+        "key": str(path).encode(),
+        "value": json.dumps(raw_path(job_id, collection, path)).encode(),
+        "headers": [("job_id", job_id.encode())],
+        "partition": 1,
+    }
+
+
+def unreadable(worker: Worker) -> float:
+    """Return how many messages the worker has counted as unreadable."""
+    (started,) = [line for line in worker.lines() if line["event"] == "worker-started"]
+    (counted,) = re.findall(
+        r'^darkroom_unreadable_messages_total{messaging_destination_name="raw-path"} (\S+)$',
+        httpx.get(started["metrics"]).text,
+        re.MULTILINE,
+    )
+    return float(counted)
 
 
 @pytest.fixture

@@ -1,12 +1,8 @@
-"""What cannot be read is put aside and passed, by every kind of consumer: a broker whose disk has damaged its logs.
-
-The logs are changed on the disk: a broker checks what is produced, and not what it finds there.
-"""
+"""What cannot be read is put aside and passed, by every kind of consumer: a broker whose disk has damaged its logs."""
 
 import asyncio
 import struct
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +16,7 @@ from agents.jobs_watch import JobsWatch
 from gateways.reading import new_consumer
 from settings import Settings
 from tests import parts
-from tests.batches import with_bad_checksum, with_codec, with_magic
+from tests.batches import damage, with_bad_checksum, with_codec, with_magic
 from topics.admin import create_topics
 from topics.job_status import JOB_STATUS
 
@@ -48,19 +44,6 @@ DAMAGES: list[tuple[str, Callable[[bytes], bytes], int]] = [
 ]
 
 
-def damage(log: Path, number: int, change: Callable[[bytes], bytes]) -> None:
-    """Change one batch of a segment, without changing its length."""
-    raw, at = log.read_bytes(), 0
-    for _ in range(number):
-        at += 12 + struct.unpack_from(">i", raw, at + 8)[0]
-    end = at + 12 + struct.unpack_from(">i", raw, at + 8)[0]
-    changed = change(raw[at:end])
-    assert len(changed) == end - at
-    with log.open("r+b") as file:
-        file.seek(at)
-        file.write(changed)
-
-
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[parts.Part]:
     """Give a broker with damaged logs."""
@@ -69,8 +52,8 @@ async def broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[part
         await fill(part.address)
         logs = folder / "data" / "logs"
         for number, (_, change, batch) in enumerate(DAMAGES):
-            damage(logs / f"{TOPIC}-{number}" / f"{0:020}.log", batch, change)
-        damage(logs / f"{JOB_STATUS.name}-0" / f"{0:020}.log", 0, with_bad_checksum)
+            damage(logs / f"{TOPIC}-{number}", batch, change)
+        damage(logs / f"{JOB_STATUS.name}-0", 0, with_bad_checksum)
         yield part
 
 

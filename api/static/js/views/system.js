@@ -53,6 +53,7 @@ function part(name, state, where) {
 function stageRow(stage) {
   const topics = new Map();
   for (const one of stage.partitions) topics.set(one.topic, [...(topics.get(one.topic) ?? []), one]);
+  const held = stage.partitions.filter((one) => one.held);
   const state = stage.stuck ? badge("stands still", "bad") : !stage.has_workers ? badge("no worker", stage.lag ? "bad" : "warn") : stage.lag ? badge("works", "calm") : badge("idle", "good");
   return h(
     "tr",
@@ -60,7 +61,7 @@ function stageRow(stage) {
     h("td", {}, h("strong", {}, stage.name), h("div", { class: "small soft" }, stage.group)),
     h("td", {}, state, stage.stuck && h("div", { class: "small" }, stage.stuck)),
     h("td", { class: "number" }, format.count(stage.lag)),
-    h("td", {}, [...topics].map(([topic, partitions]) => h("div", {}, h("div", { class: "small soft" }, topic), h("div", { class: "lags" }, partitions.map((one) => h("span", { class: `lag ${one.lag ? (stage.stuck ? "stuck" : "some") : ""}`, title: `Partition ${one.partition}: ${format.count(one.lag)} waiting, read to ${format.count(one.committed)} of ${format.count(one.end)}` }, format.count(one.lag))))))),
+    h("td", {}, [...topics].map(([topic, partitions]) => h("div", {}, h("div", { class: "small soft" }, topic), h("div", { class: "lags" }, partitions.map((one) => h("span", { class: `lag ${one.held || (one.lag && stage.stuck) ? "stuck" : one.lag ? "some" : ""}`, title: one.held ?? `Partition ${one.partition}: ${format.count(one.lag)} waiting, read to ${format.count(one.committed)} of ${format.count(one.end)}` }, format.count(one.lag)))))), held.map((one) => h("div", { class: "small" }, one.held))),
   );
 }
 
