@@ -37,6 +37,18 @@ def jp2_profile(file: BinaryIO) -> bytes | None:
     return None
 
 
+def places(file: BinaryIO, kinds: tuple[bytes, ...]) -> Iterator[tuple[bytes, int]]:
+    """Go through the boxes of the file that are of these kinds: kind, and where the content starts."""
+    with suppress(struct.error):
+        yield from ((kind, start) for kind, start, _ in _places(file) if kind in kinds)
+
+
+def contents(file: BinaryIO, kinds: tuple[bytes, ...]) -> Iterator[tuple[bytes, bytes]]:
+    """Go through the boxes of the file that are of these kinds: kind and content, up to a bound."""
+    with suppress(struct.error):
+        yield from ((kind, _read(file, start, size)) for kind, start, size in _places(file) if kind in kinds)
+
+
 def of_uuid(file: BinaryIO, uuid: bytes) -> bytes:
     """Return the content of the box of the file that is named by a UUID of 16 bytes; empty where there is none."""
     with suppress(struct.error):

@@ -89,7 +89,7 @@ def to_srgb(pixels: NDArray[np.uint8], space: ColourSpace) -> NDArray[np.uint8]:
     light = light @ _matrix(space.primaries, space.white).T
     if space.is_hdr:
         light = _tone_mapped(light)
-    return (_encoded(np.clip(light, 0.0, 1.0)) * 255 + 0.5).astype(np.uint8)
+    return (encoded(np.clip(light, 0.0, 1.0)) * 255 + 0.5).astype(np.uint8)
 
 
 @lru_cache(maxsize=16)
@@ -146,7 +146,8 @@ def _tone_mapped(light: Floats) -> Floats:
     return np.asarray(light * (mapped / strongest)[..., None])
 
 
-def _encoded(light: Floats) -> Floats:
+def encoded(light: Floats | NDArray[np.float32]) -> Floats:
+    """Return what sRGB stores for light from 0 to 1."""
     return np.where(light <= 0.0031308, light * 12.92, 1.055 * np.power(np.maximum(light, 1e-9), 1 / 2.4) - 0.055)
 
 

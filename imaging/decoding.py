@@ -164,6 +164,6 @@ def _reason(error: Exception) -> str:
     if isinstance(detail, bytes):
         detail = os.fsdecode(detail)
     reason = " ".join(str(detail).split()) or type(error).__name__
-    if any(sign in reason.lower() for sign in ("truncated", "end of file", "stream too small")):
+    if any(sign in reason.lower() for sign in ("truncated", "end of file", "stream too small", "need_more_input")):
         return "it ends before the picture does (truncated)"
     return reason.rstrip(".")

@@ -16,6 +16,8 @@ PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "HEIF", "AVIF", "
 HEAD_BYTES = 16
 """How much of a file's start the functions below need."""
 
+_JXL_STARTS = (b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a")
+"""Of its container, and of a bare code stream."""
 _PICTURE_STARTS = (
     b"\xff\xd8\xff",
     b"\x89PNG\r\n\x1a\n",
@@ -25,6 +27,7 @@ _PICTURE_STARTS = (
     b"8BPS\0\2",
     b"\0\0\0\x0cjP  \r\n\x87\n",
     b"\xff\x4f\xff\x51",
+    *_JXL_STARTS,
 )
 # Major brands (ISO/IEC 23008-12 and the AVIF specification); cameras and phones write these.
 _HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis"})
@@ -73,6 +76,11 @@ def is_webp(head: bytes) -> bool:
 def is_jpeg(head: bytes) -> bool:
     """Whether a file starts as JPEG does."""
     return head.startswith(b"\xff\xd8\xff")
+
+
+def is_jpeg_xl(head: bytes) -> bool:
+    """Whether a file starts as JPEG XL does, in its container or without."""
+    return head.startswith(_JXL_STARTS)
 
 
 def is_png(head: bytes) -> bool:

@@ -7,7 +7,7 @@ import pillow_heif
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from errors import ContentError
-from imaging import bmp, captions, deep_jpeg, embedded, exif, formats, jpeg, jpeg2000, png, psd, salvage, tiff
+from imaging import bmp, captions, deep_jpeg, embedded, exif, formats, jpeg, jpeg2000, jxl, png, psd, salvage, tiff
 from imaging.bounds import check_pixels
 from imaging.captions import Captions
 from imaging.exif import Exif
@@ -24,6 +24,8 @@ Image.init()
 PngImagePlugin.MAX_TEXT_CHUNK = 16 << 20
 
 _JPEGS = ("JPEG", "MPO")
+_TURNED = ("HEIF", "JXL")
+"""Formats whose decoders turn the pixels; pillow-heif, and our reader, say what was stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def read(file: BinaryIO, tiff_tags: Exif, *, side: int, max_pixels: int, salvage
         colours = of_picture(image, file, found)
     stored = exif.orientation(found)
     turn = stored or 1
-    if image.format == "HEIF":  # libheif has turned the pixels, and pillow-heif the tag
+    if image.format in _TURNED:
         stored = image.info.get("original_orientation") or stored
         turn = 1
     width, height = upright_size(pixels.size, turn)
@@ -111,6 +113,8 @@ def _by_own_reader(file: BinaryIO, head: bytes, max_pixels: int) -> tuple[Image.
     found: tuple[Image.Image, str] | None = None
     if formats.is_photoshop(head):
         found = psd.read(file, max_pixels)
+    elif formats.is_jpeg_xl(head):
+        found = jxl.read(file, max_pixels)
     elif head.startswith(b"BM") and bmp.has_masks(file):
         found = bmp.read(file, max_pixels)
     elif formats.is_jpeg(head) and (frame := deep_jpeg.frame(file)) and frame[1] > 8:

@@ -32,6 +32,9 @@ _MAX_CHUNKS = 1000
 
 def of_picture(image: Image.Image, file: BinaryIO, exif: Exif) -> Colours:
     """Return what a file that Pillow opened says. `exif` is what was read of it."""
+    if "colour_space" in image.info:  # its own reader knows
+        known: ColourSpace | None = image.info["colour_space"]
+        return known
     profile = _profile(image, file)
     if image.format == "PNG" and (stated := _cicp_of_png(file)) is not None:
         return of_code_points(*stated)

@@ -209,7 +209,8 @@ def test_what_may_not_be_read_fails_and_its_neighbours_go_on() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a.HIF", "a.jfif", "a.jpe", "a.mpo", "a.nrw", "a.3fr", "a.jp2", "a.psd", "a", "a.txt"]
+    "name",
+    ["a.HIF", "a.jfif", "a.jpe", "a.mpo", "a.nrw", "a.3fr", "a.jp2", "a.psd", "a.psb", "a.jxl", "b.jxl", "a", "a.txt"],
 )
 def test_a_picture_is_found_under_any_name(name: str, tmp_path: Path) -> None:
     heads = {
@@ -218,6 +219,9 @@ def test_a_picture_is_found_under_any_name(name: str, tmp_path: Path) -> None:
         "a.3fr": b"II*\0\x08\0\0\0" + bytes(8),
         "a.jp2": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(4),
         "a.psd": b"8BPS\0\1" + bytes(10),
+        "a.psb": b"8BPS\0\2" + bytes(10),
+        "a.jxl": b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(4),
+        "b.jxl": b"\xff\x0a" + bytes(14),
     }
     (tmp_path / name).write_bytes(heads.get(name, b"\xff\xd8\xff\xe0" + bytes(12)))
     for other, content in (("a.pdf", b"%PDF-1.7"), ("a.mp4", b"\0\0\0\x18ftypisom"), ("empty", b"")):
