@@ -1,23 +1,44 @@
 """One Kafka, one Qdrant and one ML stub for all tests of a process; a test uses its own job ids and collections.
 
-`make test` runs the files in several processes. A test marked `alone` measures time, and has the machine to itself.
+`make test` runs the files in several processes, those that share parts of their own in one, and what takes longest
+first. A test marked `alone` measures time, and has the machine to itself.
 """
 
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import certifi
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from embedded.ports import free_port
 from tests import parts
 from tests.bus import PARTITIONS
 
+TEMPORARY_BYTES = 4 << 30  # more than what tests write at a time
+
 # The sentinels of a job, and what a start restores, grow with the square of the partitions and with them.
 os.environ["KAFKA_PARTITIONS"] = str(PARTITIONS)
+
+
+def _memory() -> str:
+    """Return a folder in memory, where there is room: what tests write need not outlive them.
+
+    On a disk a new collection takes seconds, as each of its many small files is synced, and so does much else.
+    """
+    memory = Path("/dev/shm")
+    has_room = memory.is_dir() and shutil.disk_usage(memory).free > TEMPORARY_BYTES
+    return str(memory) if has_room else tempfile.gettempdir()
+
+
+# To all processes that tests start, too.
+os.environ.setdefault("TMPDIR", _memory())
+tempfile.tempdir = None  # may have been looked up before
 
 
 def _one_authority() -> str:
@@ -36,6 +57,9 @@ ROOM = Path(__file__)
 # Held by whoever goes in next: one that waits to be alone is not overtaken.
 DOOR = Path(__file__).with_name("__init__.py")
 
+# Each has fixtures of its package: a broker, a worker, a browser.
+SHARING = {"tests/web", "tests/replay", "tests/watchdog"}
+
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
@@ -51,6 +75,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put files with a test that runs alone at the end: who waits to be alone keeps all others waiting."""
     last = {item.path for item in items if item.get_closest_marker("alone")}
     items.sort(key=lambda item: item.path in last)
+
+
+class OneFolder(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
+    """Gives a process one file after the other, and folders whose files share parts as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        folder = "/".join(nodeid.split("/")[:2])
+        return folder if folder in SHARING else str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneFolder:
+    return OneFolder(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,6 @@ import atexit
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -14,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from embedded import kafka, ports
+from tests import forked
 from tests.deadlines import HANG_SECONDS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 class Part:
     """A running process that listens on `port` of 127.0.0.1."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    def __init__(self, name: str, process: forked.Process, port: int, log: Path) -> None:
         self.name = name
         self.process = process
         self.port = port
@@ -47,13 +46,8 @@ class Part:
 def start(name: str, arguments: Sequence[str], port: int, log: Path, environment: dict[str, str] | None = None) -> Part:
     """Run `python ARGUMENTS` and wait until its port is open; an AssertionError with its log when it does not come."""
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=ROOT,
-            env=os.environ | (environment or {}),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
+        process = forked.Process(
+            arguments, cwd=ROOT, environment=os.environ | (environment or {}), output=output, errors=output
         )
     deadline = time.monotonic() + HANG_SECONDS
     while not ports.is_open(port):

@@ -14,6 +14,7 @@ import httpx
 
 from embedded.ports import free_port
 from embedded.stack import WORKERS
+from tests.cli.command import darkroom
 from tests.deadlines import HANG_SECONDS
 from tests.parts import ROOT
 
@@ -48,7 +49,7 @@ class Up:
                 stderr=output,
             )
         try:
-            eventually(lambda: self.process.poll() is not None or self.is_ready(), "darkroom up to be ready", 90)
+            eventually(lambda: self.process.poll() is not None or self.is_ready(), "darkroom up to be ready")
         except BaseException:
             self.stop()  # nobody else would: the fixture has not got it yet
             raise
@@ -62,15 +63,7 @@ class Up:
             return False
 
     def darkroom(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [DARKROOM, *arguments],
-            cwd=ROOT,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=100,
-            check=False,
-        )
+        return darkroom(*arguments, cwd=ROOT, **self._environment)
 
     def get(self, path: str, **arguments: Any) -> httpx.Response:
         return httpx.get(f"{self.url}/api/v1{path}", timeout=30, **arguments)

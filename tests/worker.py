@@ -1,28 +1,17 @@
 """Worker processes for tests."""
 
 import contextlib
-import ctypes
 import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any, Self
 
+from tests import forked
 from tests.deadlines import HANG_SECONDS
 from tests.parts import ROOT, Part
-
-# linux/prctl.h and linux/capability.h
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
-
-
-def obey_permissions() -> None:
-    """Let a process that root starts be bound by the permissions of files, as everybody is."""
-    libc = ctypes.CDLL(None)
-    for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
-        libc.prctl(PR_CAPBSET_DROP, capability)
 
 
 class Worker:
@@ -42,7 +31,7 @@ class Worker:
         self.data = data
         self._log = data / f"worker-{stages or 'all'}.log"
         data.mkdir(parents=True, exist_ok=True)
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: forked.Process | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -58,14 +47,13 @@ class Worker:
     def launch(self) -> None:
         """Start, and wait for nothing: a worker with a failpoint may end before it has started."""
         with self._log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "agents", *self._stages],
+            self.process = forked.Process(
+                ["-m", "agents", *self._stages],
                 cwd=ROOT,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                preexec_fn=obey_permissions,  # noqa: PLW1509 - it takes no lock
+                environment=self.environment,
+                output=output,
+                errors=output,
+                obeys_permissions=True,
             )
 
     def start(self) -> None:

@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from gateways import groups
 from tests.agents.messages import picture, raw_path
 from tests.bus import PARTITIONS, Bus
+from tests.deadlines import HANG_SECONDS
 from tests.parts import Part
 from topics import configs
 from topics.raw_path import RAW_PATH
@@ -98,7 +99,7 @@ async def test_markers_and_open_transactions_are_no_lag(
 
 
 async def no_lag(kafka: Part) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANG_SECONDS):
         while await lag(kafka):
             await asyncio.sleep(0.2)
 

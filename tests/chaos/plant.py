@@ -6,8 +6,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +15,7 @@ import psutil
 
 from embedded.ports import free_port, is_open
 from settings import STAGES, Stage
-from tests import parts
+from tests import forked, parts
 from tests.chaos import lag
 
 SESSION_SECONDS = 3
@@ -59,7 +57,7 @@ class Plant:
         workers = {"worker": everything} | ({name: name for name in STAGES} if worker_for_each_stage else {})
         self._commands = services | {name: ["-m", "agents", stages] for name, stages in workers.items()}
         self._stages = {name: set(stages.split(",")) for name, stages in workers.items()}
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._running: dict[str, forked.Process] = {}
         self.gave_up: list[str] = []  # what ended by itself
 
     @contextlib.asynccontextmanager
@@ -80,13 +78,8 @@ class Plant:
         """Start a part; a service is waited for until its port is open."""
         environment = os.environ | self._environment | {"DARKROOM_DATA": str(self._folder / f"data-{name}")}
         with (self._folder / f"{name}.log").open("ab") as output:
-            self._running[name] = subprocess.Popen(
-                [sys.executable, *self._commands[name]],
-                cwd=parts.ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
+            self._running[name] = forked.Process(
+                self._commands[name], cwd=parts.ROOT, environment=environment, output=output, errors=output
             )
         if name in self._ports:
             async with asyncio.timeout(START_SECONDS):

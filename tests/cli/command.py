@@ -2,9 +2,10 @@
 
 import os
 import subprocess
-import sys
+import tempfile
 from pathlib import Path
 
+from tests import forked
 from tests.deadlines import HANG_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -14,12 +15,18 @@ SETTINGS = ("KAFKA_BROKERS", "QDRANT_URL", "QDRANT_HOST", "ML_INFERENCE_SERVICE_
 def darkroom(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run it to its end; nothing of our own environment leads it to parts that run here."""
     inherited = {name: value for name, value in os.environ.items() if name not in SETTINGS}
-    return subprocess.run(
-        [sys.executable, "-c", "import sys; sys.argv[0] = 'darkroom'; from cli.main import main; main()", *arguments],
-        cwd=cwd,
-        env=inherited | {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", "COLUMNS": "80"} | environment,
-        capture_output=True,
-        text=True,
-        timeout=HANG_SECONDS,
-        check=False,
-    )
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        process = forked.Process(
+            ["-c", "import sys; sys.argv[0] = 'darkroom'; from cli.main import main; main()", *arguments],
+            cwd=cwd,
+            environment=inherited | {"PYTHONPATH": str(ROOT), "PYTHONSAFEPATH": "1", "COLUMNS": "80"} | environment,
+            output=output,
+            errors=errors,
+        )
+        try:
+            code = process.wait(HANG_SECONDS)
+        finally:
+            process.kill()
+        output.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(["darkroom", *arguments], code, output.read(), errors.read())

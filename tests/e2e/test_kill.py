@@ -4,12 +4,14 @@ from functools import partial
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests import pictures
 from tests.pipeline import Pipeline, account
 from tests.worker import Worker
 
 
+@pytest.mark.chaos  # the short chaos, which is part of `make test`, kills workers, too
 async def test_a_killed_worker_goes_on_where_it_was(
     pipeline: Pipeline, collection: str, tmp_path: Path, worker: Worker
 ) -> None:

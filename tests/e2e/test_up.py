@@ -103,7 +103,7 @@ def test_parts_that_die_are_restarted_and_a_job_survives_it(up: Up, tmp_path: Pa
             return None
         return status if status["status"].startswith("completed") else None
 
-    status = eventually(ended, "the job's end", 100)
+    status = eventually(ended, "the job's end")
     assert status["outcomes"]["stored"] == 150
     assert summed(status) == status["total_files"] == 150
 

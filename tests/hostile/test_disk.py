@@ -15,9 +15,10 @@ from embedded.ports import free_port
 from settings import Settings
 from tests import parts, pictures
 from tests.api.service import Service, eventually, serving
+from tests.forked import obey_permissions
 from tests.parts import Part
 from tests.pipeline import Pipeline, account
-from tests.worker import Worker, obey_permissions
+from tests.worker import Worker
 
 MIB = 1 << 20
 

@@ -4,6 +4,7 @@ import base64
 import os
 import re
 import shutil
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -35,7 +36,7 @@ def worker_settings() -> dict[str, Any]:
 
 async def test_everything_odd_ends_as_it_should(pipeline: Pipeline, worker: Worker, collection: str) -> None:
     # Short, so that names of 255 bytes fit; no tmp_path, which pytest could not clean up.
-    place = Path("/tmp") / f"dr-{os.getpid()}"
+    place = Path(tempfile.gettempdir()) / f"dr-{os.getpid()}"
     try:
         folder.fill(place)
         folder.deep(place)

@@ -81,7 +81,7 @@ async def broker(tmp_path: Path, qdrant: Part, ml: Part) -> AsyncIterator[Broker
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANG_SECONDS):
         while not await condition():
             await asyncio.sleep(0.1)
 
@@ -94,7 +94,7 @@ async def handed_on(broker: Broker, job: str, *paths: Path) -> None:
         consumer.assign(everywhere)
         await consumer.seek_to_beginning(*everywhere)
         found: set[str] = set()
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(HANG_SECONDS):
             while not wanted <= found:
                 for records in (await consumer.getmany(timeout_ms=200)).values():
                     values = [json.loads(record.value) for record in records if record.value]

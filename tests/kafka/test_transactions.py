@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from gateways.transactions import holding
 from settings import Settings
+from tests.deadlines import HANG_SECONDS
 from tests.parts import Part
 from topics.admin import create_topics
 
@@ -29,6 +30,6 @@ async def test_an_open_transaction_is_named_with_its_age_until_it_ends(kafka: Pa
         said = found.describe(found.since + 90)
         assert f"The transaction of '{name}', open for 90 s, holds raw-path, partition 1: 2 messages" in said
         await producer.abort_transaction()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANG_SECONDS):
         while await holding(options, [HERE, ELSEWHERE]):
             await asyncio.sleep(0.05)

@@ -17,6 +17,7 @@ from gateways.reading import new_consumer
 from settings import Settings
 from tests import parts
 from tests.batches import damage, with_bad_checksum, with_codec, with_magic
+from tests.deadlines import HANG_SECONDS
 from topics.admin import create_topics
 from topics.job_status import JOB_STATUS
 
@@ -87,7 +88,7 @@ async def test_all_that_can_be_read_is_read(broker: parts.Part) -> None:
         async with new_consumer({"bootstrap_servers": broker.address}) as consumer:
             ends = await consumer.end_offsets(list(wanted))
             consumer.assign(list(wanted))
-            async with asyncio.timeout(120):
+            async with asyncio.timeout(HANG_SECONDS):
                 while any([await consumer.position(part) < end for part, end in ends.items()]):
                     for part, records in (await consumer.getmany(timeout_ms=200)).items():
                         found[part].extend(record.offset for record in records)
@@ -113,7 +114,7 @@ async def test_what_comes_behind_it_is_read_too(broker: parts.Part) -> None:
     found: list[Any] = []
     async with new_consumer({"bootstrap_servers": broker.address}) as consumer:
         consumer.assign([TopicPartition(TOPIC, record.partition) for record in sent])
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(HANG_SECONDS):
             while len(found) < len(sent):
                 for records in (await consumer.getmany(timeout_ms=200)).values():
                     found.extend(record.partition for record in records if record.value == b"new")
@@ -123,7 +124,7 @@ async def test_what_comes_behind_it_is_read_too(broker: parts.Part) -> None:
 async def test_the_workers_knowledge_of_jobs_begins_in_spite_of_it(broker: parts.Part) -> None:
     fatal: list[BaseException] = []
     watch = JobsWatch({"bootstrap_servers": broker.address}, fatal.append)
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANG_SECONDS):
         await watch.start(Settings().kafka_partitions)
     await watch.stop()
     assert fatal == []

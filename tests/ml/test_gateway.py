@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,7 +12,6 @@ from errors import FatalError, MLOutOfMemoryError, MLRejectedError, MLUnavailabl
 from gateways.ml import ML, Embedded, ImageInput, Refused
 from tests.ml.stub import Behaviour, Stub, serving, vector_of
 
-ATTEMPTS = 3
 IMAGES = [ImageInput(f"id-{n}", f"bytes of {n}".encode(), f"{n}.jpg") for n in range(5)]
 
 
@@ -149,33 +149,28 @@ class TestEmbed:
         stub.behaviour = Behaviour(model_name="stub-2")
         assert {answer.model_id for answer in (await embed(ml)).values() if isinstance(answer, Embedded)} == {"stub-2"}
 
-    @pytest.mark.alone
     async def test_the_event_loop_is_not_held_up_by_a_large_batch(self, stub: Stub) -> None:
-        """64 images at the hard limit of a rendition, to a service that is down: only our own work is measured.
+        """64 images at the hard limit of a rendition, to a service that is down.
 
-        What holds the loop up does so each time; what another process does to this machine comes and goes.
+        Measured in CPU time of the loop's thread: what other processes do to this machine comes and goes.
         """
         images = [ImageInput(f"id-{n}", bytes([n]) * 65_536, f"{n}.jpg") for n in range(64)]
         ml = ML("http://127.0.0.1:1", timeout=5)
-        loop = asyncio.get_running_loop()
+        held_up: list[float] = []
 
-        async def watch(lags: list[float]) -> None:
+        async def watch() -> None:
             while True:
-                before = loop.time()
+                before = time.thread_time()
                 await asyncio.sleep(0.001)
-                lags.append(loop.time() - before)
+                held_up.append(time.thread_time() - before)
 
-        longest: list[float] = []
-        while len(longest) < ATTEMPTS and min(longest, default=1.0) >= 0.1:
-            lags: list[float] = []
-            watching = asyncio.create_task(watch(lags))
-            await asyncio.sleep(0)
-            with pytest.raises(MLUnavailableError):
-                await ml.embed(images, caption=False, dimension=512)
-            watching.cancel()
-            longest.append(max(lags))
+        watching = asyncio.create_task(watch())
+        await asyncio.sleep(0)
+        with pytest.raises(MLUnavailableError):
+            await ml.embed(images, caption=False, dimension=512)
+        watching.cancel()
         await ml.close()
-        assert min(longest) < 0.1, longest
+        assert 0 < max(held_up) < 0.1
 
     async def test_one_image_for_a_search(self, stub: Stub, ml: ML) -> None:
         assert await ml.embed_image(b"picture", dimension=512) == pytest.approx(vector_of(b"picture"))

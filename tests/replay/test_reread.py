@@ -22,7 +22,7 @@ from tests.api.service import Service
 from tests.ml.stub import vector_of
 from tests.pipeline import Pipeline, account
 from tests.replay.conftest import Quiet, run_to_its_end
-from tests.replay.test_topics import points
+from tests.replay.test_all_topics import points
 from tests.worker import Worker
 from topics.image_outcome import IMAGE_OUTCOME
 

@@ -22,6 +22,7 @@ from connection import client_options
 from embedded.ports import free_port
 from settings import Settings, load
 from tests import parts, pictures
+from tests.deadlines import HANG_SECONDS
 from tests.parts import Part
 from tests.security.secured_kafka import PASSWORD, USER
 from topics.admin import TOPICS, wanted
@@ -48,7 +49,7 @@ class Installation:
             env=self.environment | environment,
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=HANG_SECONDS,
             check=False,
         )
 
@@ -100,7 +101,7 @@ def secured(qdrant: Part, ml: Part, tmp_path_factory: pytest.TempPathFactory) ->
         ) as up,
     ):
         try:
-            deadline = time.monotonic() + 90
+            deadline = time.monotonic() + HANG_SECONDS
             while b"Darkroom is ready" not in (said := (folder / "up.log").read_bytes()):
                 assert up.poll() is None, said.decode()
                 assert time.monotonic() < deadline, said.decode()

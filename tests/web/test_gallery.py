@@ -1,15 +1,15 @@
 """Looking at a hundred thousand pictures."""
 
 import re
-import statistics
 
 import httpx
+import psutil
 import pytest
 from playwright.sync_api import expect
 
 from tests import parts
 from tests.web import seeding
-from tests.web.browser import PHONE
+from tests.web.browser import PHONE, Visit
 from tests.web.conftest import Open
 
 pytestmark = [pytest.mark.system]
@@ -30,15 +30,16 @@ def big(qdrant: parts.Part, site: parts.Part) -> None:
 # What is in sight: each picture's place in the list, and its name.
 IN_SIGHT = """() => [...document.querySelectorAll('.cell:not(.loading)')]
     .map((cell) => [Number(cell.getAttribute('aria-posinset')), cell.querySelector('.name').textContent])"""
-PAGE_TIMES = """() => performance.getEntriesByType('resource')
-    .filter((entry) => entry.name.includes('/images?')).map((entry) => entry.duration)"""
 
 
-@pytest.mark.alone
-def test_scrolling_never_ends_is_quick_and_keeps_the_page_small(visit: Open) -> None:
-    page = visit("gallery").page
+def test_scrolling_never_ends_is_quick_and_keeps_the_page_small(
+    visit: Open, site: parts.Part, qdrant: parts.Part
+) -> None:
+    """Quick: a page costs little CPU. How long it takes hangs on what else this machine does."""
+    opened = visit("gallery")
+    page = opened.page
     expect(page.get_by_role("status").filter(has_text="100,000 pictures")).to_be_visible()
-    page.evaluate("performance.setResourceTimingBufferSize(5000)")
+    pages, before = asked_for_pages(opened), used(site) + used(qdrant)
     seen: dict[int, str] = {}
     most_nodes = 0
     for _ in range(30):
@@ -49,9 +50,19 @@ def test_scrolling_never_ends_is_quick_and_keeps_the_page_small(visit: Open) -> 
     assert max(seen) > 2500
     assert {at: name for at, name in seen.items() if name != seeding.filename(MANY - at)} == {}
     assert most_nodes < MOST_NODES
-    times = page.evaluate(PAGE_TIMES)
-    assert len(times) > 20
-    assert statistics.quantiles(times, n=20)[-1] <= 200, "".join(f"{t:.0f} " for t in times)
+    pages = asked_for_pages(opened) - pages
+    assert pages > 20
+    assert (used(site) + used(qdrant) - before) / pages < 0.2
+
+
+def asked_for_pages(opened: Visit) -> int:
+    return sum("/images?" in url for url in opened.requests)
+
+
+def used(part: parts.Part) -> float:
+    """Return how many seconds of CPU a process has used."""
+    times = psutil.Process(part.process.pid).cpu_times()
+    return float(times.user + times.system)
 
 
 def test_a_picture_with_all_that_is_known_of_it(visit: Open) -> None:

@@ -1,4 +1,7 @@
-"""Replaying topics: nothing changes that shows, and a wiped collection comes back without ML."""
+"""Replaying topics: nothing changes that shows, and a wiped collection comes back without ML.
+
+First of its folder, as it replays all that other tests have left in the topics.
+"""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
