@@ -23,6 +23,7 @@ import tempfile
 import threading
 import time
 import types
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -47,7 +48,7 @@ def obey_permissions() -> None:
 
 
 class Process:
-    """`python ARGUMENTS`, which begin with `-m` or `-c`, with what tests use of `subprocess.Popen`."""
+    """`python ARGUMENTS`, which begin with `-m`, `-c` or `-W`, with what tests use of `subprocess.Popen`."""
 
     def __init__(
         self,
@@ -179,6 +180,9 @@ def _run(request: dict[str, Any]) -> None:
     os.environ.update(request["environment"])
     time.tzset()
     how, what, *sys.argv[1:] = request["arguments"]
+    if how == "-W":
+        warnings.simplefilter(what)
+        how, what, *sys.argv[1:] = sys.argv[1:]
     if how == "-m":
         runpy.run_module(what, run_name="__main__", alter_sys=True)
     else:

@@ -1,6 +1,7 @@
 """The embedded Qdrant as a process of its own, as `darkroom up` runs it."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import httpx
 
+from tests import forked
 from tests.deadlines import HANG_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,10 +29,13 @@ class EmbeddedQdrant:
         self.data = data
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: forked.Process | None = None
 
     def start(self) -> None:
-        self._process = subprocess.Popen(self._command(self.port), cwd=ROOT)
+        with open(1, "wb", closefd=False) as output, open(2, "wb", closefd=False) as errors:
+            self._process = forked.Process(
+                self._arguments(self.port), cwd=ROOT, environment=os.environ, output=output, errors=errors
+            )
         deadline = time.monotonic() + HANG_SECONDS
         while time.monotonic() < deadline:
             assert self._process.poll() is None, "the embedded Qdrant ended at its start"
@@ -45,13 +50,18 @@ class EmbeddedQdrant:
     def run_to_end(self, port: int) -> "subprocess.CompletedProcess[str]":
         """Run a server that is expected to refuse to start."""
         return subprocess.run(
-            self._command(port), cwd=ROOT, capture_output=True, text=True, check=False, timeout=HANG_SECONDS
+            [sys.executable, *self._arguments(port)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=HANG_SECONDS,
         )
 
     def stop(self) -> int:
         """End it as the supervisor does; the exit code."""
         assert self._process is not None
-        self._process.terminate()
+        self._process.send_signal(signal.SIGTERM)
         return self._process.wait(timeout=HANG_SECONDS)
 
     def kill(self) -> None:
@@ -60,8 +70,5 @@ class EmbeddedQdrant:
         self._process.kill()
         self._process.wait()
 
-    def _command(self, port: int) -> list[str]:
-        return [
-            *(sys.executable, "-W", "error", "-m", "embedded.qdrant"),
-            *("--data", os.fspath(self.data), "--port", str(port)),
-        ]
+    def _arguments(self, port: int) -> list[str]:
+        return ["-W", "error", "-m", "embedded.qdrant", "--data", os.fspath(self.data), "--port", str(port)]
