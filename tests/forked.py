@@ -37,14 +37,20 @@ PACKAGES = (
 )  # fmt: skip
 ANSWER_BYTES = 100
 # linux/prctl.h and linux/capability.h
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
+LINUX_CAPABILITY_VERSION_3, PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 0x20080522, 24, 1, 2
 
 
 def obey_permissions() -> None:
     """Let a process that root starts be bound by the permissions of files, as everybody is."""
     libc = ctypes.CDLL(None)
+    header = (ctypes.c_uint32 * 2)(LINUX_CAPABILITY_VERSION_3, 0)
+    sets = (ctypes.c_uint32 * 6)()  # effective, permitted, inheritable; and those from 32 on
+    libc.capget(header, sets)
     for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
-        libc.prctl(PR_CAPBSET_DROP, capability)
+        libc.prctl(PR_CAPBSET_DROP, capability)  # of what it starts
+        for number in range(3):
+            sets[number] &= ~(1 << capability)
+    libc.capset(header, sets)
 
 
 class Process:

@@ -90,10 +90,11 @@ def test_two_run_side_by_side_and_one_that_would_collide_says_so(up: Up, tmp_pat
 def test_parts_that_die_are_restarted_and_a_job_survives_it(up: Up, tmp_path: Path) -> None:
     pictures.write(tmp_path, range(6500, 6650))
     begun = json.loads(up.darkroom("ingest", str(tmp_path), "--collection", "killed", "--json").stdout)
-    for part in (*WORKERS, "api", "qdrant"):
-        before = up.pid(part)
-        os.kill(before, signal.SIGKILL)
-        eventually(partial(up.was_restarted, part, before), f"{part} to be restarted")
+    before = {part: up.pid(part) for part in (*WORKERS, "api", "qdrant")}
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    for part, pid in before.items():
+        eventually(partial(up.was_restarted, part, pid), f"{part} to be restarted")
         assert part in up.said
 
     def ended() -> dict[str, Any] | None:
