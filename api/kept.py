@@ -1,5 +1,6 @@
 """What the API was told and nothing else knows: a SQLite file of its own, as the view may be deleted at any time."""
 
+import os
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -40,9 +41,8 @@ class Kept:
         await self._set("ml_capabilities", capabilities)
 
     async def roots(self) -> list[Path]:
-        """Return the folders that were allowed from this machine."""
-        found = await self._get("roots")
-        return [Path(root) for root in found] if isinstance(found, list) else []
+        """Return the folders that were allowed from this machine; one that is a link by now leads nowhere."""
+        return await self._lane.read(_roots)
 
     async def add_root(self, root: Path) -> None:
         """Allow a folder."""
@@ -57,9 +57,8 @@ class Kept:
         """Tell the workers that share our data folder which folders we may read: all that are allowed now."""
 
         def tell(connection: sqlite3.Connection) -> None:
-            known = _get(connection, "roots")
-            allowed = [Path(root) for root in known] if isinstance(known, list) else []
-            grants.tell(settings.darkroom_data, resolved([*settings.ingest_roots, *allowed, settings.uploads_folder]))
+            allowed = [*settings.ingest_roots, *_roots(connection), settings.uploads_folder]
+            grants.tell(settings.darkroom_data, resolved(allowed))
 
         # In the lane, so that of two who allow a folder at once, the later writes both.
         await self._lane.write(tell)
@@ -108,6 +107,11 @@ class Kept:
 async def readable_roots(settings: Settings, kept: Kept) -> list[Path]:
     """Return every folder that the service may use: the setting's, those allowed from this machine, the uploads."""
     return [*settings.ingest_roots, *await kept.roots(), settings.uploads_folder]
+
+
+def _roots(connection: sqlite3.Connection) -> list[Path]:
+    found = _get(connection, "roots")
+    return [Path(root) for root in found if os.path.realpath(root) == root] if isinstance(found, list) else []
 
 
 def _get(connection: sqlite3.Connection, name: str) -> object:

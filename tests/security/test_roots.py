@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import threading
 import uuid
 from collections.abc import Iterator
@@ -74,8 +75,7 @@ class TestReading:
         (root / secret.name).write_bytes(b"harmless")
         path = os.fsencode(root / secret.name)
         hashing.hash_file(path, roots_of(root))
-        root.rename(root.with_name("moved"))
-        root.symlink_to(secret.parent)
+        replace_by_link(root, secret.parent)
         with pytest.raises(FileError, match="outside the folders"):
             hashing.hash_file(path, roots_of(root))
 
@@ -92,6 +92,11 @@ class TestReading:
                     refused += 1
         assert set(got) == {harmless}
         assert refused, "the link was never caught leading out: the test shows nothing"
+
+
+def replace_by_link(folder: Path, target: Path) -> None:
+    folder.rename(folder.with_name("moved"))
+    folder.symlink_to(target)
 
 
 @contextmanager
@@ -273,6 +278,19 @@ class TestSubmit:
         assert set(grants.told(data) or ()) == {*before, os.fsencode(tmp_path)}
         modes = {path.name: path.stat().st_mode & 0o777 for path in (data / "api", *(data / "api").iterdir())}
         assert (modes["api"], modes[grants.FILE], modes["local-token"]) == (0o700, 0o600, 0o600)
+
+    async def test_an_allowed_folder_that_was_replaced_by_a_link_leads_nowhere(
+        self, service: Service, root: Path, secret: Path
+    ) -> None:
+        assert (await service.allow(root)).status_code == 200
+        body = {"directory_paths": [str(root / secret.name)]}
+        shutil.copy(secret, root)
+        assert (await service.http.post("ingest/scan", json=body)).status_code == 202
+        replace_by_link(root, secret.parent)
+        refused = await service.http.post("ingest/scan", json=body)
+        assert (refused.status_code, "outside the folders" in refused.json()["detail"]) == (400, True)
+        assert (await service.allow(root.with_name("moved"))).status_code == 200
+        assert os.fsencode(secret.parent) not in (grants.told(service.settings.darkroom_data) or ())
 
     async def test_an_upload_is_bound_to_the_uploads(self, service: Service, collection: str) -> None:
         response = await service.http.post(
