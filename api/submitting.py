@@ -150,10 +150,10 @@ class Submitter:
         if status is None:
             return None
         folded = await self._view.folded(request.job_id)
+        asked = await self._view.request(request.job_id)
         # A job that is finished may be known by its status alone, which does not say what it left out.
-        exclude = request.exclude if folded is None else folded.exclude
-        sources = await self._view.sources(request.job_id)
-        if (status.collection, sources, status.caption, status.reread, exclude) == (
+        exclude = request.exclude if asked.exclude is None else asked.exclude
+        if (status.collection, asked.sources, status.caption, status.reread, exclude) == (
             request.collection,
             request.folders,
             request.caption,

@@ -18,6 +18,7 @@ from api import measure, scan_requests
 from api.publisher import Outgoing, Publisher
 from api.throughput import Throughput
 from api.view.reading import UnfinishedFile
+from api.view.requests import JobRequest
 from api.view.view import JobView
 from connection import client_options
 from gateways import groups, transactions
@@ -242,16 +243,16 @@ class Watchdog:
         attempt = looked.restarts + 1
         log.warning("job-restarted", job_id=job_id, files=looked.unfinished, attempt=attempt)
         offset = await self._publisher.restarted(job_id, looked.unfinished, attempt)
-        job, sources = await self._view.folded(job_id), await self._view.sources(job_id)
+        job, asked = await self._view.folded(job_id), await self._view.request(job_id)
         if job is not None and job.reread:
             # Which content each of its files is of is told by the collection.
-            await self._publisher.reread(job, sources or job.sources, attempt + 1)
+            await self._publisher.reread(job, asked.sources or job.sources, attempt + 1)
             return offset
         # Files that cannot be bound as before do not begin again.
-        is_bound = job is not None and (job.roots is not None or sources is not None)
+        is_bound = job is not None and (asked.roots is not None or asked.sources is not None)
         after = 0
         while page := await self._view.unfinished_files(job_id, after=after, limit=FILES_AT_ONCE):
-            files = [file for row in page if job and is_bound and (file := _start(job, sources or None, row))]
+            files = [file for row in page if job and is_bound and (file := _start(job, asked, row))]
             if len(files) < len(page):
                 log.warning("job-files-not-restarted", job_id=job_id, files=len(page) - len(files))
             # The first time that it was sent is attempt 1.
@@ -260,7 +261,7 @@ class Watchdog:
         return offset
 
 
-def _start(job: Job, sources: list[str] | None, row: UnfinishedFile) -> RawPath | None:
+def _start(job: Job, asked: JobRequest, row: UnfinishedFile) -> RawPath | None:
     """Return the message that starts a file; None where it would start another.
 
     A program that publishes to Kafka itself may report a file of another collection, or under an id of its own.
@@ -274,7 +275,7 @@ def _start(job: Job, sources: list[str] | None, row: UnfinishedFile) -> RawPath 
             caption=job.caption,
             model_id=job.model_id,
             # What the job may read did not change.
-            roots=sources if job.roots is None else job.roots,
+            roots=asked.sources or None if asked.roots is None else asked.roots,
         )
     except ValidationError:
         return None

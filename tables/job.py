@@ -22,8 +22,6 @@ class Job(BaseModel):
     caption: bool = False
     reread: bool = False
     model_id: str | None = None
-    exclude: list[str] = []  # what a walk leaves out
-    roots: list[str] | None = None  # of its files, so that one that begins again is bound as before
 
     queued_at: float | None = None
     started_at: float | None = None

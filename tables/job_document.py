@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 from rules.outcomes import Outcome
-from rules.paths import first_paths
 from rules.watchdog import missing_in_words
 from settings import Stage
 from tables.job import Job
@@ -28,9 +27,8 @@ def document(job: Job) -> JobStatus:
         model_id=job.model_id,
         caption=job.caption,
         reread=job.reread,
-        # Rows of version 0.1.0 hold them all.
-        sources=first_paths(job.sources),
-        sources_total=job.sources_total or len(job.sources),
+        sources=job.sources,
+        sources_total=job.sources_total,
         progress=_progress(job, finished=finished, total_known=total_known),
         total_files=job.seen,
         total_known=total_known,

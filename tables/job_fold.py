@@ -16,12 +16,13 @@ from tables.job import Job
 from tables.job_file import MAX_WALKS, JobFile, fold
 from topics import job_event as events
 from topics.job_status import FINISHED
+from topics.limits import clipped
 
 # The newest lines, and of all together so many characters: every document has them.
 LOG_LINES = 100
 LOG_LINE_CHARACTERS = 1000
-LOG_CHARACTERS = 8000
-MAX_ROOTS = 100
+LOG_CHARACTERS = 3000
+REASON_CHARACTERS = 2000
 RATE_SAMPLES = 20
 RATE_SAMPLE_SECONDS = 0.5
 
@@ -49,8 +50,6 @@ def _apply_files(
     replay, walk_id = False, None
     match event:
         case events.Seen():
-            if event.roots is not None and event.roots != job.roots:
-                job.roots = sorted({*(job.roots or []), *event.roots})[:MAX_ROOTS]
             reports = [FileReport(file.file_id, file.path, path_b64=file.path_b64) for file in event.files]
             # Where all files are known, it does not matter who finds them again.
             walk_id = None if job.whole else event.walk_id
@@ -145,7 +144,6 @@ def _queue(job: Job, event: events.Queued) -> None:
     job.caption = event.caption
     job.reread = event.reread
     job.model_id = event.model_id
-    job.exclude = event.exclude
     if job.queued_at is None:
         job.queued_at = event.at
         _log(job, event.message or f"Queued for collection {event.collection}.")
@@ -159,7 +157,6 @@ def _begin_walk(job: Job, event: events.Scanning) -> None:
     job.collection = job.collection or event.collection
     if not job.sources:
         _note_sources(job, event.sources)
-    job.exclude = job.exclude or event.exclude
     job.caption = job.caption or event.caption
     job.reread = job.reread or event.reread
     job.model_id = job.model_id or event.model_id
@@ -177,7 +174,7 @@ def _begin_walk(job: Job, event: events.Scanning) -> None:
 
 
 def _seal(job: Job, event: events.Sealed) -> None:
-    if job.whole:
+    if job.whole or event.partition >= event.partitions:
         return
     job.partitions = event.partitions
     partitions = job.seals.setdefault(event.walk_id, [])
@@ -226,7 +223,7 @@ def _hear_watchdog(job: Job, event: events.Stalled | events.Restarted | events.W
         case events.Stalled():
             if event.reason is not None and job.stalled is None:
                 _log(job, f"Stalled: {event.reason}.")
-            job.stalled = event.reason
+            job.stalled = event.reason and clipped(event.reason, REASON_CHARACTERS)
         case events.Restarted():
             job.restarts = max(job.restarts, event.attempt)
             _log(job, f"{event.files} files without an outcome begin again.")
@@ -251,7 +248,7 @@ def _fail(job: Job, event: events.JobFailed) -> None:
     if job.whole or job.failed_reason is not None:
         return
     job.collection = job.collection or event.collection
-    job.failed_reason = event.reason
+    job.failed_reason = clipped(event.reason, REASON_CHARACTERS)
     _note_progress(job, event.at)
     _log(job, event.reason)
 

@@ -11,6 +11,7 @@ from itertools import islice
 import orjson
 
 from rules.outcomes import FileReport
+from rules.paths import first_paths
 from tables.job import Job
 from tables.job_file import JobFile
 from tables.rows import Rows
@@ -25,7 +26,7 @@ class Jobs:
     def job(self, job_id: str) -> Job | None:
         """Return a job's row, or None."""
         row = self._rows.get(b"j|" + job_id.encode())
-        return None if row is None else Job.model_validate_json(row)
+        return None if row is None else _job(row)
 
     def put_job(self, job: Job) -> Awaitable[object]:
         """Write a job's row."""
@@ -51,6 +52,13 @@ class Jobs:
         rows = self._rows.starting_with(prefix, after=_file_key(job_id, after))
         keys = [key for key, _ in islice(rows, limit)]
         return [self._rows.delete(key) for key in keys], keys[-1][len(prefix) :].decode() if keys else None
+
+
+def _job(row: bytes) -> Job:
+    """Read a job's row. One of version 0.1.0 holds all its sources."""
+    job = Job.model_validate_json(row)
+    job.sources, job.sources_total = first_paths(job.sources), job.sources_total or len(job.sources)
+    return job
 
 
 def _file_key(job_id: str, file_id: str) -> bytes:

@@ -133,7 +133,7 @@ async def forget(job: JobDep, parts: PartsDep) -> Submitted:
 @router.get("/{job_id}/sources", responses=problems(404, 410))
 async def sources(job: JobDep, parts: PartsDep) -> JobSources:
     """Return all folders and files that a job was asked to scan; its status shows the first few."""
-    known = await parts.view.sources(job.job_id)
+    known = (await parts.view.request(job.job_id)).sources
     if known is None:
         raise RequestError(
             f"Of the {job.sources_total} sources of job {job.job_id} the first {len(job.sources)} are left, "

@@ -1,11 +1,12 @@
 """What is asked of the view, in the reader's thread."""
 
-import json
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
+from api.view import requests
+from api.view.requests import JobRequest
 from errors import wrong_cursor
 from rules.outcomes import Outcome
 from tables.job import Job
@@ -108,15 +109,13 @@ def ended(connection: sqlite3.Connection, *, before: float, limit: int) -> list[
     return [row[0] for row in rows]
 
 
-def sources(connection: sqlite3.Connection, job_id: str) -> list[str] | None:
-    """Return all sources of a job; None where the view does not know them all."""
-    status_now = status(connection, job_id)
+def request(connection: sqlite3.Connection, job_id: str) -> JobRequest:
+    """Return what was asked of a job, with all its sources where they are known."""
+    found, status_now = requests.read(connection, job_id), status(connection, job_id)
     if status_now is None:
-        return None
-    if len(status_now.sources) >= status_now.sources_total:
-        return status_now.sources
-    row = connection.execute("SELECT paths FROM sources WHERE job_id = ?", (job_id,)).fetchone()
-    return json.loads(row[0]) if row else None
+        return found
+    is_shown_whole = len(status_now.sources) >= status_now.sources_total
+    return replace(found, sources=status_now.sources) if is_shown_whole else found
 
 
 def unfinished_files(connection: sqlite3.Connection, job_id: str, *, after: int, limit: int) -> list[UnfinishedFile]:

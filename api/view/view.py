@@ -12,6 +12,7 @@ from api.view.database import Lane
 from api.view.feed import Feed
 from api.view.letter_view import LetterView
 from api.view.reading import FileRow, UnfinishedFile
+from api.view.requests import JobRequest
 from connection import ClientOptions
 from rules.outcomes import Outcome
 from tables.job import Job
@@ -72,9 +73,9 @@ class JobView:
         """Return jobs that ended before this time (seconds since 1970) and are not forgotten, the oldest first."""
         return await self._searcher.read(partial(reading.ended, before=before, limit=limit))
 
-    async def sources(self, job_id: str) -> list[str] | None:
-        """Return all sources of a job; None where the view does not know them all."""
-        return await self._reader.read(lambda connection: reading.sources(connection, job_id))
+    async def request(self, job_id: str) -> JobRequest:
+        """Return what was asked of a job, as far as the view knows it."""
+        return await self._reader.read(lambda connection: reading.request(connection, job_id))
 
     async def unfinished_files(self, job_id: str, *, after: int, limit: int) -> list[UnfinishedFile]:
         """Return files of a job without an outcome, the ones that follow number `after`."""

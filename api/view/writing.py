@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from api.view import letters
+from api.view import letters, requests
 from errors import InvalidMessageError
 from rules.outcomes import FileReport
 from rules.positions import LastRead
@@ -17,7 +17,7 @@ from tables.job_document import document
 from tables.job_file import JobFile
 from tables.job_fold import apply
 from topics.dead_letter import DEAD_LETTER
-from topics.job_event import JOB_EVENT, Queued, Scanning, decode_keyed
+from topics.job_event import JOB_EVENT, decode_keyed
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 from topics.record import HeaderList, Headers
 
@@ -32,7 +32,6 @@ INCREMENTAL = 2  # of auto_vacuum
 
 _SCHEMA = """
 DROP TABLE IF EXISTS jobs;
-DROP TABLE IF EXISTS sources;
 DROP TABLE IF EXISTS files;
 DROP TABLE IF EXISTS offsets;
 DROP TABLE IF EXISTS cluster;
@@ -52,10 +51,6 @@ CREATE INDEX jobs_by_age ON jobs (begun);
 CREATE INDEX jobs_unfinished ON jobs (job_id) WHERE NOT finished;
 CREATE INDEX jobs_by_end ON jobs (ended) WHERE finished AND NOT forgotten;
 CREATE INDEX jobs_kept ON jobs (job_id) WHERE kept;
-CREATE TABLE sources (                -- of the jobs that have more than a status shows
-    job_id TEXT PRIMARY KEY,
-    paths TEXT NOT NULL               -- JSON
-);
 CREATE TABLE files (
     number INTEGER PRIMARY KEY,       -- the order in which files were first heard of
     job_id TEXT NOT NULL,
@@ -109,7 +104,7 @@ def ensure_it_shrinks(connection: sqlite3.Connection) -> None:
 
 def rebuild(connection: sqlite3.Connection, cluster_id: str) -> None:
     """Empty the view; it belongs to this Kafka cluster from now on."""
-    for statement in (_SCHEMA + letters.SCHEMA).split(";\n"):
+    for statement in (_SCHEMA + requests.SCHEMA + letters.SCHEMA).split(";\n"):
         connection.execute(statement)
     connection.execute("INSERT INTO cluster VALUES (?)", (cluster_id,))
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -201,8 +196,8 @@ def _fold(connection: sqlite3.Connection, jobs: dict[str, Job], message: Message
         " reason = excluded.reason, sha256 = excluded.sha256, path_b64 = excluded.path_b64, walks = excluded.walks",
         [_row(job_id, file) for file in files],
     )
-    if isinstance(event, Queued | Scanning) and len(event.sources) == job.sources_total > len(job.sources):
-        connection.execute("INSERT OR REPLACE INTO sources VALUES (?, ?)", (job_id, json.dumps(event.sources)))
+    if not job.forgotten:
+        requests.note(connection, job, event)
     return job_id
 
 
@@ -255,7 +250,7 @@ def forget_files(connection: sqlite3.Connection) -> None:
             (*job, FILES_AT_ONCE),
         ).rowcount
         if deleted < FILES_AT_ONCE:
-            connection.execute("DELETE FROM sources WHERE job_id = ?", job)
+            requests.forget(connection, *job)
             connection.execute("UPDATE jobs SET kept = 0 WHERE job_id = ?", job)
 
 
@@ -270,5 +265,5 @@ def _delete(connection: sqlite3.Connection, jobs: dict[str, Job], message: Messa
     jobs.pop(job_id, None)
     connection.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
     connection.execute("DELETE FROM files WHERE job_id = ?", (job_id,))
-    connection.execute("DELETE FROM sources WHERE job_id = ?", (job_id,))
+    requests.forget(connection, job_id)
     return job_id

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shutil
+import sqlite3
 import time
 import uuid
 from pathlib import Path
@@ -11,15 +12,14 @@ from typing import Any
 import pytest
 
 import grants
-from api.view.reading import UnfinishedFile
+from api.view import reading, writing
+from api.view.writing import Message
 from api.watchdog import _start
 from rules.identity import file_id
-from tables.job import Job
-from tables.job_fold import apply
 from tests import pictures
 from tests.pipeline import Pipeline, account
 from tests.worker import Worker
-from topics.job_event import Scanning, Seen, SeenFile
+from topics.job_event import JOB_EVENT, Scanning, Seen, SeenFile
 
 
 @pytest.fixture(scope="module")
@@ -115,11 +115,14 @@ class TestAFileThatBeginsAgain:
     """The watchdog sends it with the roots that it came with: without them it would be refused."""
 
     def _restarted(self, *events: Any) -> Any:
-        job = Job(job_id="j", collection="c")
-        for offset, event in enumerate(events):
-            apply(job, event, offset, lambda _: None)
-        row = UnfinishedFile(number=1, file_id=file_id("j", "c", b"/a/1.jpg"), path="/a/1.jpg", path_b64=None)
-        return _start(job, job.sources or None, row)
+        view = sqlite3.connect(":memory:")
+        writing.rebuild(view, "cluster")
+        told = enumerate(JOB_EVENT.encode(event) for event in events)
+        writing.write(view, [Message(JOB_EVENT.name, 0, offset, b"j", value, [], 1.0) for offset, value in told])
+        job = reading.folded(view, "j")
+        assert job is not None
+        [row] = reading.unfinished_files(view, "j", after=0, limit=10)
+        return _start(job, reading.request(view, "j"), row)
 
     def _seen(self, roots: list[str] | None) -> Seen:
         file = SeenFile(file_id=file_id("j", "c", b"/a/1.jpg"), path="/a/1.jpg")

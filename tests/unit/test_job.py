@@ -170,7 +170,9 @@ class TestState:
         assert Ledger(scanning(), *sealed([0]), *sealed([0])).state == "scanning"
 
     def test_a_partition_that_does_not_exist_seals_nothing(self) -> None:
-        assert Ledger(scanning(), *sealed([0]), *sealed([7])).state == "scanning"
+        ledger = Ledger(scanning(), *sealed([0]), *sealed(range(2, 5000)))
+        assert ledger.state == "scanning"
+        assert len(ledger.job.model_dump_json()) < 2500
 
     @given(stories)
     def test_it_is_finished_only_when_every_file_has_its_outcome(self, story: list[events.AnyJobEvent]) -> None:
@@ -405,6 +407,10 @@ class TestTimesAndLogs:
         ledger = Ledger(seen(*files), ended("failed", *files, reason="y" * 8000))
         assert sum(map(len, ledger.job.logs)) <= LOG_CHARACTERS
         assert ledger.job.logs[-1].startswith(f"/photos/{2 * LOG_LINES - 1}-")
+
+    def test_reasons_are_bounded(self) -> None:
+        failed = Ledger(scanning(), seen("a"), broken("x" * 20_000), stalled("y" * 20_000))
+        assert len(failed.job.model_dump_json()) < 10_000
 
     def test_a_failure_is_logged_once(self) -> None:
         ledger = Ledger(ended("failed", "a", reason="broken"), ended("failed", "a", reason="broken"))

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Iterator
 from typing import Any
 
+import orjson
 import pytest
 
 from agents import track
@@ -139,6 +140,23 @@ async def test_rows_of_version_0_1_0_are_counted_once_and_right(stage: Stage) ->
     stage.restarted()
     await stage.tell(ended("cached", "b", replay=True))
     assert (stage.rows.looked_through, stage.documents[-1].status) == (3, "completed")
+
+
+async def test_the_row_of_a_job_does_not_hold_what_was_asked(stage: Stage) -> None:
+    """It is written with each checkpoint. One of an older version loses it."""
+    long = [f"/photos/{number}/{'x' * 1000}" for number in range(180)]
+    old = {"job_id": "job-1", "keeps_counts": True, "sources": long, "exclude": long, "roots": long, "caption": True}
+    stage.rows[b"j|job-1"] = orjson.dumps(old)
+    await stage.tell(seen("a").model_copy(update={"roots": long}))
+    asked = {"collection": "photos", "sources": long, "exclude": long}
+    await stage.tell(
+        events.Queued(job_id="job-2", at=START, **asked),
+        events.Scanning(job_id="job-2", at=START, walk_id="w", **asked),
+    )
+    assert max(len(row) for key, row in stage.rows.items() if key.startswith(b"j|")) < 7000
+    for status in stage.documents:
+        assert (status.sources, status.sources_total) == (long[:3], 180)
+    assert stage.documents[0].caption
 
 
 async def test_after_a_rebalance_a_job_is_as_its_rows_say(stage: Stage) -> None:

@@ -12,6 +12,7 @@ import pytest
 from api.view import reading, writing
 from api.view.changes import Changes
 from api.view.database import Lane
+from api.view.requests import MAX_ROOTS, JobRequest
 from api.view.view import JobView
 from api.view.writing import FILES_AT_ONCE, Message, forget_files, give_back_disk
 from tables.job_document import document
@@ -71,6 +72,9 @@ class View:
         while page := reading.unfinished(self.connection, after=found[-1] if found else "", limit=100):
             found += [job.job_id for job in page]
         return found
+
+    def asked(self, job_id: str = JOB) -> JobRequest:
+        return reading.request(self.connection, job_id)
 
     def files(self) -> int:
         return int(self.connection.execute("SELECT count(*) FROM files").fetchone()[0])
@@ -164,20 +168,57 @@ class TestForgetting:
         assert path.stat().st_size < full / 4
 
 
-class TestSources:
-    def test_all_of_many_can_be_asked_for(self, view: View) -> None:
+class TestWhatWasAsked:
+    def test_all_of_many_sources_can_be_asked_for(self, view: View) -> None:
         many = [f"/photos/{number}" for number in range(1000)]
         view.tell(queued().model_copy(update={"sources": many}), scanning().model_copy(update={"sources": many}))
-        assert reading.sources(view.connection, JOB) == many
+        assert view.asked().sources == many
         assert len(view.status().model_dump_json()) < 2500
         view.tell(queued(), job_id="few")
-        assert reading.sources(view.connection, "few") == ["/photos"]
-        assert reading.sources(view.connection, "nobody") is None
+        assert view.asked("few").sources == ["/photos"]
+        assert view.asked("nobody") == JobRequest()
 
     def test_what_is_not_known_whole_is_not_known(self, view: View) -> None:
         many = [f"/photos/{number}" for number in range(1000)]
         view.publish(document(Ledger(queued().model_copy(update={"sources": many})).job))
-        assert reading.sources(view.connection, JOB) is None
+        assert view.asked() == JobRequest()
+
+    def test_what_a_walk_leaves_out_is_as_the_submit_said(self, view: View) -> None:
+        walked = scanning().model_copy(update={"exclude": ["*.tif"]})
+        view.tell(queued().model_copy(update={"exclude": ["*.png"]}), walked, job_id="submitted")
+        view.tell(walked, scanning(), queued().model_copy(update={"exclude": ["*.png"]}), job_id="submitted-late")
+        view.tell(walked, scanning(), job_id="published")
+        assert [view.asked(job).exclude for job in ("submitted", "submitted-late", "published")] == [
+            ["*.png"], ["*.png"], ["*.tif"],
+        ]  # fmt: skip
+
+    def test_what_files_may_be_read_from_is_of_all_of_them(self, view: View) -> None:
+        def bound(*roots: str) -> AnyJobEvent:
+            return seen("a").model_copy(update={"roots": list(roots)})
+
+        view.tell(seen("a"))
+        assert view.asked().roots is None
+        view.tell(bound())
+        assert view.asked().roots == []
+        view.tell(bound("/b"), bound("/a", "/b"), seen("b"), queued())
+        assert view.asked().roots == ["/a", "/b"]
+        view.tell(bound(*map(str, range(2 * MAX_ROOTS))))
+        assert len(view.asked().roots or []) == MAX_ROOTS
+
+    def test_a_change_of_the_job_does_not_write_it_again(self, view: View) -> None:
+        patterns = [f"*.{number}" for number in range(20_000)]
+        view.tell(
+            queued().model_copy(update={"exclude": patterns}),
+            seen("a").model_copy(update={"roots": [f"/{number}/{'x' * 2000}" for number in range(90)]}),
+        )
+        (folded,) = view.connection.execute("SELECT folded FROM jobs").fetchone()
+        assert len(folded) < 2500
+
+    def test_it_is_forgotten_with_the_job(self, view: View) -> None:
+        many = [f"/photos/{number}" for number in range(1000)]
+        view.tell(queued().model_copy(update={"sources": many}), scanning(), *sealed(), forget())
+        forget_files(view.connection)
+        assert view.asked() == JobRequest()
 
 
 @pytest.fixture

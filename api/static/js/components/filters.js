@@ -9,6 +9,8 @@ import { mapToChoose } from "./map.js";
 
 const SIDES = ["north", "south", "west", "east"];
 const TYPED_MS = 500;
+// Lists of what can be chosen, with the field of the payload that holds it.
+const OFFERED = { cameras: "camera_model", labels: "label", people: "people" };
 
 /** The filters as the service wants them. */
 export function filtersOf(query) {
@@ -49,9 +51,9 @@ export function chips(query, change) {
 /**
  * The inputs. `change(changes)` is told what was chosen, typed text when no more comes for half a second.
  * `show(query, typing)` has them say what is filtered by; where `typing`, what is being typed stays. `forget(names)`
- * takes back what was typed for these. What `cameras()` promises is offered when it is there; any other may be typed.
+ * takes back what was typed for these. What `facet(field)` promises is offered when it is there; any other may be typed.
  */
-export function filterPanel(change, cameras, signal) {
+export function filterPanel(change, facet, signal) {
   let typed = {};
   let place = null;
   const hand = settled(() => {
@@ -66,10 +68,10 @@ export function filterPanel(change, cameras, signal) {
     camera: input("camera", { list: "cameras", placeholder: "Any" }),
     caption: input("caption", { placeholder: "Any" }),
     stars: input("stars", { type: "number", min: 1, max: 5, step: 1, placeholder: "Any" }),
-    label: input("label", { placeholder: "Any" }),
-    person: input("person", { placeholder: "Any" }),
+    label: input("label", { list: "labels", placeholder: "Any" }),
+    person: input("person", { list: "people", placeholder: "Any" }),
   };
-  const offered = h("datalist", { id: "cameras" });
+  const offered = Object.keys(OFFERED).map((id) => h("datalist", { id }));
   const box = button("", { onclick: () => choosePlace(place, change) });
   const element = h(
     "div",
@@ -101,8 +103,10 @@ export function filterPanel(change, cameras, signal) {
   }
 
   function offer() {
-    // Without them a name can be typed all the same; a service that does not answer shows in the grid.
-    cameras().then((values) => fill(offered, values.map(({ value, images }) => h("option", { value }, plural(images, "picture")))), () => {});
+    Object.values(OFFERED).forEach((one, index) => {
+      // Without them a name can be typed all the same; a service that does not answer shows in the grid.
+      facet(one).then((values) => fill(offered[index], values.map(({ value, images }) => h("option", { value }, plural(images, "picture")))), () => {});
+    });
   }
 }
 

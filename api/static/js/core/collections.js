@@ -5,7 +5,8 @@ import { get } from "./api.js";
 const LAST = "collection";
 
 export const collections = async () => (await get("/collections")).collections;
-export const cameras = async (collection, signal) => (await get("/images/facets/camera_model", { collection }, signal)).values;
+/** Returns what a field of a collection's pictures may be filtered by, each `value` with how many `images` have it. */
+export const facet = async (collection, field, signal) => (await get(`/images/facets/${field}`, { collection }, signal)).values;
 
 /** Remembers, in this browser, that a person worked with this collection. */
 export const used = (name) => localStorage.setItem(LAST, name);

@@ -1,7 +1,7 @@
 /** All pictures of a collection, or those that a search finds. */
 
 import { post } from "../core/api.js";
-import { cameras, collections, filled, opened, used } from "../core/collections.js";
+import { collections, facet, filled, opened, used } from "../core/collections.js";
 import { fill, h } from "../core/dom.js";
 import { count, monthOf, plural } from "../core/format.js";
 import { go, here, link, listOf, settle } from "../core/router.js";
@@ -40,7 +40,7 @@ export async function show(root, { query, signal }) {
   const file = h("input", { type: "file", accept: "image/*", hidden: true, "aria-label": "A picture to search with", onchange: () => file.files[0] && searchBy(file.files[0]) });
   const sort = select(SORTS, "-taken_at", { "aria-label": "Sort", onchange: () => change({ sort: sort.value }) });
   const collection = select([], "", { "aria-label": "Collection", onchange: () => (used(collection.value), change({ collection: collection.value, image: "" })) });
-  const filters = filterPanel(change, () => cameras(chosen, signal), signal);
+  const filters = filterPanel(change, (field) => facet(chosen, field, signal), signal);
   const panel = h("div", { id: "filters", hidden: true }, filters.element);
   const filterButton = button(h("span", { class: "wide-only" }, "Filters"), { picture: "filter", "aria-label": "Filters", "aria-expanded": "false", "aria-controls": "filters", onclick: () => togglePanel() });
   const state = h("div", { class: "chips" });
