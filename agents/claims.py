@@ -30,6 +30,7 @@ from topics.image_outcome import (
     Released,
     Stored,
 )
+from topics.record import Headers
 
 
 class ClaimKeeper:
@@ -106,6 +107,7 @@ class ClaimKeeper:
         if claim is None:
             return Step()
         if claim.owner == owner:
+            claim.begin_again(Headers.decode(event.message.headers).begun)
             claim.forget_first(lot_of_owner or claim.lot_of_owner or "", owner)
             return self._next_owner(event, of, claim, -1 if claim.promoted is None else claim.promoted)
         if claim.promoted is None:

@@ -122,7 +122,7 @@ class _Preparer:
                 return self._own(event, file, claim or Claim(owner=None), headers, rows)
             case "wait":
                 assert claim is not None  # noqa: S101 - only a claim makes a file wait
-                if headers.attempt > 1 and not headers.replay and (numbers := self._orphaned(file, claim)):
+                if numbers := self._takes_over(event, file, claim, headers):
                     claim.forget_first(claim.lot_of_owner or "", claim.owner or "")
                     return self._own(event, file, claim, headers, self._images.drop_waiters(file, numbers))
                 claim.remember_first(lot(file), file.file_id)
@@ -149,27 +149,27 @@ class _Preparer:
     ) -> Work:
         """Make a file the owner of the claim on its content, and decode it."""
         if claim.owner != file.file_id:
-            claim.own(file.file_id, lot(file))
+            claim.own(file.file_id, lot(file), headers.begun)
+        claim.begin_again(headers.begun)
         claim.remember_first(lot(file), file.file_id)
         rows.append(self._images.put_claim(file, claim))
         return self._bound(file, rows, self._decoder.decode(event, file, headers))
 
-    def _orphaned(self, file: HashedFile, claim: Claim) -> list[int]:
-        """Return under which numbers a file that begins again waits for a claim that nobody will end; else nothing.
-
-        The watchdog sends a file again when no stage has a message left. So its claim's owner is lost, and where the
-        owner's job has ended, nobody sends that one again.
-        """
+    def _takes_over(self, event: faust.Event, file: HashedFile, claim: Claim, headers: Headers) -> list[int]:
+        """Return under which numbers a file waits that takes over from an owner that is lost; else nothing."""
         jobs = self._stage.parts.jobs
         job_id = (claim.lot_of_owner or "").partition("/")[0]
-        if jobs.status(job_id) is not None and not jobs.is_cancelled(job_id):
+        has_ended = jobs.status(job_id) is None or jobs.is_cancelled(job_id)
+        if not claim.is_left_by_owner(headers.begun, owners_job_has_ended=has_ended):
             return []
         waiting = islice(self._images.waiters(file), WAITERS_LOOKED_AT)
-        return [
+        numbers = [
             number
             for number in waiting
             if (waiter := self._images.waiter(file, number)) and waiter.file_id == file.file_id
         ]
+        # Alone, its own number says that it does not begin again: its message does.
+        return numbers if any(number != event.message.offset for number in numbers) else []
 
     async def _write(self, file: HashedFile, write: DBWrite, headers: Headers) -> None:
         await (await self._stage.send(DB_WRITE, file.sha256, write, file.headers(headers)))

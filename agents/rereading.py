@@ -128,7 +128,7 @@ class Rereader:
         if content is not None and is_same_picture(content, prepared):
             return [], self._update(event, file, content, prepared, headers)
         claim = claim or Claim(owner=None)
-        claim.own(file.file_id, lot(file))
+        claim.own(file.file_id, lot(file), headers.begun)
         rows = [self._images.put_claim(file, claim), self._images.drop_content(file)]
         if content is not None and content.caption is not None:
             file = file.model_copy(update={"caption": True})

@@ -123,7 +123,7 @@ class Waiters:
         successor = self._images.waiter(of, number)
         if successor is None:
             return Step([self._images.drop_claim(of)])
-        claim.own(successor.file_id, lot(successor), promoted=number)
+        claim.own(successor.file_id, lot(successor), claim.begun, promoted=number)
 
         async def decode() -> None:
             await self._decoder.decode(event, successor, successor.received)

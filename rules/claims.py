@@ -18,13 +18,26 @@ class Claim(BaseModel):
 
     owner: str | None
     owner_lot: str | None = None
+    begun: int = 1  # how often the watchdog had the owner begin, as it came last
     promoted: int | None = None  # number of the waiter that became the owner, until it is on its way to ML
     firsts: dict[str, str] = {}  # lot (job and collection) → id of its first file with this content
 
-    def own(self, file_id: str, lot: str, promoted: int | None = None) -> None:
+    def own(self, file_id: str, lot: str, begun: int, promoted: int | None = None) -> None:
         """Make a file the owner."""
-        self.owner, self.owner_lot, self.promoted = file_id, lot, promoted
+        self.owner, self.owner_lot, self.promoted, self.begun = file_id, lot, promoted, begun
         self.remember_first(lot, file_id)
+
+    def begin_again(self, begun: int) -> None:
+        """Note that the owner begins again."""
+        self.begun = max(self.begun, begun)
+
+    def is_left_by_owner(self, begun: int, *, owners_job_has_ended: bool) -> bool:
+        """Tell whether a file that waits, and begins for the `begun`th time, takes over.
+
+        The watchdog has files begin again when no stage has a message left: nothing of the owner is on its way then.
+        Where it is not lost, it begins again with those that wait for it; so whoever comes first of them takes over.
+        """
+        return begun > 1 and (owners_job_has_ended or begun > self.begun)
 
     def answer(self) -> None:
         """Note that ML has answered. One that is being promoted goes its own way."""

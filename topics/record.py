@@ -88,6 +88,11 @@ class Headers:
     replay: bool = False
     traceparent: str = ""
 
+    @property
+    def begun(self) -> int:
+        """How often the watchdog had the file begin. The attempts of a replay are those of a dead letter."""
+        return 1 if self.replay else self.attempt
+
     def encode(self) -> HeaderList:
         """Return Kafka's form; empty headers are left out."""
         named = {

@@ -141,7 +141,7 @@ class Stage:
     async def take_next(self) -> None:
         class Event:
             value = self.told.popleft()
-            message = type("Message", (), {"partition": 3})
+            message = type("Message", (), {"partition": 3, "headers": []})
 
         await self.keeper.take(Event(), self)  # type: ignore[arg-type]
 
@@ -151,7 +151,7 @@ class Stage:
         decision = decide(claim, file.file_id, lot(file), is_confirmed=False)
         if decision.action == "embed":
             claim = claim or Claim(owner=None)
-            claim.own(file.file_id, lot(file))
+            claim.own(file.file_id, lot(file), begun=1)
             self.images.put_claim(file, claim)
         elif claim is not None and decision.action == "wait":
             claim.remember_first(lot(file), file.file_id)
