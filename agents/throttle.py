@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from itertools import chain
 
 import faust
 import structlog
@@ -13,7 +14,7 @@ from agents.outcomes_watch import Outstanding
 from agents.stage import StageApp
 from connection import client_options
 from errors import DrainingError, PartitionRevokedError
-from gateways import groups
+from gateways import groups, transactions
 from settings import Settings, Stage
 from tables.rows import is_current
 from topics.admin import READS
@@ -75,7 +76,10 @@ class Throttle:
 
 
 async def nothing_is_on_its_way(settings: Settings) -> bool:
-    """Tell whether no stage that a file passes through has a message to read. Where Kafka does not tell: no."""
+    """Tell whether no stage that a file passes through has a message to read. Where Kafka does not tell: no.
+
+    What an open transaction hides will be read.
+    """
     reads = {
         f"{settings.kafka_group_prefix}-{stage}": [
             TopicPartition(topic, number) for topic in READS[stage] for number in range(settings.kafka_partitions)
@@ -84,6 +88,7 @@ async def nothing_is_on_its_way(settings: Settings) -> bool:
     }
     try:
         found = await groups.positions(client_options(settings), reads)
+        held = await transactions.holding(client_options(settings), chain.from_iterable(reads.values()))
     except KafkaError:
         return False
-    return all(committed >= end for parts in found.values() for committed, end in parts.values())
+    return not held and all(committed >= end for parts in found.values() for committed, end in parts.values())

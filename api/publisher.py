@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
 import tracing
+from api.view.reading import UnfinishedFile
 from connection import ClientOptions
 from errors import KafkaUnavailableError
 from tables.job import Job
@@ -21,7 +22,9 @@ from topics.job_event import (
     JOB_EVENT,
     AnyJobEvent,
     Command,
+    FileOutcome,
     Forget,
+    Outcomes,
     Queued,
     Restarted,
     Seen,
@@ -165,6 +168,23 @@ class Publisher:
         offset = await self._send_event(WalkedAgain(job_id=job_id, at=time.time()))
         await self._send(request.topic, request.key or job_id, request.value, request.headers)
         return offset
+
+    async def skip(self, job: Job, files: Iterable[UnfinishedFile]) -> None:
+        """Publish that files of a cancelled job have their outcome."""
+        outcomes = (
+            FileOutcome(
+                file_id=file.file_id, path=file.path, path_b64=file.path_b64, outcome="skipped", reason="job cancelled"
+            )
+            for file in files
+        )
+        await asyncio.gather(
+            *(
+                self._send_event(
+                    Outcomes(job_id=job.job_id, at=time.time(), collection=job.collection, files=[outcome])
+                )
+                for outcome in outcomes
+            )
+        )
 
     async def forget(self, job_id: str) -> int:
         """Publish that the files of a job that is over are to be forgotten; return the event's offset."""

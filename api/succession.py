@@ -1,7 +1,5 @@
 """What is replayed from a job that was forgotten runs as a new job, as nothing changes the old one any more."""
 
-from contextlib import suppress
-
 import orjson
 import structlog
 from pydantic import ValidationError
@@ -9,12 +7,17 @@ from pydantic import ValidationError
 from api.publisher import Outgoing, Publisher
 from api.view.view import JobView
 from rules.identity import new_id
+from topics.db_write import DB_WRITE
 from topics.files import FileOfJob
+from topics.hashed_file import HASHED_FILE
+from topics.ml_request import ML_REQUEST
 from topics.raw_path import RAW_PATH
 from topics.record import HeaderList
 from topics.scan_request import SCAN_REQUEST
 
 log = structlog.get_logger()
+
+_BRING_FILES = frozenset(topic.name for topic in (RAW_PATH, HASHED_FILE, ML_REQUEST, DB_WRITE))
 
 
 class Succession:
@@ -51,15 +54,18 @@ class Succession:
         record = _record(message.value)
         if record is None or record.get("job_id") != job_id:
             return message  # it does not validate, so it counts in no job
+        if message.topic != SCAN_REQUEST.name and (message.topic not in _BRING_FILES or _file(record) is None):
+            return message  # it brings the job no file
         if job_id not in self.jobs:
             self.jobs[job_id] = await self._begin(job_id)
         new = self.jobs[job_id]
         if message.topic != SCAN_REQUEST.name:  # a scan ends its job by itself
             self._to_be_closed.add(new)
         record["job_id"] = new
-        if message.topic not in {SCAN_REQUEST.name, RAW_PATH.name}:
+        file = _file(record)
+        if file is not None and message.topic != RAW_PATH.name:
             # It enters behind the stage that says so, and the job's end must wait for it.
-            await self._publisher.seen(FileOfJob.model_validate(record))
+            await self._publisher.seen(file)
         key = new.encode() if message.key == job_id.encode() else message.key
         return Outgoing(message.topic, key, orjson.dumps(record), _headers(message.headers, record))
 
@@ -90,10 +96,18 @@ def _record(value: bytes) -> dict[str, object] | None:
     return record if isinstance(record, dict) else None
 
 
+def _file(record: dict[str, object]) -> FileOfJob | None:
+    """Return the file that a record is about; None for any other, such as a scan request, or one that is none."""
+    try:
+        return FileOfJob.model_validate(record)
+    except ValidationError:
+        return None
+
+
 def _headers(received: HeaderList, record: dict[str, object]) -> HeaderList:
     """Return the headers for a message that has become one of another job."""
     own = {"job_id": str(record["job_id"])}
-    with suppress(ValidationError):  # no file: a scan request
-        own["file_id"] = FileOfJob.model_validate(record).file_id
+    if (file := _file(record)) is not None:
+        own["file_id"] = file.file_id
     kept = [(name, value) for name, value in received if name not in {"job_id", "file_id"}]
     return [*((name, value.encode()) for name, value in own.items()), *kept]

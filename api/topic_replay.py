@@ -157,10 +157,7 @@ class TopicReplayer:
         return await self._without_collection(found.record, refused)
 
     async def _again(self, found: _Found, succession: Succession) -> Outgoing:
-        message = _as_it_was(found.message)
-        # What became of a content is of no job.
-        if found.message.topic != IMAGE_OUTCOME.name:
-            message = await succession.hand_over(message, found.record.job_id)
+        message = await succession.hand_over(_as_it_was(found.message), getattr(found.record, "job_id", ""))
         place = Place(found.message.topic, found.message.partition, found.message.offset)
         attempt = Headers.decode(message.headers).attempt
         return replace(message, headers=replay_headers(message.headers, place, attempt, message.topic))

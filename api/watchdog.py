@@ -12,13 +12,11 @@ from dataclasses import dataclass, replace
 
 import structlog
 from aiokafka import TopicPartition
-from pydantic import ValidationError
 
 from api import measure, scan_requests
 from api.publisher import Outgoing, Publisher
+from api.restarting import begin_again
 from api.throughput import Throughput
-from api.view.reading import UnfinishedFile
-from api.view.requests import JobRequest
 from api.view.view import JobView
 from connection import client_options
 from gateways import groups, transactions
@@ -26,14 +24,15 @@ from gateways.transactions import OpenTransaction
 from rules import watchdog as rules
 from settings import STAGES, Settings, Stage
 from tables.job import Job
-from topics.admin import READS
+from topics.admin import READS, wanted
 from topics.job_status import State
-from topics.raw_path import RawPath
 
 LONGEST_PAUSE_SECONDS = 5.0
 SAMPLE_SECONDS = 15.0
 LAST_LOOK_SECONDS = 3.0
-FILES_AT_ONCE = 500
+_OF_FILES = frozenset(topic for topics in READS.values() for topic in topics)
+
+_Transaction = tuple[str, int, str | None, float | None]
 
 log = structlog.get_logger()
 
@@ -105,20 +104,29 @@ class Watchdog:
             ]
             for stage in STAGES
         }
-        self._everywhere = {part for parts in self._reads.values() for part in parts}
+        self._everywhere = [
+            TopicPartition(topic.name, partition)
+            for topic in wanted(settings)
+            for partition in range(settings.kafka_partitions)
+        ]
         self._samples: deque[tuple[float, rules.Sample]] = deque()
         self._known: dict[str, _Known] = {}
         self._stuck: dict[Stage, rules.Stuck] = {}
-        # Why partitions are not read on, of transactions that are open for long.
-        self._held: list[str] = []
-        self._held_since: dict[tuple[str, int], float] = {}
+        # Transactions that are open for long.
+        self._held: list[OpenTransaction] = []
+        self._held_since: dict[_Transaction, float] = {}
         self.look: Look | None = None
         self.throughput = Throughput()
 
     @property
     def problem(self) -> str | None:
         """Say which stages stand still, and which transactions hold them; None when none does."""
-        return "; ".join([*map(str, self._stuck.values()), *self._held]) or None
+        return "; ".join([*map(str, self._stuck.values()), *(one.reason for one in self._held)]) or None
+
+    @property
+    def _hidden(self) -> str | None:
+        """Say which transaction hides messages of files; None when none does."""
+        return next((one.reason for one in self._held if one.topic in _OF_FILES), None)
 
     async def run(self, ended: asyncio.Event) -> None:
         """Watch until `ended` is set."""
@@ -131,7 +139,7 @@ class Watchdog:
                 async with asyncio.timeout(SAMPLE_SECONDS):
                     sample = await self._sample()
                     held = await transactions.holding(client_options(self._settings), self._everywhere)
-                self._note_held(held, time.time())
+                self._note_held(held, time.monotonic())
                 measure.stages(sample, self._groups)
                 await self._look(sample)
                 self.look = Look(time.time(), sample, self._stuck, held)
@@ -159,13 +167,10 @@ class Watchdog:
         }
 
     def _note_held(self, held: Sequence[OpenTransaction], now: float) -> None:
-        """Keep what is open for long; where the broker does not tell since when, from when it was seen first."""
-        self._held_since = {
-            (one.topic, one.partition): one.since or self._held_since.get((one.topic, one.partition), now)
-            for one in held
-        }
+        """Keep what is open for long, from when it was seen first: the broker's clock may not be ours."""
+        self._held_since = {_named(one): self._held_since.get(_named(one), now) for one in held}
         limit = now - self._settings.stalled_after_seconds
-        self._held = [one.reason for one in held if self._held_since[one.topic, one.partition] <= limit]
+        self._held = [one for one in held if self._held_since[_named(one)] <= limit]
 
     async def _look(self, sample: rules.Sample) -> None:
         if await self._view.problem() is not None:
@@ -201,7 +206,7 @@ class Watchdog:
         # A worker that was killed while it waited could not say that it no longer does.
         waits = any(sample[stage].lag for stage in job.waiting)
         looked = replace(job.looked, idle_seconds=now - known.since, is_held=job.looked.is_held or waits)
-        if self._held or not await self._mend(job.job_id, looked, sample):
+        if self._hidden or not await self._mend(job.job_id, looked, sample):
             await self._tell(job, looked, sample)
 
     async def _mend(self, job_id: str, looked: rules.JobSample, sample: rules.Sample) -> bool:
@@ -209,7 +214,7 @@ class Watchdog:
         known = self._known[job_id]
         after = self._settings.restart_after_seconds
         if rules.is_to_be_restarted(looked, sample, after_seconds=after):
-            known.told_offset = await self._restart(job_id, looked)
+            known.told_offset = await begin_again(self._view, self._publisher, job_id, looked)
         elif rules.is_to_be_closed(looked, sample, after_seconds=after):
             # Its end shows in the job, however often it is said.
             await self._publisher.close(job_id)
@@ -224,8 +229,7 @@ class Watchdog:
 
     async def _tell(self, job: _Job, looked: rules.JobSample, sample: rules.Sample) -> None:
         after = self._settings.stalled_after_seconds
-        held = self._held[0] if self._held else None
-        reason = rules.stall(looked, sample, self._stuck, held=held, after_seconds=after)
+        reason = rules.stall(looked, sample, self._stuck, held=self._hidden, after_seconds=after)
         if reason != job.stalled:
             log.warning("job-stalled", job_id=job.job_id, reason=reason)
             self._known[job.job_id].told_offset = await self._publisher.stalled(job.job_id, reason)
@@ -238,48 +242,9 @@ class Watchdog:
         known.has_no_request = request is None
         return request
 
-    async def _restart(self, job_id: str, looked: rules.JobSample) -> int:
-        """Send the files without an outcome to the start again. Counted first: a kill repeats nothing for ever."""
-        attempt = looked.restarts + 1
-        log.warning("job-restarted", job_id=job_id, files=looked.unfinished, attempt=attempt)
-        offset = await self._publisher.restarted(job_id, looked.unfinished, attempt)
-        job, asked = await self._view.folded(job_id), await self._view.request(job_id)
-        if job is not None and job.reread:
-            # Which content each of its files is of is told by the collection.
-            await self._publisher.reread(job, asked.sources or job.sources, attempt + 1)
-            return offset
-        # Files that cannot be bound as before do not begin again.
-        is_bound = job is not None and (asked.roots is not None or asked.sources is not None)
-        after = 0
-        while page := await self._view.unfinished_files(job_id, after=after, limit=FILES_AT_ONCE):
-            files = [file for row in page if job and is_bound and (file := _start(job, asked, row))]
-            if len(files) < len(page):
-                log.warning("job-files-not-restarted", job_id=job_id, files=len(page) - len(files))
-            # The first time that it was sent is attempt 1.
-            await self._publisher.restart(files, attempt + 1)
-            after = page[-1].number
-        return offset
 
-
-def _start(job: Job, asked: JobRequest, row: UnfinishedFile) -> RawPath | None:
-    """Return the message that starts a file; None where it would start another.
-
-    A program that publishes to Kafka itself may report a file of another collection, or under an id of its own.
-    """
-    try:
-        file = RawPath(
-            job_id=job.job_id,
-            collection=job.collection,
-            path=row.path,
-            path_b64=row.path_b64,
-            caption=job.caption,
-            model_id=job.model_id,
-            # What the job may read did not change.
-            roots=asked.sources or None if asked.roots is None else asked.roots,
-        )
-    except ValidationError:
-        return None
-    return file if file.file_id == row.file_id else None
+def _named(one: OpenTransaction) -> _Transaction:
+    return one.topic, one.partition, one.producer, one.since
 
 
 @asynccontextmanager

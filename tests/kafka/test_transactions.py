@@ -6,8 +6,10 @@ import uuid
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
+from agents.throttle import nothing_is_on_its_way
 from gateways.transactions import holding
 from settings import Settings
+from tests.bus import skip_backlog
 from tests.deadlines import HANG_SECONDS
 from tests.parts import Part
 from topics.admin import create_topics
@@ -29,6 +31,21 @@ async def test_an_open_transaction_is_named_with_its_age_until_it_ends(kafka: Pa
         assert begun - 1 <= found.since <= time.time() + 1
         said = found.describe(found.since + 90)
         assert f"The transaction of '{name}', open for 90 s, holds raw-path, partition 1: 2 messages" in said
+        await producer.abort_transaction()
+        async with asyncio.timeout(HANG_SECONDS):
+            while await holding(options, [HERE, ELSEWHERE]):
+                await asyncio.sleep(0.05)
+
+
+async def test_what_one_hides_is_on_its_way(kafka: Part) -> None:
+    """A walk would go on without its files that lie behind it, as if they were lost."""
+    await asyncio.to_thread(skip_backlog, kafka.address)
+    config, options = Settings(kafka_brokers=kafka.address), {"bootstrap_servers": kafka.address}
+    assert await nothing_is_on_its_way(config)
+    async with AIOKafkaProducer(**options, transactional_id=uuid.uuid4().hex) as producer:
+        await producer.begin_transaction()
+        await producer.send_and_wait(HERE.topic, b"{}", partition=HERE.partition)
+        assert not await nothing_is_on_its_way(config)
         await producer.abort_transaction()
     async with asyncio.timeout(HANG_SECONDS):
         while await holding(options, [HERE, ELSEWHERE]):

@@ -328,7 +328,7 @@ OWNER_ENDED_AND_NOBODY_KNOWS = [
 ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(all_actions, max_size=60))
 @example(OWNER_ENDED_AND_NOBODY_KNOWS)
 def test_no_file_waits_for_ever(actions: list[Any]) -> None:
@@ -341,7 +341,7 @@ def test_no_file_waits_for_ever(actions: list[Any]) -> None:
     asyncio.run(run())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(losing_actions, max_size=60))
 @example(OWNER_ENDED_AND_NOBODY_KNOWS)
 def test_of_files_that_begin_again_one_takes_over(actions: list[Any]) -> None:
@@ -354,7 +354,7 @@ def test_of_files_that_begin_again_one_takes_over(actions: list[Any]) -> None:
     asyncio.run(run())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(quiet_actions, max_size=60))
 def test_what_nobody_kills_or_loses_costs_one_ml_call_a_content(actions: list[Any]) -> None:
     async def run() -> None:

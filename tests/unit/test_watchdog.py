@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from api.watchdog import Watchdog
+from gateways.transactions import OpenTransaction
 from rules.watchdog import (
     RESTARTS,
     JobSample,
@@ -17,7 +19,7 @@ from rules.watchdog import (
     stall,
     stuck_stages,
 )
-from settings import STAGES, Stage
+from settings import STAGES, Settings, Stage
 
 LIMIT = 30.0
 IDLE = JobSample(
@@ -35,6 +37,17 @@ def test_a_transaction_that_hides_messages_is_why_an_idle_job_stands_still() -> 
     assert stall(job(unfinished=3), look(), {}, after_seconds=LIMIT, held="held by X") == "held by X"
     assert stall(job(idle_seconds=1), look(), {}, after_seconds=LIMIT, held="held by X") is None
     assert stall(job(is_held=True), look(), {}, after_seconds=LIMIT, held="held by X") is None
+
+
+def test_a_transaction_is_named_on_whatever_topic_but_only_some_hide_files() -> None:
+    nobody: Any = None
+    watchdog = Watchdog(Settings(), nobody, nobody)
+    watched = {part.topic for part in watchdog._everywhere}
+    assert watched >= {"raw-path", "job-status", "dead-letter", "darkroom-prepare-known_images-changelog"}
+    for topic, is_hidden in (("job-status", False), ("raw-path", True)):
+        watchdog._note_held([OpenTransaction(topic, 0, 1, "t", since=10.0)], now=100.0)
+        assert f"'t', open since 1970-01-01T00:00:10+00:00, holds {topic}" in (watchdog.problem or "")
+        assert (watchdog._hidden is not None) == is_hidden
 
 
 def look(*, dead: tuple[Stage, ...] = (), **read: Any) -> Sample:
