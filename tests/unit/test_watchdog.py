@@ -45,9 +45,19 @@ def test_a_transaction_is_named_on_whatever_topic_but_only_some_hide_files() -> 
     watched = {part.topic for part in watchdog._everywhere}
     assert watched >= {"raw-path", "job-status", "dead-letter", "darkroom-prepare-known_images-changelog"}
     for topic, is_hidden in (("job-status", False), ("raw-path", True)):
-        watchdog._note_held([OpenTransaction(topic, 0, 1, "t", since=10.0)], now=100.0)
+        for now in (100.0, 200.0):
+            watchdog._note_held([OpenTransaction(topic, 0, 1, "t", since=10.0)], now=now)
         assert f"'t', open since 1970-01-01T00:00:10+00:00, holds {topic}" in (watchdog.problem or "")
         assert (watchdog._hidden is not None) == is_hidden
+
+
+def test_how_long_one_is_open_is_told_by_one_clock() -> None:
+    """The clock of the broker says when it began: an hour ahead of it, each one would be open for long."""
+    nobody: Any = None
+    watchdog = Watchdog(Settings(), nobody, nobody)
+    for number in range(4):  # of a producer that commits again and again
+        watchdog._note_held([OpenTransaction("raw-path", 0, 1, "t", since=10.0 + number)], now=100.0 + 20 * number)
+        assert watchdog.problem is None
 
 
 def look(*, dead: tuple[Stage, ...] = (), **read: Any) -> Sample:
