@@ -9,6 +9,7 @@ docs/decisions/0034-reread.md.
 import base64
 import hashlib
 import os
+import sqlite3
 from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -38,6 +39,32 @@ from topics.record import Headers
 
 # Files of one content that are looked into, until one holds it.
 READ_AT_MOST = 10
+
+
+class Published:
+    """The paths that a walk over a collection has published, on disk beyond a few megabytes.
+
+    A file that was changed is named by the points of all that it held; so it may come more than once.
+    """
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+        self._database.execute("CREATE TABLE paths (digest BLOB PRIMARY KEY) WITHOUT ROWID")
+
+    def add(self, path: bytes) -> bool:
+        """Tell whether a path is new. Blocks."""
+        digest = hashlib.blake2b(path, digest_size=16).digest()
+        return self._database.execute("INSERT OR IGNORE INTO paths VALUES (?)", (digest,)).rowcount == 1
+
+    def close(self) -> None:
+        """Forget them."""
+        self._database.close()
+
+
+def files_of(payloads: Iterable[Mapping[str, Any]], roots: Roots, published: Published) -> list[Found | Refused]:
+    """Return the files to be read again for points; see `file_of`. Blocks."""
+    files = [file for payload in payloads if (file := file_of(payload, roots))]
+    return [replace(file, counts=published.add(file.path)) if isinstance(file, Found) else file for file in files]
 
 
 def file_of(payload: Mapping[str, Any], roots: Roots) -> Found | Refused | None:

@@ -7,6 +7,7 @@ is walked again under a new walk id; equal paths have equal file ids, so nothing
 import asyncio
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, replace
 from functools import partial
 from itertools import islice
@@ -22,14 +23,13 @@ from agents.collections import Collections
 from agents.delivery import Window
 from agents.leaving_out import Chosen, LeftOut, total
 from agents.outcomes_watch import OutcomesWatch, Outstanding
-from agents.rereading import file_of
+from agents.rereading import Published, files_of
 from agents.roots import allowed_roots
 from agents.stage import Parts, StageApp, explain, now
-from agents.throttle import Throttle
+from agents.throttle import Places, Throttle, check_goes_on
 from agents.walking import Found, Refused, Walked, walk
 from connection import client_options
 from errors import CollectionMissingError, DrainingError, FatalError, FileError, RequestError
-from imaging.files import Roots
 from rules import paths as paths_of
 from rules.identity import new_id
 from rules.leaving_out import Patterns
@@ -42,7 +42,9 @@ from topics.record import Headers
 from topics.scan_request import SCAN_REQUEST, ScanRequest
 from topics.sentinel import sentinel_headers
 
-REQUESTS_AT_ONCE = 64
+WALKS_AT_ONCE = 64
+# With those whose job is paused: these are walked again, and all that is behind them, when a worker starts anew.
+REQUESTS_AT_ONCE = 256
 ENTRIES_AT_ONCE = 100
 
 log = structlog.get_logger()
@@ -67,10 +69,20 @@ class _Scanner:
         # Of a walk that was not made: it says nothing about the files of an earlier one.
         self._uncounted: list[int | None] = [None] * self._parts.settings.kafka_partitions
         self._outcomes = outcomes
+        self._places = Places(WALKS_AT_ONCE)
 
     async def take(self, event: faust.Event, window: Window) -> None:
         """Take a request."""
-        await window.add(event, self._scan(event, SCAN_REQUEST.decode(event.value or b"")))
+        await window.add(event, self._in_its_turn(event, SCAN_REQUEST.decode(event.value or b"")))
+
+    async def _in_its_turn(self, event: faust.Event, request: ScanRequest) -> None:
+        while not self._places.take(event):
+            check_goes_on(self._stage, event)
+            await self._parts.jobs.changed(seconds=1.0)
+        try:
+            await self._scan(event, request)
+        finally:
+            self._places.leave(event)
 
     async def _scan(self, event: faust.Event, request: ScanRequest) -> None:
         """Walk a request to its end and seal it. A request that cannot be walked fails its job."""
@@ -114,7 +126,17 @@ class _Scanner:
             )
             log.info("scan-begun", walk_id=walk_id, sources=request.sources)
             async with self._outcomes.walk(job_id) as outstanding:
-                walked = _Walk(self._stage, event, request, outstanding, chosen, walk_id=walk_id, model_id=model_id)
+                throttle = Throttle(self._stage, event, job_id, outstanding, self._places)
+                walked = _Walk(
+                    self._stage,
+                    event,
+                    request,
+                    outstanding,
+                    chosen,
+                    throttle=throttle,
+                    walk_id=walk_id,
+                    model_id=model_id,
+                )
                 if request.reread:
                     await walked.walk_collection()
                 for source in sources:
@@ -148,6 +170,7 @@ class _Walk:
         outstanding: Outstanding,
         chosen: Chosen,
         *,
+        throttle: Throttle,
         walk_id: str,
         model_id: str,
     ) -> None:
@@ -160,7 +183,7 @@ class _Walk:
         self._outstanding = outstanding
         self._chosen = chosen
         self.left_out = LeftOut(0, 0)
-        self._throttle = Throttle(stage, event, request.job_id, outstanding)
+        self._throttle = throttle
         self.sent = 0
         self.per_partition = [0] * stage.parts.settings.kafka_partitions
 
@@ -180,16 +203,18 @@ class _Walk:
         roots = allowed_roots(self._request.roots, self._stage.parts.settings)
         qdrant, name = self._stage.parts.qdrant, self._request.collection
         cursor: str | None = None
-        while await self._throttle.has_room():
-            ask = partial(qdrant.page, name, limit=ENTRIES_AT_ONCE, cursor=cursor)
-            try:
-                page, cursor = await self._stage.persist([self._request.job_id], ask)
-            except CollectionMissingError:
-                return  # it was deleted meanwhile, and has no further file
-            found = await asyncio.to_thread(_files_of, [record.payload for record in page], roots)
-            await asyncio.gather(*[self._publish(entry) for entry in found])
-            if cursor is None:
-                return
+        with closing(Published()) as published:
+            while await self._throttle.has_room():
+                ask = partial(qdrant.page, name, limit=ENTRIES_AT_ONCE, cursor=cursor)
+                try:
+                    page, cursor = await self._stage.persist([self._request.job_id], ask)
+                except CollectionMissingError:
+                    return  # it was deleted meanwhile, and has no further file
+                payloads = [record.payload for record in page]
+                found = await asyncio.to_thread(files_of, payloads, roots, published)
+                await asyncio.gather(*[self._publish(entry) for entry in found])
+                if cursor is None:
+                    return
 
     async def _publish(self, entry: Found | Refused) -> None:
         path, path_b64 = to_wire(entry.path)
@@ -217,11 +242,7 @@ class _Walk:
         with tracing.published(RAW_PATH.name, named, cause=self._headers.traceparent) as traceparent:
             headers = file.headers(replace(self._headers, traceparent=traceparent))
             delivery: Any = await (await self._stage.send(RAW_PATH, entry.path, file, headers))
-        self.per_partition[delivery.partition] += 1
-
-
-def _files_of(payloads: list[dict[str, Any]], roots: Roots) -> list[Found | Refused]:
-    return [file for payload in payloads if (file := file_of(payload, roots))]
+        self.per_partition[delivery.partition] += entry.counts
 
 
 def _chosen(request: ScanRequest, settings: Settings) -> Chosen:

@@ -24,15 +24,36 @@ FILE_STAGES: tuple[Stage, ...] = ("hash", "prepare", "embed", "store")
 log = structlog.get_logger()
 
 
+class Places:
+    """How many walks are under way at once. One whose job is paused leaves its place to others."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._taken: set[object] = set()
+
+    def take(self, walk: object) -> bool:
+        """Tell whether a walk has a place."""
+        if walk not in self._taken and len(self._taken) < self._count:
+            self._taken.add(walk)
+        return walk in self._taken
+
+    def leave(self, walk: object) -> None:
+        """Give up the place of a walk, if it has one."""
+        self._taken.discard(walk)
+
+
 class Throttle:
     """Holds a walk that has `SCAN_OUTSTANDING_FILES` files without an outcome, or whose job has, or is paused."""
 
-    def __init__(self, stage: StageApp, event: faust.Event, job_id: str, outstanding: Outstanding) -> None:
+    def __init__(
+        self, stage: StageApp, event: faust.Event, job_id: str, outstanding: Outstanding, places: Places
+    ) -> None:
         self._stage = stage
         self._settings = stage.parts.settings
         self._event = event
         self._job_id = job_id
         self._outstanding = outstanding
+        self._places = places
 
     async def has_room(self) -> bool:
         """Wait while the job is paused or too many of its files are unfinished. Tell whether it goes on at all."""
@@ -40,15 +61,14 @@ class Throttle:
         limit = self._settings.scan_outstanding_files
         since, before = time.monotonic(), len(self._outstanding)
         while not jobs.is_cancelled(self._job_id):
-            if self._stage.is_draining:
-                raise DrainingError("The worker stops.")
-            if not is_current(self._stage.app, self._event):
-                raise PartitionRevokedError("The request is walked anew, here or elsewhere.")
+            check_goes_on(self._stage, self._event)
             status = jobs.status(self._job_id)
             paused = status is not None and status.paused
             # Of other walks too, such as the one that a kill has cut off.
             unfinished = 0 if status is None else status.total_files - status.processed_files
-            if not paused and len(self._outstanding) < limit and unfinished < limit:
+            if paused:
+                self._places.leave(self._event)
+            elif self._places.take(self._event) and len(self._outstanding) < limit and unfinished < limit:
                 return True
             if paused or len(self._outstanding) != before:
                 since, before = time.monotonic(), len(self._outstanding)
@@ -73,6 +93,14 @@ class Throttle:
         _, pending = await asyncio.wait(news, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
+
+
+def check_goes_on(stage: StageApp, event: faust.Event) -> None:
+    """Raise DrainingError, or PartitionRevokedError, where a request is walked anew, later or elsewhere."""
+    if stage.is_draining:
+        raise DrainingError("The worker stops.")
+    if not is_current(stage.app, event):
+        raise PartitionRevokedError("The request is walked anew, here or elsewhere.")
 
 
 async def nothing_is_on_its_way(settings: Settings) -> bool:

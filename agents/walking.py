@@ -24,6 +24,7 @@ class Found:
     path: bytes
     stamp: FileStamp
     reread: str | None = None  # as in topics.files
+    counts: bool = True  # it is none that its walk has published before
 
 
 @dataclass(frozen=True, slots=True)

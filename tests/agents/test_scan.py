@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
+from agents.scan import WALKS_AT_ONCE
 from rules.identity import file_id
 from settings import Stage
 from tests.agents.conftest import new_job
@@ -183,6 +184,24 @@ async def test_a_job_waits_for_its_files_while_others_go_on(
     await bus.publish("job-status", job, status_document(job, collection) | {"cancelling": True})
     await bus.until(lambda: len(sentinels(bus, job)) == PARTITIONS, "the end of the cancelled walk")
     assert len(found(bus, job)) == 200
+
+
+async def test_paused_jobs_leave_their_places_to_others(bus: Bus, job: str, collection: str, tmp_path: Path) -> None:
+    """As many as may be walked at once were paused, and nothing was walked any more."""
+    touch(tmp_path, 1)
+    held = [new_job() for _ in range(WALKS_AT_ONCE)]
+    for one in held:
+        await bus.publish("job-status", one, status_document(one, collection) | {"paused": True, "status": "paused"})
+    for one in held:
+        await scan(bus, one, collection, tmp_path)
+    await bus.until(lambda: all(bus.events(one, "scanning") for one in held), "all walks begun")
+    await scan(bus, job, collection, tmp_path)
+    await bus.until(lambda: len(sentinels(bus, job)) == PARTITIONS, "the end of the walk behind them")
+    assert not any(sentinels(bus, one) for one in held)
+
+    for one in held:
+        await bus.publish("job-status", one, status_document(one, collection))
+    await bus.until(lambda: all(len(sentinels(bus, one)) == PARTITIONS for one in held), "the end of all")
 
 
 @pytest.mark.parametrize("state", ["completed", "running"])
