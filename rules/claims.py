@@ -35,9 +35,10 @@ class Claim(BaseModel):
         """Tell whether a file that waits, and begins for the `begun`th time, takes over.
 
         The watchdog has files begin again when no stage has a message left: nothing of the owner is on its way then.
-        Where it is not lost, it begins again with those that wait for it; so whoever comes first of them takes over.
+        While its job runs, the owner begins again with those that wait for it, unless it has its outcome already and
+        only the word of that is lost: so it is waited for once.
         """
-        return begun > 1 and (owners_job_has_ended or begun > self.begun)
+        return begun > 1 and (owners_job_has_ended or begun > self.begun + 1)
 
     def answer(self) -> None:
         """Note that ML has answered. One that is being promoted goes its own way."""

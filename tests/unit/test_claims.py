@@ -62,3 +62,14 @@ def test_a_first_file_that_cannot_be_used_makes_room() -> None:
 def test_claims_do_not_share_what_they_remember() -> None:
     Claim(owner=None).remember_first("lot", "f1")
     assert Claim(owner=None).firsts == {}
+
+
+def test_who_waits_takes_over_once_the_owner_did_not_begin_again() -> None:
+    claim = Claim(owner="f1")
+    assert [claim.is_left_by_owner(begun, owners_job_has_ended=False) for begun in (1, 2, 3)] == [False, False, True]
+    assert [claim.is_left_by_owner(begun, owners_job_has_ended=True) for begun in (1, 2, 3)] == [False, True, True]
+    claim.own("f2", "lot", begun=3)
+    assert not claim.is_left_by_owner(3, owners_job_has_ended=False)  # of the same round
+    claim.begin_again(2)
+    claim.begin_again(4)
+    assert not claim.is_left_by_owner(5, owners_job_has_ended=False)
