@@ -1,8 +1,9 @@
 """Removes files that were sent over HTTP, once nothing needs them any more: else `uploads` would only grow.
 
-A file is needed while a point of any collection names it, while a job is not finished that it belongs to, and while a
-dead letter waits that would read it again. One that was not needed for as long as Kafka keeps messages is removed:
-until then a replay of `raw-path` brings back the points of a collection that was deleted by mistake, and needs it.
+A file is needed while a point of any collection names it, while a job is not finished that it belongs to or that has
+yet to read it, and while a dead letter is there that would read it again, or was replayed and may be on its way. One
+that was not needed for as long as Kafka keeps messages is removed: until then a replay of `raw-path` brings back the
+points of a collection that was deleted by mistake, and needs it.
 
 What was moved into the archive stays, so that the move can be undone. See docs/decisions/0036-uploads.md.
 """
@@ -34,7 +35,7 @@ from topics.job_status import FINISHED
 FIRST_SECONDS = 60.0
 EVERY_SECONDS = 24 * 3600.0
 FILES_AT_ONCE = 100
-LETTERS_AT_ONCE = 1000
+ROWS_AT_ONCE = 1000
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS uploads (
@@ -90,7 +91,7 @@ class UploadCleaner:
         if await self._view.problem():
             return 0
         now = time.time() if now is None else now
-        waiting = await self._paths_of_letters()
+        waiting = await self._paths_of_letters() | await self._paths_of_jobs()
         removed = 0
         for job in await asyncio.to_thread(_folders, self._folder):
             is_at_rest = await self._is_at_rest(job.name)
@@ -116,12 +117,20 @@ class UploadCleaner:
         found: set[str] = set()
         cursor: str | None = None
         while True:
-            letters, cursor = await self._view.letters.find(
-                LetterFilter(state="open"), limit=LETTERS_AT_ONCE, cursor=cursor
-            )
-            found |= {_name(letter.path) for letter in letters if _is_upload(letter.path)}
+            letters, cursor = await self._view.letters.find(LetterFilter(), limit=ROWS_AT_ONCE, cursor=cursor)
+            found |= {_name(letter.path) for letter in letters if letter.state != "dropped" and _is_upload(letter.path)}
             if cursor is None:
                 return found
+
+    async def _paths_of_jobs(self) -> set[str]:
+        """Return the names of the uploads that have no outcome yet, in whatever job: one may follow a forgotten one."""
+        found: set[str] = set()
+        async for job in self._view.unfinished():
+            after = 0
+            while page := await self._view.unfinished_files(job.job_id, after=after, limit=ROWS_AT_ONCE):
+                found |= {_name(file.path) for file in page if _is_upload(file.path)}
+                after = page[-1].number
+        return found
 
     async def _known(self, paths: Sequence[bytes], now: float) -> list[_File]:
         """Return these files with their hashes; one is read only where it is new, or another than it was."""

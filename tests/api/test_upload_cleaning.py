@@ -16,8 +16,8 @@ from settings import Settings
 from tests.api.events import outcomes, queued, sealed, seen
 from tests.api.service import Service, eventually, producing
 from topics.admin import create_topics
-from topics.dead_letter import DEAD_LETTER, Failure, Letter
-from topics.job_event import AnyJobEvent
+from topics.dead_letter import DEAD_LETTER, Decision, Failure, Letter, Mark
+from topics.job_event import AnyJobEvent, Seen, SeenFile
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import Headers
 
@@ -158,10 +158,44 @@ async def letter_about(parts: Parts, path: Path, job_id: str, collection: str) -
     await eventually(came)
 
 
+async def decide(parts: Parts, job_id: str, decision: Decision) -> None:
+    """Mark the letters of that job as replayed or dropped."""
+    letters, _ = await parts.view.letters.find(LetterFilter(job_id=f"{job_id}-2"), limit=1, cursor=None)
+    partition, _, offset = letters[0].id.partition("-")
+    async with producing(parts.settings.kafka_brokers) as producer:
+        mark = Mark(decision, int(offset)).headers()
+        await producer.send_and_wait(DEAD_LETTER, None, key=b"any", headers=mark, partition=int(partition))
+
+    async def came() -> bool:
+        letters, _ = await parts.view.letters.find(LetterFilter(job_id=f"{job_id}-2"), limit=1, cursor=None)
+        return letters[0].state == decision
+
+    await eventually(came)
+
+
 async def test_a_file_that_a_dead_letter_waits_for_stays(parts: Parts, job_id: str, collection: str) -> None:
     path = sent(parts.settings, job_id)
     await finish(parts, job_id, collection)
     await letter_about(parts, path, job_id, collection)
+    await clean(parts, 0, 100, 200)
+    assert path.exists()
+    await decide(parts, job_id, "replayed")  # it may be on its way, and its job has ended before
+    await clean(parts, 300, 400)
+    assert path.exists()
+    await decide(parts, job_id, "dropped")
+    await clean(parts, 500, 600)
+    assert not path.exists()
+
+
+async def test_a_file_that_another_job_has_yet_to_read_stays(parts: Parts, job_id: str, collection: str) -> None:
+    """As the job that takes over what is replayed from one that was forgotten."""
+    path = sent(parts.settings, job_id)
+    await finish(parts, job_id, collection)
+    later = f"{job_id}-later"
+    service = Service(None, parts.settings)  # type: ignore[arg-type]
+    file = SeenFile(file_id="one", path=str(path))
+    await service.publish(queued(later, collection), Seen(job_id=later, at=1.0, collection=collection, files=[file]))
+    await eventually(lambda: parts.view.status(later))
     await clean(parts, 0, 100, 200)
     assert path.exists()
 
