@@ -12,14 +12,9 @@ from typing import Any
 import pytest
 
 import grants
-<<<<<<< HEAD
+from api.restarting import start
 from api.view import reading, writing
 from api.view.writing import Message
-from api.watchdog import _start
-=======
-from api.restarting import start
-from api.view.reading import UnfinishedFile
->>>>>>> 7546205 (A waiting file takes over in the second round, once the owner did not begin again in the first)
 from rules.identity import file_id
 from tests import pictures
 from tests.pipeline import Pipeline, account
@@ -120,7 +115,6 @@ class TestAFileThatBeginsAgain:
     """The watchdog sends it with the roots that it came with: without them it would be refused."""
 
     def _restarted(self, *events: Any) -> Any:
-<<<<<<< HEAD
         view = sqlite3.connect(":memory:")
         writing.rebuild(view, "cluster")
         told = enumerate(JOB_EVENT.encode(event) for event in events)
@@ -128,14 +122,7 @@ class TestAFileThatBeginsAgain:
         job = reading.folded(view, "j")
         assert job is not None
         [row] = reading.unfinished_files(view, "j", after=0, limit=10)
-        return _start(job, reading.request(view, "j"), row)
-=======
-        job = Job(job_id="j", collection="c")
-        for offset, event in enumerate(events):
-            apply(job, event, offset, lambda _: None)
-        row = UnfinishedFile(number=1, file_id=file_id("j", "c", b"/a/1.jpg"), path="/a/1.jpg", path_b64=None)
-        return start(job, job.sources or None, row)
->>>>>>> 7546205 (A waiting file takes over in the second round, once the owner did not begin again in the first)
+        return start(job, reading.request(view, "j"), row)
 
     def _seen(self, roots: list[str] | None) -> Seen:
         file = SeenFile(file_id=file_id("j", "c", b"/a/1.jpg"), path="/a/1.jpg")

@@ -7,6 +7,7 @@ import pytest
 
 from api.restarting import begin_again
 from api.view.reading import UnfinishedFile
+from api.view.requests import JobRequest
 from rules.identity import file_id
 from rules.watchdog import JobSample
 from tables.job import Job
@@ -26,14 +27,14 @@ class Parts:
         self.published: list[Any] = []
         pages = [[UnfinishedFile(1, file_id(job.job_id, "c", PATH.encode()), PATH, None)], []]
         self.view: Any = SimpleNamespace(
-            folded=self._folded, sources=self._sources, unfinished_files=lambda *_, **__: self._page(pages)
+            folded=self._folded, request=self._request, unfinished_files=lambda *_, **__: self._page(pages)
         )
 
     async def _folded(self, _job_id: str) -> Job:
         return self.job
 
-    async def _sources(self, _job_id: str) -> list[str]:
-        return []
+    async def _request(self, _job_id: str) -> JobRequest:
+        return JobRequest(sources=["/photos"])
 
     async def _page(self, pages: list[list[UnfinishedFile]]) -> list[UnfinishedFile]:
         return pages.pop(0)
