@@ -38,6 +38,7 @@ from disk import close_to_others
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
 from loop_lag import LoopLag
+from rules.leaving_out import NO_MEDIA
 from settings import Settings, reveal
 
 
@@ -81,6 +82,8 @@ async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
     folder = settings.darkroom_data / "api"
     kafka = client_options(settings)
     close_to_others(folder)
+    # A scan of a folder above leaves out what we keep, such as previews; who names a folder of uploads has it walked.
+    (settings.darkroom_data / NO_MEDIA).touch()
     async with AsyncExitStack() as stack:
         kept = await stack.enter_async_context(open_kept(folder / "kept.db"))
         local_token = write_token(folder, port)

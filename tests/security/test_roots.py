@@ -292,6 +292,21 @@ class TestSubmit:
         assert (await service.allow(root.with_name("moved"))).status_code == 200
         assert os.fsencode(secret.parent) not in (grants.told(service.settings.darkroom_data) or ())
 
+    async def test_what_the_service_keeps_is_taken_in_by_no_scan_of_a_folder_above(
+        self, service: Service, collection: str
+    ) -> None:
+        response = await service.http.post(
+            "ingest/upload", params={"collection": collection}, files=[("files", ("a.jpg", pictures.jpeg(9_000_007)))]
+        )
+        data = service.settings.darkroom_data
+        upload = service.settings.uploads_folder / response.json()["job_id"]
+
+        def found(folder: Path) -> list[Path]:
+            return [Path(os.fsdecode(one.path)) for one in walk(os.fsencode(folder), None) if isinstance(one, Found)]
+
+        assert found(upload) == [upload / "0" / "a.jpg"]
+        assert not [path for path in found(data.parent) if path.is_relative_to(data)]
+
     async def test_an_upload_is_bound_to_the_uploads(self, service: Service, collection: str) -> None:
         response = await service.http.post(
             "ingest/upload", params={"collection": collection}, files=[("files", ("a.jpg", pictures.jpeg(9_000_004)))]
