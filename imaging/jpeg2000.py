@@ -13,6 +13,8 @@ _START = b"\xff\x4f\xff\x51"
 """Of the code stream: its first two markers."""
 _COUNT = 40
 """Where the second has the number of components, whose depths follow (ISO/IEC 15444-1, A.5.1)."""
+_CODING, _TRANSFORM = b"\xff\x52", 8
+"""The marker of the coding style, and where behind it the transform of colours is (A.6.1)."""
 _MAX_HEADER = 1 << 20
 
 
@@ -37,6 +39,20 @@ def load(image: Image.Image, file: BinaryIO) -> Image.Image:
         return on_white(bands[0], bands[1])
     colours = Image.merge("RGB", bands[:3])  # also of YCbCr, which the decoder converts
     return on_white(colours, bands[3]) if image.mode == "RGBA" else colours
+
+
+def is_ycbcr(stream: bytes, *, is_stated: bool) -> bool:
+    """Whether a code stream of 8 bits has YCbCr that its decoder leaves as it is.
+
+    That is so where its colours are halved, and where that is stated of it; not where it has a transform of its own.
+    """
+    head = stream[:_MAX_HEADER]
+    coding = head.find(_CODING)
+    if coding < 0 or len(head) < coding + _TRANSFORM + 1 or head[coding + _TRANSFORM]:
+        return False
+    (count,) = struct.unpack_from(">H", head, _COUNT)
+    across = head[_COUNT + 3 :][: 3 * count : 3]
+    return count >= 3 and (is_stated or across[0] < across[1])
 
 
 def _depths(file: BinaryIO) -> list[tuple[int, bool]]:

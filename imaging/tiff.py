@@ -183,6 +183,8 @@ class _Decoder:
         self.mode = _MODES[self._photometric]
         if self._photometric == _YCBCR and page.compression in JPEGS and page.planarconfig == 1:
             self.mode = "RGB"  # which the decoder of JPEG gives
+        if self.mode == "LAB" and page.sampleformat == _FLOAT:
+            raise ContentError("is a TIFF with Lab in floats, which have no agreed scale. Save it with 16 bits.")
         self._stored = 1 if self._photometric == _PALETTE else _BANDS[self.mode]
         if page.samplesperpixel < self._stored:
             raise ContentError(f"has {page.samplesperpixel} samples a pixel, where its kind has {self._stored}.")

@@ -10,14 +10,16 @@ import tifffile
 from PIL import Image
 
 from errors import ContentError
-from imaging import jpeg
+from imaging import jpeg, jpeg2000
 from imaging.samples import Samples
 
 UNCOMPRESSED, OLD_JPEG, JPEGS = 1, 6, (6, 7, 33007, 34892)
 """Compression."""
 _SILENT = (2, 3, 4, 32771, 22610, 34934)
 """Of fax, and JPEG XR: decoders that raise nothing where data is damaged or missing."""
-YCBCR = 6
+_APERIO, _JPEG_2000 = 33003, (33003, 33004, 33005, 34712)
+"""The first is of YCbCr, whatever the page says."""
+_RGB, YCBCR = 2, 6
 """PhotometricInterpretation."""
 _SUBSAMPLING = 530
 _PIECE_ROWS = 512
@@ -102,6 +104,12 @@ class Segments:
         if self._blocks is not None:
             rows, columns, top, left = _place(page, index)
             return _unblocked(page, data, self._blocks, (rows, columns)), (0, 0, top, left)
+        if page.compression in JPEGS and page.planarconfig == 2:
+            # tifffile takes the colours of the page for those of a plane.
+            plane, part = divmod(index, len(page.dataoffsets) // page.samplesperpixel)
+            _, _, top, left = _place(page, part)
+            one = imagecodecs.jpeg_decode(data, tables=page.jpegtables, bitspersample=page.bitspersample)
+            return one[..., None], (plane, 0, top, left)
         tables: dict[str, Any] = {}
         if page.compression in JPEGS:
             tables = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader}
@@ -110,6 +118,13 @@ class Segments:
             raise EOFError("truncated")
         if page.bitspersample == 24 and decoded.dtype.kind == "u" and page.parent.byteorder == ">":
             decoded = decoded.byteswap()  # tifffile gives those of either order as little endian
+        if (
+            page.compression in _JPEG_2000
+            and int(page.photometric) == _RGB
+            and jpeg2000.is_ycbcr(data, is_stated=page.compression == _APERIO)
+        ):
+            colours = Image.fromarray(np.ascontiguousarray(decoded[0, ..., :3]), "YCbCr").convert("RGB")
+            decoded = np.concatenate([np.asarray(colours)[None], decoded[..., 3:]], axis=3)
         return decoded[0], (sample, depth, top, left)
 
     def _share(self, data: bytes, length: int, index: int) -> float:

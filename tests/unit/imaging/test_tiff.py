@@ -291,6 +291,37 @@ def test_ycbcr_in_jpeg_2000(tmp_path: Path) -> None:
     agree(shown(tiffs.file([(tags | {259: 33003, 530: [2, 2]}, [stream], False)]), tmp_path), expected(SOFT), within=8)
 
 
+@pytest.mark.parametrize("is_transformed", [False, True], ids=["left to TIFF", "by the codec"])
+def test_aperio_says_rgb_of_its_ycbcr(is_transformed: bool, tmp_path: Path) -> None:
+    pixels = np.round(SOFT * 255).astype(np.uint8) if is_transformed else _ycc(SOFT)
+    stream = imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="j2k", mct=is_transformed, reversible=True)
+    tags, _, _ = tiffs.page(integers(SOFT, 8), bits=8, photometric=RGB, rows=SIDE)
+    agree(shown(tiffs.file([(tags | {259: 33003}, [stream], False)]), tmp_path), expected(SOFT), within=8)
+
+
+@pytest.mark.parametrize("tile", [None, 32])
+def test_planes_in_jpeg(tile: int | None, tmp_path: Path) -> None:
+    """As ImageMagick writes them: each a JPEG of its own, which does not name its colours."""
+    tags, parts, tiled = tiffs.page(integers(SOFT, 8), bits=8, photometric=RGB, planar=2, tile=tile, rows=64)
+    side, across = (tile, tile) if tile else (64, SIDE)
+    pixels = np.round(SOFT * 255).astype(np.uint8)
+    pieces = [
+        bytes(imagecodecs.jpeg_encode(pixels[top : top + side, left : left + across, plane].copy(), level=97))
+        for plane in range(3)
+        for top in range(0, SIDE, side)
+        for left in range(0, SIDE, across)
+    ]
+    assert len(pieces) == len(parts)
+    bare = [piece[:2] + piece[piece.index(b"\xff\xdb") :] for piece in pieces]
+    agree(shown(tiffs.file([(tags | {259: 7}, bare, tiled)]), tmp_path), expected(SOFT), within=8)
+
+
+def test_lab_in_floats_fails_in_words(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(tiff(SOFT, bits=32, photometric=CIELAB, kind=3))
+    with pytest.raises(ContentError, match=r"a\.tif is a TIFF with Lab in floats"):
+        prepared(tmp_path / "a.tif")
+
+
 def test_ycbcr_of_a_video_camera(tmp_path: Path) -> None:
     """With black, white and coefficients of its own (BT.709, 16 to 235)."""
     red, green, blue = 0.2126, 0.7152, 0.0722
