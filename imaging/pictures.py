@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import pillow_heif
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import GifImagePlugin, Image, PngImagePlugin, UnidentifiedImageError
 
 from errors import ContentError
 from imaging import bmp, captions, deep_jpeg, embedded, exif, formats, jpeg, jpeg2000, jxl, png, psd, salvage, tiff
@@ -183,7 +183,19 @@ def _load(image: Image.Image, file: BinaryIO, side: int, *, salvage_damaged: boo
         if found is None or found[1] < (salvage.LEAST if salvage_damaged else 1.0):
             raise
         return _Pixels(found[0], size, found[1])
+    if isinstance(image, GifImagePlugin.GifImageFile):
+        return _Pixels(_on_its_screen(image), size)
     return _Pixels(image, image.size)  # some decoders know the size only now
+
+
+def _on_its_screen(image: GifImagePlugin.GifImageFile) -> Image.Image:
+    """Return the first frame of a GIF. Where it does not fill its screen nothing is shown, not the first colour."""
+    frame = image.dispose_extent
+    if frame == (0, 0, *image.size):
+        return image
+    screen = Image.new("RGBA", image.size)
+    screen.paste(image.crop(frame).convert("RGBA"), frame)
+    return screen
 
 
 def _opened_again(image: Image.Image, file: BinaryIO) -> Image.Image:

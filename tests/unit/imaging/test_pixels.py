@@ -1,6 +1,7 @@
 """Every kind of pixel ends as the sRGB colours that a person would see."""
 
 import io
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,20 @@ def test_animation_gives_its_first_frame(tmp_path: Path) -> None:
     for name in ("a.gif", "a.webp", "a.png"):
         found = rendition(first, tmp_path / name, save_all=True, append_images=[second], duration=100)
         assert near(colour(found, 0.5, 0.5), RED, within=12)
+
+
+def test_a_gif_whose_first_frame_does_not_fill_its_screen(tmp_path: Path) -> None:
+    """The rest shows white, as what is transparent does."""
+    path = tmp_path / "a.gif"
+    Image.new("RGB", (40, 40), "red").save(path)
+    content = bytearray(path.read_bytes())
+    content[6:10] = struct.pack("<HH", 80, 60)
+    path.write_bytes(content)
+    result = prepared(path)
+    assert (result.metadata.width, result.metadata.height) == (80, 60)
+    found = decoded(result.rendition)
+    assert near(colour(found, 0.25, 0.3), (255, 0, 0))
+    assert near(colour(found, 0.75, 0.9), (255, 255, 255))
 
 
 def test_lab(tmp_path: Path) -> None:
