@@ -42,6 +42,7 @@ class Captions:
     label: str | None = None
     original: str | None = None
     digitised: str | None = None
+    orientation: int | None = None
     make: str | None = None
     model: str | None = None
     lens: str | None = None
@@ -129,6 +130,7 @@ def together(packets: list[xmp.Packet], press: iptc.Block, png: dict[str, str | 
                 ),
             )
         ),
+        orientation=exif.orientation(Exif(main={exif.ORIENTATION: _signed(text("tiff:Orientation"))})),
         make=text("tiff:Make"),
         model=text("tiff:Model"),
         lens=texts.written(text("exifEX:LensModel", "aux:Lens", "MicrosoftPhoto:LensModel")),

@@ -25,7 +25,8 @@ USER_COMMENT, XP_TITLE, XP_COMMENT, XP_KEYWORDS, XP_SUBJECT = 37510, 40091, 4009
 RATING, RATING_PERCENT, XMP, IPTC = 18246, 18249, 700, 33723
 _CAMERA_POINTER, _GPS_POINTER, _MAKER_NOTE, _DNG_PRIVATE, _PANASONIC_JPEG = 34665, 34853, 37500, 50740, 46
 # Tags of a date, of its offset from UTC, and of its fractions of a second.
-_ORIGINAL, _DIGITISED, _CHANGED = (36867, 36881, 37521), (36868, 36882, 37522), (306, 36880, 37520)
+TAKEN = 36867
+_ORIGINAL, _DIGITISED, _CHANGED = (TAKEN, 36881, 37521), (36868, 36882, 37522), (306, 36880, 37520)
 _MAX_SUB_DIRECTORIES = 8
 _WIDEST_APEX = 37381
 _LONGEST_NUMBER = 40
@@ -252,7 +253,7 @@ def rating(exif: Exif) -> float | None:
 
 def taken_at(exif: Exif) -> str | None:
     """Return when the picture was taken, ISO 8601; `digitised_at` and `changed_at` likewise."""
-    return _date(exif, _ORIGINAL)
+    return _date(exif, _ORIGINAL) or dates.iso_8601(exif.maker.taken)
 
 
 def digitised_at(exif: Exif) -> str | None:

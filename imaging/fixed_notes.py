@@ -1,4 +1,4 @@
-"""ISO speed from makers' notes that are no directory: each value lies at a fixed place."""
+"""ISO speed and date from makers' notes that are no directory: each value lies at a fixed place."""
 
 import re
 import struct
@@ -22,4 +22,21 @@ def fixed_iso(note: bytes, make: str) -> float | None:
         if start.match(note):
             found = note[place : place + 2]
             return float(struct.unpack(number, found)[0]) if len(found) == 2 else None
+    return None
+
+
+_RECONYX: tuple[tuple[re.Pattern[bytes], int, str, tuple[int, ...]], ...] = (
+    # What the note of a trail camera starts with, where the date is, its numbers, and which of them are year to second.
+    (re.compile(rb"\x01\xf1[\x02\x03]\0", re.DOTALL), 0x16, "<6H", (5, 3, 4, 2, 1, 0)),
+    (re.compile(rb"RECONYXUF\0", re.DOTALL), 0x3B, "<5BH", (5, 4, 3, 2, 1, 0)),
+    (re.compile(rb"RECONYXH2\0", re.DOTALL), 0x3E, "<6H", (5, 4, 3, 2, 1, 0)),
+)
+
+
+def fixed_date(note: bytes) -> str | None:
+    """Return the date that a note of a known form holds, as EXIF writes it."""
+    for start, place, numbers, order in _RECONYX:
+        if start.match(note) and len(note) >= place + struct.calcsize(numbers):
+            found = struct.unpack_from(numbers, note, place)
+            return "{}:{}:{} {}:{}:{}".format(*(found[one] for one in order))
     return None

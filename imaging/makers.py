@@ -25,6 +25,8 @@ class MakerNotes:
     """A lens without a name; it counts before `lens`."""
     iso: float | None = None
     rating: float | None = None
+    taken: str | None = None
+    """When the picture was taken, in the form that EXIF has for it."""
 
 
 def canon(notes: Notes) -> MakerNotes:

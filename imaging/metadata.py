@@ -45,7 +45,8 @@ class Metadata(BaseModel):
     focal_length: float | None = None
     """Millimetres."""
     orientation: int | None = None
-    """EXIF value 1 to 8, as stored in the file; `width`, `height` and all pixels made from it are upright."""
+    """EXIF value 1 to 8, as stored in the file; `width`, `height` and all pixels made from it are upright. XMP's, where
+    only that has one, turns nothing."""
     gps: Gps | None = None
     rating: float | None = None
     """Stars from 0 to 5; -1 for rejected."""
@@ -92,7 +93,7 @@ def describe(
         aperture=exif_fields.aperture(exif) or captions.aperture,
         exposure_time=exif_fields.exposure_time(exif) or captions.exposure_time,
         focal_length=exif_fields.focal_length(exif) or captions.focal_length,
-        orientation=orientation,
+        orientation=orientation or captions.orientation,
         gps=Gps(lat=position[0], lon=position[1]) if position else None,
         damaged=damaged or None,
         rating=_rating(exif, captions),

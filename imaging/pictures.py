@@ -7,7 +7,22 @@ import pillow_heif
 from PIL import GifImagePlugin, Image, PngImagePlugin, UnidentifiedImageError
 
 from errors import ContentError
-from imaging import bmp, captions, deep_jpeg, embedded, exif, formats, jpeg, jpeg2000, jxl, png, psd, salvage, tiff
+from imaging import (
+    before_exif,
+    bmp,
+    captions,
+    deep_jpeg,
+    embedded,
+    exif,
+    formats,
+    jpeg,
+    jpeg2000,
+    jxl,
+    png,
+    psd,
+    salvage,
+    tiff,
+)
 from imaging.bounds import check_pixels
 from imaging.captions import Captions
 from imaging.exif import Exif
@@ -84,7 +99,8 @@ def read(file: BinaryIO, tiff_tags: Exif, *, side: int, max_pixels: int, salvage
         pixels = _load(image, file, side, salvage_damaged=salvage_damaged)
     with step("metadata"):
         embedded.hand_on(image, file)
-        found = exif.parse(captions.exif_block(image))
+        block = captions.exif_block(image)
+        found = exif.parse(block) if block else before_exif.read(getattr(image, "applist", ()))
         said = captions.of_picture(image, found)
         colours = of_picture(image, file, found)
     stored = exif.orientation(found)

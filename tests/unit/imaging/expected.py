@@ -54,6 +54,7 @@ EXIFTOOL: dict[str, Recorded] = {
         "XMP-exif:ShutterSpeedValue": "0.00500000065770912",
         "XMP-tiff:Make": "NIKON CORPORATION",
         "XMP-tiff:Model": "NIKON D70",
+        "XMP-tiff:Orientation": 1,
         "XMP-xmp:CreateDate": "2008:03:15 09:52:01-04:00",
     },
     "jpg/Pentax_K10D.jpg": {
@@ -78,6 +79,7 @@ EXIFTOOL: dict[str, Recorded] = {
         "XMP-exif:ISO": 200,
         "XMP-tiff:Make": "PENTAX Corporation ",
         "XMP-tiff:Model": "PENTAX K10D        ",
+        "XMP-tiff:Orientation": 1,
         "XMP-xmp:CreateDate": "2008:05:10 20:55:15+09:00",
     },
     "jpg/Fujifilm_FinePix_E500.jpg": {
@@ -255,6 +257,7 @@ EXIFTOOL: dict[str, Recorded] = {
         "XMP-exif:DateTimeOriginal": "2014:09:21 16:00:56.000000+02:00",
         "XMP-tiff:Make": "Jolla",
         "XMP-tiff:Model": "Jolla",
+        "XMP-tiff:Orientation": 1,
     },
     "jpg/orientation/landscape_6.jpg": {
         "File:FileType": "JPEG",
@@ -343,6 +346,7 @@ EXIFTOOL: dict[str, Recorded] = {
         "XMP-exif:ShutterSpeedValue": "0.000803591542067366",
         "XMP-tiff:Make": "Canon",
         "XMP-tiff:Model": "Canon PowerShot G9",
+        "XMP-tiff:Orientation": 1,
         "XMP-xmp:CreateDate": "2008:05:25 20:31:26+02:00",
     },
     "jpg/tests/30-type_error.jpg": {
@@ -366,6 +370,7 @@ EXIFTOOL: dict[str, Recorded] = {
         "XMP-dc:Description": "XMPFiles BlueSquare test file, created in Photoshop CS2, saved as .psd, .jpg, and .tif.",
         "XMP-dc:Subject": ["XMP", "Blue Square", "test file", "Photoshop", ".jpg"],
         "XMP-dc:Title": "Blue Square Test File - .jpg",
+        "XMP-tiff:Orientation": 1,
         "XMP-xmp:CreateDate": "2005:09:07 15:07:40-07:00",
     },
     "heic/IMG_5195.HEIC": {
@@ -600,5 +605,32 @@ EXIFTOOL: dict[str, Recorded] = {
         "IFD0:Model": "C960Z,D460Z",
         "IFD0:ModifyDate": "2000:11:08 20:14:38",
         "IFD0:Orientation": 1,
+    },
+    "jpg/Reconyx_HC500_Hyperfire.jpg": {
+        "ExifIFD:ExposureTime": 0.0181372549,
+        "ExifIFD:ISO": 100,
+        "File:FileType": "JPEG",
+        "File:ImageHeight": 1536,
+        "File:ImageWidth": 2048,
+        "Reconyx:DateTimeOriginal": "2020:03:16 10:00:00",
+    },
+    "jpg/exif-org/sony-powershota5.jpg": {
+        "CIFF:ApertureValue": 4.75682846001088,
+        "CIFF:DateTimeOriginal": "2000:10:27 22:56:26",
+        "CIFF:FocalLength": 5,
+        "CIFF:Make": "Canon",
+        "CIFF:Model": "Canon PowerShot A5",
+        "CIFF:ShutterSpeedValue": 0.0340783666457893,
+        "File:FileType": "JPEG",
+        "File:ImageHeight": 768,
+        "File:ImageWidth": 1024,
+    },
+    "jpg/exif-org/olympus-d320l.jpg": {
+        "File:FileType": "JPEG",
+        "File:ImageHeight": 480,
+        "File:ImageWidth": 640,
+        "PictureInfo:DateTimeOriginal": "1998:10:29 22:06:59",
+        "PictureInfo:ExposureTime": 0.033363,
+        "PictureInfo:FNumber": 2.8,
     },
 }

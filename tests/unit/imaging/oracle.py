@@ -13,6 +13,9 @@ Recorded = dict[str, Any]
 _DATES = (
     ("ExifIFD:DateTimeOriginal", "ExifIFD:SubSecTimeOriginal", "ExifIFD:OffsetTimeOriginal"),
     ("IFD0:DateTimeOriginal", "", ""),
+    ("CIFF:DateTimeOriginal", "", ""),
+    ("PictureInfo:DateTimeOriginal", "", ""),
+    ("Reconyx:DateTimeOriginal", "", ""),
     ("XMP-exif:DateTimeOriginal", "", ""),
     ("XMP-photoshop:DateCreated", "", ""),
     ("IPTC:DateCreated", "", "IPTC:TimeCreated"),
@@ -24,9 +27,9 @@ _DATES = (
     ("IFD0:ModifyDate", "ExifIFD:SubSecTime", "ExifIFD:OffsetTime"),
 )
 _FIRST = {
-    "orientation": ("IFD0:Orientation",),
-    "camera_make": ("IFD0:Make", "XMP-tiff:Make"),
-    "camera_model": ("IFD0:Model", "XMP-tiff:Model"),
+    "orientation": ("IFD0:Orientation", "XMP-tiff:Orientation"),
+    "camera_make": ("IFD0:Make", "CIFF:Make", "XMP-tiff:Make"),
+    "camera_model": ("IFD0:Model", "CIFF:Model", "XMP-tiff:Model"),
     "lens": (
         "ExifIFD:LensModel",
         "XMP-exifEX:LensModel",
@@ -53,14 +56,23 @@ _FIRST = {
         "XMP-exifEX:PhotographicSensitivity",
         "XMP-exifEX:RecommendedExposureIndex",
     ),
-    "aperture": ("ExifIFD:FNumber", "ExifIFD:ApertureValue", "XMP-exif:FNumber", "XMP-exif:ApertureValue"),
+    "aperture": (
+        "ExifIFD:FNumber",
+        "ExifIFD:ApertureValue",
+        "PictureInfo:FNumber",
+        "CIFF:ApertureValue",
+        "XMP-exif:FNumber",
+        "XMP-exif:ApertureValue",
+    ),
     "exposure_time": (
         "ExifIFD:ExposureTime",
         "ExifIFD:ShutterSpeedValue",
+        "PictureInfo:ExposureTime",
+        "CIFF:ShutterSpeedValue",
         "XMP-exif:ExposureTime",
         "XMP-exif:ShutterSpeedValue",
     ),
-    "focal_length": ("ExifIFD:FocalLength", "XMP-exif:FocalLength"),
+    "focal_length": ("ExifIFD:FocalLength", "CIFF:FocalLength", "XMP-exif:FocalLength"),
     "label": ("XMP-xmp:Label",),
     "title": ("XMP-dc:Title", "IPTC:ObjectName", "PNG:Title", "XMP-acdsee:Caption", "IFD0:XPTitle"),
     "description": (

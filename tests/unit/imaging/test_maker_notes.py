@@ -1,5 +1,6 @@
 """Lens, ISO speed and rating that only the maker's notes know; the notes are made as the cameras lay them out."""
 
+import struct
 from collections.abc import Callable
 
 import pytest
@@ -169,6 +170,21 @@ def kodak(at: int, speed: int, start: bytes, order: str) -> bytes:
 def test_what_the_notes_say(block: Callable[[], bytes], lens: str | None, iso: int | None) -> None:
     found = exif.parse(block())
     assert (exif.lens_of_maker(found), exif.iso(found)) == (lens, iso)
+
+
+@pytest.mark.parametrize(
+    ("note", "wanted"),
+    [
+        (b"\x01\xf1\3\0".ljust(0x16, b"\0") + struct.pack("<6H", 5, 30, 10, 3, 16, 2020), "2020-03-16T10:30:05"),
+        (b"RECONYXUF\0".ljust(0x3B, b"\0") + struct.pack("<5BH", 5, 30, 10, 16, 3, 2020), "2020-03-16T10:30:05"),
+        (b"RECONYXH2\0".ljust(0x3E, b"\0") + struct.pack("<6H", 5, 30, 10, 16, 3, 2020), "2020-03-16T10:30:05"),
+        (b"RECONYXH2\0".ljust(0x3E, b"\0") + bytes(12), None),
+        (b"RECONYXH2\0", None),
+    ],
+    ids=["first", "UltraFire", "HyperFire 2", "zeros", "cut"],
+)
+def test_dates_of_trail_cameras(note: bytes, wanted: str | None) -> None:
+    assert exif.taken_at(exif.parse(with_notes(b"RECONYX", note))) == wanted
 
 
 def test_ratings() -> None:
