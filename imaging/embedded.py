@@ -1,8 +1,8 @@
-"""Blocks of metadata that Pillow does not hand on: those of JPEG 2000 and GIF."""
+"""Blocks of metadata that Pillow does not hand on as they are: those of JPEG 2000, GIF and AVIF."""
 
 from typing import BinaryIO
 
-from PIL import Image
+from PIL import AvifImagePlugin, Image
 
 from imaging import boxes
 
@@ -17,6 +17,18 @@ def hand_on(image: Image.Image, file: BinaryIO) -> None:
     """Put the blocks of a picture that Pillow opened from a file where Pillow puts those of other formats."""
     for name, block in _blocks(image, file).items():
         image.info.setdefault(name, block)
+
+
+def exif_of_avif(image: Image.Image) -> bytes:
+    """Return the EXIF block of an AVIF as the file has it; empty for another format, and where it has none.
+
+    Pillow hands on one that it has written anew where the picture is turned in another way than EXIF says, and what is
+    not ASCII is lost.
+    """
+    if not isinstance(image, AvifImagePlugin.AvifImageFile) or image._decoder is None:
+        return b""
+    *_, block, _, _ = image._decoder.get_info()
+    return block or b""
 
 
 def _blocks(image: Image.Image, file: BinaryIO) -> dict[str, bytes]:

@@ -1,6 +1,6 @@
 """Read a picture: with tifffile where it is a TIFF, else with Pillow (and libheif, through it)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import pillow_heif
@@ -99,8 +99,7 @@ def read(file: BinaryIO, tiff_tags: Exif, *, side: int, max_pixels: int, salvage
         pixels = _load(image, file, side, salvage_damaged=salvage_damaged)
     with step("metadata"):
         embedded.hand_on(image, file)
-        block = captions.exif_block(image)
-        found = exif.parse(block) if block else before_exif.read(getattr(image, "applist", ()))
+        found = _exif(image)
         said = captions.of_picture(image, found)
         colours = of_picture(image, file, found)
     stored = exif.orientation(found)
@@ -122,6 +121,19 @@ def read(file: BinaryIO, tiff_tags: Exif, *, side: int, max_pixels: int, salvage
         captions=said,
         is_damaged=pixels.share < 1.0,
     )
+
+
+def _exif(image: Image.Image) -> Exif:
+    block = captions.exif_block(image)
+    if not block:
+        return before_exif.read(getattr(image, "applist", ()))
+    found = exif.parse(block)
+    block = embedded.exif_of_avif(image)
+    if not block:
+        return found
+    whole = exif.parse(block)
+    # Only Pillow knows how AVIF itself turns the picture.
+    return replace(whole, main={**whole.main, exif.ORIENTATION: exif.orientation(found)})
 
 
 def _by_own_reader(file: BinaryIO, head: bytes, max_pixels: int) -> tuple[Image.Image, str] | None:

@@ -219,6 +219,8 @@ def test_exposure() -> None:
         ('exifEX:RecommendedExposureIndex="800"', "", "iso", 800),
         ('exifEX:ISOSpeed="1600"', "", "iso", 1600),
         ('MicrosoftPhoto:LensModel="EF 50"', "", "lens", "EF 50"),
+        ('exifEX:LensModel="----" aux:Lens="EF 50"', "", "lens", "EF 50"),
+        ('tiff:ImageDescription="SONY DSC" acdsee:notes="At the sea"', "", "description", "At the sea"),
         ('tiff:Orientation="6"', "", "orientation", 6),
         ('tiff:Orientation="9"', "", "orientation", None),
         ('aux:LensInfo="18/1 55/1 35/10 56/10"', "", "lens_range", "18-55mm f/3.5-5.6"),

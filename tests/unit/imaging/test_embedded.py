@@ -10,7 +10,7 @@ from PIL import Image
 from imaging import exif as exif_fields
 from imaging.captions import of_raw
 from imaging.metadata import Metadata
-from tests.unit.imaging.blocks import ascii_text, exif, segment, with_properties
+from tests.unit.imaging.blocks import ascii_text, exif, segment, short, with_properties
 from tests.unit.imaging.preparing import prepared
 
 XMP = with_properties('xmp:Rating="4" xmp:Label="Red"').encode()
@@ -63,6 +63,14 @@ def test_jpeg_2000(tmp_path: Path) -> None:
     known = read(tmp_path / "a.jp2", picture[:end] + boxes + picture[end:])
     assert (known.format, known.camera_make, known.taken_at) == ("JPEG2000", "Leica", "2004-06-05T10:07:05")
     assert (known.rating, known.label, known.title, known.tags) == (4, "Red", "sea", ["sky"])
+
+
+def test_avif_that_is_turned_otherwise_than_exif_says(tmp_path: Path) -> None:
+    """AVIF's own turn counts. Pillow writes such a block anew, and what is not ASCII as question marks."""
+    content = io.BytesIO()
+    Image.new("RGB", (40, 30)).save(content, "AVIF", exif=exif([ascii_text(270, b"Gr1234e"), short(274, 6)]))
+    known = read(tmp_path / "a.avif", content.getvalue().replace(b"Gr1234e", "Größe".encode()))
+    assert (known.description, known.orientation, known.width) == ("Größe", 6, 30)
 
 
 @pytest.mark.parametrize("other", [b"", b"\x21\xff\x0bNETSCAPE2.0\3\1\0\0\0"])
