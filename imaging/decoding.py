@@ -5,6 +5,7 @@ The result depends on the content alone: the format is told by the first bytes, 
 
 import codecs
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,11 @@ from imaging.metadata import Metadata, describe
 from imaging.pictures import Picture
 from imaging.steps import step
 from rules.paths import readable
+
+_SIGNS_OF_AN_END = ("truncated", "end of file", "stream too small", "need_more_input", "input/output error")
+"""What decoders say of a file that ends too early; the last is LibRaw's, as errors of the disk are known as such."""
+_CODE = re.compile(r"\w+ returned \S+")
+"""What imagecodecs says of damage: names from within."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +170,8 @@ def _reason(error: Exception) -> str:
     if isinstance(detail, bytes):
         detail = os.fsdecode(detail)
     reason = " ".join(str(detail).split()) or type(error).__name__
-    if any(sign in reason.lower() for sign in ("truncated", "end of file", "stream too small", "need_more_input")):
+    if any(sign in reason.lower() for sign in _SIGNS_OF_AN_END):
         return "it ends before the picture does (truncated)"
+    if _CODE.fullmatch(reason):
+        return "its data is damaged or not complete"
     return reason.rstrip(".")

@@ -156,7 +156,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "cut in the layers": (psd(chart(3), 16, RGB)[:30], "is damaged and cannot be decoded: it ends before"),
     "damaged": (
         psd(chart(3), 16, RGB, packed=True)[:-400] + bytes(400),
-        "is damaged and cannot be decoded",
+        "is damaged and cannot be decoded: its data is damaged or not complete",
     ),
 }
 
