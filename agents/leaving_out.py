@@ -76,6 +76,8 @@ def ignore_file(folder: bytes, roots: Roots) -> Patterns | None:
         text = file.read(MAX_IGNORE_BYTES + 1)
     if len(text) > MAX_IGNORE_BYTES:
         raise FileError(f"{readable(path)} has more than {MAX_IGNORE_BYTES:,} bytes. Make it shorter.")
+    if b"\0" in text:
+        raise FileError(f"{readable(path)} is not plain text, or is in UTF-16. Save it as UTF-8.")
     try:
         lines = os.fsdecode(text.removeprefix(b"\xef\xbb\xbf")).split("\n")
         return Patterns(line.removesuffix("\r") for line in lines)

@@ -180,7 +180,14 @@ class TestIgnoreFile:
         # Who names the folder itself overrules it.
         assert look(tmp_path / "private")[0] == {"c.jpg", "private/d.jpg"}
 
-    @pytest.mark.parametrize("content", [b"a\\\n", b"x" * 70_000])
+    @pytest.mark.parametrize(
+        "content",
+        [
+            pytest.param(b"a\\\n", id="no pattern"),
+            pytest.param(b"x" * 70_000, id="too long"),
+            pytest.param("private/\n".encode("utf-16"), id="UTF-16, as Notepad saved it"),
+        ],
+    )
     def test_one_that_is_not_understood_lets_nothing_in(self, tmp_path: Path, content: bytes) -> None:
         make(tmp_path, "a.jpg", "x/private/b.jpg", "x/c.jpg")
         (tmp_path / "x/.darkroomignore").write_bytes(content)
