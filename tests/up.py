@@ -94,7 +94,7 @@ class Up:
     def stop(self) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        return self.process.wait(60)
+        return self.process.wait(HANG_SECONDS)
 
 
 def eventually(condition: Callable[[], T | None], what: str, seconds: float = HANG_SECONDS) -> T:

@@ -138,7 +138,7 @@ async def test_another_model_is_waited_out(bus: Bus, ml: Part, job: str, created
         await bus.close_job(f"{job}-2", "ml-request")
         await bus.until(lambda: bus.events(f"{job}-2", "waiting"), "ML away")
         told(ml, model_id="stub-2")
-        await bus.quiet(3)
+        await bus.quiet(2)
     else:
         told(ml, model_id="stub-2")
         await send(bus, second := requests(f"{job}-2", created, 2))

@@ -170,7 +170,7 @@ async def test_a_job_waits_for_its_files_while_others_go_on(
     await bus.until(lambda: len(found(bus, job)) >= 100, "the first files")
     small = new_job()
     await scan(bus, small, collection, tmp_path / "small")
-    await bus.until(lambda: len(sentinels(bus, small)) == PARTITIONS, "the small job's end", 10)
+    await bus.until(lambda: len(sentinels(bus, small)) == PARTITIONS, "the small job's end")
     assert len(found(bus, job)) == 100
 
     await finish(bus, job, collection, found(bus, job)[:60])

@@ -16,6 +16,7 @@ from tests import parts
 from tests.api.events import outcomes, queued, scanning, sealed, seen
 from tests.api.service import Service, eventually, serving
 from tests.bus import PARTITIONS
+from tests.deadlines import HANG_SECONDS
 from topics.job_status import JobStatus
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -169,6 +170,6 @@ def _run(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]
         env=os.environ | variables,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
         check=False,
     )

@@ -53,7 +53,7 @@ async def test_a_kill_here_is_harmless(
     job_id = await idle_pipeline.scan(photos, collection=collection)
     await killed_at(armed, idle_pipeline.bus, Worker(kafka, qdrant, ml, data, darkroom_failpoint=armed, **QUICK))
     with Worker(kafka, qdrant, ml, data, **QUICK):
-        status = account(await idle_pipeline.bus.finished(job_id, 120))
+        status = account(await idle_pipeline.bus.finished(job_id))
     broken = {str(photos / f"broken-{number}.jpg") for number in range(4)}
     await check(idle_pipeline, collection, status, stored=PHOTOS, duplicate=COPIES, failed=broken)
 
@@ -84,11 +84,11 @@ async def test_a_kill_while_a_claim_passes_on_is_harmless(
     armed = f"{point}:2"
     await killed_at(armed, bus, Worker(kafka, qdrant, ml, data, darkroom_failpoint=armed, **QUICK))
     with Worker(kafka, qdrant, ml, data, **QUICK):
-        await bus.finished(job_id, 120)
+        await bus.finished(job_id)
         # One that comes again after its claim has passed on is a duplicate of a content that is known: that lifts its
         # failure, maybe when the job has ended.
         await until_all_is_read(bus)
-        status = account(await bus.finished(job_id, 120))
+        status = account(await bus.finished(job_id))
     outcomes = status["outcomes"]
     assert (outcomes["stored"], outcomes["duplicate"] + outcomes["failed"]) == (COPIES, COPIES)
     letters = {value["path"] for value in bus.values("dead-letter", job_id=job_id)}
@@ -110,7 +110,7 @@ async def killed_at(point: str, bus: Bus, worker: Worker) -> None:
     """Run a worker until it kills itself."""
     worker.launch()
     try:
-        await bus.until(worker.has_ended, f"a kill at {point}", 200)
+        await bus.until(worker.has_ended, f"a kill at {point}")
         assert worker.exit_code == -signal.SIGKILL, worker.log[-4000:]
     finally:
         worker.kill()

@@ -11,6 +11,7 @@ import termios
 from pathlib import Path
 
 from tests.cli.command import ROOT, SETTINGS
+from tests.deadlines import HANG_SECONDS
 
 TERMINALS = ("TERM", "TERM_PROGRAM", "KITTY_WINDOW_ID", "LC_TERMINAL", "TMUX", "COLUMNS", "NO_COLOR")
 
@@ -37,7 +38,7 @@ def in_terminal(*arguments: str, columns: int, cwd: Path, **environment: str) ->
         pass
     finally:
         os.close(ours)
-    return process.wait(60), written.decode()
+    return process.wait(HANG_SECONDS), written.decode()
 
 
 def lines(written: str) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import pictures
+from tests.deadlines import HANG_SECONDS
 from tests.parts import ROOT, Part
 
 GUIDE = (ROOT / "docs" / "extending.md").read_text()
@@ -37,7 +38,7 @@ def apply(copy: Path, heading: str) -> None:
         input=change(heading),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
         check=False,
     )
     assert run.returncode == 0, run.stderr
@@ -51,7 +52,7 @@ def python(copy: Path, script: str, *arguments: str) -> str:
         env=os.environ | {"PYTHONPATH": str(copy)},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=HANG_SECONDS,
         check=False,
     )
     assert run.returncode == 0, run.stderr[-4000:]
@@ -124,7 +125,7 @@ async def main():
         await bus.publish("image-outcome", "0" * 64, file | {"kind": "failed-file", "reason": "gone"})
         await bus.publish("image-outcome", "0" * 64, file | {"kind": "stored", "incarnation": "i"})
         with Worker(kafka, qdrant, ml, Path("data"), stages="announce", **settings):
-            await bus.until(lambda: bus.values("photo-stored", job_id=job_id), "the message", 90)
+            await bus.until(lambda: bus.values("photo-stored", job_id=job_id), "the message")
         print(*bus.values("photo-stored", job_id=job_id))
 asyncio.run(main())
 """

@@ -31,7 +31,7 @@ async def test_without_sentinels_they_wait(pipeline: Pipeline, collection: str, 
             "raw-path", str(path), {"job_id": job_id, "collection": collection, "path": str(path)}
         )
     await pipeline.bus.until(lambda: len(pipeline.bus.values("ml-request", job_id=job_id)) == 3, "three requests")
-    await pipeline.bus.quiet(5)
+    await pipeline.bus.quiet(2)
     assert pipeline.ml_batches() == []
     assert pipeline.bus.values("db-write", job_id=job_id) == []
 

@@ -31,7 +31,7 @@ async def test_no_image_goes_to_ml_twice_over_an_orderly_stop(
     for images in (8, 32):
         await bus.until(lambda: sent(pipeline) > images, f"more than {images} images with ML")  # noqa: B023
         assert sent(pipeline) < PHOTOS, "the job was too quick to be stopped in its middle"
-        assert await asyncio.to_thread(worker.stop, 25) == 0, worker.log[-4000:]
+        assert await asyncio.to_thread(worker.stop) == 0, worker.log[-4000:]
         await asyncio.to_thread(worker.start)
     httpx.post(f"{pipeline.ml.url}/control", json={}).raise_for_status()
     status = account(await bus.finished(job_id))

@@ -15,6 +15,7 @@ from embedded.ports import free_port
 from settings import Settings
 from tests import parts, pictures
 from tests.api.service import Service, eventually, serving
+from tests.deadlines import HANG_SECONDS
 from tests.forked import obey_permissions
 from tests.parts import Part
 from tests.pipeline import Pipeline, account
@@ -51,7 +52,7 @@ def run(program: str, environment: dict[str, str], *arguments: str) -> "subproce
         preexec_fn=obey_permissions,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
         check=False,
     )
 

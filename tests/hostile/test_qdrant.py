@@ -13,7 +13,7 @@ from tests import parts, pictures
 from tests.parts import Part
 from tests.pipeline import Pipeline, account
 
-TIMEOUT_SECONDS = 2.0
+TIMEOUT_SECONDS = 3.0
 PHOTOS = 6
 
 
@@ -59,11 +59,11 @@ MISBEHAVIOURS: dict[str, dict[str, Any]] = {
     "another key": {"status": 401},
     "no JSON": {"status": 200, "body": "<html>a proxy's page</html>"},
     "no JSON to upserts": {"only_upserts": True, "status": 200, "body": "<html>a proxy's page</html>"},
-    "too slow": {"delay": 2 * TIMEOUT_SECONDS},
+    "too slow": {"delay": TIMEOUT_SECONDS + 1},
     "upserts that are written and answered too late": {
         "only_upserts": True,
         "late": True,
-        "delay": 2 * TIMEOUT_SECONDS,
+        "delay": TIMEOUT_SECONDS + 1,
     },
     "no room on its disk": {
         "only_upserts": True,
@@ -119,7 +119,7 @@ async def test_a_job_waits_while_qdrant_is_away_for_minutes(
 
 async def test_a_slow_qdrant_is_only_slow(pipeline: Pipeline, proxy: Part, collection: str, tmp_path: Path) -> None:
     pictures.write_new(tmp_path, PHOTOS)
-    told(proxy, only_upserts=True, delay=TIMEOUT_SECONDS / 2)
+    told(proxy, only_upserts=True, delay=TIMEOUT_SECONDS / 6)
     status = await pipeline.run(tmp_path, collection=collection)
     told(proxy)
     assert status["outcomes"]["stored"] == PHOTOS

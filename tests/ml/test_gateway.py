@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from errors import FatalError, MLOutOfMemoryError, MLRejectedError, MLUnavailableError
 from gateways.ml import ML, Embedded, ImageInput, Refused
+from tests.deadlines import HANG_SECONDS
 from tests.ml.stub import Behaviour, Stub, serving, vector_of
 
 IMAGES = [ImageInput(f"id-{n}", f"bytes of {n}".encode(), f"{n}.jpg") for n in range(5)]
@@ -33,7 +34,7 @@ def stub(service: Stub) -> Stub:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def ml(stub: Stub) -> AsyncIterator[ML]:
-    ml = ML(stub.url, timeout=5)
+    ml = ML(stub.url, timeout=HANG_SECONDS)
     yield ml
     await ml.close()
 
@@ -135,7 +136,7 @@ class TestEmbed:
 
     async def test_a_service_that_is_away_comes_back_for_the_same_client(self) -> None:
         async with serving(Stub()) as stub:
-            ml = ML(stub.url, timeout=5)
+            ml = ML(stub.url, timeout=HANG_SECONDS)
             assert len(await embed(ml)) == 5
         with pytest.raises(MLUnavailableError, match="cannot be reached"):
             await embed(ml)
@@ -188,7 +189,7 @@ class TestCapabilities:
 
     async def test_what_it_leaves_out_gets_the_defaults(self, stub: Stub) -> None:
         stub.behaviour = Behaviour.answering({"clip_model_loaded": True})
-        ml = ML(stub.url, timeout=5, default_model_id="from-the-setting")
+        ml = ML(stub.url, timeout=HANG_SECONDS, default_model_id="from-the-setting")
         told = await ml.capabilities()
         assert (told.model_id, told.safe_clip_batch, told.embedding_dim) == ("from-the-setting", 32, 512)
         await ml.close()
@@ -197,7 +198,7 @@ class TestCapabilities:
         self, stub: Stub
     ) -> None:
         stub.behaviour = Behaviour(model_id=None, model_name="ViT-B/32")
-        ml = ML(stub.url, timeout=5, default_model_id="from-the-setting")
+        ml = ML(stub.url, timeout=HANG_SECONDS, default_model_id="from-the-setting")
         assert (await ml.capabilities()).model_id == "from-the-setting"
         assert {answer.model_id for answer in (await embed(ml)).values() if isinstance(answer, Embedded)} == {None}
         await ml.close()

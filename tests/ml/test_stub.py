@@ -27,11 +27,11 @@ def stub() -> Iterator[httpx.Client]:
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         deadline = time.monotonic() + HANG_SECONDS
         while not _answers(client):
-            assert time.monotonic() < deadline, "the stub does not answer after 30 s"
+            assert time.monotonic() < deadline, "the stub does not answer"
             time.sleep(0.05)
         yield client
     process.terminate()
-    process.wait(10)
+    process.wait(HANG_SECONDS)
 
 
 def _answers(client: httpx.Client) -> bool:

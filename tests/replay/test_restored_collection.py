@@ -85,7 +85,7 @@ async def test_what_a_job_stores_while_its_collection_is_renewed_is_no_news_to_t
     job_id = await pipeline.scan(photos, collection=collection)
     while (await service.http.post(f"collections/{collection}/renew")).status_code == 404:
         await asyncio.sleep(0.05)  # the scan makes it
-    await asyncio.sleep(1)
+    await pipeline.bus.until(pipeline.ml_batches, "the first pictures with ML")
     (await service.http.post(f"collections/{collection}/renew")).raise_for_status()
     assert (await pipeline.bus.finished(job_id))["outcomes"]["stored"] == 20
     again = (await pipeline.run(photos, collection=collection))["outcomes"]

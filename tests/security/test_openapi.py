@@ -10,6 +10,7 @@ import pytest
 
 from embedded.ports import free_port
 from tests import parts, pictures
+from tests.deadlines import HANG_SECONDS
 from tests.parts import Part
 
 KEY = "f0zz-f0zz-f0zz-f0zz"
@@ -52,7 +53,7 @@ def test_every_answer_is_described(fuzzed: Part, tmp_path: Path) -> None:
         env=os.environ,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=HANG_SECONDS,
         check=False,
     )  # fmt: skip
     assert ended.returncode == 0, f"{ended.stdout}{ended.stderr}\n{fuzzed.log.read_text()[-3000:]}"

@@ -109,7 +109,7 @@ def secured(qdrant: Part, ml: Part, tmp_path_factory: pytest.TempPathFactory) ->
             yield Installation(folder / "data", url, environment)
         finally:
             up.send_signal(signal.SIGINT)
-            up.wait(60)
+            up.wait(HANG_SECONDS)
 
 
 def test_it_works_and_no_secret_is_shown_anywhere(secured: Installation, tmp_path: Path) -> None:
