@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import certifi
+import httpx
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
@@ -19,8 +20,9 @@ from xdist.scheduler import LoadFileScheduling
 from embedded.ports import free_port
 from tests import parts
 from tests.bus import PARTITIONS
+from tests.deadlines import HANG_SECONDS
 
-TEMPORARY_BYTES = 4 << 30  # more than what tests write at a time
+TEMPORARY_BYTES = 8 << 30  # more than what tests write at a time
 
 # The sentinels of a job, and what a start restores, grow with the square of the partitions and with them.
 os.environ["KAFKA_PARTITIONS"] = str(PARTITIONS)
@@ -57,6 +59,8 @@ ROOM = Path(__file__)
 # Held by whoever goes in next: one that waits to be alone is not overtaken.
 DOOR = Path(__file__).with_name("__init__.py")
 
+STORE = pytest.StashKey[parts.Part]()
+
 # Each has fixtures of its package: a broker, a worker, a browser.
 SHARING = {"tests/web", "tests/replay", "tests/watchdog"}
 
@@ -89,6 +93,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneFold
     return OneFolder(config, log)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forgotten_collections(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Remove what a file's tests have left in the vector store: 50 MiB a collection, which may lie in memory."""
+    yield
+    if STORE in request.session.stash:
+        with httpx.Client(base_url=request.session.stash[STORE].url, timeout=HANG_SECONDS) as rest:
+            for found in rest.get("/collections").json()["result"]["collections"]:
+                rest.delete(f"/collections/{found['name']}")
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[parts.Part]:
     """Give a broker; `kafka.address` is for KAFKA_BROKERS."""
@@ -97,9 +111,10 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[parts.Part]:
 
 
 @pytest.fixture(scope="session")
-def qdrant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[parts.Part]:
+def qdrant(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[parts.Part]:
     """Give a vector store; `qdrant.url` is for QDRANT_URL."""
     with parts.running_qdrant(tmp_path_factory.mktemp("qdrant")) as part:
+        request.session.stash[STORE] = part
         yield part
 
 

@@ -84,6 +84,7 @@ def running_qdrant(folder: Path) -> Iterator[Part]:
     port = ports.free_port()
     with running("Qdrant", qdrant_arguments(folder / "data", port), port, folder / "log") as part:
         yield part
+    shutil.rmtree(folder / "data")  # 50 MiB a collection, which may lie in memory
 
 
 @cache
