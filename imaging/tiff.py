@@ -27,6 +27,7 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 _PHOTOMETRIC, _ORIENTATION, _ICC_PROFILE, _JPEG_START, _JPEG_LENGTH = 262, 274, 34675, 513, 514
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _MASK, _SEPARATED, _YCBCR, _, _CIELAB, _ICCLAB = range(10)
+_INK_SET, _CMYK_INKS = 332, 1
 _MODES = {
     _WHITE_IS_ZERO: "L",
     _BLACK_IS_ZERO: "L",
@@ -179,7 +180,14 @@ class _Decoder:
         self._salvage = salvage
         self._photometric = _photometric(page)
         if self._photometric not in _MODES:
-            raise ContentError(f"is a TIFF whose pixels are of a kind ({self._photometric}) that is no picture.")
+            raise ContentError(
+                f"is a TIFF with pixels of a kind (PhotometricInterpretation {self._photometric}) that nothing here "
+                "decodes. Save it as RGB or grey."
+            )
+        if self._photometric == _SEPARATED and page.tags.valueof(_INK_SET, _CMYK_INKS) != _CMYK_INKS:
+            raise ContentError(
+                "is a TIFF of inks that are not those of CMYK, whose colours it does not say. Save it as RGB."
+            )
         self.mode = _MODES[self._photometric]
         if self._photometric == _YCBCR and page.compression in JPEGS and page.planarconfig == 1:
             self.mode = "RGB"  # which the decoder of JPEG gives

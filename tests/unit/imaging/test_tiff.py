@@ -432,5 +432,17 @@ def test_a_picture_that_claims_to_be_huge_is_refused_from_its_header(tags: dict[
 def test_pixels_of_another_kind_fail_in_words(photometric: int, tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     path.write_bytes(tiff(integers(chart(3), 16), bits=16, photometric=photometric))
-    with pytest.raises(ContentError, match=r"a\.tif is a TIFF whose pixels are of a kind"):
+    with pytest.raises(ContentError, match=r"a\.tif is a TIFF with pixels of a kind .* that nothing here decodes"):
         prepared(path)
+
+
+@pytest.mark.parametrize("ink_set", [1, 2], ids=["CMYK", "other inks"])
+def test_inks(ink_set: int, tmp_path: Path) -> None:
+    inks = chart(4)
+    content = tiff(integers(inks, 8), bits=8, photometric=SEPARATED, tags={332: ink_set})
+    if ink_set == 1:
+        agree(shown(content, tmp_path), expected((1 - inks[..., :3]) * (1 - inks[..., 3:])))
+        return
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(ContentError, match=r"a\.tif is a TIFF of inks that are not those of CMYK"):
+        prepared(tmp_path / "a.tif")
