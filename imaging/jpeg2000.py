@@ -1,4 +1,4 @@
-"""JPEG 2000 in colours of more than 8 bits: Pillow makes its brightest values black."""
+"""JPEG 2000 of other depths than 8 bits: Pillow makes white of deeper colours black, and of others grey."""
 
 import struct
 from typing import BinaryIO
@@ -20,9 +20,9 @@ _MAX_HEADER = 1 << 20
 
 def needs_own_way(image: Image.Image, file: BinaryIO) -> bool:
     """Whether `load` has to decode what Pillow opened."""
-    if image.format != "JPEG2000" or image.mode not in ("RGB", "RGBA", "LA", "YCbCr"):
+    if image.format != "JPEG2000" or image.mode not in ("L", "I;16", "LA", "RGB", "RGBA", "YCbCr"):
         return False
-    return max((bits for bits, _ in _depths(file)), default=8) > 8
+    return any(bits != 8 for bits, _ in _depths(file))
 
 
 def load(image: Image.Image, file: BinaryIO) -> Image.Image:
@@ -30,13 +30,14 @@ def load(image: Image.Image, file: BinaryIO) -> Image.Image:
     depths = _depths(file)
     file.seek(0)
     samples = imagecodecs.jpeg2k_decode(file.read())
+    samples = samples[..., None] if samples.ndim == 2 else samples
     channels = [
         to_eight_bit(samples[..., channel].astype(np.int64) + ((1 << bits - 1) if is_signed else 0), bits)
         for channel, (bits, is_signed) in enumerate(depths)
     ]
     bands = [Image.fromarray(channel) for channel in channels]
-    if image.mode == "LA":
-        return on_white(bands[0], bands[1])
+    if len(bands) < 3:
+        return on_white(bands[0], bands[1]) if image.mode == "LA" else bands[0]
     colours = Image.merge("RGB", bands[:3])  # also of YCbCr, which the decoder converts
     return on_white(colours, bands[3]) if image.mode == "RGBA" else colours
 

@@ -72,19 +72,20 @@ def test_bmp_with_a_width_that_fills_no_row_and_with_an_end_that_is_missing(tmp_
 
 @pytest.mark.parametrize("wrapped", ["jp2", "j2k"])
 @pytest.mark.parametrize("transformed", [True, False], ids=["transformed", "plain"])
-@pytest.mark.parametrize("bits", [8, 10, 12, 16])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 10, 12, 16])
 @pytest.mark.parametrize("kind", ["grey", "rgb", "rgba"])
 def test_jpeg_2000(kind: str, bits: int, transformed: bool, wrapped: str, tmp_path: Path) -> None:
     values = {"grey": GREY[..., 0], "rgb": VALUES, "rgba": np.concatenate([VALUES, ALPHA], 2)}[kind]
-    samples = np.round(values * ((1 << bits) - 1)).astype(np.uint8 if bits == 8 else np.uint16)
+    values = np.round(values) if bits == 1 else values
+    samples = np.round(values * ((1 << bits) - 1)).astype(np.uint8 if bits <= 8 else np.uint16)
     content = bytes(
         imagecodecs.jpeg2k_encode(
             samples, level=0, codecformat=wrapped, bitspersample=bits, mct=transformed, reversible=True
         )
     )
-    wanted = {"grey": GREY, "rgb": VALUES, "rgba": VALUES * ALPHA + 1 - ALPHA}[kind]
-    if kind == "rgba" and wrapped == "j2k":
-        wanted = wanted if decoded_mode(content) == "RGBA" else VALUES
+    wanted = values[..., None] if kind == "grey" else values[..., :3]
+    if kind == "rgba" and decoded_mode(content) == "RGBA":
+        wanted = wanted * values[..., 3:] + 1 - values[..., 3:]
     agree(shown(content, tmp_path), expected(wanted))
 
 
