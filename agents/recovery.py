@@ -27,7 +27,10 @@ class TableRecovery(Recovery):
             if destination[tp] >= ends[tp]:
                 self._make_anew(tp, destination[tp], ends[tp])
                 destination[tp] = firsts[tp] - 1
-            # Behind it stands a transaction of somebody else that is open. Our own rows are in the table.
+            if destination[tp] < self.active_highwaters[tp]:
+                # It lacks rows. Some may stand behind a transaction of somebody else that is open: it is waited for.
+                self.active_highwaters[tp] = ends[tp] - 1
+            # Else such a transaction hides nothing but rows of our own, which are in the table.
             destination[tp] = min(destination[tp], self.active_highwaters[tp])
 
     def _make_anew(self, tp: TP, holds: int, end: int) -> None:

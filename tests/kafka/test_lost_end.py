@@ -1,7 +1,10 @@
 """A log that holds less than what was read of it: whatever comes at those offsets is read."""
 
 import asyncio
+import hashlib
 import json
+import os
+import shutil
 import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -195,6 +198,52 @@ async def test_a_stage_at_work_reads_what_comes_after_the_end_was_lost(broker: B
         await broker.send("new", *new)
         worker.start()
         await handed_on(broker, "new", *new)
+
+
+@pytest.mark.chaos
+async def test_a_table_is_whole_before_its_stage_goes_on(broker: Broker, tmp_path: Path) -> None:
+    """Of a worker whose disk is new, rows behind somebody else's open transaction in the changelog were missing."""
+    paths = [tmp_path / f"{number}.jpg" for number in range(2)]
+    worker, options = broker.worker(), {"bootstrap_servers": broker.part.address}
+    foreign = AIOKafkaProducer(**options, transactional_id="foreign", transaction_timeout_ms=600_000)
+    async with foreign as producer:
+        with worker:
+            await broker.send("before", paths[0])
+            await handed_on(broker, "before", paths[0])
+            await producer.begin_transaction()
+            await producer.send_and_wait(CHANGELOG.topic, None, key=b"foreign", partition=CHANGELOG.partition)
+            await broker.send("before", paths[1])
+            await handed_on(broker, "before", paths[1])
+            await until(lambda: is_committed(broker, 2))
+        for tables in worker.data.rglob("tables"):
+            shutil.rmtree(tables)
+        # Another content behind the same size and time, which only the row knows.
+        stamp, content = paths[1].stat(), paths[1].read_bytes()
+        known = hashlib.sha256(content).hexdigest()
+        value = json.dumps(raw_path("after", "c", paths[1])).encode()
+        paths[1].write_bytes(content[::-1])
+        os.utime(paths[1], ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+        async with AIOKafkaProducer(**options) as other:
+            await other.send_and_wait(HERE.topic, value, partition=HERE.partition)
+        worker.launch()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(8):
+                await handed_on(broker, "after", paths[1])
+        await producer.abort_transaction()
+        await handed_on(broker, "after", paths[1])
+        await asyncio.to_thread(worker.stop)
+    assert await hashes(broker, "after") == {known}
+
+
+async def hashes(broker: Broker, job: str) -> set[str]:
+    """Return the contents that a job's files were found to hold."""
+    async with AIOKafkaConsumer(bootstrap_servers=broker.part.address) as consumer:
+        everywhere = [TopicPartition("hashed-file", number) for number in range(4)]
+        consumer.assign(everywhere)
+        await consumer.seek_to_beginning(*everywhere)
+        fetched = await consumer.getmany(timeout_ms=2000)
+    values = [json.loads(record.value) for records in fetched.values() for record in records if record.value]
+    return {value["sha256"] for value in values if value["job_id"] == job}
 
 
 async def test_a_table_that_is_ahead_of_its_changelog_is_made_anew(broker: Broker, tmp_path: Path) -> None:
