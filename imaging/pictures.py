@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import pillow_heif
-from PIL import GifImagePlugin, Image, PngImagePlugin, UnidentifiedImageError
+from PIL import GifImagePlugin, Image, PngImagePlugin
 
 from errors import ContentError
 from imaging import (
@@ -249,12 +249,14 @@ def open_bounded(file: BinaryIO, allowed: tuple[str, ...], max_pixels: int) -> I
 def _opened(file: BinaryIO, allowed: tuple[str, ...]) -> Image.Image:
     try:
         return Image.open(file, formats=allowed)
-    except UnidentifiedImageError:
+    except (OSError, ValueError):  # also of what is not identified
         file.seek(0)
         if "PNG" not in allowed or not formats.is_png(file.read(formats.HEAD_BYTES)):
             raise
         file.seek(0)
-        with salvage.lenient():  # a chunk that no pixel needs may have a wrong checksum
+        with (
+            salvage.lenient()
+        ):  # a chunk that no pixel needs may have a wrong checksum, be short, or unpack to too much
             return Image.open(file, formats=("PNG",))
 
 

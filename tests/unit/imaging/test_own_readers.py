@@ -2,6 +2,7 @@
 
 import io
 import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,20 @@ def test_a_png_with_a_damaged_chunk_that_no_pixel_needs(kind: bytes, behind: boo
         end = content.index(b"IEND") - 4
         content = content[:end] + bytes(damaged) + content[end:]
     agree(shown(content, tmp_path), expected(VALUES))
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        pytest.param(b"pHYs", b"\0\0", id="short density"),
+        pytest.param(b"tRNS", b"\0\0", id="short colour"),
+        pytest.param(b"acTL", b"\0\0", id="short animation"),
+        pytest.param(b"iCCP", b"x\0\0" + zlib.compress(bytes(20 << 20)), id="a profile of 20 MiB"),
+        pytest.param(b"zTXt", b"x\0\0" + zlib.compress(bytes(20 << 20)), id="a text of 20 MiB"),
+    ],
+)
+def test_a_png_with_a_chunk_that_is_none(kind: bytes, content: bytes, tmp_path: Path) -> None:
+    agree(shown(png(np.round(VALUES * 255).astype(int), 8, 2, chunk(kind, content)), tmp_path), expected(VALUES))
 
 
 def test_a_raw_whose_preview_lacks_its_last_rows_is_developed(tmp_path: Path) -> None:
