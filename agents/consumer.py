@@ -18,8 +18,8 @@ And who asks for a commit while another is under way gets that one, which may ha
 last commit of an orderly stop left those out. One that never ends, as was seen after a broker had frozen and was
 killed (aiokafka #875), would hold up all that follow, and the next rebalance with them.
 
-Faust sleeps for a second where the queues of all partitions are full, makes four tasks to hand a message
-on: with 500 files of a job on their way, all of them stood still for most of the time.
+Faust sleeps for a second where the queues of all partitions are full: with 500 files of a job on their way, all of
+them stood still for most of the time.
 """
 
 import asyncio
@@ -30,17 +30,17 @@ from typing import Any
 import faust
 import structlog
 from aiokafka import TopicPartition
-from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
-from mode.services import WaitResults
 
 from agents.beginnings import beginnings, say
-from agents.begun import rest
 from agents.consumer_thread import ConsumerThread
+from agents.doubts import Doubts
+from agents.handing import HandingConsumer
 from connection import ClientOptions
 from errors import FatalError, KafkaUnavailableError
 from gateways.batches import Unreadable
-from rules.positions import begin_at
+from gateways.sameness import other_logs
+from rules.positions import Begin, begin_at
 
 # Longer than a broker takes to come back; the process that gives up is started again, with nothing lost.
 COMMIT_SECONDS = 120.0
@@ -48,8 +48,6 @@ COMMIT_SECONDS = 120.0
 SEEK_SECONDS = 60.0
 # Faust asks for nothing of the partitions whose queue is full, and sleeps for a second where that is all of them.
 FULL_QUEUE_SECONDS = 0.02
-# Then the agents take them: their queues fill up otherwise.
-HANDED_ON_AT_ONCE = 32
 
 PutAside = Callable[[TopicPartition, Unreadable], Awaitable[None]]
 """Takes what could not be read, and returns when it is noted for good."""
@@ -57,7 +55,7 @@ PutAside = Callable[[TopicPartition, Unreadable], Awaitable[None]]
 log = structlog.get_logger()
 
 
-class GaplessConsumer(Consumer):
+class GaplessConsumer(HandingConsumer):
     """Faust's consumer, with a check of the offsets of the source topics.
 
     A message that is not the next one is not handed on; the partition is read again from where it should go on.
@@ -78,10 +76,10 @@ class GaplessConsumer(Consumer):
         self._passed_over: set[TP] = set()
         self._reader: asyncio.Task[Any] | None = None
         self._asked_again: dict[TP, int] = {}
-        self._handed_on = 0
         # From the thread that reads.
         self._left_out: deque[tuple[TopicPartition, Unreadable]] = deque()
         self._out_of_range: deque[TP] = deque()
+        self._doubts = Doubts(self._compare, self.add_future)
         # How far the agents' tables have been given what their changelogs hold.
         self.changelog_read_to: dict[TP, int] = {}
         # Of these nothing is committed any more.
@@ -91,6 +89,7 @@ class GaplessConsumer(Consumer):
         thread = ConsumerThread(self, loop=self.loop, beacon=self.beacon)
         thread.on_left_out = lambda part, left_out: self._left_out.append((part, left_out))
         thread.on_out_of_range = lambda part, _offset: self._out_of_range.append(TP(*part))
+        thread.on_failed = lambda parts: self._doubts.tell({TP(*part) for part in parts})
         return thread
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
@@ -165,7 +164,10 @@ class GaplessConsumer(Consumer):
         self._reader = asyncio.current_task()
         await self._put_aside()
         await self._look_into_what_is_out_of_range()
+        self._doubts.look_into()
         for tp in self._passed_over & self._next.keys() & self.assignment():
+            if tp in self._doubts:
+                continue
             await self._seek(tp, self._next[tp])
             self._passed_over.discard(tp)
         await self._pass_offsets_without_messages()
@@ -183,7 +185,7 @@ class GaplessConsumer(Consumer):
                 yield tp, message
                 continue
             expected = self._next.get(tp)
-            if expected is None:
+            if expected is None or tp in self._doubts:
                 self._passed_over.add(tp)
                 continue
             if tp in sought or message.offset < expected:
@@ -220,7 +222,7 @@ class GaplessConsumer(Consumer):
         """
         for tp, expected in [*self._next.items()]:
             read_to = self._thread.read_to(tp)
-            if read_to is None or read_to <= expected:
+            if read_to is None or read_to <= expected or tp in self._doubts:
                 continue
             if self._asked_again.get(tp) != expected:
                 self._asked_again[tp] = expected
@@ -244,33 +246,27 @@ class GaplessConsumer(Consumer):
             begin = begin_at(expected, first, end)
             say(self.app.conf.id, tp, expected, begin, end)
             if begin.anew:
-                # What is in work is of the log as it was: its acks would be taken for those of other messages.
-                self._lost_their_end.add(tp)
-                await self._thread.commit({tp: first})
-                await self.crash(FatalError(f"The log of {tp.topic}-{tp.partition} has lost its end: it is read anew."))
+                await self._give_up(tp, first)
             elif begin.deleted:
                 self._gap[tp].addi(expected, first)
                 self._next[tp] = first
 
-    async def wait_first(self, *waits: Any, timeout: Any = None) -> Any:  # noqa: ASYNC109 - Faust's
-        """Wait for the first of these, as Faust does, which makes four tasks for it.
+    async def _compare(self, parts: set[TP]) -> None:
+        """Look whether logs are still those that were read. What a rebalance takes meanwhile is compared after it."""
+        generation = self.app.consumer_generation_id
+        expected = {tp: self._next[tp] for tp in parts & self._next.keys()}
+        for part in await other_logs(self.kafka, await self._thread.last_before(expected)):
+            tp = TP(*part)
+            first, end = (await self.earliest_offsets(tp))[tp], (await self.log_ends({tp}))[tp]
+            if generation == self.app.consumer_generation_id and tp in self._next:
+                say(self.app.conf.id, tp, expected[tp], Begin(first, anew=True), end)
+                await self._give_up(tp, first)
 
-        It asks so for each message whether the agent's queue has taken it, or the flow has stopped. Nearly always the
-        queue takes it at once: then there is nothing to wait for.
-        """
-        first, *others = waits
-        if not asyncio.iscoroutine(first):
-            return await super().wait_first(*waits, timeout=timeout)
-        try:
-            waits_for = first.send(None)
-        except StopIteration as end:
-            for other in others:
-                other.close()
-            self._handed_on += 1
-            if self._handed_on % HANDED_ON_AT_ONCE == 0:
-                await asyncio.sleep(0)
-            return WaitResults([first], [end.value], stopped=False)
-        return await super().wait_first(rest(first, waits_for), *others, timeout=timeout)
+    async def _give_up(self, tp: TP, first: int) -> None:
+        """End the stage, to read a partition anew. What is in work is of the log as it was: its acks are of others."""
+        self._lost_their_end.add(tp)
+        await self._thread.commit({tp: first})
+        await self.crash(FatalError(f"The log of {tp.topic}-{tp.partition} has lost its end: it is read anew."))
 
     def _new_offset(self, tp: TP) -> int | None:
         """Return where to commit, if anywhere: the first message that is not acked, or what comes next."""

@@ -16,7 +16,7 @@ from faust.types import TP
 
 from gateways.last_reads import LastReads
 from gateways.offsets import log_ends
-from gateways.reading import READ_COMMITTED, LeftOut, OutOfRange, read_carefully
+from gateways.reading import READ_COMMITTED, Failed, LeftOut, OutOfRange, read_carefully
 from rules.positions import LastRead
 
 # Kafka's default. With Faust's 1500, each question that a start or a rebalance asks on this connection waits as long.
@@ -26,10 +26,11 @@ PARTIAL_FETCH_MAX_WAIT_MS = 50
 
 
 class ConsumerThread(AIOKafkaConsumerThread):
-    """Faust's, with `on_left_out` and `on_out_of_range` of the consumer's owner, which are called in this thread."""
+    """Faust's, with what the consumer's owner wants to be told (`read_carefully`), in this thread."""
 
     on_left_out: LeftOut
     on_out_of_range: OutOfRange
+    on_failed: Failed
     # What aiokafka gave, and the same as Faust names it: one attribute, as two threads ask.
     _kept: tuple[Set[Any], Set[TP]] = (frozenset(), frozenset())
 
@@ -41,7 +42,12 @@ class ConsumerThread(AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
         consumer._isolation_level = READ_COMMITTED
-        read_carefully(consumer, on_left_out=self.on_left_out, on_out_of_range=self.on_out_of_range)
+        read_carefully(
+            consumer,
+            on_left_out=self.on_left_out,
+            on_out_of_range=self.on_out_of_range,
+            on_failed=self.on_failed,
+        )
         consumer.commit = self._naming_what_was_read(consumer.commit)
         return consumer
 
@@ -88,6 +94,15 @@ class ConsumerThread(AIOKafkaConsumerThread):
         found: dict[TopicPartition, LastRead] = await self.call_thread(
             self._last_reads.begin, self._ensure_consumer(), asked
         )
+        return found
+
+    async def last_before(self, positions: Mapping[TP, int]) -> dict[TopicPartition, LastRead]:
+        """Return the last message that was read of each partition before a position."""
+
+        async def asked() -> dict[TopicPartition, LastRead]:
+            return self._last_reads.before({TopicPartition(*tp): offset for tp, offset in positions.items()})
+
+        found: dict[TopicPartition, LastRead] = await self.call_thread(asked)
         return found
 
     async def _fetch_records(self, *arguments: Any, **options: Any) -> Any:

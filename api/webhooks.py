@@ -67,12 +67,15 @@ class Webhooks:
             await asyncio.sleep(FIRST_WAIT_SECONDS)
 
     async def _read(self) -> None:
-        consumer = new_consumer(self._kafka, group_id=self._group)
+        failed = asyncio.Event()
+        consumer = new_consumer(self._kafka, group_id=self._group, on_failed=lambda _: failed.set())
         consumer.subscribe([JOB_STATUS.name], listener=_Beginnings(consumer, self._kafka, self._last_reads))
         await consumer.start()
         try:
             while True:
                 fetched = await consumer.getmany(timeout_ms=1000, max_records=RECORDS_AT_ONCE)
+                if failed.is_set() and fetched:
+                    return  # what came may be of another log, as the next beginning will tell
                 if not all([await self._tell_all(consumer, part, records) for part, records in fetched.items()]):
                     await asyncio.sleep(self._wait * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
                     self._wait = min(2 * self._wait, LONGEST_WAIT_SECONDS)

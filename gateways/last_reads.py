@@ -42,6 +42,15 @@ class LastReads:
         last = {part: self._before(part, offset) for part, offset in offsets.items()}
         return {part: (offset, read.encode() if (read := last[part]) else "") for part, offset in offsets.items()}
 
+    def before(self, positions: Mapping[TopicPartition, int]) -> dict[TopicPartition, LastRead]:
+        """Return the last message before each position, of those that are known."""
+        found = {}
+        for part, offset in positions.items():
+            last = next((read for read in reversed(self._read.get(part, ())) if read.offset < offset), None)
+            if last is not None:
+                found[part] = last
+        return found
+
     def _before(self, part: TopicPartition, offset: int) -> LastRead | None:
         read = self._read.get(part)
         if not read:

@@ -7,7 +7,7 @@ sees it, in every consumer of every process. What is left out is said in the log
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,10 +34,15 @@ log = structlog.get_logger()
 
 LeftOut = Callable[[TopicPartition, Unreadable], None]
 OutOfRange = Callable[[TopicPartition, int], None]
+Failed = Callable[[Set[TopicPartition]], None]
 
 
 def new_consumer(
-    kafka: ClientOptions, *topics: str, on_out_of_range: OutOfRange | None = None, **options: Any
+    kafka: ClientOptions,
+    *topics: str,
+    on_out_of_range: OutOfRange | None = None,
+    on_failed: Failed | None = None,
+    **options: Any,
 ) -> AIOKafkaConsumer:
     """Return a consumer, not started: it commits only what it is told to, and begins at the first message."""
     defaults: dict[str, Any] = {
@@ -46,7 +51,7 @@ def new_consumer(
         "isolation_level": READ_COMMITTED,
     }
     consumer = AIOKafkaConsumer(*topics, **kafka, **defaults | options)
-    read_carefully(consumer, on_out_of_range=on_out_of_range)
+    read_carefully(consumer, on_out_of_range=on_out_of_range, on_failed=on_failed)
     return consumer
 
 
@@ -67,15 +72,20 @@ async def holds_message(kafka: ClientOptions, part: TopicPartition, first: int, 
 
 
 def read_carefully(
-    consumer: AIOKafkaConsumer, *, on_left_out: LeftOut | None = None, on_out_of_range: OutOfRange | None = None
+    consumer: AIOKafkaConsumer,
+    *,
+    on_left_out: LeftOut | None = None,
+    on_out_of_range: OutOfRange | None = None,
+    on_failed: Failed | None = None,
 ) -> None:
     """Have a consumer that has not started pass what cannot be read.
 
     `on_left_out` is told of it, once an offset, in the consumer's thread; `on_out_of_range` of a position that is not
-    in the log any more, behind its end or before its beginning.
+    in the log any more, behind its end or before its beginning; `on_failed` of partitions whose broker gave no answer,
+    or is not theirs: what is fetched next may be of another log.
     """
     client = consumer._client
-    client.send = _Careful(client.send, on_left_out, on_out_of_range).send
+    client.send = _Careful(client.send, on_left_out, on_out_of_range, on_failed).send
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +104,25 @@ class _Careful:
         send: Callable[..., Awaitable[Any]],
         on_left_out: LeftOut | None,
         on_out_of_range: OutOfRange | None,
+        on_failed: Failed | None,
     ) -> None:
         self._send = send
         self._on_left_out = on_left_out
         self._on_out_of_range = on_out_of_range
+        self._on_failed = on_failed
         self._told: dict[TopicPartition, int] = {}
         self._stuck: dict[TopicPartition, _Stuck] = {}
 
     async def send(self, node_id: int, request: Any, **options: Any) -> Any:
         """Send a request, as aiokafka's client does."""
-        response = await self._send(node_id, request, **options)
         if not isinstance(request, FetchRequest):
-            return response
+            return await self._send(node_id, request, **options)
         asked = {TopicPartition(topic, part[0]): part[1] for topic, parts in request.topics for part in parts}
+        try:
+            response = await self._send(node_id, request, **options)
+        except KafkaError:
+            self._fail(asked.keys())
+            raise
         topics = []
         for topic, parts in response.topics:
             looked_through = []
@@ -135,12 +151,18 @@ class _Careful:
         if error in {CorruptRecordException, UnknownError} or (error is NoError and not data and at < stable):
             return await self._looked_behind(node_id, request, tp, at, part)
         self._stuck.pop(tp, None)
+        if error not in {NoError, OffsetOutOfRangeError}:
+            self._fail({tp})
         if error is not NoError or not data:
             return part
         whole, left_out = readable(data, at, highwater)
         for one in left_out:
             self._tell(tp, one)
         return number, code, highwater, *between, whole
+
+    def _fail(self, parts: Set[TopicPartition]) -> None:
+        if self._on_failed is not None:
+            self._on_failed(parts)
 
     async def _looked_behind(
         self, node_id: int, request: FetchRequest, tp: TopicPartition, at: int, part: tuple[Any, ...]

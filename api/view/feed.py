@@ -50,6 +50,8 @@ class Feed:
         self._ends_at_start: dict[TopicPartition, int] = {}
         # Positions that are not in their log any more.
         self._out_of_range: dict[TopicPartition, int] = {}
+        # Whether a broker gave no answer since: it may come back with less, and have grown beyond what was read.
+        self._failed = False
         self._problem = "has not been reached yet"
 
     async def run(self) -> None:
@@ -89,17 +91,18 @@ class Feed:
                 changed.clear()
 
     async def _read(self) -> None:
-        consumer = new_consumer(self._kafka, on_out_of_range=self._out_of_range.__setitem__)
+        self._failed = False
+        consumer = new_consumer(self._kafka, on_out_of_range=self._out_of_range.__setitem__, on_failed=self._fail)
         await consumer.start()
         try:
             await self._start_where_the_view_ends(consumer)
             self._consumer = consumer
             self._changes.notify({part.topic for part in self._parts})
-            # Else aiokafka goes on at the first message, and what a log holds would be folded into what it held then.
-            while not self._out_of_range:
+            while True:
                 fetched = await consumer.getmany(timeout_ms=1000, max_records=BATCH_MESSAGES)
-                if self._out_of_range:
-                    break
+                # What came may be of another log. It is not folded into what the view holds before that is known.
+                if self._out_of_range or (self._failed and fetched):
+                    return
                 await self._write([record for records in fetched.values() for record in records])
                 await self._go_on(consumer)
                 await self._lane.write(writing.forget_files)
@@ -108,6 +111,9 @@ class Feed:
             self._consumer = None
             with suppress(Exception):  # what ended the reading matters, not what closing says after it
                 await consumer.stop()
+
+    def _fail(self, _: object) -> None:
+        self._failed, self._problem = True, "is compared with what was read of it, as a broker failed"
 
     async def _write(self, records: list[ConsumerRecord[bytes, bytes]]) -> None:
         if records:

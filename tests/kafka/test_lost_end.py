@@ -5,10 +5,12 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -42,8 +44,8 @@ class Broker:
     def start(self) -> Part:
         return parts.start("Kafka", parts.kafka_arguments(self.data, self.port), self.port, self.log)
 
-    def worker(self) -> Worker:
-        return Worker(self.part, *self._others, self._folder / "worker", stages="hash")
+    def worker(self, **settings: Any) -> Worker:
+        return Worker(self.part, *self._others, self._folder / "worker", stages="hash", **settings)
 
     def cut(self, messages: int, part: TopicPartition = HERE) -> None:
         """Kill the broker, and start it again with only the first messages of a log."""
@@ -244,6 +246,30 @@ async def hashes(broker: Broker, job: str) -> set[str]:
         fetched = await consumer.getmany(timeout_ms=2000)
     values = [json.loads(record.value) for records in fetched.values() for record in records if record.value]
     return {value["sha256"] for value in values if value["job_id"] == job}
+
+
+@pytest.mark.chaos
+async def test_a_stage_at_work_compares_a_log_that_has_grown_again_before_its_next_fetch(
+    broker: Broker, tmp_path: Path
+) -> None:
+    """Its position is in the log once more: four messages were passed in silence."""
+    old = [tmp_path / f"old-{number}.jpg" for number in range(6)]
+    new = [tmp_path / f"new-{number}.jpg" for number in range(8)]
+    with broker.worker(kafka_session_timeout_seconds=30) as worker:  # no rebalance comes meanwhile
+        await broker.send("old", *old)
+        await handed_on(broker, "old", *old)
+        await until(lambda: is_committed(broker, len(old)))
+        assert worker.process is not None
+        worker.process.send_signal(signal.SIGSTOP)
+        broker.cut(2)
+        await broker.send("new", *new)
+        worker.process.send_signal(signal.SIGCONT)
+        await until(lambda: asyncio.to_thread(worker.has_ended))
+        assert await broker.committed() == 0
+        worker.start()
+        await handed_on(broker, "new", *new)
+    (lost,) = [line for line in worker.lines() if line["event"] == "log-lost-its-end"]
+    assert (lost["read_to"], lost["begin"], lost["end"]) == (6, 0, 10)
 
 
 async def test_a_table_that_is_ahead_of_its_changelog_is_made_anew(broker: Broker, tmp_path: Path) -> None:

@@ -23,8 +23,10 @@ from agents.consumer_thread import (
     ConsumerThread,
     look_again_soon,
 )
+from agents.doubts import Doubts
 from errors import KafkaUnavailableError
 from gateways.batches import Unreadable
+from rules.positions import LastRead
 from settings import Settings
 from tests.deadlines import HANG_SECONDS
 
@@ -410,6 +412,39 @@ async def test_a_log_that_loses_its_end_while_it_is_read_ends_the_stage(
     assert fetches.committed == [{HERE: 3}]
     fetches.consumer.ack(message_at(10))
     assert fetches.consumer._new_offset(HERE) is None
+
+
+@pytest.mark.parametrize("is_another", [False, True])
+async def test_after_a_broker_failed_the_log_is_compared_before_anything_is_handed_on(
+    monkeypatch: pytest.MonkeyPatch, fetches: Fetches, is_another: bool
+) -> None:
+    """It may have lost its end, and have grown beyond the position before the next fetch."""
+    crashes, gate = AsyncMock(), asyncio.Event()
+
+    async def compare(*_: object) -> set[TopicPartition]:
+        await gate.wait()
+        return {TopicPartition(*HERE)} if is_another else set()
+
+    monkeypatch.setattr(fetches.consumer, "crash", crashes)
+    fetches.consumer._doubts = Doubts(fetches.consumer._compare, asyncio.create_task)
+    monkeypatch.setattr(fetches.consumer._thread, "last_before", AsyncMock(return_value={HERE: LastRead(10, 1)}))
+    monkeypatch.setattr("agents.consumer.other_logs", compare)
+    await fetches.read(10, [[10]])
+    fetches.seek_first = False
+    fetches.consumer._doubts.tell({HERE})
+    assert await fetches.read(10, [[11, 12]]) == [10]
+    assert fetches.sought == []
+    gate.set()
+    async with asyncio.timeout(HANG_SECONDS):
+        while HERE in fetches.consumer._doubts:
+            await asyncio.sleep(0)
+    if is_another:
+        crashes.assert_awaited_once()
+        assert fetches.committed == [{HERE: 3}]
+    else:
+        assert await fetches.read(10, [[11, 12]]) == [10, 11, 12]
+        assert fetches.sought == [11], "they were fetched before it was known"
+        assert fetches.committed == []
 
 
 async def test_what_cannot_be_read_is_noted_before_what_is_behind_it(fetches: Fetches) -> None:

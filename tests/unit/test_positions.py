@@ -100,6 +100,14 @@ def test_what_is_read_again_takes_the_place_of_what_was_read() -> None:
     assert made.commit({HERE: 6}) == {HERE: (6, "last=1@2")}
 
 
+def test_a_position_has_a_last_message_before_it_too() -> None:
+    made = begun(LastRead(4, 40).encode())
+    made.add(HERE, reads((5, 50), (6, 60), (7, 70)))
+    assert made.before({HERE: 7}) == {HERE: LastRead(6, 60)}
+    assert made.before({HERE: 5}) == {HERE: LastRead(4, 40)}
+    assert made.before({HERE: 4, TopicPartition("raw-path", 1): 9}) == {}
+
+
 def test_nothing_is_named_of_partitions_that_are_not_committed() -> None:
     made = begun(None)
     changelog = TopicPartition("changelog", 0)
