@@ -63,6 +63,11 @@ STORE = pytest.StashKey[parts.Part]()
 
 # Each has fixtures of its package: a broker, a worker, a browser.
 SHARING = {"tests/web", "tests/replay", "tests/watchdog"}
+# In this order. The last processes to end have short files left.
+LONGEST = (
+    *("tests/web/", "tests/replay/", "tests/e2e/test_up.py", "tests/watchdog/", "tests/hostile/", "tests/chaos/"),
+    *("tests/e2e/", "tests/kafka/", "tests/security/", "tests/agents/", "tests/api/", "tests/qdrant/", "tests/cli/"),
+)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -76,9 +81,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put files with a test that runs alone at the end: who waits to be alone keeps all others waiting."""
-    last = {item.path for item in items if item.get_closest_marker("alone")}
-    items.sort(key=lambda item: item.path in last)
+    """Put what takes longest first, and files with a test that runs alone at the end: it keeps all others waiting."""
+    alone = {item.path for item in items if item.get_closest_marker("alone")}
+
+    def place(item: pytest.Item) -> int:
+        of_longest = next((n for n, begin in enumerate(LONGEST) if item.nodeid.startswith(begin)), len(LONGEST))
+        return len(LONGEST) + 1 if item.path in alone else of_longest
+
+    items.sort(key=place)
 
 
 class OneFolder(LoadFileScheduling):  # type: ignore[misc]  # xdist has no types
