@@ -23,16 +23,18 @@ from agents.collections import Collections
 from agents.delivery import Window
 from agents.leaving_out import Chosen, LeftOut, total
 from agents.outcomes_watch import OutcomesWatch, Outstanding
-from agents.rereading import Published, files_of
+from agents.rereading import Published, file_of, files_of
 from agents.roots import allowed_roots
 from agents.stage import Parts, StageApp, explain, now
 from agents.throttle import Places, Throttle, check_goes_on
 from agents.walking import Found, Refused, Walked, walk
 from connection import client_options
 from errors import CollectionMissingError, DrainingError, FatalError, FileError, RequestError
+from imaging.files import Roots
 from rules import paths as paths_of
 from rules.identity import new_id
 from rules.leaving_out import Patterns
+from rules.many_paths import MORE_PATHS
 from rules.paths import normal, to_wire
 from settings import Settings
 from topics import job_event
@@ -210,11 +212,25 @@ class _Walk:
                     page, cursor = await self._stage.persist([self._request.job_id], ask)
                 except CollectionMissingError:
                     return  # it was deleted meanwhile, and has no further file
-                payloads = [record.payload for record in page]
+                payloads = [await self._with_a_file(record.payload, roots) for record in page]
                 found = await asyncio.to_thread(files_of, payloads, roots, published)
                 await asyncio.gather(*[self._publish(entry) for entry in found])
                 if cursor is None:
                     return
+
+    async def _with_a_file(self, payload: dict[str, Any], roots: Roots) -> dict[str, Any]:
+        """Return the payload of a point: with paths beside it, where only one of those can be read."""
+        if MORE_PATHS not in payload or isinstance(await asyncio.to_thread(file_of, payload, roots), Found):
+            return payload
+
+        async def look() -> dict[str, Any]:
+            async for paths in self._stage.parts.qdrant.other_paths(self._request.collection, payload):
+                beside = payload | {"paths": paths}
+                if isinstance(await asyncio.to_thread(file_of, beside, roots), Found):
+                    return beside
+            return payload
+
+        return await self._stage.persist([self._request.job_id], look)
 
     async def _publish(self, entry: Found | Refused) -> None:
         path, path_b64 = to_wire(entry.path)

@@ -124,9 +124,10 @@ class _Storer:
     async def _write(self, collection: str, items: list[_Item], unchanged: set[str]) -> set[str]:
         """Unite the points with what is stored of them. Return those that were written by another one meanwhile."""
         ids = list({item.write.point_id for item in items})
-        payloads = await self._qdrant.payloads(collection, ids, list(payload.FIELDS_READ_BACK))
-        known = await self._whole(collection, items, payloads)
-        read = {point_id: stored.get(payload.REVISION) for point_id, stored in payloads.items()}
+        read = await self._qdrant.payloads(collection, ids, list(payload.FIELDS_READ_BACK))
+        known = await self._whole(collection, items, read)
+        # With the paths of this batch only: Qdrant unites them with those that are stored, of which there may be many.
+        payloads = {point_id: {**stored, "paths": []} for point_id, stored in read.items()}
         points: dict[str, Point] = {}
         for item in items:
             write, new = item.write, _payload(item)
@@ -136,7 +137,12 @@ class _Storer:
                 point = Point(later.id, later.vector, payload.with_paths(later.payload, new))
             else:
                 point = Point(write.point_id, write.content.vector, payload.merge(stored, new))
-            if write.reread and write.outcome == "cached" and _is_same(known.get(point.id), point):
+            if (
+                write.reread
+                and write.outcome == "cached"
+                and _is_same(known.get(point.id), point)
+                and await self._qdrant.has_path(collection, read.get(point.id, {}), write.path)
+            ):
                 unchanged.add(write.file_id)
                 continue
             points[point.id], payloads[point.id] = point, point.payload
@@ -152,7 +158,8 @@ class _Storer:
             for item in items
             if item.write.reread or payload.was_read_later(payloads.get(item.write.point_id, {}), _payload(item))
         }
-        return {point.id: point for point in await self._qdrant.points(collection, sorted(wanted))}
+        points = await self._qdrant.points(collection, sorted(wanted))
+        return {point.id: Point(point.id, point.vector, {**point.payload, "paths": []}) for point in points}
 
     async def _confirm(self, item: _Item, incarnation: str, unchanged: set[str]) -> None:
         write = item.write

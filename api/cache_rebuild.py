@@ -49,17 +49,16 @@ class CacheRebuilder:
         while True:
             page, cursor = await self._qdrant.page(collection.name, limit=POINTS_AT_ONCE, cursor=cursor)
             messages = [message for record in page for message in _forgotten(record.payload, collection, progress)]
-            await self._publisher.publish_all(messages)
-            progress.published += len(messages)
+            await self._publish(messages, progress)
             progress.read += len(page)
             if cursor is None:
                 break
         if force:
             value = IMAGE_OUTCOME.encode(ClaimsCleared(collection=collection.name))
             key, headers = collection.name.encode(), Headers().encode()
-            messages = [Outgoing(IMAGE_OUTCOME.name, key, value, headers, each) for each in range(self._partitions)]
-            await self._publisher.publish_all(messages)
-            progress.published += len(messages)
+            await self._publish(
+                [Outgoing(IMAGE_OUTCOME.name, key, value, headers, each) for each in range(self._partitions)], progress
+            )
 
     async def run(self, collections: list[CollectionInfo], progress: Run) -> None:
         """Fill the cache. Raises QdrantUnavailableError, KafkaUnavailableError."""
@@ -69,12 +68,23 @@ class CacheRebuilder:
             while True:
                 page, cursor = await self._qdrant.page(collection.name, limit=POINTS_AT_ONCE, cursor=cursor)
                 points = await self._qdrant.points(collection.name, [record.id for record in page])
-                messages = [message for point in points for message in _messages(point, collection, progress)]
-                await self._publisher.publish_all(messages)
-                progress.published += len(messages)
+                messages = {point.id: [*_messages(point, collection, progress)] for point in points}
+                await self._publish([message for some in messages.values() for message in some], progress)
+                for point in points:
+                    if messages[point.id]:
+                        await self._publish_others(point, collection, progress)
                 progress.read += len(page)
                 if cursor is None:
                     break
+
+    async def _publish_others(self, point: Point, collection: CollectionInfo, progress: Run) -> None:
+        """Publish `stored` for the paths that stand beside a point."""
+        async for paths in self._qdrant.other_paths(collection.name, point.payload):
+            await self._publish([_outgoing(one) for one in _stored(point.payload, paths, collection)], progress)
+
+    async def _publish(self, messages: list[Outgoing], progress: Run) -> None:
+        await self._publisher.publish_all(messages)
+        progress.published += len(messages)
 
 
 def _messages(point: Point, collection: CollectionInfo, progress: Run) -> Iterator[Outgoing]:
@@ -90,16 +100,21 @@ def _messages(point: Point, collection: CollectionInfo, progress: Run) -> Iterat
             read_at=payload.get("read_at"),
         )
         messages: list[Embedded | Stored] = [Embedded(**first.model_dump(), content=content)]
-        if collection.incarnation:
-            messages += [
-                Stored(**_file(payload, collection, path).model_dump(), incarnation=collection.incarnation)
-                for path in payload["paths"]
-            ]
+        messages += _stored(payload, payload["paths"], collection)
     except (ValidationError, RequestError, KeyError, TypeError):
         progress.leave_out("points that lack what Darkroom writes")
         return
     for message in messages:
         yield _outgoing(message)
+
+
+def _stored(payload: dict[str, Any], paths: list[str], collection: CollectionInfo) -> list[Stored]:
+    """Say of these files that they are stored; of none in a collection that others made."""
+    if not collection.incarnation:
+        return []
+    return [
+        Stored(**_file(payload, collection, path).model_dump(), incarnation=collection.incarnation) for path in paths
+    ]
 
 
 def _forgotten(payload: dict[str, Any], collection: CollectionInfo, progress: Run) -> Iterator[Outgoing]:

@@ -7,6 +7,7 @@ from api.schemas.replay import Run
 from api.view.view import JobView
 from errors import CollectionMissingError, RequestError
 from gateways.qdrant import CollectionInfo, Point, Qdrant
+from rules.many_paths import MORE_PATHS, listed
 from rules.payload import FIELDS_READ_BACK, REVISION, merge, was_read_later, with_paths
 
 POINTS_AT_ONCE = 100
@@ -70,12 +71,14 @@ class Copier:
         while left:
             others = await self._unite(target, left)
             left = [point for point in left if point.id in others]
+        for point in points:
+            async for paths in self._qdrant.other_paths(source, point.payload):
+                await self._add(target, point.id, paths)
         return len(points)
 
     async def _unite(self, target: str, points: Sequence[Point]) -> set[str]:
         """Unite points with those of the target; return those that were written by another one meanwhile."""
         known = await self._qdrant.payloads(target, [point.id for point in points], list(FIELDS_READ_BACK))
-        read = {point_id: payload.get(REVISION) for point_id, payload in known.items()}
         later = [point.id for point in points if was_read_later(known.get(point.id, {}), point.payload)]
         kept = {point.id: point for point in await self._qdrant.points(target, later)}
         merged = [
@@ -84,7 +87,14 @@ class Copier:
             else Point(point.id, point.vector, _merged(known.get(point.id, {}), point.payload))
             for point in points
         ]
-        return await self._qdrant.replace(target, merged, read)
+        return await self._qdrant.replace(target, merged, known)
+
+    async def _add(self, target: str, point_id: str, paths: Sequence[str]) -> None:
+        """Add further paths to a point of the target, also where another one writes to it meanwhile."""
+        fields = ["paths", MORE_PATHS, "full_path", REVISION]
+        while (known := (await self._qdrant.payloads(target, [point_id], fields)).get(point_id)) is not None:
+            if await self._qdrant.change(target, point_id, {"paths": [*listed(known), *paths]}, known):
+                return
 
     async def _existing(self, name: str) -> CollectionInfo:
         info = await self._qdrant.collection(name)

@@ -28,7 +28,8 @@ from errors import CollectionMissingError, DarkroomError, FileError
 from gateways.qdrant import Qdrant
 from imaging.hashing import hash_file
 from rules.identity import point_id
-from rules.paths import readable
+from rules.many_paths import MORE_PATHS, listed
+from rules.paths import end_of, readable
 from settings import Settings
 from topics.job_status import FINISHED
 
@@ -57,7 +58,8 @@ class _File:
 
     @property
     def name(self) -> str:
-        return _name(readable(self.path))
+        """JOB/INDEX/NAME: the folder above may have moved since, with a link in its place."""
+        return end_of(readable(self.path))
 
 
 class UploadCleaner:
@@ -118,7 +120,9 @@ class UploadCleaner:
         cursor: str | None = None
         while True:
             letters, cursor = await self._view.letters.find(LetterFilter(), limit=ROWS_AT_ONCE, cursor=cursor)
-            found |= {_name(letter.path) for letter in letters if letter.state != "dropped" and _is_upload(letter.path)}
+            found |= {
+                end_of(letter.path) for letter in letters if letter.state != "dropped" and _is_upload(letter.path)
+            }
             if cursor is None:
                 return found
 
@@ -128,7 +132,7 @@ class UploadCleaner:
         async for job in self._view.unfinished():
             after = 0
             while page := await self._view.unfinished_files(job.job_id, after=after, limit=ROWS_AT_ONCE):
-                found |= {_name(file.path) for file in page if _is_upload(file.path)}
+                found |= {end_of(file.path) for file in page if _is_upload(file.path)}
                 after = page[-1].number
         return found
 
@@ -166,16 +170,16 @@ class UploadCleaner:
     async def _named(self, files: Sequence[_File]) -> set[str]:
         """Return the names of the uploads that the points of these contents name, in all collections."""
         ids = sorted({point_id(file.sha256) for file in files})
+        names = [file.name for file in files]
         named: set[str] = set()
         for collection in await self._qdrant.collections():
             try:
-                payloads = await self._qdrant.payloads(collection.name, ids, ["paths", "full_path"])
+                payloads = await self._qdrant.payloads(collection.name, ids, ["paths", MORE_PATHS, "full_path"])
+                named |= {*await self._qdrant.ends_of_others(collection.name, list(payloads.values()), names)}
             except CollectionMissingError:
                 continue  # it was deleted just now
             for payload in payloads.values():
-                paths = payload.get("paths")
-                listed = paths if isinstance(paths, list) else []
-                named |= {_name(str(path)) for path in (payload.get("full_path"), *listed)}
+                named |= {end_of(str(path)) for path in (payload.get("full_path"), *listed(payload))}
         return named
 
     async def _decide(self, files: Sequence[_File], needed: set[str], now: float) -> int:
@@ -196,11 +200,6 @@ class UploadCleaner:
         await self._lane.write(
             lambda connection: connection.execute("UPDATE uploads SET unneeded_since = ? WHERE path = ?", values)
         )
-
-
-def _name(path: str) -> str:
-    """Return JOB/INDEX/NAME of an upload: the folder above may have moved since, with a link in its place."""
-    return "/".join(path.split("/")[-3:])
 
 
 def _is_upload(path: str) -> bool:

@@ -4,6 +4,7 @@ import re
 
 from errors import RequestError
 
+PATHS_SUFFIX = "~paths"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -19,3 +20,8 @@ def check_name(name: str) -> None:
             "starting with a letter or digit.",
             status=422,
         )
+
+
+def paths_collection(name: str) -> str:
+    """Return where the paths are that do not stand in the points of a collection. No user can give such a name."""
+    return name + PATHS_SUFFIX

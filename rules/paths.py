@@ -83,3 +83,8 @@ def first_paths(paths: list[str]) -> list[str]:
             break
         first.append(path)
     return first
+
+
+def end_of(path: str) -> str:
+    """Return the last three parts of a path: JOB/INDEX/NAME of an upload, which name it wherever the others lie."""
+    return "/".join(path.split("/")[-3:])

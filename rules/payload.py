@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rules import camera_clock
+from rules.many_paths import MORE_PATHS
 from rules.name_key import name_key
 from rules.text import nfc
 
@@ -15,7 +16,7 @@ CAMERA_FIELDS = ("camera_make", "camera_model", "lens")
 # What a vector store sorts and looks words up by, and nobody is shown.
 REVISION = "revision"  # of the point: who writes what follows from it writes only what has not changed meanwhile
 HELPERS = ("name_key", "label_key", "people_key", "taken_local", "camera_words", "read_at", REVISION)
-FIELDS_READ_BACK = (*FIRST_FILE_FIELDS, "paths", "caption", "read_at", REVISION)
+FIELDS_READ_BACK = (*FIRST_FILE_FIELDS, "paths", MORE_PATHS, "caption", "read_at", REVISION)
 # Paths are bytes: composed, they would name no file.
 PATH_FIELDS = ("full_path", "paths")
 
@@ -76,8 +77,8 @@ def with_paths(known: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, An
 
 
 def is_same(known: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Tell whether two payloads differ in nothing but when they were read and written."""
-    aside = {"read_at": None, REVISION: None}
+    """Tell whether two payloads differ in nothing but when they were read and written, and in their paths."""
+    aside = {"read_at": None, REVISION: None, "paths": None, MORE_PATHS: None}
     return {**known, **aside} == {**new, **aside}
 
 

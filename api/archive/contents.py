@@ -8,8 +8,9 @@ from api.view.view import JobView
 from errors import RequestError
 from gateways.qdrant import Qdrant
 from rules.identity import point_id
+from rules.many_paths import MORE_PATHS, listed
 
-FIELDS = ["file_hash", "paths", "full_path"]
+FIELDS = ["file_hash", "paths", MORE_PATHS, "full_path"]
 PAGE = 200
 
 
@@ -19,7 +20,7 @@ async def exact_duplicates(qdrant: Qdrant, collection: str) -> AsyncIterator[Con
     while True:
         records, cursor = await qdrant.page(collection, limit=PAGE, cursor=cursor)
         for record in records:
-            content = _content(record.payload, keep=True)
+            content = await _content(qdrant, collection, record.payload, keep=True)
             if content is not None and len(content.paths) > 1:
                 yield content
         if cursor is None:
@@ -36,7 +37,7 @@ async def selection(qdrant: Qdrant, collection: str, ids: Sequence[str], *, keep
     if missing:
         raise RequestError(f"There is no picture {missing[0]} in collection {collection!r}: nothing was archived.", 404)
     for payload in payloads.values():
-        content = _content(payload, keep=keep)
+        content = await _content(qdrant, collection, payload, keep=keep)
         if content is not None:
             yield content
 
@@ -57,18 +58,24 @@ async def job_duplicates(qdrant: Qdrant, view: JobView, job_id: str, collection:
         some = found[start : start + PAGE]
         payloads = await qdrant.payloads(collection, [point_id(sha256) for sha256 in some], FIELDS)
         for sha256 in some:
-            content = _content(payloads.get(point_id(sha256), {}), keep=True, unwanted=unwanted[sha256])
+            payload = payloads.get(point_id(sha256), {})
+            content = await _content(qdrant, collection, payload, keep=True, unwanted=unwanted[sha256])
             if content is not None:
                 yield content
 
 
-def _content(payload: dict[str, Any], *, keep: bool, unwanted: list[str] | None = None) -> Content | None:
+async def _content(
+    qdrant: Qdrant, collection: str, payload: dict[str, Any], *, keep: bool, unwanted: list[str] | None = None
+) -> Content | None:
     """Read a payload, which any program may have written."""
-    sha256, paths = payload.get("file_hash"), payload.get("paths")
-    if not isinstance(sha256, str) or not isinstance(paths, list):
+    sha256 = payload.get("file_hash")
+    if not isinstance(sha256, str) or not isinstance(payload.get("paths"), list):
         return None
-    known = [path for path in paths if isinstance(path, str)]
+    known = listed(payload)
+    async for others in qdrant.other_paths(collection, payload):
+        known += others
     # The one that the point shows stays rather than others.
     known.sort(key=lambda path: path != payload.get("full_path"))
-    chosen = known if unwanted is None else [path for path in unwanted if path in known]
+    stored = set(known)
+    chosen = known if unwanted is None else [path for path in unwanted if path in stored]
     return Content(sha256, tuple(known), tuple(chosen), keep)

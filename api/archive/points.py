@@ -1,15 +1,15 @@
 """The `paths` of points, as files come and go. A content has the same point in every collection that has it."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from errors import CollectionMissingError
 from gateways.qdrant import Qdrant
 from rules.identity import point_id
+from rules.many_paths import MAX_PATHS, MORE_PATHS, listed
 from rules.payload import REVISION, named
 
-FIELDS = ["paths", "full_path", "filename", REVISION]
+FIELDS = ["paths", MORE_PATHS, "full_path", "filename", REVISION]
 
 Holders = dict[str, bool]
 """The collections whose point has a path, and whether that is the one it shows first (`full_path`)."""
@@ -20,7 +20,7 @@ async def holders(qdrant: Qdrant, sha256: str, path: str) -> Holders:
     found: Holders = {}
     for collection in await qdrant.collections():
         payload = await _payload(qdrant, collection.name, sha256)
-        if payload is not None and path in _paths(payload):
+        if payload is not None and await qdrant.has_path(collection.name, payload, path):
             found[collection.name] = payload.get("full_path") == path
     return found
 
@@ -28,27 +28,33 @@ async def holders(qdrant: Qdrant, sha256: str, path: str) -> Holders:
 async def take_path(qdrant: Qdrant, sha256: str, path: str, where: Holders) -> None:
     """Take a path away from the points that have it. Doing it twice is doing it once."""
     for collection in where:
-        await _change(qdrant, collection, sha256, partial(without_path, path=path))
+        # Also where a job writes to the point meanwhile.
+        while (payload := await _payload(qdrant, collection, sha256)) is not None:
+            await qdrant.remove_other_path(collection, payload, path)
+            fields = without_path(payload, path)
+            if not fields["paths"]:
+                # A point without paths is one whose files are all archived: those beside it take their place.
+                others, _ = await qdrant.paths_page(collection, payload | {"paths": []}, limit=MAX_PATHS)
+                fields = without_path(payload, path, others)
+            if await qdrant.change(collection, point_id(sha256), fields, payload):
+                break
 
 
 async def give_back_path(qdrant: Qdrant, sha256: str, path: str, where: Holders) -> None:
     """Undo `take_path`."""
     for collection, is_first in where.items():
-        await _change(qdrant, collection, sha256, partial(with_path, path=path, is_first=is_first))
+        while (payload := await _payload(qdrant, collection, sha256)) is not None:
+            fields = with_path(payload, path, is_first=is_first)
+            if await qdrant.change(collection, point_id(sha256), fields, payload):
+                break
 
 
-async def _change(
-    qdrant: Qdrant, collection: str, sha256: str, fields: Callable[[Mapping[str, Any]], dict[str, Any]]
-) -> None:
-    """Change a point to what follows from it, also where a job writes to it meanwhile."""
-    while (payload := await _payload(qdrant, collection, sha256)) is not None:
-        if await qdrant.change(collection, point_id(sha256), fields(payload), payload.get(REVISION)):
-            return
+def without_path(payload: Mapping[str, Any], path: str, others: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the fields that change. The last path stays in `full_path`, to say where the file was.
 
-
-def without_path(payload: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Return the fields that change. The last path stays in `full_path`, to say where the file was."""
-    left = [known for known in _paths(payload) if known != path]
+    `others`: paths that take the place of the last one that stands in the point.
+    """
+    left = [known for known in listed(payload) if known != path] or sorted(others)
     if payload.get("full_path") != path or not left:
         return {"paths": left}
     return {"paths": left} | named(left[0])
@@ -56,13 +62,8 @@ def without_path(payload: Mapping[str, Any], path: str) -> dict[str, Any]:
 
 def with_path(payload: Mapping[str, Any], path: str, *, is_first: bool) -> dict[str, Any]:
     """Return the fields that change."""
-    fields: dict[str, Any] = {"paths": sorted({*_paths(payload), path})}
+    fields: dict[str, Any] = {"paths": sorted({*listed(payload), path})}
     return fields | named(path) if is_first else fields
-
-
-def _paths(payload: Mapping[str, Any]) -> list[str]:
-    paths = payload.get("paths")
-    return [path for path in paths if isinstance(path, str)] if isinstance(paths, list) else []
 
 
 async def _payload(qdrant: Qdrant, collection: str, sha256: str) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from api.duplicates.grouping import Groups
 from api.duplicates.reports import Group, Likeness, Report, Reports
 from api.schemas.replay import Run
-from gateways.qdrant import Qdrant, Record
+from gateways.qdrant import Qdrant
 from gateways.qdrant.filters import Filters
 
 POINTS_AT_ONCE = 16
@@ -48,7 +48,11 @@ class Finder:
         cursor: str | None = None
         while True:
             page, cursor = await self._qdrant.page(collection, limit=POINTS_AT_ONCE, cursor=cursor, filters=filters)
-            exact += [Group("exact", [Likeness(record.id, 1.0)]) for record in page if _copies(record) > 1]
+            exact += [
+                Group("exact", [Likeness(record.id, 1.0)])
+                for record in page
+                if await self._qdrant.count_paths(collection, record.payload) > 1
+            ]
             ids = [record.id for record in page]
             found = await self._qdrant.neighbours(
                 collection, ids, limit=NEIGHBOURS, min_score=begun.threshold, filters=filters
@@ -63,8 +67,3 @@ class Finder:
         progress.published = len(exact) + len(similar)
         report = Report(progress.id, time.time(), collection, begun.threshold, progress.read)
         await self._reports.keep(report, [*exact, *similar])
-
-
-def _copies(record: Record) -> int:
-    paths = record.payload.get("paths")
-    return len(paths) if isinstance(paths, list) else 0

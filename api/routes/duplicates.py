@@ -69,11 +69,17 @@ async def reports(parts: PartsDep, collection: CollectionDep) -> DuplicateReport
 async def _shown(parts: Parts, collection: str, groups: list[Group]) -> list[DuplicateGroup]:
     ids = list({image.point_id for group in groups for image in group.images})
     records = {record.id: record for record in await parts.qdrant.records(collection, ids)}
+    totals = {one: await parts.qdrant.count_paths(collection, record.payload) for one, record in records.items()}
     return [
         DuplicateGroup(
             kind=group.kind,
             images=[
-                DuplicateImage(id=image.point_id, score=image.score, payload=records[image.point_id].payload)
+                DuplicateImage(
+                    id=image.point_id,
+                    score=image.score,
+                    paths_total=totals[image.point_id],
+                    payload=records[image.point_id].payload,
+                )
                 for image in group.images
                 if image.point_id in records
             ],

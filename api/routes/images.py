@@ -1,6 +1,5 @@
 """The stored pictures themselves."""
 
-import asyncio
 import base64
 import hashlib
 from typing import Annotated, Literal
@@ -11,13 +10,15 @@ from fastapi.responses import FileResponse
 
 from api.caching import IfNoneMatch, is_known
 from api.deps import FILTERS, CollectionDep, PartsDep, read_filters
-from api.kept import readable_roots
 from api.open_file import OpenFileResponse
+from api.open_original import FIELDS as FILES
+from api.open_original import open_original
 from api.problems import problems
-from api.schemas.images import Facet, FacetValue, Image, Images, RandomImages
+from api.schemas.images import Facet, FacetValue, Image, ImageDetails, ImagePaths, Images, RandomImages
 from api.thumbnails import FIELD
 from errors import RequestError
 from gateways.qdrant.filters import Filters
+from rules.many_paths import MORE_PATHS
 from rules.payload import HELPERS
 from topics.record import whole_number
 
@@ -132,27 +133,35 @@ async def image(
     image_id: UUID, parts: PartsDep, collection: CollectionDep, if_none_match: IfNoneMatch = None
 ) -> Response:
     """Return the original file, as it was taken in, or a range of its bytes; 410 where it has changed since."""
-    fields = await _fields(parts, collection, image_id, ["full_path", "paths", "file_hash"])
-    paths = _texts(fields.get("full_path"), fields.get("paths"))
-    roots = await readable_roots(parts.settings, parts.kept)
-    found = await asyncio.to_thread(parts.originals.open, paths, roots, fields.get("file_hash"))
-    if found is None:
-        raise RequestError(
-            f"The original of picture {image_id} is not there any more, or outside the folders that may be read "
-            f"(setting INGEST_ROOTS). It was at: {', '.join(paths)}",
-            404,
-        )
-    file = OpenFileResponse(*found)
+    fields = await _fields(parts, collection, image_id, FILES)
+    file = OpenFileResponse(*await open_original(parts, collection, fields))
     return file.unchanged() if is_known(file.headers["etag"], if_none_match) else file
 
 
 @router.get("/{image_id}/info", responses=problems(404))
-async def info(image_id: UUID, parts: PartsDep, collection: CollectionDep) -> Image:
-    """Return all that is stored of a picture, with its thumbnail."""
+async def info(image_id: UUID, parts: PartsDep, collection: CollectionDep) -> ImageDetails:
+    """Return all that is stored of a picture, with its thumbnail. Of very many `paths` the first hundred."""
     point = await parts.qdrant.point(collection, str(image_id))
     if point is None:
         raise _unknown(image_id, collection)
-    return Image(id=point.id, payload={name: value for name, value in point.payload.items() if name not in HELPERS})
+    total = await parts.qdrant.count_paths(collection, point.payload)
+    payload = {name: value for name, value in point.payload.items() if name not in HELPERS}
+    return ImageDetails(id=point.id, payload=payload, paths_total=total)
+
+
+@router.get("/{image_id}/paths", responses=problems(404))
+async def paths(
+    *,
+    image_id: UUID,
+    parts: PartsDep,
+    collection: CollectionDep,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: str | None = None,
+) -> ImagePaths:
+    """List all files of a picture, also where its payload has a part of them only (`more_paths`)."""
+    fields = await _fields(parts, collection, image_id, ["paths", MORE_PATHS])
+    page, following = await parts.qdrant.paths_page(collection, fields, limit=limit, cursor=cursor)
+    return ImagePaths(paths=page, total=await parts.qdrant.count_paths(collection, fields), next=following)
 
 
 async def _fields(parts: PartsDep, collection: str, image_id: UUID, names: list[str]) -> Filters:
@@ -160,12 +169,6 @@ async def _fields(parts: PartsDep, collection: str, image_id: UUID, names: list[
     if found is None:
         raise _unknown(image_id, collection)
     return found
-
-
-def _texts(*values: object) -> list[str]:
-    """Return the texts of a payload that any program may have written."""
-    flat = [one for value in values for one in (value if isinstance(value, list) else [value])]
-    return [one for one in flat if one and isinstance(one, str)]
 
 
 def _unknown(image_id: UUID, collection: str) -> RequestError:

@@ -11,7 +11,8 @@ from api.caching import IfNoneMatch, is_known
 from api.deps import CollectionDep, PartsDep
 from api.kept import readable_roots
 from api.open_file import OpenFileResponse
-from api.parts import Parts
+from api.open_original import FIELDS as FILES
+from api.open_original import open_original
 from api.previews import Side
 from api.problems import problems
 from api.schemas.replay import LETTER_ID
@@ -43,15 +44,10 @@ async def preview(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return an upright JPEG in sRGB of the original: for formats that a browser does not know, and for large ones."""
-    wanted = ["full_path", "paths", "file_hash"]
-    found = (await parts.qdrant.payloads(collection, [str(image_id)], wanted)).get(str(image_id))
+    found = (await parts.qdrant.payloads(collection, [str(image_id)], FILES)).get(str(image_id))
     if found is None:
         raise RequestError(f"There is no picture {image_id} in collection {collection!r}.", 404)
-    listed = found.get("paths")
-    paths = [found.get("full_path"), *(listed if isinstance(listed, list) else [])]
-    descriptor, _ = await _open(
-        parts, [path for path in paths if path and isinstance(path, str)], found.get("file_hash")
-    )
+    descriptor, _ = await open_original(parts, collection, found)
     name = parts.previews.name(found.get("file_hash"), side)
     lasts = name is not None and str(image_id) == point_id(str(found["file_hash"]))
     headers = {
@@ -74,16 +70,12 @@ async def letter_image(letter_id: Annotated[str, Path(pattern=LETTER_ID)], parts
     letter = await parts.view.letters.get(letter_id)
     if letter is None:
         raise RequestError(f"There is no dead letter {letter_id} (any more).", 404)
-    return OpenFileResponse(*await _open(parts, [letter.path] if letter.path else []))
-
-
-async def _open(parts: Parts, paths: list[str], sha256: object = None) -> tuple[int, str]:
     roots = await readable_roots(parts.settings, parts.kept)
-    opened = await asyncio.to_thread(parts.originals.open, paths, roots, sha256)
+    opened = await asyncio.to_thread(parts.originals.open, [letter.path] if letter.path else [], roots, None)
     if opened is None:
         raise RequestError(
             "The file is not there any more, or outside the folders that may be read (setting INGEST_ROOTS). "
-            f"It was at: {', '.join(paths) or 'an unknown path'}",
+            f"It was at: {letter.path or 'an unknown path'}",
             404,
         )
-    return opened
+    return OpenFileResponse(*opened)

@@ -15,6 +15,20 @@ class Image(BaseModel):
     payload: dict[str, Any]
 
 
+class ImageDetails(Image):
+    """A stored picture with all that is known of it."""
+
+    paths_total: int = Field(description="How many files it has. `paths` names the first hundred.")
+
+
+class ImagePaths(BaseModel):
+    """A page of the files of a picture. `next` is the cursor of the following page."""
+
+    paths: list[str]
+    total: int
+    next: str | None
+
+
 class Images(BaseModel):
     """A page of pictures; the payloads are without their thumbnails. `next` is the cursor of the following page."""
 
@@ -91,6 +105,7 @@ class DuplicateImage(BaseModel):
 
     id: str
     score: float
+    paths_total: int = Field(description="How many files it has. `paths` names the first hundred.")
     payload: dict[str, Any]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from embedded.qdrant.collection import Collection, CollectionConfig, sync_folder
 from errors import FatalError, RequestError
-from rules.collections import check_name
+from rules.collections import PATHS_SUFFIX, check_name
 
 _LOCK = "lock"
 _LEFTOVERS = ".half-*"
@@ -52,7 +52,7 @@ class Store:
 
     def create(self, name: str, config: CollectionConfig) -> None:
         """Create the collection; RequestError: 422 for a wrong name, 409 when there is one."""
-        check_name(name)
+        check_name(name.removesuffix(PATHS_SUFFIX))
         if name in self._collections:
             raise RequestError(f"Wrong input: Collection `{name}` already exists!", status=409)
         half = self._half()

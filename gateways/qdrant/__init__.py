@@ -1,14 +1,20 @@
 """Qdrant, the vector store: the only code that speaks to it.
 
-client     what can be asked of it
-schema     collections as Darkroom makes them
-filters    filters of a request, as Qdrant names them
-revisions  writing what follows from what was read
-pages      reading in an order, page by page
-measure    how long it takes to answer
-errors     its errors, as ours
-records    what it holds
-lean       its client, without what comes along
+client      all that can be asked of it, which is
+collections   of collections
+points        of points, by their ids
+finding       of points, by what they are
+paths         of the paths of a content that has very many
+connection  what these share
+schema      collections as Darkroom makes them
+filters     filters of a request, as Qdrant names them
+revisions   writing what follows from what was read
+path_lists  the collections beside ours that hold further paths
+pages       reading in an order, page by page
+measure     how long it takes to answer
+errors      its errors, as ours
+records     what it holds
+lean        its client, without what comes along
 """
 
 from gateways.qdrant.lean import without_fastembed

@@ -16,7 +16,7 @@ A filter is a dict from payload field to what its value must be; all fields must
 compared composed (NFC), and found where they were stored before they were composed.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from qdrant_client import models
 
 from errors import RequestError
 from rules import camera_clock
+from rules.many_paths import MORE_PATHS
 from rules.payload import PATH_FIELDS
 from rules.text import forms
 
@@ -67,19 +68,23 @@ _SIDES = ("north", "south", "west", "east")
 _CIRCLE = {"lat", "lon", "radius"}
 
 
-def to_filter(filters: Filters, without: str | None = None) -> models.Filter | None:
+def to_filter(filters: Filters, without: str | None = None, lists: Sequence[str] = ()) -> models.Filter | None:
     """Qdrant's form of `filters`, and of all points but the one with the id `without`; None for all points.
 
-    Raises RequestError(422) that names the field for an unknown field or a value of an unknown shape.
+    `lists`: those beside the points that have one of the `paths` that are wanted. Raises RequestError(422) that names
+    the field for an unknown field or a value of an unknown shape.
     """
-    conditions = [_condition(field, wanted) for field, wanted in filters.items()]
+    conditions = [_condition(field, wanted) for field, wanted in filters.items() if field != "paths" or not lists]
+    if lists:
+        beside = models.FieldCondition(key=MORE_PATHS, match=models.MatchAny(any=list(lists)))
+        conditions.append(_any([_condition("paths", filters["paths"]), beside]))
     if without is not None:
         conditions.append(models.Filter(must_not=[models.HasIdCondition(has_id=[without])]))
     return models.Filter(must=conditions) if conditions else None
 
 
-def keyword_filter(query: str, filters: Filters) -> models.Filter:
-    """Points where every word of `query` is found in some text field or date, and `filters` hold.
+def keyword_filter(query: str, narrowed: models.Filter | None) -> models.Filter:
+    """Points where every word of `query` is found in some text field or date, and which `narrowed` matches.
 
     Words match whole, without regard to case. A word that is a year, month or day (`2023`, `2023-05`,
     `2023-05-04`) also matches photographs taken then. Raises RequestError(422) for a query without words.
@@ -88,7 +93,6 @@ def keyword_filter(query: str, filters: Filters) -> models.Filter:
     if not words:
         raise RequestError("The query has no words to search for.", status=422)
     must: list[models.Condition] = [models.Filter(should=_places_of(word)) for word in words]
-    narrowed = to_filter(filters)
     return models.Filter(must=[*must, narrowed] if narrowed else must)
 
 

@@ -258,9 +258,9 @@ class TestImages:
 
     async def test_info_has_everything(self, service: Service, collection: str, album: dict[str, Point]) -> None:
         info = await service.get(f"images/{album['sea'].id}/info", collection=collection)
-        assert info == {"id": album["sea"].id, "payload": album["sea"].payload}
+        assert info == {"id": album["sea"].id, "payload": album["sea"].payload, "paths_total": 0}
 
-    @pytest.mark.parametrize("what", ["thumbnail", "image", "info"])
+    @pytest.mark.parametrize("what", ["thumbnail", "image", "info", "paths"])
     async def test_an_unknown_picture_is_not_found(
         self, service: Service, collection: str, album: dict[str, Point], what: str
     ) -> None:

@@ -3,15 +3,19 @@
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
+from api.archive.points import give_back_path, take_path
 from api.parts import Parts, open_parts
 from api.view.letters import LetterFilter
 from gateways.qdrant import Point, Qdrant
 from imaging.hashing import hash_file
 from rules.identity import point_id
+from rules.many_paths import MAX_PATHS
+from rules.payload import REVISION
 from settings import Settings
 from tests.api.events import outcomes, queued, sealed, seen
 from tests.api.service import Service, eventually, producing
@@ -59,6 +63,10 @@ async def stored(vectors: Qdrant, collection: str, path: Path, paths: list[str] 
     await vectors.upsert(collection, [Point(point_id(sha256), [0.1] * 512, payload)])
 
 
+async def revision(vectors: Qdrant, collection: str, sha256: str) -> dict[str, Any]:
+    return (await vectors.payloads(collection, [point_id(sha256)], [REVISION]))[point_id(sha256)]
+
+
 async def finish(parts: Parts, job_id: str, collection: str) -> None:
     """Let a job end, as the API sees it."""
     service = Service(None, parts.settings)  # type: ignore[arg-type]
@@ -103,6 +111,28 @@ async def test_a_file_that_no_point_names_any_more_goes_after_a_week(
     await clean(parts, 1009, 1016)
     assert not path.parents[1].exists()
     assert parts.settings.uploads_folder.exists()
+
+
+async def test_a_file_that_one_of_very_many_paths_names_stays(
+    parts: Parts, vectors: Qdrant, job_id: str, collection: str
+) -> None:
+    path = sent(parts.settings, job_id)
+    others = [f"/photos/{number:03}.jpg" for number in range(MAX_PATHS)]
+    await stored(vectors, collection, path, others)
+    await finish(parts, job_id, collection)
+    sha256, _ = hash_file(bytes(path))
+    # Not in the point itself; and the folder above has moved since.
+    await give_back_path(vectors, sha256, f"/moved{path}", {collection: False})
+    found = await vectors.payloads(collection, [point_id(sha256)], ["paths"])
+    assert found[point_id(sha256)]["paths"] == others
+    await vectors.change(
+        collection, point_id(sha256), {"full_path": others[0]}, await revision(vectors, collection, sha256)
+    )
+    await clean(parts, 0, 100)
+    assert path.exists()
+    await take_path(vectors, sha256, f"/moved{path}", {collection: False})
+    await clean(parts, 101, 108)
+    assert not path.exists()
 
 
 async def test_what_comes_back_in_time_begins_anew(parts: Parts, vectors: Qdrant, job_id: str, collection: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 from aiokafka.admin import AIOKafkaAdminClient
 
+from api.archive.points import holders, take_path
 from tests import pictures
 from tests.parts import Part
 from tests.pipeline import Pipeline, account
@@ -92,3 +93,36 @@ async def test_a_deleted_collection_comes_back_without_ml(
     status = await pipeline.run(photos, collection=collection, model_id="stub-1")
     assert status["outcomes"]["cached"] == 5, status
     assert len(await pipeline.points(collection)) == 5
+
+
+async def test_very_many_copies_are_all_found(pipeline: Pipeline, collection: str, tmp_path: Path) -> None:
+    """More than a point holds: the others stand beside it, and are found, archived and stored again as all are."""
+    files = [tmp_path / f"{number:03}.jpg" for number in range(130)]
+    for file in files:
+        file.write_bytes(pictures.jpeg(1400))
+    copies = [str(file) for file in files]
+
+    async def stored() -> tuple[str, list[str]]:
+        """Return the hash, and all paths."""
+        [point] = (await pipeline.qdrant.page(collection, limit=10))[0]
+        assert len(point.payload["paths"]) <= 100
+        paths, _ = await pipeline.qdrant.paths_page(collection, point.payload, limit=1000)
+        return point.payload["file_hash"], sorted(paths)
+
+    status = await pipeline.run(tmp_path, collection=collection)
+    assert (status["outcomes"]["stored"], status["outcomes"]["duplicate"]) == (1, 129)
+    sha256, paths = await stored()
+    assert paths == copies
+    for path in copies[::10]:
+        assert await pipeline.qdrant.count(collection, {"paths": path}) == 1
+    assert (await pipeline.run(tmp_path, collection=collection))["outcomes"]["unchanged"] == 130
+
+    for path in (copies[0], copies[129]):
+        await take_path(pipeline.qdrant, sha256, path, await holders(pipeline.qdrant, sha256, path))
+        assert await pipeline.qdrant.count(collection, {"paths": path}) == 0
+    assert (await stored())[1] == copies[1:129]
+
+    await pipeline.qdrant.delete_collection(collection)
+    status = await pipeline.run(tmp_path, collection=collection, model_id="stub-1")
+    assert status["outcomes"]["cached"] + status["outcomes"]["duplicate"] == 130
+    assert (await stored())[1] == copies

@@ -113,9 +113,8 @@ async def test_a_copy_unites_with_what_a_job_writes_meanwhile(url: str, qdrant: 
     assert await paths_of(qdrant, photos) == PATHS[:2]
 
 
-async def revisions(qdrant: Qdrant, name: str, points: Sequence[Point]) -> Mapping[str, str | None]:
-    found = await qdrant.payloads(name, [point.id for point in points], [REVISION])
-    return {key: payload.get(REVISION) for key, payload in found.items()}
+async def revisions(qdrant: Qdrant, name: str, points: Sequence[Point]) -> Mapping[str, dict[str, Any]]:
+    return await qdrant.payloads(name, [point.id for point in points], [REVISION])
 
 
 async def test_only_what_has_not_changed_is_replaced(qdrant: Qdrant, photos: str) -> None:
@@ -123,7 +122,7 @@ async def test_only_what_has_not_changed_is_replaced(qdrant: Qdrant, photos: str
     await qdrant.upsert(photos, points[:1])  # as version 0.1.0 wrote it, without a revision
     assert await qdrant.replace(photos, points, {}) == set()
     read = await revisions(qdrant, photos, points)
-    assert len(set(read.values())) == 3
+    assert len({payload.get(REVISION) for payload in read.values()}) == 3
     assert await qdrant.change(photos, points[1].id, {"caption": "other"}, read[points[1].id])
     assert not await qdrant.change(photos, points[1].id, {"caption": "late"}, read[points[1].id])
     newer = [photo(number, caption="new") for number in range(4)]

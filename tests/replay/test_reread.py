@@ -15,8 +15,9 @@ from PIL import Image
 from imaging.decoding import Prepared, prepare
 from imaging.files import stamp
 from rules.identity import point_id
+from rules.many_paths import MAX_PATHS
 from rules.paths import to_wire
-from rules.payload import REVISION
+from rules.payload import FIELDS_READ_BACK, REVISION
 from tests import pictures
 from tests.api.service import Service
 from tests.ml.stub import vector_of
@@ -212,7 +213,8 @@ async def test_ml_sees_what_has_changed_once_for_all_collections(
 async def test_files_that_are_gone_fail_and_what_is_stored_of_them_stays(
     pipeline: Pipeline, service: Service, quiet: Quiet, worker: Worker, collection: str, allowed: Path
 ) -> None:
-    for name, seed in {"gone": 0, "kept": 1, "replaced": 2, "archived": 3, "first": 4, "z-copy of first": 4}.items():
+    seeds = {"gone": 0, "kept": 1, "replaced": 2, "archived": 3, "first": 4, "z-copy of first": 4, "beside": 5}
+    for name, seed in seeds.items():
         (allowed / f"{name}.jpg").write_bytes(taken(7940 + seed, 2010))
     write(f"{allowed}/caf\udce9.jpg", taken(7949, 2010))
     await store_as_of_old(pipeline, quiet, allowed, collection)
@@ -221,12 +223,19 @@ async def test_files_that_are_gone_fail_and_what_is_stored_of_them_stays(
     (allowed / "replaced.jpg").write_bytes(taken(7948, 2011))
     archived = point_id(before[f"{allowed}/archived.jpg"]["file_hash"])
     [found] = (await pipeline.qdrant.payloads(collection, [archived], [REVISION])).values()
-    assert await pipeline.qdrant.change(collection, archived, {"paths": []}, found.get(REVISION))
+    assert await pipeline.qdrant.change(collection, archived, {"paths": []}, found)
+    # One of very many copies, and the only one that is left, does not stand in its point.
+    beside, elsewhere = f"{allowed}/beside.jpg", [f"{allowed}/gone-{number}.jpg" for number in range(MAX_PATHS)]
+    many = point_id(before[beside]["file_hash"])
+    for paths in (elsewhere, [*elsewhere, beside]):
+        [found] = (await pipeline.qdrant.payloads(collection, [many], list(FIELDS_READ_BACK))).values()
+        assert await pipeline.qdrant.change(collection, many, {"paths": paths, "full_path": elsewhere[0]}, found)
+    assert beside not in await pipeline.points(collection)
     # Whichever of the two came first.
     write(before[f"{allowed}/first.jpg"]["full_path"], None)
 
     status = await reread(pipeline, service, collection)
-    assert counts(status) == {"cached": 3, "failed": 2, "skipped": 1}
+    assert counts(status) == {"cached": 4, "failed": 2, "skipped": 1}
     assert status["ml_images_sent"] == 0
     outcomes = pipeline.bus.outcomes(status["job_id"])
     reasons = {Path(path).name: file["reason"] for path, file in outcomes.items() if file["outcome"] != "cached"}
@@ -234,6 +243,7 @@ async def test_files_that_are_gone_fail_and_what_is_stored_of_them_stays(
     assert "holds another picture than the one that is stored" in reasons["replaced.jpg"]
     assert reasons["archived.jpg"] == "its files are archived"
     after = await pipeline.points(collection)
+    assert after[elsewhere[0]]["taken_at"].startswith("2010")
     for name in ("gone", "replaced"):
         assert after[f"{allowed}/{name}.jpg"] == before[f"{allowed}/{name}.jpg"]
     for name in ("kept", "first", "z-copy of first"):

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import os
 import uuid
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from api.archive import moving
 from api.archive.points import with_path, without_path
 from errors import FileError
 from gateways.qdrant import Point, Qdrant
+from rules import many_paths
 from rules.identity import point_id
 from rules.name_key import name_key
 from settings import Settings
@@ -200,6 +202,57 @@ class TestSelection:
         assert report["files"][0]["state"] == "refused"
         assert "Read-only file system" in report["files"][0]["reason"]
         assert (await album.payload(point))["paths"] == [str(path)]
+
+
+async def test_very_many_copies(service: Service, album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than a point holds: those beside it are listed, counted, shown, archived and brought back as all others."""
+    monkeypatch.setattr(many_paths, "MAX_PATHS", 3)
+    paths = [album.write(f"{number}.jpg", b"many") for number in range(8)]
+    point = await album.store(b"many", *paths)
+    of = {"collection": album.collection}
+
+    async def listed() -> list[str]:
+        found, cursor = [], ""
+        while cursor is not None:
+            params = {**of, "limit": 2, **({"cursor": cursor} if cursor else {})}
+            page = await service.get(f"images/{point}/paths", **params)
+            assert page["total"] == (await service.get(f"images/{point}/info", **of))["paths_total"]
+            found += page["paths"]
+            cursor = page["next"]
+        assert len(found) == page["total"]
+        return sorted(found)
+
+    assert await listed() == sorted(map(str, paths))  # as an older version has stored it
+    report = await post(service, "duplicates/archive-exact", **of)
+    assert (report["moved"], list(album.files())) == (7, ["0.jpg"])
+    assert await listed() == (await album.payload(point))["paths"] == [str(paths[0])]
+    await post(service, f"archive/{report['archive_id']}/undo")
+    assert await listed() == sorted(map(str, paths))
+    payload = await album.payload(point)
+    assert (len(payload["paths"]), payload["full_path"]) == (3, str(paths[0]))
+    [beside, *_] = [path for path in paths if str(path) not in payload["paths"]]
+    found = await service.get("images", **of, filters=json.dumps({"paths": str(beside)}))
+    assert found["total"] == len(found["images"]) == 1
+
+    for path in paths:
+        if path != beside:
+            path.unlink()
+    image = await service.http.get(f"images/{point}/image", params=of)
+    assert (image.status_code, image.content) == (200, b"many")
+    beside.write_bytes(b"another")
+    assert (await service.http.get(f"images/{point}/image", params=of)).status_code == 410
+    beside.unlink()
+    lost = await service.http.get(f"images/{point}/preview", params=of)
+    assert lost.status_code == 404
+    assert str(paths[0]) in lost.json()["detail"]
+
+    for path in paths:
+        path.write_bytes(b"many")
+    report = await post(service, "curation/archive-selection", ids=[point], **of)
+    assert (report["moved"], album.files()) == (8, {})
+    assert await listed() == (await album.payload(point))["paths"] == []
+    await post(service, f"archive/{report['archive_id']}/undo")
+    assert await listed() == sorted(map(str, paths))
 
 
 async def test_the_duplicates_of_a_job(service: Service, album: Album, job_id: str) -> None:

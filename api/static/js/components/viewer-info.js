@@ -5,10 +5,10 @@ import * as format from "../core/format.js";
 import { link } from "../core/router.js";
 import { mapOf } from "./map.js";
 
-const OFFERED = new Set(["filename", "full_path", "paths", "file_hash", "width", "height", "format", "mode", "caption", "thumbnail_base64", "file_size", "taken_at", "camera_make", "camera_model", "lens", "iso", "aperture", "exposure_time", "focal_length", "orientation", "gps", "tags", "rating", "label", "people", "model_id", "job_id", "ingested_at"]);
+const OFFERED = new Set(["filename", "full_path", "paths", "more_paths", "file_hash", "width", "height", "format", "mode", "caption", "thumbnail_base64", "file_size", "taken_at", "camera_make", "camera_model", "lens", "iso", "aperture", "exposure_time", "focal_length", "orientation", "gps", "tags", "rating", "label", "people", "model_id", "job_id", "ingested_at"]);
 
-/** The parts, those that hold something. */
-export function panel(payload) {
+/** The parts, those that hold something. Of `copies` files the payload names the first. */
+export function panel(payload, copies) {
   const camera = [payload.camera_make, payload.camera_model].filter(Boolean);
   const name = camera.length === 2 && camera[1].toLowerCase().startsWith(camera[0].toLowerCase()) ? camera[1] : camera.join(" ");
   const settings = [
@@ -43,8 +43,8 @@ export function panel(payload) {
     h(
       "section",
       {},
-      h("h3", {}, paths.length > 1 ? `Where it lies (${paths.length} copies)` : "Where it lies"),
-      paths.length ? h("ul", { class: "plain mono small" }, paths.map((path) => h("li", {}, path))) : h("p", { class: "soft small" }, "Nowhere now: its files were archived."),
+      h("h3", {}, copies > 1 ? `Where it lies (${format.count(copies)} copies)` : "Where it lies"),
+      paths.length ? h("ul", { class: "plain mono small" }, paths.map((path) => h("li", {}, path)), copies > paths.length && h("li", {}, `and ${format.count(copies - paths.length)} more`)) : h("p", { class: "soft small" }, "Nowhere now: its files were archived."),
     ),
     facts("Darkroom", [
       ["Taken in", payload.ingested_at && format.dateTime(payload.ingested_at)],

@@ -84,12 +84,12 @@ export function openViewer({ id, pictures, collection, onturn, onclose, onsimila
     original.href = download.href = address(`/images/${at}/image`, { collection });
     about.setAttribute("aria-expanded", String(!dialog.classList.contains("bare-view")));
     refresh();
-    const known = get(`/images/${at}/info`, { collection }, signal).then(({ payload }) => payload);
-    stage.show({ id: at, collection, name: listed?.filename, known, signal });
+    const known = get(`/images/${at}/info`, { collection }, signal);
+    stage.show({ id: at, collection, name: listed?.filename, known: known.then(({ payload }) => payload), signal });
     known.then(
-      (payload) => {
+      ({ payload, paths_total }) => {
         name(payload.filename);
-        fill(info, ...panel(payload));
+        fill(info, ...panel(payload, paths_total));
       },
       (error) => error.name !== "AbortError" && fill(info, failure(error, draw)),
     );

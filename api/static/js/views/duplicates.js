@@ -131,7 +131,7 @@ async function draw(root, query, signal) {
   }
 
   /** One content. Its files are equal, so one picture shows them all. */
-  function exact({ id, payload }) {
+  function exact({ id, payload, paths_total: copies }) {
     const paths = [...payload.paths].sort((one, other) => (other === payload.full_path) - (one === payload.full_path));
     const kept = paths[0];
     return h(
@@ -145,13 +145,14 @@ async function draw(root, query, signal) {
           "div",
           { class: "row between" },
           h("h2", {}, payload.filename),
-          h("span", { class: "soft small grow" }, [...size(payload), paths.length > 1 ? `${paths.length} identical files` : "one file is left"].join(" · ")),
-          paths.length > 1 && button("Archive the copies", { picture: "archive", onclick: attempt(async () => (await archiveCopies([id], chosen, drawReport)) && drawReport()) }),
+          h("span", { class: "soft small grow" }, [...size(payload), copies > 1 ? `${format.count(copies)} identical files` : "one file is left"].join(" · ")),
+          copies > 1 && button("Archive the copies", { picture: "archive", onclick: attempt(async () => (await archiveCopies([id], chosen, drawReport)) && drawReport()) }),
         ),
         h(
           "div",
           { class: "side-by-side", tabindex: "0", role: "group", "aria-label": "Its files" },
           paths.map((path) => h("div", { class: `twin ${path === kept ? "keep" : ""}` }, path === kept ? badge("stays", "good") : badge("copy"), h("strong", {}, format.fileName(path)), h("span", { class: "mono soft" }, path.slice(0, path.length - format.fileName(path).length)))),
+          copies > paths.length && h("div", { class: "twin" }, `and ${format.count(copies - paths.length)} more`),
         ),
       ),
     );

@@ -1,0 +1,77 @@
+"""Collections: made, found, listed, renewed, deleted."""
+
+import asyncio
+import uuid
+from dataclasses import replace
+
+from errors import CollectionMissingError, RequestError
+from gateways.qdrant.connection import Connection
+from gateways.qdrant.records import CollectionInfo
+from gateways.qdrant.schema import collection_info, ensure
+from rules.collections import check_name
+
+
+class Collections(Connection):
+    """What can be asked of collections as a whole. The lists of paths beside them are no collections to anybody."""
+
+    async def ensure_collection(self, name: str, *, model_id: str, dimension: int, distance: str) -> CollectionInfo:
+        """Return the collection `name` for vectors of `model_id`, creating it if it is missing.
+
+        One that others made is adopted: it gets our metadata. Raises RequestError: 422 for a wrong name,
+        409 when the collection holds vectors of another model or dimension.
+        """
+        check_name(name)
+        async with self._errors(name):
+            return await ensure(self._client, name, model_id=model_id, dimension=dimension, distance=distance)
+
+    async def collection(self, name: str) -> CollectionInfo | None:
+        """Return what is known of the collection; None when there is none of that name."""
+        try:
+            check_name(name)  # it becomes a part of an address
+        except RequestError:
+            return None
+        try:
+            async with self._errors(name):
+                return collection_info(name, await self._client.get_collection(name))
+        except CollectionMissingError:
+            return None
+
+    async def collections(self) -> list[CollectionInfo]:
+        """List all collections, by name. Those whose vectors are named or sparse are not for us and left out."""
+        async with self._errors():
+            names = sorted(found.name for found in (await self._client.get_collections()).collections)
+        infos = await asyncio.gather(*(self._collection_for_us(name) for name in names))
+        return [info for info in infos if info is not None]
+
+    async def _collection_for_us(self, name: str) -> CollectionInfo | None:
+        try:
+            return await self.collection(name)
+        except RequestError:
+            return None
+
+    async def delete_collection(self, name: str) -> bool:
+        """Delete the collection with all its points; False when there was none."""
+        async with self._errors(name):
+            deleted = await self._client.delete_collection(name)
+            await self._lists.delete_all(name)
+        return deleted
+
+    async def incarnation(self, name: str) -> str | None:
+        """Return the incarnation that the collection has now; None when it is missing, or made by others."""
+        found = await self.collection(name)
+        return found.incarnation if found else None
+
+    async def renew_collection(self, name: str) -> CollectionInfo:
+        """Give a collection a new incarnation, as if it had been made now, and return it as it is then.
+
+        Raises CollectionMissingError; RequestError(409) for a collection that others made and nothing was stored in.
+        """
+        found = await self.collection(name)
+        if found is None:
+            raise CollectionMissingError(f"There is no collection {name!r}.")
+        if found.incarnation is None:
+            raise RequestError(f"Collection {name!r} was made by another program: nothing is known of it.", 409)
+        incarnation = str(uuid.uuid4())
+        async with self._errors(name):
+            await self._client.update_collection(name, metadata={"incarnation": incarnation})
+        return replace(found, incarnation=incarnation)

@@ -1,0 +1,176 @@
+"""Points by what they are: filtered, sorted, counted, searched."""
+
+import asyncio
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from qdrant_client import models
+
+from gateways.qdrant.connection import Connection
+from gateways.qdrant.filters import Filters, keyword_filter, to_filter
+from gateways.qdrant.pages import read_page
+from gateways.qdrant.points import WITHOUT_THUMBNAIL, dense
+from gateways.qdrant.records import Hit, Record
+from gateways.qdrant.schema import collection_info, complete
+from rules.payload import HELPERS
+from rules.text import nfc
+
+_WITH_SORT_KEYS = models.PayloadSelectorExclude(exclude=["thumbnail_base64"])
+
+
+class Finding(Connection):
+    """Finds points. A filter by `paths` finds those too that stand beside their points."""
+
+    async def sample(self, name: str, *, limit: int, filters: Filters | None = None) -> list[Record]:
+        """Return points that match, chosen at random: ids follow from contents and tell nothing about them."""
+        start = str(uuid.uuid4())
+        async with self._errors(name):
+            where = await self._where(name, filters)
+            found, _ = await self._client.scroll(name, where, limit, offset=start, with_payload=WITHOUT_THUMBNAIL)
+            if len(found) < limit:
+                # Go on at the first one, up to where it began.
+                first, _ = await self._client.scroll(name, where, limit, with_payload=WITHOUT_THUMBNAIL)
+                known = {record.id for record in found}
+                found += [record for record in first if record.id not in known]
+        return [Record(str(record.id), record.payload or {}) for record in found[:limit]]
+
+    async def page(
+        self,
+        name: str,
+        *,
+        limit: int,
+        cursor: str | None = None,
+        filters: Filters | None = None,
+        sort: str | None = None,
+    ) -> tuple[list[Record], str | None]:
+        """Return a page of the points that match, and the cursor of the next page (None: this was the last).
+
+        `sort`: one of `pages.SORTS`, with a leading `-` the other way round; points without it come last. None: by id.
+        Raises RequestError(422) for a filter, sort or cursor that is not valid.
+        """
+
+        async def scroll(
+            where: models.Filter, limit: int, offset: str | None, order_by: models.OrderBy | None
+        ) -> tuple[list[models.Record], str | None]:
+            records, following = await self._client.scroll(
+                name, where, limit, order_by=order_by, offset=offset, with_payload=_WITH_SORT_KEYS
+            )
+            return records, None if following is None else str(following)
+
+        async with self._errors(name):
+            if sort is not None:
+                await self._with_all_indexes(name)
+            records, following = await read_page(scroll, await self._where(name, filters), sort, limit, cursor)
+        return [Record(str(record.id), _shown(record.payload)) for record in records], following
+
+    async def count(self, name: str, filters: Filters | None = None, *, without: str | None = None) -> int:
+        """Count the points that match, but the one with the id `without`."""
+        async with self._errors(name):
+            where = await self._where(name, filters, without)
+            return (await self._client.count(name, where, exact=True)).count
+
+    async def facet(self, name: str, field: str, *, limit: int, filters: Filters | None = None) -> dict[str, int]:
+        """Count the points that match by the values of a field that is indexed as a keyword, most frequent first.
+
+        Values that were stored before texts were composed count with those that look the same.
+        """
+        async with self._errors(name):
+            where = await self._where(name, filters)
+            await self._with_all_indexes(name)
+            found = await self._client.facet(name, field, facet_filter=where, limit=limit, exact=True)
+        counts: Counter[str] = Counter()
+        for hit in found.hits:
+            counts[nfc(str(hit.value))] += hit.count
+        return dict(counts.most_common())
+
+    async def _with_all_indexes(self, name: str) -> None:
+        """Make the indexes that a collection of ours lacks, as it was made before there was the field.
+
+        Once for each collection: whoever makes it anew under the same name makes them all.
+        """
+        if name in self._complete:
+            return
+        info = await self._client.get_collection(name)
+        if collection_info(name, info).incarnation is not None:
+            await complete(self._client, name, info)
+        self._complete.add(name)
+
+    async def search(
+        self,
+        name: str,
+        vector: list[float],
+        *,
+        limit: int,
+        offset: int = 0,
+        filters: Filters | None = None,
+        without: str | None = None,
+        min_score: float | None = None,
+    ) -> list[Hit]:
+        """Find the points most similar to `vector`, best first, but the one with the id `without`."""
+        async with self._errors(name):
+            found = await self._client.query_points(
+                name,
+                query=vector,
+                query_filter=await self._where(name, filters, without),
+                limit=limit,
+                offset=offset,
+                score_threshold=min_score,
+                with_payload=WITHOUT_THUMBNAIL,
+            )
+        return [Hit(str(point.id), point.payload or {}, point.score) for point in found.points]
+
+    async def neighbours(
+        self, name: str, ids: Sequence[str], *, limit: int, min_score: float, filters: Filters | None = None
+    ) -> dict[str, list[tuple[str, float]]]:
+        """Return for each of these points the ids of up to `limit` others that are at least so similar, best first."""
+        async with self._errors(name):
+            where = await self._where(name, filters)
+            records = await self._client.retrieve(name, list(ids), with_payload=False, with_vectors=True)
+            asked = [
+                models.QueryRequest(
+                    query=dense(record.vector),
+                    filter=where,
+                    limit=limit + 1,  # itself is among them
+                    score_threshold=min_score,
+                    with_payload=False,
+                )
+                for record in records
+            ]
+            answers = await self._client.query_batch_points(name, asked) if asked else []
+        return {
+            str(record.id): [(str(point.id), point.score) for point in answer.points if point.id != record.id][:limit]
+            for record, answer in zip(records, answers, strict=True)
+        }
+
+    async def search_keywords(
+        self, name: str, query: str, *, limit: int, offset: int = 0, filters: Filters | None = None
+    ) -> tuple[list[Hit], int]:
+        """Find points that have every word in caption, file name, camera, lens or date; and how many there are.
+
+        In the order of ids. Raises RequestError(422) for a query without words.
+        """
+        async with self._errors(name):
+            where = keyword_filter(query, await self._where(name, filters))
+            found, total = await asyncio.gather(
+                self._client.query_points(
+                    name, query_filter=where, limit=limit, offset=offset, with_payload=WITHOUT_THUMBNAIL
+                ),
+                self._client.count(name, where, exact=True),
+            )
+        return [Hit(str(point.id), point.payload or {}, 1.0) for point in found.points], total.count
+
+    async def _where(self, name: str, filters: Filters | None, without: str | None = None) -> models.Filter | None:
+        """Return Qdrant's form of the filters. Call it where errors are translated. Raises RequestError(422)."""
+        filters = filters or {}
+        where = to_filter(filters, without)  # refuses what has a wrong shape
+        wanted = filters.get("paths")
+        if not wanted:
+            return where
+        lists = await self._lists.with_paths(name, [wanted] if isinstance(wanted, str) else wanted)
+        return to_filter(filters, without, lists)
+
+
+def _shown(payload: models.Payload | None) -> dict[str, Any]:
+    return {name: value for name, value in (payload or {}).items() if name not in HELPERS}
