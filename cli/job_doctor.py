@@ -160,7 +160,7 @@ def _path(value: bytes) -> str:
     try:
         record = json.loads(value)
         return str(record.get("path") or ", ".join(record.get("sources", [])) or "?")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return "?"
 
 

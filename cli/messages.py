@@ -101,7 +101,7 @@ def _decoded(record: ConsumerRecord[bytes, bytes]) -> Message:
     if record.value is not None:
         try:
             value = json.loads(record.value)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = record.value.decode("utf-8", "replace")
     return {
         "at": datetime.fromtimestamp(record.timestamp / 1000, UTC).isoformat(timespec="milliseconds"),

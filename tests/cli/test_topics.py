@@ -94,7 +94,9 @@ async def test_tail_shows_the_newest_messages_of_a_job_with_pictures_shortened(
     await send(producer, "ml-request", other, {"path": "/p/other.jpg"})
     await send(producer, "ml-request", mine, None)
     # Messages of different partitions are told apart by their time, which is the broker's.
-    last = await producer.send_and_wait("ml-request", b"an older one", headers=headers(other))
+    last = await producer.send_and_wait(
+        "ml-request", b"[" * 100_000, headers=headers(other)
+    )  # deeper than Python reads
     while last.timestamp >= time.time_ns() // 1_000_000:
         await asyncio.sleep(0.001)
     await producer.send_and_wait("ml-request", b"\xff no JSON", headers=headers(mine))

@@ -15,8 +15,8 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from settings import Settings
 from tests import pictures
 from tests.agents.messages import partition_of
-from tests.api.service import Service, eventually, serving
-from tests.bus import PARTITIONS
+from tests.api.service import serving
+from tests.bus import PARTITIONS, Bus
 from tests.parts import Part
 from tests.pipeline import Pipeline, account
 from tests.worker import Worker
@@ -37,14 +37,18 @@ def worker(
         with_limits.stop()
 
 
-async def stalled(service: Service, job_id: str) -> dict[str, Any]:
-    """Wait until a job stands still because of missing files (on a slow machine something else comes before)."""
+async def stalled(bus: Bus, job_id: str) -> dict[str, Any]:
+    """Wait until a job stands still because of missing files, be it for the moment before they are walked again.
 
-    async def look() -> dict[str, Any] | None:
-        answer = (await service.http.get(f"ingest/status/{job_id}")).json()
-        return answer if "not seen" in (answer.get("stalled") or "") else None
+    On a slow machine something else comes before.
+    """
 
-    return await eventually(look)
+    def look() -> list[dict[str, Any]]:
+        told = bus.values("job-status", job_id=job_id)
+        return [status for status in told if "not seen" in (status.get("stalled") or "")]
+
+    found: list[dict[str, Any]] = await bus.until(look, "the missing files")
+    return found[0]
 
 
 async def test_folders_are_walked_again_when_files_or_end_markers_were_deleted_unread(
@@ -77,8 +81,8 @@ async def test_folders_are_walked_again_when_files_or_end_markers_were_deleted_u
     lost = len([record for record in files if record.offset < before[record.partition]])
 
     await asyncio.to_thread(worker.start)
-    async with serving(settings) as service:
-        status = await stalled(service, jobs[1])
+    async with serving(settings):
+        status = await stalled(bus, jobs[1])
         assert (status["stalled"], status["missing_files"]) == (f"{lost} files were published and not seen", lost)
         assert status["status"] == "running"
         for job_id in jobs:
@@ -105,7 +109,8 @@ async def test_where_a_walk_cannot_be_made_again_a_person_decides(
                 files = PHOTOS if number == partition_of(os.fsencode(path)) else 0
                 await bus.publish("raw-path", job_id, None, sentinel_headers(job_id, "w", files), number)
         for job_id in (accepted, cancelled):
-            status = await stalled(service, job_id)
+            status = await stalled(bus, job_id)
+            await service.status(job_id, offset=status["offset"])
             assert status["stalled"] == "7 files were published and not seen"
 
         refused = await service.http.post(f"ingest/{accepted}/close")
