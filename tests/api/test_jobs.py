@@ -271,7 +271,7 @@ class TestRestart:
         async with serving(own) as service:
             await service.status(job_id, offset=await service.publish(queued(job_id)))
         lane = Lane(own.darkroom_data / "api" / "view.db")
-        await lane.write(lambda connection: connection.execute("UPDATE offsets SET next = next + 1000000"))
+        await lane.write(lambda connection: connection.execute("UPDATE offsets SET last = last + 1000000"))
         await lane.write(lambda connection: connection.execute("DELETE FROM jobs"))
         await lane.close()
         async with serving(own) as service:
