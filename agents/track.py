@@ -20,7 +20,7 @@ from agents.delivery import Window, start, writing_rows
 from agents.stage import Parts, StageApp, now
 from tables.job import Job
 from tables.job_document import document
-from tables.job_fold import apply
+from tables.job_fold import apply, place
 from tables.jobs import Jobs
 from tables.rows import is_current
 from topics.job_event import JOB_EVENT, AnyJobEvent, Forget, decode_keyed
@@ -79,7 +79,8 @@ class Tracker:
         if job.forgotten:
             await window.add(event, self._take_late(job_event))
             return
-        changed = apply(job, job_event, event.message.offset, lambda file_id: self._jobs.file(job.job_id, file_id))
+        offset = place(job, event.message.offset, event.message.timestamp)
+        changed = apply(job, job_event, offset, lambda file_id: self._jobs.file(job.job_id, file_id))
         rows = [self._jobs.put_file(job.job_id, file) for file in changed]
         self._changed[job.job_id] = (known, event)
         if self._checkpoint is None:

@@ -27,6 +27,8 @@ class Job(BaseModel):
     started_at: float | None = None
     last_progress_at: float | None = None
     offset: int = -1
+    newest_at: float | None = None  # of the events up to that offset: Kafka's time, seconds since 1970
+    moved_by: int = 0  # what is added to the offsets of `job-event`; see tables.job_fold.place
 
     walk_begun: bool = False
     seals: dict[str, list[int]] = {}  # walk id → partitions sealed by it

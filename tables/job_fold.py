@@ -25,12 +25,30 @@ LOG_CHARACTERS = 3000
 REASON_CHARACTERS = 2000
 RATE_SAMPLES = 20
 RATE_SAMPLE_SECONDS = 0.5
+# Added to offsets of a log that took the place of another: rows may be ahead of what the job includes.
+OTHER_LOG = 1 << 32
+
+
+def place(job: Job, offset: int, at: float) -> int:
+    """Return where an event stands among those of a job: its offset, unless `job-event` is another log by now.
+
+    `at`: Kafka's time of the message, seconds since 1970. A log that has lost its end gives its offsets again. An event
+    that is younger than all that the job includes, with the offset of one of these, is of such a log: it stands behind
+    them, and so does all that follows.
+    """
+    placed = offset + job.moved_by
+    if placed <= job.offset and job.newest_at is not None and at > job.newest_at:
+        job.moved_by = job.offset + OTHER_LOG - offset
+        placed = offset + job.moved_by
+    if placed > job.offset:
+        job.newest_at = max(at, job.newest_at or at)
+    return placed
 
 
 def apply(job: Job, event: events.AnyJobEvent, offset: int, lookup: Callable[[str], JobFile | None]) -> list[JobFile]:
     """Fold one event into the job; return the files whose rows have changed.
 
-    `lookup` gives the row of a file of this job by its id, or None.
+    `offset`: as `place` returns it. `lookup` gives the row of a file of this job by its id, or None.
     """
     if job.forgotten:
         return []

@@ -15,7 +15,7 @@ from rules.positions import LastRead
 from tables.job import Job
 from tables.job_document import document
 from tables.job_file import JobFile
-from tables.job_fold import apply
+from tables.job_fold import apply, place
 from topics.dead_letter import DEAD_LETTER
 from topics.job_event import JOB_EVENT, decode_keyed
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
@@ -188,7 +188,8 @@ def _fold(connection: sqlite3.Connection, jobs: dict[str, Job], message: Message
             return job_id
         jobs[job_id] = Job.model_validate_json(folded) if folded else Job(job_id=job_id)
     job = jobs[job_id]
-    files = apply(job, event, message.offset, lambda file_id: _file(connection, job_id, file_id))
+    offset = place(job, message.offset, message.at)
+    files = apply(job, event, offset, lambda file_id: _file(connection, job_id, file_id))
     connection.executemany(
         "INSERT INTO files (job_id, file_id, path, outcome, reason, sha256, path_b64, walks)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -43,10 +44,11 @@ class Rows(dict[bytes, bytes]):
 
 
 class Event:
-    def __init__(self, value: events.AnyJobEvent, offset: int, generation: int) -> None:
+    def __init__(self, value: events.AnyJobEvent, offset: int, generation: int, timestamp: float) -> None:
         self.value = JOB_EVENT.encode(value)
-        key = value.job_id.encode()
-        self.message = type("Message", (), {"offset": offset, "key": key, "generation_id": generation, "tp": PARTITION})
+        self.message = SimpleNamespace(
+            offset=offset, key=value.job_id.encode(), generation_id=generation, tp=PARTITION, timestamp=timestamp
+        )
 
 
 class Stage:
@@ -60,6 +62,7 @@ class Stage:
         self.documents: list[JobStatus] = []
         self.acked: list[int] = []
         self.offset = -1
+        self.clock = START  # Kafka's
         self.waiting: list[asyncio.Task[None]] = []
         self.tracker = self.restarted()
 
@@ -81,13 +84,14 @@ class Stage:
     async def add(self, event: Event, work: Any) -> None:
         async def then_ack() -> None:
             await work
-            self.acked.append(event.message.offset)  # type: ignore[attr-defined]
+            self.acked.append(event.message.offset)
 
         self.waiting.append(asyncio.ensure_future(then_ack()))
 
     async def _take(self, event: events.AnyJobEvent) -> None:
         self.offset += 1
-        await self.tracker.take(Event(event, self.offset, self.consumer_generation_id), self)  # type: ignore[arg-type]
+        taken: Any = Event(event, self.offset, self.consumer_generation_id, self.clock)
+        await self.tracker.take(taken, self)  # type: ignore[arg-type]
 
     async def tell(self, *told: events.AnyJobEvent) -> None:
         """Take events, and wait until all that follows is acked."""
@@ -170,6 +174,31 @@ async def test_after_a_rebalance_a_job_is_as_its_rows_say(stage: Stage) -> None:
     stage.consumer_generation_id += 1
     await stage.tell(*sealed())
     assert (stage.documents[-1].status, stage.documents[-1].outcomes.stored) == ("completed", 1)
+
+
+async def test_a_job_goes_on_where_the_log_of_its_events_lost_its_end(stage: Stage) -> None:
+    """What stands at those offsets now is news, though the job includes what stood there."""
+    names = [str(number) for number in range(20)]
+    await stage.tell(seen(*names), ended("stored", *names[:5]))
+    await stage.tell(*(ended("stored", name) for name in names[5:10]))
+    before = stage.documents[-1]
+    assert before.outcomes.stored == 10
+    # The last five are lost. What is left is read anew, and then what comes in their place.
+    stage.restarted()
+    stage.offset, stage.consumer_generation_id = -1, 2
+    await stage.tell(seen(*names), ended("stored", *names[:5]))
+    assert stage.documents[-1].outcomes.stored == 10
+    stage.clock += 1
+    await stage.tell(*(ended("stored", name) for name in names[8:]), *sealed())
+    last = stage.documents[-1]
+    assert (last.status, last.outcomes.stored, last.total_files) == ("completed", 20, 20)
+    assert last.offset > before.offset
+    # A kill, and all of it again.
+    stage.restarted()
+    stage.offset -= len(sealed()) + 3
+    stage.consumer_generation_id += 1
+    await stage.tell(*(ended("stored", name) for name in names[17:]), *sealed())
+    assert (stage.documents[-1].status, stage.documents[-1].outcomes.stored) == ("completed", 20)
 
 
 async def test_what_is_remembered_is_bounded_though_the_oldest_job_is_always_in_use(
