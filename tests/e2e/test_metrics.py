@@ -70,6 +70,9 @@ class Scrape:
     def value(self, name: str, **labels: str) -> float:
         return sum(s.value for s in self.samples if s.name == name and labels.items() <= s.labels.items())
 
+    def has(self, name: str) -> bool:
+        return any(sample.name == name for sample in self.samples)
+
 
 def of_worker(worker: Worker) -> Scrape:
     (started,) = [line for line in worker.lines() if line["event"] == "worker-started"]
@@ -133,7 +136,8 @@ async def test_what_is_shown_is_what_happened_and_all_that_the_dashboards_ask_fo
     shown = await of_api(service)
     assert shown.value("darkroom_event_loop_lag_seconds_count") > 0
     deadline = time.monotonic() + HANG_SECONDS
-    while shown.value("darkroom_stage_up") != 6:
+    # The first look of the watchdog tells both, one after the other.
+    while shown.value("darkroom_stage_up") != 6 or not shown.has("darkroom_jobs_unfinished"):
         assert time.monotonic() < deadline
         shown = await of_api(service)
     assert shown.value("http_server_request_duration_seconds_count", **labels) == unknown + 1
