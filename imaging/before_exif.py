@@ -1,4 +1,7 @@
-"""What cameras wrote into a JPEG before EXIF: Canon's CIFF in APP0, a text of Olympus and Agfa in APP12."""
+"""What cameras wrote into a JPEG before EXIF.
+
+Canon's CIFF in APP0, a text of Olympus and Agfa in APP12, and a date of Casio in APP1.
+"""
 
 import re
 import struct
@@ -14,6 +17,7 @@ _IN_ENTRY, _KIND, _HEAPS, _NUMBER = 0x4000, 0x3800, (0x2800, 0x3000), 0x3FFF
 """In a CIFF tag: that its value stands in the entry; its type, and those of heaps within the heap; its number."""
 _CAMERA, _TIME, _EXPOSURE, _FOCAL_LENGTH = 0x080A, 0x180E, 0x1818, 0x1029
 _MAX_HEAPS, _MAX_ENTRIES, _ENTRY = 20, 200, 10
+_CASIO, _CASIO_DATE = b"QVCI\0", slice(0x4D, 0x4D + 20)
 _PICTURE_INFO = b"[picture info]"
 _TEXT = re.compile(rb"(TimeDate|Shutter|FNumber)=F?(\d{1,10}(?:\.\d{1,3})?)\s")
 
@@ -25,6 +29,10 @@ def read(segments: Iterable[tuple[str, bytes]]) -> Exif:
             return _canon(_heap(body))
         if name == "APP12" and _PICTURE_INFO in body:
             return _olympus(dict(_TEXT.findall(body)))
+        if name == "APP1" and body.startswith(_CASIO):
+            # `1998.10.24.12.08.57`
+            date = body[_CASIO_DATE].split(b".")
+            return Exif(camera={exif.TAKEN: b":".join(date[:3]) + b" " + b":".join(date[3:])})
     return Exif()
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
@@ -17,6 +17,8 @@ _EXTENSION_HEADER = len(_XMP_EXTENSION) + 32 + 4 + 4
 _PHOTOSHOP_TAG = 34377
 _NUMBER = re.compile(r"(?:f/?)?\s*(\d+(?:\.\d+)?(?:/\d+(?:\.\d+)?)?)\s*(?:mm|s|sec)?", re.ASCII | re.IGNORECASE)
 _LONGEST_NUMBER = 40
+_COMMENTED = ("JPEG", "MPO", "GIF")
+"""In the comment of a JPEG 2000 stands its encoder."""
 _SPEEDS = (
     "exifEX:PhotographicSensitivity",
     "exif:ISOSpeedRatings",
@@ -34,6 +36,8 @@ class Captions:
 
     title: str | None = None
     description: str | None = None
+    comment: str | None = None
+    """That of the file, in which programs name themselves too."""
     tags: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
     rating: float | None = None
@@ -69,7 +73,8 @@ def of_picture(image: Image.Image, found: Exif) -> Captions:
     }
     packet = info.get("xmp") or _xmp_of_jpeg(image) or found.main.get(exif.XMP) or _raw_profile(info, "xmp")
     packets = [xmp.Packet(one) for one in (packet, _xmp_extension(image)) if one]
-    return together(packets, iptc.Block(iptc.of_photoshop(block) or block), png)
+    said = together(packets, iptc.Block(iptc.of_photoshop(block) or block), png)
+    return replace(said, comment=texts.file_comment(info.get("comment"))) if image.format in _COMMENTED else said
 
 
 def of_raw(found: Exif) -> Captions:
@@ -118,7 +123,7 @@ def together(packets: list[xmp.Packet], press: iptc.Block, png: dict[str, str | 
         rating=_signed(text("xmp:Rating", "acdsee:rating")),
         windows_rating=stars_of_percent(_signed(text("MicrosoftPhoto:Rating"))),
         label=text("xmp:Label"),
-        original=_fullest(
+        original=dates.fullest(
             map(dates.iso_8601, (text("exif:DateTimeOriginal"), text("photoshop:DateCreated"), press.created))
         ),
         digitised=_first(
@@ -164,12 +169,6 @@ def _levels(paths: list[str], separator: str) -> Iterable[str]:
     for path in paths:
         yield path
         yield from (level.strip() for level in path.split(separator))
-
-
-def _fullest(found: Iterable[str | None]) -> str | None:
-    """Return the first date, or a later one that says the same with more: XMP's day is often IPTC's day and time."""
-    known = [date for date in found if date]
-    return max((date for date in known if date.startswith(known[0])), key=len, default=None)
 
 
 def stars_of_percent(percent: float | None) -> float | None:

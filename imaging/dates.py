@@ -1,6 +1,7 @@
 """Dates as cameras and programs write them, turned into ISO 8601."""
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_tz
@@ -37,6 +38,12 @@ def iso_8601(date: str | None, offset: str | None = None, fraction: str | None =
         numbers[3] += 12
     zone = _zone(sign, hours, minutes, utc) or _offset(offset)
     return _possible(numbers, own_fraction or fraction, zone)
+
+
+def fullest(found: Iterable[str | None]) -> str | None:
+    """Return the first date, or a later one that says the same with more: XMP's day is often IPTC's day and time."""
+    known = [date for date in found if date]
+    return max((date for date in known if date.startswith(known[0])), key=len, default=None)
 
 
 def _possible(numbers: list[int | None], fraction: str | None, zone: timezone | None) -> str | None:

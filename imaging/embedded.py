@@ -1,10 +1,10 @@
-"""Blocks of metadata that Pillow does not hand on as they are: those of JPEG 2000, GIF and AVIF."""
+"""Blocks of metadata that Pillow does not hand on as they are: of JPEG 2000, GIF and AVIF, and behind a JPEG."""
 
 from typing import BinaryIO
 
 from PIL import AvifImagePlugin, Image
 
-from imaging import boxes
+from imaging import boxes, trailers
 
 _UUIDS = {boxes.EXIF_UUID: "exif", boxes.XMP_UUID: "xmp", boxes.IPTC_UUID: "iptc"}
 _GIF_XMP = b"\x21\xff\x0bXMP DataXMP"
@@ -35,6 +35,8 @@ def _blocks(image: Image.Image, file: BinaryIO) -> dict[str, bytes]:
     if image.format == "JPEG2000":
         found = {name: boxes.of_uuid(file, uuid) for uuid, name in _UUIDS.items()}
         return {name: block for name, block in found.items() if block}
+    if image.format in ("JPEG", "MPO"):
+        return {"iptc": trailers.iptc(file)}
     if image.format == "GIF":
         file.seek(0)
         _, mark, behind = file.read(_MAX_GIF).partition(_GIF_XMP)

@@ -5,6 +5,7 @@ Tag numbers are those of Exif 3.0 (CIPA DC-008) and, for the main directory, of 
 
 import io
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Literal
@@ -29,6 +30,7 @@ TAKEN = 36867
 _ORIGINAL, _DIGITISED, _CHANGED = (TAKEN, 36881, 37521), (36868, 36882, 37522), (306, 36880, 37520)
 _MAX_SUB_DIRECTORIES = 8
 _WIDEST_APEX = 37381
+_E_MOUNT_MODEL = re.compile("NEX|ILCE")  # others have the number of its lenses for those that they do not know
 _LONGEST_NUMBER = 40
 _UNKNOWN_ISO = 65_535
 """The 16-bit field was too small."""
@@ -220,20 +222,27 @@ def lens_of_maker(exif: Exif) -> str | None:
     lens_number = exif.maker.lens_number
     if lens_number is None:
         return exif.maker.lens
+    if lens_number.maker == lenses.E_MOUNT and not _E_MOUNT_MODEL.match(name(exif.main.get(MODEL)) or ""):
+        return exif.maker.lens
     widest = power_of_two(number(exif.get(_WIDEST_APEX)), 0.5)
     return lenses.name(lens_number, focal_length(exif), widest) or exif.maker.lens
 
 
 def aperture(exif: Exif) -> float | None:
     """Return the f-number, from the APEX value where only that is given."""
-    found = positive(exif.get(F_NUMBER))
-    return found if found is not None else power_of_two(number(exif.get(APERTURE_APEX)), 0.5)
+    found = _measured(exif.maker.aperture, positive(exif.get(F_NUMBER)))
+    return found or power_of_two(number(exif.get(APERTURE_APEX)), 0.5)
 
 
 def exposure_time(exif: Exif) -> float | None:
     """Return the exposure time in seconds, from the APEX value where only that is given."""
-    found = positive(exif.get(EXPOSURE_TIME))
-    return found if found is not None else power_of_two(number(exif.get(SHUTTER_SPEED_APEX)), -1.0)
+    found = _measured(exif.maker.exposure_time, positive(exif.get(EXPOSURE_TIME)))
+    return found or power_of_two(number(exif.get(SHUTTER_SPEED_APEX)), -1.0)
+
+
+def _measured(measured: float | None, stated: float | None) -> float | None:
+    """Return what was measured where it is near what is stated; else the note was misread."""
+    return measured if measured and stated and 0.5 <= measured / stated <= 2 else stated
 
 
 def power_of_two(apex: float | None, factor: float) -> float | None:
@@ -253,7 +262,7 @@ def rating(exif: Exif) -> float | None:
 
 def taken_at(exif: Exif) -> str | None:
     """Return when the picture was taken, ISO 8601; `digitised_at` and `changed_at` likewise."""
-    return _date(exif, _ORIGINAL) or dates.iso_8601(exif.maker.taken)
+    return dates.fullest((_date(exif, _ORIGINAL), dates.iso_8601(exif.maker.taken)))
 
 
 def digitised_at(exif: Exif) -> str | None:

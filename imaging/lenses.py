@@ -2,7 +2,8 @@
 
 Which number is which lens was collected by the users of ExifTool over twenty years, and is taken from its tables
 (exiftool.org/TagNames, version 12.57), in `lens_names.tsv`: maker, number, then the name, or, where makers use one
-number for several lenses, what all of these are called and the name of each.
+number for several lenses, what all of these are called and the name of each. Lenses with Sony's E-mount, which some
+cameras give no number at all, are one row, and are called nothing in common.
 """
 
 import re
@@ -13,6 +14,7 @@ from math import log
 from pathlib import Path
 
 _RANGE = re.compile(r"(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?mm.*?[fF]/?\s*(\d+(?:\.\d+)?)(?:-(\d+(?:\.\d+)?))?")
+E_MOUNT = "e-mount"
 _FOCAL_ERROR, _APERTURE_ERROR = 0.5, 0.15
 """Cameras round what they write: millimetres, f-numbers."""
 
@@ -64,11 +66,17 @@ class LensNumber:
 
 
 def name(lens: LensNumber, focal_length: float | None, widest: float | None) -> str | None:
-    """Return the lens's name; where its number is that of several which fit the picture, theirs with `or` between."""
+    """Return the lens's name; where its number is that of several which fit the picture, theirs with `or` between.
+
+    Where none fits, it is what all of them are called, which is empty for lenses that have no more than their mount in
+    common; of those, one of the two facts alone tells too little.
+    """
     names = _names().get((lens.maker, lens.number))
     if names is None or len(names) == 1:
         return names[0] if names else None
     widest = lens.widest or widest
+    if not (names[0] or lens.range or (focal_length and widest)):
+        return ""
     possible: list[tuple[str, Range]] = []
     for each in (names[0].partition(" or ")[0], *names[1:]):
         known = range_of(each)

@@ -1,4 +1,4 @@
-"""Lens, ISO speed, rating and date from the notes that camera makers put into EXIF, each in a form of its own.
+"""Lens, ISO speed, exposure, rating and date from the notes that camera makers put into EXIF, each in its own form.
 
 They count for cameras that do not write them where EXIF has a place for them. Here is how the notes are laid out, in
 `makers.py` what is in them; a note of a form that is not known gives nothing.
@@ -10,8 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from imaging import makers, tiff_tags
-from imaging.fixed_notes import fixed_date, fixed_iso
+from imaging import fixed_notes, makers, tiff_tags
 from imaging.makers import MakerNotes
 from imaging.tiff_tags import Block, Entry
 
@@ -49,9 +48,8 @@ def read(block: Block, entry: Entry, make: str) -> MakerNotes:
             start = form.start if form.counts_from_note else entry.offset + form.start
             within = within.at(within.base, _order(within, start))
             return form.read(within, start)
-    iso, taken = fixed_iso(head, make), fixed_date(head)
-    if iso is not None or taken is not None:
-        return MakerNotes(iso=iso, taken=taken)
+    if fixed := fixed_notes.read(head, make):
+        return fixed
     # Without a mark the directory starts at once.
     maker = next((read for name, read in _BARE.items() if make.upper().startswith(name)), None)
     if maker is None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from imaging import tiff_tags
-from imaging.lenses import LensNumber, Range, range_text
+from imaging.lenses import E_MOUNT, LensNumber, Range, range_text
 from imaging.texts import clean, decoded, written
 from imaging.tiff_tags import Block
 
@@ -27,6 +27,9 @@ class MakerNotes:
     rating: float | None = None
     taken: str | None = None
     """When the picture was taken, in the form that EXIF has for it."""
+    aperture: float | None = None
+    """The f-number as it was measured, as is `exposure_time`, in seconds, where EXIF has them rounded."""
+    exposure_time: float | None = None
 
 
 def canon(notes: Notes) -> MakerNotes:
@@ -150,13 +153,15 @@ def minolta(block: Block, start: int) -> MakerNotes:
 
 
 def _a_mount(notes: Notes, tag: int) -> MakerNotes:
-    """Read the lens by its number, which Minolta gave out and Sony goes on with."""
-    number = int(_number(notes[tag])) if tag in notes else _NO_MINOLTA
-    if number == _NO_MINOLTA:
+    """Read the lens by its number, which Minolta gave out and Sony goes on with, where it has the A-mount."""
+    if tag not in notes:
         return MakerNotes()
+    number, told = int(_number(notes[tag])), _sony_range(notes.get(_SONY_RANGE))
+    if number == _NO_MINOLTA:
+        return MakerNotes(lens_number=LensNumber(E_MOUNT, str(number), range=told))
     if _FIRST_LONG_MINOLTA <= number * 10 < _NO_MINOLTA:
         number = number * 10 + 1  # Sony's first cameras had no place for the last figure
-    return MakerNotes(lens_number=LensNumber("minolta", str(number), range=_sony_range(notes.get(_SONY_RANGE))))
+    return MakerNotes(lens_number=LensNumber("minolta", str(number), range=told))
 
 
 def _sony_range(value: object) -> Range | None:

@@ -134,6 +134,7 @@ def _description(exif: Exif, captions: Captions) -> str | None:
         or exif_fields.comment(exif)
         or exif_fields.wide_text(exif.main.get(exif_fields.XP_COMMENT))
         or exif_fields.wide_text(exif.main.get(exif_fields.XP_SUBJECT))
+        or captions.comment
     )
 
 

@@ -14,6 +14,7 @@ from imaging import (
     deep_jpeg,
     embedded,
     exif,
+    flir,
     formats,
     jpeg,
     jpeg2000,
@@ -124,10 +125,10 @@ def read(file: BinaryIO, tiff_tags: Exif, *, side: int, max_pixels: int, salvage
 
 
 def _exif(image: Image.Image) -> Exif:
-    block = captions.exif_block(image)
-    if not block:
-        return before_exif.read(getattr(image, "applist", ()))
-    found = exif.parse(block)
+    block, segments = captions.exif_block(image), getattr(image, "applist", ())
+    found = exif.parse(block) if block else before_exif.read(segments)
+    if thermal := flir.read(segments):
+        return replace(found, maker=thermal)
     block = embedded.exif_of_avif(image)
     if not block:
         return found

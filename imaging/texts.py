@@ -48,6 +48,18 @@ _DEFAULT_FORMS = re.compile(
 )
 
 
+# What programs write into the comment of a file: their name and version, and with which quality.
+_PROGRAM = re.compile(
+    r"\b(v|ver|version|rev)[. ]{0,2}\[?\d+\.\d|\bquality\s*[=:]\s*\d"
+    r"|\b(jpe?g|gif|png) ?(encoder|codec|library)|\b(jpe?g|gif|png|image) ?(compress|optimi)"
+    r"|^(creator|software|encoder|scannermaker|scanner)\s*[:=]"
+    r"|^(file )?(created|written|generated|processed|compressed|optimi[sz]ed|resized|converted|encoded|exported)"
+    r"\s+(with|by|using)\b"
+    r"|^(applemark|lead technologies|acd systems|u-?lead systems|handmade software|intel\(r\)|lav[cf]\d|xv \d)",
+    re.IGNORECASE,
+)
+
+
 def decoded(value: bytes) -> str:
     """Return the text of bytes that do not say their encoding: UTF-8 where it is, else Windows' Latin."""
     try:
@@ -108,3 +120,14 @@ def written(value: str | None) -> str | None:
         return None
     plain = " ".join(found.strip(" -_.[]()").upper().split())
     return None if plain in _DEFAULTS or _DEFAULT_FORMS.fullmatch(plain) else found
+
+
+def file_comment(value: object) -> str | None:
+    """Return the comment of a JPEG or GIF, where it is a text, and not that of the program which wrote the file."""
+    if not isinstance(value, bytes):
+        return None
+    start = decoded(value[: 8 * MAX_TEXT]).rstrip("\0")
+    if any(unicodedata.category(letter) in _HIDDEN and letter not in "\r\n\t" for letter in start):
+        return None
+    found = written(start)
+    return None if found is None or _PROGRAM.search(found) else found

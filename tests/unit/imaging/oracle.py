@@ -16,6 +16,7 @@ _DATES = (
     ("CIFF:DateTimeOriginal", "", ""),
     ("PictureInfo:DateTimeOriginal", "", ""),
     ("Reconyx:DateTimeOriginal", "", ""),
+    ("Casio:DateTimeOriginal", "", ""),
     ("XMP-exif:DateTimeOriginal", "", ""),
     ("XMP-photoshop:DateCreated", "", ""),
     ("IPTC:DateCreated", "", "IPTC:TimeCreated"),
@@ -57,6 +58,7 @@ _FIRST = {
         "XMP-exifEX:RecommendedExposureIndex",
     ),
     "aperture": (
+        "Kodak:FNumber",
         "ExifIFD:FNumber",
         "ExifIFD:ApertureValue",
         "PictureInfo:FNumber",
@@ -65,6 +67,7 @@ _FIRST = {
         "XMP-exif:ApertureValue",
     ),
     "exposure_time": (
+        "Kodak:ExposureTime",
         "ExifIFD:ExposureTime",
         "ExifIFD:ShutterSpeedValue",
         "PictureInfo:ExposureTime",
@@ -87,6 +90,7 @@ _FIRST = {
         "ExifIFD:UserComment",
         "IFD0:XPComment",
         "IFD0:XPSubject",
+        "File:Comment",
     ),
 }
 _TAGS = (

@@ -56,6 +56,17 @@ def test_olympus(tmp_path: Path) -> None:
     assert (known.taken_at, known.exposure_time, known.aperture) == ("1998-10-29T22:06:59", 0.033363, 2.8)
 
 
+@pytest.mark.parametrize(
+    ("date", "wanted"),
+    [(b"1998.10.24.12.08.57\0", "1998-10-24T12:08:57"), (b"\0" * 20, None), (b"1998.10", "1998-10"), (b"", None)],
+    ids=["whole", "blank", "cut", "absent"],
+)
+def test_casio(tmp_path: Path, date: bytes, wanted: str | None) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(segment(JPEG.getvalue(), 0xE1, b"QVCI\0".ljust(0x4D, b"\1") + date))
+    assert prepared(path).metadata.taken_at == wanted
+
+
 def test_exif_goes_before_them(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(segment(segment(JPEG.getvalue(), 0xEC, OLYMPUS), 0xE1, exif_block([short(274, 1)])))

@@ -165,6 +165,7 @@ PNG = {
     "png": ("-PNG:Title=Größe", "-PNG:Description=At the sea", "-PNG:CreationTime=2004:06:05 10:07:05+02:00"),
     "png-comment": ("-PNG:Comment=At the sea",),
 }
+COMMENT = {"comment": ("-Comment=At the sea",)}
 FORMATS = {
     "jpg": "JPEG",
     "tif": "TIFF",
@@ -178,13 +179,16 @@ FORMATS = {
 
 
 def _kinds(extension: str) -> dict[str, tuple[str, ...]]:
-    if extension == "gif":  # has XMP alone
-        return {
+    if extension == "gif":  # has XMP and a comment alone
+        return COMMENT | {
             kind: arguments
             for kind, arguments in WRITTEN.items()
             if kind.startswith(("xmp", "people", "acdsee", "keywords"))
         }
-    return WRITTEN | (IPTC if extension in ("jpg", "tif", "png") else {}) | (PNG if extension == "png" else {})
+    comment = COMMENT if extension == "jpg" else {}
+    return (
+        WRITTEN | comment | (IPTC if extension in ("jpg", "tif", "png") else {}) | (PNG if extension == "png" else {})
+    )
 
 
 @pytest.fixture(scope="module")

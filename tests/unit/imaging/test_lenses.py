@@ -28,6 +28,19 @@ from imaging.lenses import LensNumber, Range, name, range_text
         ("samsung", "1", None, None, "Samsung NX 30mm F2 Pancake"),
         ("pentax", "99 99", 50.0, 2.0, None),
         ("unheard of", "1", 50.0, 2.0, None),
+        ("e-mount", "65535", 29.0, 4.494, "Sony E PZ 16-50mm F3.5-5.6 OSS"),
+        ("e-mount", "65535", 10.0, 4.0, "Sony E 10-18mm F4 OSS or Sony E PZ 10-20mm F4 G"),
+        (
+            "e-mount",
+            "65535",
+            50.0,
+            1.8,
+            "Sony E 50mm F1.8 OSS or Sony FE 50mm F1.8 or Sigma 50-100mm F1.8 DC HSM | A + MC-11",
+        ),
+        # Of all lenses of a mount many fit where only one of both is known.
+        ("e-mount", "65535", 28.0, None, ""),
+        ("e-mount", "65535", None, 4.59, ""),
+        ("e-mount", "65535", 3_000.0, 4.0, ""),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -42,6 +55,10 @@ def test_what_the_notes_say_of_the_f_number_goes_before_exif() -> None:
 def test_the_range_that_the_lens_itself_tells_decides() -> None:
     lens = LensNumber("minolta", "128", range=Range(18, 250, 3.5, 6.3))
     assert name(lens, 50.0, None) == "Sigma 18-250mm F3.5-6.3 DC OS HSM"
+
+
+def test_the_range_alone_decides_among_all_lenses_of_a_mount() -> None:
+    assert name(LensNumber("e-mount", "65535", range=Range(30, 30, 3.5, 3.5)), None, None) == "Sony E 30mm F3.5 Macro"
 
 
 @pytest.mark.parametrize(

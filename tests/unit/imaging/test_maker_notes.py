@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -160,7 +161,7 @@ def kodak(at: int, speed: int, start: bytes, order: str) -> bytes:
             "Sigma 18-250mm F3.5-6.3 DC OS HSM",
             None,
         ),
-        # An E-mount lens, which has no number here.
+        # A lens of no mount's number, on a camera that does not say that it has the E-mount.
         (lambda: offsets_from_block(b"SONY", SONY, [long(0xB027, 65535)]), None, None),
         (lambda: offsets_from_block(b"SAMSUNG", b"", [short(0xA003, 1)]), "Samsung NX 30mm F2 Pancake", None),
         (numbered_olympus, "Olympus Zuiko Digital 14-54mm F2.8-3.5", None),
@@ -170,6 +171,55 @@ def kodak(at: int, speed: int, start: bytes, order: str) -> bytes:
 def test_what_the_notes_say(block: Callable[[], bytes], lens: str | None, iso: int | None) -> None:
     found = exif.parse(block())
     assert (exif.lens_of_maker(found), exif.iso(found)) == (lens, iso)
+
+
+@pytest.mark.parametrize(
+    ("model", "focal_length", "wanted"),
+    [
+        (b"ILCE-6000\0", 29.0, "Sony E PZ 16-50mm F3.5-5.6 OSS"),
+        (b"NEX-5\0", 29.0, "Sony E PZ 16-50mm F3.5-5.6 OSS"),
+        (b"ILCE-6000\0", 0.0, None),  # a lens that tells the camera nothing
+        (b"SLT-A77V\0", 29.0, None),
+        (b"DSC-RX100\0", 29.0, None),
+    ],
+)
+def test_e_mount_lenses_without_a_name(model: bytes, focal_length: float, wanted: str | None) -> None:
+    found = exif.parse(offsets_from_block(b"SONY", SONY, [long(0xB027, 65535)]))
+    camera = {exif.FOCAL_LENGTH: focal_length, 37381: 4.336}
+    assert exif.lens_of_maker(replace(found, main={exif.MODEL: model}, camera=camera)) == wanted
+
+
+EXIF_SAYS = [rational(33434, (1, 180)), rational(33437, (67, 10))]
+
+
+@pytest.mark.parametrize(
+    ("start", "order", "aperture_at", "time_at", "unit"),
+    [
+        (b"KDK INFO", ">", 0x26, 0x28, 1e5),
+        (b"KDK0100 ", "<", 0x26, 0x28, 1e5),
+        (b"\1" * 12 + b"\x07", ">", 0x3C, 0x38, 1e5),
+        (b"\0\x1a\x18\0", ">", 0x1C, 0x14, 1e5),
+        (b"IIII\x03\0", "<", 0x0C, 0x10, 1e6),
+    ],
+    ids=["KDK INFO", "KDK", "with a year", "CX", "IIII"],
+)
+def test_what_a_kodak_measured_goes_before_what_it_rounded(
+    start: bytes, order: str, aperture_at: int, time_at: int, unit: float
+) -> None:
+    note = bytearray(start.ljust(200, b"\0"))
+    struct.pack_into(f"{order}H", note, aperture_at, 673)
+    struct.pack_into(f"{order}I", note, time_at, round(0.00464 * unit))
+    found = exif.parse(with_notes(b"EASTMAN KODAK COMPANY", bytes(note), EXIF_SAYS))
+    assert exif.aperture(found) == 6.73
+    assert exif.exposure_time(found) == pytest.approx(0.00464)
+
+
+@pytest.mark.parametrize(
+    "note", [b"KDK INFO".ljust(200, b"\0"), b"KDK INFO", b"KDK INFO".ljust(200, b"\xff")], ids=["zeros", "cut", "ones"]
+)
+def test_what_a_kodak_cannot_have_measured_is_none(note: bytes) -> None:
+    found = exif.parse(with_notes(b"EASTMAN KODAK COMPANY", note, EXIF_SAYS))
+    assert (exif.aperture(found), exif.exposure_time(found)) == (6.7, 1 / 180)
 
 
 @pytest.mark.parametrize(

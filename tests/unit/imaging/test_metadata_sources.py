@@ -136,6 +136,16 @@ def test_a_comment_is_the_description_where_there_is_no_other(tmp_path: Path) ->
     assert of_jpeg(tmp_path, exif_block=exif([ascii_text(270, b"At the sea")], [comment])).description == "At the sea"
 
 
+@pytest.mark.parametrize("format_name", ["JPEG", "GIF"])
+def test_the_comment_of_a_file_is_the_last_resort(tmp_path: Path, format_name: str) -> None:
+    path = tmp_path / "a"
+    Image.new("L", (40, 30), 90).save(path, format_name, comment=b"At the sea")
+    assert prepared(path).metadata.description == "At the sea"
+    jpeg = segment(JPEG.getvalue(), 0xFE, b"At the sea")
+    path.write_bytes(segment(jpeg, 0xE1, exif([ascii_text(270, b"In the hills")])))
+    assert prepared(path).metadata.description == "In the hills"
+
+
 @pytest.mark.parametrize("name", [b"UNICODE\0", b"Unicode\0"], ids=["capitals", "small"])
 def test_a_wide_comment_may_have_the_order_of_its_block(tmp_path: Path, name: bytes) -> None:
     comment = undefined(37510, name + "海山川".encode("utf-16-be"))

@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 
 from imaging.exif import text, wide_text
-from imaging.texts import decoded, japanese, wide, written
+from imaging.texts import decoded, file_comment, japanese, wide, written
 
 
 @pytest.mark.parametrize(
@@ -84,3 +84,43 @@ def test_japanese(value: bytes) -> None:
 
 def test_japanese_without_escapes() -> None:
     assert japanese("海の日".encode("iso2022_jp")[3:-3] + b"\0\0") == "海の日"
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        (
+            b"Die Insel Stromboli mit dem Vulkan Stromboli, 1000m hoch",
+            "Die Insel Stromboli mit dem Vulkan Stromboli, 1000m hoch",
+        ),
+        (b"Lovely smoke effect here\0", "Lovely smoke effect here"),
+        ("Größe".encode(), "Größe"),
+        ("Größe".encode("latin-1"), "Größe"),
+        (b"one line\r\nand another", "one line\nand another"),
+        (b"made in Italy by Ann", "made in Italy by Ann"),
+        (b"Adobe houses, Taos", "Adobe houses, Taos"),
+        (b"Copyright 2004 Ann", "Copyright 2004 Ann"),
+        (b"CREATOR: gd-jpeg v1.0 (using IJG JPEG v62), quality = 85\n", None),
+        (b"File written by Adobe Photoshop\xa8 4.0", None),
+        (b"Intel(R) JPEG Library, version [1.51.12.44]", None),
+        (b"JPEG Encoder Copyright 1998, James R. Weeks and BioElectroMech.", None),
+        (b"Optimized by JPEGmini 3.9.2.5L 0x5a8d1c2b", None),
+        (b"Processed By eBay with ImageMagick, z1.1.0. ||B2", None),
+        (b"LEAD Technologies Inc. V1.01", None),
+        (b"ACD Systems Digital Imaging", None),
+        (b"U-Lead Systems, Inc.", None),
+        (b"Handmade Software, Inc. Image Alchemy v1.9", None),
+        (b"Software: Microsoft Office", None),
+        (b"Created with The GIMP", None),
+        (b"Lavc58.54.100", None),
+        (b"AppleMark\n", None),
+        (b"*", None),
+        (b"AE\x01\x02\x03debug", None),
+        (b"", None),
+        ("a text of a PNG", None),
+        (None, None),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_comments_of_a_file_are_those_of_people(value: object, wanted: str | None) -> None:
+    assert file_comment(value) == wanted
