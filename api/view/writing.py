@@ -1,6 +1,5 @@
 """How messages become rows of the view. Runs inside one transaction, in the writer's thread."""
 
-import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,15 +8,14 @@ from datetime import UTC, datetime
 import structlog
 
 from api.view import letters, requests
+from api.view.files import Files
 from errors import InvalidMessageError
-from rules.outcomes import FileReport
 from rules.positions import LastRead
 from tables.job import Job
 from tables.job_document import document
-from tables.job_file import JobFile
 from tables.job_fold import apply, place
 from topics.dead_letter import DEAD_LETTER
-from topics.job_event import JOB_EVENT, decode_keyed
+from topics.job_event import JOB_EVENT, Outcomes, Seen, decode_keyed
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 from topics.record import HeaderList, Headers
 
@@ -121,6 +119,7 @@ def last_reads(connection: sqlite3.Connection, cluster_id: str) -> dict[tuple[st
 def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[str]:
     """Fold messages into the view, with their offsets; return the ids of the jobs that may have changed."""
     jobs: dict[str, Job] = {}
+    files = Files(connection)
     heard: dict[str, float] = {}
     changed: set[str] = set()
     last: dict[tuple[str, int], Message] = {}
@@ -138,13 +137,13 @@ def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[st
                     headers=message.headers,
                 )
             elif message.topic == JOB_EVENT.name:
-                job_id = _fold(connection, jobs, message)
+                job_id = _fold(connection, jobs, files, message)
                 changed.add(job_id)
                 heard[job_id] = message.at
             elif message.value is not None:
                 changed.add(_write_published(connection, message))
             else:
-                changed.add(_delete(connection, jobs, message))
+                changed.add(_delete(connection, jobs, files, message))
         except (InvalidMessageError, ValueError, OverflowError, sqlite3.IntegrityError) as error:
             # Track dead-letters it. The view must not stop at it, whatever is wrong with it.
             log.warning(
@@ -155,6 +154,7 @@ def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[st
                 job_id=Headers.decode(message.headers).job_id,
                 reason=str(error),
             )
+    files.write()
     for job in jobs.values():
         (published_offset,) = connection.execute(
             "UPDATE jobs SET folded = ?, folded_offset = ? WHERE job_id = ? RETURNING published_offset",
@@ -170,7 +170,7 @@ def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[st
     return changed
 
 
-def _fold(connection: sqlite3.Connection, jobs: dict[str, Job], message: Message) -> str:
+def _fold(connection: sqlite3.Connection, jobs: dict[str, Job], files: Files, message: Message) -> str:
     event = decode_keyed(message.key, message.value)
     job_id = event.job_id
     datetime.fromtimestamp(event.at, UTC)  # raises for what is no time, which no document could show
@@ -189,33 +189,12 @@ def _fold(connection: sqlite3.Connection, jobs: dict[str, Job], message: Message
         jobs[job_id] = Job.model_validate_json(folded) if folded else Job(job_id=job_id)
     job = jobs[job_id]
     offset = place(job, message.offset, message.at)
-    files = apply(job, event, offset, lambda file_id: _file(connection, job_id, file_id))
-    connection.executemany(
-        "INSERT INTO files (job_id, file_id, path, outcome, reason, sha256, path_b64, walks)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (job_id, file_id) DO UPDATE SET path = excluded.path, outcome = excluded.outcome,"
-        " reason = excluded.reason, sha256 = excluded.sha256, path_b64 = excluded.path_b64, walks = excluded.walks",
-        [_row(job_id, file) for file in files],
-    )
+    if isinstance(event, Seen | Outcomes):
+        files.load(job_id, (file.file_id for file in event.files))
+    files.put(job_id, apply(job, event, offset, lambda file_id: files.get(job_id, file_id)))
     if not job.forgotten:
         requests.note(connection, job, event)
     return job_id
-
-
-def _file(connection: sqlite3.Connection, job_id: str, file_id: str) -> JobFile | None:
-    row = connection.execute(
-        "SELECT file_id, path, outcome, reason, sha256, path_b64, walks FROM files WHERE job_id = ? AND file_id = ?",
-        (job_id, file_id),
-    ).fetchone()
-    return JobFile.of(FileReport(*row[:-1]), tuple(json.loads(row[-1] or "[]"))) if row else None
-
-
-def _row(job_id: str, file: JobFile) -> tuple[str | None, ...]:
-    report = file.report
-    walks = json.dumps([walk for _, walk in file.walks]) if file.walks else None
-    return (
-        job_id, report.file_id, report.path, report.outcome, report.reason, report.sha256, report.path_b64, walks,
-    )  # fmt: skip
 
 
 def _write_published(connection: sqlite3.Connection, message: Message) -> str:
@@ -261,10 +240,10 @@ def give_back_disk(connection: sqlite3.Connection) -> None:
     connection.executescript(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})")
 
 
-def _delete(connection: sqlite3.Connection, jobs: dict[str, Job], message: Message) -> str:
+def _delete(connection: sqlite3.Connection, jobs: dict[str, Job], files: Files, message: Message) -> str:
     job_id = (message.key or b"").decode("utf-8", "replace")
     jobs.pop(job_id, None)
     connection.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
-    connection.execute("DELETE FROM files WHERE job_id = ?", (job_id,))
+    files.delete(job_id)
     requests.forget(connection, job_id)
     return job_id

@@ -134,7 +134,7 @@ async def test_the_unfinished_files_of_an_idle_job_begin_again(
         await bus.close_job(job_id)
         status = account(await bus.finished(job_id))
     # Of the status it is gone again when they begin again, two seconds later.
-    told = [event["reason"] or "" for event in bus.events(job_id, "stalled")]
+    told = [event.get("reason", "") for event in bus.events(job_id, "stalled")]
     assert any(reason.startswith("3 files have no outcome, and no message about them is left") for reason in told)
     assert (status["status"], status["total_files"]) == ("completed", 4)
     assert (status["outcomes"]["stored"], status["outcomes"]["duplicate"]) == (3, 1)
