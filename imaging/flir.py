@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Literal
 
 from imaging.makers import MakerNotes
-from imaging.texts import clean, decoded, written
+from imaging.texts import decoded, written
 
 _MARK, _NUMBER, _HEAD = b"FLIR\0", 6, 8
 """How a segment starts, where the number of its part is, and where that begins."""
@@ -27,7 +27,7 @@ def read(segments: Iterable[tuple[str, bytes]]) -> MakerNotes | None:
     if not camera:
         return None
     order: Literal["<", ">"] = "<" if camera[0] else ">"  # it starts with a small number, in an order of its own
-    return MakerNotes(lens=written(clean(decoded(camera[_LENS]))), taken=_taken(camera, order))
+    return MakerNotes(lens=written(decoded(camera[_LENS])), taken=_taken(camera, order))
 
 
 def _camera(whole: bytes) -> bytes:

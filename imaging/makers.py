@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from imaging import tiff_tags
 from imaging.lenses import E_MOUNT, LensNumber, Range, range_text
-from imaging.texts import clean, decoded, written
+from imaging.texts import decoded, written
 from imaging.tiff_tags import Block
 
 Notes = Mapping[int, object]
@@ -237,4 +237,4 @@ def _number(value: object) -> float:
 
 
 def _text(value: object) -> str | None:
-    return written(clean(decoded(value[:200]))) if isinstance(value, bytes) else None
+    return written(decoded(value[:200])) if isinstance(value, bytes) else None
