@@ -22,6 +22,8 @@ class Files:
         """Read the rows of these files that were not read yet."""
         known = self._known[job_id]
         missing = [file_id for file_id in file_ids if file_id not in known]
+        if not missing:
+            return
         known.update(dict.fromkeys(missing))
         rows = self._connection.execute(
             "SELECT file_id, path, outcome, reason, sha256, path_b64, walks FROM files"
