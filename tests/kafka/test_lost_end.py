@@ -106,19 +106,23 @@ async def handed_on(broker: Broker, job: str, *paths: Path) -> None:
                     found |= {value["path"] for value in values if value["job_id"] == job}
 
 
+async def pass_through(broker: Broker, job: str, *paths: Path) -> None:
+    """Send files, and wait until they have come out of the stage."""
+    await broker.send(job, *paths)
+    await handed_on(broker, job, *paths)
+
+
 async def test_a_stage_begins_at_the_first_message_where_the_log_ends_before_what_is_committed(
     broker: Broker, tmp_path: Path
 ) -> None:
     paths = [tmp_path / f"{number}.jpg" for number in range(3)]
     with broker.worker() as worker:
-        await broker.send("first", paths[0])
-        await handed_on(broker, "first", paths[0])
+        await pass_through(broker, "first", paths[0])
     await broker.commit(1000)
     with broker.worker() as worker:
         await handed_on(broker, "first", paths[0])
         await until(lambda: is_committed(broker, 1))
-        await broker.send("second", *paths[1:])
-        await handed_on(broker, "second", *paths[1:])
+        await pass_through(broker, "second", *paths[1:])
     (said,) = [line for line in worker.lines() if line["event"] == "log-lost-its-end"]
     assert (said["topic"], said["partition"], said["read_to"], said["begin"], said["end"]) == (
         "raw-path",
@@ -133,18 +137,14 @@ async def test_a_stage_begins_at_the_first_message_where_the_log_lost_its_end_an
     broker: Broker, tmp_path: Path
 ) -> None:
     """What is committed was in the log, and is not what stands there now: four messages were passed in silence."""
-    old = [tmp_path / f"old-{number}.jpg" for number in range(6)]
     new = [tmp_path / f"new-{number}.jpg" for number in range(8)]
     with broker.worker() as worker:
-        await broker.send("old", *old)
-        await handed_on(broker, "old", *old)
-        await until(lambda: is_committed(broker, len(old)))
+        await take_six(broker, tmp_path)
     week_ago = time.time() - 7 * 86_400
     note(worker.data / "worker" / "hash", week_ago)
     with broker.worker() as worker:  # takes over what is committed: the log is as it was, but its tables are too old
         more = tmp_path / "more.jpg"
-        await broker.send("old", more)
-        await handed_on(broker, "old", more)
+        await pass_through(broker, "old", more)
         await until(lambda: is_committed(broker, 7))
     said = [line for line in worker.lines() if line["event"] in {"log-lost-its-end", "tables-made-anew"}]
     assert [(line["event"], line["last_used"]) for line in said] == [("tables-made-anew", round(week_ago))]
@@ -181,6 +181,12 @@ async def test_the_view_is_read_anew_where_a_log_lost_its_end_and_has_grown_agai
     await shown("a", "d", "e", "f")
 
 
+async def take_six(broker: Broker, folder: Path) -> None:
+    """Let a stage take six old files, and commit them."""
+    await pass_through(broker, "old", *[folder / f"old-{number}.jpg" for number in range(6)])
+    await until(lambda: is_committed(broker, 6))
+
+
 async def is_committed(broker: Broker, offset: int) -> bool:
     return await broker.committed() == offset
 
@@ -188,12 +194,9 @@ async def is_committed(broker: Broker, offset: int) -> bool:
 @pytest.mark.chaos
 async def test_a_stage_at_work_reads_what_comes_after_the_end_was_lost(broker: Broker, tmp_path: Path) -> None:
     """It has to notice before the log is as long again, and to remember it over its restart."""
-    old = [tmp_path / f"old-{number}.jpg" for number in range(6)]
     new = [tmp_path / f"new-{number}.jpg" for number in range(8)]
     with broker.worker() as worker:
-        await broker.send("old", *old)
-        await handed_on(broker, "old", *old)
-        await until(lambda: is_committed(broker, len(old)))
+        await take_six(broker, tmp_path)
         broker.cut(2)
         await until(lambda: asyncio.to_thread(worker.has_ended))
         assert await broker.committed() == 0
@@ -210,12 +213,10 @@ async def test_a_table_is_whole_before_its_stage_goes_on(broker: Broker, tmp_pat
     foreign = AIOKafkaProducer(**options, transactional_id="foreign", transaction_timeout_ms=600_000)
     async with foreign as producer:
         with worker:
-            await broker.send("before", paths[0])
-            await handed_on(broker, "before", paths[0])
+            await pass_through(broker, "before", paths[0])
             await producer.begin_transaction()
             await producer.send_and_wait(CHANGELOG.topic, None, key=b"foreign", partition=CHANGELOG.partition)
-            await broker.send("before", paths[1])
-            await handed_on(broker, "before", paths[1])
+            await pass_through(broker, "before", paths[1])
             await until(lambda: is_committed(broker, 2))
         for tables in worker.data.rglob("tables"):
             shutil.rmtree(tables)
@@ -253,12 +254,9 @@ async def test_a_stage_at_work_compares_a_log_that_has_grown_again_before_its_ne
     broker: Broker, tmp_path: Path
 ) -> None:
     """Its position is in the log once more: four messages were passed in silence."""
-    old = [tmp_path / f"old-{number}.jpg" for number in range(6)]
     new = [tmp_path / f"new-{number}.jpg" for number in range(8)]
     with broker.worker(kafka_session_timeout_seconds=30) as worker:  # no rebalance comes meanwhile
-        await broker.send("old", *old)
-        await handed_on(broker, "old", *old)
-        await until(lambda: is_committed(broker, len(old)))
+        await take_six(broker, tmp_path)
         assert worker.process is not None
         worker.process.send_signal(signal.SIGSTOP)
         broker.cut(2)
@@ -277,8 +275,7 @@ async def test_a_table_that_is_ahead_of_its_changelog_is_made_anew(broker: Broke
     paths = [tmp_path / f"{number}.jpg" for number in range(6)]
     with broker.worker() as worker:
         for some in (paths[:1], paths[1:]):  # the first row is a batch of its own
-            await broker.send("before", *some)
-            await handed_on(broker, "before", *some)
+            await pass_through(broker, "before", *some)
         await until(lambda: is_committed(broker, len(paths)))
     broker.cut(1, CHANGELOG)
     async with AIOKafkaProducer(bootstrap_servers=broker.part.address, transactional_id="foreign") as producer:
@@ -287,7 +284,6 @@ async def test_a_table_that_is_ahead_of_its_changelog_is_made_anew(broker: Broke
         await producer.commit_transaction()
     with broker.worker() as worker:
         more = tmp_path / "more.jpg"
-        await broker.send("after", more)
-        await handed_on(broker, "after", more)
+        await pass_through(broker, "after", more)
     (said,) = [line for line in worker.lines() if line["event"] == "table-made-anew"]
     assert (said["table"], said["partition"], said["offset"], said["end"]) == ("fingerprints", 0, 5, 3)
