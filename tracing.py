@@ -54,17 +54,17 @@ def configure(settings: Settings, process: str) -> Callable[[], None]:
     return provider.shutdown
 
 
-def process(message: Any, group: str) -> None:
-    """Begin the span of a Kafka message that a stage takes; its headers then carry that span on.
+def process(message: Any, group: str, headers: Mapping[str, str]) -> tuple[Any, str]:
+    """Begin the span of a file, or of a message that is about none, that a stage takes.
 
-    So everything that is caused by the message, in whatever batch or task, is below it. `done` ends the span.
+    Return the span and the `traceparent` for all that is caused by it, in whatever batch or task; off, the one that it
+    came with. `done` ends the spans of a message.
     """
     if not _STATE.is_on:
-        return
-    headers = dict(message.headers or {})
+        return None, headers.get(_TRACEPARENT, "")
     span = _TRACER.start_span(
         f"process {message.topic}",
-        context=_context((headers.get(_TRACEPARENT) or b"").decode("utf-8", "replace")),
+        context=_context(headers.get(_TRACEPARENT, "")),
         kind=SpanKind.CONSUMER,
         attributes={
             "messaging.system": "kafka",
@@ -73,23 +73,23 @@ def process(message: Any, group: str) -> None:
             "messaging.destination.partition.id": str(message.partition),
             "messaging.consumer.group.name": group,
             "messaging.kafka.offset": message.offset,
-            **_of_file({name: (value or b"").decode("utf-8", "replace") for name, value in headers.items()}),
+            **_of_file(headers),
         },
     )
-    message.span = span
-    message.headers = list((headers | {_TRACEPARENT: _traceparent(span).encode()}).items())
+    message.span = [*_spans(message), span]
+    return span, _traceparent(span)
 
 
-def failed(message: Any, error: Exception) -> None:
-    """Note in the span of a message why it failed."""
-    if (span := _span(message)) is not None:
+def failed(span: Any, error: Exception) -> None:
+    """Note in a span why its file failed."""
+    if isinstance(span, Span):
         span.record_exception(error)
         span.set_status(Status(StatusCode.ERROR, str(error)))
 
 
 def done(message: Any) -> None:
-    """End the span of a message."""
-    if (span := _span(message)) is not None:
+    """End the spans of a message."""
+    for span in _spans(message):
         span.end()
 
 
@@ -136,13 +136,13 @@ def called(service: str, traceparents: Sequence[str]) -> Iterator[None]:
         yield
 
 
+def _spans(message: Any) -> list[Span]:
+    found: list[Span] = getattr(message, "span", None) or []
+    return found
+
+
 def _of_file(named: Mapping[str, str]) -> dict[str, str]:
     return {f"darkroom.{name}": named[name] for name in ("job_id", "file_id", "path") if named.get(name)}
-
-
-def _span(message: Any) -> Span | None:
-    found = getattr(message, "span", None)
-    return found if isinstance(found, Span) else None
 
 
 def _context(traceparent: str) -> Context:

@@ -11,6 +11,7 @@ import structlog
 
 import failpoints
 from agents.delivery import Deliveries, Window
+from agents.item import Item
 from agents.sweeps import Sweeper
 from agents.waiters import Step, Waiters, lot
 from rules.claims import Claim
@@ -18,7 +19,6 @@ from tables.known_images import KnownImages, OfContent
 from topics.content import Content
 from topics.files import HashedFileOfJob
 from topics.image_outcome import (
-    IMAGE_OUTCOME,
     AnyImageOutcome,
     ClaimsCleared,
     Embedded,
@@ -41,14 +41,14 @@ class ClaimKeeper:
         self._waiters = waiters
         self._sweeper = sweeper
 
-    async def take(self, event: faust.Event, window: Window) -> None:
+    async def take(self, item: Item[AnyImageOutcome], window: Window) -> None:
         """Take an image-outcome."""
-        outcome = IMAGE_OUTCOME.decode(event.value or b"")
+        event, outcome = item.event, item.record
         with structlog.contextvars.bound_contextvars(job_id=getattr(outcome, "job_id", ""), stage="prepare"):
-            step = self._step(event, outcome)
-            await window.add(event, _done(step), lambda _: _settled(step))
+            step = self._step(event, outcome, item.headers)
+            await window.add(event, _done(step), lambda _: _settled(step), item.share())
 
-    def _step(self, event: faust.Event, outcome: AnyImageOutcome) -> Step:
+    def _step(self, event: faust.Event, outcome: AnyImageOutcome, headers: Headers) -> Step:
         match outcome:
             case Stored():
                 step = Step() if outcome.content is None else self._answered(event, outcome, outcome.content)
@@ -64,9 +64,9 @@ class ClaimKeeper:
                     return Step()
                 return self._waiters.fail(event, outcome, claim)
             case FailedFile():
-                return self._released(event, outcome, outcome.file_id, lot(outcome))
+                return self._released(event, outcome, outcome.file_id, lot(outcome), headers.begun)
             case Released():
-                return self._released(event, outcome, outcome.owner, None)
+                return self._released(event, outcome, outcome.owner, None, headers.begun)
             case Forgotten():
                 return Step(self._forgotten(outcome))
             case JobCancelled():
@@ -101,13 +101,13 @@ class ClaimKeeper:
         step.rows.append(self._images.put_claim(outcome, claim))
         return step
 
-    def _released(self, event: faust.Event, of: OfContent, owner: str, lot_of_owner: str | None) -> Step:
+    def _released(self, event: faust.Event, of: OfContent, owner: str, lot_of_owner: str | None, begun: int) -> Step:
         """One path cannot be used: the next file that waits becomes the owner of the claim."""
         claim = self._images.claim(of)
         if claim is None:
             return Step()
         if claim.owner == owner:
-            claim.begin_again(Headers.decode(event.message.headers).begun)
+            claim.begin_again(begun)
             claim.forget_first(lot_of_owner or claim.lot_of_owner or "", owner)
             return self._next_owner(event, of, claim, -1 if claim.promoted is None else claim.promoted)
         if claim.promoted is None:

@@ -3,9 +3,8 @@
 import asyncio
 import base64
 
-import faust
-
 import failpoints
+from agents.item import Item
 from agents.roots import allowed_roots
 from agents.stage import StageApp
 from errors import DrainingError, FatalError, FileChangedError, FileError
@@ -27,14 +26,15 @@ class Decoder:
     def __init__(self, stage: StageApp) -> None:
         self._stage = stage
 
-    async def decode(self, event: faust.Event, file: HashedFile, headers: Headers) -> None:
+    async def decode(self, item: Item[HashedFile]) -> None:
         """Decode the owner of a claim and wait until what follows from it is delivered."""
-        prepared = await self.prepare(event, file, headers)
+        prepared = await self.prepare(item)
         if prepared is not None:
-            await self.send(event, file, prepared, headers)
+            await self.send(item, prepared)
 
-    async def prepare(self, event: faust.Event, file: HashedFile, headers: Headers) -> Prepared | None:
+    async def prepare(self, item: Item[HashedFile]) -> Prepared | None:
         """Decode a file; None where it ended in another way, and what follows from that is delivered."""
+        file = item.record
         settings = self._stage.parts.settings
         try:
             return await self._stage.parts.cpu.run(
@@ -48,34 +48,34 @@ class Decoder:
                 salvage_damaged=settings.salvage_damaged,
             )
         except FileChangedError as error:
-            await self._hash_again(event, file, error, headers)
+            await self._hash_again(item, error)
         except FileError as error:
-            await self._stage.fail_file(event, file, error, headers)
+            await self._stage.fail_file(item, error)
         except (DrainingError, FatalError):
             raise
         except Exception as error:
-            await self._stage.fail_content(event, file, error, headers)
+            await self._stage.fail_content(item, error)
         return None
 
-    async def send(self, event: faust.Event, file: HashedFile, prepared: Prepared, headers: Headers) -> None:
+    async def send(self, item: Item[HashedFile], prepared: Prepared) -> None:
         """Send what was decoded to ML, and wait until that is delivered."""
+        file, headers = item.record, item.headers
         request = MLRequest(
             **file.file_fields(),
             metadata=prepared.metadata,
             thumbnail_base64=base64.b64encode(prepared.thumbnail).decode(),
             rendition_base64=base64.b64encode(prepared.rendition),
-            read_at=event.message.timestamp,
+            read_at=item.event.message.timestamp,
         )
         failpoints.reach("prepare-claimed")
-        await (await self._stage.send(ML_REQUEST, file.sha256, request, file.headers(headers)))
+        await self._stage.send_file(ML_REQUEST, file.sha256, request, file.headers(headers))
         failpoints.reach("prepare-sent")
         self._stage.handed_on(file, headers)
 
-    async def _hash_again(
-        self, event: faust.Event, file: HashedFile, error: FileChangedError, headers: Headers
-    ) -> None:
+    async def _hash_again(self, item: Item[HashedFile], error: FileChangedError) -> None:
+        file, headers = item.record, item.headers
         if headers.attempt >= MAX_ATTEMPTS:
-            await self._stage.fail_file(event, file, error, headers)
+            await self._stage.fail_file(item, error)
             return
         again = RawPath(**file.model_dump(include=set(RawPath.model_fields) - {"size", "mtime_ns"}))
         sent = file.headers(Headers(attempt=headers.attempt + 1, replay=headers.replay))

@@ -60,21 +60,37 @@ def start(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
 
 
 @dataclass(slots=True)
+class Share:
+    """So many of the `of` files of one message. Their room is given back as they are done (`leave`), at last with all.
+
+    The message is acked behind all its shares, by `Window.end`.
+    """
+
+    files: int
+    of: int
+    _window: "Window | None" = None
+
+    def leave(self) -> None:
+        """Give back the room of one file that is done; the others are still in work."""
+        if self._window is not None and self.files > 1:
+            self.files -= 1
+            self._window._make_room(1, 0)
+
+
+@dataclass(slots=True)
 class _Entry:
     event: faust.Event
     since: float
     task: "asyncio.Task[Any] | None"
     begin: "Callable[[], Coroutine[Any, Any, Any]] | None"
     settle: "Settle[Any] | None"
-
-    @property
-    def weight(self) -> int:
-        """Bytes of the message."""
-        return _weight(self.event)
+    share: Share
+    weight: int  # bytes
+    acks: bool = True
 
 
 class Window:
-    """The events of one agent that are in work: at most `size` and `max_bytes`, acked in the order of arrival.
+    """The files of one agent that are in work: at most `size` and `max_bytes`. Events are acked in order of arrival.
 
     One that is larger than `max_bytes` is in work alone. `on_full` is called when an event has to wait for room: no
     other comes before some are done, so what waits for more to come has to go on.
@@ -104,7 +120,7 @@ class Window:
         self._on_full = on_full
         self._size = size
         self._max_bytes = max_bytes
-        self._entries = 0
+        self._files = 0
         self._bytes = 0
         self._left = asyncio.Event()
         self._working: asyncio.Queue[_Entry] = asyncio.Queue()
@@ -116,22 +132,35 @@ class Window:
         self._idle.set()
         self._loops = [start(self._guard(self._settle_in_order())), start(self._guard(self._ack_in_order()))]
 
-    async def add(self, event: faust.Event, work: Coroutine[Any, Any, T], settle: Settle[T] | None = None) -> None:
+    async def add(
+        self,
+        event: faust.Event,
+        work: Coroutine[Any, Any, T],
+        settle: Settle[T] | None = None,
+        share: Share | None = None,
+    ) -> None:
         """Start work on an event, as soon as there is room.
 
         `settle` gets its result, in order, with rows of the event's partition writable, unless the
         partition was revoked meanwhile; the event is acked after what it returns is delivered.
+        `share`: the files of the event's message that the work is about; `end` then acks it.
         """
-        await self._enter(_weight(event))
-        self._working.put_nowait(_Entry(event, time.monotonic(), start(work), None, settle))
+        entry = await self._enter(event, share or Share(1, 1), acks=share is None)
+        entry.task, entry.settle = start(work), settle
+        self._working.put_nowait(entry)
 
     async def add_in_order(self, event: faust.Event, work: Callable[[], Coroutine[Any, Any, Deliveries]]) -> None:
         """Do work on an event after the work on all earlier ones is done.
 
         The event is acked after what it returns is delivered; the work on the next one does not wait for that.
         """
-        await self._enter(_weight(event))
-        self._working.put_nowait(_Entry(event, time.monotonic(), None, work, None))
+        entry = await self._enter(event, Share(1, 1), acks=True)
+        entry.begin = work
+        self._working.put_nowait(entry)
+
+    async def end(self, event: faust.Event) -> None:
+        """Have an event acked when all its shares are done."""
+        self._working.put_nowait(await self._enter(event, Share(0, 1), acks=True))
 
     @contextmanager
     def taking(self) -> Iterator[None]:
@@ -153,20 +182,27 @@ class Window:
         for loop in self._loops:
             loop.cancel()
 
-    async def _enter(self, weight: int) -> None:
-        while self._entries >= self._size or (self._entries and self._bytes + weight > self._max_bytes):
+    async def _enter(self, event: faust.Event, share: Share, *, acks: bool) -> _Entry:
+        weight = len(event.value or b"") * share.files // share.of
+        # What is larger than the window is in work alone.
+        while self._files and (self._files + share.files > self._size or self._bytes + weight > self._max_bytes):
             self._on_full()
             self._left.clear()
             await self._left.wait()
-        self._entries += 1
+        self._files += share.files
         self._bytes += weight
         self._opened()
+        share._window = self
+        return _Entry(event, time.monotonic(), None, None, None, share, weight, acks)
 
-    def _leave(self, weight: int) -> None:
-        self._entries -= 1
+    def _leave(self, entry: _Entry) -> None:
+        self._make_room(entry.share.files, entry.weight)
+        self._done_with()
+
+    def _make_room(self, files: int, weight: int) -> None:
+        self._files -= files
         self._bytes -= weight
         self._left.set()
-        self._done_with()
 
     def _opened(self) -> None:
         self._open += 1
@@ -206,11 +242,11 @@ class Window:
             if deliveries is not None:
                 for delivery in deliveries:
                     await delivery
-                if is_current(self._app, entry.event):
+                if entry.acks and is_current(self._app, entry.event):
                     entry.event.ack()
-                if self._on_done is not None:
+                if entry.acks and self._on_done is not None:
                     self._on_done(entry.event, time.monotonic() - entry.since)
-            self._leave(entry.weight)
+            self._leave(entry)
             if self._commit_at_once and self._settled.empty():
                 await self._app.consumer.commit()
 
@@ -219,10 +255,6 @@ class Window:
             await loop
         except Exception as error:
             self._on_fatal(error)
-
-
-def _weight(event: faust.Event) -> int:
-    return len(event.value or b"")
 
 
 def _forget(task: "asyncio.Task[Any]") -> None:

@@ -9,7 +9,6 @@ import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from agents.answers import Answer, Answers, Question
 from agents.collections import Collections
 from agents.delivery import Window
 from agents.end_markers import EndMarkers
+from agents.item import Item
 from agents.stage import Parts, StageApp
 from errors import ContentError, DrainingError, FatalError, FileError, MLOutOfMemoryError, MLUnavailableError
 from gateways.ml import Capabilities, Embedded, ImageInput, Refused
@@ -31,7 +31,6 @@ from rules.identity import point_id
 from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite
 from topics.ml_request import ML_REQUEST, MLRequest
-from topics.record import Headers
 
 # One request to ML holds at most this much base64, whatever the batch size.
 MAX_BATCH_BYTES = 64 << 20
@@ -43,15 +42,7 @@ SMALLEST_BATCH = 32
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
-    event: faust.Event
-    request: MLRequest
-    headers: Headers
-
-    @property
-    def question(self) -> Question:
-        return Question(self.request.file_id, self.request.sha256, self.request.model_id, self.request.caption)
+_Item = Item[MLRequest]
 
 
 def build(parts: Parts, datadir: Path) -> StageApp:
@@ -60,9 +51,11 @@ def build(parts: Parts, datadir: Path) -> StageApp:
     settings = parts.settings
     # Room for the batches in flight and the one that fills behind them.
     batches = settings.ml_batches_in_flight + 2
-    stage.consume(
-        ML_REQUEST.name,
-        _Embedder(stage).take,
+    embedder = _Embedder(stage)
+    stage.consume_each(
+        ML_REQUEST,
+        embedder.take,
+        end_marker=embedder.end,
         window=batches * (settings.ml_inference_batch_size or LARGEST_BATCH),
         window_bytes=batches * MAX_BATCH_BYTES,
         commit_at_once=True,  # a kill may cost only the calls in flight
@@ -93,25 +86,23 @@ class _Embedder:
             for caption in (False, True)
         }
 
-    async def take(self, event: faust.Event, window: Window) -> None:
-        """Take an image, or a tombstone that asks for no more waiting."""
+    async def take(self, item: _Item, window: Window) -> None:
+        """Take an image."""
         if not self._asked:
             await self._ask_capabilities()
-        if event.value is None:
-            self._stage.flush()
-            await self._end_markers.take(event, window)
-            return
-        item = _Item(event, ML_REQUEST.decode(event.value), Headers.decode(event.message.headers))
-        earlier = self._answers.earlier(item.question)
-        if earlier is None:
-            await window.add(event, _wait(self._ask_ml(item)))
-        else:
-            await window.add(event, self._repeat(item, earlier))
+        earlier = self._answers.earlier(_question(item))
+        work = _wait(self._ask_ml(item)) if earlier is None else self._repeat(item, earlier)
+        await window.add(item.event, work, share=item.share())
+
+    async def end(self, event: faust.Event, window: Window) -> None:
+        """Take an end marker, which asks for no more waiting."""
+        self._stage.flush()
+        await self._end_markers.take(event, window)
 
     def _ask_ml(self, item: _Item) -> Awaitable[None]:
         """Put an image into the next batch; await the result to know that all that follows is delivered."""
-        self._answers.ask(item.question)
-        return self._batchers[item.request.caption].add(item, len(item.event.value))
+        self._answers.ask(_question(item))
+        return self._batchers[item.record.caption].add(item, len(item.event.value) // item.of)
 
     async def _repeat(self, item: _Item, earlier: "asyncio.Future[Answer | None]") -> None:
         """Publish again what ML answered to the same question."""
@@ -142,7 +133,7 @@ class _Embedder:
 
     async def _embed(self, items: list[_Item]) -> None:
         """Embed a batch, and wait until all that follows from it is delivered."""
-        jobs = {item.request.job_id for item in items}
+        jobs = {item.record.job_id for item in items}
         with structlog.contextvars.bound_contextvars(job_ids=sorted(jobs), stage="embed"):
             try:
                 answers = await self._stage.persist(jobs, lambda: self._attempt(items))
@@ -161,13 +152,11 @@ class _Embedder:
             await self._check_model(offered.model_id, items)
             await self._check_dimension(offered.embedding_dim, items)
             images = [
-                ImageInput(str(number), item.request.rendition_base64, item.request.filename)
+                ImageInput(str(number), item.record.rendition_base64, item.record.filename)
                 for number, item in enumerate(items)
             ]
             with tracing.called("embed images", [item.headers.traceparent for item in items]):
-                answers = await self._ml.embed(
-                    images, caption=items[0].request.caption, dimension=offered.embedding_dim
-                )
+                answers = await self._ml.embed(images, caption=items[0].record.caption, dimension=offered.embedding_dim)
             _check_answers(offered.model_id, answers.values())
         except MLOutOfMemoryError as error:
             if len(items) == 1:
@@ -177,12 +166,12 @@ class _Embedder:
             # It may come back as another one: ask again before the next batch.
             self._capabilities = None
             raise
-        await self._stage.report.ml_sent(Counter(item.request.job_id for item in items))
+        await self._stage.report.ml_sent(Counter(item.record.job_id for item in items))
         return [answers[image.unique_id] for image in images]
 
     async def _check_model(self, offered: str, items: list[_Item]) -> None:
         """Wait for the model that a collection is of; a file that is for no such collection would wait for ever."""
-        for request in (item.request for item in items):
+        for request in (item.record for item in items):
             if request.model_id == offered:
                 continue
             known = await self._collections.known(request.job_id, request.collection)
@@ -195,7 +184,7 @@ class _Embedder:
 
     async def _check_dimension(self, offered: int, items: list[_Item]) -> None:
         """Refuse an ML whose vectors do not fit where they go: its model changed, and kept its name."""
-        for job_id, collection in {(item.request.job_id, item.request.collection) for item in items}:
+        for job_id, collection in {(item.record.job_id, item.record.collection) for item in items}:
             known = await self._collections.known(job_id, collection)
             if known is not None and known.dimension != offered:
                 raise MLUnavailableError(
@@ -218,11 +207,11 @@ class _Embedder:
             await self._fail(item, ContentError(f"ML cannot use this image: {answered.reason}"))
             return
         answer = Answer(array("d", answered.vector), answered.caption)
-        self._answers.answer(item.question, answer)
+        self._answers.answer(_question(item), answer)
         await self._publish(item, answer)
 
     async def _publish(self, item: _Item, answer: Answer) -> None:
-        request = item.request
+        request = item.record
         content = Content(
             vector=answer.vector.tolist(),
             caption=answer.caption if request.caption else None,
@@ -234,14 +223,19 @@ class _Embedder:
         write = DBWrite(**request.file_fields(), point_id=point_id(request.sha256), outcome="stored", content=content)
         headers = request.headers(item.headers)
         failpoints.reach("embed-answered")
-        await (await self._stage.send(DB_WRITE, request.sha256, write, headers))
+        await self._stage.send_file(DB_WRITE, request.sha256, write, headers)
         failpoints.reach("embed-written")
         self._stage.handed_on(request, item.headers)
 
     async def _fail(self, item: _Item, error: Exception) -> None:
-        self._answers.answer(item.question, None)
+        self._answers.answer(_question(item), None)
         fail = self._stage.fail_file if isinstance(error, FileError) else self._stage.fail_content
-        await fail(item.event, item.request, error, item.headers)
+        await fail(item, error)
+
+
+def _question(item: _Item) -> Question:
+    request = item.record
+    return Question(request.file_id, request.sha256, request.model_id, request.caption)
 
 
 async def _wait(done: Awaitable[None]) -> None:

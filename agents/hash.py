@@ -7,6 +7,7 @@ of hashed-file.
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import faust
@@ -15,19 +16,20 @@ import structlog
 import failpoints
 import metrics
 from agents.collections import Collections
-from agents.delivery import Deliveries, Window
+from agents.delivery import Deliveries, Share, Window
+from agents.item import Item
 from agents.messages import header_list
 from agents.roots import allowed_roots
 from agents.stage import Parts, StageApp, explain, now
 from errors import DrainingError, FatalError, FileChangedError, FileError
 from imaging import hashing
-from imaging.files import FileStamp, Roots, check_within
+from imaging.files import FileStamp, Roots, check_within, outside_of
 from tables.fingerprints import Fingerprint, Fingerprints
+from topics.files import FileOfJob
 from topics.hashed_file import HASHED_FILE, HashedFile
 from topics.image_outcome import FailedFile
 from topics.job_event import Sealed
 from topics.raw_path import RAW_PATH, RawPath
-from topics.record import Headers
 from topics.sentinel import Sentinel, read_sentinel
 
 WINDOW = 256
@@ -35,13 +37,15 @@ WINDOW = 256
 STILL_SECONDS = 0.5
 STILL_ATTEMPTS = 10
 
+_PASSED_ON = set(FileOfJob.model_fields) - {"size", "mtime_ns", "model_id"}
+
 
 def build(parts: Parts, datadir: Path) -> StageApp:
     """Return the stage."""
     stage = StageApp("hash", parts, datadir)
     fingerprints = Fingerprints(stage.rows())
     hasher = _Hasher(stage, fingerprints, Collections(parts.qdrant, parts.ml, parts.settings))
-    stage.consume(RAW_PATH.name, hasher.take, window=WINDOW)
+    stage.consume_files(RAW_PATH, hasher.take, end_marker=hasher.end, window=WINDOW)
     return stage
 
 
@@ -52,23 +56,76 @@ class _Hasher:
         self._fingerprints = fingerprints
         self._collections = collections
 
-    async def take(self, event: faust.Event, window: Window) -> None:
-        """Take a file or a sentinel of raw-path."""
-        if event.value is None:
-            sentinel = read_sentinel(event.message.headers)
-            await window.add_in_order(event, lambda: self._seal(event, sentinel))
-            return
-        file = RAW_PATH.decode(event.value)
-        path = file.path_bytes
+    async def take(self, items: list[Item[RawPath]], window: Window) -> None:
+        """Take files of raw-path. Those that have not changed go on together, with no more than a look."""
+        event = items[0].event
+        unchanged: list[tuple[Item[RawPath], Fingerprint, str]] = []
+        for item in items:
+            before = self._fingerprints.get(item.record.path_bytes)
+            model_id = self._known_model(item.record)
+            if before is not None and model_id is not None and self._is_unchanged(item, before):
+                unchanged.append((item, before, model_id))
+            else:
+                await window.add(event, self._hash(item, before), self._remember(item), item.share())
+        if unchanged:
+            await window.add(event, self._pass_on(unchanged), share=Share(len(unchanged), items[0].of))
 
-        def remember(fresh: Fingerprint | None) -> Deliveries:
-            return [] if fresh is None else [self._fingerprints.put(path, fresh)]
+    async def end(self, event: faust.Event, window: Window) -> None:
+        """Take the end marker of a walk."""
+        sentinel = read_sentinel(event.message.headers)
+        await window.add_in_order(event, lambda: self._seal(event, sentinel))
 
-        await window.add(event, self._hash(event, file, self._fingerprints.get(path)), remember)
+    def _is_unchanged(self, item: Item[RawPath], before: Fingerprint) -> bool:
+        """Tell whether a file is as it was when it was last read, by what its message says."""
+        file = item.record
+        # What comes again may have other bytes under the same size and time of change.
+        return (
+            item.headers.attempt == 1
+            and file.stamp is not None
+            and before.matches(file.stamp)
+            and file.reread is None
+            and not self._parts.jobs.is_cancelled(file.job_id)
+        )
 
-    async def _hash(self, event: faust.Event, file: RawPath, before: Fingerprint | None) -> Fingerprint | None:
+    async def _pass_on(self, files: list[tuple[Item[RawPath], Fingerprint, str]]) -> None:
+        """Report files that have not changed as seen, and send them on."""
+        job_id = files[0][0].record.job_id
+        with structlog.contextvars.bound_contextvars(job_id=job_id, stage="hash"):
+            seen = [self._stage.report.seen(item.record) for item, _, _ in files]
+            outside = await self._outside([item.record for item, _, _ in files])
+            await asyncio.gather(*seen)
+            failpoints.reach("hash-seen")
+            metrics.CACHE.labels("fingerprints", "hit").inc(len(files))
+            inside = [one for one, error in zip(files, outside, strict=True) if error is None]
+            hashed = [(item, _hashed(item.record, known, model_id)) for item, known, model_id in inside]
+            await self._stage.send_files(
+                HASHED_FILE, [(file.sha256.encode(), file, file.headers(item.headers)) for item, file in hashed]
+            )
+            failpoints.reach("hash-sent")
+            for item, _ in hashed:
+                self._stage.handed_on(item.record, item.headers)
+            for (item, before, _), error in zip(files, outside, strict=True):
+                if error is not None:
+                    await self._stage.fail(item, error)
+                    await self._let_go(item, before, explain(error))
+
+    async def _outside(self, files: list[RawPath]) -> list[FileError | None]:
+        """Return for each file whether it lies outside the folders that it must lie in."""
+        try:
+            roots = allowed_roots(files[0].roots, self._parts.settings)  # all files of a message share them
+        except FileError as error:
+            return [error] * len(files)
+        if roots is None:
+            return [None] * len(files)
+        return await asyncio.to_thread(lambda: [outside_of(file.path_bytes, roots) for file in files])
+
+    def _remember(self, item: Item[RawPath]) -> Callable[[Fingerprint | None], Deliveries]:
+        path = item.record.path_bytes
+        return lambda fresh: [] if fresh is None else [self._fingerprints.put(path, fresh)]
+
+    async def _hash(self, item: Item[RawPath], before: Fingerprint | None) -> Fingerprint | None:
         """Take a file up; `before`: what it held when it was last read. Returns its fingerprint where that is new."""
-        headers = Headers.decode(event.message.headers)
+        file, headers = item.record, item.headers
         # What comes again may have other bytes under the same size and time of change.
         known = before if headers.attempt == 1 else None
         with structlog.contextvars.bound_contextvars(job_id=file.job_id, stage="hash"):
@@ -76,7 +133,7 @@ class _Hasher:
             if self._parts.jobs.is_cancelled(file.job_id):
                 await seen
                 await self._stage.finish(file, "skipped", headers, reason="job cancelled")
-                await self._let_go(file, before, headers, "its job was cancelled")
+                await self._let_go(item, before, "its job was cancelled")
                 return None
             try:
                 model_id = await self._model_id(file)
@@ -87,30 +144,27 @@ class _Hasher:
                 raise
             except Exception as error:
                 await seen
-                await self._stage.fail(event, file, error, headers)
-                await self._let_go(file, before, headers, explain(error))
+                await self._stage.fail(item, error)
+                await self._let_go(item, before, explain(error))
                 return None
             await seen
             failpoints.reach("hash-seen")
-            hashed = HashedFile(
-                **file.model_dump(exclude={"size", "mtime_ns", "model_id"}),
-                **fingerprint.model_dump(),
-                model_id=model_id,
-            )
-            await (await self._stage.send(HASHED_FILE, hashed.sha256, hashed, hashed.headers(headers)))
+            hashed = _hashed(file, fingerprint, model_id)
+            await self._stage.send_file(HASHED_FILE, hashed.sha256, hashed, hashed.headers(headers))
             failpoints.reach("hash-sent")
             if before is not None and before.sha256 != fingerprint.sha256:
-                await self._let_go(file, before, headers, "its content has changed")
+                await self._let_go(item, before, "its content has changed")
             self._stage.handed_on(file, headers)
             return None if fingerprint is known else fingerprint
 
-    async def _let_go(self, file: RawPath, before: Fingerprint | None, headers: Headers, reason: str) -> None:
+    async def _let_go(self, item: Item[RawPath], before: Fingerprint | None, reason: str) -> None:
         """Tell prepare of a file that begins again, and goes on no further with what it held before.
 
         It may own the claim on that: whoever waits for it takes over. A file that comes for the first time may be on
         its way to ML nevertheless, as when a kill has it taken up twice, and so has said nothing yet of its claim.
         """
-        if before is None or headers.attempt == 1:
+        file = item.record
+        if before is None or item.headers.attempt == 1:
             return
         model_id = file.model_id
         if model_id is None:
@@ -120,10 +174,8 @@ class _Hasher:
             model_id = None if known is None else known.model_id
         if model_id is None:
             return
-        held = HashedFile(
-            **file.model_dump(exclude={"size", "mtime_ns", "model_id"}), **before.model_dump(), model_id=model_id
-        )
-        await self._stage.conclude(FailedFile(**held.file_fields(), reason=reason), headers)
+        held = _hashed(file, before, model_id)
+        await self._stage.conclude(FailedFile(**held.file_fields(), reason=reason), item.headers)
 
     async def _seal(self, event: faust.Event, sentinel: Sentinel) -> Deliveries:
         """Say that a walk ends on this partition, after all files before the sentinel were handed on."""
@@ -154,12 +206,18 @@ class _Hasher:
         publishes here, the collection may still have to be made, or may be of another model: that is told here, as
         ML would be waited for in vain.
         """
-        status = self._parts.jobs.status(file.job_id)
-        if file.model_id and status and (status.model_id, status.collection) == (file.model_id, file.collection):
-            return file.model_id
+        known = self._known_model(file)
+        if known is not None:
+            return known
         return await self._stage.persist(
             [file.job_id], lambda: self._collections.ensure(file.job_id, file.collection, file.model_id)
         )
+
+    def _known_model(self, file: RawPath) -> str | None:
+        status = self._parts.jobs.status(file.job_id)
+        if status is None or (status.model_id, status.collection) != (file.model_id, file.collection):
+            return None
+        return file.model_id
 
     async def _fingerprint(self, file: RawPath, known: Fingerprint | None) -> Fingerprint:
         """Return the known fingerprint if the file has not changed since, else read the file."""
@@ -185,6 +243,11 @@ class _Hasher:
                 if await _is_still(file.path_bytes, stamp):
                     return Fingerprint(size=stamp.size, mtime_ns=stamp.mtime_ns, ctime_ns=stamp.ctime_ns, sha256=sha256)
         raise FileChangedError(f"{file.path} does not stop changing. Scan again when it is complete.")
+
+
+def _hashed(file: RawPath, fingerprint: Fingerprint, model_id: str) -> HashedFile:
+    fields = {name: getattr(file, name) for name in _PASSED_ON}
+    return HashedFile.model_validate(fields | fingerprint.__dict__ | {"model_id": model_id})
 
 
 def _check_content(file: RawPath, fingerprint: Fingerprint) -> None:

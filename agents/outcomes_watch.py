@@ -7,8 +7,9 @@ a report of its outcome, each time that it comes.
 
 import asyncio
 import contextlib
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+import time
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from aiokafka import ConsumerRecord, TopicPartition
 
@@ -24,20 +25,29 @@ class Outstanding:
     def __init__(self) -> None:
         self._files: set[str] = set()
         self._changed = asyncio.Event()
+        # When how many had theirs, within the last second.
+        self._ended: deque[tuple[float, int]] = deque()
 
     def __len__(self) -> int:
         return len(self._files)
 
-    def add(self, file_id: str) -> None:
-        """Count a file, before it is published."""
-        self._files.add(file_id)
+    def add(self, file_ids: Iterable[str]) -> None:
+        """Count files, before they are published."""
+        self._files.update(file_ids)
 
     def end(self, event: Outcomes) -> None:
         """Count those out that have an outcome now."""
         before = len(self._files)
         self._files.difference_update(file.file_id for file in event.files)
         if len(self._files) < before:
+            self._ended.append((time.monotonic(), before - len(self._files)))
             self._tell()
+
+    def ended_lately(self) -> int:
+        """Return how many have had their outcome within the last second."""
+        while self._ended and self._ended[0][0] < time.monotonic() - 1.0:
+            self._ended.popleft()
+        return sum(files for _, files in self._ended)
 
     def forget(self) -> None:
         """Count all out, as nothing about them is on its way any more."""

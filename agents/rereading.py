@@ -15,10 +15,9 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeGuard
 
-import faust
-
 from agents.decoder import Decoder
 from agents.delivery import writing_rows
+from agents.item import Item
 from agents.stage import StageApp
 from agents.waiters import lot
 from agents.walking import Found, Refused
@@ -35,7 +34,6 @@ from topics.db_write import DB_WRITE, DBWrite
 from topics.hashed_file import HashedFile
 from topics.image_outcome import Embedded
 from topics.limits import MAX_PATH
-from topics.record import Headers
 
 # Files of one content that are looked into, until one holds it.
 READ_AT_MOST = 10
@@ -133,48 +131,48 @@ class Rereader:
         self._images = images
         self._decoder = decoder
 
-    async def reread(self, event: faust.Event, file: HashedFile, headers: Headers) -> None:
+    async def reread(self, item: Item[HashedFile]) -> None:
         """Decode a file whose content is known, and wait until what follows from it is delivered."""
-        prepared = await self._decoder.prepare(event, file, headers)
+        prepared = await self._decoder.prepare(item)
         if prepared is None:
             return
-        with writing_rows(event):
-            rows, work = self._decide(event, file, prepared, headers)
+        with writing_rows(item.event):
+            rows, work = self._decide(item, prepared)
         await work
         for row in rows:
             await row
 
     def _decide(
-        self, event: faust.Event, file: HashedFile, prepared: Prepared, headers: Headers
+        self, item: Item[HashedFile], prepared: Prepared
     ) -> tuple[list[Awaitable[object]], Coroutine[Any, Any, None]]:
         """Write the rows, and return what is left to do. Nothing is awaited here: of two files, one goes to ML."""
+        file = item.record
         claim, content = self._images.claim(file), self._images.content(file)
         if claim is not None and claim.owner not in {None, file.file_id}:
-            rows = [self._images.put_waiter(file, event.message.offset, headers)]
+            rows = [self._images.put_waiter(file, item.number, item.headers)]
             return rows, _nothing()
         if content is not None and is_same_picture(content, prepared):
-            return [], self._update(event, file, content, prepared, headers)
+            return [], self._update(item, content, prepared)
         claim = claim or Claim(owner=None)
-        claim.own(file.file_id, lot(file), headers.begun)
+        claim.own(file.file_id, lot(file), item.headers.begun)
         rows = [self._images.put_claim(file, claim), self._images.drop_content(file)]
         if content is not None and content.caption is not None:
-            file = file.model_copy(update={"caption": True})
-        return rows, self._decoder.send(event, file, prepared, headers)
+            item = item.about(file.model_copy(update={"caption": True}))
+        return rows, self._decoder.send(item, prepared)
 
-    async def _update(
-        self, event: faust.Event, file: HashedFile, content: Content, prepared: Prepared, headers: Headers
-    ) -> None:
+    async def _update(self, item: Item[HashedFile], content: Content, prepared: Prepared) -> None:
         """Send the point to Qdrant with ML's former answer, and have the new reading remembered."""
+        file, headers = item.record, item.headers
         reading = content.model_copy(
             update={
                 "metadata": prepared.metadata,
                 "thumbnail_base64": base64.b64encode(prepared.thumbnail).decode(),
                 "rendition_sha256": hashlib.sha256(prepared.rendition).hexdigest(),
-                "read_at": event.message.timestamp,
+                "read_at": item.event.message.timestamp,
             }
         )
         write = DBWrite(**file.file_fields(), point_id=point_id(file.sha256), outcome="cached", content=reading)
-        await (await self._stage.send(DB_WRITE, file.sha256, write, file.headers(headers)))
+        await self._stage.send_file(DB_WRITE, file.sha256, write, file.headers(headers))
         await self._stage.conclude(Embedded(**file.file_fields(), content=reading), headers)
         self._stage.handed_on(file, headers)
 

@@ -6,8 +6,9 @@ is walked again under a new walk id; equal paths have equal file ids, so nothing
 
 import asyncio
 import os
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
 from functools import partial
 from itertools import islice
@@ -21,6 +22,7 @@ import failpoints
 import tracing
 from agents.collections import Collections
 from agents.delivery import Window
+from agents.item import Item
 from agents.leaving_out import Chosen, LeftOut, total
 from agents.outcomes_watch import OutcomesWatch, Outstanding
 from agents.rereading import Published, file_of, files_of
@@ -30,7 +32,7 @@ from agents.throttle import Places, Throttle, check_goes_on
 from agents.walking import Found, Refused, Walked, walk
 from connection import client_options
 from errors import CollectionMissingError, DrainingError, FatalError, FileError, RequestError
-from imaging.files import Roots
+from imaging.files import FileStamp, Roots
 from rules import paths as paths_of
 from rules.identity import new_id
 from rules.leaving_out import Patterns
@@ -47,7 +49,11 @@ from topics.sentinel import sentinel_headers
 WALKS_AT_ONCE = 64
 # With those whose job is paused: these are walked again, and all that is behind them, when a worker starts anew.
 REQUESTS_AT_ONCE = 256
-ENTRIES_AT_ONCE = 100
+# Enough for full messages to all partitions.
+ENTRIES_AT_ONCE = 2000
+# A disk may be slow to list: the first photographs do not wait for the others.
+LISTING_SECONDS = 0.05
+POINTS_AT_ONCE = 100
 
 log = structlog.get_logger()
 
@@ -75,19 +81,23 @@ class _Scanner:
 
     async def take(self, event: faust.Event, window: Window) -> None:
         """Take a request."""
-        await window.add(event, self._in_its_turn(event, SCAN_REQUEST.decode(event.value or b"")))
+        request = SCAN_REQUEST.decode(event.value or b"")
+        item = self._stage.item(event, request, Headers.decode(event.message.headers))
+        await window.add(event, self._in_its_turn(item))
 
-    async def _in_its_turn(self, event: faust.Event, request: ScanRequest) -> None:
+    async def _in_its_turn(self, item: Item[ScanRequest]) -> None:
+        event = item.event
         while not self._places.take(event):
             check_goes_on(self._stage, event)
             await self._parts.jobs.changed(seconds=1.0)
         try:
-            await self._scan(event, request)
+            await self._scan(item)
         finally:
             self._places.leave(event)
 
-    async def _scan(self, event: faust.Event, request: ScanRequest) -> None:
+    async def _scan(self, item: Item[ScanRequest]) -> None:
         """Walk a request to its end and seal it. A request that cannot be walked fails its job."""
+        event, request = item.event, item.record
         with structlog.contextvars.bound_contextvars(job_id=request.job_id, stage="scan"):
             job_id = request.job_id
             walk_id = new_id()
@@ -130,14 +140,7 @@ class _Scanner:
             async with self._outcomes.walk(job_id) as outstanding:
                 throttle = Throttle(self._stage, event, job_id, outstanding, self._places)
                 walked = _Walk(
-                    self._stage,
-                    event,
-                    request,
-                    outstanding,
-                    chosen,
-                    throttle=throttle,
-                    walk_id=walk_id,
-                    model_id=model_id,
+                    self._stage, item, outstanding, chosen, throttle=throttle, walk_id=walk_id, model_id=model_id
                 )
                 if request.reread:
                     await walked.walk_collection()
@@ -167,8 +170,7 @@ class _Walk:
     def __init__(
         self,
         stage: StageApp,
-        event: faust.Event,
-        request: ScanRequest,
+        item: Item[ScanRequest],
         outstanding: Outstanding,
         chosen: Chosen,
         *,
@@ -177,11 +179,10 @@ class _Walk:
         model_id: str,
     ) -> None:
         self._stage = stage
-        self._event = event
-        self._request = request
+        self._item = item
+        self._request = item.record
         self._walk_id = walk_id
         self._model_id = model_id
-        self._headers = Headers.decode(event.message.headers)
         self._outstanding = outstanding
         self._chosen = chosen
         self.left_out = LeftOut(0, 0)
@@ -192,13 +193,13 @@ class _Walk:
     async def walk(self, source: bytes) -> None:
         """Publish what is below one folder, and wait until it is delivered."""
         entries = walk(source, allowed_roots(self._request.roots, self._stage.parts.settings), self._chosen)
-        while await self._throttle.has_room():
-            found = await asyncio.to_thread(_next, entries)
+        while room := await self._throttle.room():
+            found = await asyncio.to_thread(_next, entries, min(room, ENTRIES_AT_ONCE))
             if not found:
                 return
             left_out = [entry for entry in found if isinstance(entry, LeftOut)]
             self.left_out = total([self.left_out, *left_out])
-            await asyncio.gather(*[self._publish(entry) for entry in found if not isinstance(entry, LeftOut)])
+            await self._take([entry for entry in found if not isinstance(entry, LeftOut)])
 
     async def walk_collection(self) -> None:
         """Publish a file of each point of the collection, and wait until it is delivered."""
@@ -206,15 +207,14 @@ class _Walk:
         qdrant, name = self._stage.parts.qdrant, self._request.collection
         cursor: str | None = None
         with closing(Published()) as published:
-            while await self._throttle.has_room():
-                ask = partial(qdrant.page, name, limit=ENTRIES_AT_ONCE, cursor=cursor)
+            while await self._throttle.room():
+                ask = partial(qdrant.page, name, limit=POINTS_AT_ONCE, cursor=cursor)
                 try:
                     page, cursor = await self._stage.persist([self._request.job_id], ask)
                 except CollectionMissingError:
                     return  # it was deleted meanwhile, and has no further file
                 payloads = [await self._with_a_file(record.payload, roots) for record in page]
-                found = await asyncio.to_thread(files_of, payloads, roots, published)
-                await asyncio.gather(*[self._publish(entry) for entry in found])
+                await self._take(await asyncio.to_thread(files_of, payloads, roots, published))
                 if cursor is None:
                     return
 
@@ -232,33 +232,49 @@ class _Walk:
 
         return await self._stage.persist([self._request.job_id], look)
 
-    async def _publish(self, entry: Found | Refused) -> None:
-        path, path_b64 = to_wire(entry.path)
-        file = RawPath(
+    async def _take(self, entries: list[Found | Refused]) -> None:
+        """Publish what was found, and end what ends here; wait until all of it is delivered."""
+        self.sent += len(entries)
+        refused = [self._refuse(entry) for entry in entries if isinstance(entry, Refused)]
+        await asyncio.gather(self._publish([entry for entry in entries if isinstance(entry, Found)]), *refused)
+
+    def _file(self, path: bytes, reread: str | None, stamp: FileStamp | None = None) -> RawPath:
+        shown, path_b64 = to_wire(path)
+        return RawPath(
             job_id=self._request.job_id,
             collection=self._request.collection,
-            path=path,
+            path=shown,
             path_b64=path_b64,
             caption=self._request.caption,
             model_id=self._model_id,
             roots=self._request.roots,
-            reread=entry.reread,
+            reread=reread,
+            size=stamp and stamp.size,
+            mtime_ns=stamp and stamp.mtime_ns,
+            walk_id=stamp and self._walk_id,
         )
-        self.sent += 1
-        if isinstance(entry, Refused) and entry.outcome == "failed":
-            await self._stage.fail(self._event, file, FileError(entry.reason), self._headers)
-            return
-        if isinstance(entry, Refused):
-            await self._stage.finish(file, entry.outcome, self._headers, reason=entry.reason)
-            return
-        found = {"size": entry.stamp.size, "mtime_ns": entry.stamp.mtime_ns, "walk_id": self._walk_id}
-        file = file.model_copy(update=found)
-        self._outstanding.add(file.file_id)
-        named = {"job_id": file.job_id, "file_id": file.file_id, "path": path}
-        with tracing.published(RAW_PATH.name, named, cause=self._headers.traceparent) as traceparent:
-            headers = file.headers(replace(self._headers, traceparent=traceparent))
-            delivery: Any = await (await self._stage.send(RAW_PATH, entry.path, file, headers))
-        self.per_partition[delivery.partition] += entry.counts
+
+    async def _refuse(self, entry: Refused) -> None:
+        item = self._item.about(self._file(entry.path, entry.reread))
+        if entry.outcome == "failed":
+            await self._stage.fail(item, FileError(entry.reason))
+        else:
+            await self._stage.finish(item.record, entry.outcome, item.headers, reason=entry.reason)
+
+    async def _publish(self, found: list[Found]) -> None:
+        files = [self._file(entry.path, entry.reread, entry.stamp) for entry in found]
+        self._outstanding.add(file.file_id for file in files)
+        with ExitStack() as spans:
+            outgoing = []
+            for file in files:
+                named = {"job_id": file.job_id, "file_id": file.file_id, "path": file.path}
+                cause = self._item.headers.traceparent
+                traceparent = spans.enter_context(tracing.published(RAW_PATH.name, named, cause=cause))
+                headers = file.headers(replace(self._item.headers, traceparent=traceparent))
+                outgoing.append((file.path_bytes, file, headers))
+            partitions = await self._stage.send_files(RAW_PATH, outgoing)
+        for entry, partition in zip(found, partitions, strict=True):
+            self.per_partition[partition] += entry.counts
 
 
 def _chosen(request: ScanRequest, settings: Settings) -> Chosen:
@@ -270,8 +286,15 @@ def _chosen(request: ScanRequest, settings: Settings) -> Chosen:
     return Chosen(patterns, Patterns(settings.scan_exclude), frozenset(normal(os.fsencode(s)) for s in request.sources))
 
 
-def _next(entries: Iterator[Walked]) -> list[Walked]:
-    return list(islice(entries, ENTRIES_AT_ONCE))
+def _next(entries: Iterator[Walked], limit: int) -> list[Walked]:
+    """Return the next entries, at most so many; at least one, if any is left. Blocks."""
+    found: list[Walked] = []
+    until = time.monotonic() + LISTING_SECONDS
+    for entry in islice(entries, limit):
+        found.append(entry)
+        if time.monotonic() >= until:
+            break
+    return found
 
 
 def outermost(sources: list[str]) -> list[bytes]:

@@ -4,8 +4,8 @@ import asyncio
 import random
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,9 +18,11 @@ import metrics
 import tracing
 from agents.app import ROCKSDB_OPTIONS, new_app
 from agents.batching import Batcher
-from agents.delivery import MAX_BYTES, Window
+from agents.delivery import MAX_BYTES, Share, Window
+from agents.item import Item
 from agents.jobs_watch import JobsWatch
 from agents.messages import check_size, header_list
+from agents.outbox import Outbox, Outgoing
 from agents.reporter import Reporter
 from connection import client_options
 from cpu import Cpu
@@ -39,6 +41,7 @@ from gateways.reading import holds_message
 from rules.outcomes import Outcome
 from settings import Settings, Stage
 from tables.rows import Rows
+from topics import bundle
 from topics.admin import TABLES
 from topics.dead_letter import DEAD_LETTER, UNREADABLE, Failure, Letter
 from topics.files import FileOfJob, HashedFileOfJob
@@ -77,6 +80,9 @@ class StageApp:
         self.parts = parts
         self.app = new_app(name, parts.settings, datadir, parts.producer, self.put_aside)
         self.report = Reporter(name, self.publish, parts.stop)
+        self.outbox = Outbox(
+            self.send_raw, parts.settings.kafka_partitions, parts.settings.kafka_files_per_message, parts.stop
+        )
         self._windows: list[Window] = []
         self._batchers: list[Batcher[Any]] = []
         self.is_draining = False
@@ -109,10 +115,67 @@ class StageApp:
         async def agent(stream: Any) -> None:
             open_window = self._new_window(window, window_bytes, commit_at_once=commit_at_once)
             async for event in stream.noack().events():
-                if event.value is not None and topic != JOB_EVENT.name:
-                    tracing.process(event.message, self.app.conf.id)
                 with open_window.taking():
                     await self._take(event, handle, open_window)
+
+    def consume_files(
+        self,
+        topic: Topic[Any],
+        take: Callable[[list[Item[Any]], Window], Awaitable[None]],
+        *,
+        end_marker: Handler | None = None,
+        **bounds: Any,
+    ) -> None:
+        """Have `take` take the files of each message of a topic, and `end_marker` those without a value.
+
+        What is not valid is dead-lettered by itself. A message is acked when all its files are done; their work is
+        added to the window as shares (`share`).
+        """
+
+        async def handle(event: faust.Event, window: Window) -> None:
+            if event.value is None and end_marker is not None:
+                await end_marker(event, window)
+                return
+            entries = [*bundle.decode(topic, event.value or b"", event.message.headers)]
+            items = []
+            for entry in entries:
+                if entry.refused is None:
+                    items.append(self.item(event, entry.record, entry.headers, entry.place, len(entries)))
+                else:
+                    refused = entry.refused
+                    refusal = self._reject(event, refused.key, refused.value, refused.error, entry.headers.encode())
+                    await window.add(event, refusal, share=Share(1, len(entries)))
+            await take(items, window)
+            await window.end(event)
+
+        self.consume(topic.name, handle, **bounds)
+
+    def item(self, event: faust.Event, record: R, headers: Headers, place: int = 0, of: int = 1) -> Item[R]:
+        """Return a file of a message as it is taken; its trace begins."""
+        named = {"job_id": headers.job_id, "file_id": headers.file_id, "traceparent": headers.traceparent}
+        span, traceparent = tracing.process(event.message, self.app.conf.id, named)
+        return Item(event, record, replace(headers, traceparent=traceparent), place, of, span)
+
+    def consume_each(
+        self,
+        topic: Topic[Any],
+        take: Callable[[Item[Any], Window], Awaitable[None]],
+        *,
+        end_marker: Handler | None = None,
+        **bounds: Any,
+    ) -> None:
+        """Have `take` take the files of each message one after the other; what it cannot take is dead-lettered."""
+
+        async def take_all(items: list[Item[Any]], window: Window) -> None:
+            for item in items:
+                try:
+                    await take(item, window)
+                except (PartitionRevokedError, DrainingError, FatalError):
+                    raise
+                except Exception as error:
+                    await window.add(item.event, self.reject_file(topic, item, error), share=item.share())
+
+        self.consume_files(topic, take_all, end_marker=end_marker, **bounds)
 
     async def _take(self, event: faust.Event, handle: Handler, window: Window) -> None:
         try:
@@ -155,7 +218,8 @@ class StageApp:
         return window
 
     def flush(self) -> None:
-        """Let what waits for its batch to fill go as it is."""
+        """Let what waits for its batch or bundle to fill go as it is."""
+        self.outbox.flush()
         for batcher in self._batchers:
             batcher.flush()
 
@@ -178,6 +242,7 @@ class StageApp:
             batcher.drain()
         for window in self._windows:
             await window.drained()
+        await self.outbox.drained()
         await self.report.drained()
         await self.app.consumer.commit()
 
@@ -189,6 +254,17 @@ class StageApp:
     async def send(self, topic: Topic[R], key: str | bytes, record: R, headers: Headers) -> Awaitable[object]:
         """Send a record; await the result to know that it is delivered."""
         return await self.send_raw(topic.name, _bytes(key), topic.encode(record), topic.headers(record, headers))
+
+    async def send_file(self, topic: Topic[Any], key: str | bytes, record: FileOfJob, headers: Headers) -> None:
+        """Send a file, maybe in one message with others, and wait until it is delivered."""
+        await self.send_files(topic, [(_bytes(key), record, headers)])
+
+    async def send_files(self, topic: Topic[Any], files: Sequence[Outgoing]) -> list[int]:
+        """Send files with their keys, and wait until they are delivered; return the partition of each."""
+        sent = self.outbox.send(topic, files)
+        for delivered in {id(delivered): delivered for _, delivered in sent}.values():
+            await asyncio.shield(delivered)  # who gives up takes it from nobody else
+        return [partition for partition, _ in sent]
 
     async def send_raw(
         self, topic: str, key: bytes | None, value: bytes | None, headers: HeaderList, partition: int | None = None
@@ -223,37 +299,37 @@ class StageApp:
             replay=headers.replay,
         )
 
-    async def fail(self, event: faust.Event, file: FileOfJob, error: Exception, headers: Headers) -> None:
+    async def fail(self, item: Item[Any], error: Exception) -> None:
         """End a file as failed: a dead letter that restarts it, then its outcome; wait for both."""
+        file: FileOfJob = item.record
         log.warning("failed", path=file.path, job_id=file.job_id, stage=self.name, reason=str(error))
         # Without size and time of change: whoever replays it wants the file as it is then.
         restart = RawPath(**file.model_dump(include=set(RawPath.model_fields) - {"size", "mtime_ns"}))
         value = RAW_PATH.encode(restart)
-        sent = file.headers(headers).encode()
-        await self.dead_letter(event, file.path_bytes, value, error, sent, restart_topic=RAW_PATH.name)
+        sent = file.headers(item.headers).encode()
+        await self.dead_letter(item.event, file.path_bytes, value, error, sent, restart_topic=RAW_PATH.name)
+        tracing.failed(item.span, error)
         failpoints.reach("dead-lettered")
         sha256 = file.sha256 if isinstance(file, HashedFileOfJob) else None
-        await self.finish(file, "failed", headers, reason=explain(error), sha256=sha256)
+        await self.finish(file, "failed", item.headers, reason=explain(error), sha256=sha256)
 
-    async def fail_content(self, event: faust.Event, file: HashedFileOfJob, error: Exception, headers: Headers) -> None:
+    async def fail_content(self, item: Item[Any], error: Exception) -> None:
         """End a file whose content cannot be used, and tell those that wait for the content."""
         failed = FailedContent(
-            **file.file_fields(), stage=self.name, error_class=type(error).__name__, reason=explain(error)
+            **item.record.file_fields(), stage=self.name, error_class=type(error).__name__, reason=explain(error)
         )
-        await self.fail_and_conclude(event, file, error, headers, failed)
+        await self.fail_and_conclude(item, error, failed)
 
-    async def fail_file(self, event: faust.Event, file: HashedFileOfJob, error: Exception, headers: Headers) -> None:
+    async def fail_file(self, item: Item[Any], error: Exception) -> None:
         """End a file whose path cannot be used, so that the next one with its content takes over."""
-        failed = FailedFile(**file.file_fields(), reason=explain(error))
-        await self.fail_and_conclude(event, file, error, headers, failed)
+        failed = FailedFile(**item.record.file_fields(), reason=explain(error))
+        await self.fail_and_conclude(item, error, failed)
 
-    async def fail_and_conclude(
-        self, event: faust.Event, file: FileOfJob, error: Exception, headers: Headers, outcome: ContentOutcome
-    ) -> None:
+    async def fail_and_conclude(self, item: Item[Any], error: Exception, outcome: ContentOutcome) -> None:
         """End a file as failed, then publish what became of its content."""
-        await self.fail(event, file, error, headers)
+        await self.fail(item, error)
         failpoints.reach("failure-reported")
-        await self.conclude(outcome, headers)
+        await self.conclude(outcome, item.headers)
 
     async def conclude(self, outcome: ContentOutcome, headers: Headers) -> None:
         """Publish what became of a content and wait until that is delivered."""
@@ -265,17 +341,23 @@ class StageApp:
 
     async def reject(self, event: faust.Event, error: Exception) -> None:
         """Move a message that cannot be taken to `dead-letter`, its bytes untouched. It counts in no job."""
-        headers = header_list(event)
-        log.warning(
-            "rejected",
-            topic=event.message.topic,
-            offset=event.message.offset,
-            job_id=Headers.decode(headers).job_id,
-            stage=self.name,
-            reason=explain(error),
-        )
-        message = event.message
-        await self.dead_letter(event, message.key, event.value, error, headers, restart_topic=message.topic)
+        await self._reject(event, event.message.key, event.value, error, header_list(event))
+
+    async def reject_file(self, topic: Topic[Any], item: Item[Any], error: Exception) -> None:
+        """Move one file of a message, which cannot be taken, to `dead-letter`. It counts in no job."""
+        if item.of == 1:
+            await self.reject(item.event, error)
+            return
+        key = bundle.key_of(topic, item.record)
+        await self._reject(item.event, key, topic.encode(item.record), error, item.headers.encode())
+
+    async def _reject(
+        self, event: faust.Event, key: bytes | None, value: bytes | None, error: Exception, headers: HeaderList
+    ) -> None:
+        topic, offset = event.message.topic, event.message.offset
+        job_id = Headers.decode(headers).job_id
+        log.warning("rejected", topic=topic, offset=offset, job_id=job_id, stage=self.name, reason=explain(error))
+        await self.dead_letter(event, key, value, error, headers, restart_topic=topic)
 
     async def put_aside(self, part: TopicPartition, left_out: Unreadable) -> None:
         """Note in `dead-letter` messages that no consumer can read, and wait until that is delivered."""
@@ -308,7 +390,6 @@ class StageApp:
     ) -> None:
         """Publish a dead letter and wait until it is delivered."""
         metrics.DEAD_LETTERS.labels(self.name, type(error).__name__).inc()
-        tracing.failed(event.message, error)
         failure = Failure(
             topic=event.message.topic,
             partition=event.message.partition,

@@ -7,7 +7,6 @@ db-write → Qdrant; then, after Qdrant confirmed, the outcome on job-event, the
 import asyncio
 import time
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import failpoints
 import tracing
 from agents.collections import Collections
 from agents.delivery import Window
+from agents.item import Item
 from agents.stage import Parts, StageApp
 from errors import CollectionMissingError, DrainingError, FatalError, FileError
 from gateways.qdrant import Point
@@ -27,23 +27,19 @@ from rules.batching import halves
 from rules.outcomes import Outcome
 from topics.db_write import DB_WRITE, DBWrite
 from topics.image_outcome import Embedded, Stored
-from topics.record import Headers
 
 MAX_BATCH_BYTES = 8 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
-    event: faust.Event
-    write: DBWrite
-    headers: Headers
+_Item = Item[DBWrite]
 
 
 def build(parts: Parts, datadir: Path) -> StageApp:
     """Return the stage."""
     stage = StageApp("store", parts, datadir)
     window = max(256, 3 * parts.settings.qdrant_upsert_batch_size)
-    stage.consume(DB_WRITE.name, _Storer(stage).take, window=window)
+    storer = _Storer(stage)
+    stage.consume_each(DB_WRITE, storer.take, end_marker=storer.end, window=window)
     return stage
 
 
@@ -62,20 +58,21 @@ class _Storer:
             max_bytes=MAX_BATCH_BYTES,
         )
 
-    async def take(self, event: faust.Event, window: Window) -> None:
-        """Take a point, or a tombstone that asks for no more waiting."""
-        if event.value is None:
-            self._stage.flush()
-            await window.add(event, _nothing())
-            return
-        item = _Item(event, DB_WRITE.decode(event.value), Headers.decode(event.message.headers))
-        await window.add(event, _wait(self._batcher.add(item, len(event.value))))
+    async def take(self, item: _Item, window: Window) -> None:
+        """Take a point."""
+        stored = self._batcher.add(item, len(item.event.value) // item.of)
+        await window.add(item.event, _wait(stored), share=item.share())
+
+    async def end(self, event: faust.Event, window: Window) -> None:
+        """Take an end marker, which asks for no more waiting."""
+        self._stage.flush()
+        await window.add(event, _nothing())
 
     async def _store(self, items: list[_Item]) -> None:
         """Store a batch, and wait until all that follows from it is delivered."""
         by_collection: dict[str, list[_Item]] = {}
         for item in items:
-            by_collection.setdefault(item.write.collection, []).append(item)
+            by_collection.setdefault(item.record.collection, []).append(item)
         # A collection that is slow holds up no other. One that cannot go on leaves none behind in work.
         ends = await asyncio.gather(
             *(self._store_in(collection, group) for collection, group in by_collection.items()), return_exceptions=True
@@ -85,7 +82,7 @@ class _Storer:
             raise error
 
     async def _store_in(self, collection: str, items: list[_Item]) -> None:
-        jobs = {item.write.job_id for item in items}
+        jobs = {item.record.job_id for item in items}
         with structlog.contextvars.bound_contextvars(job_ids=sorted(jobs), stage="store"):
             try:
                 incarnation, unchanged = await self._stage.persist(jobs, lambda: self._upsert(collection, items))
@@ -109,7 +106,7 @@ class _Storer:
         Also the ids of files that were read again, and found to be stored as they are already.
         """
         since = time.monotonic() if any(item.headers.replay for item in items) else 0.0
-        incarnation = await self._collections.incarnation(items[0].write.job_id, collection, since=since)
+        incarnation = await self._collections.incarnation(items[0].record.job_id, collection, since=since)
         if incarnation is None:
             raise CollectionMissingError(collection)
         unchanged: set[str] = set()
@@ -118,19 +115,19 @@ class _Storer:
         left = items
         while left:
             others = await self._write(collection, left, unchanged)
-            left = [item for item in left if item.write.point_id in others]
+            left = [item for item in left if item.record.point_id in others]
         return incarnation, unchanged
 
     async def _write(self, collection: str, items: list[_Item], unchanged: set[str]) -> set[str]:
         """Unite the points with what is stored of them. Return those that were written by another one meanwhile."""
-        ids = list({item.write.point_id for item in items})
+        ids = list({item.record.point_id for item in items})
         read = await self._qdrant.payloads(collection, ids, list(payload.FIELDS_READ_BACK))
         known = await self._whole(collection, items, read)
         # With the paths of this batch only: Qdrant unites them with those that are stored, of which there may be many.
         payloads = {point_id: {**stored, "paths": []} for point_id, stored in read.items()}
         points: dict[str, Point] = {}
         for item in items:
-            write, new = item.write, _payload(item)
+            write, new = item.record, _payload(item)
             stored = payloads.get(write.point_id, {})
             later = points.get(write.point_id) or known.get(write.point_id)
             if later is not None and payload.was_read_later(stored, new):
@@ -154,15 +151,15 @@ class _Storer:
     ) -> dict[str, Point]:
         """Return the points that are compared with what is to be stored, or kept as they are, by their ids."""
         wanted = {
-            item.write.point_id
+            item.record.point_id
             for item in items
-            if item.write.reread or payload.was_read_later(payloads.get(item.write.point_id, {}), _payload(item))
+            if item.record.reread or payload.was_read_later(payloads.get(item.record.point_id, {}), _payload(item))
         }
         points = await self._qdrant.points(collection, sorted(wanted))
         return {point.id: Point(point.id, point.vector, {**point.payload, "paths": []}) for point in points}
 
     async def _confirm(self, item: _Item, incarnation: str, unchanged: set[str]) -> None:
-        write = item.write
+        write = item.record
         failpoints.reach("store-upserted")
         outcome: Outcome = "unchanged" if write.file_id in unchanged else write.outcome
         await self._stage.finish(write, outcome, item.headers, sha256=write.sha256)
@@ -176,12 +173,12 @@ class _Storer:
 
     async def _fail(self, item: _Item, error: Exception) -> None:
         """End a file as failed. What ML answered for it is kept all the same, for other files of this content."""
-        write = item.write
+        write = item.record
         if _is_new(write):
             kept = Embedded(**write.file_fields(), content=write.content)
-            await self._stage.fail_and_conclude(item.event, write, error, item.headers, kept)
+            await self._stage.fail_and_conclude(item, error, kept)
         else:
-            await self._stage.fail(item.event, write, error, item.headers)
+            await self._stage.fail(item, error)
 
 
 def _is_new(write: DBWrite) -> bool:
@@ -198,7 +195,7 @@ def _is_same(known: Point | None, new: Point) -> bool:
 
 
 def _payload(item: _Item) -> dict[str, Any]:
-    write = item.write
+    write = item.record
     content = write.content
     return {
         **content.metadata.model_dump(exclude_none=True),

@@ -19,6 +19,8 @@ from settings import Settings, Stage
 from tables.rows import is_current
 from topics.admin import READS
 
+# Of the setting, however fast they are: bounds what is on its way when a walk comes from known files to new ones.
+MOST_TIMES = 10
 FILE_STAGES: tuple[Stage, ...] = ("hash", "prepare", "embed", "store")
 
 log = structlog.get_logger()
@@ -43,7 +45,11 @@ class Places:
 
 
 class Throttle:
-    """Holds a walk that has `SCAN_OUTSTANDING_FILES` files without an outcome, or whose job has, or is paused."""
+    """Holds a walk that has `SCAN_OUTSTANDING_FILES` files without an outcome, or whose job has, or is paused.
+
+    Where files have their outcome faster than that in a second, as those that have not changed do, it is as many as
+    had theirs within the last one: so another job waits for no more than about a second behind them, too.
+    """
 
     def __init__(
         self, stage: StageApp, event: faust.Event, job_id: str, outstanding: Outstanding, places: Places
@@ -55,10 +61,13 @@ class Throttle:
         self._outstanding = outstanding
         self._places = places
 
-    async def has_room(self) -> bool:
-        """Wait while the job is paused or too many of its files are unfinished. Tell whether it goes on at all."""
+    async def room(self) -> int:
+        """Wait while the job is paused or too many of its files are unfinished.
+
+        Return how many more may be published; none: the walk does not go on.
+        """
         jobs = self._stage.parts.jobs
-        limit = self._settings.scan_outstanding_files
+        setting = self._settings.scan_outstanding_files
         since, before = time.monotonic(), len(self._outstanding)
         while not jobs.is_cancelled(self._job_id):
             check_goes_on(self._stage, self._event)
@@ -66,17 +75,19 @@ class Throttle:
             paused = status is not None and status.paused
             # Of other walks too, such as the one that a kill has cut off.
             unfinished = 0 if status is None else status.total_files - status.processed_files
+            limit = min(max(setting, self._outstanding.ended_lately()), MOST_TIMES * setting)
+            room = limit - max(len(self._outstanding), unfinished)
             if paused:
                 self._places.leave(self._event)
-            elif self._places.take(self._event) and len(self._outstanding) < limit and unfinished < limit:
-                return True
+            elif self._places.take(self._event) and room > 0:
+                return room
             if paused or len(self._outstanding) != before:
                 since, before = time.monotonic(), len(self._outstanding)
             elif time.monotonic() - since >= self._settings.restart_after_seconds:
                 since = time.monotonic()
                 await self._look_for_them()
             await self._news()
-        return False
+        return 0
 
     async def _look_for_them(self) -> None:
         """Go on without files that were lost: of a job that has ended, the watchdog sends none again."""

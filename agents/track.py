@@ -1,15 +1,15 @@
 """track: folds job-event into the jobs table, and publishes each job's status. Writes nothing else's table.
 
-The rows of files are written event by event; a job's own row, with its counters, and its status are written for
-many events at once, at a checkpoint, and the events are acked after both are delivered. What a person or a scan waits
-for does not wait for it. Rows of files that are ahead of the counters, or behind, say so (tables.job_file).
+The rows of its files, a job's own row, with its counters, and its status are written for many events at once, at a
+checkpoint, and the events are acked after all are delivered. What a person or a scan waits for does not wait for it.
+Rows of files that are ahead of the counters, or behind, say so (tables.job_file).
 """
 
 import asyncio
 import contextlib
 from collections import OrderedDict
 from collections.abc import Awaitable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from agents.delivery import Window, start, writing_rows
 from agents.stage import Parts, StageApp, now
 from tables.job import Job
 from tables.job_document import document
+from tables.job_file import JobFile
 from tables.job_fold import apply, place
 from tables.jobs import Jobs
 from tables.rows import is_current
@@ -52,6 +53,7 @@ class _Known:
 
     job: Job
     generation: int | None
+    files: dict[str, JobFile] = field(default_factory=dict)  # that have changed since the last checkpoint
     told: object = None  # what its newest status said of what nobody waits a second for
 
 
@@ -80,8 +82,8 @@ class Tracker:
             await window.add(event, self._take_late(job_event))
             return
         offset = place(job, event.message.offset, event.message.timestamp)
-        changed = apply(job, job_event, offset, lambda file_id: self._jobs.file(job.job_id, file_id))
-        rows = [self._jobs.put_file(job.job_id, file) for file in changed]
+        changed = apply(job, job_event, offset, lambda file_id: self._file(known, file_id))
+        known.files.update((file.report.file_id, file) for file in changed)
         self._changed[job.job_id] = (known, event)
         if self._checkpoint is None:
             self._at_once.clear()
@@ -91,9 +93,10 @@ class Tracker:
         if self._is_news(known):
             self._at_once.set()
         # The rows of a job that is to be forgotten go when that is written down.
-        await window.add(
-            event, self._forget_behind(job.job_id, "" if job.forgotten else None, [*rows, self._checkpoint])
-        )
+        await window.add(event, self._forget_behind(job.job_id, "" if job.forgotten else None, [self._checkpoint]))
+
+    def _file(self, known: _Known, file_id: str) -> JobFile | None:
+        return known.files.get(file_id) or self._jobs.file(known.job.job_id, file_id)
 
     def _is_news(self, known: _Known) -> bool:
         """Tell whether somebody waits for what has just changed, or too much is open."""
@@ -133,7 +136,10 @@ class Tracker:
         for known, event in changed.values():
             if is_current(self._stage.app, event):
                 with writing_rows(event):
+                    # The counters last: they are never ahead of the rows.
+                    deliveries += self._jobs.put_files(known.job.job_id, known.files.values())
                     deliveries.append(self._jobs.put_job(known.job))
+                known.files.clear()
                 documents.append(document(known.job))
                 known.told = _told(known.job)
         # None of them is in use now: each is as its row says.

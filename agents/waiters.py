@@ -15,6 +15,8 @@ import faust
 import failpoints
 from agents.decoder import Decoder
 from agents.delivery import Deliveries
+from agents.item import Item
+from agents.outbox import Outgoing
 from agents.stage import StageApp
 from errors import ContentError
 from rules.claims import Claim, known_outcome
@@ -65,7 +67,7 @@ class Waiters:
             outcomes.append(known_outcome(claim, waiter.file_id, lot(waiter)))
 
         async def send() -> None:
-            deliveries = []
+            writes: list[Outgoing] = []
             jobs: dict[str, Waiter] = {}
             for waiter, outcome in zip(waiters, outcomes, strict=True):
                 if self._stage.parts.jobs.is_cancelled(waiter.job_id):
@@ -76,9 +78,10 @@ class Waiters:
                     **waiter.file_fields(), point_id=point_id(waiter.sha256), outcome=outcome, content=content
                 )
                 headers = waiter.headers(waiter.received)
-                deliveries.append(await self._stage.send(DB_WRITE, waiter.sha256, write, headers))
-                self._stage.handed_on(waiter, headers)
-            await asyncio.gather(*deliveries)
+                writes.append((waiter.sha256.encode(), write, headers))
+            await self._stage.send_files(DB_WRITE, writes)
+            for _, file, headers in writes:
+                self._stage.handed_on(file, headers)
             for file in jobs.values():
                 await self._flush(event, DB_WRITE.name, file)
             failpoints.reach("waiters-emitted")
@@ -101,7 +104,7 @@ class Waiters:
                 await self.skip(waiter)
                 return
             error = ContentError(f"Its content, the same as that of {outcome.path}, cannot be used: {outcome.reason}")
-            await self._stage.fail(event, waiter, error, waiter.received)
+            await self._stage.fail(Item(event, waiter, waiter.received), error)
 
         async def fail_all() -> None:
             await asyncio.gather(*(fail(waiter) for waiter in waiters))
@@ -126,7 +129,7 @@ class Waiters:
         claim.own(successor.file_id, lot(successor), claim.begun, promoted=number)
 
         async def decode() -> None:
-            await self._decoder.decode(event, successor, successor.received)
+            await self._decoder.decode(Item(event, successor, successor.received))
             await self._flush(event, ML_REQUEST.name, successor)
             failpoints.reach("waiter-promoted")
 

@@ -4,7 +4,7 @@ It reads up to the topic's end at the start. A collection that the messages name
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,7 +22,7 @@ from gateways.ml import Capabilities
 from gateways.qdrant import Qdrant
 from gateways.reading import new_consumer
 from settings import Settings
-from topics import image_outcome, job_event
+from topics import bundle, image_outcome, job_event
 from topics.db_write import DB_WRITE, DBWrite
 from topics.files import FileOfJob
 from topics.hashed_file import HASHED_FILE
@@ -57,17 +57,28 @@ _MOMENTS = (
     image_outcome.JobCancelled,
     image_outcome.ClaimsCleared,
 )
+INVALID = "do not validate (they are in dead-letter)"
 # They end claims, and a claim may have been made anew since.
 _ENDS = (image_outcome.FailedContent, image_outcome.FailedFile)
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A message and what it says; `left_out`: why it is not published."""
+    """A file of a message, or a whole one, and what it says; `left_out`: why it is not published.
+
+    `alone`: the message that a file of a bundle would be by itself, so that its replay brings no neighbours along.
+    """
 
     message: ConsumerRecord
     record: Any = None
     left_out: str | None = None
+    alone: Outgoing | None = None
+
+    @property
+    def again(self) -> Outgoing:
+        """The message to be published."""
+        message = self.message
+        return self.alone or Outgoing(message.topic, message.key, message.value, list(message.headers))
 
 
 class TopicReplayer:
@@ -132,7 +143,7 @@ class TopicReplayer:
                 if reason is not None:
                     progress.leave_out(reason)
                 else:
-                    taken.append(_as_it_was(one.message) if order.dry_run else await self._again(one, succession))
+                    taken.append(one.again if order.dry_run else await self._again(one, succession))
             if not order.dry_run:
                 await self._publisher.publish_all(taken)
             progress.read += len(messages)
@@ -157,7 +168,7 @@ class TopicReplayer:
         return await self._without_collection(found.record, refused)
 
     async def _again(self, found: _Found, succession: Succession) -> Outgoing:
-        message = await succession.hand_over(_as_it_was(found.message), getattr(found.record, "job_id", ""))
+        message = await succession.hand_over(found.again, getattr(found.record, "job_id", ""))
         place = Place(found.message.topic, found.message.partition, found.message.offset)
         attempt = Headers.decode(message.headers).attempt
         return replace(message, headers=replay_headers(message.headers, place, attempt, message.topic))
@@ -216,19 +227,37 @@ async def _ranges(consumer: AIOKafkaConsumer, order: ReplayBody, partitions: int
 
 def _judge_all(order: ReplayBody, messages: list[ConsumerRecord], ranges: dict[TopicPartition, range]) -> list[_Found]:
     """Return the messages that the order is about. Decoding takes a while: in a thread."""
-    found = (_judge(order, message, ranges) for message in messages)
+    found = (_judge(order, one, ranges) for message in messages for one in _files(order, message))
     return [one for one in found if one is not None]
 
 
-def _judge(order: ReplayBody, message: ConsumerRecord, ranges: dict[TopicPartition, range]) -> _Found | None:
+def _files(order: ReplayBody, message: ConsumerRecord) -> Iterator[_Found]:
+    """Yield what a message holds: its files, each as a message of its own."""
+    topic = REPLAYABLE[order.topic]
     if message.value is None:
-        if order.job_id not in {None, Headers.decode(message.headers).job_id}:
-            return None
-        return _Found(message, left_out="end markers")
+        yield _Found(message, left_out="end markers")
+        return
     try:
-        record = REPLAYABLE[order.topic].decode(message.value)
+        entries = [*bundle.decode(topic, message.value, message.headers)]
     except InvalidMessageError:
-        return _Found(message, left_out="do not validate (they are in dead-letter)") if order.job_id is None else None
+        yield _Found(message, left_out=INVALID)
+        return
+    for entry in entries:
+        if entry.refused is not None:
+            yield _Found(message, left_out=INVALID)
+        elif len(entries) == 1:
+            yield _Found(message, entry.record)
+        else:
+            key, value = bundle.key_of(topic, entry.record), topic.encode(entry.record)
+            alone = Outgoing(message.topic, key, value, topic.headers(entry.record, entry.headers))
+            yield _Found(message, entry.record, alone=alone)
+
+
+def _judge(order: ReplayBody, found: _Found, ranges: dict[TopicPartition, range]) -> _Found | None:
+    message, record = found.message, found.record
+    if found.left_out is not None:
+        of_job = None if found.left_out == INVALID else Headers.decode(message.headers).job_id
+        return found if order.job_id in {None, of_job} else None
     if order.job_id not in {None, getattr(record, "job_id", "")}:
         return None
     place = Place.decode(dict(message.headers).get(REPLAY_OF))
@@ -238,12 +267,8 @@ def _judge(order: ReplayBody, message: ConsumerRecord, ranges: dict[TopicPartiti
         return _Found(message, left_out="sums and facts of a moment")
     if isinstance(record, _ENDS):
         return _Found(message, left_out="failures (replay their dead letters)")
-    return _Found(message, record)
+    return found
 
 
 def _part(place: Place) -> tuple[str, int]:
     return place.topic, place.partition
-
-
-def _as_it_was(message: ConsumerRecord) -> Outgoing:
-    return Outgoing(message.topic, message.key, message.value, list(message.headers))

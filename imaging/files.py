@@ -67,6 +67,15 @@ def check_within(path: bytes, roots: Roots) -> None:
         raise outside(path)
 
 
+def outside_of(path: bytes, roots: Roots) -> FileError | None:
+    """Return why a path may not be told of, as it leads out of the roots now; None where it does not."""
+    try:
+        check_within(path, roots)
+    except FileError as error:
+        return error
+    return None
+
+
 def outside(path: bytes) -> FileError:
     """Return the error for a path that leads out of the roots. It does not tell where to."""
     return FileError(

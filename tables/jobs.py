@@ -2,10 +2,12 @@
 
 j|job               Job, as of an event of its
 f|job|file id       JobFile: what was last known of the file, and since which events
+
+The changelog holds the rows of many files in one record, of the key that `tables.rows` gives it.
 """
 
-from collections.abc import Awaitable, Iterator
-from dataclasses import asdict
+from collections.abc import Awaitable, Iterable, Iterator
+from dataclasses import astuple
 from itertools import islice
 
 import orjson
@@ -15,6 +17,11 @@ from rules.paths import first_paths
 from tables.job import Job
 from tables.job_file import JobFile
 from tables.rows import Rows
+
+# Of rows in one changelog record, whose keys are much shorter.
+RECORD_BYTES = 256 << 10
+# After all ids of files.
+BEHIND_ALL = "~"
 
 
 class Jobs:
@@ -37,9 +44,20 @@ class Jobs:
         row = self._rows.get(_file_key(job_id, file_id))
         return None if row is None else _decode(row)
 
-    def put_file(self, job_id: str, file: JobFile) -> Awaitable[object]:
-        """Write the row of a file."""
-        return self._rows.put(_file_key(job_id, file.report.file_id), _encode(file))
+    def put_files(self, job_id: str, files: Iterable[JobFile]) -> list[Awaitable[object]]:
+        """Write the rows of many files: few changelog records hold them all."""
+        prefix = _file_key(job_id, "")
+        deliveries: list[Awaitable[object]] = []
+        rows: dict[bytes, bytes] = {}
+        size = 0
+        for file in files:
+            row = _encode(file)
+            if size + len(row) > RECORD_BYTES:
+                deliveries.append(self._rows.put_packed(prefix, rows))
+                rows, size = {}, 0
+            rows[_file_key(job_id, file.report.file_id)] = row
+            size += len(row)
+        return [*deliveries, self._rows.put_packed(prefix, rows)] if rows else deliveries
 
     def files(self, job_id: str) -> Iterator[JobFile]:
         """Yield the rows of all files of a job, which live on the event's partition."""
@@ -49,9 +67,14 @@ class Jobs:
     def delete_files(self, job_id: str, *, after: str, limit: int) -> tuple[list[Awaitable[object]], str | None]:
         """Delete the rows of the files behind an id; return the deliveries, and the last id (None: none was left)."""
         prefix = _file_key(job_id, "")
-        rows = self._rows.starting_with(prefix, after=_file_key(job_id, after))
-        keys = [key for key, _ in islice(rows, limit)]
-        return [self._rows.delete(key) for key in keys], keys[-1][len(prefix) :].decode() if keys else None
+        rows = [*islice(self._rows.starting_with(prefix, after=_file_key(job_id, after)), limit)]
+        if not rows:
+            deliveries, is_more = self._rows.delete_packed(prefix, limit)
+            return deliveries, BEHIND_ALL if is_more else None
+        # Rows of older versions have a changelog record each.
+        deliveries = [self._rows.delete(key) for key, row in rows if row.startswith(b"{")]
+        self._rows.delete_unlogged(key for key, row in rows if not row.startswith(b"{"))
+        return deliveries, rows[-1][0][len(prefix) :].decode()
 
 
 def _job(row: bytes) -> Job:
@@ -66,19 +89,17 @@ def _file_key(job_id: str, file_id: str) -> bytes:
 
 
 def _encode(file: JobFile) -> bytes:
-    row = asdict(file.report) | {"outcomes": file.outcomes}
-    return orjson.dumps(row | {"walks": file.walks} if file.walks else row)
+    return orjson.dumps([*astuple(file.report), file.outcomes, file.walks])
 
 
 def _decode(row: bytes) -> JobFile:
     """Read a row. One of version 0.1.0 says nothing of events: it is as old as what the job knows."""
     found = orjson.loads(row)
+    if isinstance(found, list):
+        *fields, outcomes, walks = found
+        return JobFile(FileReport(*fields), tuple(map(tuple, outcomes)), tuple(map(tuple, walks)))
     outcomes, walks = found.pop("outcomes", None), found.pop("walks", ())
     report = FileReport(**found)
     if outcomes is None:
         return JobFile.of(report)
-    return JobFile(
-        report,
-        tuple((offset, outcome, kind) for offset, outcome, kind in outcomes),
-        tuple((offset, walk) for offset, walk in walks),
-    )
+    return JobFile(report, tuple(map(tuple, outcomes)), tuple(map(tuple, walks)))

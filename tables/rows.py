@@ -5,18 +5,27 @@ commit gives up after 100 ms without progress: the offset may be committed befor
 delivered. `put` and `delete` return the delivery instead, and the caller acks after it.
 """
 
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
+from uuid import uuid4
 
+import orjson
 from faust.streams import current_event
 from faust.types import AppT, EventT
 from faust.types.tables import TableT
+from faust.types.tuples import TP
+from rocksdict import WriteBatch
 
 import failpoints
 from disk import MEND
 from errors import FatalError, PartitionRevokedError
 from tables.noting import HoldsMessage, Noting
+
+# Before the keys of records that hold many rows. Behind it the prefix of these, and a name of so many bytes.
+PACKED = b"+|"
+NAME_BYTES = 16
 
 
 def is_current(app: AppT, event: "EventT[Any]") -> bool:
@@ -29,6 +38,12 @@ def is_current(app: AppT, event: "EventT[Any]") -> bool:
     return bool(message.generation_id == app.consumer_generation_id and message.tp in app.consumer.assignment())
 
 
+def _put_packed(batch: WriteBatch, key: bytes, rows: Mapping[bytes, bytes]) -> None:
+    for name, row in rows.items():
+        batch.put(name, row)
+    batch.put(key, b"")
+
+
 class Rows:
     """Bytes to bytes, on the partition of the event that is current.
 
@@ -39,6 +54,7 @@ class Rows:
         self._table = table
         self._row_written = failpoints.row_written(table.name)
         noting = Noting(table.data, holds_message)
+        table.apply_changelog_batch = self._recover  # type: ignore[method-assign,assignment]
         table._on_changelog_sent = noting.delivered  # type: ignore[attr-defined]  # what send_changelog calls
 
     def get(self, key: bytes) -> bytes | None:
@@ -67,15 +83,45 @@ class Rows:
                 del self._table.data[key]
         return self._log(partition, key, None)
 
+    def put_packed(self, prefix: bytes, rows: Mapping[bytes, bytes]) -> Awaitable[object]:
+        """Write rows whose keys begin with `prefix`, with one changelog record, which replaces no other.
+
+        The rows are JSON. Await the result to know that the record is delivered.
+        """
+        partition, key = self._event().message.partition, PACKED + prefix + uuid4().bytes
+        batch = WriteBatch(raw_mode=True)
+        _put_packed(batch, key, rows)
+        with self._disk():
+            self._database(partition).write(batch)
+        failpoints.reach(self._row_written)
+        fragments = {name.decode(): orjson.Fragment(row) for name, row in rows.items()}
+        return self._log(partition, key, orjson.dumps(fragments))
+
+    def delete_packed(self, prefix: bytes, limit: int) -> tuple[list[Awaitable[object]], bool]:
+        """Delete up to `limit` packed records of a prefix, and with the first all rows that begin with it.
+
+        Return the deliveries, and whether any record is left.
+        """
+        keys = [key for key, _ in islice(self.starting_with(PACKED + prefix), limit + 1)]
+        with self._disk():
+            self._database(self._event().message.partition).delete_range(prefix, prefix + b"\xff")
+        return [self.delete(key) for key in keys[:limit]], len(keys) > limit
+
+    def delete_unlogged(self, keys: Iterable[bytes]) -> None:
+        """Delete rows that a packed record holds, which goes later."""
+        batch = WriteBatch(raw_mode=True)
+        for key in keys:
+            batch.delete(key)
+        with self._disk():
+            self._database(self._event().message.partition).write(batch)
+
     def starting_with(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Yield the rows of the event's partition whose keys begin with a prefix, in the order of the keys.
 
         `after`: only those behind this key.
         """
         partition = self._event().message.partition
-        # Faust offers no range; the store's databases are rocksdict's, one a partition.
-        database = self._table.data._db_for_partition(partition)  # type: ignore[attr-defined]
-        rows = database.items(from_key=max(prefix, after))
+        rows = self._database(partition).items(from_key=max(prefix, after))
         while True:
             with self._disk():
                 key, value = next(rows, (b"", b""))
@@ -83,6 +129,33 @@ class Rows:
                 return
             if key != after:
                 yield key, value
+
+    def _recover(self, events: "Iterable[EventT[Any]]") -> None:
+        """Take over what the changelog holds, as Faust does, and the rows of packed records."""
+        batches: dict[int, WriteBatch] = {}
+        offsets: dict[TP, int] = {}
+        for event in events:
+            message: Any = event.message
+            offsets[message.tp] = message.offset
+            batch = batches.setdefault(message.partition, WriteBatch(raw_mode=True))
+            if message.value is None:
+                batch.delete(message.key)
+                if message.key.startswith(PACKED):
+                    prefix = message.key[len(PACKED) : -NAME_BYTES]
+                    batch.delete_range(prefix, prefix + b"\xff")
+            elif message.key.startswith(PACKED):
+                rows = orjson.loads(message.value)
+                _put_packed(batch, message.key, {name.encode(): orjson.dumps(row) for name, row in rows.items()})
+            else:
+                batch.put(message.key, message.value)
+        for partition, batch in batches.items():
+            self._database(partition).write(batch)
+        for tp, offset in offsets.items():
+            self._table.data.set_persisted_offset(tp, offset)  # type: ignore[attr-defined]
+
+    def _database(self, partition: int) -> Any:
+        """Return the database of a partition: one of rocksdict's, which offers what Faust does not."""
+        return self._table.data._db_for_partition(partition)  # type: ignore[attr-defined]
 
     @contextmanager
     def _disk(self) -> Iterator[None]:

@@ -10,4 +10,4 @@ class HashedFile(HashedFileOfJob):
     ctime_ns: int | None = None
 
 
-HASHED_FILE: Topic[HashedFile] = Topic("hashed-file", key="sha256", record=HashedFile)
+HASHED_FILE: Topic[HashedFile] = Topic("hashed-file", key="sha256", record=HashedFile, has_bundles=True)

@@ -91,4 +91,4 @@ ContentOutcome = Embedded | Stored | FailedContent | FailedFile | Forgotten
 """What became of a content; the others are for prepare alone."""
 ImageOutcome = Annotated[AnyImageOutcome, Field(discriminator="kind")]
 
-IMAGE_OUTCOME: Topic[AnyImageOutcome] = Topic("image-outcome", key="sha256", record=ImageOutcome)
+IMAGE_OUTCOME: Topic[AnyImageOutcome] = Topic("image-outcome", key="sha256", record=ImageOutcome, has_bundles=True)

@@ -17,5 +17,9 @@ class RawPath(FileOfJob):
 
 # Never compacted: the null value of a sentinel would delete the files with the same key.
 RAW_PATH: Topic[RawPath] = Topic(
-    "raw-path", key="path", record=RawPath, event_id=lambda file, headers: f"{file.file_id}/{headers.attempt}"
+    "raw-path",
+    key="path",
+    record=RawPath,
+    has_bundles=True,
+    event_id=lambda file, headers: f"{file.file_id}/{headers.attempt}",
 )

@@ -27,6 +27,7 @@ R = TypeVar("R")
 class Topic(Generic[R]):
     """One topic: its name, its key in words, its record, and whether Kafka compacts it.
 
+    `has_bundles`: its messages are about files, one or many (topics.bundle).
     `event_id`: for a public topic, what tells its events apart; its messages are CloudEvents.
     """
 
@@ -37,11 +38,13 @@ class Topic(Generic[R]):
         key: str,
         record: Any,
         compacted: bool = False,
+        has_bundles: bool = False,
         event_id: Callable[[R, "Headers"], str] | None = None,
     ) -> None:
         self.name = name
         self.key = key
         self.compacted = compacted
+        self.has_bundles = has_bundles
         self.record = record
         self._event_id = event_id
         self._adapter: TypeAdapter[R] = TypeAdapter(record)
@@ -55,11 +58,16 @@ class Topic(Generic[R]):
         """Whether its messages are CloudEvents."""
         return self._event_id is not None
 
-    def headers(self, record: R, headers: "Headers") -> HeaderList:
-        """Return all headers of a message."""
+    def headers(self, record: R, headers: "Headers", files: int = 1) -> HeaderList:
+        """Return all headers of a message about a record, or about so many `files` of which it is the first."""
+        encoded = headers.encode()
+        count = f"{files}" if files > 1 else ""
+        if count:
+            encoded.append(("files", count.encode()))
         if self._event_id is None:
-            return headers.encode()
-        return [*headers.encode(), *cloud_event(self.name, self._event_id(record, headers), headers.job_id)]
+            return encoded
+        event_id = "/".join(filter(None, (self._event_id(record, headers), count)))
+        return [*encoded, *cloud_event(self.name, event_id, headers.job_id)]
 
     def encode(self, record: R) -> bytes:
         """Return the JSON bytes of a record; fields that are None are left out."""
@@ -67,8 +75,15 @@ class Topic(Generic[R]):
 
     def decode(self, value: bytes) -> R:
         """Return the record in these bytes. Raises InvalidMessageError that names each field that is wrong."""
+        return self._validated(lambda: self._adapter.validate_json(value))
+
+    def validate(self, fields: Mapping[str, Any]) -> R:
+        """Return the record with these fields, as JSON has them. Raises InvalidMessageError as `decode` does."""
+        return self._validated(lambda: self._adapter.validate_python(fields))
+
+    def _validated(self, validate: Callable[[], R]) -> R:
         try:
-            return self._adapter.validate_json(value)
+            return validate()
         except ValidationError as error:
             problems = "; ".join(
                 f"{'.'.join(str(part) for part in problem['loc']) or 'value'}: {problem['msg']}"

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import cold, latency, million, ml_bound, repeat, scale_out, small, start
+from benchmarks.cases import cold, idle, latency, million, ml_bound, repeat, rescan, scale_out, start
 from benchmarks.measure import Result
 
 Case = Callable[[Result, Path, int], Coroutine[Any, Any, None]]
@@ -13,11 +13,12 @@ CASES: dict[str, Case] = {
     "cold-jpeg": cold.jpeg,
     "cold-raw-preview": cold.raw_with_preview,
     "cold-raw": cold.raw_without_preview,
-    "small": small.run,
+    "rescan": rescan.run,
     "ml-bound": ml_bound.run,
     "seed": repeat.run,
     "latency": latency.run,
     "start": start.run,
+    "idle": idle.run,
     "scale-out": scale_out.run,
     "million": million.run,
 }

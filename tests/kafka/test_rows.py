@@ -166,3 +166,55 @@ async def test_after_a_gap_without_messages_a_table_notes_again_what_it_holds(be
     with writing_rows(bench.event(3)):
         await asyncio.wait_for(bench.rows.put(b"mine", b"10"), HANG_SECONDS)
     assert bench.noted(3) == await bench.end(3) - 1
+
+
+async def test_a_recovered_table_holds_what_packed_records_hold(bench: Bench) -> None:
+    """Many rows with one record: what another worker makes of the changelog is what is here, also what was deleted."""
+    here, there = 4, 5
+    before = await bench.end(here)
+    with writing_rows(bench.event(here)):
+        old = [bench.rows.put(b"f|job|%d" % number, b'{"old":1}') for number in range(2)]
+        many = {b"f|job|%03d" % number: b"[%d]" % number for number in range(500)}
+        packed = [bench.rows.put_packed(b"f|job|", many), bench.rows.put_packed(b"f|other|", {b"f|other|1": b"[1]"})]
+        packed.append(bench.rows.put_packed(b"f|job|", {b"f|job|007": b"[70]"}))
+    await asyncio.wait_for(asyncio.gather(*old, *packed), HANG_SECONDS)
+    assert await bench.end(here) == before + 5
+    await recover(bench, here, there, since=before)
+    with writing_rows(bench.event(there)):
+        assert bench.rows.get(b"f|job|007") == b"[70]"
+        assert len([*bench.rows.starting_with(b"f|")]) == 503
+    assert rows_of(bench, there) == rows_of(bench, here)
+    with writing_rows(bench.event(here)):
+        deliveries, is_more = bench.rows.delete_packed(b"f|job|", 1)
+        rest, is_none_left = bench.rows.delete_packed(b"f|job|", 5)
+    assert (len(deliveries), is_more, len(rest), is_none_left) == (1, True, 1, False)
+    await asyncio.wait_for(asyncio.gather(*deliveries, *rest), HANG_SECONDS)
+    await recover(bench, here, there, since=before)
+    assert rows_of(bench, there) == rows_of(bench, here)
+    with writing_rows(bench.event(there)):
+        assert [key for key, _ in bench.rows.starting_with(b"f|")] == [b"f|other|1"]
+
+
+def rows_of(bench: Bench, partition: int) -> dict[bytes, bytes]:
+    with writing_rows(bench.event(partition)):
+        return dict(bench.rows.starting_with(b""))
+
+
+async def recover(bench: Bench, source: int, target: int, since: int) -> None:
+    """Have the table take over a partition's changelog as if it were that of another one."""
+    where = TopicPartition(bench.changelog, source)
+    count = await bench.end(source) - since
+    bench.consumer.assign([where])
+    bench.consumer.seek(where, since)
+    events: list[Any] = []
+    async with asyncio.timeout(HANG_SECONDS):
+        while len(events) < count:
+            for record in (await bench.consumer.getmany(timeout_ms=100)).get(where, []):
+                tp = TP(bench.changelog, target)
+                message = SimpleNamespace(
+                    tp=tp, partition=target, offset=record.offset, key=record.key, value=record.value
+                )
+                events.append(SimpleNamespace(message=message))
+    # On a connection that fetches, questions wait for the next message.
+    bench.consumer.unsubscribe()
+    bench.table.apply_changelog_batch(events)

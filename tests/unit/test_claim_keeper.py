@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from agents.claims import ClaimKeeper
+from agents.item import Item
 from agents.sweeps import Sweeper
 from agents.waiters import WAITERS_AT_ONCE, Waiters, lot
 from rules.claims import Claim, decide
@@ -96,10 +97,11 @@ class Stage:
         waiters = Waiters(self, self.images, self)  # type: ignore[arg-type]
         self.keeper = ClaimKeeper(self.images, waiters, Sweeper(self, self.images, waiters))  # type: ignore[arg-type]
 
-    async def send(self, topic: Any, key: str, record: Any, headers: Any) -> Delivery:
+    async def send_files(self, topic: Any, files: Any) -> None:
         assert topic is DB_WRITE
-        self.written.append((record.job_id, record.path, record.outcome))
-        return Delivery(self.log, "write")
+        self.written += [(record.job_id, record.path, record.outcome) for _, record, _ in files]
+        for _ in files:
+            await Delivery(self.log, "write")
 
     async def send_raw(self, topic: str, key: bytes, value: bytes | None, headers: Any, partition: int) -> Delivery:
         if value is not None:
@@ -109,8 +111,8 @@ class Stage:
         self.flushed.append((topic, key.decode()))
         return Delivery(self.log, "flush")
 
-    async def fail(self, event: Any, file: HashedFile, error: Exception, headers: Any) -> None:
-        self.failed.append((file.path, str(error)))
+    async def fail(self, item: Item[Any], error: Exception) -> None:
+        self.failed.append((item.record.path, str(error)))
         await Delivery(self.log, "failed")
 
     async def finish(self, file: HashedFile, outcome: str, headers: Any, *, reason: str, sha256: str) -> None:
@@ -118,12 +120,12 @@ class Stage:
         self.skipped.append(file.path)
         await Delivery(self.log, "skipped")
 
-    async def decode(self, event: Any, file: HashedFile, headers: Any) -> None:
-        self.decoded.append(file.path)
+    async def decode(self, item: Item[Any]) -> None:
+        self.decoded.append(item.record.path)
 
     def handed_on(self, file: HashedFile, headers: Any) -> None: ...
 
-    async def add(self, event: Any, work: Any, settle: Any) -> None:
+    async def add(self, event: Any, work: Any, settle: Any, share: Any) -> None:
         """Do as a window does; `until_killed` says that a kill comes before the work is done."""
         if self.until_killed:
             work.close()
@@ -139,11 +141,8 @@ class Stage:
             await self.take_next()
 
     async def take_next(self) -> None:
-        class Event:
-            value = self.told.popleft()
-            message = type("Message", (), {"partition": 3, "headers": []})
-
-        await self.keeper.take(Event(), self)  # type: ignore[arg-type]
+        event: Any = SimpleNamespace(message=SimpleNamespace(partition=3, headers=[]))
+        await self.keeper.take(Item(event, IMAGE_OUTCOME.decode(self.told.popleft()), Headers()), self)  # type: ignore[arg-type]
 
     def arrive(self, file: HashedFile) -> str:
         """Decide on a file as prepare does; return the decision."""

@@ -7,8 +7,9 @@ files begin again when nothing is on its way, as rules.watchdog has it.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, takewhile
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +21,8 @@ from agents import decoder as decoding
 from agents.claims import ClaimKeeper
 from agents.decoder import Decoder
 from agents.hash import _Hasher
+from agents.item import Item
+from agents.outbox import Outgoing
 from agents.prepare import _Preparer
 from agents.stage import StageApp
 from agents.sweeps import Sweeper
@@ -38,7 +41,7 @@ from topics.hashed_file import HASHED_FILE
 from topics.image_outcome import IMAGE_OUTCOME, ClaimsCleared, JobCancelled, Stored
 from topics.ml_request import ML_REQUEST
 from topics.raw_path import RAW_PATH, RawPath
-from topics.record import HeaderList, Headers
+from topics.record import HeaderList, Headers, Topic
 
 COLLECTION, MODEL = "c", "m"
 GOOD, ALSO_GOOD, BAD = (digit * 64 for digit in "abf")
@@ -60,6 +63,8 @@ class Message:
         self.message = self
         self.topic, self.offset, self.headers = topic, offset, headers
         self.partition, self.timestamp, self.key, self.span = 0, 0.0, None, None
+        read = Headers.decode(headers)
+        self.shared = (read.job_id, read.attempt, read.replay)
 
 
 class Stage(StageApp):
@@ -77,6 +82,11 @@ class Stage(StageApp):
         if topic in STREAMS and value is not None:
             self.world.send(topic, value, headers)
         return asyncio.sleep(0)
+
+    async def send_files(self, topic: Topic[Any], files: Sequence[Outgoing]) -> list[int]:
+        for key, record, headers in files:
+            await (await self.send(topic, key, record, headers))
+        return [0] * len(files)
 
     async def persist(self, job_ids: Any, attempt: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         return await attempt()
@@ -175,36 +185,55 @@ class World:
             raise ContentError("No picture.")
         return PREPARED
 
-    async def add(self, _event: Message, work: Coroutine[Any, Any, Any], settle: Any = None) -> None:
+    async def add(
+        self, _event: Message, work: Coroutine[Any, Any, Any], settle: Any = None, share: object = None
+    ) -> None:
         """Do as a window does."""
         result = await work
         if settle is not None:
             await asyncio.gather(*settle(result))
 
-    async def step(self, topic: str, kill_after: int | None = None) -> None:
-        """Have the next message of a topic taken. A kill leaves it there."""
+    async def step(self, topic: str, kill_after: int | None = None, most: int = 1) -> None:
+        """Have the next message of a topic taken. A kill leaves it there.
+
+        Up to `most` files of a job behind each other are one message, where hash and prepare take them.
+        """
         if not self.topics[topic]:
             return
-        event, self.sends_left = self.topics[topic][0], kill_after
+        first, self.sends_left = self.topics[topic][0], kill_after
+        if topic not in (RAW_PATH.name, HASHED_FILE.name):
+            most = 1
+        events = [*takewhile(lambda event: event.shared == first.shared, islice(self.topics[topic], most))]
         try:
-            await self._take(topic, event)
+            if topic == HASHED_FILE.name:
+                await self._prepare(events)
+            else:
+                for event in events:
+                    await self._take(topic, event)
             self.touch()
         except KilledError:
             return
         finally:
+            await end_others()
             self.sends_left = None
-        self.topics[topic].popleft()
+        for _ in events:
+            self.topics[topic].popleft()
+
+    async def _prepare(self, events: list[Any]) -> None:
+        items = [
+            Item(events[0], HASHED_FILE.decode(event.value or b""), Headers.decode(event.headers), place, len(events))
+            for place, event in enumerate(events)
+        ]
+        await self.preparer.take(items, self)  # type: ignore[arg-type]
 
     async def _take(self, topic: str, event: Any) -> None:
         headers = Headers.decode(event.headers)
         match topic:
             case RAW_PATH.name:
                 file = RAW_PATH.decode(event.value)
-                fresh = await self.hasher._hash(event, file, self.fingerprints.get(file.path))
+                fresh = await self.hasher._hash(Item(event, file, headers), self.fingerprints.get(file.path))
                 if fresh is not None:
                     self.fingerprints[file.path] = fresh
-            case HASHED_FILE.name:
-                await self.preparer.take(event, self)  # type: ignore[arg-type]
             case ML_REQUEST.name:
                 request = ML_REQUEST.decode(event.value)
                 self.asked.add((request.sha256, request.file_id))
@@ -220,7 +249,7 @@ class World:
                 stored = Stored(**write.file_fields(), incarnation="i", content=content)
                 self.send(IMAGE_OUTCOME.name, IMAGE_OUTCOME.encode(stored), stored.headers(headers).encode())
             case _:
-                await self.keeper.take(event, self)  # type: ignore[arg-type]
+                await self.keeper.take(Item(event, IMAGE_OUTCOME.decode(event.value), headers), self)  # type: ignore[arg-type]
 
     def submit(self, job: str, path: str, attempt: int = 1) -> None:
         if attempt == 1 and (self.jobs[job].closed or self.jobs[job].cancelled):
@@ -258,7 +287,7 @@ class World:
             if not busy:
                 return
             for topic in busy:
-                await self.step(topic)
+                await self.step(topic, most=3)
         raise AssertionError(f"It goes round: {[(name, len(topic)) for name, topic in self.topics.items()]}")
 
     async def end(self) -> None:
@@ -266,6 +295,14 @@ class World:
         await self.settle()
         while await self.restart():
             await self.settle()
+
+
+async def end_others() -> None:
+    """End what a kill has left under way."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 async def answer(value: Any) -> Any:
@@ -280,7 +317,7 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 paths, jobs, topics = st.sampled_from(PATHS), st.sampled_from(JOBS), st.sampled_from(STREAMS)
 quiet_actions = st.one_of(
     st.tuples(st.just("submit"), jobs, paths),
-    st.tuples(st.just("step"), topics),
+    st.tuples(st.just("step"), topics, st.none(), st.integers(1, 4)),
     st.tuples(st.just("settle"), topics),
     st.tuples(st.just("cancel"), jobs),
     st.tuples(st.just("close"), jobs),
@@ -288,7 +325,7 @@ quiet_actions = st.one_of(
 losing_actions = st.one_of(quiet_actions, st.tuples(st.just("lose"), topics), st.tuples(st.just("restart")))
 all_actions = st.one_of(
     losing_actions,
-    st.tuples(st.just("kill"), topics, st.integers(0, 4)),
+    st.tuples(st.just("kill"), topics, st.integers(0, 4), st.integers(1, 4)),
     st.tuples(st.just("change"), paths, st.sampled_from((None, GOOD, ALSO_GOOD, BAD))),
     st.tuples(st.just("clear")),
 )

@@ -3,25 +3,25 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from types import SimpleNamespace
 from typing import Any
 
+from agents.item import Item
 from agents.prepare import _Preparer
-from topics.hashed_file import HASHED_FILE, HashedFile
+from topics.hashed_file import HashedFile
 from topics.record import Headers
 
 DEADLINE = 10.0
 
 
 class Event:
-    """An event of hashed-file."""
+    """The event of a message, which is asked for nothing."""
 
-    def __init__(self, path: str, collection: str, headers: Headers | None = None) -> None:
-        file = HashedFile(
-            job_id="j", collection=collection, path=path, size=1, mtime_ns=1, model_id="m", sha256="0" * 64
-        )
-        self.value = HASHED_FILE.encode(file)
-        self.message = SimpleNamespace(headers=(headers or Headers()).encode())
+
+def files(path: str, collection: str, headers: Headers | None = None) -> list[Item[HashedFile]]:
+    """Return the one file of a message."""
+    event: Any = Event()
+    file = HashedFile(job_id="j", collection=collection, path=path, size=1, mtime_ns=1, model_id="m", sha256="0" * 64)
+    return [Item(event, file, headers or Headers())]
 
 
 class Collections:
@@ -47,7 +47,7 @@ class Stage:
     async def persist(self, _jobs: list[str], attempt: Callable[[], Coroutine[Any, Any, str]]) -> str:
         return await attempt()
 
-    async def add(self, _event: Event, work: Coroutine[Any, Any, None]) -> None:
+    async def add(self, _event: object, work: Coroutine[Any, Any, None], share: object) -> None:
         self.tasks.append(asyncio.create_task(work))
 
 
@@ -55,20 +55,20 @@ async def test_a_slow_collection_holds_up_its_own_files_only() -> None:
     stage, collections, decided = Stage(), Collections(), []
     preparer = _Preparer(stage, None, None, collections)  # type: ignore[arg-type]
 
-    def decide(_event: Event, file: HashedFile, _incarnation: str) -> Coroutine[Any, Any, None]:
-        decided.append(file.path)
+    def decide(item: Item[HashedFile], _incarnation: str) -> Coroutine[Any, Any, None]:
+        decided.append(item.record.path)
         return asyncio.sleep(0)
 
     preparer._decide = decide  # type: ignore[assignment]
     collections.slow["slow"] = asyncio.Event()
     async with asyncio.timeout(DEADLINE):
         for name in ("/slow/1", "/slow/2", "/quick/1", "/quick/2"):
-            await preparer.take(Event(name, name.split("/")[1]), stage)  # type: ignore[arg-type]
+            await preparer.take(files(name, name.split("/")[1]), stage)  # type: ignore[arg-type]
         await asyncio.gather(*stage.tasks[2:])
         assert decided == ["/quick/1", "/quick/2"]
         collections.slow.pop("slow").set()
         # One that comes now finds an answer at once, and is not before those that waited for it.
-        await preparer.take(Event("/slow/3", "slow"), stage)  # type: ignore[arg-type]
+        await preparer.take(files("/slow/3", "slow"), stage)  # type: ignore[arg-type]
         await asyncio.gather(*stage.tasks)
     assert decided[2:] == ["/slow/1", "/slow/2", "/slow/3"]
 
@@ -79,7 +79,7 @@ async def test_a_replayed_file_is_decided_by_what_is_there_now() -> None:
     preparer._decide = lambda *_: asyncio.sleep(0)  # type: ignore[method-assign]
     before = time.monotonic()
     for headers in (Headers(), Headers(replay=True)):
-        await preparer.take(Event("/c/1", "c", headers), stage)  # type: ignore[arg-type]
+        await preparer.take(files("/c/1", "c", headers), stage)  # type: ignore[arg-type]
     await asyncio.gather(*stage.tasks)
     first, again = collections.since
     assert first == 0.0

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from agents.item import Item
 from agents.stage import Parts, StageApp
-from agents.store import _Item, _Storer
+from agents.store import _Storer
 from errors import DrainingError, FatalError, QdrantUnavailableError
 from gateways.qdrant import Point
 from settings import Settings
@@ -62,7 +63,7 @@ class Bench:
     def store(self, *collections: str) -> "asyncio.Task[None]":
         event: Any = SimpleNamespace(message=SimpleNamespace(timestamp=0.0))
         writes = [DBWrite.model_validate(db_write(unread_file("job", name, f"{name}.jpg"))) for name in collections]
-        return asyncio.create_task(self.storer._store([_Item(event, write, Headers()) for write in writes]))
+        return asyncio.create_task(self.storer._store([Item(event, write, Headers()) for write in writes]))
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """What track keeps in memory and in its rows, without Kafka: what a job costs that is met again, and is forgotten."""
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,6 +35,18 @@ class Rows(dict[bytes, bytes]):
     def delete(self, key: bytes) -> Awaitable[object]:
         del self[key]
         return asyncio.ensure_future(self._delivered())
+
+    def put_packed(self, prefix: bytes, rows: dict[bytes, bytes]) -> Awaitable[object]:
+        self.update(rows)
+        return self.put(b"+|" + prefix + b"%d" % len(self), b"")
+
+    def delete_packed(self, prefix: bytes, limit: int) -> tuple[list[Awaitable[object]], bool]:
+        keys = [key for key in self if key.startswith(b"+|" + prefix)]
+        return [self.delete(key) for key in keys[:limit]], len(keys) > limit
+
+    def delete_unlogged(self, keys: Iterable[bytes]) -> None:
+        for key in keys:
+            del self[key]
 
     def starting_with(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         for key in sorted(self):

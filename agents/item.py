@@ -1,0 +1,38 @@
+"""One file of a message, as a stage takes it."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+import faust
+
+from agents.delivery import Share
+from topics.bundle import PLACES
+from topics.record import Headers
+
+R = TypeVar("R")
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Generic[R]):
+    """A file, the message that it came with, and what that says of it. `place`: of the `of` files of the message."""
+
+    event: faust.Event
+    record: R
+    headers: Headers
+    place: int = 0
+    of: int = 1
+    span: Any = None
+
+    @property
+    def number(self) -> int:
+        """A number that no other file of the partition has, and that grows; also above every offset before it."""
+        return int(self.event.message.offset) * PLACES + self.place
+
+    def share(self) -> Share:
+        """Return this file's part in the work on its message."""
+        return Share(1, self.of)
+
+    def about(self, record: S, headers: Headers | None = None) -> "Item[S]":
+        """Return the same for another record that follows from it."""
+        return replace(self, record=record, headers=headers or self.headers)  # type: ignore[arg-type,return-value]

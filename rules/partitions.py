@@ -1,0 +1,36 @@
+"""Which partition Kafka's default partitioner gives a key, for many keys at once.
+
+The method is murmur2 with Kafka's seed, modulo the number of partitions, as in `org.apache.kafka.common.utils.Utils`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+_SEED = np.uint32(0x9747B28C)
+_M = np.uint32(0x5BD1E995)
+
+
+def partitions_of(keys: Sequence[bytes], count: int) -> list[int]:
+    """Return the partition of each key, where there are `count`."""
+    if not keys:
+        return []
+    lengths = np.fromiter(map(len, keys), np.uint32, len(keys))
+    words = int(lengths.max()) // 4 + 1
+    padded = b"".join(key.ljust(4 * words, b"\0") for key in keys)
+    table = np.frombuffer(padded, "<u4").reshape(len(keys), words)
+    whole = lengths // 4
+    hashes = _SEED ^ lengths
+    for column in range(words):
+        word = table[:, column] * _M
+        word ^= word >> 24
+        word *= _M
+        hashes = np.where(column < whole, (hashes * _M) ^ word, hashes)
+    # What is left of a key, 0 to 3 bytes, is padded with zeros.
+    rest = table[np.arange(len(keys)), whole]
+    hashes = np.where(lengths % 4 > 0, (hashes ^ rest) * _M, hashes)
+    hashes ^= hashes >> 13
+    hashes *= _M
+    hashes ^= hashes >> 15
+    found: list[int] = ((hashes & 0x7FFFFFFF) % count).tolist()
+    return found

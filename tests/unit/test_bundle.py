@@ -1,0 +1,77 @@
+"""Many files in one message: put together, taken apart, and each of them on its own where one is not valid."""
+
+import orjson
+import pytest
+
+from errors import InvalidMessageError
+from topics import bundle
+from topics.job_event import JOB_EVENT, Seen
+from topics.raw_path import RAW_PATH, RawPath
+from topics.record import Headers
+
+WALK = {"job_id": "job-1", "collection": "photos", "roots": ["/photos"], "walk_id": "walk"}
+FILES = [
+    RawPath(**WALK, path="/photos/a.jpg", size=1, mtime_ns=2),
+    RawPath(**WALK, path="/photos/b�.jpg", path_b64="L3Bob3Rvcy9i/y5qcGc=", size=3, mtime_ns=4),
+]
+SHARED = Headers(job_id="job-1", attempt=2)
+
+
+def encoded(*files: RawPath, trace: str = "") -> bytes:
+    return bundle.encode([bundle.own(file, Headers(job_id="job-1", traceparent=trace)) for file in files])
+
+
+def test_files_come_out_as_they_went_in() -> None:
+    entries = [*bundle.decode(RAW_PATH, encoded(*FILES, trace="00-t"), SHARED.encode())]
+    assert [entry.record for entry in entries] == FILES
+    assert [entry.place for entry in entries] == [0, 1]
+    for entry, file in zip(entries, FILES, strict=True):
+        assert entry.headers == Headers(job_id="job-1", file_id=file.file_id, attempt=2, traceparent="00-t")
+
+
+def test_what_files_share_stands_once() -> None:
+    value = orjson.loads(encoded(*FILES))
+    assert {name: value[name] for name in WALK} == WALK
+    assert [[*file] for file in value["files"]] == [
+        ["path", "size", "mtime_ns"],
+        ["path", "path_b64", "size", "mtime_ns"],
+    ]
+
+
+def test_a_message_of_one_file_is_read_as_ever() -> None:
+    headers = FILES[0].headers(Headers(traceparent="00-t"))
+    (entry,) = bundle.decode(RAW_PATH, RAW_PATH.encode(FILES[0]), headers.encode())
+    assert (entry.record, entry.headers) == (FILES[0], headers)
+
+
+@pytest.mark.parametrize("name", ['/photos/"files".jpg', "/photos/files"])
+def test_a_name_makes_no_bundle(name: str) -> None:
+    file = FILES[0].model_copy(update={"path": name})
+    assert [entry.record for entry in bundle.decode(RAW_PATH, RAW_PATH.encode(file), [])] == [file]
+
+
+@pytest.mark.parametrize("bad", [{"path": 5}, {"size": 1}, "/photos/c.jpg", None, {"path": "/x", "path_b64": "eA=="}])
+def test_a_file_that_is_not_valid_is_refused_alone(bad: object) -> None:
+    value = orjson.loads(encoded(*FILES))
+    value["files"].insert(1, bad)
+    first, refused, last = bundle.decode(RAW_PATH, orjson.dumps(value), SHARED.encode())
+    assert [first.record, last.record] == FILES
+    assert refused.record is None
+    assert refused.refused is not None
+    # What goes to dead-letter says whose file it is.
+    assert orjson.loads(refused.refused.value)["job_id"] == "job-1"
+    with pytest.raises(InvalidMessageError):
+        RAW_PATH.decode(refused.refused.value)
+
+
+@pytest.mark.parametrize("files", [[], [{"path": "/a"}] * (bundle.PLACES + 1)], ids=["none", "too many"])
+def test_a_bundle_of_no_files_or_too_many_is_refused_whole(files: list[object]) -> None:
+    with pytest.raises(InvalidMessageError, match="raw-path"):
+        [*bundle.decode(RAW_PATH, orjson.dumps(WALK | {"files": files}), [])]
+
+
+def test_other_messages_with_files_are_no_bundles() -> None:
+    seen = Seen.model_validate(
+        {"job_id": "job-1", "at": 1.0, "collection": "photos", "files": [{"file_id": "f", "path": "/a"}]}
+    )
+    assert [entry.record for entry in bundle.decode(JOB_EVENT, JOB_EVENT.encode(seen), [])] == [seen]
