@@ -163,27 +163,26 @@ async def test_a_request_that_comes_twice_is_walked_under_a_new_name(
 async def test_a_job_waits_for_its_files_while_others_go_on(
     bus: Bus, job: str, collection: str, tmp_path: Path
 ) -> None:
-    """A folder is read 100 entries at a time, so a walk may be that much beyond the limit."""
     touch(tmp_path / "large", 450)
     touch(tmp_path / "small", 3)
     await scan(bus, job, collection, tmp_path / "large")
-    await bus.until(lambda: len(found(bus, job)) >= 100, "the first files")
+    await bus.until(lambda: len(found(bus, job)) >= 50, "the first files")
     small = new_job()
     await scan(bus, small, collection, tmp_path / "small")
     await bus.until(lambda: len(sentinels(bus, small)) == PARTITIONS, "the small job's end")
-    assert len(found(bus, job)) == 100
+    assert len(found(bus, job)) == 50
 
-    await finish(bus, job, collection, found(bus, job)[:60])
-    await bus.until(lambda: len(found(bus, job)) == 200, "the next files")
+    await finish(bus, job, collection, found(bus, job)[:30])
+    await bus.until(lambda: len(found(bus, job)) == 80, "the next files")
     paused = status_document(job, collection) | {"paused": True, "status": "paused"}
     await bus.publish("job-status", job, paused)
     await finish(bus, job, collection, found(bus, job))
     await bus.quiet(1.5)
-    assert len(found(bus, job)) == 200
+    assert len(found(bus, job)) == 80
 
     await bus.publish("job-status", job, status_document(job, collection) | {"cancelling": True})
     await bus.until(lambda: len(sentinels(bus, job)) == PARTITIONS, "the end of the cancelled walk")
-    assert len(found(bus, job)) == 200
+    assert len(found(bus, job)) == 80
 
 
 async def test_paused_jobs_leave_their_places_to_others(bus: Bus, job: str, collection: str, tmp_path: Path) -> None:
@@ -214,7 +213,7 @@ async def test_a_job_that_is_walked_again_waits_for_the_files_of_that_walk(
     await bus.publish("job-status", job, status_document(job, collection) | done)
     await scan(bus, job, collection, tmp_path)
     told = 0
-    for many in (100, 200, 250):
+    for many in (50, 100, 150, 200, 250):
         await bus.until(lambda many=many: len(found(bus, job)) >= many, f"{many} files")  # type: ignore[misc]
         await bus.quiet(0.5)
         assert len(found(bus, job)) == many
@@ -245,7 +244,7 @@ async def test_a_walk_goes_on_without_files_that_were_lost(
     for stage in BEHIND:
         await skip(bus, stage)
     await scan(bus, job, collection, tmp_path)
-    await bus.until(lambda: len(found(bus, job)) == 100, "the first files")
+    await bus.until(lambda: len(found(bus, job)) == 50, "the first files")
     await bus.until(lambda: "scan-waits" in worker.log, "that it says so")
     await skip(bus, "hash")
     await bus.until(lambda: len(sentinels(bus, job)) == PARTITIONS, "the end of the walk")

@@ -202,19 +202,14 @@ def rows_of(bench: Bench, partition: int) -> dict[bytes, bytes]:
 
 async def recover(bench: Bench, source: int, target: int, since: int) -> None:
     """Have the table take over a partition's changelog as if it were that of another one."""
-    where = TopicPartition(bench.changelog, source)
-    count = await bench.end(source) - since
-    bench.consumer.assign([where])
-    bench.consumer.seek(where, since)
+    where, count = TopicPartition(bench.changelog, source), await bench.end(source) - since
     events: list[Any] = []
-    async with asyncio.timeout(HANG_SECONDS):
+    async with AIOKafkaConsumer(bootstrap_servers=bench.address) as reader, asyncio.timeout(HANG_SECONDS):
+        reader.assign([where])
+        reader.seek(where, since)
         while len(events) < count:
-            for record in (await bench.consumer.getmany(timeout_ms=100)).get(where, []):
-                tp = TP(bench.changelog, target)
-                message = SimpleNamespace(
-                    tp=tp, partition=target, offset=record.offset, key=record.key, value=record.value
-                )
-                events.append(SimpleNamespace(message=message))
-    # On a connection that fetches, questions wait for the next message.
-    bench.consumer.unsubscribe()
+            record = await reader.getone()
+            tp = TP(bench.changelog, target)
+            message = SimpleNamespace(tp=tp, partition=target, offset=record.offset, key=record.key, value=record.value)
+            events.append(SimpleNamespace(message=message))
     bench.table.apply_changelog_batch(events)

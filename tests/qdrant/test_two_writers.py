@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from agents.store import _Item, _Storer
+from agents.item import Item
+from agents.store import _Storer
 from api.archive.points import take_path
 from api.copying import Copier
 from gateways.qdrant import Point, Qdrant
@@ -44,7 +45,7 @@ def storer(qdrant: Qdrant) -> _Storer:
     return _Storer(SimpleNamespace(parts=parts, batcher=lambda *_, **__: None))  # type: ignore[arg-type]
 
 
-def items(collection: str, *paths: str) -> list[_Item]:
+def items(collection: str, *paths: str) -> list[Item[DBWrite]]:
     """Return copies of one content."""
     event: Any = SimpleNamespace(message=SimpleNamespace(timestamp=1_700_000_000.0))
     found = []
@@ -52,7 +53,7 @@ def items(collection: str, *paths: str) -> list[_Item]:
         message = db_write(hashed_file("job", collection, path, b"content"))  # type: ignore[arg-type]
         message |= {"sha256": SHA256, "point_id": point_id(SHA256)}
         message["content"]["vector"] = [1.0, 0.0, 0.0, 0.0]
-        found.append(_Item(event, DBWrite.model_validate(message), Headers()))
+        found.append(Item(event, DBWrite.model_validate(message), Headers()))
     return found
 
 
