@@ -9,8 +9,8 @@ import sys
 def main() -> None:
     """Run until SIGTERM or SIGINT. Exit with 1 and a message where the worker cannot start."""
     import agents.worker  # noqa: PLC0415 - see above
-    import settings  # noqa: PLC0415 - see above
-    from errors import FatalError  # noqa: PLC0415 - see above
+    from core import settings  # noqa: PLC0415 - see above
+    from core.errors import FatalError  # noqa: PLC0415 - see above
 
     stages = tuple(sys.argv[1].split(",")) if len(sys.argv) > 1 else settings.STAGES
     try:

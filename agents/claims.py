@@ -6,15 +6,15 @@ What is decided and written at once is so in the iteration; what takes a while, 
 import asyncio
 from collections.abc import Awaitable
 
-import faust
 import structlog
 
-import failpoints
-from agents.delivery import Deliveries, Window
-from agents.item import Item
 from agents.sweeps import Sweeper
 from agents.waiters import Step, Waiters, lot
+from core import failpoints
 from rules.claims import Claim
+from streams.item import Item
+from streams.messages import Event
+from streams.window import Deliveries, Window
 from tables.known_images import KnownImages, OfContent
 from topics.content import Content
 from topics.files import HashedFileOfJob
@@ -48,7 +48,7 @@ class ClaimKeeper:
             step = self._step(event, outcome, item.headers)
             await window.add(event, _done(step), lambda _: _settled(step), item.share())
 
-    def _step(self, event: faust.Event, outcome: AnyImageOutcome, headers: Headers) -> Step:
+    def _step(self, event: Event, outcome: AnyImageOutcome, headers: Headers) -> Step:
         match outcome:
             case Stored():
                 step = Step() if outcome.content is None else self._answered(event, outcome, outcome.content)
@@ -74,7 +74,7 @@ class ClaimKeeper:
             case ClaimsCleared():
                 return self._sweeper.release_claims(event, outcome)
 
-    def _answered(self, event: faust.Event, outcome: Embedded | Stored, content: Content) -> Step:
+    def _answered(self, event: Event, outcome: Embedded | Stored, content: Content) -> Step:
         """ML has answered: remember the content and send the waiters to Qdrant. Accepted in any state.
 
         Nobody waits for this content any more once that is written. A kill before all waiters are sent on leaves this
@@ -90,7 +90,7 @@ class ClaimKeeper:
         step.rows += [self._images.put_content(outcome, content), self._images.put_claim(outcome, claim)]
         return step
 
-    def _more(self, event: faust.Event, outcome: MoreWaiters) -> Step:
+    def _more(self, event: Event, outcome: MoreWaiters) -> Step:
         claim, content = self._images.claim(outcome), self._images.content(outcome)
         if claim is not None and claim.owner is not None:
             return Step()  # the content was forgotten meanwhile: they wait for its new owner
@@ -101,7 +101,7 @@ class ClaimKeeper:
         step.rows.append(self._images.put_claim(outcome, claim))
         return step
 
-    def _released(self, event: faust.Event, of: OfContent, owner: str, lot_of_owner: str | None, begun: int) -> Step:
+    def _released(self, event: Event, of: OfContent, owner: str, lot_of_owner: str | None, begun: int) -> Step:
         """One path cannot be used: the next file that waits becomes the owner of the claim."""
         claim = self._images.claim(of)
         if claim is None:
@@ -122,7 +122,7 @@ class ClaimKeeper:
         step.rows.append(self._images.put_claim(of, claim))
         return step
 
-    def _next_owner(self, event: faust.Event, of: OfContent, claim: Claim, after: int) -> Step:
+    def _next_owner(self, event: Event, of: OfContent, claim: Claim, after: int) -> Step:
         # One that was promoted and failed before it was on its way to ML has its outcome.
         rows = [] if claim.promoted is None else self._images.drop_waiters(of, [claim.promoted])
         number = self._waiters.successor(of, after)

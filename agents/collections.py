@@ -6,12 +6,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
-from agents.delivery import start
-from errors import MLUnavailableError, RequestError
+from core.errors import MLUnavailableError, RequestError
+from core.settings import Settings
 from gateways.ml import ML
 from gateways.qdrant import CollectionInfo, Qdrant
 from rules.collections import check_name
-from settings import Settings
+from streams.window import start
 
 V = TypeVar("V")
 

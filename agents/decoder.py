@@ -3,13 +3,13 @@
 import asyncio
 import base64
 
-import failpoints
-from agents.item import Item
 from agents.roots import allowed_roots
 from agents.stage import StageApp
-from errors import DrainingError, FatalError, FileChangedError, FileError
+from core import failpoints
+from core.errors import DrainingError, FatalError, FileChangedError, FileError
 from imaging.decoding import Prepared, prepare
 from imaging.hashing import FileStamp
+from streams.item import Item
 from topics.hashed_file import HashedFile
 from topics.image_outcome import FailedFile
 from topics.ml_request import ML_REQUEST, MLRequest

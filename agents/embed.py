@@ -13,21 +13,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import faust
 import structlog
 
-import failpoints
-import tracing
 from agents.answers import Answer, Answers, Question
 from agents.collections import Collections
-from agents.delivery import Window
 from agents.end_markers import EndMarkers
-from agents.item import Item
 from agents.stage import Parts, StageApp
-from errors import ContentError, DrainingError, FatalError, FileError, MLOutOfMemoryError, MLUnavailableError
+from core import failpoints, tracing
+from core.errors import ContentError, DrainingError, FatalError, FileError, MLOutOfMemoryError, MLUnavailableError
 from gateways.ml import Capabilities, Embedded, ImageInput, Refused
 from rules.batching import batch_size, halves
 from rules.identity import point_id
+from streams.item import Item
+from streams.messages import Event
+from streams.window import Window
 from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite
 from topics.ml_request import ML_REQUEST, MLRequest
@@ -94,7 +93,7 @@ class _Embedder:
         work = _wait(self._ask_ml(item)) if earlier is None else self._repeat(item, earlier)
         await window.add(item.event, work, share=item.share())
 
-    async def end(self, event: faust.Event, window: Window) -> None:
+    async def end(self, event: Event, window: Window) -> None:
         """Take an end marker, which asks for no more waiting."""
         self._stage.flush()
         await self._end_markers.take(event, window)

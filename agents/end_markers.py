@@ -1,9 +1,8 @@
 """How prepare and embed pass end markers on to the stage behind them."""
 
-import faust
-
-from agents.delivery import Deliveries, Window
 from agents.stage import StageApp
+from streams.messages import Event
+from streams.window import Deliveries, Window
 from topics.sentinel import read_sentinel
 
 
@@ -19,13 +18,13 @@ class EndMarkers:
         # The offset of the last one that was taken, by partition and job.
         self._last: dict[tuple[int, bytes | None], int] = {}
 
-    async def take(self, event: faust.Event, window: Window) -> None:
+    async def take(self, event: Event, window: Window) -> None:
         """Take an end marker, to be passed on when all before it is done."""
         read_sentinel(event.message.headers)
         self._last[event.message.partition, event.message.key] = event.message.offset
         await window.add_in_order(event, lambda: self._pass_on(event))
 
-    async def _pass_on(self, event: faust.Event) -> Deliveries:
+    async def _pass_on(self, event: Event) -> Deliveries:
         partition, key = event.message.partition, event.message.key
         if self._last.get((partition, key)) == event.message.offset:
             del self._last[partition, key]

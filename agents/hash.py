@@ -10,20 +10,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import faust
 import structlog
 
-import failpoints
-import metrics
 from agents.collections import Collections
-from agents.delivery import Deliveries, Share, Window
-from agents.item import Item
-from agents.messages import header_list
 from agents.roots import allowed_roots
-from agents.stage import Parts, StageApp, explain, now
-from errors import DrainingError, FatalError, FileChangedError, FileError
+from agents.stage import Parts, StageApp, now
+from core import failpoints, metrics
+from core.errors import DrainingError, FatalError, FileChangedError, FileError
 from imaging import hashing
 from imaging.files import FileStamp, Roots, check_within, outside_of
+from streams.item import Item
+from streams.messages import Event, header_list
+from streams.stage import explain
+from streams.window import Deliveries, Share, Window
 from tables.fingerprints import Fingerprint, Fingerprints
 from topics.files import FileOfJob
 from topics.hashed_file import HASHED_FILE, HashedFile
@@ -70,7 +69,7 @@ class _Hasher:
         if unchanged:
             await window.add(event, self._pass_on(unchanged), share=Share(len(unchanged), items[0].of))
 
-    async def end(self, event: faust.Event, window: Window) -> None:
+    async def end(self, event: Event, window: Window) -> None:
         """Take the end marker of a walk."""
         sentinel = read_sentinel(event.message.headers)
         await window.add_in_order(event, lambda: self._seal(event, sentinel))
@@ -177,7 +176,7 @@ class _Hasher:
         held = _hashed(file, before, model_id)
         await self._stage.conclude(FailedFile(**held.file_fields(), reason=reason), item.headers)
 
-    async def _seal(self, event: faust.Event, sentinel: Sentinel) -> Deliveries:
+    async def _seal(self, event: Event, sentinel: Sentinel) -> Deliveries:
         """Say that a walk ends on this partition, after all files before the sentinel were handed on."""
         partitions = self._parts.settings.kafka_partitions
         sealed = await self._stage.publish(

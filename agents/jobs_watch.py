@@ -11,8 +11,8 @@ from collections.abc import Callable
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from connection import ClientOptions
-from errors import InvalidMessageError
+from core.connection import ClientOptions
+from core.errors import InvalidMessageError
 from gateways.reading import new_consumer
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 

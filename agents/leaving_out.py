@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from errors import FileError
+from core.errors import FileError
 from imaging.files import Roots, open_regular
 from rules.leaving_out import IGNORE_FILE, NO_MEDIA, Patterns, is_left_out
 from rules.paths import is_within, readable

@@ -6,8 +6,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import make_wsgi_app
 
-from errors import FatalError
-from metrics import REGISTRY
+from core.errors import FatalError
+from core.metrics import REGISTRY
 
 # Several workers of one machine are given the same port to begin at.
 PORTS = 100

@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 
 from aiokafka import ConsumerRecord, TopicPartition
 
-from connection import ClientOptions
-from errors import InvalidMessageError
+from core.connection import ClientOptions
+from core.errors import InvalidMessageError
 from gateways.reading import new_consumer
 from topics.job_event import JOB_EVENT, Outcomes, decode_keyed
 

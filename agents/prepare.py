@@ -14,22 +14,21 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-import failpoints
-import metrics
 from agents.claims import ClaimKeeper
 from agents.collections import Collections
 from agents.decoder import Decoder
-from agents.delivery import Deliveries, Share, Window, writing_rows
 from agents.end_markers import EndMarkers
 from agents.firsts import Firsts
-from agents.item import Item
 from agents.rereading import Rereader
 from agents.stage import Parts, StageApp
 from agents.sweeps import Sweeper
 from agents.waiters import Waiters, lot
-from errors import FatalError, FileError, PartitionRevokedError
+from core import failpoints, metrics
+from core.errors import FatalError, FileError, PartitionRevokedError
 from rules.claims import Claim, decide
 from rules.identity import point_id
+from streams.item import Item
+from streams.window import Deliveries, Share, Window, writing_rows
 from tables.known_images import KnownImages
 from topics.db_write import DB_WRITE, DBWrite
 from topics.hashed_file import HASHED_FILE, HashedFile

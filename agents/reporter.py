@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
-from agents.delivery import start
-from settings import Stage
+from core.settings import Stage
+from streams.window import start
 from topics.files import FileOfJob
 from topics.job_event import (
     AnyJobEvent,

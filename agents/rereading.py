@@ -16,18 +16,18 @@ from itertools import islice
 from typing import Any, TypeGuard
 
 from agents.decoder import Decoder
-from agents.delivery import writing_rows
-from agents.item import Item
 from agents.stage import StageApp
 from agents.waiters import lot
 from agents.walking import Found, Refused
-from errors import FileError
+from core.errors import FileError
 from imaging.decoding import Prepared
 from imaging.files import Roots, open_regular, stamp_of
 from imaging.hashing import hash_file, is_sha256
 from rules.claims import Claim
 from rules.identity import point_id
 from rules.paths import from_readable
+from streams.item import Item
+from streams.window import writing_rows
 from tables.known_images import KnownImages
 from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-import grants
-from errors import UntrustedError
+from core import grants
+from core.errors import UntrustedError
+from core.settings import Settings
 from rules.paths import common_roots
-from settings import Settings
 
 MEND = (
     "or TRUST_KAFKA=1, if everyone who can publish to Kafka may have every file of this machine read. Then try again "

@@ -15,30 +15,30 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import faust
 import structlog
 
-import failpoints
-import tracing
 from agents.collections import Collections
-from agents.delivery import Window
-from agents.item import Item
 from agents.leaving_out import Chosen, LeftOut, total
 from agents.outcomes_watch import OutcomesWatch, Outstanding
 from agents.rereading import Published, file_of, files_of
 from agents.roots import allowed_roots
-from agents.stage import Parts, StageApp, explain, now
+from agents.stage import Parts, StageApp, now
 from agents.throttle import Places, Throttle, check_goes_on
 from agents.walking import Found, Refused, Walked, walk
-from connection import client_options
-from errors import CollectionMissingError, DrainingError, FatalError, FileError, RequestError
+from core import failpoints, tracing
+from core.connection import client_options
+from core.errors import CollectionMissingError, DrainingError, FatalError, FileError, RequestError
+from core.settings import Settings
 from imaging.files import FileStamp, Roots
 from rules import paths as paths_of
 from rules.identity import new_id
 from rules.leaving_out import Patterns
 from rules.many_paths import MORE_PATHS
 from rules.paths import normal, to_wire
-from settings import Settings
+from streams.item import Item
+from streams.messages import Event
+from streams.stage import explain
+from streams.window import Window
 from topics import job_event
 from topics.job_event import JobFailed, Scanning
 from topics.raw_path import RAW_PATH, RawPath
@@ -79,7 +79,7 @@ class _Scanner:
         self._outcomes = outcomes
         self._places = Places(WALKS_AT_ONCE)
 
-    async def take(self, event: faust.Event, window: Window) -> None:
+    async def take(self, event: Event, window: Window) -> None:
         """Take a request."""
         request = SCAN_REQUEST.decode(event.value or b"")
         item = self._stage.item(event, request, Headers.decode(event.message.headers))

@@ -11,20 +11,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import faust
 import structlog
 
-import failpoints
-import tracing
 from agents.collections import Collections
-from agents.delivery import Window
-from agents.item import Item
 from agents.stage import Parts, StageApp
-from errors import CollectionMissingError, DrainingError, FatalError, FileError
+from core import failpoints, tracing
+from core.errors import CollectionMissingError, DrainingError, FatalError, FileError
 from gateways.qdrant import Point
 from rules import payload
 from rules.batching import halves
 from rules.outcomes import Outcome
+from streams.item import Item
+from streams.messages import Event
+from streams.window import Window
 from topics.db_write import DB_WRITE, DBWrite
 from topics.image_outcome import Embedded, Stored
 
@@ -63,7 +62,7 @@ class _Storer:
         stored = self._batcher.add(item, len(item.event.value) // item.of)
         await window.add(item.event, _wait(stored), share=item.share())
 
-    async def end(self, event: faust.Event, window: Window) -> None:
+    async def end(self, event: Event, window: Window) -> None:
         """Take an end marker, which asks for no more waiting."""
         self._stage.flush()
         await window.add(event, _nothing())

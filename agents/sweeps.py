@@ -5,13 +5,13 @@ A sweep goes on in steps, as the waiters of one content do: each ends with a mes
 
 import asyncio
 
-import faust
 import structlog
 
-from agents.delivery import Deliveries
 from agents.stage import StageApp
 from agents.waiters import Step, Waiters
 from rules.claims import Claim
+from streams.messages import Event
+from streams.window import Deliveries
 from tables.known_images import KnownImages, Waiter, content_of
 from topics.image_outcome import IMAGE_OUTCOME, ClaimsCleared, JobCancelled, Released
 from topics.record import Headers
@@ -52,7 +52,7 @@ class Sweeper:
             told = cancelling
             await jobs.changed(seconds=60.0)
 
-    def end_waiters(self, event: faust.Event, sweep: JobCancelled) -> Step:
+    def end_waiters(self, event: Event, sweep: JobCancelled) -> Step:
         """End the files of a cancelled job that wait for a claim."""
         if not self._stage.parts.jobs.is_cancelled(sweep.job_id):
             return Step()  # not known here yet: this worker asks again when it is
@@ -73,7 +73,7 @@ class Sweeper:
 
         return Step(work=skip, settle=settle)
 
-    def release_claims(self, event: faust.Event, sweep: ClaimsCleared) -> Step:
+    def release_claims(self, event: Event, sweep: ClaimsCleared) -> Step:
         """Void the claims in flight of a collection, each by a message of its own."""
         rows = self._images.claims_of_all(sweep.after.encode(), ROWS_AT_ONCE)
         found = []

@@ -4,19 +4,19 @@ import asyncio
 import time
 from itertools import chain
 
-import faust
 import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from agents.delivery import start
 from agents.outcomes_watch import Outstanding
 from agents.stage import StageApp
-from connection import client_options
-from errors import DrainingError, PartitionRevokedError
+from core.connection import client_options
+from core.errors import DrainingError, PartitionRevokedError
+from core.settings import Settings, Stage
 from gateways import groups, transactions
-from settings import Settings, Stage
-from tables.rows import is_current
+from streams.messages import Event
+from streams.rows import is_current
+from streams.window import start
 from topics.admin import READS
 
 # Of the setting, however fast they are: bounds what is on its way when a walk comes from known files to new ones.
@@ -51,9 +51,7 @@ class Throttle:
     had theirs within the last one: so another job waits for no more than about a second behind them, too.
     """
 
-    def __init__(
-        self, stage: StageApp, event: faust.Event, job_id: str, outstanding: Outstanding, places: Places
-    ) -> None:
+    def __init__(self, stage: StageApp, event: Event, job_id: str, outstanding: Outstanding, places: Places) -> None:
         self._stage = stage
         self._settings = stage.parts.settings
         self._event = event
@@ -106,7 +104,7 @@ class Throttle:
             task.cancel()
 
 
-def check_goes_on(stage: StageApp, event: faust.Event) -> None:
+def check_goes_on(stage: StageApp, event: Event) -> None:
     """Raise DrainingError, or PartitionRevokedError, where a request is walked anew, later or elsewhere."""
     if stage.is_draining:
         raise DrainingError("The worker stops.")

@@ -13,17 +13,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import faust
-
-import failpoints
-from agents.delivery import Window, start, writing_rows
 from agents.stage import Parts, StageApp, now
+from core import failpoints
+from streams.messages import Event
+from streams.rows import is_current
+from streams.window import Window, start, writing_rows
 from tables.job import Job
 from tables.job_document import document
 from tables.job_file import JobFile
 from tables.job_fold import apply, place
 from tables.jobs import Jobs
-from tables.rows import is_current
 from topics.job_event import JOB_EVENT, AnyJobEvent, Forget, decode_keyed
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 from topics.record import Headers
@@ -65,7 +64,7 @@ class Tracker:
         self._jobs = jobs
         self._known: OrderedDict[str, _Known] = OrderedDict()
         # Job id → the job and its newest event since the last checkpoint.
-        self._changed: dict[str, tuple[_Known, faust.Event]] = {}
+        self._changed: dict[str, tuple[_Known, Event]] = {}
         self._checkpoint: asyncio.Task[None] | None = None
         self._files_changed = 0
         self._events = 0
@@ -73,7 +72,7 @@ class Tracker:
         # A scan goes on when it has read that earlier files are done.
         self._files_at_once = min(CHECKPOINT_FILES, max(1, stage.parts.settings.scan_outstanding_files // 5))
 
-    async def take(self, event: faust.Event, window: Window) -> None:
+    async def take(self, event: Event, window: Window) -> None:
         """Fold one event; it is acked after the next checkpoint."""
         job_event = decode_keyed(event.message.key, event.value)
         known = await self._job(job_event.job_id, event)
@@ -104,7 +103,7 @@ class Tracker:
             return True
         return known.job.state in FINISHED or _told(known.job) != known.told
 
-    async def _job(self, job_id: str, event: faust.Event) -> _Known:
+    async def _job(self, job_id: str, event: Event) -> _Known:
         generation = event.message.generation_id
         known = self._known.get(job_id)
         if known is None or known.generation != generation:

@@ -10,17 +10,16 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 
-import faust
-
-import failpoints
 from agents.decoder import Decoder
-from agents.delivery import Deliveries
-from agents.item import Item
-from agents.outbox import Outgoing
 from agents.stage import StageApp
-from errors import ContentError
+from core import failpoints
+from core.errors import ContentError
 from rules.claims import Claim, known_outcome
 from rules.identity import point_id
+from streams.item import Item
+from streams.messages import Event
+from streams.outbox import Outgoing
+from streams.window import Deliveries
 from tables.known_images import KnownImages, OfContent, Waiter
 from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite
@@ -56,9 +55,7 @@ class Waiters:
         self._images = images
         self._decoder = decoder
 
-    def send_on(
-        self, event: faust.Event, known: HashedFileOfJob, content: Content, claim: Claim, after: int = -1
-    ) -> Step:
+    def send_on(self, event: Event, known: HashedFileOfJob, content: Content, claim: Claim, after: int = -1) -> Step:
         """Send the next few to Qdrant, as their content is known. Notes in the claim who is the first of its job."""
         numbers, waiters = self._next(known, after, claim.promoted)
         outcomes = []
@@ -95,7 +92,7 @@ class Waiters:
 
         return Step(work=send, settle=settle) if numbers else Step()
 
-    def fail(self, event: faust.Event, outcome: FailedContent, claim: Claim) -> Step:
+    def fail(self, event: Event, outcome: FailedContent, claim: Claim) -> Step:
         """Fail the next few with their content, each with its own dead letter; after the last the claim goes."""
         numbers, waiters = self._next(outcome, outcome.after, claim.promoted)
 
@@ -121,7 +118,7 @@ class Waiters:
 
         return Step(work=fail_all, settle=settle)
 
-    def promote(self, event: faust.Event, of: OfContent, claim: Claim, number: int) -> Step:
+    def promote(self, event: Event, of: OfContent, claim: Claim, number: int) -> Step:
         """Make one the owner of the claim, and decode it. Until it is on its way to ML, it is still a waiter too."""
         successor = self._images.waiter(of, number)
         if successor is None:
@@ -155,7 +152,7 @@ class Waiters:
         """End one whose job is cancelled."""
         await self._stage.finish(waiter, "skipped", waiter.received, reason="job cancelled", sha256=waiter.sha256)
 
-    async def tell(self, event: faust.Event, key: str, outcome: AnyImageOutcome, headers: Headers) -> None:
+    async def tell(self, event: Event, key: str, outcome: AnyImageOutcome, headers: Headers) -> None:
         """Send a message to prepare itself, on the partition of an event, and wait until it is delivered."""
         value, encoded = IMAGE_OUTCOME.encode(outcome), IMAGE_OUTCOME.headers(outcome, headers)
         partition = event.message.partition
@@ -172,7 +169,7 @@ class Waiters:
         behind, all_left = self._images.waiters(of, after), self._images.waiters(of)
         return any(number != promoted for number in chain(behind, all_left))
 
-    async def _flush(self, event: faust.Event, topic: str, file: HashedFileOfJob) -> None:
+    async def _flush(self, event: Event, topic: str, file: HashedFileOfJob) -> None:
         """Follow up with a tombstone: the one of the walk may have passed while the file waited."""
         headers = sentinel_headers(file.job_id, "waiters", None)
         await (await self._stage.send_raw(topic, file.job_id.encode(), None, headers, event.message.partition))

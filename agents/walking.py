@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from agents.leaving_out import Chosen, LeftOut, Scopes, count, ignore_file
-from errors import FileError
+from core.errors import FileError
 from imaging.files import Roots, check_within, open_regular
 from imaging.formats import HEAD_BYTES, is_listed, is_picture
 from imaging.hashing import FileStamp

@@ -12,23 +12,21 @@ from pathlib import Path
 import structlog
 import uvloop
 
-import failpoints
-import logs
-import tracing
 from agents import embed, hash, prepare, scan, store, track  # noqa: A004 - the stage's name
 from agents.jobs_watch import JobsWatch
 from agents.metrics_server import MetricsServer
-from agents.producer import new_producer
 from agents.roots import known_roots
 from agents.stage import Parts, StageApp
-from connection import client_options
-from cpu import Cpu
-from disk import check_writable
-from errors import FatalError
+from core import failpoints, logs, tracing
+from core.connection import client_options
+from core.disk import check_writable
+from core.errors import FatalError
+from core.loop_lag import LoopLag
+from core.settings import Settings, Stage, reveal
+from gateways.cpu import Cpu
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
-from loop_lag import LoopLag
-from settings import Settings, Stage, reveal
+from streams.producer import new_producer
 from tables.age import note, open_tables
 from topics.admin import create_topics
 

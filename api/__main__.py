@@ -12,16 +12,15 @@ import time
 import structlog
 import uvicorn
 
-import logs
-import settings as environment
-import tracing
 from api.broker import broker_answers
 from api.main import create_app
-from connection import client_options
-from disk import check_writable
-from errors import FatalError
+from core import logs, tracing
+from core import settings as environment
+from core.connection import client_options
+from core.disk import check_writable
+from core.errors import FatalError
+from core.settings import Settings
 from rules.listening import KEYLESS, require_key
-from settings import Settings
 from topics.admin import create_topics
 
 log = structlog.get_logger()

@@ -5,7 +5,7 @@ import asyncio
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from connection import ClientOptions
+from core.connection import ClientOptions
 
 ANSWER_SECONDS = 3.0
 

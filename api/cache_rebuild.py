@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from api.publisher import Outgoing, Publisher
 from api.schemas.replay import Run
-from errors import CollectionMissingError, RequestError
+from core.errors import CollectionMissingError, RequestError
 from gateways.qdrant import CollectionInfo, Point, Qdrant
 from imaging.metadata import Metadata
 from topics.content import Content

@@ -5,7 +5,7 @@ from typing import Any
 
 from api.schemas.replay import Run
 from api.view.view import JobView
-from errors import CollectionMissingError, RequestError
+from core.errors import CollectionMissingError, RequestError
 from gateways.qdrant import CollectionInfo, Point, Qdrant
 from rules.many_paths import MORE_PATHS, listed
 from rules.payload import FIELDS_READ_BACK, REVISION, merge, was_read_later, with_paths

@@ -12,7 +12,7 @@ from api.schemas.replay import Decided, LetterChoice, Refusal, ReplayChoice
 from api.succession import Succession
 from api.view.letters import WholeLetter
 from api.view.view import JobView
-from errors import KafkaUnavailableError
+from core.errors import KafkaUnavailableError
 from rules.dead_letters import why_not_again
 from topics import admin
 from topics.dead_letter import DEAD_LETTER, Decision, Mark

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cpu import Cpu
-from errors import BusyError
-from settings import Settings
+from core.errors import BusyError
+from core.settings import Settings
+from gateways.cpu import Cpu
 
 FEWEST, MOST = 2, 4
 """Processes: one picture that takes long must not hold up all others, and the machine is there for the stages."""

@@ -8,7 +8,7 @@ from fastapi import Depends, Header, Query, Request
 
 from api.parts import Parts
 from api.submitting import Submission, active_collection
-from errors import RequestError
+from core.errors import RequestError
 from gateways.qdrant.filters import Filters
 from rules.collections import check_name
 from rules.identity import id_from_key, new_id

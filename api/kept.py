@@ -8,12 +8,12 @@ from pathlib import Path
 
 import orjson
 
-import grants
 from api.sources import resolved
 from api.uploads import RefusedFile
 from api.view.database import Lane
+from core import grants
+from core.settings import Settings
 from gateways.ml import Capabilities
-from settings import Settings
 
 
 class Kept:

@@ -4,7 +4,7 @@ import hmac
 from dataclasses import dataclass
 from pathlib import Path
 
-from disk import write_private
+from core.disk import write_private
 from rules.local_token import FILE, new_token
 
 

@@ -34,9 +34,9 @@ from api.routes import (
 from api.routes import metrics as metrics_route
 from api.sandbox import Sandboxed
 from api.session import Sessions
+from core.settings import Settings, reveal
 from rules.listening import HTTP_PORT
 from rules.throttle import Throttle
-from settings import Settings, reveal
 
 API = "/api/v1"
 JSON_BYTES = 1 << 20

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-import metrics
+from core import metrics
+from core.settings import Stage
 from rules.watchdog import Sample
-from settings import Stage
 from topics.job_status import State
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

@@ -1,9 +1,9 @@
 """Which model makes the vectors. A job's is fixed when it is submitted, also while the ML service is away."""
 
 from api.kept import Kept
-from errors import FatalError, MLUnavailableError
+from core.errors import FatalError, MLUnavailableError
+from core.settings import Settings
 from gateways.ml import ML, Capabilities
-from settings import Settings
 
 
 async def current_model(ml: ML, kept: Kept, settings: Settings) -> Capabilities:

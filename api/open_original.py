@@ -6,7 +6,7 @@ from typing import Any
 
 from api.kept import readable_roots
 from api.parts import Parts
-from errors import RequestError
+from core.errors import RequestError
 from rules.many_paths import MORE_PATHS, listed
 
 FIELDS = ["full_path", "paths", MORE_PATHS, "file_hash"]

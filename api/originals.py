@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 
 from api.sources import open_first
-from errors import RequestError
+from core.errors import RequestError
 from imaging.hashing import SETTLED_NS, digest, is_sha256
 
 REMEMBERED = 10_000

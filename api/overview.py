@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from api.schemas.system import Readiness
 from api.throughput import Rates
 from api.watchdog import Look
-from settings import STAGES, Stage
+from core.settings import STAGES, Stage
 
 
 class PartitionLag(BaseModel):

@@ -12,7 +12,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.params import Form
 from fastapi.routing import APIRoute
 
-from errors import RequestError
+from core.errors import RequestError
 
 NOTHING = (b"", b"{}", b"null")
 """What programs send as the body of a request that has none."""

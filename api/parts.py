@@ -33,13 +33,13 @@ from api.uploads import UnderWay, remove_unfinished
 from api.view.view import JobView, open_view
 from api.watchdog import Watchdog, open_watchdog
 from api.webhooks import open_webhooks
-from connection import client_options
-from disk import close_to_others
+from core.connection import client_options
+from core.disk import close_to_others
+from core.loop_lag import LoopLag
+from core.settings import Settings, reveal
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
-from loop_lag import LoopLag
 from rules.leaving_out import NO_MEDIA
-from settings import Settings, reveal
 
 
 @dataclass(frozen=True, slots=True)

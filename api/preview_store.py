@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from api.room import Room
-from errors import RequestError
+from core.errors import RequestError
 
 START, END = b"\xff\xd8", b"\xff\xd9"
 PART = ".part"

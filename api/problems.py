@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from disk import MEND
-from errors import (
+from core.disk import MEND
+from core.errors import (
     BusyError,
     CollectionMissingError,
     FatalError,

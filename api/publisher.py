@@ -12,10 +12,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
-import tracing
 from api.view.reading import UnfinishedFile
-from connection import ClientOptions
-from errors import KafkaUnavailableError
+from core import tracing
+from core.connection import ClientOptions
+from core.errors import KafkaUnavailableError
 from tables.job import Job
 from topics.files import FileOfJob
 from topics.job_event import (

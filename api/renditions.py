@@ -12,10 +12,10 @@ from typing import IO, BinaryIO
 
 from api.decoders import Decoders
 from api.room import Room
-from errors import ContentError, FileChangedError, FileError, RequestError
+from core.errors import ContentError, FileChangedError, FileError, RequestError
+from core.settings import Settings
 from imaging.decoding import prepare
 from imaging.files import FileStamp, stamp
-from settings import Settings
 
 
 class Renditions:

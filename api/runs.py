@@ -8,7 +8,7 @@ from contextlib import suppress
 import structlog
 
 from api.schemas.replay import Run
-from errors import DarkroomError, RequestError
+from core.errors import DarkroomError, RequestError
 from rules.identity import new_id
 
 REMEMBERED = 100

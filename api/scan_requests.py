@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 from aiokafka import TopicPartition
 
 from api.publisher import Outgoing
-from connection import ClientOptions
-from errors import InvalidMessageError
+from core.connection import ClientOptions
+from core.errors import InvalidMessageError
 from gateways.reading import new_consumer
 from topics.scan_request import SCAN_REQUEST
 

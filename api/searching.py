@@ -6,7 +6,7 @@ from typing import BinaryIO, Literal, TypedDict, Unpack
 import structlog
 
 from api.renditions import Renditions
-from errors import CollectionMissingError, MLRejectedError, MLUnavailableError, RequestError
+from core.errors import CollectionMissingError, MLRejectedError, MLUnavailableError, RequestError
 from gateways.ml import ML
 from gateways.qdrant import CollectionInfo, Hit, Qdrant
 from gateways.qdrant.filters import Filters

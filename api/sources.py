@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from errors import FileError, RequestError
+from core.errors import FileError, RequestError
 from imaging.files import open_regular
 from rules.paths import is_within
 

@@ -12,11 +12,11 @@ from api.model import current_model
 from api.publisher import Publisher
 from api.sources import allowed_source, real_roots, roots_around
 from api.view.view import JobView
-from errors import CollectionMissingError, KafkaUnavailableError, RequestError
+from core.errors import CollectionMissingError, KafkaUnavailableError, RequestError
+from core.settings import Settings
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
 from rules.collections import check_name
-from settings import Settings
 from topics.job_status import JobStatus
 from topics.scan_request import ScanRequest
 

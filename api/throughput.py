@@ -3,8 +3,8 @@
 from collections import deque
 from dataclasses import dataclass
 
+from core.settings import Stage
 from rules.watchdog import Sample
-from settings import Stage
 from topics.db_write import DB_WRITE
 from topics.hashed_file import HASHED_FILE
 from topics.ml_request import ML_REQUEST

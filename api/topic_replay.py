@@ -16,12 +16,12 @@ from api.publisher import Outgoing, Publisher
 from api.schemas.replay import ReplayBody, Run
 from api.succession import Succession
 from api.view.view import JobView
-from connection import client_options
-from errors import InvalidMessageError, KafkaUnavailableError, MLUnavailableError, RequestError
+from core.connection import client_options
+from core.errors import InvalidMessageError, KafkaUnavailableError, MLUnavailableError, RequestError
+from core.settings import Settings
 from gateways.ml import Capabilities
 from gateways.qdrant import Qdrant
 from gateways.reading import new_consumer
-from settings import Settings
 from topics import bundle, image_outcome, job_event
 from topics.db_write import DB_WRITE, DBWrite
 from topics.files import FileOfJob

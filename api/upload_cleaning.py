@@ -24,13 +24,13 @@ from api.uploads import UnderWay
 from api.view.database import Lane
 from api.view.letters import LetterFilter
 from api.view.view import JobView
-from errors import CollectionMissingError, DarkroomError, FileError
+from core.errors import CollectionMissingError, DarkroomError, FileError
+from core.settings import Settings
 from gateways.qdrant import Qdrant
 from imaging.hashing import hash_file
 from rules.identity import point_id
 from rules.many_paths import MORE_PATHS, listed
 from rules.paths import end_of, readable
-from settings import Settings
 from topics.job_status import FINISHED
 
 FIRST_SECONDS = 60.0

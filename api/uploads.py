@@ -20,7 +20,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from api.room import Promise, Room
-from errors import RequestError
+from core.errors import RequestError
 from imaging.formats import HEAD_BYTES, is_picture
 from rules.leaving_out import Patterns, left_out_name
 from rules.paths import ARCHIVE_FOLDER

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from errors import RequestError
+from core.errors import RequestError
 
 T = TypeVar("T")
 

@@ -18,11 +18,11 @@ from api.publisher import Outgoing, Publisher
 from api.restarting import begin_again
 from api.throughput import Throughput
 from api.view.view import JobView
-from connection import client_options
+from core.connection import client_options
+from core.settings import STAGES, Settings, Stage
 from gateways import groups, transactions
 from gateways.transactions import OpenTransaction
 from rules import watchdog as rules
-from settings import STAGES, Settings, Stage
 from tables.job import Job
 from topics.admin import READS, wanted
 from topics.job_status import State

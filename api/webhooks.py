@@ -20,15 +20,15 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 
 from api.kept import Kept
-from connection import ClientOptions, client_options
-from errors import InvalidMessageError
+from core.connection import ClientOptions, client_options
+from core.errors import InvalidMessageError
+from core.settings import Settings, reveal
 from gateways.last_reads import LastReads
 from gateways.offsets import log_ends
 from gateways.reading import new_consumer
 from gateways.sameness import other_logs
 from rules.positions import Begin, begin_at
 from rules.webhooks import message_id, signature
-from settings import Settings, reveal
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 
 log = structlog.get_logger()

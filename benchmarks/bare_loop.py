@@ -14,9 +14,9 @@ from concurrent.futures import ProcessPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 
+from core.settings import Settings
 from imaging.decoding import prepare
 from imaging.hashing import hash_file
-from settings import Settings
 
 PROCESSES = 2
 

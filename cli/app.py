@@ -14,7 +14,7 @@ import typer
 
 from cli import collections, dead_letters, demo, doctor, jobs, replay, search, services, topics
 from cli.console import escape, progress
-from errors import DarkroomError, RetryableError
+from core.errors import DarkroomError, RetryableError
 
 FAILED = 1
 UNREACHABLE = 3

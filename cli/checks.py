@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from settings import Settings
+from core.settings import Settings
 
 OLDEST_PYTHON = (3, 11)
 JAVA_SECONDS = 20

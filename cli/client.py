@@ -10,12 +10,12 @@ from urllib.parse import quote, urlsplit
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from errors import ApiUnavailableError, RequestError
+from core.errors import ApiUnavailableError, RequestError
+from core.settings import Settings, reveal
+from core.tls import authorities
 from rules import local_token
 from rules.listening import HTTP_PORT
 from rules.outcomes import Outcome
-from settings import Settings, reveal
-from tls import authorities
 from topics.job_status import FINISHED, JobStatus
 
 TIMEOUT_SECONDS = 30.0

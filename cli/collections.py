@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-import settings
 from cli.client import Client
 from cli.console import results
 from cli.jobs import Json
+from core import settings
 
 group = typer.Typer(no_args_is_help=True)
 

@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-import settings
 from cli import jobs, render
 from cli.console import busy, results
 from cli.replay_client import ReplayClient, succession_in_words
+from core import settings
 
 group = typer.Typer(help="Files and messages that failed: look at them, try them again.", no_args_is_help=True)
 

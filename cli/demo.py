@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-import settings as environment
 from cli import render
 from cli.client import Client
 from cli.console import progress, results, show
@@ -15,8 +14,9 @@ from cli.interrupt import INTERRUPTED, run_until_signal
 from cli.jobs import submit
 from cli.progress import JobProgress
 from cli.services import tell
-from errors import FatalError
-from settings import Settings, reveal
+from core import settings as environment
+from core.errors import FatalError
+from core.settings import Settings, reveal
 from topics.job_status import FINISHED, JobStatus
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,15 +9,15 @@ from typing import Annotated, NoReturn
 import psutil
 import typer
 
-import settings as environment
 from cli import checks
 from cli.checks import Check
 from cli.console import busy, escape, results, show
 from cli.jobs import Json
 from cli.replay_client import ReplayClient
 from cli.services import parse_stages, require_parts
-from errors import ApiUnavailableError, FatalError, KafkaUnavailableError
-from settings import Settings
+from core import settings as environment
+from core.errors import ApiUnavailableError, FatalError, KafkaUnavailableError
+from core.settings import Settings
 
 MARKS = {"ok": "[green]ok[/green]     ", "note": "[cyan]note[/cyan]   ", "problem": "[red]problem[/red]"}
 

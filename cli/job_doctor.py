@@ -17,10 +17,10 @@ from rich.text import Text
 from cli import kafka
 from cli.progress import count, duration, note
 from cli.replay_client import ReplayClient
-from connection import client_options
+from core.connection import client_options
+from core.settings import STAGES, Settings, Stage
 from gateways import groups
 from rules.watchdog import missing_in_words
-from settings import STAGES, Settings, Stage
 from topics.admin import READS
 from topics.job_status import FINISHED, JobStatus
 from topics.record import header_texts

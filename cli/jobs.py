@@ -11,12 +11,12 @@ from typing import Annotated
 
 import typer
 
-import settings
 from cli import render
 from cli.client import Client, JobCommand
 from cli.console import progress, results, show
 from cli.progress import JobProgress
-from errors import RequestError
+from core import settings
+from core.errors import RequestError
 from rules.outcomes import Outcome
 from topics.job_status import FINISHED, JobsShown, JobStatus
 

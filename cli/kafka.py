@@ -9,12 +9,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from cli.client import Client
-from connection import client_options
+from core.connection import client_options
+from core.errors import ApiUnavailableError, DarkroomError, FatalError, KafkaUnavailableError, RetryableError
+from core.settings import Settings
 from embedded import state
-from errors import ApiUnavailableError, DarkroomError, FatalError, KafkaUnavailableError, RetryableError
 from gateways.reading import new_consumer
 from rules.listening import is_loopback
-from settings import Settings
 
 POLL_MILLISECONDS = 500
 

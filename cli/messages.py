@@ -11,9 +11,9 @@ from rich.progress import Progress
 
 from cli import kafka
 from cli.console import progress
-from connection import client_options
+from core.connection import client_options
+from core.settings import STAGES, Settings
 from gateways import groups, transactions
-from settings import STAGES, Settings
 from topics.admin import READS, TOPICS
 from topics.dead_letter import DEAD_LETTER
 from topics.record import header_texts

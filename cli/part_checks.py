@@ -12,11 +12,11 @@ from aiokafka.errors import KafkaError
 
 from cli.checks import Check
 from cli.client import Client, authorization, is_local
-from connection import client_options
-from errors import ApiUnavailableError, DarkroomError, UntrustedError
+from core.connection import client_options
+from core.errors import ApiUnavailableError, DarkroomError, UntrustedError
+from core.settings import STAGES, Settings, reveal
+from core.tls import authorities
 from gateways import groups, transactions
-from settings import STAGES, Settings, reveal
-from tls import authorities
 from topics import configs
 from topics.admin import INSYNC, WITHOUT_SPARE, wanted, without_spare
 from topics.dead_letter import UNREADABLE

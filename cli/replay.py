@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-import settings
 from cli.console import progress, results
 from cli.jobs import Json
 from cli.replay_client import ReplayClient, succession_in_words
+from core import settings
 
 
 def replay(

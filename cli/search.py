@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-import settings
 from cli.console import busy, results, show
 from cli.jobs import Json
 from cli.pictures import picture, protocol
 from cli.render import hits
 from cli.search_client import Found, SearchClient
+from core import settings
 
 Collection = Annotated[str | None, typer.Option(help="Collection to look in. Default: the active one.")]
 Since = Annotated[

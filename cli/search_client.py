@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from cli.client import Client
-from errors import RequestError
+from core.errors import RequestError
 
 
 class Hit(BaseModel):

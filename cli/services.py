@@ -6,14 +6,14 @@ from typing import Annotated, get_args
 
 import typer
 
-import grants
-import settings as environment
 from cli.console import escape, progress, results
 from cli.interrupt import run_until_signal
-from disk import check_writable, close_to_others
-from errors import FatalError
+from core import grants
+from core import settings as environment
+from core.disk import check_writable, close_to_others
+from core.errors import FatalError
+from core.settings import STAGES, Settings, Stage
 from rules.listening import KEYLESS
-from settings import STAGES, Settings, Stage
 
 PORT = 8002
 

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-import settings as environment
 from cli.console import busy, results, show
 from cli.jobs import Json
 from cli.render import plain_table
+from core import settings as environment
+from core.settings import Settings
 from rules.shortening import shortened
-from settings import Settings
 
 # A rendition at its limit takes 400 KB: with all of them, a long tail would take gigabytes.
 MOST_MESSAGES = 1000

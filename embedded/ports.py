@@ -4,7 +4,7 @@ import random
 import socket
 from contextlib import ExitStack
 
-from errors import FatalError
+from core.errors import FatalError
 
 # Below the ports that systems give to outgoing connections (from 32768 on Linux, from 49152 by IANA): a connection
 # that is made before the caller listens cannot take one of these.

@@ -6,10 +6,10 @@ import httpx
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from connection import ClientOptions
+from core.connection import ClientOptions
+from core.tls import authorities
 from embedded import ports
 from gateways import groups
-from tls import authorities
 
 TIMEOUT_SECONDS = 2.0
 

@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from connection import client_options
+from core.connection import client_options
+from core.errors import FatalError, KafkaUnavailableError
+from core.settings import Settings, Stage
 from embedded import ports, probes
 from embedded.supervisor import Part
-from errors import FatalError, KafkaUnavailableError
 from rules.listening import require_key
-from settings import Settings, Stage
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOPBACK = "127.0.0.1"

@@ -7,7 +7,7 @@ from typing import IO
 
 from pydantic import BaseModel, ValidationError
 
-from errors import FatalError
+from core.errors import FatalError
 
 
 class PartState(BaseModel):

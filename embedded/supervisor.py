@@ -17,8 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Never, Self, TypeVar
 
+from core.errors import FatalError
 from embedded import guardian, state
-from errors import FatalError
 
 T = TypeVar("T")
 Tell = Callable[[str, str], None]

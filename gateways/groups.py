@@ -10,7 +10,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError
 from aiokafka.protocol.admin import DescribeGroupsRequest_v0, DescribeGroupsRequest_v1
 from aiokafka.protocol.api import Request
 
-from connection import ClientOptions
+from core.connection import ClientOptions
 from gateways.reading import new_consumer
 
 NO_COORDINATOR = "NoCoordinator"

@@ -18,9 +18,9 @@ import numpy as np
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-import metrics
-from errors import FatalError, MLOutOfMemoryError, MLRejectedError, MLUnavailableError
-from tls import authorities
+from core import metrics
+from core.errors import FatalError, MLOutOfMemoryError, MLRejectedError, MLUnavailableError
+from core.tls import authorities
 
 # Longest wait for a connection, and for an answer that needs no work from a model.
 QUICK_SECONDS = 10.0

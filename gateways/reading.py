@@ -17,8 +17,8 @@ from aiokafka.errors import CorruptRecordException, KafkaError, NoError, OffsetO
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.offset import OffsetRequest, OffsetResetStrategy
 
-import metrics
-from connection import ClientOptions
+from core import metrics
+from core.connection import ClientOptions
 from gateways.batches import Unreadable, empty, readable
 
 READ_COMMITTED = "read_committed"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from connection import ClientOptions
+from core.connection import ClientOptions
 from gateways.reading import new_consumer
 from rules.positions import LastRead, is_another_log
 

@@ -23,7 +23,7 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
-from connection import ClientOptions
+from core.connection import ClientOptions
 from gateways.offsets import log_ends
 from gateways.reading import new_consumer
 

@@ -1,6 +1,6 @@
 """How many pixels a picture may have, checked before any is decoded."""
 
-from errors import ContentError
+from core.errors import ContentError
 
 
 def check_pixels(size: tuple[int, int], max_pixels: int) -> None:

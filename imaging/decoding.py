@@ -16,7 +16,7 @@ from typing import BinaryIO
 import rawpy
 from PIL import UnidentifiedImageError
 
-from errors import ContentError, DarkroomError, FileChangedError
+from core.errors import ContentError, DarkroomError, FileChangedError
 from imaging import exif, formats, pictures, raw, thumbnails
 from imaging.files import FileStamp, Roots, check_size, check_unchanged, open_regular
 from imaging.hashing import digest

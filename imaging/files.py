@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from errors import ContentError, FileChangedError, FileError
+from core.errors import ContentError, FileChangedError, FileError
 from rules.paths import is_within, readable
 
 Roots = tuple[bytes, ...] | None

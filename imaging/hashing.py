@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import BinaryIO, TypeGuard
 
-from errors import FileChangedError
+from core.errors import FileChangedError
 from imaging.files import FileStamp, Roots, check_size, open_regular, stamp, stamp_of
 from imaging.steps import step
 from rules.paths import readable

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from errors import ContentError
+from core.errors import ContentError
 from imaging import boxes
 from imaging.bounds import check_pixels
 from imaging.colour_spaces import D65, SRGB, Chromaticity, ColourSpace, encoded, of_code_points

@@ -6,7 +6,7 @@ from typing import BinaryIO
 import pillow_heif
 from PIL import GifImagePlugin, Image, PngImagePlugin
 
-from errors import ContentError
+from core.errors import ContentError
 from imaging import (
     before_exif,
     bmp,

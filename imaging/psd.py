@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from errors import ContentError
+from core.errors import ContentError
 from imaging.bounds import check_pixels
 from imaging.colours import from_lab
 from imaging.samples import Samples, on_white, to_eight_bit

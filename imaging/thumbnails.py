@@ -4,7 +4,7 @@ import io
 
 from PIL import Image
 
-from errors import ContentError
+from core.errors import ContentError
 from imaging.colours import eight_bit, srgb
 from imaging.stated_colours import Colours
 

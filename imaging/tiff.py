@@ -15,7 +15,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from errors import ContentError
+from core.errors import ContentError
 from imaging.bounds import check_pixels
 from imaging.colours import from_lab
 from imaging.samples import Samples, on_white, stretched, to_eight_bit

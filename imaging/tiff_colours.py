@@ -5,7 +5,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from errors import ContentError
+from core.errors import ContentError
 from imaging.samples import to_eight_bit
 
 _COLOUR_MAP, _COEFFICIENTS, _REFERENCES = 320, 529, 532

@@ -9,7 +9,7 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from errors import ContentError
+from core.errors import ContentError
 from imaging import jpeg, jpeg2000
 from imaging.samples import Samples
 

@@ -2,7 +2,7 @@
 
 import re
 
-from errors import RequestError
+from core.errors import RequestError
 
 PATHS_SUFFIX = "~paths"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")

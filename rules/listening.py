@@ -3,7 +3,7 @@
 import ipaddress
 from urllib.parse import urlsplit
 
-from errors import FatalError
+from core.errors import FatalError
 
 HTTP_PORT = 80
 KEYLESS = "DARKROOM_API_KEY is not set: only programs on this machine are served."

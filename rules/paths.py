@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 
-from errors import InvalidMessageError
+from core.errors import InvalidMessageError
 
 FIRST_PATHS = 20
 FIRST_CHARACTERS = 4000

@@ -7,7 +7,7 @@ rest may have nothing to do.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from settings import STAGES, Stage
+from core.settings import STAGES, Stage
 
 RESTARTS = 3
 """How often the files of one job are started again; each pause is twice as long as the one before."""

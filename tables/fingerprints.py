@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from pydantic import BaseModel
 
 from imaging.hashing import FileStamp
-from tables.rows import Rows
+from streams.rows import Rows
 
 
 class Fingerprint(BaseModel):

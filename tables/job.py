@@ -4,9 +4,9 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from core.settings import STAGES, Stage
 from rules.kinds import counted
 from rules.outcomes import OUTCOMES, FileReport, Outcome
-from settings import STAGES, Stage
 from tables.job_file import kind_of_skipped
 from topics.job_event import LeftOut
 from topics.job_status import State

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
+from core.settings import Stage
 from rules.outcomes import Outcome
 from rules.watchdog import missing_in_words
-from settings import Stage
 from tables.job import Job
 from topics.job_status import FINISHED, JobStatus, LeftOutCounts, OutcomeCounts, StageGauge, State
 

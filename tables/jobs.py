@@ -3,7 +3,7 @@
 j|job               Job, as of an event of its
 f|job|file id       JobFile: what was last known of the file, and since which events
 
-The changelog holds the rows of many files in one record, of the key that `tables.rows` gives it.
+The changelog holds the rows of many files in one record, of the key that `streams.rows` gives it.
 """
 
 from collections.abc import Awaitable, Iterable, Iterator
@@ -14,9 +14,9 @@ import orjson
 
 from rules.outcomes import FileReport
 from rules.paths import first_paths
+from streams.rows import Rows
 from tables.job import Job
 from tables.job_file import JobFile
-from tables.rows import Rows
 
 # Of rows in one changelog record, whose keys are much shorter.
 RECORD_BYTES = 256 << 10

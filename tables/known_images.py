@@ -13,7 +13,7 @@ from itertools import islice
 from typing import NamedTuple, Protocol
 
 from rules.claims import Claim
-from tables.rows import Rows
+from streams.rows import Rows
 from topics.content import Content
 from topics.files import HashedFileOfJob
 from topics.hashed_file import HashedFile

@@ -10,8 +10,8 @@ from typing import Any, Self
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from core.settings import STAGES, Settings
 from gateways.reading import new_consumer
-from settings import STAGES, Settings
 from tests.deadlines import HANG_SECONDS
 from topics.admin import TOPICS, create_topics
 from topics.sentinel import sentinel_headers

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from core.settings import Settings
 from gateways.qdrant import Qdrant
-from settings import Settings
 from tests.bus import Bus, skip_backlog
 from tests.parts import Part
 from tests.worker import Worker

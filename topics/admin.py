@@ -16,9 +16,9 @@ from aiokafka.errors import (
     for_code,
 )
 
-from connection import client_options
-from errors import FatalError
-from settings import Settings, Stage
+from core.connection import client_options
+from core.errors import FatalError
+from core.settings import Settings, Stage
 from topics import configs
 from topics.db_write import DB_WRITE
 from topics.dead_letter import DEAD_LETTER

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 import orjson
 
-from errors import InvalidMessageError
+from core.errors import InvalidMessageError
 from topics.files import FileOfJob
 from topics.limits import MAX_NAME
 from topics.record import Headers, RawHeaders, Topic

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from errors import InvalidMessageError
+from core.errors import InvalidMessageError
 from imaging.hashing import FileStamp
 from rules import identity, paths
 from topics.limits import MAX_NAME, Name, Paths, PathText, clipped

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from errors import InvalidMessageError
+from core.errors import InvalidMessageError
+from core.settings import Stage
 from rules.outcomes import Outcome
-from settings import Stage
 from topics.files import JobId, Sha256
 from topics.limits import Name, Paths, PathText, Reason
 from topics.record import Record, Topic

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from settings import Stage
+from core.settings import Stage
 from topics.files import JobId
 from topics.record import Record, Topic
 

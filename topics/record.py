@@ -6,7 +6,7 @@ from typing import Any, Generic, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from errors import InvalidMessageError
+from core.errors import InvalidMessageError
 from topics.cloud_event import cloud_event
 from topics.limits import MAX_NAME
 

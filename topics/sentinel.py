@@ -6,7 +6,7 @@ The stages pass it on, so that each knows that no further file of this walk come
 import re
 from dataclasses import dataclass
 
-from errors import InvalidMessageError
+from core.errors import InvalidMessageError
 from topics.files import JOB_ID
 from topics.limits import MAX_NAME
 from topics.record import HeaderList, Headers, RawHeaders, header_texts, whole_number

@@ -16,7 +16,7 @@ from api.archive.choosing import Choice, Content, choose
 from api.archive.journal import Archive, Journal, Kind, Move
 from api.archive.moving import finish, move, remove_empty_folders
 from api.archive.points import give_back_path, holders, take_path
-from errors import FileError, RequestError, RetryableError
+from core.errors import FileError, RequestError, RetryableError
 from gateways.qdrant import Qdrant
 from rules.identity import new_id
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from errors import FileError
+from core.errors import FileError
 from imaging.hashing import hash_file
 from rules.paths import ARCHIVE_FOLDER, is_within
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from api.archive.choosing import Content
 from api.view.view import JobView
-from errors import RequestError
+from core.errors import RequestError
 from gateways.qdrant import Qdrant
 from rules.identity import point_id
 from rules.many_paths import MORE_PATHS, listed

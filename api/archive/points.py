@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from errors import CollectionMissingError
+from core.errors import CollectionMissingError
 from gateways.qdrant import Qdrant
 from rules.identity import point_id
 from rules.many_paths import MAX_PATHS, MORE_PATHS, listed

@@ -13,7 +13,7 @@ from api.deps import JobDep, PartsDep, chosen_collection
 from api.parts import Parts
 from api.problems import problems
 from api.schemas.archive import ArchivedFile, ArchiveReport, Archives, ArchiveSummary, DuplicatesBody, SelectionBody
-from errors import RequestError
+from core.errors import RequestError
 from topics.job_status import FINISHED
 
 router = APIRouter(tags=["archive"])

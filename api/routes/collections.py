@@ -20,7 +20,7 @@ from api.schemas.collections import (
 from api.schemas.jobs import Submitted
 from api.schemas.replay import Run
 from api.submitting import active_collection
-from errors import CollectionMissingError, RequestError
+from core.errors import CollectionMissingError, RequestError
 from gateways.qdrant import CollectionInfo
 from rules.collections import check_name
 

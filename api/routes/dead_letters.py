@@ -16,7 +16,7 @@ from api.schemas.replay import (
     ReplayChoice,
 )
 from api.view.letters import LetterFilter
-from errors import RequestError
+from core.errors import RequestError
 from rules.dead_letters import LetterState
 
 router = APIRouter(tags=["dead letters"])

@@ -13,7 +13,7 @@ from api.parts import Parts
 from api.problems import problems
 from api.schemas.images import DuplicateGroup, DuplicateImage, DuplicateReport, DuplicateReports, SimilarBody
 from api.schemas.replay import Run
-from errors import CollectionMissingError, wrong_cursor
+from core.errors import CollectionMissingError, wrong_cursor
 from topics.record import whole_number
 
 router = APIRouter(prefix="/duplicates", tags=["duplicates"])

@@ -16,7 +16,7 @@ from api.open_original import open_original
 from api.problems import problems
 from api.schemas.images import Facet, FacetValue, Image, ImageDetails, ImagePaths, Images, RandomImages
 from api.thumbnails import FIELD
-from errors import RequestError
+from core.errors import RequestError
 from gateways.qdrant.filters import Filters
 from rules.many_paths import MORE_PATHS
 from rules.payload import HELPERS

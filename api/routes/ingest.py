@@ -13,7 +13,7 @@ from api.problems import problems
 from api.schemas.jobs import Refused, RootBody, Roots, ScanBody, Submitted, Uploaded
 from api.sources import allowed_root
 from api.uploads import receive
-from errors import KafkaUnavailableError, RequestError
+from core.errors import KafkaUnavailableError, RequestError
 from rules import local_token
 from rules.leaving_out import Patterns
 from topics.job_status import JobStatus

@@ -13,7 +13,7 @@ from api.parts import Parts
 from api.problems import problems
 from api.publisher import CONFIRM_SECONDS
 from api.schemas.jobs import JobFile, JobFiles, JobSources, RecentJobs, Submitted
-from errors import KafkaUnavailableError, RequestError
+from core.errors import KafkaUnavailableError, RequestError
 from rules.outcomes import Outcome
 from topics.files import JobId
 from topics.job_status import FINISHED, JobsShown, JobStatus

@@ -5,7 +5,7 @@ import asyncio
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from metrics import REGISTRY
+from core.metrics import REGISTRY
 
 router = APIRouter(tags=["system"])
 

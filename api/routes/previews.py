@@ -17,7 +17,7 @@ from api.previews import Side
 from api.problems import problems
 from api.schemas.replay import LETTER_ID
 from api.waiting import while_there
-from errors import RequestError
+from core.errors import RequestError
 from rules.identity import point_id
 
 KEPT = "private, max-age=31536000, immutable"

@@ -10,7 +10,7 @@ from api.deps import PartsDep
 from api.problems import problems
 from api.schemas.body import Body
 from api.session import SESSION_SECONDS, Sessions
-from errors import RequestError, TooManyRequestsError
+from core.errors import RequestError, TooManyRequestsError
 from rules.throttle import Throttle
 
 router = APIRouter(prefix="/session", tags=["session"])

@@ -20,7 +20,7 @@ from api.schemas.system import (
     ServiceCapabilities,
 )
 from api.supervised import failed_parts
-from errors import FatalError, MLUnavailableError
+from core.errors import FatalError, MLUnavailableError
 from imaging.formats import EXTENSIONS
 
 # Apart: the one needs no key, and the other answers 503 in a shape of its own.

@@ -16,8 +16,8 @@ from api.broker import broker_answers
 from api.view import letters, writing
 from api.view.changes import Changes
 from api.view.database import Lane
-from connection import ClientOptions
-from disk import MEND
+from core.connection import ClientOptions
+from core.disk import MEND
 from gateways.reading import new_consumer
 from gateways.sameness import other_logs
 from topics.dead_letter import DEAD_LETTER

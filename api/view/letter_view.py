@@ -10,7 +10,7 @@ from api.view import letters
 from api.view.database import Lane
 from api.view.feed import Feed
 from api.view.letters import Letter, LetterFilter, WholeLetter
-from errors import KafkaUnavailableError
+from core.errors import KafkaUnavailableError
 from topics.dead_letter import DEAD_LETTER
 
 CATCH_UP_SECONDS = 15.0

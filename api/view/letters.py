@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from errors import wrong_cursor
+from core.errors import wrong_cursor
 from rules.dead_letters import LetterState
 from topics.dead_letter import CONNECT, RESTART_TOPIC, Mark
 from topics.record import HeaderList, Headers

@@ -7,7 +7,7 @@ from itertools import islice
 
 from api.view import requests
 from api.view.requests import JobRequest
-from errors import wrong_cursor
+from core.errors import wrong_cursor
 from rules.outcomes import Outcome
 from tables.job import Job
 from tables.job_document import document

@@ -9,7 +9,7 @@ import structlog
 
 from api.view import letters, requests
 from api.view.files import Files
-from errors import InvalidMessageError
+from core.errors import InvalidMessageError
 from rules.positions import LastRead
 from tables.job import Job
 from tables.job_document import document

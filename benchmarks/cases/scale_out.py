@@ -18,9 +18,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from benchmarks.measure import Result
 from benchmarks.running import ROOT, until_answers
+from core.settings import Settings
 from embedded import ports
 from gateways import groups
-from settings import Settings
 from topics.admin import create_topics
 
 WORKERS = (1, 2, 4, 8)

@@ -10,10 +10,10 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from core.errors import FatalError
 from embedded.guard import NoWebPages
 from embedded.ml.models import Model, VisualModel
 from embedded.ml.service import create_app
-from errors import FatalError
 
 log = logging.getLogger("darkroom.ml")
 

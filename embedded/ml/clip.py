@@ -22,9 +22,9 @@ from fastembed import ImageEmbedding, TextEmbedding
 from numpy.typing import NDArray
 from PIL import Image
 
+from core.errors import FatalError
 from embedded.ml.captioner import Captioner
 from embedded.ml.descriptor import Array
-from errors import FatalError
 
 # To fastembed these names stand for what is done before and after the model; the weights come from our folder.
 VISION, TEXT = "Qdrant/clip-ViT-B-32-vision", "Qdrant/clip-ViT-B-32-text"

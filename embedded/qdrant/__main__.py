@@ -7,10 +7,10 @@ from pathlib import Path
 
 import uvicorn
 
+from core.errors import FatalError
 from embedded.guard import NoWebPages
 from embedded.qdrant.app import make_app
 from embedded.qdrant.store import Store
-from errors import FatalError
 
 
 def main() -> None:

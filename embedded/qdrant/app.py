@@ -12,10 +12,10 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from qdrant_client import models
 
+from core.errors import RequestError
 from embedded.qdrant.collection import CollectionConfig
 from embedded.qdrant.store import Store
 from embedded.qdrant.translate import unsupported
-from errors import RequestError
 
 # Qdrant's own limit: `service.max_request_size_mb` in its config.yaml.
 MAX_BODY_BYTES = 32 * 1024 * 1024

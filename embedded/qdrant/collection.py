@@ -17,6 +17,7 @@ import orjson
 import qdrant_edge as edge
 from qdrant_client import models
 
+from core.errors import RequestError
 from embedded.qdrant.translate import (
     DISTANCES,
     index_type_name,
@@ -26,7 +27,6 @@ from embedded.qdrant.translate import (
     to_edge_payload_selector,
     unsupported,
 )
-from errors import RequestError
 
 _CONFIG = "collection.json"
 _SHARD = "shard"

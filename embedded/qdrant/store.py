@@ -9,8 +9,8 @@ import shutil
 import uuid
 from pathlib import Path
 
+from core.errors import FatalError, RequestError
 from embedded.qdrant.collection import Collection, CollectionConfig, sync_folder
-from errors import FatalError, RequestError
 from rules.collections import PATHS_SUFFIX, check_name
 
 _LOCK = "lock"

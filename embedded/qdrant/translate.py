@@ -9,7 +9,7 @@ from typing import assert_never
 import qdrant_edge as edge
 from qdrant_client import models
 
-from errors import RequestError
+from core.errors import RequestError
 
 DISTANCES = {
     models.Distance.COSINE: edge.Distance.Cosine,

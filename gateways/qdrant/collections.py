@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from dataclasses import replace
 
-from errors import CollectionMissingError, RequestError
+from core.errors import CollectionMissingError, RequestError
 from gateways.qdrant.connection import Connection
 from gateways.qdrant.records import CollectionInfo
 from gateways.qdrant.schema import collection_info, ensure

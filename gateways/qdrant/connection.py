@@ -5,12 +5,12 @@ from typing import Self
 
 from qdrant_client import AsyncQdrantClient
 
-from errors import QdrantRejectedError, QdrantUnavailableError
+from core.errors import QdrantRejectedError, QdrantUnavailableError
+from core.tls import authorities
 from gateways.qdrant.errors import translated_errors
 from gateways.qdrant.lean import without_fastembed
 from gateways.qdrant.measure import measure
 from gateways.qdrant.path_lists import PathLists
-from tls import authorities
 
 
 class Connection:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
-from errors import CollectionMissingError, QdrantRejectedError, QdrantUnavailableError
+from core.errors import CollectionMissingError, QdrantRejectedError, QdrantUnavailableError
 
 # 401 and 403 are a wrong key: a person mends it and the work goes on, so nothing is dead-lettered for it.
 _PASSING_STATUSES = frozenset({401, 403, 408, 429})

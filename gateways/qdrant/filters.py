@@ -22,7 +22,7 @@ from typing import Any
 
 from qdrant_client import models
 
-from errors import RequestError
+from core.errors import RequestError
 from rules import camera_clock
 from rules.many_paths import MORE_PATHS
 from rules.payload import PATH_FIELDS

@@ -7,7 +7,7 @@ from qdrant_client import AsyncQdrantClient
 from qdrant_client.async_qdrant_remote import AsyncQdrantRemote
 from qdrant_client.http.api_client import SendAsync
 
-import metrics
+from core import metrics
 
 
 def measure(client: AsyncQdrantClient) -> None:

@@ -25,7 +25,7 @@ from typing import Any, Literal, Protocol
 
 from qdrant_client import models
 
-from errors import RequestError, wrong_cursor
+from core.errors import RequestError, wrong_cursor
 from gateways.qdrant.filters import EARLIEST, TAKEN_LOCAL
 from rules.name_key import PARTS
 

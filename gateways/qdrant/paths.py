@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from errors import wrong_cursor
+from core.errors import wrong_cursor
 from gateways.qdrant.connection import Connection
 from rules.many_paths import list_name, listed
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from qdrant_client import models
 
-from errors import QdrantRejectedError
+from core.errors import QdrantRejectedError
 from gateways.qdrant import revisions
 from gateways.qdrant.connection import Connection
 from gateways.qdrant.records import Point, Record

@@ -9,7 +9,7 @@ import uuid
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
-from errors import RequestError
+from core.errors import RequestError
 from gateways.qdrant.filters import DATE_FIELDS, TAKEN_LOCAL, TEXT_FIELDS
 from gateways.qdrant.pages import SORTS
 from gateways.qdrant.records import CollectionInfo

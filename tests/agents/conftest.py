@@ -12,8 +12,8 @@ import httpx
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
+from core.settings import Stage
 from gateways.qdrant import Qdrant
-from settings import Stage
 from tests.bus import Bus, members, skip_backlog
 from tests.parts import Part
 from tests.worker import Worker

@@ -11,8 +11,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
 from agents.scan import WALKS_AT_ONCE
+from core.settings import Stage
 from rules.identity import file_id
-from settings import Stage
 from tests.agents.conftest import new_job
 from tests.agents.messages import headers, partition_of
 from tests.agents.test_hash import status_document

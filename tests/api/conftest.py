@@ -8,8 +8,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from core.settings import Settings
 from gateways.qdrant import Qdrant
-from settings import Settings
 from tests.api.service import Service, serving
 from tests.parts import Part
 

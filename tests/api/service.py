@@ -13,8 +13,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 
 from api.main import create_app
 from cli.client import authorization
+from core.settings import Settings, reveal
 from rules.local_token import FILE, HEADER
-from settings import Settings, reveal
 from tests.deadlines import HANG_SECONDS
 from topics.admin import create_topics
 from topics.job_event import JOB_EVENT, AnyJobEvent

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from core.settings import Settings
 from embedded.ports import free_port
-from settings import Settings
 from tests import parts
 from tests.api.events import queued, seen
 from tests.api.service import eventually, serving

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from core.settings import Settings
 from gateways.qdrant import Point, Qdrant
-from settings import Settings
 from tests.api.events import queued
 from tests.api.service import Service, eventually, serving
 

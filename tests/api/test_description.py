@@ -7,7 +7,7 @@ from jsonschema_rs import Draft202012Validator
 
 from api.describing import EXAMPLES
 from api.main import create_app
-from settings import Settings
+from core.settings import Settings
 
 DOCUMENT: dict[str, Any] = create_app(Settings()).openapi()
 OPERATIONS = [

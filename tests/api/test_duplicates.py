@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from api.duplicates.grouping import Groups
+from core.settings import Settings
 from gateways.qdrant import Point, Qdrant
-from settings import Settings
 from tests.api.service import Service, eventually, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -7,8 +7,8 @@ import random
 import pytest
 
 from api.view.database import Lane
+from core.settings import Settings
 from rules.outcomes import Outcome
-from settings import Settings
 from tests.api.events import START, outcomes, queued, scanning, sealed, seen
 from tests.api.service import Service, eventually, producing, serving
 from tests.bus import PARTITIONS

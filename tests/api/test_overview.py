@@ -3,7 +3,7 @@
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from settings import STAGES
+from core.settings import STAGES
 from tests.api.service import Service, eventually
 from tests.bus import PARTITIONS
 

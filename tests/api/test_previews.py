@@ -13,11 +13,11 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-import metrics
 from cli.samples.dng import write_dng
+from core import metrics
+from core.settings import Settings
 from gateways.qdrant import Point, Qdrant
 from rules.identity import point_id
-from settings import Settings
 from tests.api.service import Service, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

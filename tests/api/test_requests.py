@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from core.settings import Settings
 from gateways.qdrant import Point, Qdrant
-from settings import Settings
 from tests.api.service import Service, serving
 from tests.photos import photo
 

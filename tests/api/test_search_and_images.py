@@ -11,10 +11,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from core.settings import Settings
 from gateways.qdrant import Point, Qdrant
 from imaging.decoding import prepare
 from imaging.files import stamp
-from settings import Settings
 from tests.api.service import Service, serving
 from tests.ml.stub import vector_of
 from tests.photos import photo

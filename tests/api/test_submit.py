@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from core.settings import Settings
 from gateways.qdrant import Qdrant
 from rules.local_token import FILE, HEADER
-from settings import Settings
 from tests.api.service import Service, serving
 from topics.job_event import JOB_EVENT, Queued, Scanning
 from topics.record import Headers

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from core.settings import Settings
 from embedded.ports import free_port
-from settings import Settings
 from tests import parts
 from tests.api.events import outcomes, queued, scanning, sealed, seen
 from tests.api.service import Service, eventually, serving

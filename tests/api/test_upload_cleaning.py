@@ -11,12 +11,12 @@ import pytest_asyncio
 from api.archive.points import give_back_path, take_path
 from api.parts import Parts, open_parts
 from api.view.letters import LetterFilter
+from core.settings import Settings
 from gateways.qdrant import Point, Qdrant
 from imaging.hashing import hash_file
 from rules.identity import point_id
 from rules.many_paths import MAX_PATHS
 from rules.payload import REVISION
-from settings import Settings
 from tests.api.events import outcomes, queued, sealed, seen
 from tests.api.service import Service, eventually, producing
 from topics.admin import create_topics

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from settings import Settings
+from core.settings import Settings
 from tests.api.service import Service, serving
 from topics.scan_request import SCAN_REQUEST
 

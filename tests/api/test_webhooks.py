@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from core.settings import Settings
 from rules.webhooks import signature
-from settings import Settings
 from tests.api.service import Service, eventually, serving
 from topics.job_status import JobStatus, OutcomeCounts
 

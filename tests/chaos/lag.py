@@ -7,8 +7,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
+from core.settings import Stage
 from gateways import groups
-from settings import Stage
 from tests.bus import PARTITIONS
 from topics.admin import READS
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 import psutil
 
+from core.settings import STAGES, Stage
 from embedded.ports import free_port, is_open
-from settings import STAGES, Stage
 from tests import forked, parts
 from tests.chaos import lag
 

@@ -13,8 +13,8 @@ from typing import Any, get_args
 
 import pytest
 
+from core.settings import STAGES, Stage
 from gateways.qdrant import Qdrant
-from settings import STAGES, Stage
 from tests import pictures
 from tests.bus import Bus
 from tests.chaos.plant import Plant

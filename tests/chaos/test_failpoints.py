@@ -10,9 +10,9 @@ from typing import Any, get_args
 import httpx
 import pytest
 
-import failpoints
 from agents.throttle import nothing_is_on_its_way
-from settings import Settings
+from core import failpoints
+from core.settings import Settings
 from tests import pictures
 from tests.bus import PARTITIONS, Bus
 from tests.parts import Part

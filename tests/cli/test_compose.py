@@ -9,8 +9,8 @@ import typer
 import yaml
 
 from cli.app import app
+from core.settings import STAGES, Settings
 from embedded.kafka import KAFKA_VERSION
-from settings import STAGES, Settings
 from tests.cli.command import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

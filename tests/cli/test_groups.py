@@ -9,10 +9,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from cli import part_checks
-from connection import ClientOptions
+from core.connection import ClientOptions
+from core.settings import Settings
 from embedded import ports, probes
 from gateways import groups
-from settings import Settings
 from tests.cli.waiting import until
 from tests.parts import Part
 

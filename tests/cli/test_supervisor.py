@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from core.errors import FatalError
 from embedded import ports, state
 from embedded import supervisor as supervisor_module
 from embedded.supervisor import Part, Supervisor
-from errors import FatalError
 from tests.cli.waiting import until
 
 FAKE_PART = Path(__file__).with_name("fake_part.py")

@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from cli.client import Client
 from cli.kafka import brokers_of_api, with_brokers
-from errors import FatalError
-from settings import Settings
+from core.errors import FatalError
+from core.settings import Settings
 from tests.bus import PARTITIONS
 from tests.cli.command import darkroom
 from tests.cli.scripted_api import Answer, ScriptedApi, job

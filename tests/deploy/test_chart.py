@@ -9,7 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from settings import STAGES, Settings
+from core.settings import STAGES, Settings
 from tests.cli.command import ROOT
 from tests.cli.test_compose import parse
 from tests.deadlines import HANG_SECONDS

@@ -84,7 +84,7 @@ def test_a_route(copy: Path, kafka: Part, qdrant: Part, ml: Part) -> None:
     script = """
 import asyncio, sys, time, uuid
 from pathlib import Path
-from settings import Settings
+from core.settings import Settings
 from tests.api.service import serving
 from topics.job_event import Queued
 async def main():
@@ -110,7 +110,7 @@ def test_a_stage(copy: Path, kafka: Part, qdrant: Part, ml: Part) -> None:
 import asyncio, sys, time, uuid
 from pathlib import Path
 from types import SimpleNamespace
-from settings import Settings
+from core.settings import Settings
 from tests.bus import Bus
 from tests.worker import Worker
 from topics.admin import create_topics

@@ -7,7 +7,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from cli.app import app
-from settings import Settings
+from core.settings import Settings
 from tests.parts import ROOT
 
 README = (ROOT / "README.md").read_text()

@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from cli.app import app
-from settings import Settings
+from core.settings import Settings
 from tests.deadlines import HANG_SECONDS
 from tests.parts import ROOT
 from topics.admin import TOPICS

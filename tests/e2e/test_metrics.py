@@ -14,8 +14,8 @@ import yaml
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from core.settings import Settings
 from embedded.ports import free_port
-from settings import Settings
 from tests import pictures
 from tests.api.service import Service, serving
 from tests.deadlines import HANG_SECONDS
@@ -187,7 +187,7 @@ def test_every_alert_says_what_to_do() -> None:
 
 def test_every_metric_is_in_a_dashboard() -> None:
     asked = " ".join(expression for _, expression in expressions())
-    from metrics import REGISTRY
+    from core.metrics import REGISTRY
 
     ours: list[Any] = [m.name for m in REGISTRY.collect() if not m.name.startswith(("python_", "process_"))]
     assert [name for name in ours if name not in asked] == []

@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from PIL import Image
 
-import settings
+from core import settings
 from rules import paths
 from tests.fixtures.record_version_0_1_0 import LATIN_1, PHOTOS, grey, jpeg
 from tests.fixtures.version_0_1_0 import SETTINGS, unpacked

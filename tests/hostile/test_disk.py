@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from core.settings import Settings
 from embedded.ports import free_port
-from settings import Settings
 from tests import parts, pictures
 from tests.api.service import Service, eventually, serving
 from tests.deadlines import HANG_SECONDS

@@ -14,8 +14,8 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
+from core.settings import Settings
 from embedded.ports import free_port
-from settings import Settings
 from tests import pictures
 from tests.agents.messages import Message, content, db_write, hashed_file, headers, ml_request, partition_of, raw_path
 from tests.api.service import Service, eventually, serving

@@ -13,8 +13,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 
-from errors import FatalError
-from settings import Settings
+from core.errors import FatalError
+from core.settings import Settings
 from tests.bus import PARTITIONS
 from tests.deadlines import HANG_SECONDS
 from tests.parts import Part

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from core.settings import Settings
 from embedded import kafka
 from embedded.ports import free_port
-from settings import Settings
 from tests import parts
 from tests.deadlines import HANG_SECONDS
 from topics.admin import create_topics

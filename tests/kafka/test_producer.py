@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
-from agents import producer as producers
-from settings import Settings
+from core.settings import Settings
+from streams import producer as producers
 from tests.bus import PARTITIONS, Bus
 from tests.deadlines import HANG_SECONDS
 from tests.parts import Part

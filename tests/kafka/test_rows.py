@@ -14,14 +14,14 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from faust.types import TP
 
-from agents.app import new_app
-from agents.delivery import writing_rows
-from agents.producer import new_producer
-from connection import client_options
-from errors import PartitionRevokedError
+from core.connection import client_options
+from core.errors import PartitionRevokedError
+from core.settings import Settings
 from gateways.reading import holds_message
-from settings import Settings
-from tables.rows import Rows
+from streams.app import new_app
+from streams.producer import new_producer
+from streams.rows import Rows
+from streams.window import writing_rows
 from tests.bus import PARTITIONS
 from tests.deadlines import HANG_SECONDS
 from tests.parts import Part

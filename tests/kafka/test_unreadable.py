@@ -11,10 +11,10 @@ import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-import metrics
 from agents.jobs_watch import JobsWatch
+from core import metrics
+from core.settings import Settings
 from gateways.reading import new_consumer
-from settings import Settings
 from tests import parts
 from tests.batches import damage, with_bad_checksum, with_codec, with_magic
 from tests.deadlines import HANG_SECONDS

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from core.errors import FatalError
 from embedded.ml.clip import ClipModel
-from errors import FatalError
 from tests.ml import tiny_models
 
 RED, BLUE = (Image.new("RGB", (40, 30), colour) for colour in ("red", "blue"))

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from errors import FatalError, MLOutOfMemoryError, MLRejectedError, MLUnavailableError
+from core.errors import FatalError, MLOutOfMemoryError, MLRejectedError, MLUnavailableError
 from gateways.ml import ML, Embedded, ImageInput, Refused
 from tests.deadlines import HANG_SECONDS
 from tests.ml.stub import Behaviour, Stub, serving, vector_of

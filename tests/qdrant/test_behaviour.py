@@ -10,7 +10,7 @@ from itertools import chain
 import httpx
 import pytest
 
-from errors import CollectionMissingError, QdrantRejectedError, QdrantUnavailableError, RequestError
+from core.errors import CollectionMissingError, QdrantRejectedError, QdrantUnavailableError, RequestError
 from gateways.qdrant import CollectionInfo, Point, Qdrant, Record, schema
 from rules.name_key import name_key
 from rules.payload import merge

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from errors import QdrantUnavailableError
+from core.errors import QdrantUnavailableError
 from gateways.qdrant import Point, Qdrant
 from tests.qdrant.points import photo
 from tests.qdrant.server import EmbeddedQdrant, free_port

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from errors import DarkroomError, QdrantRejectedError, QdrantUnavailableError
+from core.errors import DarkroomError, QdrantRejectedError, QdrantUnavailableError
 from gateways.qdrant import Qdrant
 from tests.qdrant.points import photo
 

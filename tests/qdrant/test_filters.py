@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from errors import RequestError
+from core.errors import RequestError
 from gateways.qdrant.filters import to_filter
 
 

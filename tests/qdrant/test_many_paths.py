@@ -11,7 +11,7 @@ from qdrant_client.async_qdrant_remote import AsyncQdrantRemote
 from api.archive.contents import exact_duplicates, selection
 from api.archive.points import give_back_path, holders, take_path
 from api.copying import Copier
-from errors import QdrantUnavailableError, RequestError
+from core.errors import QdrantUnavailableError, RequestError
 from gateways.qdrant import Point, Qdrant
 from rules.identity import point_id
 from rules.many_paths import MAX_PATHS, MORE_PATHS

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from agents.item import Item
 from agents.store import _Storer
 from api.archive.points import take_path
 from api.copying import Copier
+from core.settings import Settings
 from gateways.qdrant import Point, Qdrant
 from rules.identity import point_id
 from rules.payload import REVISION
-from settings import Settings
+from streams.item import Item
 from tests.agents.messages import db_write, hashed_file
 from tests.deadlines import HANG_SECONDS
 from tests.qdrant.points import photo

@@ -9,7 +9,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from settings import Settings
+from core.settings import Settings
 from tests import parts
 from tests.api.service import Service, eventually, serving
 from tests.bus import PARTITIONS

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
-from settings import Settings
+from core.settings import Settings
 from tests import pictures
 from tests.api.service import Service, eventually, serving
 from tests.pipeline import Pipeline

@@ -13,12 +13,12 @@ import pytest
 
 from api.archive import moving
 from api.archive.points import with_path, without_path
-from errors import FileError
+from core.errors import FileError
+from core.settings import Settings
 from gateways.qdrant import Point, Qdrant
 from rules import many_paths
 from rules.identity import point_id
 from rules.name_key import name_key
-from settings import Settings
 from tests.api.events import queued, scanning, sealed
 from tests.api.service import Service, serving
 from topics.job_event import FileOutcome, Outcomes, Seen, SeenFile

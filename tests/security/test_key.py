@@ -12,10 +12,10 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
+from core.errors import FatalError
+from core.settings import Settings
 from embedded.ports import free_port
-from errors import FatalError
 from rules.listening import require_key, why_foreign
-from settings import Settings
 from tests import parts
 from tests.api.service import Service, serving
 from tests.cli.command import darkroom

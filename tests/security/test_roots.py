@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-import grants
 from agents.leaving_out import LeftOut
 from agents.roots import allowed_roots
 from agents.walking import Found, Refused, walk
-from errors import FileError, UntrustedError
+from core import grants
+from core.errors import FileError, UntrustedError
+from core.settings import Settings
 from imaging import files, hashing
 from imaging.decoding import prepare
 from rules.paths import is_within
-from settings import Settings
 from tests import pictures
 from tests.api.service import Service
 from tests.pipeline import Pipeline

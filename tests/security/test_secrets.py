@@ -18,9 +18,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
-from connection import client_options
+from core.connection import client_options
+from core.settings import Settings, load
 from embedded.ports import free_port
-from settings import Settings, load
 from tests import parts, pictures
 from tests.deadlines import HANG_SECONDS
 from tests.parts import Part

@@ -12,7 +12,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from api.session import SESSION_SECONDS, Sessions
-from settings import Settings
+from core.settings import Settings
 from tests.api.service import Service, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-import grants
 from api.restarting import start
 from api.view import reading, writing
 from api.view.writing import Message
+from core import grants
 from rules.identity import file_id
 from tests import pictures
 from tests.pipeline import Pipeline, account

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from agents import batching
-from agents.batching import Batcher
-from errors import DrainingError
+from core.errors import DrainingError
+from streams import batching
+from streams.batching import Batcher
 from tests.deadlines import HANG_SECONDS
 
 FOREVER = 600.0

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from errors import InvalidMessageError
+from core.errors import InvalidMessageError
 from topics import bundle
 from topics.job_event import JOB_EVENT, Seen
 from topics.raw_path import RAW_PATH, RawPath

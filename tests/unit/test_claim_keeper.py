@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from agents.claims import ClaimKeeper
-from agents.item import Item
 from agents.sweeps import Sweeper
 from agents.waiters import WAITERS_AT_ONCE, Waiters, lot
 from rules.claims import Claim, decide
+from streams.item import Item
 from tables.known_images import KnownImages
 from topics.content import Content
 from topics.db_write import DB_WRITE

@@ -21,18 +21,18 @@ from agents import decoder as decoding
 from agents.claims import ClaimKeeper
 from agents.decoder import Decoder
 from agents.hash import _Hasher
-from agents.item import Item
-from agents.outbox import Outgoing
 from agents.prepare import _Preparer
 from agents.stage import StageApp
 from agents.sweeps import Sweeper
 from agents.waiters import Waiters
-from errors import ContentError, FileChangedError, FileError
+from core.errors import ContentError, FileChangedError, FileError
+from core.settings import Settings
 from imaging.decoding import Prepared
 from rules.identity import point_id
 from rules.outcomes import FileReport, fold_file
 from rules.watchdog import RESTARTS
-from settings import Settings
+from streams.item import Item
+from streams.outbox import Outgoing
 from tables.fingerprints import Fingerprint
 from tables.known_images import KnownImages
 from tests.unit.test_claim_keeper import CONTENT, Rows

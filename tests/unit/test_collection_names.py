@@ -1,6 +1,6 @@
 import pytest
 
-from errors import RequestError
+from core.errors import RequestError
 from rules.collections import check_name
 
 

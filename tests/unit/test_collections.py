@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 
 from agents.collections import Collections
-from errors import QdrantUnavailableError
-from settings import Settings
+from core.errors import QdrantUnavailableError
+from core.settings import Settings
 
 DEADLINE = 10.0
 

@@ -14,20 +14,20 @@ from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-import metrics
-from agents.app import new_app
-from agents.consumer import FULL_QUEUE_SECONDS, GaplessConsumer
-from agents.consumer_thread import (
+from core import metrics
+from core.errors import KafkaUnavailableError
+from core.settings import Settings
+from gateways.batches import Unreadable
+from rules.positions import LastRead
+from streams.app import new_app
+from streams.consumer import FULL_QUEUE_SECONDS, GaplessConsumer
+from streams.consumer_thread import (
     FETCH_MAX_WAIT_MS,
     PARTIAL_FETCH_MAX_WAIT_MS,
     ConsumerThread,
     look_again_soon,
 )
-from agents.doubts import Doubts
-from errors import KafkaUnavailableError
-from gateways.batches import Unreadable
-from rules.positions import LastRead
-from settings import Settings
+from streams.doubts import Doubts
 from tests.deadlines import HANG_SECONDS
 
 HERE = TP("raw-path", 0)
@@ -63,7 +63,7 @@ async def test_a_commit_that_is_asked_for_while_another_is_under_way_is_made_aft
 
 
 async def test_a_commit_that_hangs_ends_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agents.consumer.COMMIT_SECONDS", 0.05)
+    monkeypatch.setattr("streams.consumer.COMMIT_SECONDS", 0.05)
     consumer: Any = GaplessConsumer.__new__(GaplessConsumer)
     app: Any = type("App", (), {"client_only": False})
     consumer.app, consumer.loop, consumer._commit_fut = app, asyncio.get_running_loop(), None
@@ -139,7 +139,7 @@ class Fetches:
         monkeypatch.setattr(self.consumer, "assignment", lambda: {HERE})
         monkeypatch.setattr(self.consumer._thread, "earliest_offsets", self.earliest)
         monkeypatch.setattr(self.consumer._thread, "log_ends", self.log_ends)
-        monkeypatch.setattr("agents.beginnings._other_logs", self.find_other_logs)
+        monkeypatch.setattr("streams.beginnings._other_logs", self.find_other_logs)
         monkeypatch.setattr(self.consumer._thread, "read_to", lambda _: self.read_to.pop(0) if self.read_to else None)
         monkeypatch.setattr(self.consumer._thread, "commit", self.commit)
         self._monkeypatch = monkeypatch
@@ -382,7 +382,7 @@ async def test_a_seek_that_hangs_ends_the_app(monkeypatch: pytest.MonkeyPatch, f
         return {}
 
     crashes = AsyncMock()
-    monkeypatch.setattr("agents.consumer.SEEK_SECONDS", 0.05)
+    monkeypatch.setattr("streams.consumer.SEEK_SECONDS", 0.05)
     monkeypatch.setattr(fetches.consumer, "crash", crashes)
     monkeypatch.setattr(fetches.consumer._thread, "log_ends", hang)
     await fetches.read(10, [[10]])
@@ -428,7 +428,7 @@ async def test_after_a_broker_failed_the_log_is_compared_before_anything_is_hand
     monkeypatch.setattr(fetches.consumer, "crash", crashes)
     fetches.consumer._doubts = Doubts(fetches.consumer._compare, asyncio.create_task)
     monkeypatch.setattr(fetches.consumer._thread, "last_before", AsyncMock(return_value={HERE: LastRead(10, 1)}))
-    monkeypatch.setattr("agents.consumer.other_logs", compare)
+    monkeypatch.setattr("streams.consumer.other_logs", compare)
     await fetches.read(10, [[10]])
     fetches.seek_first = False
     fetches.consumer._doubts.tell({HERE})

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cpu import Cpu
-from errors import ContentError, DrainingError
+from core.errors import ContentError, DrainingError
+from gateways.cpu import Cpu
 from tests.deadlines import HANG_SECONDS
 
 

@@ -11,8 +11,8 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, NotLeaderForPartit
 from aiokafka.protocol.fetch import FetchRequest
 from faust.types import TP
 
-from agents.doubts import Doubts
 from gateways.reading import read_carefully
+from streams.doubts import Doubts
 from tests.deadlines import HANG_SECONDS
 
 HERE, THERE = TP("raw-path", 0), TP("raw-path", 1)
@@ -46,7 +46,7 @@ async def test_what_is_told_is_in_doubt_until_it_was_looked_at() -> None:
 
 
 async def test_it_is_looked_at_again_until_kafka_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agents.doubts.RETRY_SECONDS", 0.0)
+    monkeypatch.setattr("streams.doubts.RETRY_SECONDS", 0.0)
     answers = [KafkaConnectionError("away"), None]
 
     async def look(_: set[TP]) -> None:

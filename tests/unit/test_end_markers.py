@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from agents.delivery import Deliveries
 from agents.end_markers import EndMarkers
-from errors import InvalidMessageError
+from core.errors import InvalidMessageError
+from streams.window import Deliveries
 from topics.sentinel import sentinel_headers
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from errors import InvalidMessageError
+from core.errors import InvalidMessageError
 from rules.identity import file_id, new_id, point_id
 from rules.paths import from_wire, is_within, normal, readable, to_wire
 

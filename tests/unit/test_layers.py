@@ -1,4 +1,4 @@
-"""Imports point one way: the shell → tables, topics, gateways → imaging, rules → settings, errors."""
+"""Imports point one way: the shell → tables → streams → topics, gateways → imaging, rules → core."""
 
 import ast
 from collections.abc import Iterator
@@ -10,38 +10,27 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-BASE = {"errors", "settings", "failpoints", "logs", "loop_lag", "metrics", "tracing", "connection", "disk", "processes"}
-CORE = {"imaging", "rules"} | BASE
-EDGES = {"tables", "topics", "gateways"} | CORE
-# What each part of the system may import beside itself.
+CORE = {"core", "imaging", "rules"}
+EDGES = {"gateways", "streams", "tables", "topics"} | CORE
+# What each package may import beside itself.
 MAY_IMPORT: dict[str, set[str]] = {
-    "errors": set(),
-    "settings": {"errors"},
-    "failpoints": {"errors"},
-    "logs": {"settings"},
-    "connection": {"settings", "errors"},
-    "disk": {"errors"},
-    "grants": {"disk"},
-    "metrics": set(),
-    "loop_lag": {"metrics"},
-    "processes": set(),
-    "cpu": {"imaging", "metrics", "processes", "errors"},
-    "tls": set(),
-    "tracing": {"settings", "errors"},
-    "rules": {"settings", "errors"},
+    "core": set(),
+    "rules": {"core"},
     # A reason that names a path is written in one way: rules.paths.
-    "imaging": {"rules", "settings", "errors"},
+    "imaging": {"core", "rules"},
     # A record holds what imaging found out, and identities that rules compute.
     "topics": CORE,
-    "gateways": {"tls"} | CORE,
+    "gateways": CORE,
+    # It sends and takes records of the topics, as a Kafka client does.
+    "streams": {"gateways", "topics"} | CORE,
     # The jobs table is the fold of a topic; a waiter's row is a record of one.
-    "tables": {"topics"} | CORE,
-    "agents": {"cpu", "grants"} | EDGES,
-    "api": {"cpu", "grants"} | EDGES,
+    "tables": {"streams", "topics"} | CORE,
+    "agents": EDGES,
+    "api": EDGES,
     # It stands in for servers that know nothing of Darkroom, and asks Kafka as an administrator does.
-    "embedded": {"gateways", "tls"} | CORE,
+    "embedded": {"gateways"} | CORE,
     # The one place that starts all the others.
-    "cli": {"agents", "api", "embedded", "grants", "tls"} | EDGES,
+    "cli": {"agents", "api", "embedded"} | EDGES,
 }
 TOP_LEVEL = sorted(MAY_IMPORT)
 
@@ -51,8 +40,8 @@ def modules() -> dict[str, Path]:
     """Return every module of ours, by its dotted name."""
     found = {}
     for top in TOP_LEVEL:
-        files = [ROOT / f"{top}.py"] if (ROOT / f"{top}.py").exists() else sorted((ROOT / top).rglob("*.py"))
-        assert files, f"{top} is neither a module nor a package"
+        files = sorted((ROOT / top).rglob("*.py"))
+        assert files, f"{top} is no package"
         for file in files:
             parts = file.relative_to(ROOT).with_suffix("").parts
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
@@ -140,7 +129,7 @@ def test_only_settings_read_the_environment() -> None:
 
 
 def test_every_consumer_passes_what_cannot_be_read() -> None:
-    """Stages get theirs from Faust (`agents.consumer_thread`); all others are made in one place."""
+    """Stages get theirs from Faust (`streams.consumer_thread`); all others are made in one place."""
     makers = {
         module
         for module, file in modules().items()
@@ -148,3 +137,15 @@ def test_every_consumer_passes_what_cannot_be_read() -> None:
         if isinstance(node, ast.Call) and "AIOKafkaConsumer" in ast.unparse(node.func)
     }
     assert makers == {"gateways.reading"}
+
+
+def test_only_streams_know_faust() -> None:
+    users = {
+        module
+        for module, file in modules().items()
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""])
+        if name.partition(".")[0] in {"faust", "mode"}
+    }
+    assert {top(module) for module in users} == {"streams"}

@@ -5,7 +5,7 @@ import time
 
 from structlog.testing import capture_logs
 
-from loop_lag import INTERVAL_SECONDS, LoopLag
+from core.loop_lag import INTERVAL_SECONDS, LoopLag
 
 
 async def test_a_blocked_loop_is_logged_with_how_long() -> None:

@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from agents.metrics_server import PORTS, MetricsServer
+from core.errors import FatalError
 from embedded.ports import free_port
-from errors import FatalError
 
 
 def test_a_second_worker_takes_the_next_port() -> None:

@@ -8,7 +8,7 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
-from tables.noting import Noting
+from streams.noting import Noting
 
 PART = TP("changelog", 0)
 

@@ -6,9 +6,9 @@ from collections.abc import Awaitable
 import orjson
 import pytest
 
-from agents.outbox import Outbox
-from errors import KafkaUnavailableError
+from core.errors import KafkaUnavailableError
 from rules.partitions import partitions_of
+from streams.outbox import Outbox
 from tests.deadlines import HANG_SECONDS
 from topics import bundle
 from topics.raw_path import RAW_PATH, RawPath

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agents.scan import outermost
-from errors import RequestError
+from core.errors import RequestError
 
 
 def test_a_folder_inside_another_is_not_walked_twice(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from agents.item import Item
 from agents.prepare import _Preparer
+from streams.item import Item
 from topics.hashed_file import HashedFile
 from topics.record import Headers
 

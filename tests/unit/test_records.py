@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from errors import InvalidMessageError
+from core.errors import InvalidMessageError
+from core.settings import STAGES
 from rules.outcomes import OUTCOMES
-from settings import STAGES
 from topics import image_outcome, job_event
 from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite

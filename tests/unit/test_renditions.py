@@ -22,8 +22,8 @@ from api.previews import Previews, Side
 from api.renditions import Renditions
 from api.room import Room
 from api.waiting import while_there
-from errors import BusyError, RequestError
-from settings import Settings
+from core.errors import BusyError, RequestError
+from core.settings import Settings
 from tests import pictures
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from api import retention
 from api.retention import DAY_SECONDS, JOBS_AT_ONCE, forget_old_jobs, open_retention
-from errors import KafkaUnavailableError
+from core.errors import KafkaUnavailableError
 from tests.deadlines import HANG_SECONDS
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from api.room import Room
-from errors import RequestError
+from core.errors import RequestError
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pytest
 
-from errors import InvalidMessageError
+from core.errors import InvalidMessageError
 from topics.sentinel import Sentinel, read_sentinel, sentinel_headers
 
 

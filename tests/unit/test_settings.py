@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from errors import FatalError
-from settings import STAGES, Settings, load
+from core.errors import FatalError
+from core.settings import STAGES, Settings, load
 
 
 @pytest.fixture(autouse=True)

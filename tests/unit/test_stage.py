@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from faust.types import ProcessingGuarantee
 
-from agents.consumer import GaplessConsumer
 from agents.stage import Parts, StageApp
-from settings import Settings
+from core.settings import Settings
+from streams.consumer import GaplessConsumer
 from tests.deadlines import HANG_SECONDS
 from topics.job_event import MLSent
 

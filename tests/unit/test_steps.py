@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from cpu import Cpu
+from core.metrics import STEP
+from gateways.cpu import Cpu
 from imaging.decoding import prepare
 from imaging.hashing import hash_file, stamp
 from imaging.steps import measured, step
-from metrics import STEP
 from tests import pictures
 
 

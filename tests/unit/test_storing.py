@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from agents.item import Item
 from agents.stage import Parts, StageApp
 from agents.store import _Storer
-from errors import DrainingError, FatalError, QdrantUnavailableError
+from core.errors import DrainingError, FatalError, QdrantUnavailableError
+from core.settings import Settings
 from gateways.qdrant import Point
-from settings import Settings
+from streams.item import Item
 from tests.agents.messages import db_write, unread_file
 from tests.deadlines import HANG_SECONDS
 from topics.db_write import DBWrite

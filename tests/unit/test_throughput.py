@@ -1,8 +1,8 @@
 """Files a second, from how far the stages had read."""
 
 from api.throughput import FILES, KEPT_SAMPLES, Throughput
+from core.settings import STAGES
 from rules.watchdog import Position, Sample, StageSample
-from settings import STAGES
 
 
 def look(**read: int) -> Sample:

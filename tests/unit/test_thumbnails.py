@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from api.thumbnails import Thumbnails
-from errors import QdrantUnavailableError
+from core.errors import QdrantUnavailableError
 from gateways.qdrant import Qdrant
 from tests.deadlines import HANG_SECONDS
 

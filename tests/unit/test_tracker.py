@@ -10,7 +10,7 @@ import pytest
 
 from agents import track
 from agents.track import FORGOTTEN_AT_ONCE, Tracker
-from settings import Settings
+from core.settings import Settings
 from tables.jobs import Jobs
 from tests.deadlines import HANG_SECONDS
 from tests.unit.ledger import START, ended, forget, sealed, seen

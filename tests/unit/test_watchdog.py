@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from api.watchdog import Watchdog
+from core.settings import STAGES, Settings, Stage
 from gateways.transactions import OpenTransaction
 from rules.watchdog import (
     RESTARTS,
@@ -19,7 +20,6 @@ from rules.watchdog import (
     stall,
     stuck_stages,
 )
-from settings import STAGES, Settings, Stage
 
 LIMIT = 30.0
 IDLE = JobSample(

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from faust.streams import current_event
 
-from agents.batching import Batcher
-from agents.delivery import Window, start, writing_rows
-from errors import DrainingError, PartitionRevokedError
+from core.errors import DrainingError, PartitionRevokedError
+from streams.batching import Batcher
+from streams.window import Window, start, writing_rows
 from tests.deadlines import HANG_SECONDS
 
 TP = ("raw-path", 0)

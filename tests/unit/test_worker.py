@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from agents.worker import _Worker
-from errors import FatalError
-from settings import Settings
+from core.errors import FatalError
+from core.settings import Settings
 from tests.deadlines import HANG_SECONDS
 
 

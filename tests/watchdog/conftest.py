@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from settings import Settings
+from core.settings import Settings
 from tests.bus import skip_backlog
 from tests.parts import Part, running_kafka
 from tests.pipeline import collection, idle_pipeline

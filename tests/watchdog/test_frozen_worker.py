@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from core.settings import Settings
 from embedded import ports, stack
 from embedded.supervisor import Supervisor
-from settings import Settings
 from tests import pictures
 from tests.cli.waiting import until
 from tests.pipeline import Pipeline, account

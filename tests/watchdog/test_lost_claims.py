@@ -9,7 +9,7 @@ import httpx
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from settings import Settings
+from core.settings import Settings
 from tests import pictures
 from tests.api.service import Service, serving
 from tests.bus import skip_backlog

@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
-from settings import Settings
+from core.settings import Settings
 from tests import pictures
 from tests.agents.messages import partition_of
 from tests.api.service import serving

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from core.settings import Settings
 from rules.identity import file_id
 from rules.paths import to_wire
-from settings import Settings
 from tests import pictures
 from tests.api.service import Service, eventually, serving
 from tests.parts import Part

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from cli.samples.scenes import scene
-from errors import ContentError
+from core.errors import ContentError
 from imaging.decoding import Prepared, prepare
 from imaging.hashing import hash_file
 from tests.photos import photo

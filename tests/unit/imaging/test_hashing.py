@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import pytest
 
-from errors import FileChangedError, FileError
+from core.errors import FileChangedError, FileError
 from imaging import hashing
 from imaging.hashing import hash_file, stamp
 from tests.deadlines import HANG_SECONDS

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from errors import ContentError
+from core.errors import ContentError
 from imaging import jxl
 from imaging.thumbnails import upright
 from tests.unit.imaging.preparing import decoded, prepared

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cli.samples.dng import encode_dng
-from errors import ContentError
+from core.errors import ContentError
 from tests.unit.imaging.pngs import chunk, png
 from tests.unit.imaging.preparing import decoded, prepared
 from tests.unit.imaging.test_raw import CORNERS

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from errors import ContentError
+from core.errors import ContentError
 from tests.unit.imaging.preparing import decoded, prepared
 from tests.unit.imaging.test_tiff import SOFT, Shown, agree, expected, patches, shown
 from tests.unit.imaging.tiffs import SIDE, chart

@@ -10,7 +10,7 @@ from PIL import Image
 
 from cli.samples.dng import Shot, encode_dng, write_dng
 from cli.samples.scenes import scene
-from errors import ContentError
+from core.errors import ContentError
 from tests.photos import photo
 from tests.unit.imaging.preparing import colour, decoded, prepared
 

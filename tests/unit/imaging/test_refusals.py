@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from cli.samples.scenes import scene
-from errors import ContentError, FileChangedError, FileError
+from core.errors import ContentError, FileChangedError, FileError
 from imaging.decoding import prepare
 from imaging.hashing import FileStamp, stamp
 from tests.deadlines import HANG_SECONDS

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.samples import make_samples
-from errors import ContentError
+from core.errors import ContentError
 from imaging.decoding import Prepared
 from imaging.formats import is_listed
 from imaging.hashing import hash_file

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from errors import ContentError
+from core.errors import ContentError
 from tests.unit.imaging import tiffs
 from tests.unit.imaging.preparing import decoded, prepared
 from tests.unit.imaging.tiffs import (

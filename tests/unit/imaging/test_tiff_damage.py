@@ -13,7 +13,7 @@ import tifffile
 from PIL import Image
 
 from cli.samples.scenes import scene
-from errors import ContentError
+from core.errors import ContentError
 from tests.unit.imaging import tiffs
 from tests.unit.imaging.preparing import decoded, prepared
 from tests.unit.imaging.test_damage import salvaged

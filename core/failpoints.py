@@ -8,7 +8,7 @@ import os
 import signal
 from typing import Literal, cast, get_args
 
-from errors import FatalError
+from core.errors import FatalError
 
 Point = Literal[
     "scan-walked",  # all files are delivered, no sentinel is sent

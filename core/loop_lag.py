@@ -6,7 +6,7 @@ import time
 
 import structlog
 
-import metrics
+from core import metrics
 
 INTERVAL_SECONDS = 0.05
 LIMIT_SECONDS = 0.1

@@ -21,8 +21,8 @@ from typing import Any, TypeVar
 import faust
 from faust.streams import _current_event
 
-from errors import DrainingError, PartitionRevokedError
-from tables.rows import is_current
+from core.errors import DrainingError, PartitionRevokedError
+from streams.rows import is_current
 
 T = TypeVar("T")
 

@@ -9,10 +9,10 @@ from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
-import metrics
-from errors import ContentError, DrainingError
+from core import metrics
+from core.errors import ContentError, DrainingError
+from core.processes import CrashedError, Processes
 from imaging.steps import Step, measured
-from processes import CrashedError, Processes
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,7 +37,7 @@ class Cpu:
         self._memory = memory
         self._processes = Processes(
             processes,
-            preload=["cpu", *preload],
+            preload=["gateways.cpu", *preload],
             prepare=limit_process,
             arguments=(memory,),
         )

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-import faust
+from faust import Event
 
-from agents.delivery import Share
+from streams.window import Share
 from topics.bundle import PLACES
 from topics.record import Headers
 
@@ -17,7 +17,7 @@ S = TypeVar("S")
 class Item(Generic[R]):
     """A file, the message that it came with, and what that says of it. `place`: of the `of` files of the message."""
 
-    event: faust.Event
+    event: Event
     record: R
     headers: Headers
     place: int = 0

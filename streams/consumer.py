@@ -32,15 +32,15 @@ import structlog
 from aiokafka import TopicPartition
 from faust.types import TP
 
-from agents.beginnings import beginnings, say
-from agents.consumer_thread import ConsumerThread
-from agents.doubts import Doubts
-from agents.handing import HandingConsumer
-from connection import ClientOptions
-from errors import FatalError, KafkaUnavailableError
+from core.connection import ClientOptions
+from core.errors import FatalError, KafkaUnavailableError
 from gateways.batches import Unreadable
 from gateways.sameness import other_logs
 from rules.positions import Begin, begin_at
+from streams.beginnings import beginnings, say
+from streams.consumer_thread import ConsumerThread
+from streams.doubts import Doubts
+from streams.handing import HandingConsumer
 
 # Longer than a broker takes to come back; the process that gives up is started again, with nothing lost.
 COMMIT_SECONDS = 120.0

@@ -6,7 +6,7 @@ from typing import Any
 from faust.transport.drivers.aiokafka import Consumer
 from mode.services import WaitResults
 
-from agents.begun import rest
+from streams.begun import rest
 
 # Then the agents take them: their queues fill up otherwise.
 HANDED_ON_AT_ONCE = 32

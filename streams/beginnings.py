@@ -10,11 +10,11 @@ from collections.abc import Mapping
 import structlog
 from faust.types import TP
 
-import metrics
-from agents.consumer_thread import ConsumerThread
-from connection import ClientOptions
+from core import metrics
+from core.connection import ClientOptions
 from gateways.sameness import other_logs
 from rules.positions import Begin, begin_at
+from streams.consumer_thread import ConsumerThread
 
 log = structlog.get_logger()
 

@@ -14,7 +14,7 @@ from pathspec import GitIgnoreSpec
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from errors import FatalError
+from core.errors import FatalError
 
 Stage = Literal["scan", "hash", "prepare", "embed", "store", "track"]
 STAGES: tuple[Stage, ...] = ("scan", "hash", "prepare", "embed", "store", "track")

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.delivery import start
 from rules.partitions import partitions_of
+from streams.window import start
 from topics import bundle
 from topics.files import FileOfJob
 from topics.record import HeaderList, Headers, Topic

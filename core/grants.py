@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from disk import write_private
+from core.disk import write_private
 
 FILE = "readable-roots"
 

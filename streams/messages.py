@@ -1,14 +1,16 @@
 """What a stage looks at in a message before its record."""
 
-import faust
+from faust import Event
 
-from errors import InvalidMessageError
+from core.errors import InvalidMessageError
 from topics.dead_letter import message_bytes
 from topics.limits import MAX_MESSAGE_BYTES
 from topics.record import HeaderList
 
+__all__ = ["Event", "check_size", "header_list"]
 
-def check_size(event: faust.Event) -> None:
+
+def check_size(event: Event) -> None:
     """Refuse what would not fit into the messages that follow from it: Kafka measures what is compressed."""
     size = message_bytes(event.message.key, event.value, header_list(event))
     if size > MAX_MESSAGE_BYTES:
@@ -18,6 +20,6 @@ def check_size(event: faust.Event) -> None:
         )
 
 
-def header_list(event: faust.Event) -> HeaderList:
+def header_list(event: Event) -> HeaderList:
     """Return the headers of a message, to be sent on."""
     return list(dict(event.message.headers or {}).items())

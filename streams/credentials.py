@@ -4,7 +4,7 @@ import ssl
 
 import faust
 
-from connection import ClientOptions
+from core.connection import ClientOptions
 
 
 def credentials(options: ClientOptions) -> faust.SASLCredentials | ssl.SSLContext | None:

@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 class TableRecovery(Recovery):
-    """Faust's, for tables in RocksDB and the consumer of `agents.consumer`."""
+    """Faust's, for tables in RocksDB and the consumer of `streams.consumer`."""
 
     async def _build_offsets(self, consumer: Any, tps: Any, destination: Any, title: str) -> None:
         await super()._build_offsets(consumer, tps, destination, title)

@@ -5,7 +5,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from errors import FatalError
+from core.errors import FatalError
 
 MEND = "Free space on its disk, or make it writable (DARKROOM_DATA names the folder). Nothing is lost meanwhile."
 

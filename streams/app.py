@@ -7,12 +7,12 @@ import faust
 from aiokafka import AIOKafkaProducer
 from faust.tables import TableManager
 
-from agents.consumer import PutAside, make_gapless
-from agents.credentials import credentials
-from agents.producer import share
-from agents.recovery import TableRecovery
-from connection import client_options
-from settings import Settings, Stage
+from core.connection import client_options
+from core.settings import Settings, Stage
+from streams.consumer import PutAside, make_gapless
+from streams.credentials import credentials
+from streams.producer import share
+from streams.recovery import TableRecovery
 
 # RocksDB's own defaults in Faust (64 MiB of write buffer, 2 GiB of cache) are for one store, and
 # every partition of a table is one.

@@ -5,7 +5,7 @@ import sys
 
 import structlog
 
-from settings import Settings
+from core.settings import Settings
 
 # These tell of every fetch, commit and request at INFO, and at DEBUG of the bytes of every message: lines about
 # files that name no job, with whole pictures in them. So LOG_LEVEL is for our own lines.

@@ -6,10 +6,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-import metrics
-from agents.delivery import start
-from errors import DrainingError
-from settings import Stage
+from core import metrics
+from core.errors import DrainingError
+from core.settings import Stage
+from streams.window import start
 
 I = TypeVar("I")  # noqa: E741 - item
 

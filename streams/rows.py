@@ -18,10 +18,10 @@ from faust.types.tables import TableT
 from faust.types.tuples import TP
 from rocksdict import WriteBatch
 
-import failpoints
-from disk import MEND
-from errors import FatalError, PartitionRevokedError
-from tables.noting import HoldsMessage, Noting
+from core import failpoints
+from core.disk import MEND
+from core.errors import FatalError, PartitionRevokedError
+from streams.noting import HoldsMessage, Noting
 
 # Before the keys of records that hold many rows. Behind it the prefix of these, and a name of so many bytes.
 PACKED = b"+|"

@@ -5,8 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from errors import FatalError
-from settings import Settings
+from core.errors import FatalError
+from core.settings import Settings
 
 ClientOptions = dict[str, Any]
 """Keyword arguments of every aiokafka client."""

@@ -1,0 +1,1 @@
+"""What every part of Darkroom stands on: settings, errors, logs, metrics, traces, processes."""

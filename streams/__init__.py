@@ -1,0 +1,1 @@
+"""Faust as Darkroom needs it: the only package that imports it."""
