@@ -42,6 +42,10 @@ class Collections:
         """
         return await self._incarnations.get((job_id, collection), lambda: self._qdrant.incarnation(collection), since)
 
+    def known_incarnation(self, job_id: str, collection: str) -> str | None:
+        """Return what `incarnation` would, where that was told lately."""
+        return self._incarnations.known((job_id, collection))
+
     async def known(self, job_id: str, collection: str) -> CollectionInfo | None:
         """Return what is known of a collection; None when there is no such collection.
 
@@ -104,6 +108,11 @@ class _Remembered(Generic[V]):
             asking = self._asking[key] = now, start(self._ask(key, ask, now))
         # One that gives up its question takes the answer from nobody else.
         return await asyncio.shield(asking[1])
+
+    def known(self, key: tuple[str | None, ...]) -> V | None:
+        """Return an answer that is good still, or None."""
+        at, answer = self._answers.get(key, (0.0, None))
+        return answer if at >= time.monotonic() - FRESH_SECONDS else None
 
     async def _ask(self, key: tuple[str | None, ...], ask: Callable[[], Coroutine[Any, Any, V]], asked_at: float) -> V:
         try:

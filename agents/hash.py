@@ -7,9 +7,11 @@ of hashed-file.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+import orjson
 import structlog
 
 from agents.collections import Collections
@@ -18,12 +20,13 @@ from agents.stage import Parts, StageApp, now
 from core import failpoints, metrics
 from core.errors import DrainingError, FatalError, FileChangedError, FileError
 from imaging import hashing
-from imaging.files import FileStamp, Roots, check_within, outside_of
+from imaging.files import FileStamp, Roots, check_within, outside_of_all
 from streams.item import Item
 from streams.messages import Event, header_list
 from streams.stage import explain
 from streams.window import Deliveries, Share, Window
 from tables.fingerprints import Fingerprint, Fingerprints
+from topics.bundle import Bundle, Own, alike_of
 from topics.files import FileOfJob
 from topics.hashed_file import HASHED_FILE, HashedFile
 from topics.image_outcome import FailedFile
@@ -36,6 +39,7 @@ WINDOW = 256
 STILL_SECONDS = 0.5
 STILL_ATTEMPTS = 10
 
+_PLAIN = {"path", "size", "mtime_ns"}
 _PASSED_ON = set(FileOfJob.model_fields) - {"size", "mtime_ns", "model_id"}
 
 
@@ -44,7 +48,7 @@ def build(parts: Parts, datadir: Path) -> StageApp:
     stage = StageApp("hash", parts, datadir)
     fingerprints = Fingerprints(stage.rows())
     hasher = _Hasher(stage, fingerprints, Collections(parts.qdrant, parts.ml, parts.settings))
-    stage.consume_files(RAW_PATH, hasher.take, end_marker=hasher.end, window=WINDOW)
+    stage.consume_files(RAW_PATH, hasher.take, take_known=hasher.take_unchanged, end_marker=hasher.end, window=WINDOW)
     return stage
 
 
@@ -55,68 +59,83 @@ class _Hasher:
         self._fingerprints = fingerprints
         self._collections = collections
 
+    async def take_unchanged(self, event: Event, files: Bundle[RawPath], window: Window) -> Iterable[int]:
+        """Send on together the files of a bundle that have not changed; return the places of all others."""
+        first = files.first
+        # What comes again may have other bytes under the same size and time of change.
+        if first is None or files.headers.attempt > 1 or self._parts.jobs.is_cancelled(first.job_id):
+            return range(len(files.files))
+        model_id = self._known_model(first)
+        if model_id is None:
+            return range(len(files.files))
+        plain = [(place, file) for place, file in enumerate(files.files) if _is_plain(file)]
+        known = self._fingerprints.get_many([file["path"].encode() for _, file in plain])
+        unchanged = {
+            place: before
+            for (place, file), before in zip(plain, known, strict=True)
+            if before is not None and (before["size"], before["mtime_ns"]) == (file["size"], file["mtime_ns"])
+        }
+        if unchanged:
+            work = self._pass_on(event, files, unchanged, model_id)
+            await window.add(event, work, share=Share(len(unchanged), len(files.files)))
+        return (place for place in range(len(files.files)) if place not in unchanged)
+
     async def take(self, items: list[Item[RawPath]], window: Window) -> None:
-        """Take files of raw-path. Those that have not changed go on together, with no more than a look."""
-        event = items[0].event
-        unchanged: list[tuple[Item[RawPath], Fingerprint, str]] = []
+        """Take files of raw-path."""
         for item in items:
             before = self._fingerprints.get(item.record.path_bytes)
-            model_id = self._known_model(item.record)
-            if before is not None and model_id is not None and self._is_unchanged(item, before):
-                unchanged.append((item, before, model_id))
-            else:
-                await window.add(event, self._hash(item, before), self._remember(item), item.share())
-        if unchanged:
-            await window.add(event, self._pass_on(unchanged), share=Share(len(unchanged), items[0].of))
+            await window.add(item.event, self._hash(item, before), self._remember(item), item.share())
 
     async def end(self, event: Event, window: Window) -> None:
         """Take the end marker of a walk."""
         sentinel = read_sentinel(event.message.headers)
         await window.add_in_order(event, lambda: self._seal(event, sentinel))
 
-    def _is_unchanged(self, item: Item[RawPath], before: Fingerprint) -> bool:
-        """Tell whether a file is as it was when it was last read, by what its message says."""
-        file = item.record
-        # What comes again may have other bytes under the same size and time of change.
-        return (
-            item.headers.attempt == 1
-            and file.stamp is not None
-            and before.matches(file.stamp)
-            and file.reread is None
-            and not self._parts.jobs.is_cancelled(file.job_id)
-        )
+    async def _pass_on(
+        self, event: Event, files: Bundle[RawPath], unchanged: Mapping[int, dict[str, Any]], model_id: str
+    ) -> None:
+        """Send on files that have not changed; those of a walk are seen when they have their outcome.
 
-    async def _pass_on(self, files: list[tuple[Item[RawPath], Fingerprint, str]]) -> None:
-        """Report files that have not changed as seen, and send them on."""
-        job_id = files[0][0].record.job_id
-        with structlog.contextvars.bound_contextvars(job_id=job_id, stage="hash"):
-            seen = [self._stage.report.seen(item.record) for item, _, _ in files]
-            outside = await self._outside([item.record for item, _, _ in files])
-            await asyncio.gather(*seen)
-            failpoints.reach("hash-seen")
-            metrics.CACHE.labels("fingerprints", "hit").inc(len(files))
-            inside = [one for one, error in zip(files, outside, strict=True) if error is None]
-            hashed = [(item, _hashed(item.record, known, model_id)) for item, known, model_id in inside]
-            await self._stage.send_files(
-                HASHED_FILE, [(file.sha256.encode(), file, file.headers(item.headers)) for item, file in hashed]
-            )
+        `unchanged`: the fingerprints by the files' places in the bundle.
+        """
+        first = files.first
+        assert first is not None  # noqa: S101 - or they were not known
+        with structlog.contextvars.bound_contextvars(job_id=first.job_id, stage="hash"):
+            metrics.CACHE.labels("fingerprints", "hit").inc(len(unchanged))
+            paths = {place: files.files[place]["path"] for place in unchanged}
+            outside = await self._outside(first, [path.encode() for path in paths.values()])
+            inside = [place for place, error in zip(unchanged, outside, strict=True) if error is None]
+            if first.walk_id is None:
+                records = [files.entry(place).record for place in inside]
+                await asyncio.gather(*(self._stage.report.seen(record) for record in records if record is not None))
+                failpoints.reach("hash-seen")
+            hashed = _hashed(first, Fingerprint(**next(iter(unchanged.values()))), model_id, walk_id=first.walk_id)
+            alike = alike_of(hashed, files.headers)
+            own = [
+                Own(unchanged[place]["sha256"].encode(), orjson.dumps({"path": paths[place]} | unchanged[place]))
+                for place in inside
+            ]
+            await self._stage.send_alike(HASHED_FILE, alike, own)
             failpoints.reach("hash-sent")
-            for item, _ in hashed:
-                self._stage.handed_on(item.record, item.headers)
-            for (item, before, _), error in zip(files, outside, strict=True):
+            self._stage.handed_on(first, files.headers, len(inside))
+            for place, error in zip(unchanged, outside, strict=True):
                 if error is not None:
-                    await self._stage.fail(item, error)
-                    await self._let_go(item, before, explain(error))
+                    await self._refuse(event, files, place, error)
 
-    async def _outside(self, files: list[RawPath]) -> list[FileError | None]:
-        """Return for each file whether it lies outside the folders that it must lie in."""
+    async def _refuse(self, event: Event, files: Bundle[RawPath], place: int, error: FileError) -> None:
+        entry = files.entry(place)
+        assert entry.record is not None  # noqa: S101 - its path is known
+        item = self._stage.item(event, entry.record, entry.headers, place, len(files.files))
+        await self._stage.report.seen(item.record)
+        await self._stage.fail(item, error)
+
+    async def _outside(self, first: RawPath, paths: list[bytes]) -> list[FileError | None]:
+        """Return for each file whether it lies outside the folders that all of them must lie in."""
         try:
-            roots = allowed_roots(files[0].roots, self._parts.settings)  # all files of a message share them
+            roots = allowed_roots(first.roots, self._parts.settings)
         except FileError as error:
-            return [error] * len(files)
-        if roots is None:
-            return [None] * len(files)
-        return await asyncio.to_thread(lambda: [outside_of(file.path_bytes, roots) for file in files])
+            return [error] * len(paths)
+        return await asyncio.to_thread(outside_of_all, paths, roots)
 
     def _remember(self, item: Item[RawPath]) -> Callable[[Fingerprint | None], Deliveries]:
         path = item.record.path_bytes
@@ -244,9 +263,14 @@ class _Hasher:
         raise FileChangedError(f"{file.path} does not stop changing. Scan again when it is complete.")
 
 
-def _hashed(file: RawPath, fingerprint: Fingerprint, model_id: str) -> HashedFile:
+def _is_plain(file: Any) -> bool:
+    """Tell whether a file of a bundle says of itself no more than where it is, and how it was found."""
+    return isinstance(file, dict) and file.keys() == _PLAIN and isinstance(file["path"], str)
+
+
+def _hashed(file: RawPath, fingerprint: Fingerprint, model_id: str, walk_id: str | None = None) -> HashedFile:
     fields = {name: getattr(file, name) for name in _PASSED_ON}
-    return HashedFile.model_validate(fields | fingerprint.__dict__ | {"model_id": model_id})
+    return HashedFile.model_validate(fields | fingerprint.__dict__ | {"model_id": model_id, "walk_id": walk_id})
 
 
 def _check_content(file: RawPath, fingerprint: Fingerprint) -> None:

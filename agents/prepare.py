@@ -18,10 +18,10 @@ from agents.claims import ClaimKeeper
 from agents.collections import Collections
 from agents.decoder import Decoder
 from agents.end_markers import EndMarkers
-from agents.firsts import Firsts
 from agents.rereading import Rereader
 from agents.stage import Parts, StageApp
 from agents.sweeps import Sweeper
+from agents.unchanged import Unchanged
 from agents.waiters import Waiters, lot
 from core import failpoints, metrics
 from core.errors import FatalError, FileError, PartitionRevokedError
@@ -54,22 +54,35 @@ def build(parts: Parts, datadir: Path) -> StageApp:
     sweeper = Sweeper(stage, images, waiters)
     stage.app.task(sweeper.watch)
     keeper = ClaimKeeper(images, waiters, sweeper)
-    preparer = _Preparer(stage, images, decoder, Collections(parts.qdrant, parts.ml, parts.settings))
+    collections = Collections(parts.qdrant, parts.ml, parts.settings)
+    unchanged = Unchanged(stage, images, collections)
+    preparer = _Preparer(stage, images, decoder, collections, unchanged)
     stage.consume_files(
-        HASHED_FILE, preparer.take, end_marker=EndMarkers(stage, ML_REQUEST.name).take, window=FILES_WINDOW
+        HASHED_FILE,
+        preparer.take,
+        take_known=unchanged.take,
+        end_marker=EndMarkers(stage, ML_REQUEST.name).take,
+        window=FILES_WINDOW,
     )
     stage.consume_each(IMAGE_OUTCOME, keeper.take, window=OUTCOMES_WINDOW)
     return stage
 
 
 class _Preparer:
-    def __init__(self, stage: StageApp, images: KnownImages, decoder: Decoder, collections: Collections) -> None:
+    def __init__(
+        self,
+        stage: StageApp,
+        images: KnownImages,
+        decoder: Decoder,
+        collections: Collections,
+        unchanged: Unchanged,
+    ) -> None:
         self._stage = stage
         self._images = images
         self._decoder = decoder
         self._rereader = Rereader(stage, images, decoder)
         self._collections = collections
-        self._unchanged = Firsts()
+        self._unchanged = unchanged
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def take(self, items: list[Item[HashedFile]], window: Window) -> None:
@@ -79,6 +92,8 @@ class _Preparer:
 
     async def _take(self, items: list[Item[HashedFile]], share: Share) -> None:
         event, file = items[0].event, items[0].record  # what matters here is the same for all
+        if file.walk_id is not None:
+            await asyncio.gather(*(self._stage.report.seen(item.record) for item in items))
         since = time.monotonic() if items[0].headers.replay else 0.0
         # Outside the iteration: a collection that is slow to tell holds up its own files only. These are decided in
         # the order in which they came.
@@ -149,8 +164,7 @@ class _Preparer:
                 ]
                 return self._bound(file, rows, None, "prepare-waiting")
             case "unchanged":
-                self._unchanged.note(file)
-                return self._bound(file, [], self._stage.finish(file, "unchanged", headers, sha256=file.sha256))
+                return self._bound(file, [], self._unchanged.finish(file, headers))
             case "write":
                 content = self._images.content(file)
                 if claim is None or content is None:

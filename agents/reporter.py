@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from core.settings import Stage
 from streams.window import start
 from topics.files import FileOfJob
+from topics.hashed_file import HashedFile
 from topics.job_event import (
     AnyJobEvent,
     FileOutcome,
@@ -39,7 +40,7 @@ _Roots = tuple[str, ...] | None
 @dataclass(slots=True)
 class _Gathered:
     seen: dict[tuple[_Lot, _Walk, _Roots], list[SeenFile]] = field(default_factory=lambda: defaultdict(list))
-    outcomes: dict[tuple[_Lot, bool], list[FileOutcome]] = field(default_factory=lambda: defaultdict(list))
+    outcomes: dict[tuple[_Lot, bool, _Walk], list[FileOutcome]] = field(default_factory=lambda: defaultdict(list))
     moved: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     files: int = 0
     characters: int = 0
@@ -57,22 +58,32 @@ class Reporter:
         self._due: asyncio.TimerHandle | None = None
         self._flushes: set[asyncio.Task[None]] = set()
 
-    def seen(self, file: RawPath) -> Awaitable[None]:
+    def seen(self, file: RawPath | HashedFile) -> Awaitable[None]:
         """Say that a file belongs to its job from now on; await the result to know that it is delivered."""
         seen = SeenFile(file_id=file.file_id, path=file.path, path_b64=file.path_b64)
         roots = None if file.roots is None else tuple(file.roots)
         self._gathered.seen[(file.job_id, file.collection), file.walk_id, roots].append(seen)
-        return self._gather(len(file.path) + len(file.path_b64 or ""))
+        return self._gather(1, len(file.path) + len(file.path_b64 or ""))
 
     def outcome(self, file: FileOfJob, outcome: FileOutcome, *, replay: bool) -> Awaitable[None]:
         """Say what became of a file; await the result to know that it is delivered."""
-        self._gathered.outcomes[(file.job_id, file.collection), replay].append(outcome)
-        return self._gather(len(outcome.path) + len(outcome.path_b64 or "") + len(outcome.reason or ""))
+        return self.outcomes(file, [outcome], replay=replay)
 
-    def moved(self, job_id: str) -> None:
-        """Count a file that the stage has handed on."""
-        self._gathered.moved[job_id] += 1
-        self._gather(0, MOVED_LINGER_SECONDS)
+    def outcomes(
+        self, file: FileOfJob, outcomes: Sequence[FileOutcome], *, replay: bool, walk_id: str | None = None
+    ) -> Awaitable[None]:
+        """Say what became of files of one job; await the result to know that it is delivered.
+
+        `walk_id`: of the walk that found them, where nobody has said yet that they were seen.
+        """
+        self._gathered.outcomes[(file.job_id, file.collection), replay, walk_id].extend(outcomes)
+        characters = sum(len(one.path) + len(one.path_b64 or "") + len(one.reason or "") for one in outcomes)
+        return self._gather(len(outcomes), characters)
+
+    def moved(self, job_id: str, files: int = 1) -> None:
+        """Count files that the stage has handed on."""
+        self._gathered.moved[job_id] += files
+        self._gather(1, 0, MOVED_LINGER_SECONDS)
 
     async def ml_sent(self, images: dict[str, int]) -> None:
         """Say how many images of each job were sent to ML in one request."""
@@ -89,7 +100,7 @@ class Reporter:
         self._flush()
         await asyncio.gather(*self._flushes)
 
-    def _gather(self, characters: int, linger: float = LINGER_SECONDS) -> Awaitable[None]:
+    def _gather(self, files: int, characters: int, linger: float = LINGER_SECONDS) -> Awaitable[None]:
         loop = asyncio.get_running_loop()
         if self._delivered is None:
             self._delivered = loop.create_future()
@@ -98,7 +109,7 @@ class Reporter:
                 self._due.cancel()
             self._due = loop.call_later(linger, self._flush)
         delivered = self._delivered
-        self._gathered.files += 1
+        self._gathered.files += files
         self._gathered.characters += characters
         if self._gathered.files >= MAX_FILES or self._gathered.characters >= MAX_CHARACTERS:
             self._flush()
@@ -137,5 +148,5 @@ class Reporter:
             )
         for job_id, count in gathered.moved.items():
             yield Moved(job_id=job_id, at=now, stage=self._stage, files=count)
-        for ((job_id, collection), replay), files in gathered.outcomes.items():
-            yield Outcomes(job_id=job_id, at=now, collection=collection, files=files, replay=replay)
+        for ((job_id, collection), replay, walk_id), files in gathered.outcomes.items():
+            yield Outcomes(job_id=job_id, at=now, collection=collection, walk_id=walk_id, files=files, replay=replay)

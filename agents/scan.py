@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import orjson
 import structlog
 
 from agents.collections import Collections
@@ -31,7 +32,7 @@ from core.errors import CollectionMissingError, DrainingError, FatalError, FileE
 from core.settings import Settings
 from imaging.files import FileStamp, Roots
 from rules import paths as paths_of
-from rules.identity import new_id
+from rules.identity import file_ids, new_id
 from rules.leaving_out import Patterns
 from rules.many_paths import MORE_PATHS
 from rules.paths import normal, to_wire
@@ -40,6 +41,7 @@ from streams.messages import Event
 from streams.stage import explain
 from streams.window import Window
 from topics import job_event
+from topics.bundle import Own, alike_of
 from topics.job_event import JobFailed, Scanning
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import Headers
@@ -262,6 +264,20 @@ class _Walk:
             await self._stage.finish(item.record, entry.outcome, item.headers, reason=entry.reason)
 
     async def _publish(self, found: list[Found]) -> None:
+        """Publish what was found. A file that says no more of itself than where it is costs no record."""
+        own = {} if tracing.is_on() else {entry.path: own for entry in found if (own := _own(entry)) is not None}
+        others = [entry for entry in found if entry.path not in own]
+        if own:
+            first = next(entry for entry in found if entry.path in own)
+            file = self._file(first.path, None, first.stamp)
+            self._outstanding.add(file_ids(file.job_id, file.collection, own))
+            alike = alike_of(file, self._item.headers)
+            for partition in await self._stage.send_alike(RAW_PATH, alike, [*own.values()]):
+                self.per_partition[partition] += 1
+        if others:
+            await self._publish_records(others)
+
+    async def _publish_records(self, found: list[Found]) -> None:
         files = [self._file(entry.path, entry.reread, entry.stamp) for entry in found]
         self._outstanding.add(file.file_id for file in files)
         with ExitStack() as spans:
@@ -275,6 +291,18 @@ class _Walk:
             partitions = await self._stage.send_files(RAW_PATH, outgoing)
         for entry, partition in zip(found, partitions, strict=True):
             self.per_partition[partition] += entry.counts
+
+
+def _own(entry: Found) -> Own | None:
+    """Return what a file has of its own, None where that is more than a path that is text, and the stamp."""
+    if entry.reread is not None or not entry.counts:
+        return None
+    try:
+        path = entry.path.decode()
+    except UnicodeDecodeError:
+        return None
+    fields = {"path": path, "size": entry.stamp.size, "mtime_ns": entry.stamp.mtime_ns}
+    return Own(entry.path, orjson.dumps(fields))
 
 
 def _chosen(request: ScanRequest, settings: Settings) -> Chosen:

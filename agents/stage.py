@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from rules.outcomes import Outcome
 from streams.item import Item
 from streams.stage import Stage, explain
 from topics.files import FileOfJob, HashedFileOfJob
+from topics.hashed_file import HashedFile
 from topics.image_outcome import IMAGE_OUTCOME, ContentOutcome, FailedContent, FailedFile
 from topics.job_event import JOB_EVENT, AnyJobEvent, FileOutcome, WaitTarget
 from topics.raw_path import RAW_PATH, RawPath
@@ -59,10 +60,10 @@ class StageApp(Stage):
         """Wait until the reports on files are delivered."""
         await self.report.drained()
 
-    def handed_on(self, file: FileOfJob, headers: Headers) -> None:
-        """Count a file that this stage has handed on. A replayed one was counted when it came first."""
+    def handed_on(self, file: FileOfJob, headers: Headers, files: int = 1) -> None:
+        """Count files of a job that this stage has handed on. A replayed one was counted when it came first."""
         if not headers.replay:
-            self.report.moved(file.job_id)
+            self.report.moved(file.job_id, files)
 
     async def finish(
         self, file: FileOfJob, outcome: Outcome, headers: Headers, reason: str | None = None, sha256: str | None = None
@@ -83,6 +84,17 @@ class StageApp(Stage):
             ),
             replay=headers.replay,
         )
+
+    async def finish_all(self, of: HashedFile, files: Sequence[FileOutcome], headers: Headers) -> None:
+        """Report the outcome of files of one job, all the same, and wait until that is delivered.
+
+        `of`: one of them, whose walk is that of all.
+        """
+        outcome = files[0].outcome
+        if not headers.replay:
+            metrics.FILES.labels(self.name, outcome).inc(len(files))
+        log.debug("outcome", outcome=outcome, files=len(files), job_id=of.job_id, stage=self.name)
+        await self.report.outcomes(of, files, replay=headers.replay, walk_id=of.walk_id)
 
     async def fail(self, item: Item[Any], error: Exception) -> None:
         """End a file as failed: a dead letter that restarts it, then its outcome; wait for both."""

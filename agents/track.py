@@ -23,7 +23,7 @@ from tables.job_document import document
 from tables.job_file import JobFile
 from tables.job_fold import apply, place
 from tables.jobs import Jobs
-from topics.job_event import JOB_EVENT, AnyJobEvent, Forget, decode_keyed
+from topics.job_event import JOB_EVENT, AnyJobEvent, Forget, Outcomes, Seen, decode_keyed
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 from topics.record import Headers
 
@@ -81,7 +81,7 @@ class Tracker:
             await window.add(event, self._take_late(job_event))
             return
         offset = place(job, event.message.offset, event.message.timestamp)
-        changed = apply(job, job_event, offset, lambda file_id: self._file(known, file_id))
+        changed = apply(job, job_event, offset, self._files(known, job_event).get)
         known.files.update((file.report.file_id, file) for file in changed)
         self._changed[job.job_id] = (known, event)
         if self._checkpoint is None:
@@ -94,8 +94,13 @@ class Tracker:
         # The rows of a job that is to be forgotten go when that is written down.
         await window.add(event, self._forget_behind(job.job_id, "" if job.forgotten else None, [self._checkpoint]))
 
-    def _file(self, known: _Known, file_id: str) -> JobFile | None:
-        return known.files.get(file_id) or self._jobs.file(known.job.job_id, file_id)
+    def _files(self, known: _Known, job_event: AnyJobEvent) -> dict[str, JobFile | None]:
+        """Return what is known of the files that an event is about."""
+        if not isinstance(job_event, Seen | Outcomes):
+            return {}
+        files = {file.file_id: known.files.get(file.file_id) for file in job_event.files}
+        unread = [file_id for file_id, file in files.items() if file is None]
+        return files | self._jobs.files_of(known.job.job_id, unread)
 
     def _is_news(self, known: _Known) -> bool:
         """Tell whether somebody waits for what has just changed, or too much is open."""

@@ -18,7 +18,7 @@ from rules.claims import Claim, known_outcome
 from rules.identity import point_id
 from streams.item import Item
 from streams.messages import Event
-from streams.outbox import Outgoing
+from streams.stage import Outgoing
 from streams.window import Deliveries
 from tables.known_images import KnownImages, OfContent, Waiter
 from topics.content import Content

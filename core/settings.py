@@ -77,7 +77,7 @@ class Settings(BaseSettings):
     kafka_group_prefix: str = "darkroom"
     # A worker that was killed is noticed, and its partitions given to others, after this time.
     # More only where every worker reads bundles: those of version 0.1.0 read one file a message.
-    kafka_files_per_message: Annotated[int, Field(ge=1, le=256)] = 1
+    kafka_files_per_message: Annotated[int, Field(ge=1, le=256)] = 256
     kafka_session_timeout_seconds: Annotated[float, Field(ge=1, le=300)] = 10.0
 
     # ML.

@@ -54,6 +54,11 @@ def configure(settings: Settings, process: str) -> Callable[[], None]:
     return provider.shutdown
 
 
+def is_on() -> bool:
+    """Tell whether spans are sent."""
+    return _STATE.is_on
+
+
 def process(message: Any, group: str, headers: Mapping[str, str]) -> tuple[Any, str]:
     """Begin the span of a file, or of a message that is about none, that a stage takes.
 

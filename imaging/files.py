@@ -6,7 +6,7 @@ Paths are bytes, as the system keeps them: a name need not be UTF-8.
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -74,6 +74,24 @@ def outside_of(path: bytes, roots: Roots) -> FileError | None:
     except FileError as error:
         return error
     return None
+
+
+def outside_of_all(paths: Sequence[bytes], roots: Roots) -> list[FileError | None]:
+    """Return for each path, of the form of `rules.paths.normal`, what `outside_of` does: with one look at each."""
+    if roots is None:
+        return [None] * len(paths)
+    folders = {path.rpartition(b"/")[0] for path in paths}
+    within = {folder for folder in folders if is_within(os.path.realpath(folder or b"/"), roots)}
+    return [
+        None if path.rpartition(b"/")[0] in within and not _is_link(path) else outside_of(path, roots) for path in paths
+    ]
+
+
+def _is_link(path: bytes) -> bool:
+    try:
+        return stat.S_ISLNK(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def outside(path: bytes) -> FileError:

@@ -152,8 +152,8 @@ def is_to_be_walked_again(job: JobSample, now: Sample, *, after_seconds: float) 
 
 
 def is_to_be_closed(job: JobSample, now: Sample, *, after_seconds: float) -> bool:
-    """Tell whether a job that was cancelled waits for end markers of a walk that has ended, which never came."""
-    if not job.cancelled or job.sealed or not _is_lost_in_part(job, now):
+    """Tell whether a job that was cancelled waits for end markers or files of an ended walk, which never came."""
+    if not job.cancelled or not _is_lost_in_part(job, now):
         return False
     return job.idle_seconds >= after_seconds and not _files_are_on_their_way(job, now)
 
@@ -167,7 +167,7 @@ def _stages_of(job: JobSample) -> list[Stage]:
     scan: list[Stage] = ["scan"] if not job.sealed and (job.walk_begun or not job.seen) else []
     if job.unfinished:
         return [*scan, "hash", "prepare", "embed", "store", "track"]
-    return [*scan, "hash", "track"]
+    return [*scan, "hash", "prepare", "track"]
 
 
 def _at_rest(before: StageSample, now: StageSample) -> Position | None:

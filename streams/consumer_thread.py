@@ -23,6 +23,10 @@ from rules.positions import LastRead
 FETCH_MAX_WAIT_MS = 500
 # Of a fetch that leaves out a source topic.
 PARTIAL_FETCH_MAX_WAIT_MS = 50
+# Where so many bytes of messages have come since the last fetch, the next one waits for as many, at most so long: each
+# fetch, and each message, costs the same however few files it brings.
+GATHERED_BYTES = 32 << 10
+GATHERING_MAX_WAIT_MS = 100
 
 
 class ConsumerThread(AIOKafkaConsumerThread):
@@ -37,6 +41,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._last_reads = LastReads()
+        self._taken_bytes = 0
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -60,7 +65,14 @@ class ConsumerThread(AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Start, and have fetches wait no longer than they should."""
         await super().on_start()
-        look_again_soon(self._ensure_consumer()._fetcher, lambda part: not self.consumer._is_changelog_tp(part))
+        look_again_soon(
+            self._ensure_consumer()._fetcher, lambda part: not self.consumer._is_changelog_tp(part), self._is_gathering
+        )
+
+    def _is_gathering(self) -> bool:
+        """Tell, once for each fetch, whether the next one is worth to wait for."""
+        taken, self._taken_bytes = self._taken_bytes, 0
+        return taken >= GATHERED_BYTES
 
     def assignment(self) -> Set[TP]:  # type: ignore[override]  # nobody changes it
         """Return the partitions that this worker has. Asked several times an event, so it is kept while it holds."""
@@ -109,6 +121,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
         fetched = await super()._fetch_records(*arguments, **options)
         for part, records in fetched.items():
             self._last_reads.add(part, records)
+            self._taken_bytes += sum(len(record.value or b"") for record in records)
         return fetched
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
@@ -118,12 +131,14 @@ class ConsumerThread(AIOKafkaConsumerThread):
         return committed
 
 
-def look_again_soon(fetcher: Fetcher, is_source: Callable[[Any], bool]) -> None:
-    """Have a fetch wait for a moment only where it leaves out a partition of a source topic."""
+def look_again_soon(fetcher: Fetcher, is_source: Callable[[Any], bool], is_gathering: Callable[[], bool]) -> None:
+    """Have a fetch wait for a moment only where it leaves out a partition of a source topic, or gathers."""
     send = fetcher._proc_fetch_request
 
     async def send_and_look_again(assignment: Any, node_id: int, request: FetchRequest) -> bool:
         asked = {TopicPartition(topic, part[0]) for topic, parts in request.topics for part in parts}
+        if is_gathering() and all(map(is_source, asked)):
+            request._min_bytes, request._max_wait_ms = GATHERED_BYTES, GATHERING_MAX_WAIT_MS
         for part in assignment.tps:
             if part not in asked and is_source(part) and fetcher._select_read_replica(part) == node_id:
                 request._max_wait_ms = PARTIAL_FETCH_MAX_WAIT_MS

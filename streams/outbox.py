@@ -5,24 +5,23 @@ alone into an outbox that has been empty for a while leaves at once.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from rules.partitions import partitions_of
 from streams.window import start
 from topics import bundle
-from topics.files import FileOfJob
-from topics.record import HeaderList, Headers, Topic
+from topics.bundle import Alike, Own
+from topics.record import HeaderList, Topic
 
 LINGER_SECONDS = 0.02
 
 Publish = Callable[[str, bytes, bytes, HeaderList, int], Awaitable[Awaitable[Any]]]
 """Sends key, value and headers to a partition of a topic, and returns the delivery."""
-Outgoing = tuple[bytes, FileOfJob, Headers]
-"""A file with the key of its message and what its headers say."""
 
-_Kind = tuple[str, int, bytes, Headers]
+_Kind = tuple[str, int, Alike]
 
 
 @dataclass(slots=True)
@@ -31,9 +30,9 @@ class _Open:
 
     topic: Topic[Any]
     partition: int
-    first: Outgoing
+    alike: Alike
     delivered: "asyncio.Future[None]"
-    files: list[bundle.Own] = field(default_factory=list)
+    files: list[Own] = field(default_factory=list)
     size: int = 0
 
 
@@ -52,10 +51,18 @@ class Outbox:
         self._left = 0.0
         self._leaving: set[asyncio.Task[None]] = set()
 
-    def send(self, topic: Topic[Any], files: Sequence[Outgoing]) -> "list[tuple[int, asyncio.Future[None]]]":
-        """Take files; return the partition that each goes to, and what is done when it is delivered."""
-        partitions = partitions_of([key for key, _, _ in files], self._partitions)
-        return [(at, self._add(topic, at, file)) for at, file in zip(partitions, files, strict=True)]
+    def send(
+        self, topic: Topic[Any], alike: Alike, files: Sequence[Own]
+    ) -> "tuple[list[int], set[asyncio.Future[None]]]":
+        """Take files; return the partition that each goes to, and what is done when all are delivered."""
+        partitions = partitions_of([file.key for file in files], self._partitions)
+        by_partition: defaultdict[int, list[Own]] = defaultdict(list)
+        for partition, file in zip(partitions, files, strict=True):
+            by_partition[partition].append(file)
+        delivered: set[asyncio.Future[None]] = set()
+        for partition, some in by_partition.items():
+            delivered.update(self._add(topic, alike, partition, some))
+        return partitions, delivered
 
     def flush(self) -> None:
         """Let all that was taken go."""
@@ -70,26 +77,27 @@ class Outbox:
         self.flush()
         await asyncio.gather(*self._leaving)
 
-    def _add(self, topic: Topic[Any], partition: int, file: Outgoing) -> "asyncio.Future[None]":
-        _, record, headers = file
-        own = bundle.own(record, headers)
-        kind = (topic.name, partition, own.shared, own.headers)
-        waiting = self._open.get(kind)
-        if waiting is not None and waiting.size + own.size > bundle.MAX_BYTES:
-            self._leave(kind)
-            waiting = None
+    def _add(
+        self, topic: Topic[Any], alike: Alike, partition: int, files: Sequence[Own]
+    ) -> "Iterable[asyncio.Future[None]]":
+        kind = (topic.name, partition, alike)
         loop = asyncio.get_running_loop()
-        if waiting is None:
-            waiting = self._open[kind] = _Open(topic, partition, file, loop.create_future())
-        waiting.files.append(own)
-        waiting.size += own.size
-        if len(waiting.files) >= self._max_files:
-            self._leave(kind)
-        elif self._due is None:
+        for file in files:
+            waiting = self._open.get(kind)
+            if waiting is not None and waiting.size + len(file.fields) > bundle.MAX_BYTES:
+                self._leave(kind)
+                waiting = None
+            if waiting is None:
+                waiting = self._open[kind] = _Open(topic, partition, alike, loop.create_future())
+            yield waiting.delivered
+            waiting.files.append(file)
+            waiting.size += len(file.fields)
+            if len(waiting.files) >= self._max_files:
+                self._leave(kind)
+        if self._open and self._due is None:
             # Alone, it leaves when what is being done now is done.
             linger = LINGER_SECONDS if loop.time() - self._left < LINGER_SECONDS else 0.0
             self._due = loop.call_later(linger, self.flush)
-        return waiting.delivered
 
     def _leave(self, kind: _Kind) -> None:
         self._left = asyncio.get_running_loop().time()
@@ -98,14 +106,10 @@ class Outbox:
         task.add_done_callback(self._leaving.discard)
 
     async def _send(self, leaving: _Open) -> None:
-        key, record, headers = leaving.first
-        if len(leaving.files) == 1:
-            value, encoded = leaving.topic.encode(record), leaving.topic.headers(record, headers)
-        else:
-            value = bundle.encode(leaving.files)
-            encoded = leaving.topic.headers(record, leaving.files[0].headers, len(leaving.files))
         try:
-            await (await self._publish(leaving.topic.name, key, value, encoded, leaving.partition))
+            value, headers = bundle.message(leaving.topic, leaving.alike, leaving.files)
+            key = leaving.files[0].key
+            await (await self._publish(leaving.topic.name, key, value, headers, leaving.partition))
         except Exception as error:
             self._on_fatal(error)
         else:

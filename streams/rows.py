@@ -5,7 +5,7 @@ commit gives up after 100 ms without progress: the offset may be committed befor
 delivered. `put` and `delete` return the delivery instead, and the caller acks after it.
 """
 
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -66,6 +66,13 @@ class Rows:
             except KeyError:
                 return None
         return value
+
+    def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """Return the row of each key, or None."""
+        partition = self._event().message.partition
+        with self._disk():
+            values: list[bytes | None] = self._database(partition).get([*keys])
+        return values
 
     def put(self, key: bytes, value: bytes) -> Awaitable[object]:
         """Write a row; await the result to know that its changelog record is delivered."""

@@ -2,8 +2,10 @@
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,11 +24,12 @@ from streams.app import ROCKSDB_OPTIONS, new_app
 from streams.batching import Batcher
 from streams.item import Item
 from streams.messages import check_size, header_list
-from streams.outbox import Outbox, Outgoing
+from streams.outbox import Outbox
 from streams.rows import Rows
 from streams.window import MAX_BYTES, Share, Window
 from topics import bundle
 from topics.admin import TABLES
+from topics.bundle import Alike, Bundle, Own, take_apart
 from topics.dead_letter import DEAD_LETTER, UNREADABLE, Failure, Letter
 from topics.files import FileOfJob
 from topics.limits import clipped
@@ -36,6 +39,9 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 Handler = Callable[[Event, Window], Awaitable[None]]
+TakeKnown = Callable[[Event, Bundle[Any], Window], Awaitable[Iterable[int]]]
+Outgoing = tuple[bytes, FileOfJob, Headers]
+"""A file with the key of its message and what its headers say."""
 
 log = structlog.get_logger()
 
@@ -96,29 +102,41 @@ class Stage:
         topic: Topic[Any],
         take: Callable[[list[Item[Any]], Window], Awaitable[None]],
         *,
+        take_known: TakeKnown | None = None,
         end_marker: Handler | None = None,
         **bounds: Any,
     ) -> None:
         """Have `take` take the files of each message of a topic, and `end_marker` those without a value.
 
-        What is not valid is dead-lettered by itself. A message is acked when all its files are done; their work is
-        added to the window as shares (`share`).
+        `take_known` takes of a bundle what costs no more than a look, as JSON has it, and returns the places of all
+        other files. What is not valid is dead-lettered by itself. A message is acked when all its files are done;
+        their work is added to the window as shares.
         """
 
         async def handle(event: Event, window: Window) -> None:
             if event.value is None and end_marker is not None:
                 await end_marker(event, window)
                 return
-            entries = [*bundle.decode(topic, event.value or b"", event.message.headers)]
-            items = []
-            for entry in entries:
-                if entry.refused is None:
-                    items.append(self.item(event, entry.record, entry.headers, entry.place, len(entries)))
-                else:
-                    refused = entry.refused
-                    refusal = self._reject(event, refused.key, refused.value, refused.error, entry.headers.encode())
-                    await window.add(event, refusal, share=Share(1, len(entries)))
-            await take(items, window)
+            files = bundle.opened(topic, event.value or b"", event.message.headers)
+            if files is None:
+                record, headers = topic.decode(event.value or b""), Headers.decode(event.message.headers)
+                await take([self.item(event, record, headers)], window)
+            else:
+                of = len(files.files)
+                places: Iterable[int] = range(of)
+                # Each file has a span of its own.
+                if take_known is not None and not tracing.is_on():
+                    places = await take_known(event, files, window)
+                items = []
+                for entry in map(files.entry, places):
+                    if entry.refused is None:
+                        items.append(self.item(event, entry.record, entry.headers, entry.place, of))
+                    else:
+                        refused = entry.refused
+                        refusal = self._reject(event, refused.key, refused.value, refused.error, entry.headers.encode())
+                        await window.add(event, refusal, share=Share(1, of))
+                if items:
+                    await take(items, window)
             await window.end(event)
 
         self.consume(topic.name, handle, **bounds)
@@ -235,12 +253,22 @@ class Stage:
         """Send a file, maybe in one message with others, and wait until it is delivered."""
         await self.send_files(topic, [(_bytes(key), record, headers)])
 
-    async def send_files(self, topic: Topic[Any], files: Sequence[Outgoing]) -> list[int]:
+    async def send_files(self, topic: Topic[Any], files: Iterable[Outgoing]) -> list[int]:
         """Send files with their keys, and wait until they are delivered; return the partition of each."""
-        sent = self.outbox.send(topic, files)
-        for delivered in {id(delivered): delivered for _, delivered in sent}.values():
-            await asyncio.shield(delivered)  # who gives up takes it from nobody else
-        return [partition for partition, _ in sent]
+        partitions: list[int] = []
+        deliveries: set[asyncio.Future[None]] = set()
+        for alike, some in groupby((take_apart(*file) for file in files), itemgetter(0)):
+            at, delivered = self.outbox.send(topic, alike, [own for _, own in some])
+            partitions += at
+            deliveries |= delivered
+        await _delivered(deliveries)
+        return partitions
+
+    async def send_alike(self, topic: Topic[Any], alike: Alike, files: Sequence[Own]) -> list[int]:
+        """Send files that share the same, and wait until they are delivered; return the partition of each."""
+        partitions, deliveries = self.outbox.send(topic, alike, files)
+        await _delivered(deliveries)
+        return partitions
 
     async def send_raw(
         self, topic: str, key: bytes | None, value: bytes | None, headers: HeaderList, partition: int | None = None
@@ -317,6 +345,11 @@ class Stage:
         )
         letter = Letter.about(key, value, headers, failure)
         await (await self.send_raw(DEAD_LETTER, letter.key, letter.value, letter.headers))
+
+
+async def _delivered(deliveries: "Iterable[asyncio.Future[None]]") -> None:
+    for delivered in deliveries:
+        await asyncio.shield(delivered)  # who gives up takes it from nobody else
 
 
 async def _leave(error: DrainingError) -> None:

@@ -3,8 +3,10 @@
 It never decides an outcome: a file whose fingerprint is known goes on like any other.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
+from typing import Any
 
+import orjson
 from pydantic import BaseModel
 
 from imaging.hashing import FileStamp
@@ -34,6 +36,10 @@ class Fingerprints:
         """Return what is known of a path."""
         row = self._rows.get(path)
         return None if row is None else Fingerprint.model_validate_json(row)
+
+    def get_many(self, paths: Sequence[bytes]) -> "list[dict[str, Any] | None]":
+        """Return the fields of what is known of each path, as JSON has them."""
+        return [None if row is None else orjson.loads(row) for row in self._rows.get_many(paths)]
 
     def put(self, path: bytes, fingerprint: Fingerprint) -> Awaitable[object]:
         """Remember a path; await the result for the delivery of the changelog record."""

@@ -81,14 +81,14 @@ class Job(BaseModel):
     @property
     def state(self) -> State:
         """The job's state. It is finished only when every file that was seen has its outcome."""
-        sealed = self.sealed
+        sealed, whole = self.sealed, self.whole
         # A walk that has begun may have published files that nobody has seen yet.
-        if self.processed == self.seen and (sealed or not self.walk_begun):
+        if self.processed == self.seen and (whole or not self.walk_begun):
             if self.failed_reason is not None:
                 return "failed"
             if self.cancelled:
                 return "cancelled"
-            if self.whole:
+            if whole:
                 return "completed_with_errors" if self.counts["failed"] or self.missing else "completed"
         if self.paused and not self.cancelled:
             return "paused"

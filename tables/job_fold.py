@@ -77,6 +77,7 @@ def _apply_files(
                 for file in event.files
             ]
             replay = event.replay
+            walk_id = None if job.whole else event.walk_id
         case _:
             return []
     job.collection = job.collection or event.collection

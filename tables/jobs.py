@@ -6,8 +6,7 @@ f|job|file id       JobFile: what was last known of the file, and since which ev
 The changelog holds the rows of many files in one record, of the key that `streams.rows` gives it.
 """
 
-from collections.abc import Awaitable, Iterable, Iterator
-from dataclasses import astuple
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from itertools import islice
 
 import orjson
@@ -39,10 +38,10 @@ class Jobs:
         """Write a job's row."""
         return self._rows.put(b"j|" + job.job_id.encode(), job.model_dump_json().encode())
 
-    def file(self, job_id: str, file_id: str) -> JobFile | None:
-        """Return the row of a file, or None."""
-        row = self._rows.get(_file_key(job_id, file_id))
-        return None if row is None else _decode(row)
+    def files_of(self, job_id: str, file_ids: Sequence[str]) -> dict[str, JobFile | None]:
+        """Return the row of each file, or None, by file id."""
+        rows = self._rows.get_many([_file_key(job_id, file_id) for file_id in file_ids])
+        return {file_id: None if row is None else _decode(row) for file_id, row in zip(file_ids, rows, strict=True)}
 
     def put_files(self, job_id: str, files: Iterable[JobFile]) -> list[Awaitable[object]]:
         """Write the rows of many files: few changelog records hold them all."""
@@ -89,7 +88,9 @@ def _file_key(job_id: str, file_id: str) -> bytes:
 
 
 def _encode(file: JobFile) -> bytes:
-    return orjson.dumps([*astuple(file.report), file.outcomes, file.walks])
+    of = file.report
+    report = (of.file_id, of.path, of.outcome, of.reason, of.sha256, of.path_b64)
+    return orjson.dumps((*report, file.outcomes, file.walks))
 
 
 def _decode(row: bytes) -> JobFile:

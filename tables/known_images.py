@@ -8,7 +8,7 @@
 where `content` is SHA-256|model id.
 """
 
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, Protocol
 
@@ -18,6 +18,9 @@ from topics.content import Content
 from topics.files import HashedFileOfJob
 from topics.hashed_file import HashedFile
 from topics.record import Headers
+
+# How the row of a claim begins that nobody owns: its first field is the owner.
+_ANSWERED = Claim(owner=None).model_dump_json()[: len('{"owner":null')].encode()
 
 
 class OfContent(Protocol):
@@ -126,6 +129,21 @@ class KnownImages:
     def is_confirmed(self, file: HashedFileOfJob, incarnation: str) -> bool:
         """Tell whether Qdrant confirmed this path with this content in this incarnation of its collection."""
         return self._rows.get(_path_key(file)) == incarnation.encode()
+
+    def are_confirmed(
+        self, of: HashedFileOfJob, sha256s: Sequence[str], paths: Sequence[str], incarnation: str
+    ) -> list[bool]:
+        """Tell of paths and contents whether `is_confirmed` and ML has answered; all else is as of one file.
+
+        The paths are plain: their bytes are those of the text.
+        """
+        model, collection, answer = of.model_id, of.collection, incarnation.encode()
+        claims = self._rows.get_many([f"i|{sha256}|{model}".encode() for sha256 in sha256s])
+        keys = [f"p|{sha256}|{model}|{collection}|{path}".encode() for sha256, path in zip(sha256s, paths, strict=True)]
+        return [
+            claim is not None and claim.startswith(_ANSWERED) and confirmed == answer
+            for claim, confirmed in zip(claims, self._rows.get_many(keys), strict=True)
+        ]
 
     def confirm(self, file: HashedFileOfJob, incarnation: str) -> Awaitable[object]:
         """Note that Qdrant confirmed this path with this content."""

@@ -6,16 +6,17 @@ of its first file. Its headers are what all files share, and `files`: how many t
 read on every topic as well, see docs/decisions/0060-bundles.md.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from functools import cached_property
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import orjson
 
 from core.errors import InvalidMessageError
 from topics.files import FileOfJob
 from topics.limits import MAX_NAME
-from topics.record import Headers, RawHeaders, Topic
+from topics.record import HeaderList, Headers, RawHeaders, Topic
 
 MAX_FILES = 256
 MAX_BYTES = 512 << 10
@@ -46,18 +47,52 @@ class Refused:
     error: InvalidMessageError
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
-    """What a file has of its own in a bundle, and what it shares with others that may be in the same one."""
+class Alike(NamedTuple):
+    """What files share that may be in one bundle: the JSON of their fields, and their headers."""
 
-    shared: bytes
-    own: bytes
+    fields: bytes
     headers: Headers
 
-    @property
-    def size(self) -> int:
-        """Bytes that the file adds to a bundle."""
-        return len(self.own)
+
+class Own(NamedTuple):
+    """What a file has of its own: the key that its message would have alone, and the JSON of its fields."""
+
+    key: bytes
+    fields: bytes
+
+
+class Bundle(Generic[R]):
+    """The files of a message, as JSON has them. Raises InvalidMessageError where they are too many, or none."""
+
+    def __init__(self, topic: Topic[R], fields: dict[str, Any], headers: Headers) -> None:
+        self.headers = headers
+        self.files: list[Any] = fields.pop("files")
+        self._topic = topic
+        self._shared = fields
+        if not self.files or len(self.files) > PLACES:
+            raise InvalidMessageError(
+                f"A message on {topic.name} has {len(self.files)} files: 1 to {PLACES} are taken."
+            )
+
+    @cached_property
+    def first(self) -> R | None:
+        """The record of the first file, by which all that they share is valid; None where it is not."""
+        return self.entry(0).record
+
+    def entry(self, place: int) -> Entry[R]:
+        """Return one file."""
+        fields = self.files[place]
+        if not isinstance(fields, dict):
+            fields = {"file": fields}  # it lacks a path, which is said of it alone
+        alone = self._shared | fields
+        trace = alone.pop("traceparent", "")
+        headers = replace(self.headers, traceparent=trace if isinstance(trace, str) and len(trace) <= MAX_NAME else "")
+        try:
+            record = self._topic.validate(alone)
+        except InvalidMessageError as error:
+            refused = Refused(str(alone.get(self._topic.key, "")).encode(), orjson.dumps(alone), error)
+            return Entry(place, headers, None, refused)
+        return Entry(place, replace(headers, file_id=getattr(record, "file_id", "")), record)
 
 
 def key_of(topic: Topic[Any], record: Any) -> bytes:
@@ -65,50 +100,49 @@ def key_of(topic: Topic[Any], record: Any) -> bytes:
     return bytes(record.path_bytes) if topic.key == "path" else str(getattr(record, topic.key, "")).encode()
 
 
-def own(record: FileOfJob, headers: Headers) -> Own:
-    """Take apart what one file has to say."""
+def take_apart(key: bytes, record: FileOfJob, headers: Headers) -> tuple[Alike, Own]:
+    """Return what one file shares with others, and what it has of its own."""
     fields = record.model_dump(mode="json", exclude_none=True)
     shared = {name: fields.pop(name) for name in _SHARED if name in fields}
     if headers.traceparent:
         fields["traceparent"] = headers.traceparent
-    return Own(orjson.dumps(shared), orjson.dumps(fields), replace(headers, file_id="", traceparent=""))
+    return Alike(orjson.dumps(shared), replace(headers, file_id="", traceparent="")), Own(key, orjson.dumps(fields))
 
 
-def encode(files: Iterable[Own]) -> bytes:
-    """Return the value of a bundle of files that share the same."""
-    owns = [*files]
-    shared: dict[str, Any] = orjson.loads(owns[0].shared)
-    return orjson.dumps(shared | {"files": [orjson.Fragment(each.own) for each in owns]})
+def alike_of(record: FileOfJob, headers: Headers) -> Alike:
+    """Return what a file shares with others that came with these headers."""
+    return take_apart(b"", record, record.headers(headers))[0]
+
+
+def encode(alike: Alike, files: Sequence[Own]) -> bytes:
+    """Return the value of a bundle."""
+    shared: dict[str, Any] = orjson.loads(alike.fields)
+    return orjson.dumps(shared | {"files": [orjson.Fragment(file.fields) for file in files]})
+
+
+def message(topic: Topic[Any], alike: Alike, files: Sequence[Own]) -> tuple[bytes, HeaderList]:
+    """Return value and headers of the message with these files: of one in the form of a single file."""
+    fields: Mapping[str, Any] = orjson.loads(alike.fields) | orjson.loads(files[0].fields)
+    record = topic.validate(fields)
+    if len(files) > 1:
+        return encode(alike, files), topic.headers(record, alike.headers, len(files))
+    caused = replace(alike.headers, traceparent=fields.get("traceparent", ""))
+    return topic.encode(record), topic.headers(record, record.headers(caused))
 
 
 def decode(topic: Topic[R], value: bytes, raw: RawHeaders) -> Iterator[Entry[R]]:
     """Yield the files of a message. Raises InvalidMessageError where it is neither a bundle nor a file of the topic."""
-    headers = Headers.decode(raw)
-    bundle = _bundle(value) if topic.has_bundles else None
+    bundle = opened(topic, value, raw)
     if bundle is None:
-        yield Entry(0, headers, topic.decode(value))
+        yield Entry(0, Headers.decode(raw), topic.decode(value))
         return
-    files = bundle.pop("files")
-    if not files or len(files) > PLACES:
-        raise InvalidMessageError(f"A message on {topic.name} has {len(files)} files: 1 to {PLACES} are taken.")
-    for place, fields in enumerate(files):
-        if not isinstance(fields, dict):
-            fields = {"file": fields}  # noqa: PLW2901 - it lacks a path, which is said of it alone
-        trace = fields.pop("traceparent", "")
-        alone = bundle | fields
-        own_headers = replace(headers, traceparent=trace if isinstance(trace, str) and len(trace) <= MAX_NAME else "")
-        try:
-            record = topic.validate(alone)
-        except InvalidMessageError as error:
-            refused = Refused(str(alone.get(topic.key, "")).encode(), orjson.dumps(alone), error)
-            yield Entry(place, own_headers, None, refused)
-        else:
-            yield Entry(place, replace(own_headers, file_id=getattr(record, "file_id", "")), record)
+    for place in range(len(bundle.files)):
+        yield bundle.entry(place)
 
 
-def _bundle(value: bytes) -> dict[str, Any] | None:
-    """Return the fields of a bundle, or None for the form of a single file."""
-    if b'"files"' not in value:
+def opened(topic: Topic[R], value: bytes, raw: RawHeaders) -> Bundle[R] | None:
+    """Return the files of a message, or None for one that is no bundle."""
+    if not topic.has_bundles or b'"files"' not in value:
         return None
     try:
         fields = orjson.loads(value)
@@ -116,4 +150,4 @@ def _bundle(value: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(fields, dict) or "path" in fields or not isinstance(fields.get("files"), list):
         return None
-    return fields
+    return Bundle(topic, fields, Headers.decode(raw))

@@ -77,10 +77,14 @@ class Seen(_Event):
 
 
 class Outcomes(_Event):
-    """Files have their outcome. `replay`: caused by a replay, so it may lift a failure and nothing else."""
+    """Files have their outcome. `replay`: caused by a replay, so it may lift a failure and nothing else.
+
+    `walk_id`: the walk that published them, where they are seen by this event.
+    """
 
     type: Literal["outcomes"] = "outcomes"
     collection: Name
+    walk_id: Name | None = None
     files: list[FileOutcome]
     replay: bool = False
 

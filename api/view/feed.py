@@ -28,6 +28,9 @@ log = structlog.get_logger()
 
 BATCH_MESSAGES = 500
 RETRY_SECONDS = 1.0
+# Where many messages came, the next are gathered: a transaction costs the same for one as for many.
+BUSY_MESSAGES = 8
+GATHERING_SECONDS = 0.1
 
 
 class Feed:
@@ -107,6 +110,8 @@ class Feed:
                 await self._go_on(consumer)
                 await self._lane.write(writing.forget_files)
                 await self._lane.read(writing.give_back_disk)
+                if sum(map(len, fetched.values())) >= BUSY_MESSAGES:
+                    await asyncio.sleep(GATHERING_SECONDS)
         finally:
             self._consumer = None
             with suppress(Exception):  # what ended the reading matters, not what closing says after it

@@ -18,7 +18,8 @@ SHARED = Headers(job_id="job-1", attempt=2)
 
 
 def encoded(*files: RawPath, trace: str = "") -> bytes:
-    return bundle.encode([bundle.own(file, Headers(job_id="job-1", traceparent=trace)) for file in files])
+    apart = [bundle.take_apart(b"", file, Headers(job_id="job-1", traceparent=trace)) for file in files]
+    return bundle.encode(apart[0][0], [own for _, own in apart])
 
 
 def test_files_come_out_as_they_went_in() -> None:

@@ -53,6 +53,9 @@ class Delivery:
 
 
 class Rows(dict[bytes, bytes]):
+    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        return [*map(self.get, keys)]
+
     """A table without Kafka; it notes what is deleted."""
 
     def __init__(self, log: list[str]) -> None:

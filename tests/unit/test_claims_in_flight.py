@@ -7,7 +7,7 @@ files begin again when nothing is on its way, as rules.watchdog has it.
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
 from types import SimpleNamespace
@@ -24,6 +24,7 @@ from agents.hash import _Hasher
 from agents.prepare import _Preparer
 from agents.stage import StageApp
 from agents.sweeps import Sweeper
+from agents.unchanged import Unchanged
 from agents.waiters import Waiters
 from core.errors import ContentError, FileChangedError, FileError
 from core.settings import Settings
@@ -32,7 +33,7 @@ from rules.identity import point_id
 from rules.outcomes import FileReport, fold_file
 from rules.watchdog import RESTARTS
 from streams.item import Item
-from streams.outbox import Outgoing
+from streams.stage import Outgoing
 from tables.fingerprints import Fingerprint
 from tables.known_images import KnownImages
 from tests.unit.test_claim_keeper import CONTENT, Rows
@@ -74,7 +75,7 @@ class Stage(StageApp):
         self.name = name
         self.world = world
         self.parts: Any = world.parts
-        self.report: Any = SimpleNamespace(seen=world.see, moved=lambda _: None, outcome=world.report)
+        self.report: Any = SimpleNamespace(seen=world.see, moved=lambda *_: None, outcome=world.report)
 
     async def send_raw(
         self, topic: str, key: bytes | None, value: bytes | None, headers: HeaderList, partition: int | None = None
@@ -83,7 +84,8 @@ class Stage(StageApp):
             self.world.send(topic, value, headers)
         return asyncio.sleep(0)
 
-    async def send_files(self, topic: Topic[Any], files: Sequence[Outgoing]) -> list[int]:
+    async def send_files(self, topic: Topic[Any], files: Iterable[Outgoing]) -> list[int]:
+        files = [*files]
         for key, record, headers in files:
             await (await self.send(topic, key, record, headers))
         return [0] * len(files)
@@ -146,7 +148,7 @@ class World:
         decoder = Decoder(stage)
         waiters = Waiters(stage, images, decoder)
         self.keeper = ClaimKeeper(images, waiters, Sweeper(stage, images, waiters))
-        self.preparer = _Preparer(stage, images, decoder, collections)
+        self.preparer = _Preparer(stage, images, decoder, collections, Unchanged(stage, images, collections))
         self.hasher = Hasher(Stage("hash", self), None, collections)  # type: ignore[arg-type]
         self.hasher.world = self
 

@@ -53,7 +53,7 @@ class Stage:
 
 async def test_a_slow_collection_holds_up_its_own_files_only() -> None:
     stage, collections, decided = Stage(), Collections(), []
-    preparer = _Preparer(stage, None, None, collections)  # type: ignore[arg-type]
+    preparer = _Preparer(stage, None, None, collections, None)  # type: ignore[arg-type]
 
     def decide(item: Item[HashedFile], _incarnation: str) -> Coroutine[Any, Any, None]:
         decided.append(item.record.path)
@@ -75,7 +75,7 @@ async def test_a_slow_collection_holds_up_its_own_files_only() -> None:
 
 async def test_a_replayed_file_is_decided_by_what_is_there_now() -> None:
     stage, collections = Stage(), Collections()
-    preparer = _Preparer(stage, None, None, collections)  # type: ignore[arg-type]
+    preparer = _Preparer(stage, None, None, collections, None)  # type: ignore[arg-type]
     preparer._decide = lambda *_: asyncio.sleep(0)  # type: ignore[method-assign]
     before = time.monotonic()
     for headers in (Headers(), Headers(replay=True)):

@@ -28,6 +28,9 @@ class Rows(dict[bytes, bytes]):
 
     async def _delivered(self) -> None: ...
 
+    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        return [*map(self.get, keys)]
+
     def put(self, key: bytes, value: bytes) -> Awaitable[object]:
         self[key] = value
         return asyncio.ensure_future(self._delivered())

@@ -1,0 +1,86 @@
+"""Files that prepare finds unchanged: their content and their place in the collection are known. They cost a look.
+
+They write no row. A job's first file of a content is no duplicate of another: for a file that is written, the claim
+remembers the first; an unchanged one matters only where a new path of its content comes behind it in the same job.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Any
+
+from agents.collections import Collections
+from agents.stage import StageApp
+from core import metrics
+from rules.identity import file_ids
+from streams.messages import Event
+from streams.window import Share, Window
+from tables.known_images import KnownImages
+from topics.bundle import Bundle
+from topics.files import HashedFileOfJob
+from topics.hashed_file import HashedFile
+from topics.job_event import FileOutcome
+from topics.record import Headers
+
+REMEMBERED = 50_000
+
+_PLAIN = {"path", "size", "mtime_ns", "ctime_ns", "sha256"}
+
+
+class Unchanged:
+    """Takes them, and knows the first ones by job, collection and content; of many, the newest."""
+
+    def __init__(self, stage: StageApp, images: KnownImages, collections: Collections) -> None:
+        self._stage = stage
+        self._images = images
+        self._collections = collections
+        self._first: OrderedDict[tuple[str, str, str, str], str] = OrderedDict()
+
+    async def take(self, event: Event, files: Bundle[HashedFile], window: Window) -> Iterable[int]:
+        """Finish the files of a bundle that have not changed; return the places of all others."""
+        first = files.first
+        if first is None or files.headers.replay or self._stage.parts.jobs.is_cancelled(first.job_id):
+            return range(len(files.files))
+        incarnation = self._collections.known_incarnation(first.job_id, first.collection)
+        if incarnation is None:
+            return range(len(files.files))
+        plain = [(place, file) for place, file in enumerate(files.files) if _is_plain(file)]
+        confirmed = self._images.are_confirmed(
+            first, [file["sha256"] for _, file in plain], [file["path"] for _, file in plain], incarnation
+        )
+        unchanged = {place: file for (place, file), known in zip(plain, confirmed, strict=True) if known}
+        if unchanged:
+            ids = file_ids(first.job_id, first.collection, [file["path"].encode() for file in unchanged.values()])
+            outcomes = [
+                FileOutcome(file_id=file_id, path=file["path"], outcome="unchanged", sha256=file["sha256"])
+                for file_id, file in zip(ids, unchanged.values(), strict=True)
+            ]
+            for outcome in outcomes:
+                self._note(first, outcome.sha256 or "", outcome.file_id)
+            metrics.CACHE.labels("known_images", "hit").inc(len(outcomes))
+            work = self._stage.finish_all(first, outcomes, files.headers)
+            await window.add(event, work, share=Share(len(outcomes), len(files.files)))
+        return (place for place in range(len(files.files)) if place not in unchanged)
+
+    async def finish(self, file: HashedFile, headers: Headers) -> None:
+        """Finish one that came alone."""
+        self._note(file, file.sha256, file.file_id)
+        await self._stage.finish(file, "unchanged", headers, sha256=file.sha256)
+
+    def first(self, file: HashedFileOfJob) -> str | None:
+        """Return the id of the first unchanged file of a job with the same content, or None."""
+        return self._first.get((file.job_id, file.collection, file.model_id, file.sha256))
+
+    def _note(self, of: HashedFileOfJob, sha256: str, file_id: str) -> None:
+        self._first.setdefault((of.job_id, of.collection, of.model_id, sha256), file_id)
+        if len(self._first) > REMEMBERED:
+            self._first.popitem(last=False)
+
+
+def _is_plain(file: Any) -> bool:
+    """Tell whether a file of a bundle is as hash sends the ones that it has not read."""
+    return (
+        isinstance(file, dict)
+        and file.keys() == _PLAIN
+        and isinstance(file["path"], str)
+        and isinstance(file["sha256"], str)
+    )
