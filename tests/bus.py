@@ -1,6 +1,7 @@
 """A plain Kafka client for tests: publishes to the topics and waits for what comes out, with a deadline."""
 
 import asyncio
+import dataclasses
 import json
 import time
 from collections.abc import Callable
@@ -13,11 +14,14 @@ from aiokafka.admin import AIOKafkaAdminClient
 from core.settings import STAGES, Settings
 from gateways.reading import new_consumer
 from tests.deadlines import HANG_SECONDS
+from topics import bundle
 from topics.admin import TOPICS, create_topics
+from topics.record import Topic
 from topics.sentinel import sentinel_headers
 
 FINISHED = {"completed", "completed_with_errors", "failed", "cancelled"}
 PARTITIONS = 4
+_OF_FILES: dict[str, Topic[Any]] = {topic.name: topic for topic in TOPICS if topic.has_bundles}
 # A killed worker leaves its group when its session (10 s) ends.
 
 
@@ -73,7 +77,7 @@ class Bus:
             if left <= 0:
                 raise AssertionError(f"Not within {seconds:g} s: {what}. Seen: {self._summary()}")
             for records in (await self._consumer.getmany(timeout_ms=int(min(left, 0.5) * 1000))).values():
-                self.records.extend(records)
+                self._take(records)
         return found
 
     async def ends(self, topic: str) -> dict[TopicPartition, int]:
@@ -81,6 +85,10 @@ class Bus:
         partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
         found: dict[TopicPartition, int] = await self._consumer.end_offsets(partitions)
         return found
+
+    def _take(self, records: list[ConsumerRecord]) -> None:
+        for record in records:
+            self.records.extend(files_of(record))
 
     def values(self, topic: str, **fields: Any) -> list[dict[str, Any]]:
         """Return the JSON values of a topic that have these fields; what is no object is left out."""
@@ -119,7 +127,7 @@ class Bus:
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             for records in (await self._consumer.getmany(timeout_ms=int(min(left, 0.5) * 1000))).values():
-                self.records.extend(records)
+                self._take(records)
             await asyncio.sleep(0)
 
     def _summary(self) -> str:
@@ -128,6 +136,23 @@ class Bus:
         for record in self.records:
             counts[record.topic] = counts.get(record.topic, 0) + 1
         return f"{counts}; newest status {newest}"
+
+
+def files_of(record: ConsumerRecord) -> list[ConsumerRecord]:
+    """Return a message of many files as the messages that each would have alone, at its offset; another as it is."""
+    topic = _OF_FILES.get(record.topic)
+    if topic is None or bundle.opened(topic, record.value or b"", record.headers) is None:
+        return [record]
+    files = [(entry.record, entry.headers) for entry in bundle.decode(topic, record.value, record.headers)]
+    return [
+        dataclasses.replace(
+            record,
+            key=bundle.key_of(topic, file),
+            value=topic.encode(file),
+            headers=tuple(topic.headers(file, headers)),
+        )
+        for file, headers in files
+    ]
 
 
 def _object(value: bytes | None) -> dict[str, Any]:

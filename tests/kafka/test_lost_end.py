@@ -22,6 +22,7 @@ from embedded.ports import free_port
 from tables.age import note
 from tests import parts
 from tests.agents.messages import picture, raw_path
+from tests.bus import files_of
 from tests.deadlines import HANG_SECONDS
 from tests.parts import Part
 from tests.worker import Worker
@@ -102,7 +103,7 @@ async def handed_on(broker: Broker, job: str, *paths: Path) -> None:
         async with asyncio.timeout(HANG_SECONDS):
             while not wanted <= found:
                 for records in (await consumer.getmany(timeout_ms=200)).values():
-                    values = [json.loads(record.value) for record in records if record.value]
+                    values = [json.loads(one.value) for record in records for one in files_of(record) if one.value]
                     found |= {value["path"] for value in values if value["job_id"] == job}
 
 
