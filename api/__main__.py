@@ -12,7 +12,6 @@ import time
 import structlog
 import uvicorn
 
-from api.broker import broker_answers
 from api.main import create_app
 from core import logs, tracing
 from core import settings as environment
@@ -20,6 +19,7 @@ from core.connection import client_options
 from core.disk import check_writable
 from core.errors import FatalError
 from core.settings import Settings
+from gateways.broker import broker_answers
 from rules.listening import KEYLESS, require_key
 from topics.admin import create_topics
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import orjson
 
-from api.sources import resolved
-from api.uploads import RefusedFile
+from api.access.sources import resolved
+from api.uploads.receiving import RefusedFile
 from api.view.database import Lane
 from core import grants
 from core.settings import Settings

@@ -9,13 +9,14 @@ from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from api.describing import DESCRIPTION, TAGS, describe
-from api.guard import DESCRIBED, KeyRequired, LocalOnly
-from api.measure import Measured
-from api.page import add_page
-from api.parameters import only_known
+from api.access.guard import DESCRIBED, KeyRequired, LocalOnly
+from api.access.session import Sessions
+from api.http.describing import DESCRIPTION, TAGS, describe
+from api.http.page import add_page
+from api.http.parameters import only_known
+from api.http.problems import answer_errors, problems
+from api.http.sandbox import Sandboxed
 from api.parts import open_parts
-from api.problems import answer_errors, problems
 from api.routes import (
     archive,
     collections,
@@ -32,8 +33,7 @@ from api.routes import (
     system,
 )
 from api.routes import metrics as metrics_route
-from api.sandbox import Sandboxed
-from api.session import Sessions
+from api.system.measure import Measured
 from core.settings import Settings, reveal
 from rules.listening import HTTP_PORT
 from rules.throttle import Throttle

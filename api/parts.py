@@ -5,34 +5,34 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from api.access.local_token import LocalToken, write_token
 from api.archive.archiver import Archiver
 from api.archive.journal import Journal, open_journal
-from api.cache_rebuild import CacheRebuilder
-from api.copying import Copier
-from api.dead_letters import DeadLetters
-from api.decoders import Decoders
+from api.collections.copying import Copier
+from api.collections.model import current_model
 from api.duplicates.finder import Finder
 from api.duplicates.reports import Reports, open_reports
+from api.images.decoders import Decoders
+from api.images.originals import Originals
+from api.images.preview_store import PreviewStore
+from api.images.previews import Previews
+from api.images.renditions import Renditions
+from api.images.searching import Searcher
+from api.images.thumbnails import Thumbnails
+from api.jobs.publisher import Publisher, open_publisher
+from api.jobs.retention import open_retention
+from api.jobs.submitting import Submitter
+from api.jobs.webhooks import open_webhooks
 from api.kept import Kept, open_kept, readable_roots
-from api.local_token import LocalToken, write_token
-from api.model import current_model
-from api.originals import Originals
-from api.preview_store import PreviewStore
-from api.previews import Previews
-from api.publisher import Publisher, open_publisher
-from api.renditions import Renditions
-from api.retention import open_retention
-from api.room import Room
-from api.runs import Runs
-from api.searching import Searcher
-from api.submitting import Submitter
-from api.thumbnails import Thumbnails
-from api.topic_replay import TopicReplayer
-from api.upload_cleaning import UploadCleaner, open_upload_cleaner
-from api.uploads import UnderWay, remove_unfinished
+from api.replay.cache import CacheRebuilder
+from api.replay.dead_letters import DeadLetters
+from api.replay.runs import Runs
+from api.replay.topic import TopicReplayer
+from api.system.watchdog import Watchdog, open_watchdog
+from api.uploads.cleaning import UploadCleaner, open_upload_cleaner
+from api.uploads.receiving import UnderWay, remove_unfinished
+from api.uploads.room import Room
 from api.view.view import JobView, open_view
-from api.watchdog import Watchdog, open_watchdog
-from api.webhooks import open_webhooks
 from core.connection import client_options
 from core.disk import close_to_others
 from core.loop_lag import LoopLag

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Query
 from api.archive.choosing import Content
 from api.archive.contents import exact_duplicates, job_duplicates, selection
 from api.archive.journal import Archive, Kind
-from api.deps import JobDep, PartsDep, chosen_collection
+from api.http.problems import problems
 from api.parts import Parts
-from api.problems import problems
+from api.routes.deps import JobDep, PartsDep, chosen_collection
 from api.schemas.archive import ArchivedFile, ArchiveReport, Archives, ArchiveSummary, DuplicatesBody, SelectionBody
 from core.errors import RequestError
 from topics.job_status import FINISHED

@@ -5,9 +5,10 @@ from functools import partial
 from fastapi import APIRouter
 from structlog.contextvars import bound_contextvars
 
-from api.deps import IdempotencyKey, PartsDep, chosen_collection, new_submission
-from api.model import current_model
-from api.problems import problems
+from api.collections.model import current_model
+from api.http.problems import problems
+from api.jobs.submitting import active_collection
+from api.routes.deps import IdempotencyKey, PartsDep, chosen_collection, new_submission
 from api.schemas.collections import (
     ActiveCollection,
     Collection,
@@ -19,7 +20,6 @@ from api.schemas.collections import (
 )
 from api.schemas.jobs import Submitted
 from api.schemas.replay import Run
-from api.submitting import active_collection
 from core.errors import CollectionMissingError, RequestError
 from gateways.qdrant import CollectionInfo
 from rules.collections import check_name

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from api.deps import JobDep, PartsDep
-from api.problems import problems
+from api.http.problems import problems
+from api.routes.deps import JobDep, PartsDep
 from api.schemas.replay import (
     LETTER_ID,
     Decided,

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.deps import CollectionDep, PartsDep, chosen_collection
 from api.duplicates.finder import UnderWay
 from api.duplicates.reports import Group, Report
+from api.http.problems import problems
 from api.parts import Parts
-from api.problems import problems
+from api.routes.deps import CollectionDep, PartsDep, chosen_collection
 from api.schemas.images import DuplicateGroup, DuplicateImage, DuplicateReport, DuplicateReports, SimilarBody
 from api.schemas.replay import Run
 from core.errors import CollectionMissingError, wrong_cursor

@@ -8,14 +8,14 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import FileResponse
 
-from api.caching import IfNoneMatch, is_known
-from api.deps import FILTERS, CollectionDep, PartsDep, read_filters
-from api.open_file import OpenFileResponse
-from api.open_original import FIELDS as FILES
-from api.open_original import open_original
-from api.problems import problems
+from api.http.caching import IfNoneMatch, is_known
+from api.http.problems import problems
+from api.images.open_file import OpenFileResponse
+from api.images.open_original import FIELDS as FILES
+from api.images.open_original import open_original
+from api.images.thumbnails import FIELD
+from api.routes.deps import FILTERS, CollectionDep, PartsDep, read_filters
 from api.schemas.images import Facet, FacetValue, Image, ImageDetails, ImagePaths, Images, RandomImages
-from api.thumbnails import FIELD
 from core.errors import RequestError
 from gateways.qdrant.filters import Filters
 from rules.many_paths import MORE_PATHS

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Header, Request
 from starlette.requests import ClientDisconnect
 from structlog.contextvars import bound_contextvars
 
-from api.deps import CaptionQuery, IdempotencyKey, PartsDep, new_submission
-from api.problems import problems
+from api.access.sources import allowed_root
+from api.http.problems import problems
+from api.routes.deps import CaptionQuery, IdempotencyKey, PartsDep, new_submission
 from api.schemas.jobs import Refused, RootBody, Roots, ScanBody, Submitted, Uploaded
-from api.sources import allowed_root
-from api.uploads import receive
+from api.uploads.receiving import receive
 from core.errors import KafkaUnavailableError, RequestError
 from rules import local_token
 from rules.leaving_out import Patterns

@@ -6,12 +6,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from api.closing import why_not_closed
-from api.deps import JobDep, PartsDep
-from api.jobs_filter import is_found, is_shown
+from api.http.problems import problems
+from api.jobs.closing import why_not_closed
+from api.jobs.listing import is_found, is_shown
+from api.jobs.publisher import CONFIRM_SECONDS
 from api.parts import Parts
-from api.problems import problems
-from api.publisher import CONFIRM_SECONDS
+from api.routes.deps import JobDep, PartsDep
 from api.schemas.jobs import JobFile, JobFiles, JobSources, RecentJobs, Submitted
 from core.errors import KafkaUnavailableError, RequestError
 from rules.outcomes import Outcome

@@ -7,16 +7,16 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from api.caching import IfNoneMatch, is_known
-from api.deps import CollectionDep, PartsDep
+from api.http.caching import IfNoneMatch, is_known
+from api.http.problems import problems
+from api.http.waiting import while_there
+from api.images.open_file import OpenFileResponse
+from api.images.open_original import FIELDS as FILES
+from api.images.open_original import open_original
+from api.images.previews import Side
 from api.kept import readable_roots
-from api.open_file import OpenFileResponse
-from api.open_original import FIELDS as FILES
-from api.open_original import open_original
-from api.previews import Side
-from api.problems import problems
+from api.routes.deps import CollectionDep, PartsDep
 from api.schemas.replay import LETTER_ID
-from api.waiting import while_there
 from core.errors import RequestError
 from rules.identity import point_id
 

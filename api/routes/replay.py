@@ -4,8 +4,8 @@ from functools import partial
 
 from fastapi import APIRouter
 
-from api.deps import PartsDep, chosen_collection
-from api.problems import problems
+from api.http.problems import problems
+from api.routes.deps import PartsDep, chosen_collection
 from api.schemas.collections import CacheClearBody
 from api.schemas.replay import RebuildBody, ReplayBody, Run
 from rules.collections import check_name

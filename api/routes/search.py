@@ -8,12 +8,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 from fastapi.routing import APIRoute
 
-from api.deps import FILTERS, PartsDep, chosen_collection, read_filters
+from api.http.problems import problems
+from api.http.waiting import while_there
+from api.images.searching import Found, Wanted
 from api.parts import Parts
-from api.problems import problems
+from api.routes.deps import FILTERS, PartsDep, chosen_collection, read_filters
 from api.schemas.images import SearchBody, SearchHit, SearchResults
-from api.searching import Found, Wanted
-from api.waiting import while_there
 from topics.record import whole_number
 
 

@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from api.deps import PartsDep
-from api.problems import problems
+from api.access.session import SESSION_SECONDS, Sessions
+from api.http.problems import problems
+from api.routes.deps import PartsDep
 from api.schemas.body import Body
-from api.session import SESSION_SECONDS, Sessions
 from core.errors import RequestError, TooManyRequestsError
 from rules.throttle import Throttle
 

@@ -5,11 +5,10 @@ from dataclasses import asdict
 
 from fastapi import APIRouter, Request, Response
 
-from api.deps import PartsDep
-from api.model import current_model
-from api.overview import System, iso, stage_states, throughput_points
+from api.collections.model import current_model
+from api.images.previews import Side
 from api.parts import Parts
-from api.previews import Side
+from api.routes.deps import PartsDep
 from api.schemas.system import (
     Health,
     Limits,
@@ -19,7 +18,8 @@ from api.schemas.system import (
     Readiness,
     ServiceCapabilities,
 )
-from api.supervised import failed_parts
+from api.system.overview import System, iso, stage_states, throughput_points
+from api.system.supervised import failed_parts
 from core.errors import FatalError, MLUnavailableError
 from imaging.formats import EXTENSIONS
 

@@ -12,12 +12,12 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from api.broker import broker_answers
 from api.view import letters, writing
 from api.view.changes import Changes
 from api.view.database import Lane
 from core.connection import ClientOptions
 from core.disk import MEND
+from gateways.broker import broker_answers
 from gateways.reading import new_consumer
 from gateways.sameness import other_logs
 from topics.dead_letter import DEAD_LETTER

@@ -14,7 +14,7 @@ from tests.api.service import eventually, serving
 async def test_jobs_are_told_meanwhile_and_submits_work_again_afterwards(
     own: Settings, photos: Path, collection: str, job_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.publisher.CONFIRM_SECONDS", 2.0)
+    monkeypatch.setattr("api.jobs.publisher.CONFIRM_SECONDS", 2.0)
     port = free_port()
     folder = own.darkroom_data.parent
     arguments = parts.kafka_arguments(folder / "kafka", port)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from jsonschema_rs import Draft202012Validator
 
-from api.describing import EXAMPLES
+from api.http.describing import EXAMPLES
 from api.main import create_app
 from core.settings import Settings
 

@@ -104,7 +104,7 @@ async def test_a_message_is_signed(telling: Settings, receiver: Receiver) -> Non
 async def test_what_is_refused_again_and_again_holds_up_nothing(
     telling: Settings, receiver: Receiver, job_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.webhooks.LONGEST_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("api.jobs.webhooks.LONGEST_WAIT_SECONDS", 0.05)
     async with serving(telling) as service:
         await reads(service, receiver)
         receiver.status = 400

@@ -10,7 +10,7 @@ from qdrant_client.async_qdrant_remote import AsyncQdrantRemote
 
 from api.archive.contents import exact_duplicates, selection
 from api.archive.points import give_back_path, holders, take_path
-from api.copying import Copier
+from api.collections.copying import Copier
 from core.errors import QdrantUnavailableError, RequestError
 from gateways.qdrant import Point, Qdrant
 from rules.identity import point_id

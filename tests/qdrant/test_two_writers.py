@@ -9,7 +9,7 @@ import pytest
 
 from agents.store import _Storer
 from api.archive.points import take_path
-from api.copying import Copier
+from api.collections.copying import Copier
 from core.settings import Settings
 from gateways.qdrant import Point, Qdrant
 from rules.identity import point_id

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from api.topic_replay import REPLAYABLE
+from api.replay.topic import REPLAYABLE
 from tests import pictures
 from tests.api.service import Service
 from tests.pipeline import Pipeline

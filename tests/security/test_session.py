@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from api.session import SESSION_SECONDS, Sessions
+from api.access.session import SESSION_SECONDS, Sessions
 from core.settings import Settings
 from tests.api.service import Service, serving
 

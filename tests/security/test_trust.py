@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from api.restarting import start
+from api.jobs.restarting import start
 from api.view import reading, writing
 from api.view.writing import Message
 from core import grants

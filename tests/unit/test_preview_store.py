@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from api.preview_store import PreviewStore
-from api.room import Room
+from api.images.preview_store import PreviewStore
+from api.uploads.room import Room
 
 Open = Callable[..., PreviewStore]
 

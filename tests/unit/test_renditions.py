@@ -16,12 +16,12 @@ import pytest
 from fastapi import Request
 from PIL import Image
 
-from api.decoders import WAITING, Decoders
-from api.preview_store import PreviewStore
-from api.previews import Previews, Side
-from api.renditions import Renditions
-from api.room import Room
-from api.waiting import while_there
+from api.http.waiting import while_there
+from api.images.decoders import WAITING, Decoders
+from api.images.preview_store import PreviewStore
+from api.images.previews import Previews, Side
+from api.images.renditions import Renditions
+from api.uploads.room import Room
 from core.errors import BusyError, RequestError
 from core.settings import Settings
 from tests import pictures

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.restarting import begin_again
+from api.jobs.restarting import begin_again
 from api.view.reading import UnfinishedFile
 from api.view.requests import JobRequest
 from rules.identity import file_id

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from api import retention
-from api.retention import DAY_SECONDS, JOBS_AT_ONCE, forget_old_jobs, open_retention
+from api.jobs import retention
+from api.jobs.retention import DAY_SECONDS, JOBS_AT_ONCE, forget_old_jobs, open_retention
 from core.errors import KafkaUnavailableError
 from tests.deadlines import HANG_SECONDS
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from api.room import Room
+from api.uploads.room import Room
 from core.errors import RequestError
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from api.publisher import Outgoing
-from api.succession import Succession
+from api.jobs.publisher import Outgoing
+from api.jobs.succession import Succession
 
 FILE = {"job_id": "old", "collection": "c", "path": "/a.jpg", "model_id": "m", "size": 1, "mtime_ns": 1}
 

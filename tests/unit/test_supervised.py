@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from api.supervised import failed_parts
+from api.system.supervised import failed_parts
 from embedded import state
 
 

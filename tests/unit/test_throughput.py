@@ -1,6 +1,6 @@
 """Files a second, from how far the stages had read."""
 
-from api.throughput import FILES, KEPT_SAMPLES, Throughput
+from api.system.throughput import FILES, KEPT_SAMPLES, Throughput
 from core.settings import STAGES
 from rules.watchdog import Position, Sample, StageSample
 

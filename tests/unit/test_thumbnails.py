@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from api.thumbnails import Thumbnails
+from api.images.thumbnails import Thumbnails
 from core.errors import QdrantUnavailableError
 from gateways.qdrant import Qdrant
 from tests.deadlines import HANG_SECONDS

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.uploads import MAX_NAME_BYTES, safe_name
+from api.uploads.receiving import MAX_NAME_BYTES, safe_name
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.watchdog import Watchdog
+from api.system.watchdog import Watchdog
 from core.settings import STAGES, Settings, Stage
 from gateways.transactions import OpenTransaction
 from rules.watchdog import (

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 import structlog
 from aiokafka import TopicPartition
 
-from api import measure, scan_requests
-from api.publisher import Outgoing, Publisher
-from api.restarting import begin_again
-from api.throughput import Throughput
+from api.jobs import scan_requests
+from api.jobs.publisher import Outgoing, Publisher
+from api.jobs.restarting import begin_again
+from api.system import measure
+from api.system.throughput import Throughput
 from api.view.view import JobView
 from core.connection import client_options
 from core.settings import STAGES, Settings, Stage

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from api.publisher import Outgoing, Publisher
+from api.jobs.publisher import Outgoing, Publisher
 from api.schemas.replay import Run
 from core.errors import CollectionMissingError, RequestError
 from gateways.qdrant import CollectionInfo, Point, Qdrant

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from api.room import Room
+from api.uploads.room import Room
 from core.errors import RequestError
 
 START, END = b"\xff\xd8", b"\xff\xd9"

@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from api.decoders import Decoders
-from api.room import Room
+from api.images.decoders import Decoders
+from api.uploads.room import Room
 from core.errors import ContentError, FileChangedError, FileError, RequestError
 from core.settings import Settings
 from imaging.decoding import prepare

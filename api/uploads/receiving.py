@@ -19,7 +19,7 @@ from typing import BinaryIO
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from api.room import Promise, Room
+from api.uploads.room import Promise, Room
 from core.errors import RequestError
 from imaging.formats import HEAD_BYTES, is_picture
 from rules.leaving_out import Patterns, left_out_name

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import BinaryIO
 
-from api.preview_store import PreviewStore
-from api.renditions import Renditions
+from api.images.preview_store import PreviewStore
+from api.images.renditions import Renditions
 from imaging import renderer
 from imaging.hashing import is_sha256
 

@@ -7,10 +7,10 @@ from weakref import WeakValueDictionary
 import structlog
 from pydantic import ValidationError
 
+from api.access.sources import allowed_source, real_roots, roots_around
+from api.collections.model import current_model
+from api.jobs.publisher import Publisher
 from api.kept import Kept, readable_roots
-from api.model import current_model
-from api.publisher import Publisher
-from api.sources import allowed_source, real_roots, roots_around
 from api.view.view import JobView
 from core.errors import CollectionMissingError, KafkaUnavailableError, RequestError
 from core.settings import Settings

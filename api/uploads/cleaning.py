@@ -20,7 +20,7 @@ from pathlib import Path
 
 import structlog
 
-from api.uploads import UnderWay
+from api.uploads.receiving import UnderWay
 from api.view.database import Lane
 from api.view.letters import LetterFilter
 from api.view.view import JobView

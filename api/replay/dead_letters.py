@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import structlog
 
-from api.publisher import Outgoing, Publisher
+from api.jobs.publisher import Outgoing, Publisher
+from api.jobs.succession import Succession
 from api.schemas.replay import Decided, LetterChoice, Refusal, ReplayChoice
-from api.succession import Succession
 from api.view.letters import WholeLetter
 from api.view.view import JobView
 from core.errors import KafkaUnavailableError

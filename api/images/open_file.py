@@ -6,7 +6,7 @@ from pathlib import PurePath
 from fastapi.responses import FileResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from api.media_types import media_type
+from api.images.media_types import media_type
 
 HEADERS = {
     # A file may be edited: a browser asks each time, and is told where nothing has changed.

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 
 import structlog
 
-from api.publisher import Publisher
+from api.jobs.publisher import Publisher
 from api.view.view import JobView
 
 PAUSE_SECONDS = 60.0

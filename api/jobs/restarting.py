@@ -3,7 +3,7 @@
 import structlog
 from pydantic import ValidationError
 
-from api.publisher import Publisher
+from api.jobs.publisher import Publisher
 from api.view.reading import UnfinishedFile
 from api.view.requests import JobRequest
 from api.view.view import JobView

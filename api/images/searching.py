@@ -5,7 +5,7 @@ from typing import BinaryIO, Literal, TypedDict, Unpack
 
 import structlog
 
-from api.renditions import Renditions
+from api.images.renditions import Renditions
 from core.errors import CollectionMissingError, MLRejectedError, MLUnavailableError, RequestError
 from gateways.ml import ML
 from gateways.qdrant import CollectionInfo, Hit, Qdrant

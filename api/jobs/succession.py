@@ -4,7 +4,7 @@ import orjson
 import structlog
 from pydantic import ValidationError
 
-from api.publisher import Outgoing, Publisher
+from api.jobs.publisher import Outgoing, Publisher
 from api.view.view import JobView
 from rules.identity import new_id
 from topics.db_write import DB_WRITE

@@ -12,9 +12,9 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from api.publisher import Outgoing, Publisher
+from api.jobs.publisher import Outgoing, Publisher
+from api.jobs.succession import Succession
 from api.schemas.replay import ReplayBody, Run
-from api.succession import Succession
 from api.view.view import JobView
 from core.connection import client_options
 from core.errors import InvalidMessageError, KafkaUnavailableError, MLUnavailableError, RequestError

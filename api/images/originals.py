@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Lock
 
-from api.sources import open_first
+from api.access.sources import open_first
 from core.errors import RequestError
 from imaging.hashing import SETTLED_NS, digest, is_sha256
 

@@ -6,8 +6,8 @@ from typing import Literal
 from pydantic import BaseModel
 
 from api.schemas.system import Readiness
-from api.throughput import Rates
-from api.watchdog import Look
+from api.system.throughput import Rates
+from api.system.watchdog import Look
 from core.settings import STAGES, Stage
 
 

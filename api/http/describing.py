@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from api.problems import MEDIA_TYPE
+from api.http.problems import MEDIA_TYPE
 
 DESCRIPTION = """\
 Photographs become searchable points.

@@ -6,8 +6,8 @@ from typing import Annotated
 import orjson
 from fastapi import Depends, Header, Query, Request
 
+from api.jobs.submitting import Submission, active_collection
 from api.parts import Parts
-from api.submitting import Submission, active_collection
 from core.errors import RequestError
 from gateways.qdrant.filters import Filters
 from rules.collections import check_name

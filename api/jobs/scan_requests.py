@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 
 from aiokafka import TopicPartition
 
-from api.publisher import Outgoing
+from api.jobs.publisher import Outgoing
 from core.connection import ClientOptions
 from core.errors import InvalidMessageError
 from gateways.reading import new_consumer

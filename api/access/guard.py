@@ -8,9 +8,9 @@ from fastapi import Depends
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from api.page import is_page
-from api.problems import answer
-from api.session import Sessions
+from api.access.session import Sessions
+from api.http.page import is_page
+from api.http.problems import answer
 from rules.listening import HTTP_PORT, is_proxied, why_foreign
 
 DESCRIBED = [

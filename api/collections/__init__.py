@@ -1,0 +1,1 @@
+"""Which collection, of which model; copies from one to another."""

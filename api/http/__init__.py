@@ -1,0 +1,1 @@
+"""What every request passes and every answer has: errors, parameters, conditional requests, the page."""

@@ -1,0 +1,1 @@
+"""Pictures: their originals, previews, thumbnails, and the search for them."""

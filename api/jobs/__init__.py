@@ -1,0 +1,1 @@
+"""A job as the API makes and keeps it: submitted, published, closed, started again, forgotten, told of."""

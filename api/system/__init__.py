@@ -1,0 +1,1 @@
+"""How the whole does: the watchdog, and what an operator sees."""

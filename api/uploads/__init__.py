@@ -1,0 +1,1 @@
+"""Files that are sent over HTTP: received, given room, removed when nothing needs them."""
