@@ -38,7 +38,7 @@ check: .venv/dev.stamp ## lint, formatting, types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-docs: .venv/dev.stamp ## write docs/topics.md from topics/
+docs: .venv/dev.stamp ## write docs/topics.md, and the flow in README.md, from topics/
 	@$(BIN)/python docs/generate_topics.py
 
 clean: ## remove what was installed, caches, and the data of the demo

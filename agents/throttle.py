@@ -5,23 +5,21 @@ import time
 from itertools import chain
 
 import structlog
-from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from agents.outcomes_watch import Outstanding
 from agents.stage import StageApp
 from core.connection import client_options
 from core.errors import DrainingError, PartitionRevokedError
-from core.settings import Settings, Stage
+from core.settings import Settings
 from gateways import groups, transactions
 from streams.messages import Event
 from streams.rows import is_current
 from streams.window import start
-from topics.admin import READS
+from topics.topology import FILE_TOPICS, partitions_read
 
 # Of the setting, however fast they are: bounds what is on its way when a walk comes from known files to new ones.
 MOST_TIMES = 10
-FILE_STAGES: tuple[Stage, ...] = ("hash", "prepare", "embed", "store")
 
 log = structlog.get_logger()
 
@@ -117,12 +115,7 @@ async def nothing_is_on_its_way(settings: Settings) -> bool:
 
     What an open transaction hides will be read.
     """
-    reads = {
-        f"{settings.kafka_group_prefix}-{stage}": [
-            TopicPartition(topic, number) for topic in READS[stage] for number in range(settings.kafka_partitions)
-        ]
-        for stage in FILE_STAGES
-    }
+    reads = partitions_read(settings, FILE_TOPICS)
     try:
         found = await groups.positions(client_options(settings), reads)
         held = await transactions.holding(client_options(settings), chain.from_iterable(reads.values()))

@@ -21,9 +21,9 @@ from core.connection import client_options
 from core.settings import STAGES, Settings, Stage
 from gateways import groups
 from rules.watchdog import missing_in_words
-from topics.admin import READS
 from topics.job_status import FINISHED, JobStatus
 from topics.record import header_texts
+from topics.topology import topics_read
 
 # Of each partition: a stage has no more in work at once.
 LOOKED_AT = 300
@@ -121,7 +121,7 @@ async def examine_kafka(settings: Settings, found: Diagnosis) -> None:
     """Add what Kafka knows: the oldest files in work, and stages that nobody runs."""
     if found.status in FINISHED:
         return
-    names = {stage: f"{settings.kafka_group_prefix}-{stage}" for stage in STAGES}
+    names = {stage: settings.group(stage) for stage in STAGES}
     states = await groups.describe(client_options(settings), names.values())
     for stage, name in names.items():
         if not states[name].members:
@@ -129,7 +129,7 @@ async def examine_kafka(settings: Settings, found: Diagnosis) -> None:
     held: list[Held] = []
     async with kafka.reading(settings) as consumer:
         # The events that track reads are of the job, not of a file.
-        topics = {stage: READS[stage] for stage in STAGES if stage != "track"}
+        topics = {stage: topics_read(stage) for stage in STAGES if stage != "track"}
         parts = await kafka.partitions(settings, [topic for read in topics.values() for topic in read])
         reads = {names[stage]: [part for topic in read for part in parts[topic]] for stage, read in topics.items()}
         positions = await groups.positions(client_options(settings), reads)

@@ -14,23 +14,20 @@ from cli.console import progress
 from core.connection import client_options
 from core.settings import STAGES, Settings
 from gateways import groups, transactions
-from topics.admin import READS, TOPICS
-from topics.dead_letter import DEAD_LETTER
 from topics.record import header_texts
+from topics.topology import NAMES, topics_read
 
 Message = dict[str, Any]
 
 
 async def topics(settings: Settings) -> list[dict[str, Any]]:
     """Return each topic with its partitions, its messages, the lag of each group that reads it, and what holds it."""
-    names = [*(topic.name for topic in TOPICS), DEAD_LETTER]
     async with kafka.reading(settings) as consumer:
-        parts = await kafka.partitions(settings, names)
+        parts = await kafka.partitions(settings, NAMES)
         everywhere = [part for of_topic in parts.values() for part in of_topic]
         begins, ends = await consumer.beginning_offsets(everywhere), await consumer.end_offsets(everywhere)
         reads = {
-            f"{settings.kafka_group_prefix}-{stage}": [part for name in READS[stage] for part in parts[name]]
-            for stage in STAGES
+            settings.group(stage): [part for topic in topics_read(stage) for part in parts[topic]] for stage in STAGES
         }
         positions = await groups.positions(client_options(settings), reads)
         held = await transactions.holding(client_options(settings), everywhere)

@@ -14,7 +14,7 @@ from cli.checks import Check
 from cli.client import Client, authorization, is_local
 from core.connection import client_options
 from core.errors import ApiUnavailableError, DarkroomError, UntrustedError
-from core.settings import STAGES, Settings, reveal
+from core.settings import STAGES, Settings, Stage, reveal
 from core.tls import authorities
 from gateways import groups, transactions
 from topics import configs
@@ -94,9 +94,9 @@ async def parts(settings: Settings, words: Mapping[str, Check]) -> AsyncIterator
         yield Check("Roots", "note", "INGEST_ROOTS is not set: over HTTP only uploads, and `darkroom ingest` from here")
 
 
-async def workers(settings: Settings, stages: tuple[str, ...], hosts: set[str]) -> list[Check]:
+async def workers(settings: Settings, stages: tuple[Stage, ...], hosts: set[str]) -> list[Check]:
     """Check that each of these stages has a member on one of the hosts, by the broker's own word."""
-    names = {stage: f"{settings.kafka_group_prefix}-{stage}" for stage in stages}
+    names = {stage: settings.group(stage) for stage in stages}
     try:
         found = await groups.describe(client_options(settings), names.values())
     except (KafkaError, OSError) as error:
@@ -156,8 +156,8 @@ def _topics(settings: Settings, partitions: dict[str, int]) -> Check:
     return Check("Topics", "ok", f"{len(partitions)} with {settings.kafka_partitions} partitions each")
 
 
-async def _stage(settings: Settings, stage: str) -> Check:
-    name = f"{settings.kafka_group_prefix}-{stage}"
+async def _stage(settings: Settings, stage: Stage) -> Check:
+    name = settings.group(stage)
     group = (await groups.describe(client_options(settings), [name]))[name]
     behind = 0 if group.state == groups.NO_COORDINATOR else await groups.lag(client_options(settings), name)
     if group.works:

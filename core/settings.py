@@ -7,7 +7,7 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pathspec import GitIgnoreSpec
@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from core.errors import FatalError
 
 Stage = Literal["scan", "hash", "prepare", "embed", "store", "track"]
-STAGES: tuple[Stage, ...] = ("scan", "hash", "prepare", "embed", "store", "track")
+STAGES: tuple[Stage, ...] = get_args(Stage)
 
 LEAST_KEY_CHARACTERS = 16
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -75,9 +75,9 @@ class Settings(BaseSettings):
     kafka_min_insync_replicas: Annotated[int, Field(ge=1)] = 1
     kafka_retention_hours: Annotated[int, Field(ge=1)] = 168
     kafka_group_prefix: str = "darkroom"
-    # A worker that was killed is noticed, and its partitions given to others, after this time.
     # More only where every worker reads bundles: those of version 0.1.0 read one file a message.
     kafka_files_per_message: Annotated[int, Field(ge=1, le=256)] = 256
+    # A worker that was killed is noticed, and its partitions given to others, after this time.
     kafka_session_timeout_seconds: Annotated[float, Field(ge=1, le=300)] = 10.0
 
     # ML.
@@ -231,6 +231,10 @@ class Settings(BaseSettings):
         if self.kafka_min_insync_replicas > self.kafka_replication_factor:
             raise ValueError("KAFKA_MIN_INSYNC_REPLICAS is above KAFKA_REPLICATION_FACTOR: nothing could be written")
         return self
+
+    def group(self, stage: Stage) -> str:
+        """Return the name of a stage's consumer group."""
+        return f"{self.kafka_group_prefix}-{stage}"
 
     @property
     def qdrant_address(self) -> str:

@@ -1,27 +1,33 @@
-"""Writes docs/topics.md from topics/: python docs/generate_topics.py (or `make docs`). A test compares."""
+"""Writes docs/topics.md, and the picture of the flow in README.md, from topics/: `make docs`. A test compares."""
 
-import importlib
+import re
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from topics.admin import READS, TOPICS  # noqa: E402 - found by the line above
+from core.settings import STAGES  # noqa: E402 - found by the line above
+from topics.asyncapi import about  # noqa: E402
+from topics.dead_letter import DEAD_LETTER  # noqa: E402
 from topics.record import Topic  # noqa: E402
+from topics.scan_request import SCAN_REQUEST  # noqa: E402
+from topics.topology import (  # noqa: E402
+    API,
+    EVERY_STAGE_WRITES,
+    FILE_TOPICS,
+    NAMES,
+    PROGRAMS,
+    TOPICS,
+    topics_read,
+    topics_written,
+)
 
-WRITERS = {
-    "scan-request": "the API, or any program",
-    "raw-path": "scan, or any program",
-    "hashed-file": "hash",
-    "ml-request": "prepare",
-    "db-write": "embed, prepare",
-    "image-outcome": "prepare, embed, store",
-    "job-event": "every stage, and the API",
-    "job-status": "track",
-}
+OTHERS = {"the API": API, "any program": PROGRAMS}
+FLOW = re.compile(r"(?<=<!-- flow -->\n\n).*?(?=\n\n<!-- end of flow -->)", re.DOTALL)
 
 HEAD = """# Topics
 
@@ -37,27 +43,57 @@ original bytes; see `topics/dead_letter.py`.
 
 
 def main() -> None:
-    """Write the page."""
+    """Write the page, and the picture of the flow in README.md."""
     (ROOT / "docs" / "topics.md").write_text(page())
+    readme = ROOT / "README.md"
+    readme.write_text(with_flow(readme.read_text()))
 
 
 def page() -> str:
     """Return the page."""
-    readers: dict[str, list[str]] = {}
-    for stage, names in READS.items():
-        for name in names:
-            readers.setdefault(name, []).append(stage)
-    return "\n".join([HEAD, *("\n".join(section(topic, readers.get(topic.name, ["the API"]))) for topic in TOPICS)])
+    return "\n".join([HEAD, *("\n".join(section(topic)) for topic in TOPICS)])
 
 
-def section(topic: Topic[Any], readers: list[str]) -> Iterator[str]:
+def writers(topic: str) -> list[str]:
+    """Return who writes a topic, in words."""
+    stages = [stage for stage in STAGES if topic in topics_written(stage)]
+    others = [name for name, node in OTHERS.items() if any(topic == one.name for one in node.writes)]
+    return [*(["every stage"] if topic in EVERY_STAGE_WRITES else stages), *others]
+
+
+def readers(topic: str) -> list[str]:
+    """Return who reads a topic, in words."""
+    stages = [stage for stage in STAGES if topic in topics_read(stage)]
+    if topic == DEAD_LETTER:
+        return [*stages, *OTHERS]
+    return [*stages, *(name for name, node in OTHERS.items() if any(topic == one.name for one in node.reads))]
+
+
+def with_flow(readme: str) -> str:
+    """Return README.md with the picture of the flow as it is now."""
+    return FLOW.sub(lambda _: "\n".join(f"    {line}".rstrip() for line in flow()), readme)
+
+
+def flow() -> Iterator[str]:
+    """Yield the lines of the picture: the way of a file, then what it does not show, a line a topic."""
+    way = [(SCAN_REQUEST.name, "scan"), *((topic.name, str(stage)) for stage, topic in FILE_TOPICS.items())]
+    yield " ─> ".join([*(f"{topic} ─ {stage}" for topic, stage in way), "Qdrant"])
+    yield ""
+    sent = {(stage, topic) for (_, stage), (topic, _) in pairwise(way)}
+    for topic in NAMES:
+        sources = ", ".join(who for who in writers(topic) if (who, topic) not in sent)
+        targets = ", ".join(who for who in readers(topic) if (topic, who) not in way)
+        if sources or targets:
+            yield " ─> ".join(filter(None, [sources, topic, targets]))
+
+
+def section(topic: Topic[Any]) -> Iterator[str]:
     """Yield the lines about one topic."""
-    module = importlib.import_module(f"topics.{topic.name.replace('-', '_')}")
-    first = (module.__doc__ or "").splitlines()[0]
-    about = first.partition(": ")[2]
-    yield f"## `{topic.name}`\n\n{about[:1].upper()}{about[1:]}\n"
+    said = about(topic).splitlines()[0]
+    yield f"## `{topic.name}`\n\n{said[:1].upper()}{said[1:]}\n"
     kept = "compacted: the newest message of each key" if topic.compacted else "KAFKA_RETENTION_HOURS"
-    yield f"Key: {topic.key}. Written by: {WRITERS[topic.name]}. Read by: {', '.join(readers)}. Kept: {kept}.\n"
+    who = f"Written by: {', '.join(writers(topic.name))}. Read by: {', '.join(readers(topic.name)) or 'no stage'}."
+    yield f"Key: {topic.key}. {who} Kept: {kept}.\n"
     schema = topic.schema()
     variants = schema.get("oneOf", [schema])
     for variant in variants:

@@ -101,7 +101,7 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
     kafka_client = client_options(settings.model_copy(update={"kafka_brokers": addresses["KAFKA_BROKERS"]}))
 
     def worker(name: str, stages: tuple[Stage, ...]) -> Part:
-        groups = [f"{settings.kafka_group_prefix}-{stage}" for stage in stages]
+        groups = [settings.group(stage) for stage in stages]
         return part(
             name,
             [str(Path(sys.executable).with_name("darkroom")), "worker", "--stages", ",".join(stages)],

@@ -47,7 +47,7 @@ def new_app(
     """Return a stage's Faust app; its id is the name of its consumer group. Docs: design notes on Faust."""
     datadir.mkdir(parents=True, exist_ok=True)
     app = faust.App(
-        f"{settings.kafka_group_prefix}-{name}",
+        settings.group(name),
         broker=[f"kafka://{broker}" for broker in settings.kafka_brokers.split(",")],
         broker_credentials=credentials(client_options(settings)),
         store="rocksdb://",

@@ -28,12 +28,12 @@ from streams.outbox import Outbox
 from streams.rows import Rows
 from streams.window import MAX_BYTES, Share, Window
 from topics import bundle
-from topics.admin import TABLES
 from topics.bundle import Alike, Bundle, Own, take_apart
 from topics.dead_letter import DEAD_LETTER, UNREADABLE, Failure, Letter
 from topics.files import FileOfJob
 from topics.limits import clipped
 from topics.record import HeaderList, Headers, Topic
+from topics.topology import TOPOLOGY, topics_read, topics_written
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -60,6 +60,7 @@ class Stage:
         self.name: Name = name
         self.settings = settings
         self._stop = stop
+        self._writes = topics_written(name)
         self.app = new_app(name, settings, datadir, producer, self.put_aside)
         self.outbox = Outbox(self.send_raw, settings.kafka_partitions, settings.kafka_files_per_message, stop)
         self._windows: list[Window] = []
@@ -79,8 +80,10 @@ class Stage:
 
         Events come as raw bytes: one that Faust cannot decode would crash its agent (robinhood/faust #143).
         No exception may leave an agent either, as Faust would go on behind the event (faust-streaming #189):
-        what `handle` cannot take is dead-lettered.
+        what `handle` cannot take is dead-lettered. Raises FatalError for a topic that the topology does not name.
         """
+        if topic not in topics_read(self.name):
+            raise FatalError(f"Stage {self.name} reads {topic}, which topics/topology.py does not say.")
         source = self.app.topic(
             topic, key_serializer="raw", value_serializer="raw", partitions=self.settings.kafka_partitions
         )
@@ -182,11 +185,14 @@ class Stage:
             await window.add(event, self.reject(event, error))
 
     def rows(self) -> Rows:
-        """Return this stage's table."""
+        """Return this stage's table. Raises FatalError where the topology names none."""
+        table = TOPOLOGY[self.name].table
+        if table is None:
+            raise FatalError(f"Stage {self.name} has a table, which topics/topology.py does not say.")
         kafka = client_options(self.settings)
         return Rows(
             self.app.Table(
-                TABLES[self.name],
+                table,
                 partitions=self.settings.kafka_partitions,
                 key_type=bytes,
                 value_type=bytes,
@@ -273,7 +279,12 @@ class Stage:
     async def send_raw(
         self, topic: str, key: bytes | None, value: bytes | None, headers: HeaderList, partition: int | None = None
     ) -> Awaitable[object]:
-        """Send bytes; await the result to know that they are delivered."""
+        """Send bytes; await the result to know that they are delivered.
+
+        Raises FatalError for a topic that the topology does not name.
+        """
+        if topic not in self._writes:
+            raise FatalError(f"Stage {self.name} writes {topic}, which topics/topology.py does not say.")
         metrics.SENT.labels(topic).inc()
         delivery: Awaitable[object] = await self.app.producer.send(topic, key, value, partition, None, headers)
         return delivery

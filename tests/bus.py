@@ -15,9 +15,10 @@ from core.settings import STAGES, Settings
 from gateways.reading import new_consumer
 from tests.deadlines import HANG_SECONDS
 from topics import bundle
-from topics.admin import TOPICS, create_topics
+from topics.admin import create_topics
 from topics.record import Topic
 from topics.sentinel import sentinel_headers
+from topics.topology import TOPICS
 
 FINISHED = {"completed", "completed_with_errors", "failed", "cancelled"}
 PARTITIONS = 4

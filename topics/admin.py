@@ -20,29 +20,10 @@ from core.connection import client_options
 from core.errors import FatalError
 from core.settings import Settings, Stage
 from topics import configs
-from topics.db_write import DB_WRITE
 from topics.dead_letter import DEAD_LETTER
-from topics.hashed_file import HASHED_FILE
-from topics.image_outcome import IMAGE_OUTCOME
-from topics.job_event import JOB_EVENT
 from topics.job_status import JOB_STATUS
 from topics.limits import MAX_LETTER_BYTES, MAX_MESSAGE_BYTES
-from topics.ml_request import ML_REQUEST
-from topics.raw_path import RAW_PATH
-from topics.scan_request import SCAN_REQUEST
-
-TOPICS = (SCAN_REQUEST, RAW_PATH, HASHED_FILE, ML_REQUEST, DB_WRITE, IMAGE_OUTCOME, JOB_EVENT, JOB_STATUS)
-READS: dict[Stage, tuple[str, ...]] = {
-    "scan": (SCAN_REQUEST.name,),
-    "hash": (RAW_PATH.name,),
-    "prepare": (HASHED_FILE.name, IMAGE_OUTCOME.name),
-    "embed": (ML_REQUEST.name,),
-    "store": (DB_WRITE.name,),
-    "track": (JOB_EVENT.name,),
-}
-"""The topics that each stage reads."""
-TABLES = {"hash": "fingerprints", "prepare": "known_images", "track": "jobs"}
-
+from topics.topology import TOPICS, TOPOLOGY
 
 HOUR_MS = 3_600_000
 INSYNC = "min.insync.replicas"
@@ -54,9 +35,14 @@ WITHOUT_SPARE = (
 log = structlog.get_logger()
 
 
-def changelog(settings: Settings, stage: str, table: str) -> str:
-    """Return the name that Faust gives to a table's changelog."""
-    return f"{settings.kafka_group_prefix}-{stage}-{table}-changelog"
+def changelog(settings: Settings, stage: Stage) -> str:
+    """Return the name that Faust gives to the changelog of a stage's table."""
+    return f"{settings.group(stage)}-{TOPOLOGY[stage].table}-changelog"
+
+
+def changelogs(settings: Settings) -> list[str]:
+    """Return the changelogs of all tables."""
+    return [changelog(settings, stage) for stage, node in TOPOLOGY.items() if node.table]
 
 
 def wanted(settings: Settings) -> list[NewTopic]:
@@ -80,7 +66,7 @@ def wanted(settings: Settings) -> list[NewTopic]:
     return [
         *(topic(known.name, compact if known.compacted else retention) for known in TOPICS),
         topic(DEAD_LETTER, retention | {"max.message.bytes": str(MAX_LETTER_BYTES)}),
-        *(topic(changelog(settings, stage, table), compact) for stage, table in TABLES.items()),
+        *(topic(name, compact) for name in changelogs(settings)),
     ]
 
 
@@ -99,7 +85,7 @@ def kept_configs(settings: Settings) -> dict[str, dict[str, str]]:
     # Many documents of few jobs, and each worker reads all of it as it starts.
     statuses = compacted | {"segment.bytes": str(4 << 20), "max.compaction.lag.ms": str(HOUR_MS // 2)}
     found = {topic.name: every for topic in TOPICS} | {DEAD_LETTER: every, JOB_STATUS.name: statuses}
-    return found | {changelog(settings, stage, table): compacted for stage, table in TABLES.items()}
+    return found | dict.fromkeys(changelogs(settings), compacted)
 
 
 def without_spare(topics: list[dict[str, Any]], held: configs.Configs) -> list[str]:

@@ -8,42 +8,18 @@ import inspect
 import json
 import sys
 from collections.abc import Iterable
-from types import ModuleType, UnionType
+from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from topics import db_write, dead_letter, hashed_file, image_outcome, job_event, job_status, ml_request, raw_path
-from topics import scan_request as scan_requests
+from topics import dead_letter
 from topics.dead_letter import DEAD_LETTER
+from topics.job_status import JOB_STATUS
 from topics.record import Topic
+from topics.topology import PROGRAMS, TOPICS
 
-_MODULES: dict[str, ModuleType] = {
-    "scan-request": scan_requests,
-    "raw-path": raw_path,
-    "hashed-file": hashed_file,
-    "ml-request": ml_request,
-    "db-write": db_write,
-    "image-outcome": image_outcome,
-    "job-event": job_event,
-    "job-status": job_status,
-    DEAD_LETTER: dead_letter,
-}
-"""Each says in its docstring what its topic is for."""
-TOPICS: tuple[Topic[Any], ...] = (
-    scan_requests.SCAN_REQUEST,
-    raw_path.RAW_PATH,
-    hashed_file.HASHED_FILE,
-    ml_request.ML_REQUEST,
-    db_write.DB_WRITE,
-    image_outcome.IMAGE_OUTCOME,
-    job_event.JOB_EVENT,
-    job_status.JOB_STATUS,
-)
-_FOR_OTHERS = {"scan-request", "raw-path"}
-"""Topics that other programs write too."""
-_WITH_SENTINELS = {"raw-path", "hashed-file", "ml-request", "db-write"}
 _HEADERS = {
     "job_id": "The job; every message about one has it.",
     "file_id": "The file in its job: 32 hexadecimal digits.",
@@ -113,13 +89,13 @@ def _channel(topic: Topic[Any], messages: dict[str, Any]) -> dict[str, Any]:
     found = {record.__name__: record for record in members(topic.record)}
     headers = _HEADERS | (_CLOUD_EVENT if topic.is_public else {})
     # Any program may publish there, without a header.
-    required = ["ce_id", "ce_source", "ce_specversion", "ce_type"] if topic.name == "job-status" else []
+    required = ["ce_id", "ce_source", "ce_specversion", "ce_type"] if topic is JOB_STATUS else []
     for name, record in found.items():
         messages[name] = _message(
             inspect.getdoc(record) or "", {"$ref": f"#/components/schemas/{name}"}, topic.key, headers, required
         )
     names = list(found)
-    if topic.name in _WITH_SENTINELS:
+    if topic.brings_files:
         names.append("EndOfWalk")
         messages["EndOfWalk"] = _message(
             "The end marker of a walk: one in every partition, behind its files. It has no value.",
@@ -128,7 +104,7 @@ def _channel(topic: Topic[Any], messages: dict[str, Any]) -> dict[str, Any]:
             _SENTINEL_HEADERS,
             ["job_id", "walk_id"],
         )
-    return _described(topic.name, names, compacted=topic.compacted)
+    return _described(topic.name, about(topic), names, compacted=topic.compacted)
 
 
 def _dead_letters(messages: dict[str, Any]) -> dict[str, Any]:
@@ -146,13 +122,22 @@ def _dead_letters(messages: dict[str, Any]) -> dict[str, Any]:
         {"mark": "`replayed` or `dropped`.", "letter": "The letter's offset."},
         ["mark", "letter"],
     )
-    return _described(DEAD_LETTER, ["DeadLetter", "Decision"], compacted=False)
+    return _described(DEAD_LETTER, _said(dead_letter), ["DeadLetter", "Decision"], compacted=False)
 
 
-def _described(name: str, messages: Iterable[str], *, compacted: bool) -> dict[str, Any]:
+def about(topic: Topic[Any]) -> str:
+    """Return what a topic is for, as the module of its records says behind its name."""
+    return _said(sys.modules[members(topic.record)[0].__module__])
+
+
+def _said(module: object) -> str:
+    return (inspect.getdoc(module) or "").partition(": ")[2]
+
+
+def _described(name: str, description: str, messages: Iterable[str], *, compacted: bool) -> dict[str, Any]:
     return {
         "address": name,
-        "description": (inspect.getdoc(_MODULES[name]) or "").partition(": ")[2],
+        "description": description,
         "messages": {message: {"$ref": f"#/components/messages/{message}"} for message in messages},
         "bindings": {
             "kafka": {
@@ -177,13 +162,17 @@ def _message(
     }
 
 
+def _action(topic: str) -> str:
+    return "receive" if any(written.name == topic for written in PROGRAMS.writes) else "send"
+
+
 def _operation_name(topic: str) -> str:
-    return f"{'receive' if topic in _FOR_OTHERS else 'send'}-{topic}"
+    return f"{_action(topic)}-{topic}"
 
 
 def _operation(name: str, channel: dict[str, Any]) -> dict[str, Any]:
     return {
-        "action": "receive" if name in _FOR_OTHERS else "send",
+        "action": _action(name),
         "channel": {"$ref": f"#/channels/{name}"},
         "summary": channel["description"].partition(". ")[0],
     }

@@ -16,4 +16,4 @@ class DBWrite(HashedFileOfJob):
     content: Content
 
 
-DB_WRITE: Topic[DBWrite] = Topic("db-write", key="sha256", record=DBWrite, has_bundles=True)
+DB_WRITE: Topic[DBWrite] = Topic("db-write", key="sha256", record=DBWrite, has_bundles=True, brings_files=True)

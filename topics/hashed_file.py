@@ -15,4 +15,6 @@ class HashedFile(HashedFileOfJob):
     walk_id: Name | None = None
 
 
-HASHED_FILE: Topic[HashedFile] = Topic("hashed-file", key="sha256", record=HashedFile, has_bundles=True)
+HASHED_FILE: Topic[HashedFile] = Topic(
+    "hashed-file", key="sha256", record=HashedFile, has_bundles=True, brings_files=True
+)

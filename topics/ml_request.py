@@ -16,4 +16,4 @@ class MLRequest(HashedFileOfJob):
     read_at: float | None = None  # as in topics.content
 
 
-ML_REQUEST: Topic[MLRequest] = Topic("ml-request", key="sha256", record=MLRequest, has_bundles=True)
+ML_REQUEST: Topic[MLRequest] = Topic("ml-request", key="sha256", record=MLRequest, has_bundles=True, brings_files=True)

@@ -21,5 +21,6 @@ RAW_PATH: Topic[RawPath] = Topic(
     key="path",
     record=RawPath,
     has_bundles=True,
+    brings_files=True,
     event_id=lambda file, headers: f"{file.file_id}/{headers.attempt}",
 )

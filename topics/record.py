@@ -28,6 +28,7 @@ class Topic(Generic[R]):
     """One topic: its name, its key in words, its record, and whether Kafka compacts it.
 
     `has_bundles`: its messages are about files, one or many (topics.bundle).
+    `brings_files`: these are files on their way into a collection, and a message without a value ends a walk.
     `event_id`: for a public topic, what tells its events apart; its messages are CloudEvents.
     """
 
@@ -39,12 +40,14 @@ class Topic(Generic[R]):
         record: Any,
         compacted: bool = False,
         has_bundles: bool = False,
+        brings_files: bool = False,
         event_id: Callable[[R, "Headers"], str] | None = None,
     ) -> None:
         self.name = name
         self.key = key
         self.compacted = compacted
         self.has_bundles = has_bundles
+        self.brings_files = brings_files
         self.record = record
         self._event_id = event_id
         self._adapter: TypeAdapter[R] = TypeAdapter(record)

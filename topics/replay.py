@@ -5,9 +5,8 @@ from typing import Self
 
 from topics.cloud_event import cloud_event, without_cloud_event
 from topics.dead_letter import CONNECT, RESTART_TOPIC
-from topics.raw_path import RAW_PATH
 from topics.record import HeaderList, Headers
-from topics.scan_request import SCAN_REQUEST
+from topics.topology import PROGRAMS
 
 REPLAY_OF = "replay-of"
 _OF_THE_FIRST_TIME = {"replay", "attempt", REPLAY_OF, RESTART_TOPIC}
@@ -43,6 +42,6 @@ def replay_headers(received: HeaderList, of: Place, attempt: int, topic: str) ->
     ]
     counted = [("attempt", str(attempt).encode())] if attempt > 1 else []
     event: HeaderList = []
-    if topic in (RAW_PATH.name, SCAN_REQUEST.name):
+    if any(topic == written.name for written in PROGRAMS.writes):
         event = cloud_event(topic, f"{of.topic}/{of.partition}/{of.offset}/{attempt}", Headers.decode(received).job_id)
     return [*kept, *counted, ("replay", b"true"), (REPLAY_OF, of.encode()), *event]

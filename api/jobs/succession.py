@@ -7,17 +7,15 @@ from pydantic import ValidationError
 from api.jobs.publisher import Outgoing, Publisher
 from api.view.view import JobView
 from rules.identity import new_id
-from topics.db_write import DB_WRITE
 from topics.files import FileOfJob
-from topics.hashed_file import HASHED_FILE
-from topics.ml_request import ML_REQUEST
 from topics.raw_path import RAW_PATH
 from topics.record import HeaderList
 from topics.scan_request import SCAN_REQUEST
+from topics.topology import FILE_TOPICS
 
 log = structlog.get_logger()
 
-_BRING_FILES = frozenset(topic.name for topic in (RAW_PATH, HASHED_FILE, ML_REQUEST, DB_WRITE))
+_BRING_FILES = frozenset(topic.name for topic in FILE_TOPICS.values())
 
 
 class Succession:

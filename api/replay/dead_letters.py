@@ -14,13 +14,11 @@ from api.view.letters import WholeLetter
 from api.view.view import JobView
 from core.errors import KafkaUnavailableError
 from rules.dead_letters import why_not_again
-from topics import admin
 from topics.dead_letter import DEAD_LETTER, Decision, Mark
 from topics.replay import Place, replay_headers
+from topics.topology import INPUTS
 
 NAMED_REFUSALS = 1000
-# Topics that a stage takes work from.
-RESTART_TOPICS = frozenset(topic.name for topic in admin.TOPICS if not topic.compacted)
 
 log = structlog.get_logger()
 
@@ -39,7 +37,7 @@ class DeadLetters:
         """Publish letters to the topics that restart them. Raises KafkaUnavailableError."""
 
         def refuse(letter: WholeLetter) -> str | None:
-            if letter.restart_topic and letter.restart_topic not in RESTART_TOPICS:
+            if letter.restart_topic and letter.restart_topic not in INPUTS:
                 return f"{letter.restart_topic!r} is no topic that restarts anything."
             return why_not_again(
                 letter.state,

@@ -23,20 +23,13 @@ from gateways.ml import Capabilities
 from gateways.qdrant import Qdrant
 from gateways.reading import new_consumer
 from topics import bundle, image_outcome, job_event
-from topics.db_write import DB_WRITE, DBWrite
+from topics.db_write import DBWrite
 from topics.files import FileOfJob
-from topics.hashed_file import HASHED_FILE
-from topics.image_outcome import IMAGE_OUTCOME
 from topics.job_event import JOB_EVENT
-from topics.ml_request import ML_REQUEST
-from topics.raw_path import RAW_PATH
-from topics.record import Headers, Topic
+from topics.record import Headers
 from topics.replay import REPLAY_OF, Place, replay_headers
-from topics.scan_request import SCAN_REQUEST
+from topics.topology import INPUTS
 
-REPLAYABLE: dict[str, Topic[Any]] = {
-    topic.name: topic for topic in (SCAN_REQUEST, RAW_PATH, HASHED_FILE, ML_REQUEST, DB_WRITE, IMAGE_OUTCOME, JOB_EVENT)
-}
 REFUSED = {
     "job-status": "job-status holds documents that follow from job-event: replay that.",
     "dead-letter": "dead-letter holds messages of other topics: use `darkroom dead-letters replay`.",
@@ -100,8 +93,8 @@ class TopicReplayer:
 
     def check(self, order: ReplayBody) -> None:
         """Raise RequestError(422) for what cannot be replayed."""
-        if order.topic not in REPLAYABLE:
-            names = ", ".join(REPLAYABLE)
+        if order.topic not in INPUTS:
+            names = ", ".join(INPUTS)
             raise RequestError(
                 REFUSED.get(order.topic, f"There is no topic {order.topic[:80]!r} to be replayed; these are: {names}."),
                 422,
@@ -233,7 +226,7 @@ def _judge_all(order: ReplayBody, messages: list[ConsumerRecord], ranges: dict[T
 
 def _files(order: ReplayBody, message: ConsumerRecord) -> Iterator[_Found]:
     """Yield what a message holds: its files, each as a message of its own."""
-    topic = REPLAYABLE[order.topic]
+    topic = INPUTS[order.topic]
     if message.value is None:
         yield _Found(message, left_out="end markers")
         return

@@ -84,7 +84,7 @@ async def system(request: Request, parts: PartsDep) -> System:
             "qdrant": parts.settings.qdrant_address,
             "ml": parts.settings.ml_inference_service_url,
         },
-        stages=stage_states(look, parts.settings.kafka_group_prefix),
+        stages=stage_states(look, parts.settings),
         throughput=throughput_points(parts.watchdog.throughput.rates()),
     )
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from api.schemas.system import Readiness
 from api.system.throughput import Rates
 from api.system.watchdog import Look
-from core.settings import STAGES, Stage
+from core.settings import STAGES, Settings, Stage
 
 
 class PartitionLag(BaseModel):
@@ -54,7 +54,7 @@ class System(Readiness):
     throughput: list[ThroughputPoint]
 
 
-def stage_states(look: Look | None, group_prefix: str) -> list[StageState]:
+def stage_states(look: Look | None, settings: Settings) -> list[StageState]:
     """Return the stages in the order of the flow."""
     if look is None:
         return []
@@ -62,7 +62,7 @@ def stage_states(look: Look | None, group_prefix: str) -> list[StageState]:
     return [
         StageState(
             name=stage,
-            group=f"{group_prefix}-{stage}",
+            group=settings.group(stage),
             has_workers=look.sample[stage].has_workers,
             lag=look.sample[stage].lag,
             stuck=str(look.stuck[stage]) if stage in look.stuck else None,

@@ -5,21 +5,10 @@ from dataclasses import dataclass
 
 from core.settings import Stage
 from rules.watchdog import Sample
-from topics.db_write import DB_WRITE
-from topics.hashed_file import HASHED_FILE
-from topics.ml_request import ML_REQUEST
-from topics.raw_path import RAW_PATH
+from topics.topology import FILE_TOPICS
 
 STEP_SECONDS = 10.0
 KEPT_SAMPLES = 181
-
-FILES: dict[Stage, str] = {
-    "hash": RAW_PATH.name,
-    "prepare": HASHED_FILE.name,
-    "embed": ML_REQUEST.name,
-    "store": DB_WRITE.name,
-}
-"""The topic of each stage that holds one message a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +28,7 @@ class Throughput:
     def add(self, at: float, sample: Sample) -> None:
         """Take a look at the stages, unless the last one that was kept is too fresh."""
         if not self._read or at - self._read[-1][0] >= STEP_SECONDS:
-            self._read.append((at, {stage: _finished(sample, stage) for stage in FILES}))
+            self._read.append((at, {stage: _finished(sample, stage) for stage in FILE_TOPICS}))
 
     def rates(self) -> list[Rates]:
         """Return what was done in each step, the oldest first. A gap in the samples is one long step."""
@@ -51,4 +40,4 @@ class Throughput:
 
 
 def _finished(sample: Sample, stage: Stage) -> int:
-    return sum(position.committed for position in sample[stage].positions if position.topic == FILES[stage])
+    return sum(position.committed for position in sample[stage].positions if position.topic == FILE_TOPICS[stage].name)

@@ -25,13 +25,13 @@ from gateways import groups, transactions
 from gateways.transactions import OpenTransaction
 from rules import watchdog as rules
 from tables.job import Job
-from topics.admin import READS, wanted
+from topics.admin import wanted
 from topics.job_status import State
+from topics.topology import INPUTS, partitions_read
 
 LONGEST_PAUSE_SECONDS = 5.0
 SAMPLE_SECONDS = 15.0
 LAST_LOOK_SECONDS = 3.0
-_OF_FILES = frozenset(topic for topics in READS.values() for topic in topics)
 
 _Transaction = tuple[str, int, str | None, float | None]
 
@@ -96,15 +96,8 @@ class Watchdog:
         self._settings = settings
         self._view = view
         self._publisher = publisher
-        self._groups = {stage: f"{settings.kafka_group_prefix}-{stage}" for stage in STAGES}
-        self._reads = {
-            self._groups[stage]: [
-                TopicPartition(topic, partition)
-                for topic in READS[stage]
-                for partition in range(settings.kafka_partitions)
-            ]
-            for stage in STAGES
-        }
+        self._groups = {stage: settings.group(stage) for stage in STAGES}
+        self._reads = partitions_read(settings, STAGES)
         self._everywhere = [
             TopicPartition(topic.name, partition)
             for topic in wanted(settings)
@@ -127,7 +120,7 @@ class Watchdog:
     @property
     def _hidden(self) -> str | None:
         """Say which transaction hides messages of files; None when none does."""
-        return next((one.reason for one in self._held if one.topic in _OF_FILES), None)
+        return next((one.reason for one in self._held if one.topic in INPUTS), None)
 
     async def run(self, ended: asyncio.Event) -> None:
         """Watch until `ended` is set."""

@@ -17,8 +17,8 @@ from gateways.qdrant import Qdrant
 from tests.bus import Bus, members, skip_backlog
 from tests.parts import Part
 from tests.worker import Worker
-from topics.admin import READS, TOPICS
 from topics.dead_letter import DEAD_LETTER
+from topics.topology import TOPICS, topics_read
 
 REST_SECONDS = 0.5  # less than between two commits, so that the last one is made as the worker stops
 
@@ -48,7 +48,7 @@ def worker(
 
 async def _rest(kafka: Part, stage: Stage) -> None:
     """Give the stage time for what the last test saw before it did: what it has not read is left to the next worker."""
-    async with Bus(kafka.address, *READS[stage]) as bus:
+    async with Bus(kafka.address, *topics_read(stage)) as bus:
         await bus.quiet(REST_SECONDS)
 
 
@@ -62,8 +62,8 @@ async def _check_left(kafka: Part, stage: Stage) -> None:
         committed = await admin.list_consumer_group_offsets(group)
     finally:
         await admin.close()
-    async with Bus(kafka.address, *READS[stage]) as bus:
-        for topic in READS[stage]:
+    async with Bus(kafka.address, *topics_read(stage)) as bus:
+        for topic in topics_read(stage):
             ends = await bus.ends(topic)
             assert {tp: committed[tp].offset for tp in ends if ends[tp]} == {tp: end for tp, end in ends.items() if end}
 

@@ -18,7 +18,7 @@ from tests.agents.messages import headers, partition_of
 from tests.agents.test_hash import status_document
 from tests.bus import PARTITIONS, Bus
 from tests.worker import Worker
-from topics.admin import READS
+from topics.topology import topics_read
 
 STAGE = "scan"
 BEHIND: tuple[Stage, ...] = ("hash", "prepare", "embed", "store")
@@ -58,7 +58,7 @@ async def skip(bus: Bus, stage: Stage) -> None:
     consumer = AIOKafkaConsumer(bootstrap_servers=bus.brokers, group_id=f"darkroom-{stage}", enable_auto_commit=False)
     await consumer.start()
     try:
-        ends = {part: end for topic in READS[stage] for part, end in (await bus.ends(topic)).items()}
+        ends = {part: end for topic in topics_read(stage) for part, end in (await bus.ends(topic)).items()}
         consumer.assign(list(ends))
         await consumer.commit(ends)
     finally:

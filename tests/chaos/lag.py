@@ -10,7 +10,7 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from core.settings import Stage
 from gateways import groups
 from tests.bus import PARTITIONS
-from topics.admin import READS
+from topics.topology import topics_read
 
 
 async def of_stage(brokers: str, stage: Stage) -> int:
@@ -25,7 +25,7 @@ async def of_processes(brokers: str, stage: Stage) -> dict[int, int]:
 
 
 async def _by_partition(brokers: str, stage: Stage) -> Mapping[TopicPartition, int]:
-    reads = [TopicPartition(topic, number) for topic in READS[stage] for number in range(PARTITIONS)]
+    reads = [TopicPartition(topic, number) for topic in topics_read(stage) for number in range(PARTITIONS)]
     positions = await groups.positions({"bootstrap_servers": brokers}, {_group(stage): reads})
     return {part: max(0, end - committed) for part, (committed, end) in positions[_group(stage)].items()}
 

@@ -13,7 +13,7 @@ from core.settings import STAGES, Settings
 from tests.cli.command import ROOT
 from tests.cli.test_compose import parse
 from tests.deadlines import HANG_SECONDS
-from topics.admin import READS
+from topics.topology import topics_read
 
 CHART = ROOT / "deploy" / "helm" / "darkroom"
 REQUIRED = {
@@ -69,7 +69,7 @@ def test_every_stage_has_workers_that_scale_on_the_lag_of_its_group() -> None:
         scaler = found["ScaledObject", f"photos-{stage}"]["spec"]
         assert scaler["scaleTargetRef"] == {"kind": "StatefulSet", "name": f"photos-{stage}"}
         triggers = [trigger["metadata"] for trigger in scaler["triggers"]]
-        assert {trigger["topic"] for trigger in triggers} == set(READS[stage])
+        assert {trigger["topic"] for trigger in triggers} == set(topics_read(stage))
         assert {trigger["consumerGroup"] for trigger in triggers} == {f"{Settings().kafka_group_prefix}-{stage}"}
 
 

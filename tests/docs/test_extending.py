@@ -132,3 +132,14 @@ asyncio.run(main())
     shown = python(copy, script, kafka.address, qdrant.url, ml.url)
     assert shown.count("'path': '/p.jpg'") == 1
     assert "'sha256': '" + "0" * 64 + "'" in shown
+    # What follows from the one entry in the topology.
+    script = """
+from topics.asyncapi import document
+from topics.topology import INPUTS, topics_read, topics_written
+print(document()["channels"]["photo-stored"]["description"])
+print(topics_read("announce"), sorted(topics_written("announce")), "photo-stored" in INPUTS)
+"""
+    assert python(copy, script).splitlines() == [
+        "a photograph that is in its collection now, for programs that want to know.",
+        "['image-outcome'] ['dead-letter', 'job-event', 'photo-stored'] False",
+    ]

@@ -8,23 +8,34 @@ import pytest
 import typer
 
 from cli.app import app
-from core.settings import Settings
+from core.settings import STAGES, Settings
 from tests.deadlines import HANG_SECONDS
 from tests.parts import ROOT
-from topics.admin import TOPICS
+from topics.topology import NAMES, TOPICS
 
+README = (ROOT / "README.md").read_text()
 GUIDES = ["operations.md", "production.md", "publishing.md", "extending.md", "architecture.md"]
 
 
-def test_the_reference_of_the_topics_is_what_the_records_say() -> None:
-    script = "import sys; sys.path.insert(0, 'docs'); import generate_topics; print(generate_topics.page(), end='')"
+def generated(what: str) -> str:
+    script = f"import sys; sys.path.insert(0, 'docs'); import generate_topics as made; print(made.{what}, end='')"
     run = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=HANG_SECONDS, check=False
     )
     assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_the_reference_of_the_topics_is_what_the_records_say() -> None:
     written = (ROOT / "docs" / "topics.md").read_text()
-    assert written == run.stdout, "run `make docs`"
+    assert written == generated("page()"), "run `make docs`"
     assert re.findall(r"^## `(.*)`", written, re.MULTILINE) == [topic.name for topic in TOPICS]
+
+
+def test_the_picture_in_the_readme_is_the_topology() -> None:
+    assert generated("with_flow(open('README.md').read())") == README, "run `make docs`"
+    (flow,) = re.findall(r"<!-- flow -->\n(.*?)<!-- end of flow -->", README, re.DOTALL)
+    assert set(re.findall(r"[\w-]+", flow)) >= {*STAGES, *NAMES}
 
 
 @pytest.mark.parametrize("guide", GUIDES)

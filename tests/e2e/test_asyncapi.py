@@ -100,7 +100,7 @@ def test_what_is_not_described_does_not_fit(topic: str, value: bytes | None, hea
 
 
 def test_every_topic_is_described() -> None:
-    from topics.admin import TOPICS
     from topics.dead_letter import DEAD_LETTER
+    from topics.topology import TOPICS
 
     assert DOCUMENT["channels"].keys() == {*(topic.name for topic in TOPICS), DEAD_LETTER}

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
-from core.settings import Settings
+from core.settings import STAGES, Settings
 from embedded.ports import free_port
 from tests import pictures
 from tests.agents.messages import Message, content, db_write, hashed_file, headers, ml_request, partition_of, raw_path
@@ -23,13 +23,13 @@ from tests.batches import damage, with_bad_checksum, with_codec
 from tests.parts import Part
 from tests.pipeline import Pipeline, account
 from tests.worker import Worker
-from topics.admin import READS
 from topics.dead_letter import KEPT_BYTES, UNREADABLE
 from topics.limits import MAX_MESSAGE_BYTES
 from topics.sentinel import sentinel_headers
+from topics.topology import topics_read
 
 MIB = 1 << 20
-STAGE_OF = {topic: stage for stage, topics in READS.items() for topic in topics}
+STAGE_OF = {topic: stage for stage in STAGES for topic in topics_read(stage)}
 HUGE = "x" * 900_000
 
 

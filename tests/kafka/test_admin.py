@@ -26,7 +26,7 @@ async def test_missing_topics_are_created_and_a_changelog_of_another_size_is_ref
     """Faust ignores a missing topic, and fails at the first row where a changelog has other partitions."""
     settings = Settings(kafka_group_prefix=f"test-{uuid.uuid4().hex[:8]}")
     other = settings.model_copy(update={"kafka_group_prefix": f"{settings.kafka_group_prefix}-other"})
-    odd = changelog(other, "hash", "fingerprints")
+    odd = changelog(other, "hash")
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.address)
     await admin.start()
     try:
@@ -44,7 +44,7 @@ async def test_missing_topics_are_created_and_a_changelog_of_another_size_is_ref
 async def test_topics_that_exist_are_configured_and_keep_what_an_operator_has_set(kafka: Part) -> None:
     """Of version 0.1.0: by a publisher's clock, and with tombstones that went after a day."""
     settings = Settings(kafka_group_prefix=f"test-{uuid.uuid4().hex[:8]}", kafka_retention_hours=50)
-    rows = changelog(settings, "prepare", "known_images")
+    rows = changelog(settings, "prepare")
     async with administrator(kafka) as admin:
         old = {"cleanup.policy": "compact", "max.message.bytes": "1234567", "message.timestamp.type": "CreateTime"}
         await admin.create_topics([NewTopic(rows, PARTITIONS, 1, topic_configs=old)])

@@ -25,7 +25,7 @@ from streams.window import writing_rows
 from tests.bus import PARTITIONS
 from tests.deadlines import HANG_SECONDS
 from tests.parts import Part
-from topics.admin import TABLES, changelog, create_topics
+from topics.admin import changelog, create_topics
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -73,7 +73,7 @@ async def bench(kafka: Part, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
     sender = new_producer(settings)
     await sender.start()
     app = new_app("hash", settings, tmp_path_factory.mktemp("hash"), sender, AsyncMock())
-    table = app.Table(TABLES["hash"], partitions=PARTITIONS, key_type=bytes, value_type=bytes)
+    table = app.Table("fingerprints", partitions=PARTITIONS, key_type=bytes, value_type=bytes)
     options = client_options(settings)
     answers: list[bool] = []
 
@@ -98,7 +98,7 @@ async def bench(kafka: Part, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
                 tables: Any = app.tables
                 while TP("raw-path", 0) not in app.consumer.assignment() or not tables.recovery.completed.is_set():
                     await asyncio.sleep(0.05)
-            name = changelog(settings, "hash", TABLES["hash"])
+            name = changelog(settings, "hash")
             yield Bench(app, kafka.address, rows, table, name, consumer, producer, answers)
     finally:
         await app.stop()

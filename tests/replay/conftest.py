@@ -9,14 +9,14 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from core.settings import Settings
+from core.settings import STAGES, Settings
 from tests import parts
 from tests.api.service import Service, eventually, serving
 from tests.bus import PARTITIONS
 from tests.deadlines import HANG_SECONDS
 from tests.pipeline import collection, idle_pipeline, pipeline
 from tests.worker import Worker
-from topics.admin import READS
+from topics.topology import topics_read
 
 __all__ = ["collection", "idle_pipeline", "pipeline"]
 
@@ -72,9 +72,10 @@ class Quiet:
 
     async def _ends_if_read(self) -> dict[TopicPartition, int] | None:
         ends: dict[TopicPartition, int] = {}
-        for stage, topics in READS.items():
+        for stage in STAGES:
             committed = await self._admin.list_consumer_group_offsets(f"darkroom-{stage}")
-            found = await self._consumer.end_offsets([TopicPartition(t, n) for t in topics for n in range(PARTITIONS)])
+            parts = [TopicPartition(topic, n) for topic in topics_read(stage) for n in range(PARTITIONS)]
+            found = await self._consumer.end_offsets(parts)
             if any(end and (part not in committed or committed[part].offset < end) for part, end in found.items()):
                 return None
             ends |= found

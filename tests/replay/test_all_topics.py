@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 
-from api.replay.topic import REPLAYABLE
 from tests import pictures
 from tests.api.service import Service
 from tests.pipeline import Pipeline
 from tests.replay.conftest import Quiet, run_to_its_end
+from topics.topology import INPUTS
 
 COPIES = "copies that an earlier replay made"
 
@@ -62,7 +62,7 @@ async def test_replaying_whole_topics_changes_no_count_and_no_point(
     before = await documents(service, jobs), await points(pipeline, [collection, other])
 
     published, earlier = {}, {}
-    for topic in REPLAYABLE:
+    for topic in INPUTS:
         planned = await run_to_its_end(service, "replay", topic=topic, dry_run=True)
         earlier[topic] = planned["left_out"].get(COPIES, 0)  # other tests of this broker replay too
         done = await run_to_its_end(service, "replay", topic=topic)

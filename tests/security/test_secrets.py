@@ -25,8 +25,9 @@ from tests import parts, pictures
 from tests.deadlines import HANG_SECONDS
 from tests.parts import Part
 from tests.security.secured_kafka import PASSWORD, USER
-from topics.admin import TOPICS, wanted
+from topics.admin import wanted
 from topics.dead_letter import DEAD_LETTER
+from topics.topology import TOPICS
 
 API_KEY = "api-s3cret-of-the-api"
 QDRANT_KEY = "qdrant-s3cret"

@@ -1,8 +1,9 @@
 """Files a second, from how far the stages had read."""
 
-from api.system.throughput import FILES, KEPT_SAMPLES, Throughput
+from api.system.throughput import KEPT_SAMPLES, Throughput
 from core.settings import STAGES
 from rules.watchdog import Position, Sample, StageSample
+from topics.topology import FILE_TOPICS
 
 
 def look(**read: int) -> Sample:
@@ -11,7 +12,7 @@ def look(**read: int) -> Sample:
         stage: StageSample(
             has_workers=True,
             positions=(
-                Position(FILES.get(stage, stage), 0, read.get(stage, 0), 1_000_000),
+                Position(FILE_TOPICS[stage].name if stage in FILE_TOPICS else stage, 0, read.get(stage, 0), 1_000_000),
                 Position("image-outcome", 0, 77 * read.get(stage, 0), 1_000_000),
             ),
         )
