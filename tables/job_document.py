@@ -19,7 +19,7 @@ def document(job: Job) -> JobStatus:
     processed = job.processed
     counts = job.counts
     total_known = job.whole or finished
-    rate = _rate(job)
+    rate = job.rate
     return JobStatus(
         job_id=job.job_id,
         status=state,
@@ -68,14 +68,6 @@ def _progress(job: Job, *, finished: bool, total_known: bool) -> float:
         return 100.0
     # Rounding does not make one of the last files done.
     return min(99.9, round(100 * job.processed / job.seen, 1)) if total_known and job.seen else 0.0
-
-
-def _rate(job: Job) -> float:
-    """Files a second, over the last samples."""
-    if len(job.samples) < 2:
-        return 0.0
-    (first_at, first), (last_at, last) = job.samples[0], job.samples[-1]
-    return round(max(0, last - first) / (last_at - first_at), 2) if last_at > first_at else 0.0
 
 
 def _gauges(job: Job) -> dict[Stage, StageGauge]:

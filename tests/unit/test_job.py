@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.outcomes import OUTCOMES
+from tables.account import Account
 from tables.job import Job
 from tables.job_file import MAX_WALKS
-from tables.job_fold import LOG_CHARACTERS, LOG_LINES
+from tables.progress import LOG_CHARACTERS, LOG_LINES
 from tests.unit.ledger import (
     JOB,
     START,
@@ -42,7 +43,17 @@ file_events = st.one_of(
 replays = st.builds(lambda outcome, some: ended(outcome, *some, replay=True), outcomes, names)
 times = st.floats(START, START + 100)
 stages = st.sampled_from(["hash", "prepare", "embed", "store"])
+for_people = st.one_of(
+    st.builds(moved, stages, st.integers(0, 9)),
+    st.builds(waiting, stages, st.sampled_from(["ml", "qdrant", None])),
+    st.builds(sent, st.integers(0, 9)),
+    st.builds(stalled, st.sampled_from(["no end marker", None])),
+    st.builds(left_out, st.integers(0, 9), st.integers(0, 9)),
+    st.builds(restarted, st.integers(0, 9), st.integers(1, 3)),
+    st.builds(walked_again),
+)
 other_events = st.one_of(
+    for_people,
     st.builds(queued, times),
     st.builds(lambda at, walk, counted: scanning(at, walk, counted=counted), times, walks, st.booleans()),
     st.builds(
@@ -51,15 +62,8 @@ other_events = st.one_of(
         walks,
         st.sampled_from([0, 1, 3, None]),
     ),
-    st.builds(moved, stages, st.integers(0, 9)),
-    st.builds(waiting, stages, st.sampled_from(["ml", "qdrant", None])),
     st.builds(asked, st.sampled_from(["cancel", "pause", "resume"])),
     st.builds(broken, st.just("no such folder")),
-    st.builds(sent, st.integers(0, 9)),
-    st.builds(stalled, st.sampled_from(["no end marker", None])),
-    st.builds(left_out, st.integers(0, 9), st.integers(0, 9)),
-    st.builds(restarted, st.integers(0, 9), st.integers(1, 3)),
-    st.builds(walked_again),
     st.builds(forget),
 )
 stories = st.lists(st.one_of(file_events, replays, other_events), max_size=20)
@@ -427,6 +431,16 @@ class TestWaiting:
         assert ledger.job.waiting == {}
 
 
+class TestAccount:
+    @given(stories, st.data())
+    def test_what_is_for_people_does_not_change_it(self, story: list[events.AnyJobEvent], data: st.DataObject) -> None:
+        ledger = Ledger(*story)
+        fields = Account.model_fields.keys() - {"offset"}
+        before = ledger.job.model_dump(include=fields)
+        ledger.tell(*data.draw(st.lists(for_people, max_size=5)))
+        assert ledger.job.model_dump(include=fields) == before
+
+
 class TestWatchdog:
     def test_a_stall_is_shown_and_logged_once(self) -> None:
         ledger = Ledger(seen("a"), stalled("no end marker"), stalled("stage hash has no worker"))
@@ -462,3 +476,22 @@ def test_numbers_are_added_once_for_each_message(event: events.AnyJobEvent) -> N
     ledger.deliver(0)
     ledger.deliver(1)
     assert ledger.job.ml_images_sent + ledger.job.moved["hash"] == 6
+
+
+ROW = {
+    "job_id": "j", "collection": "c", "sources": ["/photos"], "sources_total": 1, "caption": True, "reread": True,
+    "model_id": "m", "queued_at": 1.0, "started_at": 2.0, "last_progress_at": 3.0, "offset": 9, "newest_at": 3.0,
+    "moved_by": 1, "walk_begun": True, "seals": {"w": [0, 1]}, "published": {"w": 2}, "partitions": 2, "walks_again": 1,
+    "cancelled": True, "paused": True, "failed_reason": "no folder", "forgotten": True, "seen": 2,
+    "counts": {"stored": 1, "cached": 0, "duplicate": 0, "unchanged": 0, "skipped": 1, "failed": 0},
+    "walk_files": {"w": 2}, "keeps_counts": True, "skipped": {".mov": 1},
+    "left_out": {"job_id": "j", "at": 2.0, "type": "left-out", "walk_id": "w", "files": 3, "folders": 1, "more": False},
+    "moved": {"scan": 2, "hash": 2, "prepare": 1, "embed": 1, "store": 1, "track": 0}, "ml_images_sent": 1,
+    "waiting": {"embed": "ml"}, "stalled": "no end marker", "active_offset": 8, "restarts": 1, "samples": [[2.0, 1]],
+    "logs": ["Scan begun."],
+}  # fmt: skip
+
+
+def test_a_row_keeps_its_form() -> None:
+    """Tables and views outlive a version, and workers of two versions write them during an upgrade."""
+    assert Job.model_validate(ROW).model_dump(mode="json") == ROW
