@@ -29,7 +29,7 @@ from streams.rows import Rows
 from streams.window import MAX_BYTES, Share, Window
 from topics import bundle
 from topics.bundle import Alike, Bundle, Own, take_apart
-from topics.dead_letter import DEAD_LETTER, UNREADABLE, Failure, Letter
+from topics.dead_letter import DEAD_LETTER, UNREADABLE, DeadLetter, Failure
 from topics.files import FileOfJob
 from topics.limits import clipped
 from topics.record import HeaderList, Headers, Topic
@@ -329,7 +329,7 @@ class Stage:
             stack_trace="",
             restart_topic="",
         )
-        letter = Letter.about(None, b"", Headers().encode(), failure)
+        letter = DeadLetter.about(None, b"", Headers().encode(), failure)
         await (await self.send_raw(DEAD_LETTER, letter.key, letter.value, letter.headers))
 
     async def dead_letter(
@@ -354,7 +354,7 @@ class Stage:
             stack_trace="".join(traceback.format_exception(error)),
             restart_topic=restart_topic,
         )
-        letter = Letter.about(key, value, headers, failure)
+        letter = DeadLetter.about(key, value, headers, failure)
         await (await self.send_raw(DEAD_LETTER, letter.key, letter.value, letter.headers))
 
 

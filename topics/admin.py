@@ -22,7 +22,7 @@ from core.settings import Settings, Stage
 from topics import configs
 from topics.dead_letter import DEAD_LETTER
 from topics.job_status import JOB_STATUS
-from topics.limits import MAX_LETTER_BYTES, MAX_MESSAGE_BYTES
+from topics.limits import MAX_DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES
 from topics.topology import TOPICS, TOPOLOGY
 
 HOUR_MS = 3_600_000
@@ -65,7 +65,7 @@ def wanted(settings: Settings) -> list[NewTopic]:
 
     return [
         *(topic(known.name, compact if known.compacted else retention) for known in TOPICS),
-        topic(DEAD_LETTER, retention | {"max.message.bytes": str(MAX_LETTER_BYTES)}),
+        topic(DEAD_LETTER, retention | {"max.message.bytes": str(MAX_DEAD_LETTER_BYTES)}),
         *(topic(name, compact) for name in changelogs(settings)),
     ]
 

@@ -76,7 +76,7 @@ def message_bytes(key: bytes | None, value: bytes | None, headers: HeaderList) -
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """What is published to `dead-letter`: a message, and what went wrong with it."""
 
     key: bytes | None
@@ -85,7 +85,7 @@ class Letter:
 
     @classmethod
     def about(cls, key: bytes | None, value: bytes | None, headers: HeaderList, failure: Failure) -> Self:
-        """Put a letter together, of at most MAX_LETTER_BYTES."""
+        """Put a letter together, of at most MAX_DEAD_LETTER_BYTES."""
         if message_bytes(key, value, headers) > MAX_MESSAGE_BYTES:
             failure = replace(failure, restart_topic="")
             key, value = key and key[:KEPT_BYTES], value and value[:KEPT_BYTES]

@@ -13,7 +13,7 @@ MAX_MESSAGE_BYTES = 1 << 20
 # Of a producer. The broker has its limit; this one only must not be below it.
 MAX_REQUEST_BYTES = 4 * MAX_MESSAGE_BYTES
 # A message that does not validate, untouched, and what went wrong with it.
-MAX_LETTER_BYTES = 2 * MAX_MESSAGE_BYTES
+MAX_DEAD_LETTER_BYTES = 2 * MAX_MESSAGE_BYTES
 
 # Linux takes 4096 bytes; one that is not UTF-8 is shown as an escape of four letters.
 MAX_PATH = 4 * 4096

@@ -1,12 +1,12 @@
 """What can be asked of Qdrant, in one class."""
 
-from gateways.qdrant.collections import Collections
+from gateways.qdrant.collections import CollectionCalls
 from gateways.qdrant.finding import Finding
 from gateways.qdrant.paths import Paths
 from gateways.qdrant.points import Points
 
 
-class Qdrant(Collections, Points, Finding, Paths):
+class Qdrant(CollectionCalls, Points, Finding, Paths):
     """A client of one Qdrant.
 
     Every method may raise QdrantUnavailableError (wait and try again); those that name a collection raise

@@ -11,7 +11,7 @@ from gateways.qdrant.schema import collection_info, ensure
 from rules.collections import check_name
 
 
-class Collections(Connection):
+class CollectionCalls(Connection):
     """What can be asked of collections as a whole. The lists of paths beside them are no collections to anybody."""
 
     async def ensure_collection(self, name: str, *, model_id: str, dimension: int, distance: str) -> CollectionInfo:

@@ -12,7 +12,7 @@ from gateways.qdrant.connection import Connection
 from gateways.qdrant.filters import Filters, keyword_filter, to_filter
 from gateways.qdrant.pages import read_page
 from gateways.qdrant.points import WITHOUT_THUMBNAIL, dense
-from gateways.qdrant.records import Hit, Record
+from gateways.qdrant.records import Hit, ListedPoint
 from gateways.qdrant.schema import collection_info, complete
 from rules.payload import HELPERS
 from rules.text import nfc
@@ -23,7 +23,7 @@ _WITH_SORT_KEYS = models.PayloadSelectorExclude(exclude=["thumbnail_base64"])
 class Finding(Connection):
     """Finds points. A filter by `paths` finds those too that stand beside their points."""
 
-    async def sample(self, name: str, *, limit: int, filters: Filters | None = None) -> list[Record]:
+    async def sample(self, name: str, *, limit: int, filters: Filters | None = None) -> list[ListedPoint]:
         """Return points that match, chosen at random: ids follow from contents and tell nothing about them."""
         start = str(uuid.uuid4())
         async with self._errors(name):
@@ -34,7 +34,7 @@ class Finding(Connection):
                 first, _ = await self._client.scroll(name, where, limit, with_payload=WITHOUT_THUMBNAIL)
                 known = {record.id for record in found}
                 found += [record for record in first if record.id not in known]
-        return [Record(str(record.id), record.payload or {}) for record in found[:limit]]
+        return [ListedPoint(str(record.id), record.payload or {}) for record in found[:limit]]
 
     async def page(
         self,
@@ -44,7 +44,7 @@ class Finding(Connection):
         cursor: str | None = None,
         filters: Filters | None = None,
         sort: str | None = None,
-    ) -> tuple[list[Record], str | None]:
+    ) -> tuple[list[ListedPoint], str | None]:
         """Return a page of the points that match, and the cursor of the next page (None: this was the last).
 
         `sort`: one of `pages.SORTS`, with a leading `-` the other way round; points without it come last. None: by id.
@@ -63,7 +63,7 @@ class Finding(Connection):
             if sort is not None:
                 await self._with_all_indexes(name)
             records, following = await read_page(scroll, await self._where(name, filters), sort, limit, cursor)
-        return [Record(str(record.id), _shown(record.payload)) for record in records], following
+        return [ListedPoint(str(record.id), _shown(record.payload)) for record in records], following
 
     async def count(self, name: str, filters: Filters | None = None, *, without: str | None = None) -> int:
         """Count the points that match, but the one with the id `without`."""

@@ -8,7 +8,7 @@ from qdrant_client import models
 from core.errors import QdrantRejectedError
 from gateways.qdrant import revisions
 from gateways.qdrant.connection import Connection
-from gateways.qdrant.records import Point, Record
+from gateways.qdrant.records import ListedPoint, Point
 from rules.identity import new_id
 from rules.many_paths import MORE_PATHS, divide, list_name, listed
 from rules.payload import HELPERS, REVISION
@@ -85,13 +85,13 @@ class Points(Connection):
             for record, payload in zip(records, payloads, strict=True)
         ]
 
-    async def records(self, name: str, ids: Sequence[str]) -> list[Record]:
+    async def records(self, name: str, ids: Sequence[str]) -> list[ListedPoint]:
         """Return those of the points that exist, as lists show them."""
         if not ids:
             return []
         async with self._errors(name):
             found = await self._client.retrieve(name, list(ids), with_payload=WITHOUT_THUMBNAIL, with_vectors=False)
-        return [Record(str(record.id), record.payload or {}) for record in found]
+        return [ListedPoint(str(record.id), record.payload or {}) for record in found]
 
 
 def _divided(fields: dict[str, Any], known: Mapping[str, Any], others: dict[str, list[str]]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Record:
+class ListedPoint:
     """A point as lists show it: no vector, and the payload without its thumbnail."""
 
     id: str
@@ -33,7 +33,7 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Hit(Record):
+class Hit(ListedPoint):
     """A record that a search found. `score` is the similarity; 1.0 for every hit of a keyword search."""
 
     score: float

@@ -20,7 +20,7 @@ from rules.payload import REVISION
 from tests.api.events import outcomes, queued, sealed, seen
 from tests.api.service import Service, eventually, producing
 from topics.admin import create_topics
-from topics.dead_letter import DEAD_LETTER, Decision, Failure, Letter, Mark
+from topics.dead_letter import DEAD_LETTER, DeadLetter, Decision, Failure, Mark
 from topics.job_event import AnyJobEvent, Seen, SeenFile
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import Headers
@@ -177,7 +177,7 @@ async def letter_about(parts: Parts, path: Path, job_id: str, collection: str) -
         topic="hashed-file", partition=0, offset=0, stage="prepare", error_class="ContentError", message="no",
         stack_trace="", restart_topic=RAW_PATH.name,
     )  # fmt: skip
-    letter = Letter.about(file.path_bytes, RAW_PATH.encode(file), Headers(job_id=file.job_id).encode(), failure)
+    letter = DeadLetter.about(file.path_bytes, RAW_PATH.encode(file), Headers(job_id=file.job_id).encode(), failure)
     async with producing(parts.settings.kafka_brokers) as producer:
         await producer.send_and_wait(DEAD_LETTER, letter.value, key=letter.key, headers=letter.headers)
 

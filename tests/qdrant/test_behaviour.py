@@ -11,14 +11,14 @@ import httpx
 import pytest
 
 from core.errors import CollectionMissingError, QdrantRejectedError, QdrantUnavailableError, RequestError
-from gateways.qdrant import CollectionInfo, Point, Qdrant, Record, schema
+from gateways.qdrant import CollectionInfo, ListedPoint, Point, Qdrant, schema
 from rules.name_key import name_key
 from rules.payload import merge
 from tests.qdrant.points import old_photo, photo
 from tests.qdrant.server import free_port
 
 
-def number_of(record: Record) -> int:
+def number_of(record: ListedPoint) -> int:
     return int(record.payload["filename"].removeprefix("IMG_").removesuffix(".jpg"))
 
 
@@ -35,7 +35,7 @@ def payload_of(number: int) -> dict[str, object]:
     return {"filename": f"IMG_{number}.jpg", "paths": [f"/IMG_{number}.jpg"]}
 
 
-async def all_pages(qdrant: Qdrant, name: str, **options: object) -> list[list[Record]]:
+async def all_pages(qdrant: Qdrant, name: str, **options: object) -> list[list[ListedPoint]]:
     pages, cursor = [], None
     while True:
         records, cursor = await qdrant.page(name, cursor=cursor, **options)  # type: ignore[arg-type]
@@ -521,7 +521,7 @@ class TestPages:
         for identity in gone:
             await delete(qdrant, photos, identity)
         await qdrant.upsert(photos, [named(number, f"{number}.jpg") for number in (0, 1, 98, 99)])
-        rest: list[Record] = []
+        rest: list[ListedPoint] = []
         while cursor:
             page, cursor = await qdrant.page(photos, limit=7, sort=sort, cursor=cursor)
             rest += page
