@@ -41,10 +41,11 @@ def require_key(host: str, *, has_key: bool) -> None:
 
 
 def why_foreign(hosts: list[str], origins: list[str], port: int) -> str | None:
-    """Say why a request to a keyless service is not from a program on this machine that means it; None: it is.
+    """Return why a service without a key refuses a request: no program on this machine sent it, but a web page did.
 
-    `hosts` and `origins` are the request's headers of these names, `port` is the one that we listen on. A page whose
-    name was pointed at this machine (DNS rebinding) gives itself away by Host, one of another site by Origin.
+    None: it is served. `hosts` and `origins` are the values of these headers, `port` is the one that we listen on. A
+    page of another site sends its address as Origin. A page of evil.example, a name that was made to lead to 127.0.0.1
+    (DNS rebinding), has no need to, but its Host is `evil.example`.
     """
     if len(hosts) != 1 or not _is_ours(hosts[0], port):
         return "Its Host header is not this machine's: use http://127.0.0.1 and the port, or set DARKROOM_API_KEY."

@@ -1,9 +1,9 @@
 """What becomes of a file, and which of two reports about it counts.
 
-The fold is free of order: a file's outcome is the best of all that was reported, so a
-redelivery that now sees a worse one changes nothing. Replays are the one exception, by their
-nature: they count where they find a failure, so for them the order of the topic decides, which
-is the same for every reader. What was folded once changes nothing when it is folded again.
+The best report counts, in whatever order they come: a file that is `stored` stays so when a redelivery finds it
+`cached`. Only for reports of a replay does the order matter: they lift a failure that stands before them, and change
+nothing else. All readers agree all the same, as they read the topic in the same order. A report that was folded
+changes nothing when it comes again.
 """
 
 from dataclasses import dataclass
@@ -30,9 +30,9 @@ class FileReport:
 def fold_file(known: FileReport | None, report: FileReport, *, replay: bool) -> FileReport:
     """Return what is known of a file after one more report.
 
-    A report of a replay can lift a failure (or tell of a file that has no outcome yet) and nothing else: not
-    even another reason for the failure counts. Equal ranks are settled by the reason, so that the result depends
-    on no order.
+    A report of a replay counts only where the file has failed, or has no outcome yet; one that says `failed` again does
+    not change the reason. Of two reports of equal rank the one whose reason sorts first counts, so that the result
+    depends on no order.
     """
     if known is None:
         return report

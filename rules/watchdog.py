@@ -1,4 +1,4 @@
-"""What stands still, and why: decided from two looks at the consumer groups, and from when each job last moved.
+"""What stands still, and why: decided from two samples of the consumer groups, and from when each job last moved.
 
 Only a difference over time tells work from its absence: a stage with a backlog may be busy, and one whose offsets
 rest may have nothing to do.
@@ -30,7 +30,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class StageSample:
-    """One look at the group of a stage."""
+    """The consumer group of a stage at one moment."""
 
     has_workers: bool
     positions: tuple[Position, ...]
@@ -42,7 +42,7 @@ class StageSample:
 
 
 Sample = Mapping[Stage, StageSample]
-"""One look at all stages."""
+"""The groups of all stages at one moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Stuck:
 
 @dataclass(frozen=True, slots=True)
 class JobSample:
-    """One look at an unfinished job. `idle_seconds`: since its last event that was not the watchdog's own.
+    """An unfinished job at one moment. `idle_seconds`: since its last event that was not the watchdog's own.
 
     `stalled` is what its status says now; `is_held`: it is paused, or waits for ML or Qdrant. `missing` files were
     published by a walk that has ended, and never seen.

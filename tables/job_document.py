@@ -71,11 +71,11 @@ def _progress(job: Job, *, finished: bool, total_known: bool) -> float:
 
 
 def _gauges(job: Job) -> dict[Stage, StageGauge]:
-    """Return what each stage has handed on and still has before it.
+    """Return how many files each stage has handed on, and how many it has yet to.
 
-    Stages tell later what they have handed on than what became of a file, and a repeat after a kill may count a file
-    twice: so no number is less than what the outcomes tell, nor more than there are files. A file with an outcome has
-    left every stage.
+    Stages report their own counts late, and twice after a kill. Outcomes are exact, so they bound these counts: ten
+    files that are stored have passed prepare, whatever it has said so far, and no stage has handed on more files than
+    there are. A file that has its outcome is in no stage any more.
     """
     written = sum(job.counts[outcome] for outcome in WRITTEN)
     least: dict[Stage, int] = {

@@ -25,11 +25,12 @@ OTHER_LOG = 1 << 32
 
 
 def place(job: Job, offset: int, at: float) -> int:
-    """Return where an event stands among those of a job: its offset, unless `job-event` is another log by now.
+    """Return where an event stands among those of its job. That is its offset, as long as `job-event` is the same log.
 
-    `at`: Kafka's time of the message, seconds since 1970. A log that has lost its end gives its offsets again. An event
-    that is younger than all that the job includes, with the offset of one of these, is of such a log: it stands behind
-    them, and so does all that follows.
+    A log that lost its end, or was made anew, gives old offsets to new events. Such an event has an offset that the job
+    includes already, and is younger than all events that the job includes. It is put behind them, and later ones behind
+    it: with offsets up to 900 included, a younger event at 700 stands at 900 + 2³², the one at 701 one further.
+    `at`: Kafka's time of the message, seconds since 1970.
     """
     placed = offset + job.moved_by
     if placed <= job.offset and job.newest_at is not None and at > job.newest_at:

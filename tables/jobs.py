@@ -3,7 +3,7 @@
 j|job               Job, as of an event of its
 f|job|file id       JobFile: what was last known of the file, and since which events
 
-The changelog holds the rows of many files in one record, of the key that `streams.rows` gives it.
+The rows of many files go to the changelog as one record, which `streams.rows` packs and recovery unpacks.
 """
 
 from collections.abc import Awaitable, Iterable, Iterator, Sequence

@@ -116,10 +116,10 @@ def _dead_letters(messages: dict[str, Any]) -> dict[str, Any]:
         [*_LETTER_HEADERS, "ce_id", "ce_source", "ce_specversion", "ce_type"],
     )
     messages["Decision"] = _message(
-        "An earlier letter of this partition was replayed or dropped. It has no value.",
+        "An earlier dead letter of this partition was replayed or dropped. This message has no value.",
         {"type": "null"},
-        "that of the letter",
-        {"mark": "`replayed` or `dropped`.", "letter": "The letter's offset."},
+        "that of the dead letter",
+        {"mark": "`replayed` or `dropped`.", "letter": "The dead letter's offset."},
         ["mark", "letter"],
     )
     return _described(DEAD_LETTER, _said(dead_letter), ["DeadLetter", "Decision"], compacted=False)

@@ -1,9 +1,12 @@
 """Many files of one job in one message: how they are put together, and taken apart again.
 
-A bundle's value has what its files share once, and below `files` what each has of its own: the fields of the topic's
-record, and `traceparent`. All its files go to the partition that each one's own key leads to; the bundle's key is that
-of its first file. Its headers are what all files share, and `files`: how many they are. The form of a single file is
-read on every topic as well, see docs/decisions/0060-bundles.md.
+A bundle's value has what all its files share once, and below `files` what each has of its own, its `traceparent` too:
+
+    {"job_id": "trip", "collection": "photos", "files": [{"path": "/photos/a.jpg"}, {"path": "/photos/b.jpg"}]}
+
+The key of each of its files leads to the same partition; the bundle has the key of the first. Its headers are those
+that all files share, and `files`, their number. Every topic of bundles also takes a file by itself, see
+docs/decisions/0060-bundles.md.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

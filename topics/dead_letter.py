@@ -5,12 +5,12 @@ original bytes, untouched. What went wrong stands in the headers, named as Kafka
 names them (KIP-298), plus the headers that every message carries and `restart-topic`: where
 the key and the value are to be published again.
 
-Of a message beyond the limit of every topic (compression lets one through) the letter keeps the start, and
-nothing restarts it: the whole of it stands where the headers say, as long as Kafka keeps it.
+A message may be larger than any topic allows, as compression lets one through. Its dead letter holds the start of it,
+and cannot restart it. The whole stands where the headers say, as long as Kafka keeps it.
 
-What was decided about a letter stands behind it in the same partition: a message without a
-value, headers `mark` (replayed or dropped) and `letter` (its offset). So every reader of the
-topic knows it, also one that lost everything else, and it is kept as long as the letter.
+When someone replays or drops a dead letter, a *mark* is written behind it, in the same partition: a message without a
+value, with the headers `mark` (`replayed` or `dropped`) and `letter` (the dead letter's offset). So whoever reads the
+topic knows what was decided, and Kafka keeps that as long as the dead letter.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ Decision = Literal["replayed", "dropped"]
 class Failure:
     """Where and why a message failed. `topic`, `partition` and `offset` are those of the failed message.
 
-    `restart_topic`: where publishing the letter's key and value again restarts it.
+    `restart_topic`: where the dead letter's key and value are published again to restart it.
     """
 
     topic: str
@@ -48,7 +48,7 @@ class Failure:
     restart_topic: str
 
     def headers(self, received: HeaderList) -> HeaderList:
-        """Return the headers of the letter: those of the message, Kafka Connect's names with these values, and ours."""
+        """Return the dead letter's headers: the message's, Kafka Connect's names with these values, and ours."""
         named = {
             "topic": self.topic,
             "partition": str(self.partition),
@@ -85,7 +85,7 @@ class DeadLetter:
 
     @classmethod
     def about(cls, key: bytes | None, value: bytes | None, headers: HeaderList, failure: Failure) -> Self:
-        """Put a letter together, of at most MAX_DEAD_LETTER_BYTES."""
+        """Put a dead letter together, of at most MAX_DEAD_LETTER_BYTES."""
         if message_bytes(key, value, headers) > MAX_MESSAGE_BYTES:
             failure = replace(failure, restart_topic="")
             key, value = key and key[:KEPT_BYTES], value and value[:KEPT_BYTES]
@@ -95,7 +95,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What was decided about the letter at an offset of the same partition."""
+    """What was decided about the dead letter at an offset of the same partition."""
 
     decision: Decision
     offset: int

@@ -69,10 +69,11 @@ _CIRCLE = {"lat", "lon", "radius"}
 
 
 def to_filter(filters: Filters, without: str | None = None, lists: Sequence[str] = ()) -> models.Filter | None:
-    """Qdrant's form of `filters`, and of all points but the one with the id `without`; None for all points.
+    """Return Qdrant's form of `filters`; None where all points match.
 
-    `lists`: those beside the points that have one of the `paths` that are wanted. Raises RequestError(422) that names
-    the field for an unknown field or a value of an unknown shape.
+    `without`: the id of a point that is left out. `lists`: the names of the lists of further paths in which one of the
+    wanted `paths` was found: points with such a list match too. Raises RequestError(422), which names the field, for an
+    unknown field or a value of an unknown shape.
     """
     conditions = [_condition(field, wanted) for field, wanted in filters.items() if field != "paths" or not lists]
     if lists:

@@ -1,7 +1,7 @@
-"""The paths of contents, wherever they stand: the first hundred in the point, the others in a list beside it.
+"""All paths of a content: a point holds the first hundred, and a list in a collection beside it holds the others.
 
-A payload that is given here is as the point had it, with `paths` and `more_paths`. Where there is no such list, Qdrant
-is not asked.
+`payload` is that of the point, with `paths` and `more_paths`. Without `more_paths` there is no list, and Qdrant is not
+asked.
 """
 
 import uuid

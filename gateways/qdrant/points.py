@@ -32,10 +32,10 @@ class Points(Connection):
             )
 
     async def replace(self, name: str, points: Sequence[Point], known: Mapping[str, Mapping[str, Any]]) -> set[str]:
-        """Write the points, and unite the paths of each with those that it has.
+        """Write points, each with its paths and those that it had before, and wait until Qdrant confirms.
 
-        `known`: what was read of those that exist, with FIELDS_READ_BACK. Return the ids of those that somebody else
-        has written since: they are as that one has left them. The others Qdrant has confirmed.
+        `known`: the payloads (FIELDS_READ_BACK) of those that exist, as they were read. Return the ids of points that
+        someone else has written since then: these were not written, and may be read and tried again.
         """
         divided = []
         others: dict[str, list[str]] = {}
