@@ -15,17 +15,7 @@ from tests.bus import Bus, skip_backlog
 from tests.parts import Part
 from tests.worker import Worker
 from topics.admin import create_topics
-
-TOPICS = (
-    "job-status",
-    "job-event",
-    "dead-letter",
-    "raw-path",
-    "hashed-file",
-    "ml-request",
-    "db-write",
-    "image-outcome",
-)
+from topics.topology import NAMES
 
 
 @dataclass
@@ -99,7 +89,7 @@ async def idle_pipeline(kafka: Part, qdrant: Part, ml: Part) -> AsyncIterator[Pi
     store = Qdrant(qdrant.url, api_key=None, timeout=30)
     httpx.post(f"{ml.url}/control", json={}).raise_for_status()
     httpx.delete(f"{ml.url}/log").raise_for_status()
-    async with Bus(kafka.address, *TOPICS) as bus:
+    async with Bus(kafka.address, *NAMES) as bus:
         yield Pipeline(bus, store, ml)
     await store.close()
 

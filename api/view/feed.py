@@ -21,8 +21,7 @@ from gateways.broker import broker_answers
 from gateways.reading import new_consumer
 from gateways.sameness import other_logs
 from topics.dead_letter import DEAD_LETTER
-from topics.job_event import JOB_EVENT
-from topics.job_status import JOB_STATUS
+from topics.topology import API
 
 log = structlog.get_logger()
 
@@ -45,7 +44,7 @@ class Feed:
         self._retention_seconds = retention_hours * 3600
         self._parts = [
             TopicPartition(topic, partition)
-            for topic in (JOB_EVENT.name, JOB_STATUS.name, DEAD_LETTER)
+            for topic in (*(read.name for read in API.reads), DEAD_LETTER)
             for partition in range(partitions)
         ]
         self._consumer: AIOKafkaConsumer | None = None

@@ -18,10 +18,9 @@ from tests.agents.messages import headers, partition_of
 from tests.agents.test_hash import status_document
 from tests.bus import PARTITIONS, Bus
 from tests.worker import Worker
-from topics.topology import topics_read
+from topics.topology import FILE_TOPICS, topics_read
 
 STAGE = "scan"
-BEHIND: tuple[Stage, ...] = ("hash", "prepare", "embed", "store")
 OUTSTANDING = 50
 
 
@@ -242,7 +241,7 @@ async def test_a_walk_goes_on_without_files_that_were_lost(
 ) -> None:
     """Nobody sends a file of a job that has ended once more: where no stage has it, nothing will come of it."""
     touch(tmp_path, 120)
-    for stage in BEHIND:
+    for stage in FILE_TOPICS:
         await skip(bus, stage)
     await scan(bus, job, collection, tmp_path)
     await bus.until(lambda: len(found(bus, job)) == 50, "the first files")

@@ -21,12 +21,9 @@ from tests.hostile.test_topics import valid
 from tests.parts import Part, running_kafka
 from tests.pipeline import Pipeline
 from tests.worker import Worker
+from topics.topology import NAMES
 
 MESSAGES = 400
-TOPICS = (
-    "scan-request", "raw-path", "hashed-file", "ml-request", "db-write", "image-outcome", "job-event", "job-status",
-    "dead-letter",
-)  # fmt: skip
 EVENTS: list[dict[str, Any]] = [
     {"type": "queued", "collection": "c"},
     {"type": "scanning", "collection": "c", "walk_id": "w"},
@@ -64,7 +61,7 @@ class Fuzz:
     def message(self) -> tuple[str, bytes | None, bytes, list[tuple[str, bytes | None]]]:
         """Return topic, value, key and headers."""
         choose = self._random
-        topic, job = choose.choice(TOPICS), choose.choice(self._jobs)
+        topic, job = choose.choice(NAMES), choose.choice(self._jobs)
         value: Any = valid(topic, job, self._collection)
         if topic == "job-event":
             value = choose.choice(EVENTS) | {"job_id": job, "at": time.time()}

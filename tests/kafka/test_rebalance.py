@@ -14,8 +14,9 @@ from gateways.qdrant import Qdrant
 from tests import pictures
 from tests.bus import Bus, skip_backlog
 from tests.parts import Part
-from tests.pipeline import TOPICS, Pipeline, account
+from tests.pipeline import Pipeline, account
 from tests.worker import Worker
+from topics.topology import NAMES
 
 NEW, COPIES, BROKEN = 200, 20, 20
 SETTINGS: dict[str, Any] = {"ml_inference_batch_size": 8, "kafka_session_timeout_seconds": 5}
@@ -23,7 +24,7 @@ SETTINGS: dict[str, Any] = {"ml_inference_batch_size": 8, "kafka_session_timeout
 
 @pytest.fixture
 async def pipeline(kafka: Part, qdrant: Part, ml: Part) -> AsyncIterator[Pipeline]:
-    async with Qdrant(qdrant.url, timeout=30) as store, Bus(kafka.address, *TOPICS) as bus:
+    async with Qdrant(qdrant.url, timeout=30) as store, Bus(kafka.address, *NAMES) as bus:
         httpx.post(f"{ml.url}/control", json={"delay_per_image": 0.5}).raise_for_status()
         yield Pipeline(bus, store, ml)
 
