@@ -30,6 +30,7 @@ from typing import Any
 import faust
 import structlog
 from aiokafka import TopicPartition
+from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 
 from core.connection import ClientOptions
@@ -40,7 +41,6 @@ from rules.positions import Begin, begin_at
 from streams.beginnings import beginnings, say
 from streams.consumer_thread import ConsumerThread
 from streams.doubts import Doubts
-from streams.handing import HandingConsumer
 
 # Longer than a broker takes to come back; the process that gives up is started again, with nothing lost.
 COMMIT_SECONDS = 120.0
@@ -55,7 +55,7 @@ PutAside = Callable[[TopicPartition, Unreadable], Awaitable[None]]
 log = structlog.get_logger()
 
 
-class GaplessConsumer(HandingConsumer):
+class GaplessConsumer(Consumer):
     """Faust's consumer, with a check of the offsets of the source topics.
 
     A message that is not the next one is not handed on; the partition is read again from where it should go on.

@@ -465,59 +465,6 @@ def read_anew() -> float:
     return float(metrics.READ_ANEW.labels("darkroom-hash", HERE.topic)._value.get())
 
 
-class Handing:
-    """A consumer that hands a message to a queue with room for one."""
-
-    def __init__(self) -> None:
-        nothing: Any = GaplessConsumer  # it is neither configured nor started
-        self.consumer = nothing.__new__(nothing)
-        self.consumer._stopped, self.consumer._crashed = asyncio.Event(), asyncio.Event()
-        self.consumer._handed_on = 0
-        self.consumer.loop = asyncio.get_running_loop()
-        self.queue: asyncio.Queue[int] = asyncio.Queue(1)
-        self.suspended: Any = asyncio.Event()
-
-    async def hand_on(self, message: int) -> Any:
-        return await self.consumer.wait_first(self.put(message), self.suspended.wait())
-
-    async def put(self, message: int) -> str:
-        await self.queue.put(message)
-        return f"{message} is in"
-
-
-async def test_what_the_queue_takes_at_once_costs_no_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Faust makes four tasks for each message."""
-    handing = Handing()
-    with monkeypatch.context() as patched:
-        patched.setattr(asyncio, "ensure_future", None)
-        found = await handing.hand_on(7)
-    assert (found.results, found.stopped) == (["7 is in"], False)
-
-
-async def test_what_the_queue_does_not_take_waits_for_it() -> None:
-    handing = Handing()
-    await handing.hand_on(7)
-    waiting = asyncio.create_task(handing.hand_on(8))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert not waiting.done()
-    assert handing.queue.get_nowait() == 7
-    assert (await asyncio.wait_for(waiting, HANG_SECONDS)).results == ["8 is in"]
-    assert handing.queue.get_nowait() == 8
-
-
-async def test_a_suspended_flow_ends_the_wait_for_the_queue() -> None:
-    handing = Handing()
-    await handing.hand_on(7)
-    waiting = asyncio.create_task(handing.hand_on(8))
-    await asyncio.sleep(0)
-    handing.suspended.set()
-    await asyncio.wait_for(waiting, HANG_SECONDS)
-    assert handing.queue.get_nowait() == 7
-    await asyncio.sleep(0)
-    assert handing.queue.empty(), "it was handed on, though the flow had stopped"
-
-
 async def test_where_all_queues_are_full_it_looks_again_at_once(
     fetches: Fetches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
