@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from core.connection import ClientOptions
 from core.errors import InvalidMessageError
-from gateways.reading import new_consumer
+from gateways.kafka.consumer import new_consumer
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 
 # Files of a finished job may still come in, from a replay or a slow publisher: its end is remembered a while.

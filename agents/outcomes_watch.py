@@ -15,7 +15,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from core.connection import ClientOptions
 from core.errors import InvalidMessageError
-from gateways.reading import new_consumer
+from gateways.kafka.consumer import new_consumer
 from topics.job_event import JOB_EVENT, Outcomes, decode_keyed
 
 

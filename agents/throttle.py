@@ -12,7 +12,7 @@ from agents.stage import StageApp
 from core.connection import client_options
 from core.errors import DrainingError, PartitionRevokedError
 from core.settings import Settings
-from gateways import groups, transactions
+from gateways.kafka import groups, transactions
 from streams.messages import Event
 from streams.rows import is_current
 from streams.window import start

@@ -19,7 +19,7 @@ from cli.progress import count, duration, note
 from cli.replay_client import ReplayClient
 from core.connection import client_options
 from core.settings import STAGES, Settings, Stage
-from gateways import groups
+from gateways.kafka import groups
 from rules.watchdog import missing_in_words
 from topics.job_status import FINISHED, JobStatus
 from topics.record import header_texts

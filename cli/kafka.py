@@ -13,7 +13,7 @@ from core.connection import client_options
 from core.errors import ApiUnavailableError, DarkroomError, FatalError, KafkaUnavailableError, RetryableError
 from core.settings import Settings
 from embedded import state
-from gateways.reading import new_consumer
+from gateways.kafka.consumer import new_consumer
 from rules.listening import is_loopback
 
 POLL_MILLISECONDS = 500

@@ -13,7 +13,7 @@ from cli import kafka
 from cli.console import progress
 from core.connection import client_options
 from core.settings import STAGES, Settings
-from gateways import groups, transactions
+from gateways.kafka import groups, transactions
 from topics.record import header_texts
 from topics.topology import NAMES, topics_read
 

@@ -16,7 +16,7 @@ from core.connection import client_options
 from core.errors import ApiUnavailableError, DarkroomError, UntrustedError
 from core.settings import STAGES, Settings, Stage, reveal
 from core.tls import authorities
-from gateways import groups, transactions
+from gateways.kafka import groups, transactions
 from topics import configs
 from topics.admin import INSYNC, WITHOUT_SPARE, wanted, without_spare
 from topics.dead_letter import UNREADABLE

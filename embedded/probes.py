@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 from core.connection import ClientOptions
 from core.tls import authorities
 from embedded import ports
-from gateways import groups
+from gateways.kafka import groups
 
 TIMEOUT_SECONDS = 2.0
 

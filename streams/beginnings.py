@@ -12,7 +12,7 @@ from faust.types import TP
 
 from core import metrics
 from core.connection import ClientOptions
-from gateways.sameness import other_logs
+from gateways.kafka.sameness import other_logs
 from rules.positions import Begin, begin_at
 from streams.consumer_thread import ConsumerThread
 

@@ -35,8 +35,8 @@ from faust.types import TP
 
 from core.connection import ClientOptions
 from core.errors import FatalError, KafkaUnavailableError
-from gateways.batches import Unreadable
-from gateways.sameness import other_logs
+from gateways.kafka.batches import Unreadable
+from gateways.kafka.sameness import other_logs
 from rules.positions import Begin, begin_at
 from streams.beginnings import beginnings, say
 from streams.consumer_thread import ConsumerThread

@@ -1,4 +1,4 @@
-"""The thread in which a stage reads: aiokafka's consumer, as Darkroom has it (`gateways.reading`).
+"""The thread in which a stage reads: aiokafka's consumer, as Darkroom has it (`gateways.kafka.consumer`).
 
 A fetch leaves out the partitions whose messages have not all been taken over, and aiokafka sends no other to that
 broker meanwhile: what comes there has to wait until the fetch ends.
@@ -14,9 +14,9 @@ from aiokafka.structs import TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
-from gateways.last_reads import LastReads
-from gateways.offsets import log_ends
-from gateways.reading import READ_COMMITTED, Failed, LeftOut, OutOfRange, read_carefully
+from gateways.kafka.consumer import READ_COMMITTED, Failed, LeftOut, OutOfRange, read_carefully
+from gateways.kafka.last_reads import LastReads
+from gateways.kafka.offsets import log_ends
 from rules.positions import LastRead
 
 # Kafka's default. With Faust's 1500, each question that a start or a rebalance asks on this connection waits as long.

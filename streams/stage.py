@@ -18,8 +18,8 @@ from core.connection import client_options
 from core.errors import DarkroomError, DrainingError, FatalError, PartitionRevokedError
 from core.settings import Settings
 from core.settings import Stage as Name
-from gateways.batches import Unreadable
-from gateways.reading import holds_message
+from gateways.kafka.batches import Unreadable
+from gateways.kafka.consumer import holds_message
 from streams.app import ROCKSDB_OPTIONS, new_app
 from streams.batching import Batcher
 from streams.item import Item

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.admin import AIOKafkaAdminClient
 
 from core.settings import STAGES, Settings
-from gateways.reading import new_consumer
+from gateways.kafka.consumer import new_consumer
 from tests.deadlines import HANG_SECONDS
 from topics import bundle
 from topics.admin import create_topics

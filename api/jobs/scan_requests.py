@@ -7,7 +7,7 @@ from aiokafka import TopicPartition
 from api.jobs.publisher import Outgoing
 from core.connection import ClientOptions
 from core.errors import InvalidMessageError
-from gateways.reading import new_consumer
+from gateways.kafka.consumer import new_consumer
 from topics.scan_request import SCAN_REQUEST
 
 

@@ -23,10 +23,10 @@ from api.kept import Kept
 from core.connection import ClientOptions, client_options
 from core.errors import InvalidMessageError
 from core.settings import Settings, reveal
-from gateways.last_reads import LastReads
-from gateways.offsets import log_ends
-from gateways.reading import new_consumer
-from gateways.sameness import other_logs
+from gateways.kafka.consumer import new_consumer
+from gateways.kafka.last_reads import LastReads
+from gateways.kafka.offsets import log_ends
+from gateways.kafka.sameness import other_logs
 from rules.positions import Begin, begin_at
 from rules.webhooks import message_id, signature
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus

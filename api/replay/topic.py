@@ -19,9 +19,9 @@ from api.view.view import JobView
 from core.connection import client_options
 from core.errors import InvalidMessageError, KafkaUnavailableError, MLUnavailableError, RequestError
 from core.settings import Settings
+from gateways.kafka.consumer import new_consumer
 from gateways.ml import Capabilities
 from gateways.qdrant import Qdrant
-from gateways.reading import new_consumer
 from topics import bundle, image_outcome, job_event
 from topics.db_write import DBWrite
 from topics.files import FileOfJob

@@ -21,8 +21,8 @@ from api.system.throughput import Throughput
 from api.view.view import JobView
 from core.connection import client_options
 from core.settings import STAGES, Settings, Stage
-from gateways import groups, transactions
-from gateways.transactions import OpenTransaction
+from gateways.kafka import groups, transactions
+from gateways.kafka.transactions import OpenTransaction
 from rules import watchdog as rules
 from tables.job import Job
 from topics.admin import wanted

@@ -18,8 +18,8 @@ from api.view.database import Lane
 from core.connection import ClientOptions
 from core.disk import MEND
 from gateways.broker import broker_answers
-from gateways.reading import new_consumer
-from gateways.sameness import other_logs
+from gateways.kafka.consumer import new_consumer
+from gateways.kafka.sameness import other_logs
 from topics.dead_letter import DEAD_LETTER
 from topics.topology import API
 

@@ -20,7 +20,7 @@ from benchmarks.measure import Result
 from benchmarks.running import ROOT, until_answers
 from core.settings import Settings
 from embedded import ports
-from gateways import groups
+from gateways.kafka import groups
 from topics.admin import create_topics
 
 WORKERS = (1, 2, 4, 8)

@@ -10,7 +10,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from gateways import groups
+from gateways.kafka import groups
 from tests.agents.messages import picture, raw_path
 from tests.bus import PARTITIONS, Bus
 from tests.deadlines import HANG_SECONDS

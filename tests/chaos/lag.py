@@ -8,7 +8,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
 from core.settings import Stage
-from gateways import groups
+from gateways.kafka import groups
 from tests.bus import PARTITIONS
 from topics.topology import topics_read
 

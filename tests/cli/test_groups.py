@@ -12,7 +12,7 @@ from cli import part_checks
 from core.connection import ClientOptions
 from core.settings import Settings
 from embedded import ports, probes
-from gateways import groups
+from gateways.kafka import groups
 from tests.cli.waiting import until
 from tests.parts import Part
 

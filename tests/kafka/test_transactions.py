@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 
 from agents.throttle import nothing_is_on_its_way
 from core.settings import Settings
-from gateways.transactions import holding
+from gateways.kafka.transactions import holding
 from tests.bus import skip_backlog
 from tests.deadlines import HANG_SECONDS
 from tests.parts import Part

@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from agents.jobs_watch import JobsWatch
 from core import metrics
 from core.settings import Settings
-from gateways.reading import new_consumer
+from gateways.kafka.consumer import new_consumer
 from tests import parts
 from tests.batches import damage, with_bad_checksum, with_codec, with_magic
 from tests.deadlines import HANG_SECONDS

@@ -12,8 +12,8 @@ from aiokafka.record.memory_records import MemoryRecords
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateways import codecs
-from gateways.batches import Unreadable, empty, readable
+from gateways.kafka import codecs
+from gateways.kafka.batches import Unreadable, empty, readable
 from tests.batches import (
     ATTRIBUTES_AT,
     COUNT_AT,

@@ -17,7 +17,7 @@ from faust.types.tuples import ConsumerMessage
 from core import metrics
 from core.errors import KafkaUnavailableError
 from core.settings import Settings
-from gateways.batches import Unreadable
+from gateways.kafka.batches import Unreadable
 from rules.positions import LastRead
 from streams.app import new_app
 from streams.consumer import FULL_QUEUE_SECONDS, GaplessConsumer

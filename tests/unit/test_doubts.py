@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, NotLeaderForPartit
 from aiokafka.protocol.fetch import FetchRequest
 from faust.types import TP
 
-from gateways.reading import read_carefully
+from gateways.kafka.consumer import read_carefully
 from streams.doubts import Doubts
 from tests.deadlines import HANG_SECONDS
 

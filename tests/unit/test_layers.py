@@ -136,7 +136,7 @@ def test_every_consumer_passes_what_cannot_be_read() -> None:
         for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.Call) and "AIOKafkaConsumer" in ast.unparse(node.func)
     }
-    assert makers == {"gateways.reading"}
+    assert makers == {"gateways.kafka.consumer"}
 
 
 def test_only_streams_know_faust() -> None:

@@ -8,7 +8,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
-from gateways.last_reads import LastReads
+from gateways.kafka.last_reads import LastReads
 from rules.positions import Begin, LastRead, begin_at, decode_last_read, is_another_log
 
 HERE = TopicPartition("raw-path", 0)

@@ -7,7 +7,7 @@ import pytest
 
 from api.system.watchdog import Watchdog
 from core.settings import STAGES, Settings, Stage
-from gateways.transactions import OpenTransaction
+from gateways.kafka.transactions import OpenTransaction
 from rules.watchdog import (
     RESTARTS,
     JobSample,

@@ -11,7 +11,7 @@ from aiokafka.protocol.admin import DescribeGroupsRequest_v0, DescribeGroupsRequ
 from aiokafka.protocol.api import Request
 
 from core.connection import ClientOptions
-from gateways.reading import new_consumer
+from gateways.kafka.consumer import new_consumer
 
 NO_COORDINATOR = "NoCoordinator"
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from core.connection import ClientOptions
-from gateways.reading import new_consumer
+from gateways.kafka.consumer import new_consumer
 from rules.positions import LastRead, is_another_log
 
 # Aborted ones, and those of an open transaction, stand in the log too.

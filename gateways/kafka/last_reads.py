@@ -1,6 +1,6 @@
 """What a member of a consumer group has read of each partition, so that a commit can name the last message before it.
 
-Whoever takes over then knows whether the log is still the one that was read (`gateways.sameness`).
+Whoever takes over then knows whether the log is still the one that was read (`gateways.kafka.sameness`).
 """
 
 from collections import deque

@@ -24,8 +24,8 @@ from aiokafka.protocol.types import (
 )
 
 from core.connection import ClientOptions
-from gateways.offsets import log_ends
-from gateways.reading import new_consumer
+from gateways.kafka.consumer import new_consumer
+from gateways.kafka.offsets import log_ends
 
 MEND = "End its producer, or abort it (`kafka-transactions.sh abort`)."
 _OPEN = ("Ongoing", "PrepareCommit", "PrepareAbort")

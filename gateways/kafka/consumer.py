@@ -1,8 +1,8 @@
 """Consumers as Darkroom has them: they read committed messages only, and pass what cannot be read.
 
 aiokafka raises for a batch that it cannot read, each time; and where the broker itself cannot read its log, it asks
-for the same offset again for ever. So what the broker answers is looked through (`gateways.batches`) before aiokafka
-sees it, in every consumer of every process. What is left out is said in the log and counted.
+for the same offset again for ever. So what the broker answers is looked through (`gateways.kafka.batches`) before
+aiokafka sees it, in every consumer of every process. What is left out is said in the log and counted.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from aiokafka.protocol.offset import OffsetRequest, OffsetResetStrategy
 
 from core import metrics
 from core.connection import ClientOptions
-from gateways.batches import Unreadable, empty, readable
+from gateways.kafka.batches import Unreadable, empty, readable
 
 READ_COMMITTED = "read_committed"
 # A broker that cannot read an offset may be able to in a moment, or another that takes its place.

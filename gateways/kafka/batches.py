@@ -17,7 +17,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.legacy_records import LegacyRecordBatch
 from aiokafka.record.util import calc_crc32c
 
-from gateways import codecs
+from gateways.kafka import codecs
 
 # base offset, length of all that follows it, leader epoch, magic, CRC of all that follows it, attributes,
 # last offset - base, first and largest timestamp, producer id and epoch, base sequence, number of records
