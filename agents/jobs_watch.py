@@ -1,19 +1,18 @@
 """What the stages know of jobs: the newest document of each unfinished job, read from `job-status`.
 
-A plain consumer without a group: every worker process reads all partitions.
+A reader without a group: every worker process reads all partitions.
 """
 
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from core.connection import ClientOptions
 from core.errors import InvalidMessageError
-from gateways.kafka.consumer import new_consumer
+from gateways.kafka.reader import Reader, Record, all_partitions
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 
 # Files of a finished job may still come in, from a replay or a slow publisher: its end is remembered a while.
@@ -36,22 +35,18 @@ class JobsWatch:
         self._changed = asyncio.Event()
         # The time of the newest message, by Kafka's clock, in seconds since 1970.
         self.newest = 0.0
-        self._consumer: AIOKafkaConsumer | None = None
+        self._reading = contextlib.AsyncExitStack()
         self._task: asyncio.Task[None] | None = None
 
     async def start(self, partitions: int) -> None:
         """Begin to follow."""
-        self._consumer = consumer = new_consumer(self._kafka)
-        await consumer.start()
-        assigned = [TopicPartition(JOB_STATUS.name, number) for number in range(partitions)]
-        # Asked before anything is assigned: on a connection that fetches, questions wait for the next message.
-        ends = await consumer.end_offsets(assigned)
-        consumer.assign(assigned)
-        await consumer.seek_to_beginning(*assigned)
-        while any([await consumer.position(partition) < end for partition, end in ends.items()]):
-            if not await self._read(consumer):
-                ends = await consumer.end_offsets(assigned)  # a log may have lost its end
-        self._task = asyncio.create_task(self._follow(consumer))
+        reader = Reader(self._kafka, all_partitions(JOB_STATUS.name, partitions))
+        await self._reading.enter_async_context(reader)
+        begins, ends = await reader.begins(), await reader.ends()
+        reader.go_to(begins)
+        async for records in reader.up_to(ends):
+            self._take_all(records)
+        self._task = asyncio.create_task(self._follow(reader))
 
     async def stop(self) -> None:
         """Stop following."""
@@ -59,8 +54,7 @@ class JobsWatch:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        if self._consumer is not None:
-            await self._consumer.stop()
+        await self._reading.aclose()
 
     def status(self, job_id: str) -> JobStatus | None:
         """Return the newest document of a job that is not finished, or None."""
@@ -79,30 +73,26 @@ class JobsWatch:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), seconds)
 
-    async def _follow(self, consumer: AIOKafkaConsumer) -> None:
+    async def _follow(self, reader: Reader) -> None:
         try:
             while True:
-                await self._read(consumer)
+                self._take_all(await reader.take())
+                self._changed.set()
+                self._changed = asyncio.Event()
         except Exception as error:
             self._on_fatal(error)
 
-    async def _read(self, consumer: AIOKafkaConsumer) -> bool:
-        """Take what comes within a second, and tell whether anything did."""
-        fetched = await consumer.getmany(timeout_ms=1000)
-        for records in fetched.values():
-            for record in records:
-                if record.timestamp_type == BY_KAFKA:
-                    self.newest = max(self.newest, record.timestamp / 1000)
-                if record.value is None:
-                    self._forget((record.key or b"").decode("utf-8", "replace"))
-                    continue
-                try:
-                    self._take(JOB_STATUS.decode(record.value))
-                except InvalidMessageError as error:
-                    log.warning("job-status-ignored", reason=str(error))
-        self._changed.set()
-        self._changed = asyncio.Event()
-        return bool(fetched)
+    def _take_all(self, records: Iterable[Record]) -> None:
+        for record in records:
+            if record.timestamp_type == BY_KAFKA:
+                self.newest = max(self.newest, record.timestamp / 1000)
+            if record.value is None:
+                self._forget((record.key or b"").decode("utf-8", "replace"))
+                continue
+            try:
+                self._take(JOB_STATUS.decode(record.value))
+            except InvalidMessageError as error:
+                log.warning("job-status-ignored", reason=str(error))
 
     def _take(self, status: JobStatus) -> None:
         if status.status in FINISHED:

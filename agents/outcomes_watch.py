@@ -11,11 +11,9 @@ import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterable
 
-from aiokafka import ConsumerRecord, TopicPartition
-
 from core.connection import ClientOptions
 from core.errors import InvalidMessageError
-from gateways.kafka.consumer import new_consumer
+from gateways.kafka.reader import Reader, Record, all_partitions
 from topics.job_event import JOB_EVENT, Outcomes, decode_keyed
 
 
@@ -64,33 +62,26 @@ class Outstanding:
 
 
 class OutcomesWatch:
-    """Follows `job-event` from now on, with a plain consumer without a group, for the walks of this process."""
+    """Follows `job-event` from now on, without a group, for the walks of this process."""
 
     def __init__(self, kafka: ClientOptions, partitions: int, on_fatal: Callable[[BaseException], None]) -> None:
         self._kafka = kafka
-        self._partitions = [TopicPartition(JOB_EVENT.name, number) for number in range(partitions)]
+        self._parts = all_partitions(JOB_EVENT.name, partitions)
         self._on_fatal = on_fatal
         self._walks: defaultdict[str, list[Outstanding]] = defaultdict(list)
         self._following = asyncio.Event()
 
     async def run(self) -> None:
         """Follow until cancelled."""
-        consumer = new_consumer(self._kafka, auto_offset_reset="latest")
         try:
-            await consumer.start()
-            consumer.assign(self._partitions)
-            await consumer.seek_to_end(*self._partitions)
-            for partition in self._partitions:
-                await consumer.position(partition)
-            self._following.set()
-            while True:
-                for records in (await consumer.getmany(timeout_ms=1000)).values():
-                    for record in records:
+            async with Reader(self._kafka, self._parts, auto_offset_reset="latest") as reader:
+                reader.go_to(await reader.ends())
+                self._following.set()
+                while True:
+                    for record in await reader.take():
                         self._take(record)
         except Exception as error:
             self._on_fatal(error)
-        finally:
-            await consumer.stop()
 
     @contextlib.asynccontextmanager
     async def walk(self, job_id: str) -> AsyncIterator[Outstanding]:
@@ -105,7 +96,7 @@ class OutcomesWatch:
             if not self._walks[job_id]:
                 del self._walks[job_id]
 
-    def _take(self, record: "ConsumerRecord[bytes, bytes]") -> None:
+    def _take(self, record: Record) -> None:
         # Most events are of no walk here: they are not even decoded.
         walks = self._walks.get((record.key or b"").decode("utf-8", "replace"))
         if not walks:

@@ -13,6 +13,7 @@ from core.connection import client_options
 from core.errors import DrainingError, PartitionRevokedError
 from core.settings import Settings
 from gateways.kafka import groups, transactions
+from gateways.kafka.client import asking
 from streams.messages import Event
 from streams.rows import is_current
 from streams.window import start
@@ -117,8 +118,9 @@ async def nothing_is_on_its_way(settings: Settings) -> bool:
     """
     reads = partitions_read(settings, FILE_TOPICS)
     try:
-        found = await groups.positions(client_options(settings), reads)
-        held = await transactions.holding(client_options(settings), chain.from_iterable(reads.values()))
+        async with asking(client_options(settings)) as client:
+            found = await groups.positions(client, reads)
+            held = await transactions.holding(client, chain.from_iterable(reads.values()))
     except KafkaError:
         return False
     return not held and all(committed >= end for parts in found.values() for committed, end in parts.values())

@@ -19,7 +19,7 @@ from core.connection import client_options
 from core.disk import check_writable
 from core.errors import FatalError
 from core.settings import Settings
-from gateways.broker import broker_answers
+from gateways.kafka.client import answers
 from rules.listening import KEYLESS, require_key
 from topics.admin import create_topics
 
@@ -28,6 +28,7 @@ log = structlog.get_logger()
 BROKER_SECONDS = 30.0
 """How long a broker that was started together with us may take."""
 RETRY_SECONDS = 0.5
+ANSWER_SECONDS = 3.0
 GOODBYE_SECONDS = 3
 """How long event streams may go on after SIGTERM."""
 
@@ -101,7 +102,7 @@ async def _create_topics(settings: Settings) -> None:
     level = aiokafka_log.level
     aiokafka_log.setLevel(logging.CRITICAL)  # It would tell of every try.
     deadline = time.monotonic() + BROKER_SECONDS
-    while not await broker_answers(client_options(settings)):
+    while not await answers(client_options(settings), ANSWER_SECONDS):
         if time.monotonic() > deadline:
             break  # The next call says so.
         await asyncio.sleep(RETRY_SECONDS)

@@ -61,7 +61,7 @@ async def _demo(settings: Settings, photos: Path | None, finished: list[JobStatu
     data = FOLDER / "data"
     planned = stack.plan(settings, data, host=stack.LOOPBACK, port=ports.free_port())
     await stack.require_given(settings)
-    async with Supervisor(data, planned.waves, tell, addresses=planned.addresses) as parts:
+    async with planned.kafka, Supervisor(data, planned.waves, tell, addresses=planned.addresses) as parts:
         with Client(planned.url, reveal(settings.darkroom_api_key)) as client:
             final = await parts.during(_ingest(client, photos))
         show(render.outcomes(final))

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Iterable
 
-from aiokafka import ConsumerRecord
+from aiokafka.client import AIOKafkaClient
 from pydantic import BaseModel
 from rich.console import RenderableType
 from rich.table import Table
@@ -20,6 +20,7 @@ from cli.replay_client import ReplayClient
 from core.connection import client_options
 from core.settings import STAGES, Settings, Stage
 from gateways.kafka import groups
+from gateways.kafka.reader import Reader, Record
 from rules.watchdog import missing_in_words
 from topics.job_status import FINISHED, JobStatus
 from topics.record import header_texts
@@ -122,31 +123,37 @@ async def examine_kafka(settings: Settings, found: Diagnosis) -> None:
     if found.status in FINISHED:
         return
     names = {stage: settings.group(stage) for stage in STAGES}
-    states = await groups.describe(client_options(settings), names.values())
+    async with kafka.asking(settings) as client:
+        await _examine(client, settings, names, found)
+
+
+async def _examine(client: AIOKafkaClient, settings: Settings, names: dict[Stage, str], found: Diagnosis) -> None:
+    states = await groups.describe(client, names.values())
     for stage, name in names.items():
         if not states[name].members:
             found.problems.append(f"Stage {stage} has no worker. Run `darkroom worker --stages {stage}`.")
     held: list[Held] = []
-    async with kafka.reading(settings) as consumer:
-        # The events that track reads are of the job, not of a file.
-        topics = {stage: topics_read(stage) for stage in STAGES if stage != "track"}
-        parts = await kafka.partitions(settings, [topic for read in topics.values() for topic in read])
-        reads = {names[stage]: [part for topic in read for part in parts[topic]] for stage, read in topics.items()}
-        positions = await groups.positions(client_options(settings), reads)
+    # The events that track reads are of the job, not of a file.
+    topics = {stage: topics_read(stage) for stage in STAGES if stage != "track"}
+    parts = await kafka.partitions(client, [topic for read in topics.values() for topic in read])
+    reads = {names[stage]: [part for topic in read for part in parts[topic]] for stage, read in topics.items()}
+    positions = await groups.positions(client, reads)
+    async with Reader(client_options(settings), []) as reader:
         for stage, name in names.items():
             behind = {part: where for part, where in positions.get(name, {}).items() if where[0] < where[1]}
             begins = {part: committed for part, (committed, _) in behind.items()}
             ends = {part: min(end, committed + LOOKED_AT) for part, (committed, end) in behind.items()}
-            async for records in kafka.read(consumer, begins, ends):
+            reader.go_to(begins)
+            async for records in reader.up_to(ends):
                 held += [_held(stage, record) for record in records if _is_of(record, found.job_id)]
     found.slowest = sorted(held, key=lambda each: -each.seconds)[:SLOWEST]
 
 
-def _is_of(record: ConsumerRecord[bytes, bytes], job_id: str) -> bool:
+def _is_of(record: Record, job_id: str) -> bool:
     return record.value is not None and header_texts(record.headers).get("job_id") == job_id
 
 
-def _held(stage: Stage, record: ConsumerRecord[bytes, bytes]) -> Held:
+def _held(stage: Stage, record: Record) -> Held:
     """Return a message that waits or is in work. What it is about stands in every record that names a file."""
     return Held(
         stage=stage,

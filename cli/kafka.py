@@ -1,11 +1,11 @@
-"""How the commands find Kafka, and how they read from it: as readers without a group, whom no stage notices."""
+"""How the commands find Kafka, and ask it."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import TopicPartition
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from cli.client import Client
@@ -13,10 +13,9 @@ from core.connection import client_options
 from core.errors import ApiUnavailableError, DarkroomError, FatalError, KafkaUnavailableError, RetryableError
 from core.settings import Settings
 from embedded import state
-from gateways.kafka.consumer import new_consumer
+from gateways.kafka import client
+from gateways.kafka.reader import all_partitions
 from rules.listening import is_loopback
-
-POLL_MILLISECONDS = 500
 
 
 def with_brokers(settings: Settings, data: Path | None) -> Settings:
@@ -50,9 +49,9 @@ def ask_api(settings: Settings) -> str:
 
     Raises what the client raises, and FatalError where the API means its own machine, which is not this one.
     """
-    with Client.of(settings) as client:
-        brokers = client.brokers()
-        elsewhere = not client.is_local
+    with Client.of(settings) as api:
+        brokers = api.brokers()
+        elsewhere = not api.is_local
     hosts = [broker.strip().rpartition(":")[0].strip("[]") for broker in brokers.split(",")]
     if elsewhere and any(map(is_loopback, hosts)):
         raise FatalError(
@@ -71,50 +70,21 @@ def brokers_of_api(settings: Settings) -> str | None:
 
 
 @asynccontextmanager
-async def reading(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
-    """Connect a reader until the block ends. Raises KafkaUnavailableError, also for what fails in the block."""
-    consumer = new_consumer(client_options(settings))
+async def asking(settings: Settings) -> AsyncIterator[AIOKafkaClient]:
+    """Connect until the block ends. Raises KafkaUnavailableError, also for what fails in the block."""
     try:
-        await consumer.start()
-        yield consumer
+        async with client.asking(client_options(settings)) as connected:
+            yield connected
     except (KafkaError, OSError) as error:
-        raise _away(settings, error) from error
-    finally:
-        await consumer.stop()
+        raise KafkaUnavailableError(
+            f"Kafka at {settings.kafka_brokers} does not answer: {error}. Start it, or correct KAFKA_BROKERS."
+        ) from error
 
 
-async def partitions(settings: Settings, topics: Sequence[str]) -> dict[str, list[TopicPartition]]:
-    """Return the partitions of topics. Raises FatalError where there is no such topic, and KafkaUnavailableError."""
-    admin = AIOKafkaAdminClient(**client_options(settings))
-    try:
-        await admin.start()
-        found = {each["topic"]: each["partitions"] for each in await admin.describe_topics(list(topics))}
-    except (KafkaError, OSError) as error:
-        raise _away(settings, error) from error
-    finally:
-        await admin.close()
+async def partitions(connected: AIOKafkaClient, topics: Sequence[str]) -> dict[str, list[TopicPartition]]:
+    """Return the partitions of topics. Raises FatalError where there is no such topic."""
+    known = await connected.fetch_all_metadata()
     for topic in topics:
-        if not found.get(topic):
+        if not known.partitions_for_topic(topic):
             raise FatalError(f"There is no topic {topic}. `darkroom topics` lists them.")
-    return {topic: [TopicPartition(topic, number) for number in range(len(found[topic]))] for topic in topics}
-
-
-def _away(settings: Settings, error: Exception) -> KafkaUnavailableError:
-    return KafkaUnavailableError(
-        f"Kafka at {settings.kafka_brokers} does not answer: {error}. Start it, or correct KAFKA_BROKERS."
-    )
-
-
-async def read(
-    consumer: AIOKafkaConsumer, begins: dict[TopicPartition, int], ends: dict[TopicPartition, int]
-) -> AsyncIterator[Sequence[ConsumerRecord[bytes, bytes]]]:
-    """Give the messages from some offsets to others, a fetch at a time."""
-    open_ = [part for part, begin in begins.items() if begin < ends[part]]
-    consumer.assign(open_)
-    for part in open_:
-        consumer.seek(part, begins[part])
-    while open_:
-        for part, records in (await consumer.getmany(*open_, timeout_ms=POLL_MILLISECONDS)).items():
-            yield [record for record in records if record.offset < ends[part]]
-        # What a compaction or a transaction took has no message: the position tells, not the last one.
-        open_ = [part for part in open_ if await consumer.position(part) < ends[part]]
+    return {topic: all_partitions(topic, len(known.partitions_for_topic(topic))) for topic in topics}

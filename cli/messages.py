@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from aiokafka import ConsumerRecord
 from rich.progress import Progress
 
 from cli import kafka
@@ -14,6 +13,8 @@ from cli.console import progress
 from core.connection import client_options
 from core.settings import STAGES, Settings
 from gateways.kafka import groups, transactions
+from gateways.kafka.offsets import log_begins, stable_ends
+from gateways.kafka.reader import Reader, Record
 from topics.record import header_texts
 from topics.topology import NAMES, topics_read
 
@@ -22,15 +23,15 @@ Message = dict[str, Any]
 
 async def topics(settings: Settings) -> list[dict[str, Any]]:
     """Return each topic with its partitions, its messages, the lag of each group that reads it, and what holds it."""
-    async with kafka.reading(settings) as consumer:
-        parts = await kafka.partitions(settings, NAMES)
+    async with kafka.asking(settings) as client:
+        parts = await kafka.partitions(client, NAMES)
         everywhere = [part for of_topic in parts.values() for part in of_topic]
-        begins, ends = await consumer.beginning_offsets(everywhere), await consumer.end_offsets(everywhere)
+        begins, ends = await log_begins(client, everywhere), await stable_ends(client, everywhere)
         reads = {
             settings.group(stage): [part for topic in topics_read(stage) for part in parts[topic]] for stage in STAGES
         }
-        positions = await groups.positions(client_options(settings), reads)
-        held = await transactions.holding(client_options(settings), everywhere)
+        positions = await groups.positions(client, reads)
+        held = await transactions.holding(client, everywhere)
     now = time.time()
     return [
         {
@@ -63,19 +64,20 @@ async def newest(
 ) -> AsyncIterator[Message]:
     """Give the newest messages of a topic, or of a job in it, in the order of time; then, if asked, what comes."""
 
-    def wanted(records: Sequence[ConsumerRecord[bytes, bytes]]) -> list[Message]:
+    def wanted(records: Sequence[Record]) -> list[Message]:
         messages = [_decoded(record) for record in records]
         return [message for message in messages if job is None or message["headers"].get("job_id") == job]
 
-    async with kafka.reading(settings) as consumer:
-        parts = (await kafka.partitions(settings, [topic]))[topic]
-        first, ends = await consumer.beginning_offsets(parts), await consumer.end_offsets(parts)
+    async with kafka.asking(settings) as client, Reader(client_options(settings), []) as reader:
+        parts = (await kafka.partitions(client, [topic]))[topic]
+        first, ends = await log_begins(client, parts), await stable_ends(client, parts)
         # Those of a job may lie anywhere.
         begins = first if job else {part: max(first[part], ends[part] - number) for part in parts}
         kept: list[Message] = []
         with Progress(console=progress, transient=True, disable=not progress.is_terminal) as shown:
             task = shown.add_task("Reading", total=sum(ends[part] - begins[part] for part in parts))
-            async for records in kafka.read(consumer, begins, ends):
+            reader.go_to(begins)
+            async for records in reader.up_to(ends):
                 kept = sorted([*kept, *wanted(records)], key=lambda message: str(message["at"]))
                 del kept[: max(0, len(kept) - number)]
                 shown.advance(task, len(records))
@@ -83,16 +85,12 @@ async def newest(
             yield message
         if not follow:
             return
-        consumer.assign(parts)
-        for part in parts:
-            consumer.seek(part, ends[part])
         while True:
-            for records in (await consumer.getmany(timeout_ms=kafka.POLL_MILLISECONDS)).values():
-                for message in wanted(records):
-                    yield message
+            for message in wanted(await reader.take()):
+                yield message
 
 
-def _decoded(record: ConsumerRecord[bytes, bytes]) -> Message:
+def _decoded(record: Record) -> Message:
     """Return a message as JSON can show it; what is no JSON, as text."""
     value: object = None
     if record.value is not None:

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx
-from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from cli.checks import Check
@@ -16,8 +15,9 @@ from core.connection import client_options
 from core.errors import ApiUnavailableError, DarkroomError, UntrustedError
 from core.settings import STAGES, Settings, Stage, reveal
 from core.tls import authorities
-from gateways.kafka import groups, transactions
-from topics import configs
+from gateways.kafka import configs, groups, transactions
+from gateways.kafka.client import administering, asking
+from gateways.kafka.reader import all_partitions
 from topics.admin import INSYNC, WITHOUT_SPARE, wanted, without_spare
 from topics.dead_letter import UNREADABLE
 
@@ -98,7 +98,8 @@ async def workers(settings: Settings, stages: tuple[Stage, ...], hosts: set[str]
     """Check that each of these stages has a member on one of the hosts, by the broker's own word."""
     names = {stage: settings.group(stage) for stage in stages}
     try:
-        found = await groups.describe(client_options(settings), names.values())
+        async with asking(client_options(settings)) as client:
+            found = await groups.describe(client, names.values())
     except (KafkaError, OSError) as error:
         return [Check("Kafka", "problem", f"{settings.kafka_brokers}: {error}", "Start it, or correct KAFKA_BROKERS.")]
     return [
@@ -114,33 +115,31 @@ async def _kafka(settings: Settings) -> AsyncIterator[Check]:
     if not brokers:
         yield Check("Kafka", "problem", "not running, and KAFKA_BROKERS is not set", f"{START}, or set KAFKA_BROKERS.")
         return
-    admin = AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=int(TIMEOUT_SECONDS * 1000))
+    kafka = client_options(settings) | {"request_timeout_ms": int(TIMEOUT_SECONDS * 1000)}
     started = time.monotonic()
     try:
-        await admin.start()
-        topics = await admin.describe_topics([topic.name for topic in wanted(settings)])
-        yield Check("Kafka", "ok", f"{brokers}, {_milliseconds(started)}")
-        yield _topics(
-            settings, {topic["topic"]: len(topic["partitions"]) for topic in topics if not topic["error_code"]}
-        )
-        held = await configs.describe(admin, [topic["topic"] for topic in topics], [INSYNC])
-        if weak := without_spare(topics, held):
-            yield Check("Replicas", "note", f"{len(weak)} topics, such as {weak[0]}. {WITHOUT_SPARE}")
-        async for check in _held(settings, {topic["topic"]: len(topic["partitions"]) for topic in topics}):
-            yield check
-        for stage in STAGES:
-            yield await _stage(settings, stage)
+        async with administering(kafka) as admin, asking(kafka) as client:
+            topics = await admin.describe_topics([topic.name for topic in wanted(settings)])
+            yield Check("Kafka", "ok", f"{brokers}, {_milliseconds(started)}")
+            yield _topics(
+                settings, {topic["topic"]: len(topic["partitions"]) for topic in topics if not topic["error_code"]}
+            )
+            held = await configs.describe(admin, [topic["topic"] for topic in topics], [INSYNC])
+            if weak := without_spare(topics, held):
+                yield Check("Replicas", "note", f"{len(weak)} topics, such as {weak[0]}. {WITHOUT_SPARE}")
+            async for check in _held(client, {topic["topic"]: len(topic["partitions"]) for topic in topics}):
+                yield check
+            for stage in STAGES:
+                yield await _stage(client, settings.group(stage), stage)
     except (KafkaError, OSError) as error:
         yield Check("Kafka", "problem", f"{brokers}: {error}", "Start it, or correct KAFKA_BROKERS.")
-    finally:
-        await admin.close()
 
 
-async def _held(settings: Settings, partitions: dict[str, int]) -> AsyncIterator[Check]:
+async def _held(client: AIOKafkaClient, partitions: dict[str, int]) -> AsyncIterator[Check]:
     """Check that no transaction has held a partition for long."""
-    parts = [TopicPartition(topic, number) for topic, count in partitions.items() for number in range(count)]
+    parts = [part for topic, count in partitions.items() for part in all_partitions(topic, count)]
     now = time.time()
-    for one in await transactions.holding(client_options(settings), parts):
+    for one in await transactions.holding(client, parts):
         is_long = one.since is None or one.age(now) >= LONG_SECONDS
         yield Check("Transaction", "problem" if is_long else "note", one.describe(now))
 
@@ -156,10 +155,9 @@ def _topics(settings: Settings, partitions: dict[str, int]) -> Check:
     return Check("Topics", "ok", f"{len(partitions)} with {settings.kafka_partitions} partitions each")
 
 
-async def _stage(settings: Settings, stage: Stage) -> Check:
-    name = settings.group(stage)
-    group = (await groups.describe(client_options(settings), [name]))[name]
-    behind = 0 if group.state == groups.NO_COORDINATOR else await groups.lag(client_options(settings), name)
+async def _stage(client: AIOKafkaClient, name: str, stage: Stage) -> Check:
+    group = (await groups.describe(client, [name]))[name]
+    behind = 0 if group.state == groups.NO_COORDINATOR else await groups.lag(client, name)
     if group.works:
         return Check(f"Stage {stage}", "ok", f"{len(group.members)} running, {behind} messages to read")
     detail = f"not running, {behind} messages to read"

@@ -91,7 +91,7 @@ async def _up(settings: Settings, data: Path, host: str, port: int) -> None:
     close_to_others(data / "api")
     if grants.told(data) is None:
         grants.tell(data, [])  # until the API says more, no worker believes what a message allows itself
-    async with Supervisor(data, planned.waves, tell, addresses=planned.addresses) as parts:
+    async with planned.kafka, Supervisor(data, planned.waves, tell, addresses=planned.addresses) as parts:
         results.print(f"Darkroom is ready at {planned.url} (data: {data}). Ctrl-C stops it.")
         if settings.darkroom_api_key is None:
             results.print(KEYLESS)

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 import httpx
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from core.connection import ClientOptions
 from core.tls import authorities
 from embedded import ports
 from gateways.kafka import groups
+from gateways.kafka.client import Connection, answers
 
 TIMEOUT_SECONDS = 2.0
 
@@ -32,15 +32,7 @@ async def broker_answers(port: int) -> bool:
 
 async def brokers_answer(kafka: ClientOptions) -> bool:
     """Tell whether any of the brokers answers a request for its metadata."""
-    admin = AIOKafkaAdminClient(**kafka, request_timeout_ms=int(TIMEOUT_SECONDS * 1000))
-    try:
-        await admin.start()
-        await admin.list_topics()
-    except (KafkaError, OSError):
-        return False
-    finally:
-        await admin.close()
-    return True
+    return await answers(kafka, TIMEOUT_SECONDS)
 
 
 class JoinedGroups:
@@ -52,7 +44,7 @@ class JoinedGroups:
     broker has thrown it out.
     """
 
-    def __init__(self, kafka: ClientOptions, names: Sequence[str]) -> None:
+    def __init__(self, kafka: Connection, names: Sequence[str]) -> None:
         self._kafka = kafka
         self._names = names
         self._pid: int | None = None
@@ -63,7 +55,8 @@ class JoinedGroups:
     async def __call__(self, pid: int) -> bool:
         """Ask the broker about the process with this id."""
         try:
-            found = await groups.describe(self._kafka, self._names)
+            async with self._kafka.asking() as client:
+                found = await groups.describe(client, self._names)
         except (KafkaError, OSError):
             if pid == self._pid and self._has_worked:
                 return True

@@ -14,6 +14,7 @@ from core.errors import FatalError, KafkaUnavailableError
 from core.settings import Settings, Stage
 from embedded import ports, probes
 from embedded.supervisor import Part
+from gateways.kafka.client import Connection
 from rules.listening import require_key
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,6 +34,8 @@ class Stack:
     waves: tuple[tuple[Part, ...], ...]
     url: str
     addresses: dict[str, str]
+    kafka: Connection
+    """On it the brokers are asked who works; open until its block ends."""
 
 
 def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
@@ -98,7 +101,7 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
     if not settings.ml_inference_service_url:
         embedded.append(service("ml", "embedded.ml", ml_port, health="/health"))
 
-    kafka_client = client_options(settings.model_copy(update={"kafka_brokers": addresses["KAFKA_BROKERS"]}))
+    connection = Connection(client_options(settings.model_copy(update={"kafka_brokers": addresses["KAFKA_BROKERS"]})))
 
     def worker(name: str, stages: tuple[Stage, ...]) -> Part:
         groups = [settings.group(stage) for stage in stages]
@@ -106,7 +109,7 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
             name,
             [str(Path(sys.executable).with_name("darkroom")), "worker", "--stages", ",".join(stages)],
             ", ".join(stages),
-            probes.JoinedGroups(kafka_client, groups),
+            probes.JoinedGroups(connection, groups),
             start_seconds=120.0,
             grace_seconds=20.0,
             # The broker throws out a worker that hangs after this session; some time to come back by itself.
@@ -123,7 +126,7 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
             vital=True,
         ),
     )
-    return Stack((tuple(embedded), ours), url, addresses)
+    return Stack((tuple(embedded), ours), url, addresses, connection)
 
 
 async def require_given(settings: Settings) -> list[tuple[str, str]]:

@@ -20,6 +20,7 @@ from faust.transport.producer import Producer as BufferedProducer
 
 from core.connection import client_options
 from core.settings import Settings
+from gateways.kafka import producer as plain
 from topics.limits import MAX_REQUEST_BYTES
 
 # What is sent meanwhile goes with the next request to the same broker. A message that comes alone does not wait.
@@ -29,12 +30,10 @@ MAX_BATCH_BYTES = 256 << 10
 
 def new_producer(settings: Settings) -> AIOKafkaProducer:
     """Return the producer of a worker, not started."""
-    producer = AIOKafkaProducer(
-        **client_options(settings),
+    producer = plain.new_producer(
+        client_options(settings),
+        MAX_REQUEST_BYTES,
         client_id=f"darkroom-{os.getpid()}",
-        acks="all",
-        enable_idempotence=True,
-        max_request_size=MAX_REQUEST_BYTES,
         max_batch_size=MAX_BATCH_BYTES,
         request_timeout_ms=120_000,
     )

@@ -19,7 +19,7 @@ from core.errors import DarkroomError, DrainingError, FatalError, PartitionRevok
 from core.settings import Settings
 from core.settings import Stage as Name
 from gateways.kafka.batches import Unreadable
-from gateways.kafka.consumer import holds_message
+from gateways.kafka.reader import holds_message
 from streams.app import ROCKSDB_OPTIONS, new_app
 from streams.batching import Batcher
 from streams.item import Item

@@ -4,6 +4,7 @@ Faust ignores a topic that does not exist when a worker starts (faust-streaming 
 """
 
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import structlog
@@ -19,7 +20,8 @@ from aiokafka.errors import (
 from core.connection import client_options
 from core.errors import FatalError
 from core.settings import Settings, Stage
-from topics import configs
+from gateways.kafka import configs
+from gateways.kafka.client import administering
 from topics.dead_letter import DEAD_LETTER
 from topics.job_status import JOB_STATUS
 from topics.limits import MAX_DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES
@@ -103,14 +105,15 @@ async def create_topics(settings: Settings, brokers: str) -> None:
 
     Raises FatalError when the brokers cannot be reached or a topic exists with another partition count.
     """
-    admin = AIOKafkaAdminClient(**client_options(settings) | {"bootstrap_servers": brokers})
-    try:
-        await admin.start()
-    except KafkaError as error:
-        raise FatalError(
-            f"No Kafka broker answers at {brokers}: {error}. Start one, or set KAFKA_BROKERS to where it is."
-        ) from error
-    try:
+    async with AsyncExitStack() as stack:
+        try:
+            admin = await stack.enter_async_context(
+                administering(client_options(settings) | {"bootstrap_servers": brokers})
+            )
+        except KafkaError as error:
+            raise FatalError(
+                f"No Kafka broker answers at {brokers}: {error}. Start one, or set KAFKA_BROKERS to where it is."
+            ) from error
         existing = {
             known["topic"]: len(known["partitions"])
             for known in await admin.describe_topics([topic.name for topic in wanted(settings)])
@@ -125,8 +128,6 @@ async def create_topics(settings: Settings, brokers: str) -> None:
         await _create(admin, settings, [topic for topic in wanted(settings) if topic.name not in existing])
         await configs.keep(admin, kept_configs(settings))
         await _warn(admin, existing)
-    finally:
-        await admin.close()
 
 
 async def _create(admin: AIOKafkaAdminClient, settings: Settings, missing: list[NewTopic]) -> None:

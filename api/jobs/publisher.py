@@ -16,6 +16,7 @@ from api.view.reading import UnfinishedFile
 from core import tracing
 from core.connection import ClientOptions
 from core.errors import KafkaUnavailableError
+from gateways.kafka.producer import new_producer
 from tables.job import Job
 from topics.files import FileOfJob
 from topics.job_event import (
@@ -238,7 +239,7 @@ class Publisher:
 @asynccontextmanager
 async def open_publisher(kafka: ClientOptions, partitions: int) -> AsyncIterator[Publisher]:
     """Connect a producer that neither loses nor repeats a message, until the block ends."""
-    producer = AIOKafkaProducer(**kafka, acks="all", enable_idempotence=True, max_request_size=MAX_REQUEST_BYTES)
+    producer = new_producer(kafka, MAX_REQUEST_BYTES)
     await producer.start()
     try:
         yield Publisher(producer, partitions)

@@ -1,13 +1,9 @@
 """Finds the scan request of a job where it stands in Kafka, to be published again as it was."""
 
-from contextlib import AsyncExitStack
-
-from aiokafka import TopicPartition
-
 from api.jobs.publisher import Outgoing
 from core.connection import ClientOptions
 from core.errors import InvalidMessageError
-from gateways.kafka.consumer import new_consumer
+from gateways.kafka.reader import Reader, all_partitions
 from topics.scan_request import SCAN_REQUEST
 
 
@@ -17,19 +13,13 @@ async def find(kafka: ClientOptions, partitions: int, job_id: str) -> Outgoing |
     There is one a job, and Kafka keeps it as long as the files that it led to. A program may have chosen any partition.
     """
     found: Outgoing | None = None
-    async with AsyncExitStack() as stack:
-        consumer = new_consumer(kafka)
-        stack.push_async_callback(consumer.stop)
-        await consumer.start()
-        parts = [TopicPartition(SCAN_REQUEST.name, number) for number in range(partitions)]
-        ends = await consumer.end_offsets(parts)
-        consumer.assign(parts)
-        await consumer.seek_to_beginning(*parts)
-        while unread := [part for part in parts if await consumer.position(part) < ends[part]]:
-            for records in (await consumer.getmany(*unread, timeout_ms=1000)).values():
-                for record in records:
-                    if record.value is not None and _is_of(record.value, job_id):
-                        found = Outgoing(SCAN_REQUEST.name, record.key, record.value, list(record.headers))
+    async with Reader(kafka, all_partitions(SCAN_REQUEST.name, partitions)) as reader:
+        begins, ends = await reader.begins(), await reader.ends()
+        reader.go_to(begins)
+        async for records in reader.up_to(ends):
+            for record in records:
+                if record.value is not None and _is_of(record.value, job_id):
+                    found = Outgoing(SCAN_REQUEST.name, record.key, record.value, list(record.headers))
     return found
 
 

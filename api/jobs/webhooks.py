@@ -11,23 +11,20 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import httpx
 import orjson
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import TopicPartition
 
 from api.kept import Kept
-from core.connection import ClientOptions, client_options
+from core.connection import client_options
 from core.errors import InvalidMessageError
 from core.settings import Settings, reveal
-from gateways.kafka.consumer import new_consumer
-from gateways.kafka.last_reads import LastReads
-from gateways.kafka.offsets import log_ends
-from gateways.kafka.sameness import other_logs
-from rules.positions import Begin, begin_at
+from gateways.kafka.member import Member
+from gateways.kafka.reader import Record
 from rules.webhooks import message_id, signature
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 
@@ -55,7 +52,6 @@ class Webhooks:
         self._http = http
         self._refusals: Counter[str] = Counter()
         self._wait = FIRST_WAIT_SECONDS
-        self._last_reads = LastReads()
 
     async def run(self) -> None:
         """Go on for ever. Whatever goes wrong is logged, and tried again."""
@@ -67,33 +63,19 @@ class Webhooks:
             await asyncio.sleep(FIRST_WAIT_SECONDS)
 
     async def _read(self) -> None:
-        failed = asyncio.Event()
-        consumer = new_consumer(self._kafka, group_id=self._group, on_failed=lambda _: failed.set())
-        consumer.subscribe([JOB_STATUS.name], listener=_Beginnings(consumer, self._kafka, self._last_reads))
-        await consumer.start()
-        try:
-            while True:
-                fetched = await consumer.getmany(timeout_ms=1000, max_records=RECORDS_AT_ONCE)
-                if failed.is_set() and fetched:
-                    return  # what came may be of another log, as the next beginning will tell
-                if not all([await self._tell_all(consumer, part, records) for part, records in fetched.items()]):
+        async with Member(self._kafka, self._group, JOB_STATUS.name) as member:
+            while (fetched := await member.take(RECORDS_AT_ONCE)) is not None:
+                if not all([await self._tell_all(member, part, records) for part, records in fetched.items()]):
                     await asyncio.sleep(self._wait * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
                     self._wait = min(2 * self._wait, LONGEST_WAIT_SECONDS)
-        finally:
-            with suppress(Exception):  # what ended the reading matters, not what closing says after it
-                await consumer.stop()
 
-    async def _tell_all(
-        self, consumer: AIOKafkaConsumer, part: TopicPartition, records: list[ConsumerRecord[bytes, bytes]]
-    ) -> bool:
+    async def _tell_all(self, member: Member, part: TopicPartition, records: list[Record]) -> bool:
         """Tell what these say, and commit it; from the first on that cannot be told they are read again."""
-        self._last_reads.add(part, records)
         for record in records:
             if not await self._tell(record.value):
-                consumer.seek(part, record.offset)
-                await consumer.commit(self._last_reads.commit({part: record.offset}))
+                await member.go_back(part, record.offset)
                 return False
-        await consumer.commit(self._last_reads.commit({part: records[-1].offset + 1}))
+        await member.commit(part, records[-1].offset + 1)
         return True
 
     async def _tell(self, value: bytes | None) -> bool:
@@ -139,39 +121,6 @@ class Webhooks:
         del self._refusals[status.job_id]
         log.error("webhook-given-up", job_id=status.job_id, answer=answer.status_code)
         return True
-
-
-class _Beginnings(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped base
-    """Has partitions read from what is committed, or else from where they end: jobs that ended before are no news.
-
-    Committed at once: what comes while the service is down then is not missed.
-    """
-
-    def __init__(self, consumer: AIOKafkaConsumer, kafka: ClientOptions, last_reads: LastReads) -> None:
-        self._consumer = consumer
-        self._kafka = kafka
-        self._last_reads = last_reads
-
-    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        """Do nothing: what was told is committed."""
-
-    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Set where each begins."""
-        consumer, parts = self._consumer, list(assigned)
-        if not parts:
-            return
-        firsts, ends = await consumer.beginning_offsets(parts), await log_ends(consumer._client, parts)
-        others = await other_logs(self._kafka, await self._last_reads.begin(consumer, parts))
-        for part in parts:
-            committed = await consumer.committed(part)
-            begin = begin_at(committed, firsts[part], ends[part], is_another=part in others)
-            if committed is None:
-                begin = Begin(ends[part])
-            if begin.anew:
-                log.error("webhooks-read-anew", topic=part.topic, partition=part.partition, read_to=committed)
-            consumer.seek(part, begin.offset)
-            if begin.offset != committed:
-                await consumer.commit(self._last_reads.commit({part: begin.offset}))
 
 
 @asynccontextmanager

@@ -5,11 +5,10 @@ It reads up to the topic's end at the start. A collection that the messages name
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from api.jobs.publisher import Outgoing, Publisher
@@ -19,7 +18,7 @@ from api.view.view import JobView
 from core.connection import client_options
 from core.errors import InvalidMessageError, KafkaUnavailableError, MLUnavailableError, RequestError
 from core.settings import Settings
-from gateways.kafka.consumer import new_consumer
+from gateways.kafka.reader import Reader, Record
 from gateways.ml import Capabilities
 from gateways.qdrant import Qdrant
 from topics import bundle, image_outcome, job_event
@@ -62,7 +61,7 @@ class _Found:
     `alone`: the message that a file of a bundle would be by itself, so that its replay brings no neighbours along.
     """
 
-    message: ConsumerRecord
+    message: Record
     record: Any = None
     left_out: str | None = None
     alone: Outgoing | None = None
@@ -108,27 +107,23 @@ class TopicReplayer:
     async def run(self, order: ReplayBody, progress: Run) -> None:
         """Do it. Raises KafkaUnavailableError, QdrantUnavailableError, MLUnavailableError."""
         try:
-            async with AsyncExitStack() as stack:
-                consumer = new_consumer(client_options(self._settings))
-                stack.push_async_callback(consumer.stop)
-                await consumer.start()
-                await self._read(consumer, order, progress)
+            numbers = order.from_offsets or range(self._settings.kafka_partitions)
+            parts = [TopicPartition(order.topic, number) for number in numbers]
+            async with Reader(client_options(self._settings), parts) as reader:
+                await self._read(reader, order, progress)
         except KafkaError as error:
             raise KafkaUnavailableError(
                 f"Kafka cannot be read ({type(error).__name__}: {error}). Try again."
             ) from error
 
-    async def _read(self, consumer: AIOKafkaConsumer, order: ReplayBody, progress: Run) -> None:
-        ranges = await _ranges(consumer, order, self._settings.kafka_partitions)
+    async def _read(self, reader: Reader, order: ReplayBody, progress: Run) -> None:
+        ranges = await _ranges(reader, order)
         progress.total = sum(len(offsets) for offsets in ranges.values())
-        consumer.assign([*ranges])
-        for part, offsets in ranges.items():
-            consumer.seek(part, offsets.start)
+        reader.go_to({part: offsets.start for part, offsets in ranges.items()})
+        ends = {part: offsets.stop for part, offsets in ranges.items()}
         refused: dict[tuple[str, str | None], str | None] = {}
         succession = Succession(self._view, self._publisher)
-        while open_parts := [p for p, offsets in ranges.items() if await consumer.position(p) < offsets.stop]:
-            fetched = await consumer.getmany(*open_parts, timeout_ms=1000, max_records=MESSAGES_AT_ONCE)
-            messages = [m for part, found in fetched.items() for m in found if m.offset < ranges[part].stop]
+        async for messages in reader.up_to(ends, MESSAGES_AT_ONCE):
             found = await asyncio.to_thread(_judge_all, order, messages, ranges)
             taken = []
             for one in found:
@@ -203,28 +198,25 @@ class TopicReplayer:
         return file.model_id, self._settings.qdrant_vector_size
 
 
-async def _ranges(consumer: AIOKafkaConsumer, order: ReplayBody, partitions: int) -> dict[TopicPartition, range]:
+async def _ranges(reader: Reader, order: ReplayBody) -> dict[TopicPartition, range]:
     """Return the offsets to be read, by partition; those without any are left out."""
-    numbers = order.from_offsets or range(partitions)
-    parts = [TopicPartition(order.topic, number) for number in numbers]
-    begins = await consumer.beginning_offsets(parts)
-    ends = await consumer.end_offsets(parts)
+    begins, ends = await reader.begins(), await reader.ends()
     if order.from_offsets:
-        begins = {part: max(begins[part], order.from_offsets[part.partition]) for part in parts}
+        begins = {part: max(begin, order.from_offsets[part.partition]) for part, begin in begins.items()}
     elif order.since is not None:
         milliseconds = max(0, int(order.since.timestamp() * 1000))
-        later = await consumer.offsets_for_times(dict.fromkeys(parts, milliseconds))
-        begins = {part: ends[part] if found is None else found.offset for part, found in later.items()}
-    return {part: range(begins[part], ends[part]) for part in parts if begins[part] < ends[part]}
+        later = await reader.at_times(dict.fromkeys(ends, milliseconds))
+        begins = {part: ends[part] if found is None else found for part, found in later.items()}
+    return {part: range(begins[part], end) for part, end in ends.items() if begins[part] < end}
 
 
-def _judge_all(order: ReplayBody, messages: list[ConsumerRecord], ranges: dict[TopicPartition, range]) -> list[_Found]:
+def _judge_all(order: ReplayBody, messages: list[Record], ranges: dict[TopicPartition, range]) -> list[_Found]:
     """Return the messages that the order is about. Decoding takes a while: in a thread."""
     found = (_judge(order, one, ranges) for message in messages for one in _files(order, message))
     return [one for one in found if one is not None]
 
 
-def _files(order: ReplayBody, message: ConsumerRecord) -> Iterator[_Found]:
+def _files(order: ReplayBody, message: Record) -> Iterator[_Found]:
     """Yield what a message holds: its files, each as a message of its own."""
     topic = INPUTS[order.topic]
     if message.value is None:

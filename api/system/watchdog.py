@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 
 import structlog
-from aiokafka import TopicPartition
+from aiokafka.client import AIOKafkaClient
 
 from api.jobs import scan_requests
 from api.jobs.publisher import Outgoing, Publisher
@@ -22,6 +22,8 @@ from api.view.view import JobView
 from core.connection import client_options
 from core.settings import STAGES, Settings, Stage
 from gateways.kafka import groups, transactions
+from gateways.kafka.client import Connection
+from gateways.kafka.reader import all_partitions
 from gateways.kafka.transactions import OpenTransaction
 from rules import watchdog as rules
 from tables.job import Job
@@ -94,14 +96,13 @@ class Watchdog:
 
     def __init__(self, settings: Settings, view: JobView, publisher: Publisher) -> None:
         self._settings = settings
+        self._kafka = Connection(client_options(settings))
         self._view = view
         self._publisher = publisher
         self._groups = {stage: settings.group(stage) for stage in STAGES}
         self._reads = partitions_read(settings, STAGES)
         self._everywhere = [
-            TopicPartition(topic.name, partition)
-            for topic in wanted(settings)
-            for partition in range(settings.kafka_partitions)
+            part for topic in wanted(settings) for part in all_partitions(topic.name, settings.kafka_partitions)
         ]
         self._samples: deque[tuple[float, rules.Sample]] = deque()
         self._known: dict[str, _Known] = {}
@@ -124,15 +125,19 @@ class Watchdog:
 
     async def run(self, ended: asyncio.Event) -> None:
         """Watch until `ended` is set."""
+        async with self._kafka:
+            await self._run(ended)
+
+    async def _run(self, ended: asyncio.Event) -> None:
         pause = min(LONGEST_PAUSE_SECONDS, self._settings.stalled_after_seconds / 3)
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(ended.wait(), pause)
                 return
             try:
-                async with asyncio.timeout(SAMPLE_SECONDS):
-                    sample = await self._sample()
-                    held = await transactions.holding(client_options(self._settings), self._everywhere)
+                async with asyncio.timeout(SAMPLE_SECONDS), self._kafka.asking() as client:
+                    sample = await self._sample(client)
+                    held = await transactions.holding(client, self._everywhere)
                 self._note_held(held, time.monotonic())
                 measure.stages(sample, self._groups)
                 await self._look(sample)
@@ -146,9 +151,9 @@ class Watchdog:
                 measure.blind()
                 log.warning("watchdog-blind", reason=f"{type(error).__name__}: {error}")
 
-    async def _sample(self) -> rules.Sample:
-        found = await groups.describe(client_options(self._settings), self._groups.values())
-        positions = await groups.positions(client_options(self._settings), self._reads)
+    async def _sample(self, client: AIOKafkaClient) -> rules.Sample:
+        found = await groups.describe(client, self._groups.values())
+        positions = await groups.positions(client, self._reads)
         return {
             stage: rules.StageSample(
                 has_workers=name in found and bool(found[name].members),

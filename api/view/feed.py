@@ -1,24 +1,23 @@
 """Reads job events, job statuses and dead letters into the view.
 
-A plain consumer without a group, as every API needs all of it.
+A reader without a group, as every API needs all of it.
 """
 
 import asyncio
 import sqlite3
 import time
-from contextlib import suppress
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import TopicPartition
 
 from api.view import letters, writing
 from api.view.changes import Changes
 from api.view.database import Lane
 from core.connection import ClientOptions
 from core.disk import MEND
-from gateways.broker import broker_answers
-from gateways.kafka.consumer import new_consumer
+from gateways.kafka.client import administering, answers, asking
+from gateways.kafka.offsets import stable_ends
+from gateways.kafka.reader import Reader, Record, all_partitions
 from gateways.kafka.sameness import other_logs
 from topics.dead_letter import DEAD_LETTER
 from topics.topology import API
@@ -30,6 +29,7 @@ RETRY_SECONDS = 1.0
 # Where many messages came, the next are gathered: a transaction costs the same for one as for many.
 BUSY_MESSAGES = 8
 GATHERING_SECONDS = 0.1
+ANSWER_SECONDS = 3.0
 
 
 class Feed:
@@ -43,11 +43,11 @@ class Feed:
         self._changes = changes
         self._retention_seconds = retention_hours * 3600
         self._parts = [
-            TopicPartition(topic, partition)
+            part
             for topic in (*(read.name for read in API.reads), DEAD_LETTER)
-            for partition in range(partitions)
+            for part in all_partitions(topic, partitions)
         ]
-        self._consumer: AIOKafkaConsumer | None = None
+        self._is_reading = False
         self._next: dict[TopicPartition, int] = {}
         self._ends_at_start: dict[TopicPartition, int] = {}
         # Positions that are not in their log any more.
@@ -71,22 +71,17 @@ class Feed:
 
     async def problem(self) -> str | None:
         """Say why the view may be behind; None when it has what Kafka had at the start, and Kafka answers."""
-        if self._consumer is None:
+        if not self._is_reading:
             return self._problem
         behind = sum(max(0, end - self._next[part]) for part, end in self._ends_at_start.items())
         if behind:
             return f"is being read: {behind} messages are to come"
-        return None if await broker_answers(self._kafka) else "does not answer"
+        return None if await answers(self._kafka, ANSWER_SECONDS) else "does not answer"
 
     async def catch_up(self, topic: str) -> None:
         """Wait until the view has what a topic has now. Raises KafkaError where Kafka does not answer."""
-        # On a connection of its own: on one that fetches, the question would wait for the next message.
-        consumer = new_consumer(self._kafka)
-        try:
-            await consumer.start()
-            ends = await consumer.end_offsets([part for part in self._parts if part.topic == topic])
-        finally:
-            await consumer.stop()
+        async with asking(self._kafka) as client:
+            ends = await stable_ends(client, [part for part in self._parts if part.topic == topic])
         with self._changes.watch(topic) as changed:
             while any(self._next.get(part, 0) < end for part, end in ends.items()):
                 await changed.wait()
@@ -94,32 +89,33 @@ class Feed:
 
     async def _read(self) -> None:
         self._failed = False
-        consumer = new_consumer(self._kafka, on_out_of_range=self._out_of_range.__setitem__, on_failed=self._fail)
-        await consumer.start()
+        reader = Reader(self._kafka, self._parts, on_out_of_range=self._out_of_range.__setitem__, on_failed=self._fail)
         try:
-            await self._start_where_the_view_ends(consumer)
-            self._consumer = consumer
-            self._changes.notify({part.topic for part in self._parts})
-            while True:
-                fetched = await consumer.getmany(timeout_ms=1000, max_records=BATCH_MESSAGES)
-                # What came may be of another log. It is not folded into what the view holds before that is known.
-                if self._out_of_range or (self._failed and fetched):
-                    return
-                await self._write([record for records in fetched.values() for record in records])
-                await self._go_on(consumer)
-                await self._lane.write(writing.forget_files)
-                await self._lane.read(writing.give_back_disk)
-                if sum(map(len, fetched.values())) >= BUSY_MESSAGES:
-                    await asyncio.sleep(GATHERING_SECONDS)
+            async with reader:
+                await self._start_where_the_view_ends(reader)
+                self._is_reading = True
+                self._changes.notify({part.topic for part in self._parts})
+                await self._follow(reader)
         finally:
-            self._consumer = None
-            with suppress(Exception):  # what ended the reading matters, not what closing says after it
-                await consumer.stop()
+            self._is_reading = False
+
+    async def _follow(self, reader: Reader) -> None:
+        """Write what comes, until it may be of another log than what the view holds."""
+        while True:
+            records = await reader.take(BATCH_MESSAGES)
+            if self._out_of_range or (self._failed and records):
+                return
+            await self._write(records)
+            await self._go_on(reader)
+            await self._lane.write(writing.forget_files)
+            await self._lane.read(writing.give_back_disk)
+            if len(records) >= BUSY_MESSAGES:
+                await asyncio.sleep(GATHERING_SECONDS)
 
     def _fail(self, _: object) -> None:
         self._failed, self._problem = True, "is compared with what was read of it, as a broker failed"
 
-    async def _write(self, records: list[ConsumerRecord[bytes, bytes]]) -> None:
+    async def _write(self, records: list[Record]) -> None:
         if records:
             messages = [_message(record) for record in records]
             changed = await self._lane.write(lambda connection: writing.write(connection, messages))
@@ -128,10 +124,10 @@ class Feed:
                 await self._forget_letters()
             self._changes.notify(changed | topics)
 
-    async def _go_on(self, consumer: AIOKafkaConsumer) -> None:
+    async def _go_on(self, reader: Reader) -> None:
         """Note what has been read, with the offsets that hold no message, such as the markers of transactions."""
         for part in self._parts:
-            position = await consumer.position(part)
+            position = await reader.position(part)
             if position > self._next[part]:
                 self._next[part] = position
                 self._changes.notify({part.topic})
@@ -140,8 +136,8 @@ class Feed:
         oldest = time.time() - self._retention_seconds
         await self._lane.write(lambda connection: letters.forget(connection, oldest))
 
-    async def _start_where_the_view_ends(self, consumer: AIOKafkaConsumer) -> None:
-        """Assign all partitions from the view's offsets, or from the start where the view is not of these logs.
+    async def _start_where_the_view_ends(self, reader: Reader) -> None:
+        """Go to the view's offsets in all partitions, or from the start where the view is not of these logs.
 
         They are others where they end before what the view has read, or do not hold what it read last: a broker may
         have lost the end of one, or a topic been made anew.
@@ -150,9 +146,8 @@ class Feed:
         cluster_id = await self._cluster_id()
         stored = await self._lane.read(lambda connection: writing.last_reads(connection, cluster_id))
         known = {TopicPartition(*part): last for part, last in (stored or {}).items()}
-        # Asked before anything is assigned: on a connection that fetches, questions wait for the next message.
-        begins = await consumer.beginning_offsets(self._parts)
-        self._ends_at_start = ends = await consumer.end_offsets(self._parts)
+        begins = await reader.begins()
+        self._ends_at_start = ends = await reader.ends()
         lost = {part for part, offset in self._out_of_range.items() if offset >= begins[part]}
         lost |= {part for part, last in known.items() if last.offset >= ends[part]}
         lost |= await other_logs(self._kafka, known)
@@ -165,21 +160,15 @@ class Feed:
             known = {}
         await self._forget_letters()
         self._next = {part: max(known[part].offset + 1 if part in known else 0, begins[part]) for part in self._parts}
-        consumer.assign(self._parts)
-        for part, offset in self._next.items():
-            consumer.seek(part, offset)
+        reader.go_to(self._next)
 
     async def _cluster_id(self) -> str:
         """Name of the cluster: a broker whose data was wiped has another."""
-        admin = AIOKafkaAdminClient(**self._kafka)
-        await admin.start()
-        try:
+        async with administering(self._kafka) as admin:
             return str((await admin.describe_cluster())["cluster_id"])
-        finally:
-            await admin.close()
 
 
-def _message(record: ConsumerRecord[bytes, bytes]) -> writing.Message:
+def _message(record: Record) -> writing.Message:
     return writing.Message(
         topic=record.topic,
         partition=record.partition,

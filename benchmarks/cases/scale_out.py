@@ -21,6 +21,7 @@ from benchmarks.running import ROOT, until_answers
 from core.settings import Settings
 from embedded import ports
 from gateways.kafka import groups
+from gateways.kafka.client import asking
 from topics.admin import create_topics
 
 WORKERS = (1, 2, 4, 8)
@@ -127,7 +128,8 @@ def _request(name: str, digest: str) -> bytes:
 async def _until_joined(brokers: str, workers: int) -> None:
     async with asyncio.timeout(180):
         while True:
-            group = (await groups.describe({"bootstrap_servers": brokers}, ["darkroom-embed"]))["darkroom-embed"]
+            async with asking({"bootstrap_servers": brokers}) as client:
+                group = (await groups.describe(client, ["darkroom-embed"]))["darkroom-embed"]
             if group.works and len(group.members) == workers:
                 return
             await asyncio.sleep(0.5)

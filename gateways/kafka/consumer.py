@@ -55,22 +55,6 @@ def new_consumer(
     return consumer
 
 
-async def holds_message(kafka: ClientOptions, part: TopicPartition, first: int, last: int) -> bool:
-    """Tell whether any message stands between two offsets, in place of markers or what cannot be read."""
-    consumer = new_consumer(kafka)
-    try:
-        await consumer.start()
-        consumer.assign([part])
-        consumer.seek(part, first)
-        while await consumer.position(part) <= last:
-            for records in (await consumer.getmany(timeout_ms=1000)).values():
-                if any(first <= record.offset <= last for record in records):
-                    return True
-        return False
-    finally:
-        await consumer.stop()
-
-
 def read_carefully(
     consumer: AIOKafkaConsumer,
     *,

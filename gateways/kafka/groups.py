@@ -1,17 +1,17 @@
 """What the broker says about consumer groups: who is a member, and how much is left to read."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError
+from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.errors import GroupCoordinatorNotAvailableError, for_code
 from aiokafka.protocol.admin import DescribeGroupsRequest_v0, DescribeGroupsRequest_v1
 from aiokafka.protocol.api import Request
+from aiokafka.protocol.commit import OffsetFetchRequest
 
-from core.connection import ClientOptions
-from gateways.kafka.consumer import new_consumer
+from gateways.kafka.offsets import log_begins, stable_ends
 
 NO_COORDINATOR = "NoCoordinator"
 
@@ -48,67 +48,62 @@ class DescribeGroups(Request[DescribeGroupsRequest_v0 | DescribeGroupsRequest_v1
         return request_struct_class(self._groups)
 
 
-async def describe(kafka: ClientOptions, names: Iterable[str]) -> dict[str, Group]:
+async def describe(client: AIOKafkaClient, names: Iterable[str]) -> dict[str, Group]:
     """Return each group by its name, with Kafka's own words for its state: one that does not exist is `Dead`.
 
     A state of ours is NO_COORDINATOR: no broker looks after the group yet. Raises KafkaError when none answers.
     """
-    admin, client = AIOKafkaAdminClient(**kafka), AIOKafkaClient(**kafka)
     found: dict[str, Group] = {}
-    try:
-        await admin.start()
-        await client.bootstrap()
-        for name in names:
-            try:
-                coordinator = await admin.find_coordinator(name)
-            except GroupCoordinatorNotAvailableError:  # a new broker, until its first group
-                found[name] = Group(NO_COORDINATOR, {})
-                continue
-            response = await client.send(coordinator, DescribeGroups([name]))
-            for _error, group, state, _type, _protocol, members in response.groups:
-                found[group] = Group(state, {member: host.lstrip("/") for member, _client, host, *_ in members})
-    finally:
-        await client.close()
-        await admin.close()
+    by_coordinator: dict[int, list[str]] = defaultdict(list)
+    for name in names:
+        try:
+            by_coordinator[await _coordinator(client, name)].append(name)
+        except GroupCoordinatorNotAvailableError:  # a new broker, until its first group
+            found[name] = Group(NO_COORDINATOR, {})
+    for coordinator, of_it in by_coordinator.items():
+        response = await client.send(coordinator, DescribeGroups(of_it))
+        for _error, group, state, _type, _protocol, members in response.groups:
+            found[group] = Group(state, {member: host.lstrip("/") for member, _client, host, *_ in members})
     return found
 
 
-async def lag(kafka: ClientOptions, name: str) -> int:
+async def lag(client: AIOKafkaClient, name: str) -> int:
     """Return the messages that a group has yet to read, over the partitions that it has committed on."""
-    admin = AIOKafkaAdminClient(**kafka)
-    consumer = new_consumer(kafka)
-    try:
-        await admin.start()
-        await consumer.start()
-        committed = await admin.list_consumer_group_offsets(name)
-        read: dict[TopicPartition, int] = {where: known.offset for where, known in committed.items()}
-        ends = await consumer.end_offsets(list(read)) if read else {}
-        return sum(max(0, end - read[where]) for where, end in ends.items())
-    finally:
-        await consumer.stop()
-        await admin.close()
+    committed = await _committed(client, name)
+    ends = await stable_ends(client, committed)
+    return sum(max(0, ends[part] - offset) for part, offset in committed.items())
 
 
 async def positions(
-    kafka: ClientOptions, reads: Mapping[str, Sequence[TopicPartition]]
+    client: AIOKafkaClient, reads: Mapping[str, Sequence[TopicPartition]]
 ) -> dict[str, dict[TopicPartition, tuple[int, int]]]:
     """Return how far each group has read its partitions, and where these end: (committed, end).
 
     What was never committed counts from the oldest message that is left. Raises KafkaError when no broker answers.
     """
-    admin, consumer = AIOKafkaAdminClient(**kafka), new_consumer(kafka)
-    try:
-        await admin.start()
-        await consumer.start()
-        committed = {name: await admin.list_consumer_group_offsets(name) for name in reads}
-        everywhere = sorted({part for parts in reads.values() for part in parts})
-        begins, ends = await consumer.beginning_offsets(everywhere), await consumer.end_offsets(everywhere)
-    finally:
-        await consumer.stop()
-        await admin.close()
+    committed = {name: await _committed(client, name) for name in reads}
+    everywhere = {part for parts in reads.values() for part in parts}
+    begins, ends = await log_begins(client, everywhere), await stable_ends(client, everywhere)
+    return {
+        name: {part: (max(committed[name].get(part, 0), begins[part]), ends[part]) for part in parts}
+        for name, parts in reads.items()
+    }
 
-    def position(name: str, part: TopicPartition) -> tuple[int, int]:
-        known = committed[name].get(part)
-        return max(known.offset if known else 0, begins[part]), ends[part]
 
-    return {name: {part: position(name, part) for part in parts} for name, parts in reads.items()}
+async def _committed(client: AIOKafkaClient, name: str) -> dict[TopicPartition, int]:
+    response = await client.send(await _coordinator(client, name), OffsetFetchRequest(name, None))
+    if response.error_code:
+        raise for_code(response.error_code)(name)
+    found = {}
+    for topic, partitions in response.topics:
+        for partition, offset, _metadata, code in partitions:
+            if code:
+                raise for_code(code)(f"{name} on {topic}-{partition}")
+            found[TopicPartition(topic, partition)] = offset
+    return found
+
+
+async def _coordinator(client: AIOKafkaClient, name: str) -> int:
+    """Return the broker that looks after a group, asked each time: it may be another one soon."""
+    found: int = await client.coordinator_lookup(CoordinationType.GROUP, name)
+    return found

@@ -6,10 +6,10 @@ a reader remembers of the last message that it read is, whatever has happened to
 
 from collections.abc import Mapping
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from core.connection import ClientOptions
-from gateways.kafka.consumer import new_consumer
+from gateways.kafka.reader import Reader
 from rules.positions import LastRead, is_another_log
 
 # Aborted ones, and those of an open transaction, stand in the log too.
@@ -24,33 +24,23 @@ async def other_logs(kafka: ClientOptions, remembered: Mapping[TopicPartition, L
     if not remembered:
         return set()
     # A connection of its own: on one that fetches, questions wait for the next message.
-    consumer = new_consumer(kafka, isolation_level=ALL_MESSAGES)
-    try:
-        await consumer.start()
-        found = await _times(consumer, {part: last.offset for part, last in remembered.items()})
+    async with Reader(kafka, remembered, isolation_level=ALL_MESSAGES) as reader:
+        found = await _times(reader, {part: last.offset for part, last in remembered.items()})
         gone = {part: last.at + 1 for part, last in remembered.items() if part not in found}
-        younger = await consumer.offsets_for_times(gone) if gone else {}
-    finally:
-        await consumer.stop()
-    return {
-        part
-        for part, last in remembered.items()
-        if is_another_log(last, found.get(part), offset.offset if (offset := younger.get(part)) else None)
-    }
+        younger = await reader.at_times(gone) if gone else {}
+    return {part for part, last in remembered.items() if is_another_log(last, found.get(part), younger.get(part))}
 
 
-async def _times(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+async def _times(reader: Reader, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
     """Return the times of the messages at these offsets, of those that are there."""
-    firsts, ends = await consumer.beginning_offsets(list(offsets)), await consumer.end_offsets(list(offsets))
-    unknown = {part for part, offset in offsets.items() if firsts[part] <= offset < ends[part]}
+    firsts, ends = await reader.begins(), await reader.ends()
+    there = {part: offset for part, offset in offsets.items() if firsts[part] <= offset < ends[part]}
     found: dict[TopicPartition, int] = {}
-    if unknown:
-        consumer.assign(list(unknown))
-    for part in unknown:
-        consumer.seek(part, offsets[part])
-    while unknown:
-        for part, (record, *_) in (await consumer.getmany(*unknown, timeout_ms=1000)).items():
-            if record.offset == offsets[part]:
+    if there:
+        reader.go_to(there)
+    async for records in reader.up_to({part: offset + 1 for part, offset in there.items()}):
+        for record in records:
+            part = TopicPartition(record.topic, record.partition)
+            if record.offset == there[part]:
                 found[part] = record.timestamp
-        unknown -= {part for part in unknown if await consumer.position(part) > offsets[part]}
     return found

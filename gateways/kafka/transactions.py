@@ -23,9 +23,7 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
-from core.connection import ClientOptions
-from gateways.kafka.consumer import new_consumer
-from gateways.kafka.offsets import log_ends
+from gateways.kafka.offsets import log_ends, stable_ends
 
 MEND = "End its producer, or abort it (`kafka-transactions.sh abort`)."
 _OPEN = ("Ongoing", "PrepareCommit", "PrepareAbort")
@@ -151,17 +149,13 @@ class _Describe(Request[_DescribeStruct]):  # type: ignore[misc]  # untyped base
         return request_struct_class(self._ids, {})
 
 
-async def holding(kafka: ClientOptions, parts: Iterable[TopicPartition]) -> list[OpenTransaction]:
+async def holding(client: AIOKafkaClient, parts: Iterable[TopicPartition]) -> list[OpenTransaction]:
     """Return what holds these partitions, the oldest first. Raises KafkaError when no broker answers."""
-    consumer = new_consumer(kafka)
-    wanted = list(parts)
-    try:
-        await consumer.start()
-        stable, ends = await consumer.end_offsets(wanted), await log_ends(consumer._client, wanted)
-        held = {part: ends[part] - stable[part] for part in wanted if ends[part] > stable[part]}
-        known = await _known(consumer._client) if held else {}
-    finally:
-        await consumer.stop()
+    wanted = set(parts)
+    # The ends first: what comes meanwhile is held by nothing.
+    ends, stable = await log_ends(client, wanted), await stable_ends(client, wanted)
+    held = {part: ends[part] - stable[part] for part in wanted if ends[part] > stable[part]}
+    known = await _known(client) if held else {}
     found = []
     for part, messages in held.items():
         producer, since = known.get(part, (None, None))

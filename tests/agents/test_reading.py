@@ -10,12 +10,12 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from gateways.kafka import groups
+from gateways.kafka import configs, groups
+from gateways.kafka.client import asking
 from tests.agents.messages import picture, raw_path
 from tests.bus import PARTITIONS, Bus
 from tests.deadlines import HANG_SECONDS
 from tests.parts import Part
-from topics import configs
 from topics.raw_path import RAW_PATH
 
 STAGE = "hash"
@@ -106,5 +106,6 @@ async def no_lag(kafka: Part) -> None:
 
 async def lag(kafka: Part) -> int:
     parts = [TopicPartition(TOPIC, number) for number in range(PARTITIONS)]
-    found = await groups.positions({"bootstrap_servers": kafka.address}, {f"darkroom-{STAGE}": parts})
+    async with asking({"bootstrap_servers": kafka.address}) as client:
+        found = await groups.positions(client, {f"darkroom-{STAGE}": parts})
     return sum(end - committed for committed, end in found[f"darkroom-{STAGE}"].values())

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.client import AIOKafkaClient
+from aiokafka.client import CoordinationType
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
 from core.settings import Stage
 from gateways.kafka import groups
+from gateways.kafka.client import asking
 from tests.bus import PARTITIONS
 from topics.topology import topics_read
 
@@ -26,20 +26,15 @@ async def of_processes(brokers: str, stage: Stage) -> dict[int, int]:
 
 async def _by_partition(brokers: str, stage: Stage) -> Mapping[TopicPartition, int]:
     reads = [TopicPartition(topic, number) for topic in topics_read(stage) for number in range(PARTITIONS)]
-    positions = await groups.positions({"bootstrap_servers": brokers}, {_group(stage): reads})
+    async with asking({"bootstrap_servers": brokers}) as client:
+        positions = await groups.positions(client, {_group(stage): reads})
     return {part: max(0, end - committed) for part, (committed, end) in positions[_group(stage)].items()}
 
 
 async def _assigned(brokers: str, stage: Stage) -> dict[int, list[TopicPartition]]:
-    admin, client = AIOKafkaAdminClient(bootstrap_servers=brokers), AIOKafkaClient(bootstrap_servers=brokers)
-    try:
-        await admin.start()
-        await client.bootstrap()
-        coordinator = await admin.find_coordinator(_group(stage))
+    async with asking({"bootstrap_servers": brokers}) as client:
+        coordinator = await client.coordinator_lookup(CoordinationType.GROUP, _group(stage))
         response = await client.send(coordinator, groups.DescribeGroups([_group(stage)]))
-    finally:
-        await client.close()
-        await admin.close()
     found = {}
     for *_, members in response.groups:
         for _member, client_id, _host, _metadata, assignment in members:

@@ -13,6 +13,7 @@ from core.connection import ClientOptions
 from core.settings import Settings
 from embedded import ports, probes
 from gateways.kafka import groups
+from gateways.kafka.client import Connection, asking
 from tests.cli.waiting import until
 from tests.parts import Part
 
@@ -51,7 +52,8 @@ def options(kafka: Part) -> ClientOptions:
 
 
 async def works(kafka: Part, group: str) -> bool:
-    return (await groups.describe(options(kafka), [group]))[group].works
+    async with asking(options(kafka)) as client:
+        return (await groups.describe(client, [group]))[group].works
 
 
 async def test_a_group_works_while_it_has_members(kafka: Part, topic: str) -> None:
@@ -59,7 +61,8 @@ async def test_a_group_works_while_it_has_members(kafka: Part, topic: str) -> No
     assert not await works(kafka, group)
     async with member(kafka, topic, group):
         await until(lambda: works(kafka, group))
-        found = await groups.describe(options(kafka), [group])
+        async with asking(options(kafka)) as client:
+            found = await groups.describe(client, [group])
         assert set(found[group].members.values()) == {"127.0.0.1"}
     assert not await works(kafka, group)
 
@@ -74,34 +77,37 @@ async def test_lag_is_what_is_not_committed_yet(kafka: Part, topic: str) -> None
         await consumer.getone()
         await consumer.getone()
         await consumer.commit()
-    assert await groups.lag(options(kafka), "lag") == 3
-    assert await groups.lag(options(kafka), f"never-{topic}") == 0
+    async with asking(options(kafka)) as client:
+        assert await groups.lag(client, "lag") == 3
+        assert await groups.lag(client, f"never-{topic}") == 0
 
 
 async def test_a_restarted_process_is_not_taken_for_the_dead_one(kafka: Part, topic: str) -> None:
     """The first consumer stands for a process that was killed: the broker still counts it as a member."""
     group = f"g-{topic}"
-    joined = probes.JoinedGroups(options(kafka), [group])
-    assert not await joined(1)
-    async with member(kafka, topic, group):
-        await until(lambda: joined(1))
-        assert not await joined(2), "its only member belongs to process 1"
+    async with Connection(options(kafka)) as connection:
+        joined = probes.JoinedGroups(connection, [group])
+        assert not await joined(1)
         async with member(kafka, topic, group):
-            await until(lambda: joined(2))
+            await until(lambda: joined(1))
+            assert not await joined(2), "its only member belongs to process 1"
+            async with member(kafka, topic, group):
+                await until(lambda: joined(2))
 
 
 async def test_a_process_that_was_thrown_out_no_longer_works_and_a_silent_broker_says_nothing(
     kafka: Part, topic: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     group = f"g-{topic}"
-    joined = probes.JoinedGroups(options(kafka), [group])
-    assert not await joined(1)
-    async with member(kafka, topic, group):
-        await until(lambda: joined(1))
-        with monkeypatch.context() as patch:
-            patch.setattr(joined, "_kafka", {"bootstrap_servers": f"127.0.0.1:{ports.free_port()}"})
-            assert await joined(1)
-    assert not await joined(1)
+    async with Connection(options(kafka)) as connection:
+        joined = probes.JoinedGroups(connection, [group])
+        assert not await joined(1)
+        async with member(kafka, topic, group):
+            await until(lambda: joined(1))
+            with monkeypatch.context() as patch:
+                patch.setattr(joined, "_kafka", Connection({"bootstrap_servers": f"127.0.0.1:{ports.free_port()}"}))
+                assert await joined(1)
+        assert not await joined(1)
 
 
 async def test_positions_are_how_far_each_group_has_read(kafka: Part, topic: str) -> None:
@@ -115,7 +121,8 @@ async def test_positions_are_how_far_each_group_has_read(kafka: Part, topic: str
         await consumer.getone()
         await consumer.commit()
     parts = [TopicPartition(topic, 0), TopicPartition(topic, 1)]
-    found = await groups.positions(options(kafka), {group: parts, "nobody": parts[:1]})
+    async with asking(options(kafka)) as client:
+        found = await groups.positions(client, {group: parts, "nobody": parts[:1]})
     assert found == {group: {parts[0]: (1, 3), parts[1]: (0, 0)}, "nobody": {parts[0]: (0, 3)}}
 
 

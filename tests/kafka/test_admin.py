@@ -15,10 +15,10 @@ from aiokafka.errors import ClusterAuthorizationFailedError, KafkaError, TopicAu
 
 from core.errors import FatalError
 from core.settings import Settings
+from gateways.kafka import configs
 from tests.bus import PARTITIONS
 from tests.deadlines import HANG_SECONDS
 from tests.parts import Part
-from topics import configs
 from topics.admin import INSYNC, changelog, create_topics, wanted, without_spare
 
 
@@ -92,7 +92,7 @@ async def test_who_may_not_configure_is_told_and_starts(
 
     changed = settings.model_copy(update={"kafka_retention_hours": settings.kafka_retention_hours + 1})
     with structlog.testing.capture_logs() as logged, monkeypatch.context() as patched:
-        patched.setattr("topics.configs.alter", refuse)
+        patched.setattr("gateways.kafka.configs.alter", refuse)
         await create_topics(changed, kafka.address)
     assert [event["event"] for event in logged] == ["topics-not-configured"]
     assert error.__name__ in logged[0]["reason"]

@@ -17,7 +17,7 @@ from faust.types import TP
 from core.connection import client_options
 from core.errors import PartitionRevokedError
 from core.settings import Settings
-from gateways.kafka.consumer import holds_message
+from gateways.kafka.reader import holds_message
 from streams.app import new_app
 from streams.producer import new_producer
 from streams.rows import Rows

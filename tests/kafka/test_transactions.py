@@ -7,14 +7,21 @@ import uuid
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from agents.throttle import nothing_is_on_its_way
+from core.connection import ClientOptions
 from core.settings import Settings
-from gateways.kafka.transactions import holding
+from gateways.kafka.client import asking
+from gateways.kafka.transactions import OpenTransaction, holding
 from tests.bus import skip_backlog
 from tests.deadlines import HANG_SECONDS
 from tests.parts import Part
 from topics.admin import create_topics
 
 HERE, ELSEWHERE = TopicPartition("raw-path", 1), TopicPartition("raw-path", 2)
+
+
+async def held(options: ClientOptions) -> list[OpenTransaction]:
+    async with asking(options) as client:
+        return await holding(client, [HERE, ELSEWHERE])
 
 
 async def test_an_open_transaction_is_named_with_its_age_until_it_ends(kafka: Part) -> None:
@@ -25,7 +32,7 @@ async def test_an_open_transaction_is_named_with_its_age_until_it_ends(kafka: Pa
         await producer.begin_transaction()
         for _ in range(2):
             await producer.send_and_wait(HERE.topic, b"{}", partition=HERE.partition)
-        (found,) = await holding(options, [HERE, ELSEWHERE])
+        (found,) = await held(options)
         assert (found.topic, found.partition, found.messages, found.producer) == (*HERE, 2, name)
         assert found.since is not None
         assert begun - 1 <= found.since <= time.time() + 1
@@ -33,7 +40,7 @@ async def test_an_open_transaction_is_named_with_its_age_until_it_ends(kafka: Pa
         assert f"The transaction of '{name}', open for 90 s, holds raw-path, partition 1: 2 messages" in said
         await producer.abort_transaction()
         async with asyncio.timeout(HANG_SECONDS):
-            while await holding(options, [HERE, ELSEWHERE]):
+            while await held(options):
                 await asyncio.sleep(0.05)
 
 
@@ -48,5 +55,5 @@ async def test_what_one_hides_is_on_its_way(kafka: Part) -> None:
         assert not await nothing_is_on_its_way(config)
         await producer.abort_transaction()
     async with asyncio.timeout(HANG_SECONDS):
-        while await holding(options, [HERE, ELSEWHERE]):
+        while await held(options):
             await asyncio.sleep(0.05)

@@ -19,18 +19,13 @@ def status(job_id: str, state: State, *, cancelling: bool = False) -> JobStatus:
     )  # fmt: skip
 
 
-async def read(watch: JobsWatch, *messages: tuple[bytes | None, JobStatus | None]) -> None:
+def read(watch: JobsWatch, *messages: tuple[bytes | None, JobStatus | None]) -> None:
     """Let it read these, as the broker gives them."""
-    records = [
+    records: list[Any] = [
         SimpleNamespace(key=key, value=told and JOB_STATUS.encode(told), timestamp_type=1, timestamp=1000)
         for key, told in messages
     ]
-
-    async def getmany(**_: object) -> dict[str, Any]:
-        return {"job-status": records}
-
-    consumer: Any = SimpleNamespace(getmany=getmany)
-    await watch._read(consumer)
+    watch._take_all(records)
 
 
 @pytest.fixture
@@ -43,17 +38,17 @@ def watch() -> JobsWatch:
 
 async def test_a_job_whose_status_was_deleted_is_forgotten(watch: JobsWatch) -> None:
     running = [(job.encode(), status(job, "running", cancelling=True)) for job in (JOB, OTHER)]
-    await read(watch, *running)
+    read(watch, *running)
     assert watch.cancelling() == {JOB, OTHER}
-    await read(watch, (JOB.encode(), None), (None, None), (b"\xff", None))
+    read(watch, (JOB.encode(), None), (None, None), (b"\xff", None))
     assert (watch.status(JOB), watch.is_cancelled(JOB)) == (None, False)
     assert watch.cancelling() == {OTHER}
     assert watch.is_cancelled(OTHER)
-    await read(watch, (JOB.encode(), status(JOB, "running")))  # it comes again
+    read(watch, (JOB.encode(), status(JOB, "running")))  # it comes again
     assert watch.status(JOB) is not None
     assert not watch.is_cancelled(JOB)
 
 
 async def test_a_job_that_was_cancelled_is_remembered_after_its_end(watch: JobsWatch) -> None:
-    await read(watch, (JOB.encode(), status(JOB, "running")), (JOB.encode(), status(JOB, "cancelled")))
+    read(watch, (JOB.encode(), status(JOB, "running")), (JOB.encode(), status(JOB, "cancelled")))
     assert (watch.status(JOB), watch.is_cancelled(JOB)) == (None, True)
