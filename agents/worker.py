@@ -26,6 +26,7 @@ from core.settings import Settings, Stage, reveal
 from gateways.cpu import Cpu
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
+from streams import upstream
 from streams.producer import new_producer
 from tables.age import note, open_tables
 from topics.admin import create_topics
@@ -56,6 +57,7 @@ log = structlog.get_logger()
 def run(settings: Settings, stages: tuple[Stage, ...]) -> int:
     """Run stages until SIGTERM or SIGINT; return the exit code. Raises FatalError where it cannot start."""
     logs.configure(settings, process="worker")
+    upstream.check()
     check_writable(settings.darkroom_data.resolve() / "worker")
     failpoints.arm(settings.darkroom_failpoint)
     end_traces = tracing.configure(settings, f"worker-{os.getpid()}")
