@@ -57,7 +57,7 @@ USED: dict[str, tuple[str, ...]] = {
     "aiokafka.consumer.fetcher:Fetcher": ("_proc_fetch_request", "_select_read_replica"),
     "aiokafka.consumer.subscription_state:Assignment": ("state_value", "tps"),
     "aiokafka.consumer.subscription_state:TopicPartitionState": ("has_valid_position", "position"),
-    "aiokafka.protocol.fetch:FetchRequest": ("_isolation_level", "_max_wait_ms"),
+    "aiokafka.protocol.fetch:FetchRequest": ("_isolation_level", "_max_wait_ms", "_min_bytes"),
     # streams/producer.py
     "faust.transport.drivers.aiokafka:Producer": ("_producer", "on_start", "on_stop"),
     "aiokafka:AIOKafkaProducer": ("_sender",),
