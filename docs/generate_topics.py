@@ -11,7 +11,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from core.settings import STAGES  # noqa: E402 - found by the line above
-from topics.asyncapi import about  # noqa: E402
+from topics import bundle  # noqa: E402
+from topics.asyncapi import about, members  # noqa: E402
 from topics.dead_letter import DEAD_LETTER  # noqa: E402
 from topics.record import Topic  # noqa: E402
 from topics.scan_request import SCAN_REQUEST  # noqa: E402
@@ -37,7 +38,15 @@ Made from `topics/` by `make docs`; a test holds it true. What the stages do wit
 Values are JSON. A field without a default must be there; one that is unknown is ignored, and one that is null is left
 out. Bytes are base64. Keys are partitioned by murmur2, as every Kafka client does. The headers `job_id`, `file_id`,
 `model_id`, `content-type` and, where they apply, `attempt`, `replay`, `traceparent` say the same to programs that do
-not read values. `dead-letter` has no record of its own: its value is a `raw-path` record that restarts the file, or the
+not read values.
+
+On topics that say so, a message is about one file or about many of one job: what they share then stands once, what
+each has of its own below `files`, with its `traceparent`. The key is that of the first file, the header `files` says
+how many they are, and the headers `file_id` and `traceparent` are left out:
+
+    {SHARED, "files": [{OWN}, {OWN}, …]}
+
+`dead-letter` has no record of its own: its value is a `raw-path` record that restarts the file, or the
 original bytes; see `topics/dead_letter.py`.
 """
 
@@ -94,6 +103,8 @@ def section(topic: Topic[Any]) -> Iterator[str]:
     kept = "compacted: the newest message of each key" if topic.compacted else "KAFKA_RETENTION_HOURS"
     who = f"Written by: {', '.join(writers(topic.name))}. Read by: {', '.join(readers(topic.name)) or 'no stage'}."
     yield f"Key: {topic.key}. {who} Kept: {kept}.\n"
+    if topic.has_bundles:
+        yield f"One file, or many; shared are {', '.join(f'`{name}`' for name in shared(topic))}.\n"
     schema = topic.schema()
     variants = schema.get("oneOf", [schema])
     for variant in variants:
@@ -105,6 +116,12 @@ def section(topic: Topic[Any]) -> Iterator[str]:
         for name, field in record["properties"].items():
             yield f"| `{name}` | {kind(field, schema)} | {default(name, field, record)} |"
         yield ""
+
+
+def shared(topic: Topic[Any]) -> list[str]:
+    """Return the fields that stand once in a message about many files."""
+    found = {name for record in members(topic.record) for name in record.model_fields}
+    return [name for name in bundle.SHARED if name in found]
 
 
 def resolved(part: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:

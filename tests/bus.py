@@ -35,6 +35,8 @@ class Bus:
         self._producer = AIOKafkaProducer(bootstrap_servers=brokers, max_request_size=4 << 20)
         # What is asked of Kafka on this connection waits for the fetch before it.
         self._consumer = new_consumer({"bootstrap_servers": brokers}, fetch_max_bytes=64 << 20, fetch_max_wait_ms=100)
+        self.messages: list[ConsumerRecord] = []
+        # What each file of them would be alone.
         self.records: list[ConsumerRecord] = []
         self._decoded: dict[str, list[dict[str, Any]]] = {}
         self._decoded_records: dict[str, int] = {}
@@ -88,6 +90,7 @@ class Bus:
         return found
 
     def _take(self, records: list[ConsumerRecord]) -> None:
+        self.messages.extend(records)
         for record in records:
             self.records.extend(files_of(record))
 

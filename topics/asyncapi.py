@@ -6,6 +6,7 @@ to itself on the rest.
 
 import inspect
 import json
+import os
 import sys
 from collections.abc import Iterable
 from types import UnionType
@@ -15,8 +16,11 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from topics import dead_letter
+from topics.bundle import PLACES, SHARED, message, take_apart
 from topics.dead_letter import DEAD_LETTER
+from topics.files import FileOfJob
 from topics.job_status import JOB_STATUS
+from topics.raw_path import RAW_PATH, RawPath
 from topics.record import Topic
 from topics.topology import PROGRAMS, TOPICS
 
@@ -29,6 +33,9 @@ _HEADERS = {
     "replay": "`true`, where a replay caused the message.",
     "replay-of": "`TOPIC/PARTITION/OFFSET` of the message that this one repeats.",
     "traceparent": "W3C trace context.",
+}
+_BUNDLE_HEADERS = {name: text for name, text in _HEADERS.items() if name not in {"file_id", "traceparent"}} | {
+    "files": "How many files the message is about."
 }
 _SENTINEL_HEADERS = {
     "job_id": "The job whose files end here.",
@@ -64,6 +71,9 @@ def document(version: str = "0.1.0") -> dict[str, Any]:
     _, schemas = models_json_schema(
         [(record, "validation") for record in records], ref_template="#/components/schemas/{model}"
     )
+    for topic in TOPICS:
+        if topic.has_bundles:
+            schemas["$defs"][_bundle_name(topic)] = _bundle(topic, schemas["$defs"])
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -95,6 +105,18 @@ def _channel(topic: Topic[Any], messages: dict[str, Any]) -> dict[str, Any]:
             inspect.getdoc(record) or "", {"$ref": f"#/components/schemas/{name}"}, topic.key, headers, required
         )
     names = list(found)
+    if topic.has_bundles:
+        names.append(name := _bundle_name(topic))
+        own = _BUNDLE_HEADERS | (_CLOUD_EVENT if topic.is_public else {})
+        messages[name] = _message(
+            "Many files of one job in one message: what they share, and below `files` what each has of its own.",
+            {"$ref": f"#/components/schemas/{name}"},
+            f"{topic.key} of the first file",
+            own,
+            required,
+        )
+        if topic is RAW_PATH:
+            messages[name]["examples"] = [_example()]
     if topic.brings_files:
         names.append("EndOfWalk")
         messages["EndOfWalk"] = _message(
@@ -105,6 +127,55 @@ def _channel(topic: Topic[Any], messages: dict[str, Any]) -> dict[str, Any]:
             ["job_id", "walk_id"],
         )
     return _described(topic.name, about(topic), names, compacted=topic.compacted)
+
+
+def _bundle_name(topic: Topic[Any]) -> str:
+    return f"{topic.name.title().replace('-', '')}Bundle"
+
+
+def _bundle(topic: Topic[Any], schemas: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a message with many files, as stages write it and programs are to."""
+    of_files = [schemas[record.__name__] for record in members(topic.record) if issubclass(record, FileOfJob)]
+    shared, _ = _parted(of_files[0])
+    files = [_parted(schema)[1] for schema in of_files]
+    listed = {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": PLACES,
+        "items": files[0] if len(files) == 1 else {"anyOf": files},
+    }
+    properties = shared["properties"] | {"files": listed}
+    return shared | {"properties": properties, "required": [*shared["required"], "files"]}
+
+
+def _parted(schema: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the schema of what files share, and of what each has of its own."""
+    named = {"traceparent": {"type": "string", "description": _HEADERS["traceparent"]}} | schema["properties"]
+    shared, own = (
+        {
+            "type": "object",
+            "properties": {name: field for name, field in named.items() if (name in SHARED) is is_shared},
+            "required": [name for name in schema["required"] if (name in SHARED) is is_shared],
+        }
+        for is_shared in (True, False)
+    )
+    return shared, own
+
+
+def _example() -> dict[str, Any]:
+    """Return a message that a program may publish."""
+    paths = {"/photos/2024/a.jpg": {}, "/photos/2024/b.jpg": {"size": 4711, "mtime_ns": 1_718_000_000_000_000_000}}
+    files = [
+        RawPath.model_validate({"job_id": "trip", "collection": "photos", "roots": ["/photos"], "path": path} | stamp)
+        for path, stamp in paths.items()
+    ]
+    alike = [take_apart(os.fsencode(file.path), file, file.headers()) for file in files]
+    value, headers = message(RAW_PATH, alike[0][0], [own for _, own in alike])
+    return {
+        "name": "two photographs",
+        "headers": {name: text.decode() for name, text in headers},
+        "payload": json.loads(value),
+    }
 
 
 def _dead_letters(messages: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,8 @@ MAX_BYTES = 512 << 10
 # More than a message of at most MAX_MESSAGE_BYTES can hold: an offset and a place make one number.
 PLACES = 1 << 16
 
-_SHARED = ("job_id", "collection", "caption", "model_id", "roots", "walk_id")
+SHARED = ("job_id", "collection", "caption", "model_id", "roots", "walk_id")
+"""The fields that stand once for all files of a message, as it is written. What they all share may."""
 
 R = TypeVar("R")
 
@@ -106,7 +107,7 @@ def key_of(topic: Topic[Any], record: Any) -> bytes:
 def take_apart(key: bytes, record: FileOfJob, headers: Headers) -> tuple[Alike, Own]:
     """Return what one file shares with others, and what it has of its own."""
     fields = record.model_dump(mode="json", exclude_none=True)
-    shared = {name: fields.pop(name) for name in _SHARED if name in fields}
+    shared = {name: fields.pop(name) for name in SHARED if name in fields}
     if headers.traceparent:
         fields["traceparent"] = headers.traceparent
     return Alike(orjson.dumps(shared), replace(headers, file_id="", traceparent="")), Own(key, orjson.dumps(fields))

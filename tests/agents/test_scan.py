@@ -240,11 +240,11 @@ async def test_a_walk_goes_on_without_files_that_were_lost(
     bus: Bus, job: str, collection: str, tmp_path: Path, worker: Worker
 ) -> None:
     """Nobody sends a file of a job that has ended once more: where no stage has it, nothing will come of it."""
-    touch(tmp_path, 120)
+    touch(tmp_path, OUTSTANDING + 20)
     for stage in FILE_TOPICS:
         await skip(bus, stage)
     await scan(bus, job, collection, tmp_path)
-    await bus.until(lambda: len(found(bus, job)) == 50, "the first files")
+    await bus.until(lambda: len(found(bus, job)) == OUTSTANDING, "the first files")
     await bus.until(lambda: "scan-waits" in worker.log, "that it says so")
     await skip(bus, "hash")
     await bus.until(lambda: len(sentinels(bus, job)) == PARTITIONS, "the end of the walk")
