@@ -10,29 +10,18 @@ import base64
 import hashlib
 import os
 import sqlite3
-from collections.abc import Awaitable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeGuard
 
-from agents.decoder import Decoder
-from agents.stage import StageApp
-from agents.waiters import lot
 from agents.walking import Found, Refused
 from core.errors import FileError
 from imaging.decoding import Prepared
 from imaging.files import Roots, open_regular, stamp_of
 from imaging.hashing import hash_file, is_sha256
-from rules.claims import Claim
-from rules.identity import point_id
 from rules.paths import from_readable
-from streams.item import Item
-from streams.window import writing_rows
-from tables.known_images import KnownImages
 from topics.content import Content
-from topics.db_write import DB_WRITE, DBWrite
-from topics.hashed_file import HashedFile
-from topics.image_outcome import Embedded
 from topics.limits import MAX_PATH
 
 # Files of one content that are looked into, until one holds it.
@@ -123,60 +112,6 @@ def _shown(path: str) -> bytes:
     return next(from_readable(path))
 
 
-class Rereader:
-    """Reads files of known contents again; used by prepare."""
-
-    def __init__(self, stage: StageApp, images: KnownImages, decoder: Decoder) -> None:
-        self._stage = stage
-        self._images = images
-        self._decoder = decoder
-
-    async def reread(self, item: Item[HashedFile]) -> None:
-        """Decode a file whose content is known, and wait until what follows from it is delivered."""
-        prepared = await self._decoder.prepare(item)
-        if prepared is None:
-            return
-        with writing_rows(item.event):
-            rows, work = self._decide(item, prepared)
-        await work
-        for row in rows:
-            await row
-
-    def _decide(
-        self, item: Item[HashedFile], prepared: Prepared
-    ) -> tuple[list[Awaitable[object]], Coroutine[Any, Any, None]]:
-        """Write the rows, and return what is left to do. Nothing is awaited here: of two files, one goes to ML."""
-        file = item.record
-        claim, content = self._images.claim(file), self._images.content(file)
-        if claim is not None and claim.owner not in {None, file.file_id}:
-            rows = [self._images.put_waiter(file, item.number, item.headers)]
-            return rows, _nothing()
-        if content is not None and is_same_picture(content, prepared):
-            return [], self._update(item, content, prepared)
-        claim = claim or Claim(owner=None)
-        claim.own(file.file_id, lot(file), item.headers.begun)
-        rows = [self._images.put_claim(file, claim), self._images.drop_content(file)]
-        if content is not None and content.caption is not None:
-            item = item.about(file.model_copy(update={"caption": True}))
-        return rows, self._decoder.send(item, prepared)
-
-    async def _update(self, item: Item[HashedFile], content: Content, prepared: Prepared) -> None:
-        """Send the point to Qdrant with ML's former answer, and have the new reading remembered."""
-        file, headers = item.record, item.headers
-        reading = content.model_copy(
-            update={
-                "metadata": prepared.metadata,
-                "thumbnail_base64": base64.b64encode(prepared.thumbnail).decode(),
-                "rendition_sha256": hashlib.sha256(prepared.rendition).hexdigest(),
-                "read_at": item.event.message.timestamp,
-            }
-        )
-        write = DBWrite(**file.file_fields(), point_id=point_id(file.sha256), outcome="cached", content=reading)
-        await self._stage.send_file(DB_WRITE, file.sha256, write, file.headers(headers))
-        await self._stage.conclude(Embedded(**file.file_fields(), content=reading), headers)
-        self._stage.handed_on(file, headers)
-
-
 def is_same_picture(content: Content, prepared: Prepared) -> bool:
     """Tell whether ML has seen this very rendition. Of a content of version 0.1.0 the thumbnail tells it."""
     if content.rendition_sha256 is not None:
@@ -184,5 +119,13 @@ def is_same_picture(content: Content, prepared: Prepared) -> bool:
     return content.thumbnail_base64 == base64.b64encode(prepared.thumbnail).decode()
 
 
-async def _nothing() -> None:
-    """Do nothing: the file waits as a row."""
+def read_again(content: Content, prepared: Prepared, read_at: float) -> Content:
+    """Return a content with what was read anew, and ML's former answer; `read_at`: in seconds since 1970."""
+    return content.model_copy(
+        update={
+            "metadata": prepared.metadata,
+            "thumbnail_base64": base64.b64encode(prepared.thumbnail).decode(),
+            "rendition_sha256": hashlib.sha256(prepared.rendition).hexdigest(),
+            "read_at": read_at,
+        }
+    )

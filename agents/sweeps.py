@@ -4,16 +4,17 @@ A sweep goes on in steps, as the waiters of one content do: each ends with a mes
 """
 
 import asyncio
+from dataclasses import dataclass, field
 
 import structlog
 
+from agents.effects import Case, Decided, Executor
 from agents.stage import StageApp
-from agents.waiters import Step, Waiters
-from rules.claims import Claim
+from rules.claims.claim import Claim
+from rules.claims.events import Cancelled
 from streams.messages import Event
-from streams.window import Deliveries
-from tables.known_images import KnownImages, Waiter, content_of
-from topics.image_outcome import IMAGE_OUTCOME, ClaimsCleared, JobCancelled, Released
+from tables.known_images import ContentKey, KnownImages, Waiter, content_of, waiter_of
+from topics.image_outcome import IMAGE_OUTCOME, AnyImageOutcome, ClaimsCleared, JobCancelled, Released
 from topics.record import Headers
 
 ROWS_AT_ONCE = 500
@@ -21,13 +22,21 @@ ROWS_AT_ONCE = 500
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a message asks for: decisions about contents, and then messages to prepare itself, by key."""
+
+    decided: list[Decided] = field(default_factory=list)
+    telling: list[tuple[str, AnyImageOutcome, Headers]] = field(default_factory=list)
+
+
 class Sweeper:
     """Looks through the rows of a partition."""
 
-    def __init__(self, stage: StageApp, images: KnownImages, waiters: Waiters) -> None:
+    def __init__(self, stage: StageApp, images: KnownImages, executor: Executor) -> None:
         self._stage = stage
         self._images = images
-        self._waiters = waiters
+        self._executor = executor
 
     async def watch(self) -> None:
         """Have the files that wait in a job end as soon as it is cancelled; to be run as a task.
@@ -58,37 +67,29 @@ class Sweeper:
             return Step()  # not known here yet: this worker asks again when it is
         rows = self._images.waiters_of_all(sweep.after.encode(), ROWS_AT_ONCE)
         name = f'"job_id":"{sweep.job_id}"'.encode()  # most rows are not even decoded
-        decoded = {key: Waiter.model_validate_json(row) for key, row in rows if name in row}
-        found = {key: waiter for key, waiter in decoded.items() if waiter.job_id == sweep.job_id}
+        cases: dict[ContentKey, Case] = {}
+        for key, row in rows:
+            if name in row and (waiter := Waiter.model_validate_json(row)).job_id == sweep.job_id:
+                of, number = waiter_of(key)
+                cases.setdefault(of, Case(event, of)).take_in(number, waiter)
+        decided = [self._executor.decide(case, Cancelled(tuple(case.files))) for case in cases.values()]
+        if len(rows) < ROWS_AT_ONCE:
+            return Step(decided)
+        more = sweep.model_copy(update={"after": rows[-1][0].decode()})
+        return Step(decided, [(sweep.job_id, more, Headers(job_id=sweep.job_id))])
 
-        async def skip() -> None:
-            await asyncio.gather(*(self._waiters.skip(waiter) for waiter in found.values()))
-
-        def settle() -> Deliveries:
-            deliveries = self._images.drop_rows(found)
-            if len(rows) < ROWS_AT_ONCE:
-                return deliveries
-            more = sweep.model_copy(update={"after": rows[-1][0].decode()})
-            return [*deliveries, self._waiters.tell(event, sweep.job_id, more, Headers(job_id=sweep.job_id))]
-
-        return Step(work=skip, settle=settle)
-
-    def release_claims(self, event: Event, sweep: ClaimsCleared) -> Step:
+    def release_claims(self, sweep: ClaimsCleared) -> Step:
         """Void the claims in flight of a collection, each by a message of its own."""
         rows = self._images.claims_of_all(sweep.after.encode(), ROWS_AT_ONCE)
-        found = []
+        step = Step()
         for key, row in rows:
             if b'"owner":null' in row:
                 continue
             claim = Claim.model_validate_json(row)
-            if claim.owner is not None and (claim.lot_of_owner or "").partition("/")[2] == sweep.collection:
-                found.append(Released(**content_of(key)._asdict(), owner=claim.owner))
-
-        async def release() -> None:
-            for released in found:
-                await self._waiters.tell(event, released.sha256, released, Headers(model_id=released.model_id))
-            if len(rows) == ROWS_AT_ONCE:
-                more = sweep.model_copy(update={"after": rows[-1][0].decode()})
-                await self._waiters.tell(event, sweep.collection, more, Headers())
-
-        return Step(work=release)
+            if claim.owner is not None and claim.collection_of_owner == sweep.collection:
+                released = Released(**content_of(key)._asdict(), owner=claim.owner)
+                step.telling.append((released.sha256, released, Headers(model_id=released.model_id)))
+        if len(rows) == ROWS_AT_ONCE:
+            more = sweep.model_copy(update={"after": rows[-1][0].decode()})
+            step.telling.append((sweep.collection, more, Headers()))
+        return step

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple, Protocol
 
-from rules.claims import Claim
+from rules.claims.claim import Claim
 from streams.rows import Rows
 from topics.content import Content
 from topics.files import HashedFileOfJob
@@ -79,6 +79,10 @@ class KnownImages:
         row = self._rows.get(_key(b"c", file))
         return None if row is None else Content.model_validate_json(row)
 
+    def has_content(self, file: OfContent) -> bool:
+        """Tell whether anything is known of a file's content, which is read without a look into it."""
+        return self._rows.get(_key(b"c", file)) is not None
+
     def put_content(self, file: OfContent, content: Content) -> Awaitable[object]:
         """Write what is known of a file's content."""
         return self._rows.put(_key(b"c", file), content.model_dump_json(exclude_none=True).encode())
@@ -87,12 +91,11 @@ class KnownImages:
         """Forget what is known of a file's content."""
         return self._rows.delete(_key(b"c", file))
 
-    def waiters(self, file: OfContent, after: int = -1) -> Iterator[int]:
-        """Yield the numbers of the files that wait for a content, in the order of arrival, from behind one of them."""
-        prefix = _key(b"w", file, b"")
+    def waiters(self, file: OfContent, after: int = -1) -> Iterator[tuple[int, Waiter]]:
+        """Yield the files that wait for a content, with their numbers: in the order of arrival, from behind one."""
         behind = _waiter_key(file, after) if after >= 0 else b""
-        for key, _ in self._rows.starting_with(prefix, behind):
-            yield int(key[len(prefix) :])
+        for key, row in self._rows.starting_with(_key(b"w", file, b""), behind):
+            yield waiter_of(key)[1], Waiter.model_validate_json(row)
 
     def waiter(self, file: OfContent, number: int) -> Waiter | None:
         """Return a file that waits, or None."""
@@ -120,11 +123,7 @@ class KnownImages:
 
     def drop_waiters(self, file: OfContent, numbers: Iterable[int]) -> list[Awaitable[object]]:
         """Forget files that waited; their effects are delivered."""
-        return self.drop_rows(_waiter_key(file, number) for number in numbers)
-
-    def drop_rows(self, keys: Iterable[bytes]) -> list[Awaitable[object]]:
-        """Forget files that waited, by the keys of their rows."""
-        return [self._rows.delete(key) for key in keys]
+        return [self._rows.delete(_waiter_key(file, number)) for number in numbers]
 
     def is_confirmed(self, file: HashedFileOfJob, incarnation: str) -> bool:
         """Tell whether Qdrant confirmed this path with this content in this incarnation of its collection."""
@@ -150,10 +149,16 @@ class KnownImages:
         return self._rows.put(_path_key(file), incarnation.encode())
 
 
-def content_of(claim_key: bytes) -> ContentKey:
+def content_of(key: bytes) -> ContentKey:
     """Return the content that the key of a claim's row names."""
-    _, sha256, model_id = claim_key.decode().split("|", 2)
+    _, sha256, model_id = key.decode().split("|", 2)
     return ContentKey(sha256, model_id)
+
+
+def waiter_of(key: bytes) -> tuple[ContentKey, int]:
+    """Return the content and the number that the key of a file's row names that waits."""
+    claim_key, _, number = key.rpartition(b"|")
+    return content_of(claim_key), int(number)
 
 
 def _key(kind: bytes, file: OfContent, *rest: bytes) -> bytes:

@@ -89,6 +89,8 @@ AnyImageOutcome = (
 )
 ContentOutcome = Embedded | Stored | FailedContent | FailedFile | Forgotten
 """What became of a content; the others are for prepare alone."""
+AboutContent = ContentOutcome | MoreWaiters | Released
+"""What is about one content, not about all on a partition."""
 ImageOutcome = Annotated[AnyImageOutcome, Field(discriminator="kind")]
 
 IMAGE_OUTCOME: Topic[AnyImageOutcome] = Topic("image-outcome", key="sha256", record=ImageOutcome, has_bundles=True)

@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from agents.claims import ClaimKeeper
+from agents.effects import Case, Executor
 from agents.sweeps import Sweeper
-from agents.waiters import WAITERS_AT_ONCE, Waiters, lot
-from rules.claims import Claim, decide
+from rules.claims.claim import Claim, lot
+from rules.claims.effects import Decode, PutWaiter, Send
+from rules.claims.ending import WAITERS_AT_ONCE
+from rules.claims.events import Arrived, File
 from streams.item import Item
 from tables.known_images import KnownImages
 from topics.content import Content
@@ -97,8 +100,8 @@ class Stage:
         self.until_killed = False
         self.told: deque[bytes] = deque()  # messages of prepare to itself
         self.parts = SimpleNamespace(jobs=SimpleNamespace(is_cancelled=lambda job_id: job_id in self.cancelled))
-        waiters = Waiters(self, self.images, self)  # type: ignore[arg-type]
-        self.keeper = ClaimKeeper(self.images, waiters, Sweeper(self, self.images, waiters))  # type: ignore[arg-type]
+        self.executor = Executor(self, self.images, self, None)  # type: ignore[arg-type]
+        self.keeper = ClaimKeeper(self.images, self.executor, Sweeper(self, self.images, self.executor))  # type: ignore[arg-type]
 
     async def send_files(self, topic: Any, files: Any) -> None:
         assert topic is DB_WRITE
@@ -149,17 +152,17 @@ class Stage:
 
     def arrive(self, file: HashedFile) -> str:
         """Decide on a file as prepare does; return the decision."""
-        claim = self.images.claim(file)
-        decision = decide(claim, file.file_id, lot(file), is_confirmed=False)
-        if decision.action == "embed":
-            claim = claim or Claim(owner=None)
-            claim.own(file.file_id, lot(file), begun=1)
-            self.images.put_claim(file, claim)
-        elif claim is not None and decision.action == "wait":
-            claim.remember_first(lot(file), file.file_id)
-            self.images.put_waiter(file, next(self.offsets), Headers())
-            self.images.put_claim(file, claim)
-        return f"{decision.action} {decision.outcome}" if decision.action == "write" else decision.action
+        number = next(self.offsets)
+        item: Any = Item(None, file, Headers())  # type: ignore[arg-type]
+        arrived = Arrived(File(number, file.file_id, lot(file)))
+        effects = self.executor.decide(Case(item.event, file, {number: item}), arrived).effects
+        match effects.work:
+            case (Decode(),):
+                return "embed"
+            case (Send(((_, outcome),)),):
+                return f"write {outcome}"
+        assert any(isinstance(row, PutWaiter) for row in effects.rows)
+        return "wait"
 
     def claim(self) -> Claim | None:
         return self.images.claim(file("any"))

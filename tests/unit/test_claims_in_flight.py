@@ -20,12 +20,12 @@ from hypothesis import strategies as st
 from agents import decoder as decoding
 from agents.claims import ClaimKeeper
 from agents.decoder import Decoder
+from agents.effects import Executor
 from agents.hash import _Hasher
 from agents.prepare import _Preparer
 from agents.stage import StageApp
 from agents.sweeps import Sweeper
 from agents.unchanged import Unchanged
-from agents.waiters import Waiters
 from core.errors import ContentError, FileChangedError, FileError
 from core.settings import Settings
 from imaging.decoding import Prepared
@@ -145,10 +145,10 @@ class World:
         )
         stage = Stage("prepare", self)
         images = KnownImages(self.rows)  # type: ignore[arg-type]
-        decoder = Decoder(stage)
-        waiters = Waiters(stage, images, decoder)
-        self.keeper = ClaimKeeper(images, waiters, Sweeper(stage, images, waiters))
-        self.preparer = _Preparer(stage, images, decoder, collections, Unchanged(stage, images, collections))
+        unchanged = Unchanged(stage, images, collections)
+        executor = Executor(stage, images, Decoder(stage), unchanged)
+        self.keeper = ClaimKeeper(images, executor, Sweeper(stage, images, executor))
+        self.preparer = _Preparer(stage, images, executor, collections, unchanged)
         self.hasher = Hasher(Stage("hash", self), None, collections)  # type: ignore[arg-type]
         self.hasher.world = self
 

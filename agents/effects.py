@@ -1,0 +1,277 @@
+"""The shell of the state machine of claims (rules/claims): it reads rows, has it decide, and carries out the effects.
+
+A decision and its rows are made in one go, with nothing awaited in between, where rows of the message's partition are
+writable. Work is done outside of that. What follows is decided anew when the work is delivered.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from agents.decoder import Decoder
+from agents.jobs_watch import JobsWatch
+from agents.rereading import is_same_picture, read_again
+from agents.stage import StageApp
+from agents.unchanged import Unchanged
+from core import failpoints
+from core.errors import ContentError, FileError
+from imaging.decoding import Prepared
+from rules.claims import effects as do
+from rules.claims.claim import Claim, Known, lot
+from rules.claims.events import ContentFailed, Event, File, FollowUp, HasRead, More
+from rules.claims.machine import decide
+from rules.identity import point_id
+from streams import messages
+from streams.item import Item
+from streams.window import Deliveries, writing_rows
+from tables.known_images import KnownImages, OfContent, Waiter
+from topics.content import Content
+from topics.db_write import DB_WRITE, DBWrite
+from topics.hashed_file import HashedFile
+from topics.image_outcome import IMAGE_OUTCOME, AnyImageOutcome, Embedded, FailedContent, MoreWaiters, Stored
+from topics.ml_request import ML_REQUEST
+from topics.record import Headers
+from topics.sentinel import sentinel_headers
+
+_BEHIND = {"embed": ML_REQUEST.name, "store": DB_WRITE.name}
+
+
+@dataclass(slots=True)
+class Case:
+    """One message about one content, while it is in work.
+
+    `files`: those that effects may name, by number: the one that has come, and those that wait, as far as they were
+    read. `content`: ML's answer, where it was read. `outcome`: what the message says, where it came on image-outcome.
+    """
+
+    event: messages.Event
+    of: OfContent
+    files: dict[int, Item[HashedFile]] = field(default_factory=dict)
+    outcome: AnyImageOutcome | None = None
+    content: Content | None = None
+    prepared: Prepared | None = None
+
+    def take_in(self, number: int, waiter: Waiter) -> None:
+        """Note a file that waits."""
+        self.files[number] = Item(self.event, waiter, waiter.received)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision whose rows are written."""
+
+    case: Case
+    effects: do.Effects
+    deliveries: list[Awaitable[object]]
+
+
+class _Rows:
+    """The rows of a content, as a decision sees them (`rules.claims.state.State`)."""
+
+    def __init__(self, case: Case, images: KnownImages, jobs: JobsWatch) -> None:
+        self._case = case
+        self._images = images
+        self._jobs = jobs
+
+    @cached_property
+    def claim(self) -> Claim | None:
+        return self._images.claim(self._case.of)
+
+    @cached_property
+    def has_content(self) -> bool:
+        return self._images.has_content(self._case.of)
+
+    @property
+    def owners_job_has_ended(self) -> bool:
+        job_id = (self.claim and self.claim.job_of_owner) or ""
+        return self._jobs.status(job_id) is None or self._jobs.is_cancelled(job_id)
+
+    def waiters(self, after: int = -1) -> Iterator[File]:
+        for number, waiter in self._images.waiters(self._case.of, after):
+            yield self._file(number, waiter)
+
+    def waiter(self, number: int) -> File | None:
+        waiter = self._images.waiter(self._case.of, number)
+        return None if waiter is None else self._file(number, waiter)
+
+    def _file(self, number: int, waiter: Waiter) -> File:
+        self._case.take_in(number, waiter)
+        return as_file(number, waiter, self._jobs)
+
+
+def as_file(number: int, file: HashedFile, jobs: JobsWatch) -> File:
+    """Return what a decision sees of a file."""
+    return File(number, file.file_id, lot(file), jobs.is_cancelled(file.job_id))
+
+
+class Executor:
+    """Carries out what is decided."""
+
+    def __init__(self, stage: StageApp, images: KnownImages, decoder: Decoder, unchanged: Unchanged) -> None:
+        self._stage = stage
+        self._images = images
+        self._decoder = decoder
+        self._unchanged = unchanged
+
+    def decide(self, case: Case, event: Event | FollowUp) -> Decided:
+        """Decide on an event, and write the rows that this asks for."""
+        effects = decide(_Rows(case, self._images, self._stage.parts.jobs), event)
+        if case.content is None and any(isinstance(work, do.Send) for work in effects.work):
+            case.content = self._images.content(case.of)
+        return Decided(case, effects, [delivery for row in effects.rows for delivery in self._write(case, row)])
+
+    async def finish(self, decided: Decided) -> None:
+        """Do the work that a decision asks for, and wait until that and its rows are delivered."""
+        await self._do_all(decided.case, decided.effects.work)
+        # Behind the work: what is begun must be awaited.
+        await asyncio.gather(*decided.deliveries)
+
+    def follow_up(self, decided: Decided) -> Deliveries:
+        """Decide on what follows, when all before is delivered; return what is to be awaited for that."""
+        if decided.effects.then is None:
+            return []
+        following = self.decide(decided.case, decided.effects.then)
+        work = following.effects.work
+        return [*following.deliveries, self._do_all(decided.case, work)] if work else following.deliveries
+
+    async def tell(self, event: messages.Event, key: str, outcome: AnyImageOutcome, headers: Headers) -> None:
+        """Send a message to prepare itself, on the partition of an event, and wait until it is delivered."""
+        value, encoded = IMAGE_OUTCOME.encode(outcome), IMAGE_OUTCOME.headers(outcome, headers)
+        partition = event.message.partition
+        await (await self._stage.send_raw(IMAGE_OUTCOME.name, key.encode(), value, encoded, partition))
+
+    def _write(self, case: Case, row: do.Row) -> Sequence[Awaitable[object]]:
+        images, of = self._images, case.of
+        match row:
+            case do.PutClaim(claim):
+                return [images.put_claim(of, claim)]
+            case do.DropClaim():
+                return [images.drop_claim(of)]
+            case do.PutContent():
+                assert case.content is not None  # noqa: S101 - only an answer asks for it
+                return [images.put_content(of, case.content)]
+            case do.DropContent():
+                return [images.drop_content(of)]
+            case do.PutWaiter(number):
+                item = case.files[number]
+                return [images.put_waiter(item.record, number, item.headers)]
+            case do.DropWaiters(numbers):
+                return images.drop_waiters(of, numbers)
+            case do.PutPath():
+                assert isinstance(case.outcome, Stored)  # noqa: S101 - only that asks for it
+                return [images.confirm(case.outcome, case.outcome.incarnation)]
+
+    async def _do_all(self, case: Case, works: Sequence[do.Work]) -> None:
+        for work in works:
+            await self._do(case, work)
+
+    async def _do(self, case: Case, work: do.Work) -> None:
+        match work:
+            case do.Decode(number):
+                await self._decoder.decode(case.files[number])
+            case do.Reread(number):
+                await self._reread(case, number)
+            case do.SendDecoded(number):
+                await self._send_decoded(case, case.files[number])
+            case do.SendReading(number):
+                await self._send_reading(case, case.files[number])
+            case do.Send(files):
+                await self._send(case, files)
+            case do.Flush(stage, numbers):
+                await self._flush(case, stage, numbers)
+            case do.Tell(event):
+                await self._tell(case, event)
+            case _:
+                await self._end(case, work)
+
+    async def _end(self, case: Case, work: do.Finish | do.FailWithContent | do.FailWithoutCollection) -> None:
+        match work:
+            case do.Finish(numbers, "unchanged"):
+                await asyncio.gather(
+                    *(self._unchanged.finish(item.record, item.headers) for item in _items(case, numbers))
+                )
+            case do.Finish(numbers):
+                await asyncio.gather(*(self._skip(item) for item in _items(case, numbers)))
+            case do.FailWithContent(numbers):
+                error = _content_error(case.outcome)
+                await asyncio.gather(*(self._stage.fail(item, error) for item in _items(case, numbers)))
+            case do.FailWithoutCollection(number, is_owner):
+                item = case.files[number]
+                fail = self._stage.fail_file if is_owner else self._stage.fail
+                await fail(item, _collection_error(item.record))
+
+    async def _skip(self, item: Item[HashedFile]) -> None:
+        file = item.record
+        await self._stage.finish(file, "skipped", item.headers, reason="job cancelled", sha256=file.sha256)
+
+    async def _send(self, case: Case, files: Sequence[tuple[int, Known]]) -> None:
+        assert case.content is not None  # noqa: S101 - a file is sent on where the content is known
+        writes = []
+        for number, outcome in files:
+            item = case.files[number]
+            write = _point(item.record, outcome, case.content)
+            writes.append((write.sha256.encode(), write, write.headers(item.headers)))
+        await self._stage.send_files(DB_WRITE, writes)
+        for _, write, headers in writes:
+            self._stage.handed_on(write, headers)
+
+    async def _flush(self, case: Case, stage: str, numbers: Sequence[int]) -> None:
+        for job_id in {item.record.job_id: None for item in _items(case, numbers)}:
+            headers, partition = sentinel_headers(job_id, "waiters", None), case.event.message.partition
+            await (await self._stage.send_raw(_BEHIND[stage], job_id.encode(), None, headers, partition))
+        failpoints.reach("waiters-emitted" if stage == "store" else "waiter-promoted")
+
+    async def _tell(self, case: Case, event: More | ContentFailed) -> None:
+        outcome: MoreWaiters | FailedContent
+        if isinstance(event, More):
+            outcome = MoreWaiters(**case.files[event.after].record.file_fields(), after=event.after)
+        else:
+            assert isinstance(case.outcome, FailedContent)  # noqa: S101 - only that asks for it
+            outcome = case.outcome.model_copy(update={"after": event.after})
+        await self.tell(case.event, outcome.sha256, outcome, outcome.headers())
+
+    async def _reread(self, case: Case, number: int) -> None:
+        """Decode a file whose content is known, and go on with what was read."""
+        item = case.files[number]
+        case.prepared = await self._decoder.prepare(item)
+        if case.prepared is None:
+            return
+        with writing_rows(case.event):
+            case.content = self._images.content(case.of)
+            is_same = case.content is not None and is_same_picture(case.content, case.prepared)
+            file = as_file(number, item.record, self._stage.parts.jobs)
+            decided = self.decide(case, HasRead(file, item.headers.begun, is_same))
+        await self.finish(decided)
+
+    async def _send_decoded(self, case: Case, item: Item[HashedFile]) -> None:
+        """Have ML see another picture of a content; where it has written a caption once, it writes one again."""
+        assert case.prepared is not None  # noqa: S101 - it was read
+        if case.content is not None and case.content.caption is not None:
+            item = item.about(item.record.model_copy(update={"caption": True}))
+        await self._decoder.send(item, case.prepared)
+
+    async def _send_reading(self, case: Case, item: Item[HashedFile]) -> None:
+        assert case.content is not None and case.prepared is not None  # noqa: S101, PT018 - both were read
+        file, headers = item.record, item.headers
+        reading = read_again(case.content, case.prepared, item.event.message.timestamp)
+        await self._stage.send_file(DB_WRITE, file.sha256, _point(file, "cached", reading), file.headers(headers))
+        await self._stage.conclude(Embedded(**file.file_fields(), content=reading), headers)
+        self._stage.handed_on(file, headers)
+
+
+def _items(case: Case, numbers: Sequence[int]) -> list[Item[HashedFile]]:
+    return [case.files[number] for number in numbers]
+
+
+def _point(file: HashedFile, outcome: Known, content: Content) -> DBWrite:
+    return DBWrite(**file.file_fields(), point_id=point_id(file.sha256), outcome=outcome, content=content)
+
+
+def _content_error(outcome: AnyImageOutcome | None) -> ContentError:
+    assert isinstance(outcome, FailedContent)  # noqa: S101 - only that asks for it
+    return ContentError(f"Its content, the same as that of {outcome.path}, cannot be used: {outcome.reason}")
+
+
+def _collection_error(file: HashedFile) -> FileError:
+    return FileError(f"Collection {file.collection} does not exist (any more). Create it, and run the job again.")
