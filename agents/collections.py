@@ -6,11 +6,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
-from core.errors import MLUnavailableError, RequestError
 from core.settings import Settings
 from gateways.ml import ML
-from gateways.qdrant import CollectionInfo, Qdrant
-from rules.collections import check_name
+from gateways.qdrant import BoundCollection, CollectionInfo, Qdrant
+from gateways.targets import Targets
 from streams.window import start
 
 V = TypeVar("V")
@@ -27,12 +26,9 @@ class Collections:
     follow a deletion at once, and be of the same job: `since` (a time of `time.monotonic`) refuses older answers.
     """
 
-    def __init__(self, qdrant: Qdrant, ml: ML, settings: Settings) -> None:
+    def __init__(self, qdrant: Qdrant) -> None:
         self._qdrant = qdrant
-        self._ml = ml
-        self._settings = settings
         self._incarnations: _Remembered[str | None] = _Remembered()
-        self._models: _Remembered[str] = _Remembered()
         self._known: _Remembered[CollectionInfo | None] = _Remembered()
 
     async def incarnation(self, job_id: str, collection: str, *, since: float = 0.0) -> str | None:
@@ -53,39 +49,22 @@ class Collections:
         """
         return await self._known.get((job_id, collection), lambda: self._qdrant.collection(collection))
 
+
+class WritableCollections(Collections):
+    """Answers likewise, and makes what is missing."""
+
+    def __init__(self, qdrant: Qdrant, ml: ML, settings: Settings) -> None:
+        super().__init__(qdrant)
+        self._targets = Targets(qdrant, settings, ml.capabilities)
+        self._ensured: _Remembered[BoundCollection] = _Remembered()
+
     async def ensure(self, job_id: str, collection: str, model_id: str | None) -> str:
         """Create a collection if it is missing, and return the model that it is bound to.
 
-        Raises RequestError for a wrong name or another model than asked; MLUnavailableError where only ML
-        could tell the model; QdrantUnavailableError.
+        Raises as `Targets.ensure` does.
         """
-        return await self._models.get((job_id, collection, model_id), lambda: self._ensure(collection, model_id))
-
-    async def _ensure(self, collection: str, model_id: str | None) -> str:
-        check_name(collection)
-        known = await self._qdrant.collection(collection)
-        if known is not None and known.model_id:
-            if model_id not in {None, known.model_id}:
-                raise RequestError(
-                    f"Collection {collection} holds vectors of model {known.model_id}, not of {model_id}. "
-                    "Choose another collection.",
-                    409,
-                )
-            return known.model_id
-        dimension = self._settings.qdrant_vector_size
-        try:
-            offered = await self._ml.capabilities()
-        except MLUnavailableError:
-            model_id = model_id or self._settings.ml_model_id
-            if model_id is None:
-                raise
-        else:
-            model_id = model_id or offered.model_id
-            dimension = offered.embedding_dim
-        await self._qdrant.ensure_collection(
-            collection, model_id=model_id, dimension=dimension, distance=self._settings.qdrant_distance_metric
-        )
-        return model_id
+        key = (job_id, collection, model_id)
+        return (await self._ensured.get(key, lambda: self._targets.ensure(collection, model_id))).model_id
 
 
 class _Remembered(Generic[V]):

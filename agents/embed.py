@@ -67,7 +67,7 @@ class _Embedder:
         settings = stage.parts.settings
         self._stage = stage
         self._ml = stage.parts.ml
-        self._collections = Collections(stage.parts.qdrant, stage.parts.ml, settings)
+        self._collections = Collections(stage.parts.qdrant)
         self._setting = settings.ml_inference_batch_size
         self._asked = False
         self._capabilities: Capabilities | None = None

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import structlog
 
-from agents.collections import Collections
+from agents.collections import WritableCollections
 from agents.roots import allowed_roots
 from agents.stage import Parts, StageApp, now
 from core import failpoints, metrics
@@ -47,13 +47,13 @@ def build(parts: Parts, datadir: Path) -> StageApp:
     """Return the stage."""
     stage = StageApp("hash", parts, datadir)
     fingerprints = Fingerprints(stage.rows())
-    hasher = _Hasher(stage, fingerprints, Collections(parts.qdrant, parts.ml, parts.settings))
+    hasher = _Hasher(stage, fingerprints, WritableCollections(parts.qdrant, parts.ml, parts.settings))
     stage.consume_files(RAW_PATH, hasher.take, take_known=hasher.take_unchanged, end_marker=hasher.end, window=WINDOW)
     return stage
 
 
 class _Hasher:
-    def __init__(self, stage: StageApp, fingerprints: Fingerprints, collections: Collections) -> None:
+    def __init__(self, stage: StageApp, fingerprints: Fingerprints, collections: WritableCollections) -> None:
         self._stage = stage
         self._parts = stage.parts
         self._fingerprints = fingerprints

@@ -42,7 +42,7 @@ def build(parts: Parts, datadir: Path) -> StageApp:
     """Return the stage."""
     stage = StageApp("prepare", parts, datadir)
     images = KnownImages(stage.rows())
-    collections = Collections(parts.qdrant, parts.ml, parts.settings)
+    collections = Collections(parts.qdrant)
     unchanged = Unchanged(stage, images, collections)
     executor = Executor(stage, images, Decoder(stage), unchanged)
     sweeper = Sweeper(stage, images, executor)

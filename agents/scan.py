@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from typing import Any
 import orjson
 import structlog
 
-from agents.collections import Collections
+from agents.collections import WritableCollections
 from agents.leaving_out import Chosen, LeftOut, total
 from agents.outcomes_watch import OutcomesWatch, Outstanding
 from agents.rereading import Published, file_of, files_of
@@ -66,13 +65,13 @@ def build(parts: Parts, datadir: Path) -> StageApp:
     kafka = client_options(parts.settings)
     outcomes = OutcomesWatch(kafka, parts.settings.kafka_partitions, parts.stop)
     stage.app.task(outcomes.run)
-    scanner = _Scanner(stage, Collections(parts.qdrant, parts.ml, parts.settings), outcomes)
+    scanner = _Scanner(stage, WritableCollections(parts.qdrant, parts.ml, parts.settings), outcomes)
     stage.consume(SCAN_REQUEST.name, scanner.take, window=REQUESTS_AT_ONCE)
     return stage
 
 
 class _Scanner:
-    def __init__(self, stage: StageApp, collections: Collections, outcomes: OutcomesWatch) -> None:
+    def __init__(self, stage: StageApp, collections: WritableCollections, outcomes: OutcomesWatch) -> None:
         self._stage = stage
         self._parts = stage.parts
         self._collections = collections
@@ -207,26 +206,25 @@ class _Walk:
         """Publish a file of each point of the collection, and wait until it is delivered."""
         roots = allowed_roots(self._request.roots, self._stage.parts.settings)
         qdrant, name = self._stage.parts.qdrant, self._request.collection
-        cursor: str | None = None
+        pages = qdrant.pages(name, limit=POINTS_AT_ONCE)
         with closing(Published()) as published:
             while await self._throttle.room():
-                ask = partial(qdrant.page, name, limit=POINTS_AT_ONCE, cursor=cursor)
                 try:
-                    page, cursor = await self._stage.persist([self._request.job_id], ask)
+                    page = await self._stage.persist([self._request.job_id], pages.next)
                 except CollectionMissingError:
                     return  # it was deleted meanwhile, and has no further file
+                if page is None:
+                    return
                 payloads = [await self._with_a_file(record.payload, roots) for record in page]
                 await self._take(await asyncio.to_thread(files_of, payloads, roots, published))
-                if cursor is None:
-                    return
 
     async def _with_a_file(self, payload: dict[str, Any], roots: Roots) -> dict[str, Any]:
         """Return the payload of a point: with paths beside it, where only one of those can be read."""
-        if MORE_PATHS not in payload or isinstance(await asyncio.to_thread(file_of, payload, roots), Found):
+        if MORE_PATHS not in payload:
             return payload
 
         async def look() -> dict[str, Any]:
-            async for paths in self._stage.parts.qdrant.other_paths(self._request.collection, payload):
+            async for paths in self._stage.parts.qdrant.all_paths(self._request.collection, payload):
                 beside = payload | {"paths": paths}
                 if isinstance(await asyncio.to_thread(file_of, beside, roots), Found):
                     return beside

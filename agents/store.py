@@ -47,7 +47,7 @@ class _Storer:
         settings = stage.parts.settings
         self._stage = stage
         self._qdrant = stage.parts.qdrant
-        self._collections = Collections(stage.parts.qdrant, stage.parts.ml, settings)
+        self._collections = Collections(stage.parts.qdrant)
         self._batcher = stage.batcher(
             self._store,
             size=lambda: settings.qdrant_upsert_batch_size,

@@ -8,7 +8,7 @@ from api.view.view import JobView
 from core.errors import RequestError
 from gateways.qdrant import Qdrant
 from rules.identity import point_id
-from rules.many_paths import MORE_PATHS, listed
+from rules.many_paths import MORE_PATHS
 
 FIELDS = ["file_hash", "paths", MORE_PATHS, "full_path"]
 PAGE = 200
@@ -16,15 +16,11 @@ PAGE = 200
 
 async def exact_duplicates(qdrant: Qdrant, collection: str) -> AsyncIterator[Content]:
     """Yield every content of a collection that has several paths: all but one are unwanted."""
-    cursor = None
-    while True:
-        records, cursor = await qdrant.page(collection, limit=PAGE, cursor=cursor)
-        for record in records:
+    async for page in qdrant.pages(collection, limit=PAGE):
+        for record in page:
             content = await _content(qdrant, collection, record.payload, keep=True)
             if content is not None and len(content.paths) > 1:
                 yield content
-        if cursor is None:
-            return
 
 
 async def selection(qdrant: Qdrant, collection: str, ids: Sequence[str], *, keep: bool) -> AsyncIterator[Content]:
@@ -71,9 +67,7 @@ async def _content(
     sha256 = payload.get("file_hash")
     if not isinstance(sha256, str) or not isinstance(payload.get("paths"), list):
         return None
-    known = listed(payload)
-    async for others in qdrant.other_paths(collection, payload):
-        known += others
+    known = [path async for paths in qdrant.all_paths(collection, payload) for path in paths]
     # The one that the point shows stays rather than others.
     known.sort(key=lambda path: path != payload.get("full_path"))
     stored = set(known)

@@ -45,9 +45,7 @@ class Finder:
         progress.total = await self._qdrant.count(collection, filters)
         exact: list[Group] = []
         alike = Groups()
-        cursor: str | None = None
-        while True:
-            page, cursor = await self._qdrant.page(collection, limit=POINTS_AT_ONCE, cursor=cursor, filters=filters)
+        async for page in self._qdrant.pages(collection, limit=POINTS_AT_ONCE, filters=filters):
             exact += [
                 Group("exact", [Likeness(record.id, 1.0)])
                 for record in page
@@ -61,8 +59,6 @@ class Finder:
                 for other, score in neighbours:
                     alike.join(one, other, score)
             progress.read += len(page)
-            if cursor is None:
-                break
         similar = [Group("similar", [Likeness(one, score) for one, score in members]) for members in alike.groups()]
         progress.published = len(exact) + len(similar)
         report = Report(progress.id, time.time(), collection, begun.threshold, progress.read)

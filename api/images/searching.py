@@ -6,7 +6,7 @@ from typing import BinaryIO, Literal, TypedDict, Unpack
 import structlog
 
 from api.images.renditions import Renditions
-from core.errors import CollectionMissingError, MLRejectedError, MLUnavailableError, RequestError
+from core.errors import MLRejectedError, MLUnavailableError, RequestError
 from gateways.ml import ML
 from gateways.qdrant import CollectionInfo, Hit, Qdrant
 from gateways.qdrant.filters import Filters
@@ -45,7 +45,7 @@ class Searcher:
         Raises RequestError(422) for a wrong filter or a query without words, CollectionMissingError,
         QdrantUnavailableError.
         """
-        info = await self._info(collection)
+        info = await self._qdrant.existing_collection(collection)
         vector = await self._text_vector(info, query)
         if vector is None:
             hits, total = await self._qdrant.search_keywords(collection, query, **wanted)
@@ -69,7 +69,7 @@ class Searcher:
         Raises RequestError: 422 for a picture that cannot be used or a wrong filter, 409 where the collection is of
         another model; CollectionMissingError, MLUnavailableError, QdrantUnavailableError.
         """
-        info = await self._info(collection)
+        info = await self._qdrant.existing_collection(collection)
         model = await self._ml.capabilities()
         if info.model_id not in (None, model.model_id):
             raise RequestError(
@@ -100,9 +100,3 @@ class Searcher:
     ) -> Found:
         hits = await self._qdrant.search(collection, vector, without=without, **wanted)
         return Found(hits, await self._qdrant.count(collection, wanted["filters"], without=without), "semantic")
-
-    async def _info(self, collection: str) -> CollectionInfo:
-        info = await self._qdrant.collection(collection)
-        if info is None:
-            raise CollectionMissingError(f"There is no collection {collection!r}.")
-        return info

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from api.jobs.publisher import Outgoing, Publisher
 from api.schemas.replay import Run
-from core.errors import CollectionMissingError, RequestError
+from core.errors import RequestError
 from gateways.qdrant import CollectionInfo, Point, Qdrant
 from imaging.metadata import Metadata
 from topics.content import Content
@@ -34,10 +34,7 @@ class CacheRebuilder:
         """Return the named collection, or all. Raises CollectionMissingError, QdrantUnavailableError."""
         if name is None:
             return await self._qdrant.collections()
-        found = await self._qdrant.collection(name)
-        if found is None:
-            raise CollectionMissingError(f"There is no collection {name!r}.")
-        return [found]
+        return [await self._qdrant.existing_collection(name)]
 
     async def clear(self, collection: CollectionInfo, progress: Run, *, force: bool) -> None:
         """Have what a collection holds embedded again when it comes again. Raises as `run` does.
@@ -45,14 +42,10 @@ class CacheRebuilder:
         `force`: claims in flight are void too, and those that wait for one take it over.
         """
         progress.total = collection.points
-        cursor: str | None = None
-        while True:
-            page, cursor = await self._qdrant.page(collection.name, limit=POINTS_AT_ONCE, cursor=cursor)
+        async for page in self._qdrant.pages(collection.name, limit=POINTS_AT_ONCE):
             messages = [message for record in page for message in _forgotten(record.payload, collection, progress)]
             await self._publish(messages, progress)
             progress.read += len(page)
-            if cursor is None:
-                break
         if force:
             value = IMAGE_OUTCOME.encode(ClaimsCleared(collection=collection.name))
             key, headers = collection.name.encode(), Headers().encode()
@@ -64,9 +57,7 @@ class CacheRebuilder:
         """Fill the cache. Raises QdrantUnavailableError, KafkaUnavailableError."""
         progress.total = sum(collection.points for collection in collections)
         for collection in collections:
-            cursor: str | None = None
-            while True:
-                page, cursor = await self._qdrant.page(collection.name, limit=POINTS_AT_ONCE, cursor=cursor)
+            async for page in self._qdrant.pages(collection.name, limit=POINTS_AT_ONCE):
                 points = await self._qdrant.points(collection.name, [record.id for record in page])
                 messages = {point.id: [*_messages(point, collection, progress)] for point in points}
                 await self._publish([message for some in messages.values() for message in some], progress)
@@ -74,8 +65,6 @@ class CacheRebuilder:
                     if messages[point.id]:
                         await self._publish_others(point, collection, progress)
                 progress.read += len(page)
-                if cursor is None:
-                    break
 
     async def _publish_others(self, point: Point, collection: CollectionInfo, progress: Run) -> None:
         """Publish `stored` for the paths that stand beside a point."""

@@ -23,6 +23,6 @@ with without_fastembed():
     import qdrant_client  # noqa: F401 - before all that is below
 
 from gateways.qdrant.client import Qdrant
-from gateways.qdrant.records import CollectionInfo, Hit, ListedPoint, Point
+from gateways.qdrant.records import BoundCollection, CollectionInfo, Hit, ListedPoint, Point
 
-__all__ = ["CollectionInfo", "Hit", "ListedPoint", "Point", "Qdrant"]
+__all__ = ["BoundCollection", "CollectionInfo", "Hit", "ListedPoint", "Point", "Qdrant"]

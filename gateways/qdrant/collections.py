@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from core.errors import CollectionMissingError, RequestError
 from gateways.qdrant.connection import Connection
-from gateways.qdrant.records import CollectionInfo
+from gateways.qdrant.records import BoundCollection, CollectionInfo
 from gateways.qdrant.schema import collection_info, ensure
 from rules.collections import check_name
 
@@ -14,9 +14,10 @@ from rules.collections import check_name
 class CollectionCalls(Connection):
     """What can be asked of collections as a whole. The lists of paths beside them are no collections to anybody."""
 
-    async def ensure_collection(self, name: str, *, model_id: str, dimension: int, distance: str) -> CollectionInfo:
+    async def ensure_collection(self, name: str, *, model_id: str, dimension: int, distance: str) -> BoundCollection:
         """Return the collection `name` for vectors of `model_id`, creating it if it is missing.
 
+        `gateways.targets` asks this for all who write.
         One that others made is adopted: it gets our metadata. Raises RequestError: 422 for a wrong name,
         409 when the collection holds vectors of another model or dimension.
         """
@@ -35,6 +36,13 @@ class CollectionCalls(Connection):
                 return collection_info(name, await self._client.get_collection(name))
         except CollectionMissingError:
             return None
+
+    async def existing_collection(self, name: str) -> CollectionInfo:
+        """Return what is known of the collection. Raises CollectionMissingError when there is none of that name."""
+        found = await self.collection(name)
+        if found is None:
+            raise CollectionMissingError(f"There is no collection {name!r}.")
+        return found
 
     async def collections(self) -> list[CollectionInfo]:
         """List all collections, by name. Those whose vectors are named or sparse are not for us and left out."""
@@ -66,9 +74,7 @@ class CollectionCalls(Connection):
 
         Raises CollectionMissingError; RequestError(409) for a collection that others made and nothing was stored in.
         """
-        found = await self.collection(name)
-        if found is None:
-            raise CollectionMissingError(f"There is no collection {name!r}.")
+        found = await self.existing_collection(name)
         if found.incarnation is None:
             raise RequestError(f"Collection {name!r} was made by another program: nothing is known of it.", 409)
         incarnation = str(uuid.uuid4())

@@ -1,8 +1,9 @@
 """What qdrant-client raises, in the words of our errors."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
@@ -11,6 +12,8 @@ from core.errors import CollectionMissingError, QdrantRejectedError, QdrantUnava
 
 # 401 and 403 are a wrong key: a person mends it and the work goes on, so nothing is dead-lettered for it.
 _PASSING_STATUSES = frozenset({401, 403, 408, 429})
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -37,3 +40,13 @@ async def translated_errors(url: str, collection: str | None) -> AsyncIterator[N
     except ValueError as error:
         # Raised before anything is sent: a text with lone surrogates, say, or a vector of something else.
         raise QdrantRejectedError(f"These points cannot be written as JSON: {error}"[:500]) from error
+
+
+async def unless_missing(answer: Awaitable[T]) -> T | None:
+    """Return what Qdrant answers, and None where there is no such collection."""
+    try:
+        return await answer
+    except UnexpectedResponse as error:
+        if error.status_code != 404:
+            raise
+        return None

@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 from qdrant_client import models
 
@@ -64,6 +64,10 @@ class Finding(Connection):
                 await self._with_all_indexes(name)
             records, following = await read_page(scroll, await self._where(name, filters), sort, limit, cursor)
         return [ListedPoint(str(record.id), _shown(record.payload)) for record in records], following
+
+    def pages(self, name: str, *, limit: int, filters: Filters | None = None) -> "AllPages":
+        """Return all points that match, page by page, by id."""
+        return AllPages(self, name, limit, filters)
 
     async def count(self, name: str, filters: Filters | None = None, *, without: str | None = None) -> int:
         """Count the points that match, but the one with the id `without`."""
@@ -170,6 +174,37 @@ class Finding(Connection):
             return where
         lists = await self._lists.with_paths(name, [wanted] if isinstance(wanted, str) else wanted)
         return to_filter(filters, without, lists)
+
+
+class AllPages:
+    """An iterator over the pages of a collection. Where a page cannot be read, the next try reads that one."""
+
+    def __init__(self, finding: Finding, name: str, limit: int, filters: Filters | None) -> None:
+        self._finding = finding
+        self._name = name
+        self._limit = limit
+        self._filters = filters
+        self._cursor: str | None = None
+        self._ended = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> list[ListedPoint]:
+        page = await self.next()
+        if page is None:
+            raise StopAsyncIteration
+        return page
+
+    async def next(self) -> list[ListedPoint] | None:
+        """Return the next page; None behind the last one."""
+        if self._ended:
+            return None
+        page, self._cursor = await self._finding.page(
+            self._name, limit=self._limit, cursor=self._cursor, filters=self._filters
+        )
+        self._ended = self._cursor is None
+        return page
 
 
 def _shown(payload: models.Payload | None) -> dict[str, Any]:

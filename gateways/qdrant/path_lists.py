@@ -7,17 +7,15 @@ are written before that point: what a kill leaves belongs to nobody, and the nex
 docs/decisions/0053-many-paths.md.
 """
 
-from collections.abc import Awaitable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
+from gateways.qdrant.errors import unless_missing
 from rules.collections import paths_collection
 from rules.many_paths import entry_id
 from rules.paths import end_of
-
-T = TypeVar("T")
 
 # A path may have 16 KB, and Qdrant takes 32 MB.
 ENTRIES_AT_ONCE = 500
@@ -41,12 +39,12 @@ class PathLists:
     async def remove(self, name: str, list_name: str, path: str) -> None:
         """Take a path off a list. Doing it twice is doing it once."""
         entries: list[models.ExtendedPointId] = [entry_id(list_name, path)]
-        await _unless_missing(self._client.delete(paths_collection(name), entries, wait=True))
+        await unless_missing(self._client.delete(paths_collection(name), entries, wait=True))
 
     async def has(self, name: str, list_name: str, path: str) -> bool:
         """Tell whether a path is on a list."""
         entries = [entry_id(list_name, path)]
-        return bool(await _unless_missing(self._client.retrieve(paths_collection(name), entries, with_payload=False)))
+        return bool(await unless_missing(self._client.retrieve(paths_collection(name), entries, with_payload=False)))
 
     async def page(
         self, name: str, list_name: str, *, limit: int, start: str | None = None, without: Sequence[str] = ()
@@ -59,7 +57,7 @@ class PathLists:
     async def count(self, name: str, list_name: str, *, without: Sequence[str] = ()) -> int:
         """Count the paths of a list but those in `without`."""
         where = _on_list(list_name, without)
-        found = await _unless_missing(self._client.count(paths_collection(name), where, exact=True))
+        found = await unless_missing(self._client.count(paths_collection(name), where, exact=True))
         return found.count if found else 0
 
     async def with_paths(self, name: str, paths: Sequence[str]) -> list[str]:
@@ -88,14 +86,14 @@ class PathLists:
         self, name: str, where: models.Filter, limit: int, fields: list[str], start: str | None
     ) -> tuple[list[dict[str, str]], str | None]:
         scrolled = self._client.scroll(paths_collection(name), where, limit, offset=start, with_payload=fields)
-        records, following = await _unless_missing(scrolled) or ([], None)
+        records, following = await unless_missing(scrolled) or ([], None)
         return [record.payload or {} for record in records], None if following is None else str(following)
 
     async def _upsert(self, name: str, entries: list[models.PointStruct]) -> None:
         lists = paths_collection(name)
         if name not in self._made:
             await self._make(name)
-        if await _unless_missing(self._client.upsert(lists, entries, wait=True)) is None:
+        if await unless_missing(self._client.upsert(lists, entries, wait=True)) is None:
             await self._make(name)  # it was deleted meanwhile
             await self._client.upsert(lists, entries, wait=True)
 
@@ -121,16 +119,6 @@ class PathLists:
 def _entry(list_name: str, path: str) -> models.PointStruct:
     payload = {LIST: list_name, PATH: path, END: end_of(path)}
     return models.PointStruct(id=entry_id(list_name, path), vector=[0.0], payload=payload)
-
-
-async def _unless_missing(answer: Awaitable[T]) -> T | None:
-    """Return what Qdrant answers, and None for a collection that has no lists."""
-    try:
-        return await answer
-    except UnexpectedResponse as error:
-        if error.status_code != 404:
-            raise
-        return None
 
 
 def _on_list(list_name: str, without: Sequence[str]) -> models.Filter:

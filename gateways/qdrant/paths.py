@@ -18,6 +18,12 @@ PATHS_AT_ONCE = 500
 class Paths(Connection):
     """Reads paths, and takes them away; the writes of points add them."""
 
+    async def all_paths(self, name: str, payload: Mapping[str, Any]) -> AsyncIterator[list[str]]:
+        """Yield the paths that stand in the point, then the others, so many at a time."""
+        yield listed(payload)
+        async for paths in self.other_paths(name, payload):
+            yield paths
+
     async def other_paths(self, name: str, payload: Mapping[str, Any]) -> AsyncIterator[list[str]]:
         """Yield the paths that do not stand in the point, so many at a time."""
         start: str | None = None

@@ -16,6 +16,13 @@ class CollectionInfo:
 
 
 @dataclass(frozen=True)
+class BoundCollection(CollectionInfo):
+    """A collection whose vectors are known to be of a model."""
+
+    model_id: str
+
+
+@dataclass(frozen=True)
 class Point:
     """A photograph's vector and payload; `id` is a UUID."""
 

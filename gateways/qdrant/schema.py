@@ -10,9 +10,10 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from core.errors import RequestError
+from gateways.qdrant.errors import unless_missing
 from gateways.qdrant.filters import DATE_FIELDS, TAKEN_LOCAL, TEXT_FIELDS
 from gateways.qdrant.pages import SORTS
-from gateways.qdrant.records import CollectionInfo
+from gateways.qdrant.records import BoundCollection, CollectionInfo
 
 FACETS = ("camera_make", "camera_model", "lens", "tags", "label", "people")
 """Fields whose values can be counted."""
@@ -36,12 +37,13 @@ INDEXES: dict[str, models.PayloadSchemaType | models.TextIndexParams] = {
 
 async def ensure(
     client: AsyncQdrantClient, name: str, *, model_id: str, dimension: int, distance: str
-) -> CollectionInfo:
+) -> BoundCollection:
     """Return the collection, creating it if it is missing, or adopting it; see `Qdrant.ensure_collection`."""
     ours = {"incarnation": str(uuid.uuid4()), "model_id": model_id, "created_by": "darkroom"}
-    if not await client.collection_exists(name):
+    info = await unless_missing(client.get_collection(name))
+    if info is None:
         await _create(client, name, dimension, models.Distance(distance), ours)
-    info = await client.get_collection(name)
+        info = await client.get_collection(name)
     found = collection_info(name, info)
     if found.dimension != dimension:
         raise RequestError(
@@ -52,7 +54,7 @@ async def ensure(
     if found.incarnation is None:
         await client.update_collection(name, metadata=ours)
         found = collection_info(name, await client.get_collection(name))
-    if found.model_id != model_id:
+    if not isinstance(found, BoundCollection) or found.model_id != model_id:
         raise RequestError(
             f"Collection {name!r} holds vectors of the model {found.model_id!r}, not of {model_id!r}: "
             "choose another collection.",
@@ -89,6 +91,7 @@ def collection_info(name: str, info: models.CollectionInfo) -> CollectionInfo:
     if not isinstance(vectors, models.VectorParams):
         raise RequestError(f"Collection {name!r} has named vectors; Darkroom needs one unnamed vector.", status=409)
     metadata = info.config.metadata or {}
-    return CollectionInfo(
-        name, info.points_count or 0, vectors.size, metadata.get("model_id"), metadata.get("incarnation")
-    )
+    points, model_id, incarnation = info.points_count or 0, metadata.get("model_id"), metadata.get("incarnation")
+    if model_id is None:
+        return CollectionInfo(name, points, vectors.size, model_id, incarnation)
+    return BoundCollection(name, points, vectors.size, model_id, incarnation)

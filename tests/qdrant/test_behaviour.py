@@ -6,12 +6,13 @@ import os
 import uuid
 from collections.abc import Callable
 from itertools import chain
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
 
 from core.errors import CollectionMissingError, QdrantRejectedError, QdrantUnavailableError, RequestError
-from gateways.qdrant import CollectionInfo, ListedPoint, Point, Qdrant, schema
+from gateways.qdrant import BoundCollection, CollectionInfo, ListedPoint, Point, Qdrant, schema
 from rules.name_key import name_key
 from rules.payload import merge
 from tests.qdrant.points import old_photo, photo
@@ -52,7 +53,7 @@ async def delete(qdrant: Qdrant, name: str, point_id: str) -> None:
 class TestCollections:
     async def test_created_with_what_was_asked_and_listed(self, qdrant: Qdrant, name: str) -> None:
         created = await qdrant.ensure_collection(name, model_id="model-a", dimension=4, distance="Cosine")
-        assert created == CollectionInfo(name, 0, 4, "model-a", created.incarnation)
+        assert created == BoundCollection(name, 0, 4, "model-a", created.incarnation)
         assert uuid.UUID(created.incarnation or "")
         assert await qdrant.collection(name) == created
         assert created in await qdrant.collections()
@@ -528,6 +529,31 @@ class TestPages:
         seen = [record.id for record in first + rest]
         assert len(seen) == len(set(seen))
         assert {named(number, "").id for number in range(10, 30)} <= set(seen)
+
+    async def test_a_scan_reads_every_point_once(self, qdrant: Qdrant, photos: str) -> None:
+        await qdrant.upsert(photos, [photo(number) for number in range(23)])
+        pages = [[number_of(record) for record in page] async for page in qdrant.pages(photos, limit=5)]
+        assert [len(page) for page in pages] == [5, 5, 5, 5, 3]
+        assert sorted(chain(*pages)) == list(range(23))
+
+    async def test_a_scan_reads_those_that_match(self, qdrant: Qdrant, photos: str) -> None:
+        await qdrant.upsert(photos, [photo(number, iso=100 * (number % 2)) for number in range(10)])
+        pages = qdrant.pages(photos, limit=3, filters={"iso": 100})
+        assert sorted([number_of(record) async for page in pages for record in page]) == [1, 3, 5, 7, 9]
+
+    async def test_a_scan_goes_on_with_the_page_that_could_not_be_read(
+        self, qdrant: Qdrant, photos: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await qdrant.upsert(photos, [photo(number) for number in range(9)])
+        pages = qdrant.pages(photos, limit=4)
+        seen = await pages.next() or []
+        with monkeypatch.context() as patched:
+            patched.setattr(qdrant, "page", AsyncMock(side_effect=QdrantUnavailableError("away")))
+            with pytest.raises(QdrantUnavailableError):
+                await pages.next()
+        while page := await pages.next():
+            seen += page
+        assert sorted(map(number_of, seen)) == list(range(9))
 
     async def test_no_points_is_one_empty_page(self, qdrant: Qdrant, photos: str) -> None:
         assert await qdrant.page(photos, limit=5) == ([], None)

@@ -8,7 +8,6 @@ import pytest
 
 from agents.collections import Collections
 from core.errors import QdrantUnavailableError
-from core.settings import Settings
 
 DEADLINE = 10.0
 
@@ -40,7 +39,7 @@ async def qdrant() -> Qdrant:
 
 @pytest.fixture
 def collections(qdrant: Qdrant) -> Collections:
-    return Collections(qdrant, None, Settings())  # type: ignore[arg-type]
+    return Collections(qdrant)  # type: ignore[arg-type]
 
 
 async def test_a_slow_collection_holds_up_no_other(collections: Collections, qdrant: Qdrant) -> None:
