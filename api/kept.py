@@ -17,15 +17,20 @@ from gateways.ml import Capabilities
 
 
 class Kept:
-    """Choices that outlive a restart."""
+    """Choices that outlive a restart; where there is none, that of the settings."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: Lane, settings: Settings) -> None:
         self._lane = lane
+        self._settings = settings
 
-    async def active_collection(self) -> str | None:
+    async def selected_collection(self) -> str | None:
         """Return the collection that was selected; None where none was."""
         name = await self._get("active_collection")
         return name if isinstance(name, str) else None
+
+    async def active_collection(self) -> str:
+        """Return the collection for requests that name none."""
+        return await self.selected_collection() or self._settings.default_collection
 
     async def select_collection(self, name: str | None) -> None:
         """Remember the selected collection; None forgets it."""
@@ -41,8 +46,12 @@ class Kept:
         await self._set("ml_capabilities", capabilities)
 
     async def roots(self) -> list[Path]:
-        """Return the folders that were allowed from this machine; one that is a link by now leads nowhere."""
-        return await self._lane.read(_roots)
+        """Return the folders that may be taken in: the settings', and those that were allowed from this machine."""
+        return [*self._settings.ingest_roots, *await self._lane.read(_roots)]
+
+    async def readable_roots(self) -> list[Path]:
+        """Return every folder that the service may use: those of `roots`, and the uploads."""
+        return [*await self.roots(), self._settings.uploads_folder]
 
     async def add_root(self, root: Path) -> None:
         """Allow a folder."""
@@ -53,12 +62,12 @@ class Kept:
 
         await self._lane.write(add)
 
-    async def tell_roots(self, settings: Settings) -> None:
+    async def tell_roots(self) -> None:
         """Tell the workers that share our data folder which folders we may read: all that are allowed now."""
 
         def tell(connection: sqlite3.Connection) -> None:
-            allowed = [*settings.ingest_roots, *_roots(connection), settings.uploads_folder]
-            grants.tell(settings.darkroom_data, resolved(allowed))
+            allowed = [*self._settings.ingest_roots, *_roots(connection), self._settings.uploads_folder]
+            grants.tell(self._settings.darkroom_data, resolved(allowed))
 
         # In the lane, so that of two who allow a folder at once, the later writes both.
         await self._lane.write(tell)
@@ -104,12 +113,8 @@ class Kept:
         await self._lane.write(lambda connection: _set(connection, name, value))
 
 
-async def readable_roots(settings: Settings, kept: Kept) -> list[Path]:
-    """Return every folder that the service may use: the setting's, those allowed from this machine, the uploads."""
-    return [*settings.ingest_roots, *await kept.roots(), settings.uploads_folder]
-
-
 def _roots(connection: sqlite3.Connection) -> list[Path]:
+    """Return the folders that were allowed from this machine; one that is a link by now leads nowhere."""
     found = _get(connection, "roots")
     return [Path(root) for root in found if os.path.realpath(root) == root] if isinstance(found, list) else []
 
@@ -127,7 +132,7 @@ def _set(connection: sqlite3.Connection, name: str, value: object) -> None:
 
 
 @asynccontextmanager
-async def open_kept(path: Path) -> AsyncIterator[Kept]:
+async def open_kept(path: Path, settings: Settings) -> AsyncIterator[Kept]:
     """Open the file at `path` until the block ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lane = Lane(path)
@@ -137,6 +142,6 @@ async def open_kept(path: Path) -> AsyncIterator[Kept]:
         )
     )
     try:
-        yield Kept(lane)
+        yield Kept(lane, settings)
     finally:
         await lane.close()

@@ -1,6 +1,5 @@
 """Everything the routes use, built once when the service starts."""
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from api.access.local_token import LocalToken, write_token
 from api.archive.archiver import Archiver
 from api.archive.journal import Journal, open_journal
 from api.collections.copying import Copier
-from api.collections.model import current_model
+from api.collections.model import CurrentModel
 from api.duplicates.finder import Finder
 from api.duplicates.reports import Reports, open_reports
 from api.images.decoders import Decoders
@@ -23,12 +22,13 @@ from api.jobs.publisher import Publisher, open_publisher
 from api.jobs.retention import open_retention
 from api.jobs.submitting import Submitter
 from api.jobs.webhooks import open_webhooks
-from api.kept import Kept, open_kept, readable_roots
+from api.kept import Kept, open_kept
 from api.replay.cache import CacheRebuilder
 from api.replay.dead_letters import DeadLetters
 from api.replay.runs import Runs
 from api.replay.topic import TopicReplayer
-from api.system.watchdog import Watchdog, open_watchdog
+from api.system.overview import Overview
+from api.system.watchdog import open_watchdog
 from api.uploads.cleaning import UploadCleaner, open_upload_cleaner
 from api.uploads.receiving import UnderWay, remove_unfinished
 from api.uploads.room import Room
@@ -39,6 +39,7 @@ from core.loop_lag import LoopLag
 from core.settings import Settings, reveal
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
+from gateways.targets import Targets
 from rules.leaving_out import NO_MEDIA
 
 
@@ -53,7 +54,6 @@ class Parts:
     publisher: Publisher
     submitter: Submitter
     decoders: Decoders
-    renditions: Renditions
     previews: Previews
     originals: Originals
     uploads_under_way: UnderWay
@@ -63,8 +63,9 @@ class Parts:
     journal: Journal
     archiver: Archiver
     qdrant: Qdrant
+    model: CurrentModel
+    targets: Targets
     thumbnails: Thumbnails
-    ml: ML
     dead_letters: DeadLetters
     replayer: TopicReplayer
     rebuilder: CacheRebuilder
@@ -72,8 +73,7 @@ class Parts:
     reports: Reports
     duplicates: Finder
     runs: Runs
-    watchdog: Watchdog
-    started_at: float
+    overview: Overview
 
 
 @asynccontextmanager
@@ -85,9 +85,9 @@ async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
     # A scan of a folder above leaves out what we keep, such as previews; who names a folder of uploads has it walked.
     (settings.darkroom_data / NO_MEDIA).touch()
     async with AsyncExitStack() as stack:
-        kept = await stack.enter_async_context(open_kept(folder / "kept.db"))
+        kept = await stack.enter_async_context(open_kept(folder / "kept.db", settings))
         local_token = write_token(folder, port)
-        await kept.tell_roots(settings)
+        await kept.tell_roots()
         qdrant = await stack.enter_async_context(
             Qdrant(
                 settings.qdrant_address,
@@ -102,6 +102,8 @@ async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
             default_model_id=settings.ml_model_id,
         )
         stack.push_async_callback(ml.close)
+        model = CurrentModel(ml, kept, settings)
+        targets = Targets(qdrant, settings, model.ask)
         decoders = Decoders(settings)
         stack.push_async_callback(decoders.close)
         room = Room(settings.darkroom_data, settings.disk_reserve_bytes)
@@ -122,7 +124,7 @@ async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
             open_upload_cleaner(settings, folder / "uploads.db", view, qdrant, uploads_under_way)
         )
         journal = await stack.enter_async_context(open_journal(folder / "archive.db"))
-        archiver = Archiver(journal, qdrant, lambda: readable_roots(settings, kept))
+        archiver = Archiver(journal, qdrant, kept.readable_roots)
         await archiver.recover()
         await stack.enter_async_context(open_webhooks(settings, kept))
         lag = LoopLag()
@@ -134,11 +136,10 @@ async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
             kept=kept,
             local_token=local_token,
             publisher=publisher,
-            submitter=Submitter(settings=settings, view=view, kept=kept, publisher=publisher, qdrant=qdrant, ml=ml),
+            submitter=Submitter(view=view, kept=kept, publisher=publisher, qdrant=qdrant, targets=targets, model=model),
             decoders=decoders,
-            renditions=renditions,
             previews=Previews(renditions, shown),
-            originals=Originals(),
+            originals=Originals(qdrant, kept),
             uploads_under_way=uploads_under_way,
             upload_cleaner=upload_cleaner,
             room=room,
@@ -146,15 +147,15 @@ async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
             journal=journal,
             archiver=archiver,
             qdrant=qdrant,
+            model=model,
+            targets=targets,
             thumbnails=Thumbnails(qdrant),
-            ml=ml,
             dead_letters=DeadLetters(view, publisher, settings.dead_letter_max_attempts),
-            replayer=TopicReplayer(settings, view, publisher, qdrant, lambda: current_model(ml, kept, settings)),
+            replayer=TopicReplayer(settings, view, publisher, targets),
             rebuilder=CacheRebuilder(qdrant, publisher, settings.kafka_partitions),
-            copier=Copier(qdrant, view, settings.qdrant_distance_metric),
+            copier=Copier(qdrant, targets, view),
             reports=reports,
             duplicates=Finder(qdrant, reports),
             runs=runs,
-            watchdog=watchdog,
-            started_at=time.time(),
+            overview=Overview(settings, view, qdrant, ml, watchdog),
         )

@@ -5,8 +5,9 @@ from typing import Any
 
 from api.schemas.replay import Run
 from api.view.view import JobView
-from core.errors import CollectionMissingError, RequestError
+from core.errors import RequestError
 from gateways.qdrant import CollectionInfo, Point, Qdrant
+from gateways.targets import Targets
 from rules.many_paths import MORE_PATHS, listed
 from rules.payload import FIELDS_READ_BACK, REVISION, merge, was_read_later, with_paths
 
@@ -16,10 +17,10 @@ POINTS_AT_ONCE = 100
 class Copier:
     """Fills collections from others; these stay as they are."""
 
-    def __init__(self, qdrant: Qdrant, view: JobView, distance: str) -> None:
+    def __init__(self, qdrant: Qdrant, targets: Targets, view: JobView) -> None:
         self._qdrant = qdrant
+        self._targets = targets
         self._view = view
-        self._distance = distance
 
     async def prepare(self, sources: Sequence[str], target: str) -> CollectionInfo:
         """Return the target, created if it is new.
@@ -27,7 +28,7 @@ class Copier:
         Raises RequestError: 409 where the collections hold vectors of several models, or a job writes to the target;
         422 for a wrong name. CollectionMissingError for a source that does not exist; QdrantUnavailableError.
         """
-        infos = [await self._existing(name) for name in sources]
+        infos = [await self._qdrant.existing_collection(name) for name in sources]
         models = {(info.model_id, info.dimension) for info in infos}
         model_id, dimension = next(iter(models))
         if len(models) > 1 or model_id is None:
@@ -40,21 +41,15 @@ class Copier:
         async for job in self._view.unfinished():
             if job.collection == target:
                 raise RequestError(f"Job {job.job_id} takes pictures into {target!r}: wait for its end.", 409)
-        return await self._qdrant.ensure_collection(
-            target, model_id=model_id, dimension=dimension, distance=self._distance
-        )
+        return await self._targets.ensure(target, model_id, dimension)
 
     async def merge(self, sources: Sequence[str], target: str, progress: Run) -> None:
         """Copy all points of the sources. Raises CollectionMissingError, QdrantUnavailableError."""
         progress.total = sum([await self._qdrant.count(name) for name in sources])
         for name in sources:
-            cursor: str | None = None
-            while True:
-                page, cursor = await self._qdrant.page(name, limit=POINTS_AT_ONCE, cursor=cursor)
+            async for page in self._qdrant.pages(name, limit=POINTS_AT_ONCE):
                 progress.published += await self.copy(name, target, [record.id for record in page])
                 progress.read += len(page)
-                if cursor is None:
-                    break
 
     async def select(self, source: str, target: str, ids: Sequence[str]) -> None:
         """Copy these points. Raises RequestError(404), with nothing copied, where one does not exist."""
@@ -95,12 +90,6 @@ class Copier:
         while (known := (await self._qdrant.payloads(target, [point_id], fields)).get(point_id)) is not None:
             if await self._qdrant.change(target, point_id, {"paths": [*listed(known), *paths]}, known):
                 return
-
-    async def _existing(self, name: str) -> CollectionInfo:
-        info = await self._qdrant.collection(name)
-        if info is None:
-            raise CollectionMissingError(f"There is no collection {name!r}.")
-        return info
 
 
 def _merged(known: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

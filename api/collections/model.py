@@ -6,19 +6,27 @@ from core.settings import Settings
 from gateways.ml import ML, Capabilities
 
 
-async def current_model(ml: ML, kept: Kept, settings: Settings) -> Capabilities:
-    """Ask the ML service; while it is away, take what it said last, else the settings.
+class CurrentModel:
+    """The model that ML runs now, or ran when it answered last."""
 
-    Raises MLUnavailableError where nobody knows the model.
-    """
-    try:
-        answer = await ml.capabilities()
-    except (MLUnavailableError, FatalError) as error:
-        if remembered := await kept.capabilities():
-            return remembered
-        if settings.ml_model_id:
-            return Capabilities(settings.ml_model_id, embedding_dim=settings.qdrant_vector_size)
-        raise MLUnavailableError(f"{error} Start it, or set ML_MODEL_ID and QDRANT_VECTOR_SIZE.") from error
-    if answer != await kept.capabilities():
-        await kept.keep_capabilities(answer)
-    return answer
+    def __init__(self, ml: ML, kept: Kept, settings: Settings) -> None:
+        self._ml = ml
+        self._kept = kept
+        self._settings = settings
+
+    async def ask(self) -> Capabilities:
+        """Ask the ML service; while it is away, take what it said last, else the settings.
+
+        Raises MLUnavailableError where nobody knows the model.
+        """
+        try:
+            answer = await self._ml.capabilities()
+        except (MLUnavailableError, FatalError) as error:
+            if remembered := await self._kept.capabilities():
+                return remembered
+            if self._settings.ml_model_id:
+                return Capabilities(self._settings.ml_model_id, embedding_dim=self._settings.qdrant_vector_size)
+            raise MLUnavailableError(f"{error} Start it, or set ML_MODEL_ID and QDRANT_VECTOR_SIZE.") from error
+        if answer != await self._kept.capabilities():
+            await self._kept.keep_capabilities(answer)
+        return answer

@@ -1,37 +1,85 @@
-"""Opens the original of a picture, and only the bytes that were taken in.
+"""Opens the original of a picture, from whichever of its files is still there, and only the bytes that were taken in.
 
 A file may have been edited since: its SHA-256 says so, which is asked once for each version of a file, as size, times
 and inode tell versions apart.
 """
 
+import asyncio
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from api.access.sources import open_first
+from api.kept import Kept
 from core.errors import RequestError
+from gateways.qdrant import Qdrant
 from imaging.hashing import SETTLED_NS, digest, is_sha256
+from rules.many_paths import MORE_PATHS
 
+FIELDS = ["full_path", "paths", MORE_PATHS, "file_hash"]
+SHOWN = 3
 REMEMBERED = 10_000
 Version = tuple[int, int, int, int, int]
 """Device, inode, bytes, and nanoseconds of the last change of content and of anything."""
 
 
 class Originals:
-    """Knows which versions of files have which content."""
+    """Knows which versions of files have which content.
 
-    def __init__(self) -> None:
+    What it opens is a file descriptor, which the caller closes, and the path.
+    """
+
+    def __init__(self, qdrant: Qdrant, kept: Kept) -> None:
+        self._qdrant = qdrant
+        self._kept = kept
         self._known: OrderedDict[Version, str] = OrderedDict()
         self._lock = Lock()
 
-    def open(self, paths: Sequence[str], roots: Iterable[Path], sha256: object) -> tuple[int, str] | None:
+    async def of_point(self, collection: str, fields: Mapping[str, Any]) -> tuple[int, str]:
+        """Open a file of a picture that has its content; `fields`: FIELDS of its payload.
+
+        Raises RequestError: 410 where only files with other contents are left, 404 where none is.
+        """
+        tried: list[str] = []
+        changed: RequestError | None = None
+        async for paths in self._paths(collection, fields):
+            tried += paths[: SHOWN - len(tried)]
+            try:
+                opened = await self._first(paths, fields.get("file_hash"))
+            except RequestError as error:
+                changed = changed or error
+            else:
+                if opened is not None:
+                    return opened
+        raise changed or _gone("original", tried)
+
+    async def at(self, path: str | None) -> tuple[int, str]:
+        """Open a file, whatever it holds. Raises RequestError(404)."""
+        paths = [path] if path else []
+        opened = await self._first(paths, None)
+        if opened is None:
+            raise _gone("file", paths)
+        return opened
+
+    async def _paths(self, collection: str, fields: Mapping[str, Any]) -> AsyncIterator[list[str]]:
+        first = fields.get("full_path")
+        shown = [first] if first and isinstance(first, str) else []
+        async for paths in self._qdrant.all_paths(collection, fields):
+            yield [*shown, *filter(None, paths)]
+            shown = []
+
+    async def _first(self, paths: Sequence[str], sha256: object) -> tuple[int, str] | None:
+        return await asyncio.to_thread(self._open, paths, await self._kept.readable_roots(), sha256)
+
+    def _open(self, paths: Sequence[str], roots: Iterable[Path], sha256: object) -> tuple[int, str] | None:
         """Open the first of these paths, inside a root, that has this content; None where none can be opened. Blocks.
 
-        A point that another program wrote may have no hash as `sha256`: any content will do then. Returns a file
-        descriptor, which the caller closes, and the path. Raises RequestError(410) where only other contents are there.
+        A point that another program wrote may have no hash as `sha256`: any content will do then.
+        Raises RequestError(410) where only other contents are there.
         """
         roots, changed = list(roots), []
         for path in dict.fromkeys(paths):
@@ -71,6 +119,14 @@ class Originals:
                 while len(self._known) > REMEMBERED:
                     self._known.popitem(last=False)
         return found
+
+
+def _gone(what: str, tried: Sequence[str]) -> RequestError:
+    return RequestError(
+        f"The {what} is not there any more, or outside the folders that may be read (setting INGEST_ROOTS). "
+        f"It was at: {', '.join(tried) or 'an unknown path'}",
+        404,
+    )
 
 
 def _version(descriptor: int) -> Version:

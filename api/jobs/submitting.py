@@ -8,14 +8,13 @@ import structlog
 from pydantic import ValidationError
 
 from api.access.sources import allowed_source, real_roots, roots_around
-from api.collections.model import current_model
+from api.collections.model import CurrentModel
 from api.jobs.publisher import Publisher
-from api.kept import Kept, readable_roots
+from api.kept import Kept
 from api.view.view import JobView
-from core.errors import CollectionMissingError, KafkaUnavailableError, RequestError
-from core.settings import Settings
-from gateways.ml import ML
+from core.errors import KafkaUnavailableError, RequestError
 from gateways.qdrant import Qdrant
+from gateways.targets import Targets
 from rules.collections import check_name
 from topics.job_status import JobStatus
 from topics.scan_request import ScanRequest
@@ -40,14 +39,21 @@ class Submitter:
     """Checks requests and queues them."""
 
     def __init__(
-        self, *, settings: Settings, view: JobView, kept: Kept, publisher: Publisher, qdrant: Qdrant, ml: ML
+        self,
+        *,
+        view: JobView,
+        kept: Kept,
+        publisher: Publisher,
+        qdrant: Qdrant,
+        targets: Targets,
+        model: CurrentModel,
     ) -> None:
-        self._settings = settings
         self._view = view
         self._kept = kept
         self._publisher = publisher
         self._qdrant = qdrant
-        self._ml = ml
+        self._targets = targets
+        self._model = model
         # Two requests with one job id must not both find it free. A lock lasts as long as someone holds it.
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -56,7 +62,7 @@ class Submitter:
 
         Raises RequestError: 400 for a path that cannot be used, 409 for a job id in use, and as `target` does.
         """
-        roots = [*self._settings.ingest_roots, *await self._kept.roots()]
+        roots = await self._kept.roots()
         sources = await asyncio.to_thread(
             lambda: [allowed_source(path, roots, must_be_folder=must_be_folders) for path in paths]
         )
@@ -67,19 +73,12 @@ class Submitter:
 
         Raises CollectionMissingError; RequestError: 409 for a collection that others made, and as `submit`.
         """
-        known = await self._qdrant.collection(name)
-        if known is None:
-            raise CollectionMissingError(f"There is no collection {name!r}.")
+        known = await self._qdrant.existing_collection(name)
         if known.model_id is None:
             raise RequestError(f"Collection {name!r} was made by another program: nothing is known of its files.", 409)
         # One of an older version lacks indexes. ML is not asked: it sees what has changed, and can be waited for.
-        await self._qdrant.ensure_collection(
-            name,
-            model_id=known.model_id,
-            dimension=known.dimension,
-            distance=self._settings.qdrant_distance_metric,
-        )
-        roots = await asyncio.to_thread(real_roots, await readable_roots(self._settings, self._kept))
+        await self._targets.ensure(name)
+        roots = await asyncio.to_thread(real_roots, await self._kept.readable_roots())
         return await self._queue(submission, name, known.model_id, [], roots, reread=True)
 
     async def target(self, submission: Submission) -> tuple[str, str]:
@@ -88,15 +87,10 @@ class Submitter:
         Raises RequestError: 422 for a wrong name, 409 when the collection is of another model; MLUnavailableError,
         QdrantUnavailableError.
         """
-        name = submission.collection or await active_collection(self._kept, self._settings)
+        name = submission.collection or await self._kept.active_collection()
         check_name(name)
-        model = await current_model(self._ml, self._kept, self._settings)
-        await self._qdrant.ensure_collection(
-            name,
-            model_id=model.model_id,
-            dimension=model.embedding_dim,
-            distance=self._settings.qdrant_distance_metric,
-        )
+        model = await self._model.ask()
+        await self._targets.ensure(name, model.model_id, model.embedding_dim)
         return name, model.model_id
 
     async def submit(self, submission: Submission, sources: list[str], roots: list[str]) -> JobStatus:
@@ -168,8 +162,3 @@ class Submitter:
         raise RequestError(
             f"The job id {request.job_id!r} belongs to another request: choose a new one, or leave it out.", 409
         )
-
-
-async def active_collection(kept: Kept, settings: Settings) -> str:
-    """Return the collection for requests that name none."""
-    return await kept.active_collection() or settings.default_collection

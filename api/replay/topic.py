@@ -4,7 +4,7 @@ It reads up to the topic's end at the start. A collection that the messages name
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,11 +16,10 @@ from api.jobs.succession import Succession
 from api.schemas.replay import ReplayBody, Run
 from api.view.view import JobView
 from core.connection import client_options
-from core.errors import InvalidMessageError, KafkaUnavailableError, MLUnavailableError, RequestError
+from core.errors import InvalidMessageError, KafkaUnavailableError, RequestError
 from core.settings import Settings
 from gateways.kafka.reader import Reader, Record
-from gateways.ml import Capabilities
-from gateways.qdrant import Qdrant
+from gateways.targets import Targets
 from topics import bundle, image_outcome, job_event
 from topics.db_write import DBWrite
 from topics.files import FileOfJob
@@ -74,21 +73,13 @@ class _Found:
 
 
 class TopicReplayer:
-    """Replays topics; `model` tells what ML runs now, or ran last."""
+    """Replays topics."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        view: JobView,
-        publisher: Publisher,
-        qdrant: Qdrant,
-        model: Callable[[], Awaitable[Capabilities]],
-    ) -> None:
+    def __init__(self, settings: Settings, view: JobView, publisher: Publisher, targets: Targets) -> None:
         self._settings = settings
         self._view = view
         self._publisher = publisher
-        self._qdrant = qdrant
-        self._model = model
+        self._targets = targets
 
     def check(self, order: ReplayBody) -> None:
         """Raise RequestError(422) for what cannot be replayed."""
@@ -169,33 +160,14 @@ class TopicReplayer:
             return None  # for the cache, not for the collection
         key = (file.collection, file.model_id)
         if key not in refused:
-            model_id, dimension = await self._vectors_of(file)
+            dimension = len(file.content.vector) if isinstance(file, DBWrite) else None
             try:
-                await self._qdrant.ensure_collection(
-                    file.collection,
-                    model_id=model_id,
-                    dimension=dimension,
-                    distance=self._settings.qdrant_distance_metric,
-                )
+                await self._targets.ensure(file.collection, file.model_id, dimension)
             except RequestError as error:
                 refused[key] = str(error)
             else:
                 refused[key] = None
         return refused[key]
-
-    async def _vectors_of(self, file: FileOfJob) -> tuple[str, int]:
-        """Return model and dimension. ML may be away, unless the file is one that does not name its model."""
-        if isinstance(file, DBWrite):
-            return file.model_id, len(file.content.vector)
-        try:
-            model = await self._model()
-        except MLUnavailableError:
-            if file.model_id is None:
-                raise
-            return file.model_id, self._settings.qdrant_vector_size
-        if file.model_id in {None, model.model_id}:
-            return model.model_id, model.embedding_dim
-        return file.model_id, self._settings.qdrant_vector_size
 
 
 async def _ranges(reader: Reader, order: ReplayBody) -> dict[TopicPartition, range]:

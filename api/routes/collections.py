@@ -5,10 +5,20 @@ from functools import partial
 from fastapi import APIRouter
 from structlog.contextvars import bound_contextvars
 
-from api.collections.model import current_model
 from api.http.problems import problems
-from api.jobs.submitting import active_collection
-from api.routes.deps import IdempotencyKey, PartsDep, chosen_collection, new_submission
+from api.kept import Kept
+from api.routes.deps import (
+    CopierDep,
+    IdempotencyKey,
+    KeptDep,
+    ModelDep,
+    QdrantDep,
+    RunsDep,
+    SubmitterDep,
+    TargetsDep,
+    chosen_collection,
+    new_submission,
+)
 from api.schemas.collections import (
     ActiveCollection,
     Collection,
@@ -21,91 +31,87 @@ from api.schemas.collections import (
 from api.schemas.jobs import Submitted
 from api.schemas.replay import Run
 from core.errors import CollectionMissingError, RequestError
-from gateways.qdrant import CollectionInfo
+from gateways.qdrant import CollectionInfo, Qdrant
 from rules.collections import check_name
 
 router = APIRouter(prefix="/collections", tags=["collections"])
 
 
 @router.get("")
-async def list_collections(parts: PartsDep) -> Collections:
+async def list_collections(qdrant: QdrantDep, kept: KeptDep) -> Collections:
     """List all collections."""
-    found = [_collection(info) for info in await parts.qdrant.collections()]
-    return Collections(collections=found, selected=await parts.kept.active_collection())
+    found = [_collection(info) for info in await qdrant.collections()]
+    return Collections(collections=found, selected=await kept.selected_collection())
 
 
 @router.post("", status_code=201, responses=problems(409))
-async def create_collection(body: CollectionBody, parts: PartsDep) -> Collection:
+async def create_collection(
+    body: CollectionBody, qdrant: QdrantDep, model: ModelDep, targets: TargetsDep
+) -> Collection:
     """Create a collection for the vectors of the model that ML runs now."""
     check_name(body.name)
-    if await parts.qdrant.collection(body.name):
+    if await qdrant.collection(body.name):
         raise RequestError(f"There is a collection {body.name!r} already.", 409)
-    model = await current_model(parts.ml, parts.kept, parts.settings)
-    info = await parts.qdrant.ensure_collection(
-        body.name,
-        model_id=model.model_id,
-        dimension=model.embedding_dim,
-        distance=parts.settings.qdrant_distance_metric,
-    )
-    return _collection(info)
+    current = await model.ask()
+    return _collection(await targets.ensure(body.name, current.model_id, current.embedding_dim))
 
 
 @router.get("/active")
-async def active(parts: PartsDep) -> ActiveCollection:
+async def active(kept: KeptDep) -> ActiveCollection:
     """Return the collection for requests that name none."""
-    return ActiveCollection(name=await active_collection(parts.kept, parts.settings))
+    return ActiveCollection(name=await kept.active_collection())
 
 
 @router.post("/select", responses=problems(404))
-async def select(body: CollectionBody, parts: PartsDep) -> ActiveCollection:
+async def select(body: CollectionBody, qdrant: QdrantDep, kept: KeptDep) -> ActiveCollection:
     """Make a collection the active one, also after a restart."""
-    info = await _existing(parts, body.name)
-    await parts.kept.select_collection(info.name)
+    info = await _existing(qdrant, body.name)
+    await kept.select_collection(info.name)
     return ActiveCollection(name=info.name)
 
 
 @router.post("/from_selection", status_code=201, responses=problems(404, 409))
-async def from_selection(body: FromSelectionBody, parts: PartsDep) -> Collection:
+async def from_selection(body: FromSelectionBody, copier: CopierDep, qdrant: QdrantDep, kept: KeptDep) -> Collection:
     """Copy pictures into a collection; they stay in their own too. Nothing is embedded again."""
-    source = await chosen_collection(parts, body.source)
+    source = await chosen_collection(kept, body.source)
     if source == body.name:
         raise RequestError(f"The pictures are in {source!r} already: name another collection.", 422)
-    await parts.copier.prepare([source], body.name)
-    await parts.copier.select(source, body.name, [str(one) for one in dict.fromkeys(body.ids)])
-    return _collection(await _existing(parts, body.name))
+    await copier.prepare([source], body.name)
+    await copier.select(source, body.name, [str(one) for one in dict.fromkeys(body.ids)])
+    return _collection(await _existing(qdrant, body.name))
 
 
 @router.post("/merge", status_code=202, responses=problems(404, 409))
-async def merge(body: MergeBody, parts: PartsDep) -> Run:
+async def merge(body: MergeBody, copier: CopierDep, runs: RunsDep) -> Run:
     """Copy all pictures of some collections into another, in the background; `GET /runs/{id}` tells how it goes.
 
     A picture that is in several keeps all its paths. The sources stay: delete them when the run is done.
     """
     sources = list(dict.fromkeys(body.sources))
-    await parts.copier.prepare(sources, body.target)
+    await copier.prepare(sources, body.target)
     what = f"merge of {', '.join(sources)} into {body.target}"
-    return parts.runs.start(what, partial(parts.copier.merge, sources, body.target))
+    return runs.start(what, partial(copier.merge, sources, body.target))
 
 
 @router.get("/{name}/info", responses=problems(404, 409))
-async def info(name: str, parts: PartsDep) -> CollectionDetails:
+async def info(name: str, qdrant: QdrantDep, kept: KeptDep) -> CollectionDetails:
     """Return what is known of a collection."""
-    return await _details(parts, await _existing(parts, name))
+    return await _details(kept, await _existing(qdrant, name))
 
 
 @router.post("/{name}/renew", responses=problems(404, 409))
-async def renew(name: str, parts: PartsDep) -> CollectionDetails:
+async def renew(name: str, qdrant: QdrantDep, kept: KeptDep) -> CollectionDetails:
     """Have every file of a collection written again when it comes again, as after a restore from a snapshot of Qdrant.
 
     The collection gets a new incarnation: no file is `unchanged` in it until it was stored once more, which costs no
     ML call. The points stay as they are.
     """
     check_name(name)
-    return await _details(parts, await parts.qdrant.renew_collection(name))
+    return await _details(kept, await qdrant.renew_collection(name))
 
 
 @router.post("/{name}/reread", status_code=202, responses=problems(404, 409))
-async def reread(name: str, parts: PartsDep, key: IdempotencyKey = None) -> Submitted:
+async def reread(name: str, submitter: SubmitterDep, key: IdempotencyKey = None) -> Submitted:
     """Read the files of a collection again, as one job, for what this version sees in them and a former one did not.
 
     Metadata and thumbnails are brought up to date; ML sees a picture only where its rendition has changed. Files that
@@ -114,34 +120,31 @@ async def reread(name: str, parts: PartsDep, key: IdempotencyKey = None) -> Subm
     check_name(name)
     submission = new_submission(name, False, key)
     with bound_contextvars(job_id=submission.job_id):
-        status = await parts.submitter.submit_reread(submission, name)
+        status = await submitter.submit_reread(submission, name)
     return Submitted(job_id=status.job_id, status=status.status, message=status.message)
 
 
-async def _details(parts: PartsDep, found: CollectionInfo) -> CollectionDetails:
+async def _details(kept: Kept, found: CollectionInfo) -> CollectionDetails:
     return CollectionDetails(
         **_collection(found).model_dump(),
         incarnation=found.incarnation,
-        active=found.name == await active_collection(parts.kept, parts.settings),
+        active=found.name == await kept.active_collection(),
     )
 
 
 @router.delete("/{name}", status_code=204, responses=problems(404))
-async def delete(name: str, parts: PartsDep) -> None:
+async def delete(name: str, qdrant: QdrantDep, kept: KeptDep) -> None:
     """Delete a collection with all its points; the photographs themselves are not touched."""
     check_name(name)
-    if not await parts.qdrant.delete_collection(name):
+    if not await qdrant.delete_collection(name):
         raise CollectionMissingError(f"There is no collection {name!r}.")
-    if name == await parts.kept.active_collection():
-        await parts.kept.select_collection(None)
+    if name == await kept.selected_collection():
+        await kept.select_collection(None)
 
 
-async def _existing(parts: PartsDep, name: str) -> CollectionInfo:
+async def _existing(qdrant: Qdrant, name: str) -> CollectionInfo:
     check_name(name)
-    found = await parts.qdrant.collection(name)
-    if found is None:
-        raise CollectionMissingError(f"There is no collection {name!r}.")
-    return found
+    return await qdrant.existing_collection(name)
 
 
 def _collection(info: CollectionInfo) -> Collection:

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from api.http.problems import problems
-from api.routes.deps import JobDep, PartsDep
+from api.routes.deps import DeadLettersDep, JobDep, ViewDep
 from api.schemas.replay import (
     LETTER_ID,
     Decided,
@@ -24,7 +24,7 @@ router = APIRouter(tags=["dead letters"])
 
 @router.get("/dead-letters")
 async def dead_letters(
-    parts: PartsDep,
+    view: ViewDep,
     *,
     job: Annotated[str, Query(description="Only of this job.")] = "",
     stage: Annotated[str, Query(description="Only of this stage.")] = "",
@@ -35,35 +35,35 @@ async def dead_letters(
 ) -> Letters:
     """Return a page of dead letters, the newest first. Kafka keeps them for KAFKA_RETENTION_HOURS."""
     wanted = LetterFilter(job, stage, error_class, state)
-    page, following = await parts.view.letters.find(wanted, limit=limit, cursor=cursor)
-    total = None if cursor else await parts.view.letters.count(wanted)
+    page, following = await view.letters.find(wanted, limit=limit, cursor=cursor)
+    total = None if cursor else await view.letters.count(wanted)
     return Letters(letters=[LetterSummary.of(letter) for letter in page], total=total, next=following)
 
 
 @router.get("/dead-letters/{letter_id}", responses=problems(404))
-async def dead_letter(letter_id: Annotated[str, Path(pattern=LETTER_ID)], parts: PartsDep) -> LetterDetails:
+async def dead_letter(letter_id: Annotated[str, Path(pattern=LETTER_ID)], view: ViewDep) -> LetterDetails:
     """Return one dead letter with its headers, its content and the stack trace."""
-    letter = await parts.view.letters.get(letter_id)
+    letter = await view.letters.get(letter_id)
     if letter is None:
         raise RequestError(f"There is no dead letter {letter_id} (any more).", 404)
     return LetterDetails.of_whole(letter)
 
 
 @router.post("/dead-letters/replay", responses=problems(404, 409))
-async def replay(body: ReplayChoice, parts: PartsDep) -> Decided:
+async def replay(body: ReplayChoice, letters: DeadLettersDep) -> Decided:
     """Publish dead letters to the topics that restart them. One that fails again becomes a new dead letter."""
-    return await parts.dead_letters.replay(body)
+    return await letters.replay(body)
 
 
 @router.post("/dead-letters/drop", responses=problems(404, 409))
-async def drop(body: LetterChoice, parts: PartsDep) -> Decided:
+async def drop(body: LetterChoice, letters: DeadLettersDep) -> Decided:
     """Say that dead letters need no more attention. They can still be replayed, by force."""
-    return await parts.dead_letters.drop(body)
+    return await letters.drop(body)
 
 
 @router.post("/ingest/{job_id}/retry-failed", responses=problems(404, 409))
-async def retry_failed(job: JobDep, parts: PartsDep) -> Decided:
+async def retry_failed(job: JobDep, letters: DeadLettersDep) -> Decided:
     """Run the failed files of a job again. The ones that now work count as such: the job may become `completed`."""
     if job.status == "cancelled" or job.cancelling:
         raise RequestError(f"Job {job.job_id} was cancelled: its files would be skipped. Submit a new job.", 409)
-    return await parts.dead_letters.replay(ReplayChoice(job_id=job.job_id))
+    return await letters.replay(ReplayChoice(job_id=job.job_id))

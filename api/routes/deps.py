@@ -1,46 +1,106 @@
 """What routes ask for by type."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from dataclasses import fields
+from typing import Annotated, Any
 
 import orjson
 from fastapi import Depends, Header, Query, Request
 
-from api.jobs.submitting import Submission, active_collection
+from api.access.local_token import LocalToken
+from api.archive.archiver import Archiver
+from api.archive.journal import Journal
+from api.collections.copying import Copier
+from api.collections.model import CurrentModel
+from api.duplicates.finder import Finder
+from api.duplicates.reports import Reports
+from api.images.originals import Originals
+from api.images.previews import Previews
+from api.images.searching import Searcher
+from api.images.thumbnails import Thumbnails
+from api.jobs.publisher import Publisher
+from api.jobs.submitting import Submission, Submitter
+from api.kept import Kept
 from api.parts import Parts
+from api.replay.cache import CacheRebuilder
+from api.replay.dead_letters import DeadLetters
+from api.replay.runs import Runs
+from api.replay.topic import TopicReplayer
+from api.system.overview import Overview
+from api.uploads.receiving import UnderWay
+from api.uploads.room import Room
+from api.view.view import JobView
 from core.errors import RequestError
+from core.settings import Settings
+from gateways.qdrant import Qdrant
 from gateways.qdrant.filters import Filters
+from gateways.targets import Targets
 from rules.collections import check_name
 from rules.identity import id_from_key, new_id
 from topics.job_status import JobStatus
 
 
-def _parts(request: Request) -> Parts:
+def parts_of(request: Request) -> Parts:
+    """Return the parts of the service that answers a request."""
     parts: Parts = request.app.state.parts
     return parts
 
 
-PartsDep = Annotated[Parts, Depends(_parts)]
+def _part(kind: type) -> Any:
+    """Return a dependency on the one part that is of this type."""
+    [name] = [field.name for field in fields(Parts) if field.type is kind]
+
+    async def part(request: Request) -> Any:  # a coroutine, as FastAPI calls what is none in a thread
+        return getattr(parts_of(request), name)
+
+    return Depends(part)
 
 
-async def chosen_collection(parts: PartsDep, collection: str | None) -> str:
+ArchiverDep = Annotated[Archiver, _part(Archiver)]
+CopierDep = Annotated[Copier, _part(Copier)]
+DeadLettersDep = Annotated[DeadLetters, _part(DeadLetters)]
+FinderDep = Annotated[Finder, _part(Finder)]
+JournalDep = Annotated[Journal, _part(Journal)]
+KeptDep = Annotated[Kept, _part(Kept)]
+LocalTokenDep = Annotated[LocalToken, _part(LocalToken)]
+ModelDep = Annotated[CurrentModel, _part(CurrentModel)]
+OriginalsDep = Annotated[Originals, _part(Originals)]
+OverviewDep = Annotated[Overview, _part(Overview)]
+PreviewsDep = Annotated[Previews, _part(Previews)]
+PublisherDep = Annotated[Publisher, _part(Publisher)]
+QdrantDep = Annotated[Qdrant, _part(Qdrant)]
+RebuilderDep = Annotated[CacheRebuilder, _part(CacheRebuilder)]
+ReplayerDep = Annotated[TopicReplayer, _part(TopicReplayer)]
+ReportsDep = Annotated[Reports, _part(Reports)]
+RoomDep = Annotated[Room, _part(Room)]
+RunsDep = Annotated[Runs, _part(Runs)]
+SearcherDep = Annotated[Searcher, _part(Searcher)]
+SettingsDep = Annotated[Settings, _part(Settings)]
+SubmitterDep = Annotated[Submitter, _part(Submitter)]
+TargetsDep = Annotated[Targets, _part(Targets)]
+ThumbnailsDep = Annotated[Thumbnails, _part(Thumbnails)]
+UnderWayDep = Annotated[UnderWay, _part(UnderWay)]
+ViewDep = Annotated[JobView, _part(JobView)]
+
+
+async def chosen_collection(kept: Kept, collection: str | None) -> str:
     """Return the named collection, else the active one. Raises RequestError(422) for a wrong name."""
-    name = collection or await active_collection(parts.kept, parts.settings)
+    name = collection or await kept.active_collection()
     check_name(name)
     return name
 
 
 async def _collection(
-    parts: PartsDep, collection: Annotated[str | None, Query(description="Default: the active one.")] = None
+    kept: KeptDep, collection: Annotated[str | None, Query(description="Default: the active one.")] = None
 ) -> str:
-    return await chosen_collection(parts, collection)
+    return await chosen_collection(kept, collection)
 
 
 CollectionDep = Annotated[str, Depends(_collection)]
 
 
-async def _known_job(parts: PartsDep, job_id: str) -> JobStatus:
-    status = await parts.view.status(job_id)
+async def _known_job(view: ViewDep, job_id: str) -> JobStatus:
+    status = await view.status(job_id)
     if status is None:
         raise RequestError(f"There is no job {job_id!r}.", 404)
     return status

@@ -11,12 +11,12 @@ from fastapi.responses import FileResponse
 from api.http.caching import IfNoneMatch, is_known
 from api.http.problems import problems
 from api.images.open_file import OpenFileResponse
-from api.images.open_original import FIELDS as FILES
-from api.images.open_original import open_original
+from api.images.originals import FIELDS as FILES
 from api.images.thumbnails import FIELD
-from api.routes.deps import FILTERS, CollectionDep, PartsDep, read_filters
+from api.routes.deps import FILTERS, CollectionDep, OriginalsDep, QdrantDep, ThumbnailsDep, read_filters
 from api.schemas.images import Facet, FacetValue, Image, ImageDetails, ImagePaths, Images, RandomImages
 from core.errors import RequestError
+from gateways.qdrant import Qdrant
 from gateways.qdrant.filters import Filters
 from rules.many_paths import MORE_PATHS
 from rules.payload import HELPERS
@@ -34,20 +34,20 @@ random_router = APIRouter(tags=["images"])
 
 @random_router.get("/random", responses=problems(404))
 async def random_images(
-    parts: PartsDep,
+    qdrant: QdrantDep,
     collection: CollectionDep,
     count: Annotated[int, Query(ge=1, le=200)] = 1,
     filters: Annotated[str | None, Query(description=FILTERS)] = None,
 ) -> RandomImages:
     """Return pictures chosen at random; fewer where there are no more."""
-    records = await parts.qdrant.sample(collection, limit=count, filters=read_filters(filters))
+    records = await qdrant.sample(collection, limit=count, filters=read_filters(filters))
     return RandomImages(images=[Image(id=record.id, payload=record.payload) for record in records])
 
 
 @router.get("", responses=problems(404))
 async def images(
     *,
-    parts: PartsDep,
+    qdrant: QdrantDep,
     collection: CollectionDep,
     per_page: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(description="`next` of the page before; the only way to go far.")] = None,
@@ -62,15 +62,13 @@ async def images(
     wanted = read_filters(filters)
     total, cursor = _split(cursor)
     if total is None:
-        total = await parts.qdrant.count(collection, wanted)
-    records, following = await parts.qdrant.page(collection, limit=per_page, cursor=cursor, filters=wanted, sort=sort)
+        total = await qdrant.count(collection, wanted)
+    records, following = await qdrant.page(collection, limit=per_page, cursor=cursor, filters=wanted, sort=sort)
     for _ in range(page - 1):
         if following is None:
             records = []
             break
-        records, following = await parts.qdrant.page(
-            collection, limit=per_page, cursor=following, filters=wanted, sort=sort
-        )
+        records, following = await qdrant.page(collection, limit=per_page, cursor=following, filters=wanted, sort=sort)
     return Images(
         images=[Image(id=record.id, payload=record.payload) for record in records],
         total=total,
@@ -83,13 +81,13 @@ async def facet(
     field: Annotated[
         Literal["camera_make", "camera_model", "lens", "tags", "label", "people"], Path(description="Of the payload.")
     ],
-    parts: PartsDep,
+    qdrant: QdrantDep,
     collection: CollectionDep,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     filters: Annotated[str | None, Query(description=FILTERS)] = None,
 ) -> Facet:
     """List what a field of the payload may be filtered by, and how many pictures each value has."""
-    counts = await parts.qdrant.facet(collection, field, limit=limit, filters=read_filters(filters))
+    counts = await qdrant.facet(collection, field, limit=limit, filters=read_filters(filters))
     return Facet(values=[FacetValue(value=value, images=count) for value, count in counts.items()])
 
 
@@ -100,12 +98,12 @@ async def facet(
 )
 async def thumbnail(
     image_id: UUID,
-    parts: PartsDep,
+    thumbnails: ThumbnailsDep,
     collection: CollectionDep,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return a small JPEG, at most 200 x 200."""
-    fields = await parts.thumbnails.payload(collection, str(image_id))
+    fields = await thumbnails.payload(collection, str(image_id))
     if fields is None:
         raise _unknown(image_id, collection)
     try:
@@ -130,21 +128,25 @@ async def thumbnail(
     responses={200: {"content": {"image/*": {}}}, 304: {"description": "Known already"}, **problems(404, 410)},
 )
 async def image(
-    image_id: UUID, parts: PartsDep, collection: CollectionDep, if_none_match: IfNoneMatch = None
+    image_id: UUID,
+    qdrant: QdrantDep,
+    originals: OriginalsDep,
+    collection: CollectionDep,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return the original file, as it was taken in, or a range of its bytes; 410 where it has changed since."""
-    fields = await _fields(parts, collection, image_id, FILES)
-    file = OpenFileResponse(*await open_original(parts, collection, fields))
+    fields = await _fields(qdrant, collection, image_id, FILES)
+    file = OpenFileResponse(*await originals.of_point(collection, fields))
     return file.unchanged() if is_known(file.headers["etag"], if_none_match) else file
 
 
 @router.get("/{image_id}/info", responses=problems(404))
-async def info(image_id: UUID, parts: PartsDep, collection: CollectionDep) -> ImageDetails:
+async def info(image_id: UUID, qdrant: QdrantDep, collection: CollectionDep) -> ImageDetails:
     """Return all that is stored of a picture, with its thumbnail. Of very many `paths` the first hundred."""
-    point = await parts.qdrant.point(collection, str(image_id))
+    point = await qdrant.point(collection, str(image_id))
     if point is None:
         raise _unknown(image_id, collection)
-    total = await parts.qdrant.count_paths(collection, point.payload)
+    total = await qdrant.count_paths(collection, point.payload)
     payload = {name: value for name, value in point.payload.items() if name not in HELPERS}
     return ImageDetails(id=point.id, payload=payload, paths_total=total)
 
@@ -153,19 +155,19 @@ async def info(image_id: UUID, parts: PartsDep, collection: CollectionDep) -> Im
 async def paths(
     *,
     image_id: UUID,
-    parts: PartsDep,
+    qdrant: QdrantDep,
     collection: CollectionDep,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: str | None = None,
 ) -> ImagePaths:
     """List all files of a picture, also where its payload has a part of them only (`more_paths`)."""
-    fields = await _fields(parts, collection, image_id, ["paths", MORE_PATHS])
-    page, following = await parts.qdrant.paths_page(collection, fields, limit=limit, cursor=cursor)
-    return ImagePaths(paths=page, total=await parts.qdrant.count_paths(collection, fields), next=following)
+    fields = await _fields(qdrant, collection, image_id, ["paths", MORE_PATHS])
+    page, following = await qdrant.paths_page(collection, fields, limit=limit, cursor=cursor)
+    return ImagePaths(paths=page, total=await qdrant.count_paths(collection, fields), next=following)
 
 
-async def _fields(parts: PartsDep, collection: str, image_id: UUID, names: list[str]) -> Filters:
-    found = (await parts.qdrant.payloads(collection, [str(image_id)], names)).get(str(image_id))
+async def _fields(qdrant: Qdrant, collection: str, image_id: UUID, names: list[str]) -> Filters:
+    found = (await qdrant.payloads(collection, [str(image_id)], names)).get(str(image_id))
     if found is None:
         raise _unknown(image_id, collection)
     return found

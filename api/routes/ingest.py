@@ -10,7 +10,18 @@ from structlog.contextvars import bound_contextvars
 
 from api.access.sources import allowed_root
 from api.http.problems import problems
-from api.routes.deps import CaptionQuery, IdempotencyKey, PartsDep, new_submission
+from api.routes.deps import (
+    CaptionQuery,
+    IdempotencyKey,
+    KeptDep,
+    LocalTokenDep,
+    RoomDep,
+    SettingsDep,
+    SubmitterDep,
+    UnderWayDep,
+    ViewDep,
+    new_submission,
+)
 from api.schemas.jobs import Refused, RootBody, Roots, ScanBody, Submitted, Uploaded
 from api.uploads.receiving import receive
 from core.errors import KafkaUnavailableError, RequestError
@@ -37,13 +48,13 @@ uploads_router = APIRouter(prefix="/ingest", tags=["ingest"])
 
 @router.post("/", status_code=202, responses=problems(409))
 @router.post("/scan", status_code=202, responses=problems(409))
-async def scan(body: ScanBody, parts: PartsDep, caption: CaptionQuery = False, key: IdempotencyKey = None) -> Submitted:
+async def scan(
+    body: ScanBody, submitter: SubmitterDep, caption: CaptionQuery = False, key: IdempotencyKey = None
+) -> Submitted:
     """Take in all photographs below a folder of the service's machine."""
     submission = new_submission(body.collection, caption, key, body.job_id, body.exclude)
     with bound_contextvars(job_id=submission.job_id):
-        status = await parts.submitter.submit_folders(
-            submission, body.paths, must_be_folders=body.directory_path is not None
-        )
+        status = await submitter.submit_folders(submission, body.paths, must_be_folders=body.directory_path is not None)
     return _submitted(status)
 
 
@@ -54,8 +65,14 @@ async def scan(body: ScanBody, parts: PartsDep, caption: CaptionQuery = False, k
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": FILES}}}},
 )
 async def upload(
+    *,
     request: Request,
-    parts: PartsDep,
+    settings: SettingsDep,
+    under_way: UnderWayDep,
+    submitter: SubmitterDep,
+    kept: KeptDep,
+    room: RoomDep,
+    view: ViewDep,
     collection: str | None = None,
     caption: CaptionQuery = False,
     key: IdempotencyKey = None,
@@ -66,13 +83,13 @@ async def upload(
     that have arrived once are not written again.
     """
     submission = new_submission(collection, caption, key)
-    uploads = parts.settings.uploads_folder.resolve()
+    uploads = settings.uploads_folder.resolve()
     folder = uploads / submission.job_id
-    with bound_contextvars(job_id=submission.job_id), parts.uploads_under_way.only(submission.job_id):
-        await parts.submitter.target(submission)  # before gigabytes are on their way
+    with bound_contextvars(job_id=submission.job_id), under_way.only(submission.job_id):
+        await submitter.target(submission)  # before gigabytes are on their way
         try:
             if await asyncio.to_thread(folder.exists):
-                refused = await parts.kept.refused(submission.job_id)
+                refused = await kept.refused(submission.job_id)
                 async for _ in request.stream():
                     pass  # a client that still sends might not read an answer
             else:
@@ -80,22 +97,22 @@ async def upload(
                     request.stream(),
                     request.headers.get("content-type", ""),
                     folder,
-                    parts.room,
+                    room,
                     content_length=whole_number(request.headers.get("content-length", "")) or 0,
-                    max_files=parts.settings.upload_max_files,
-                    max_file_bytes=parts.settings.max_file_bytes,
-                    exclude=Patterns(parts.settings.scan_exclude),
+                    max_files=settings.upload_max_files,
+                    max_file_bytes=settings.max_file_bytes,
+                    exclude=Patterns(settings.scan_exclude),
                 )
                 if submission.is_keyed:
-                    await parts.kept.keep_refused(submission.job_id, refused)
+                    await kept.keep_refused(submission.job_id, refused)
         except ClientDisconnect as error:
             raise RequestError("The upload was broken off: send it again.") from error
         try:
-            status = await parts.submitter.submit(submission, [str(folder)], [str(uploads)])
+            status = await submitter.submit(submission, [str(folder)], [str(uploads)])
         except KafkaUnavailableError:
             raise  # the request may arrive yet, and then needs the files
         except Exception:
-            known = await parts.view.status(submission.job_id)
+            known = await view.status(submission.job_id)
             if known is None or known.sources != [str(folder)]:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
             raise
@@ -106,23 +123,23 @@ async def upload(
 
 
 @router.post("/roots")
-async def allow_root(body: RootBody, parts: PartsDep, token: LocalTokenHeader = None) -> Roots:
+async def allow_root(body: RootBody, kept: KeptDep, local: LocalTokenDep, token: LocalTokenHeader = None) -> Roots:
     """Allow a folder to be read, as INGEST_ROOTS does, from now on; only for users of the service's machine.
 
     These show the token that the service puts, at each start, into a file that only its own user can read. A refusal
     names that file as `token_file`. `darkroom ingest` does this for the folders it was given: whoever runs it could
     read them anyway.
     """
-    if not parts.local_token.is_shown(token):
+    if not local.is_shown(token):
         raise RequestError(
             f"Only a user of this machine can allow a folder: run `darkroom ingest {body.path}` there, send what is in "
-            f"{parts.local_token.file} as {local_token.HEADER}, or set INGEST_ROOTS.",
+            f"{local.file} as {local_token.HEADER}, or set INGEST_ROOTS.",
             403,
-            token_file=str(parts.local_token.file),
+            token_file=str(local.file),
         )
-    await parts.kept.add_root(await asyncio.to_thread(allowed_root, body.path))
-    await parts.kept.tell_roots(parts.settings)
-    return Roots(roots=[str(root) for root in [*parts.settings.ingest_roots, *await parts.kept.roots()]])
+    await kept.add_root(await asyncio.to_thread(allowed_root, body.path))
+    await kept.tell_roots()
+    return Roots(roots=[str(root) for root in await kept.roots()])
 
 
 def _submitted(status: JobStatus) -> Submitted:

@@ -9,10 +9,10 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from api.http.problems import problems
 from api.jobs.closing import why_not_closed
 from api.jobs.listing import is_found, is_shown
-from api.jobs.publisher import CONFIRM_SECONDS
-from api.parts import Parts
-from api.routes.deps import JobDep, PartsDep
+from api.jobs.publisher import CONFIRM_SECONDS, Publisher
+from api.routes.deps import JobDep, PublisherDep, ViewDep
 from api.schemas.jobs import JobFile, JobFiles, JobSources, RecentJobs, Submitted
+from api.view.view import JobView
 from core.errors import KafkaUnavailableError, RequestError
 from rules.outcomes import Outcome
 from topics.files import JobId
@@ -30,7 +30,7 @@ async def status(job: JobDep) -> JobStatus:
 @router.get("/recent_jobs", responses=problems(422))
 async def recent_jobs(
     *,
-    parts: PartsDep,
+    view: ViewDep,
     limit: Annotated[int, Query(ge=1, le=200)] = 20,
     cursor: Annotated[str | None, Query(description="`next` of the page before.")] = None,
     find: Annotated[str, Query(description="A part of the job's id or of a folder of its, in any case.")] = "",
@@ -42,14 +42,14 @@ async def recent_jobs(
     def matches(job: JobStatus) -> bool:
         return is_shown(job, show) and collection in {"", job.collection} and is_found(job, find)
 
-    jobs, following = await parts.view.recent(matches, limit=limit, cursor=cursor)
+    jobs, following = await view.recent(matches, limit=limit, cursor=cursor)
     return RecentJobs(jobs=jobs, next=following)
 
 
 @router.get("/{job_id}/files", responses=problems(404, 410))
 async def files(
     job: JobDep,
-    parts: PartsDep,
+    view: ViewDep,
     outcome: Annotated[Outcome | Literal[""], Query(description="Empty: all.")] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: str | None = None,
@@ -57,7 +57,7 @@ async def files(
     """Return a page of a job's files, in the order in which they were found."""
     if job.forgotten:
         raise RequestError(f"Job {job.job_id} was forgotten: which files it had is no longer known.", 410)
-    rows, following = await parts.view.files(job.job_id, outcome=outcome or None, limit=limit, cursor=cursor)
+    rows, following = await view.files(job.job_id, outcome=outcome or None, limit=limit, cursor=cursor)
     return JobFiles(
         files=[JobFile(path=row.path, outcome=row.outcome, reason=row.reason, sha256=row.sha256) for row in rows],
         next=following,
@@ -65,34 +65,35 @@ async def files(
 
 
 @router.get("/{job_id}/events", response_class=EventSourceResponse, responses=problems(404))
-async def events(job: JobDep, parts: PartsDep) -> AsyncIterator[ServerSentEvent]:
+async def events(job: JobDep, view: ViewDep) -> AsyncIterator[ServerSentEvent]:
     """Send the status document now and after each change, as `event: status`; ends when the job is finished."""
-    async for document in parts.view.follow(job.job_id):
+    async for document in view.follow(job.job_id):
         yield ServerSentEvent(event="status", data=document)
 
 
 @router.post("/{job_id}/cancel", status_code=202, responses=problems(404, 409))
-async def cancel(job: JobDep, parts: PartsDep) -> Submitted:
+async def cancel(job: JobDep, view: ViewDep, publisher: PublisherDep) -> Submitted:
     """End a job early: what is not begun is skipped, what ML has in hand is carried to its end."""
-    return await _command(job, parts, "cancel")
+    return await _command(job, view, publisher, "cancel")
 
 
 @router.post("/{job_id}/pause", status_code=202, responses=problems(404, 409))
-async def pause(job: JobDep, parts: PartsDep) -> Submitted:
+async def pause(job: JobDep, view: ViewDep, publisher: PublisherDep) -> Submitted:
     """Hold a job's scan; what was found already goes on."""
-    return await _command(job, parts, "pause")
+    return await _command(job, view, publisher, "pause")
 
 
 @router.post("/{job_id}/resume", status_code=202, responses=problems(404, 409))
-async def resume(job: JobDep, parts: PartsDep) -> Submitted:
+async def resume(job: JobDep, view: ViewDep, publisher: PublisherDep) -> Submitted:
     """Let a paused job go on."""
-    return await _command(job, parts, "resume")
+    return await _command(job, view, publisher, "resume")
 
 
 @router.post("/{job_id}/close", status_code=202, responses=problems(404, 409))
 async def close(
     job_id: JobId,
-    parts: PartsDep,
+    view: ViewDep,
+    publisher: PublisherDep,
     accept_missing: Annotated[
         bool, Query(description="End it without the files that were published and never seen.")
     ] = False,
@@ -103,26 +104,26 @@ async def close(
     files may still be on their way. Closing twice is closing once. A job that is stalled because of files, or of end
     markers, that never came is ended as it is with `accept_missing`.
     """
-    known = await parts.view.status(job_id)
+    known = await view.status(job_id)
     if known is not None and (reason := why_not_closed(known, accept_missing=accept_missing)):
         raise RequestError(reason, 409)
-    await parts.publisher.close(job_id)
+    await publisher.close(job_id)
     return Submitted(
         job_id=job_id, status=known.status if known else "queued", message="Closed: no further file will come."
     )
 
 
 @router.post("/{job_id}/forget", status_code=202, responses=problems(404, 409))
-async def forget(job: JobDep, parts: PartsDep) -> Submitted:
+async def forget(job: JobDep, view: ViewDep, publisher: PublisherDep) -> Submitted:
     """Forget the files of a job that is over, as happens by itself after JOB_RETENTION_DAYS.
 
     Its last status stays. What is replayed from it runs as a new job.
     """
     if job.status not in FINISHED:
         raise RequestError(f"Job {job.job_id} is {job.status}: it can be forgotten when it is over.", 409)
-    offset = await parts.publisher.forget(job.job_id)
+    offset = await publisher.forget(job.job_id)
     if not job.forgotten:
-        await _seen(parts, job.job_id, offset, "forget")
+        await _seen(view, job.job_id, offset, "forget")
     return Submitted(
         job_id=job.job_id,
         status=job.status,
@@ -131,9 +132,9 @@ async def forget(job: JobDep, parts: PartsDep) -> Submitted:
 
 
 @router.get("/{job_id}/sources", responses=problems(404, 410))
-async def sources(job: JobDep, parts: PartsDep) -> JobSources:
+async def sources(job: JobDep, view: ViewDep) -> JobSources:
     """Return all folders and files that a job was asked to scan; its status shows the first few."""
-    known = (await parts.view.request(job.job_id)).sources
+    known = (await view.request(job.job_id)).sources
     if known is None:
         raise RequestError(
             f"Of the {job.sources_total} sources of job {job.job_id} the first {len(job.sources)} are left, "
@@ -143,16 +144,18 @@ async def sources(job: JobDep, parts: PartsDep) -> JobSources:
     return JobSources(sources=known)
 
 
-async def _command(job: JobStatus, parts: PartsDep, command: Literal["cancel", "pause", "resume"]) -> Submitted:
+async def _command(
+    job: JobStatus, view: JobView, publisher: Publisher, command: Literal["cancel", "pause", "resume"]
+) -> Submitted:
     if job.status in FINISHED:
         raise RequestError(f"Job {job.job_id} is {job.status.replace('_', ' ')}: it is too late to {command} it.", 409)
-    now = await _seen(parts, job.job_id, await parts.publisher.command(job.job_id, command), command)
+    now = await _seen(view, job.job_id, await publisher.command(job.job_id, command), command)
     return Submitted(job_id=now.job_id, status=now.status, message=now.message)
 
 
-async def _seen(parts: Parts, job_id: str, offset: int, what: str) -> JobStatus:
+async def _seen(view: JobView, job_id: str, offset: int, what: str) -> JobStatus:
     """Return the status that has an event of ours in it."""
     try:
-        return await parts.view.wait_for(job_id, offset, CONFIRM_SECONDS)
+        return await view.wait_for(job_id, offset, CONFIRM_SECONDS)
     except TimeoutError as error:
         raise KafkaUnavailableError(f"Job {job_id} was asked to {what}, but its status is slow.") from error

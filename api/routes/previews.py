@@ -1,6 +1,5 @@
 """Pictures as a browser can show them, whatever their format is."""
 
-import asyncio
 import os
 from typing import Annotated
 from uuid import UUID
@@ -11,11 +10,9 @@ from api.http.caching import IfNoneMatch, is_known
 from api.http.problems import problems
 from api.http.waiting import while_there
 from api.images.open_file import OpenFileResponse
-from api.images.open_original import FIELDS as FILES
-from api.images.open_original import open_original
+from api.images.originals import FIELDS as FILES
 from api.images.previews import Side
-from api.kept import readable_roots
-from api.routes.deps import CollectionDep, PartsDep
+from api.routes.deps import CollectionDep, OriginalsDep, PreviewsDep, QdrantDep, ViewDep
 from api.schemas.replay import LETTER_ID
 from core.errors import RequestError
 from rules.identity import point_id
@@ -34,7 +31,9 @@ async def preview(
     *,
     image_id: UUID,
     request: Request,
-    parts: PartsDep,
+    qdrant: QdrantDep,
+    originals: OriginalsDep,
+    previews: PreviewsDep,
     collection: CollectionDep,
     side: Annotated[Side, Query(description="Pixels of the longest side, at most.")] = Side.SMALL,
     v: Annotated[
@@ -44,15 +43,15 @@ async def preview(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """Return an upright JPEG in sRGB of the original: for formats that a browser does not know, and for large ones."""
-    found = (await parts.qdrant.payloads(collection, [str(image_id)], FILES)).get(str(image_id))
+    found = (await qdrant.payloads(collection, [str(image_id)], FILES)).get(str(image_id))
     if found is None:
         raise RequestError(f"There is no picture {image_id} in collection {collection!r}.", 404)
-    descriptor, _ = await open_original(parts, collection, found)
-    name = parts.previews.name(found.get("file_hash"), side)
+    descriptor, _ = await originals.of_point(collection, found)
+    name = previews.name(found.get("file_hash"), side)
     lasts = name is not None and str(image_id) == point_id(str(found["file_hash"]))
     headers = {
         # Where its id is made from its content, only the version can make it another picture.
-        "Cache-Control": KEPT if lasts and v == parts.previews.version else "private, max-age=3600",
+        "Cache-Control": KEPT if lasts and v == previews.version else "private, max-age=3600",
         "X-Content-Type-Options": "nosniff",
     }
     with os.fdopen(descriptor, "rb") as file:
@@ -60,22 +59,16 @@ async def preview(
             headers["ETag"] = f'"{name}"'
             if is_known(headers["ETag"], if_none_match):
                 return Response(status_code=304, headers=headers)
-        jpeg = await while_there(request, parts.previews.of(file, found.get("file_hash"), side))
+        jpeg = await while_there(request, previews.of(file, found.get("file_hash"), side))
     return Response(jpeg, media_type="image/jpeg", headers=headers)
 
 
 @router.get("/dead-letters/{letter_id}/image", response_class=Response, responses=problems(404))
-async def letter_image(letter_id: Annotated[str, Path(pattern=LETTER_ID)], parts: PartsDep) -> Response:
+async def letter_image(
+    letter_id: Annotated[str, Path(pattern=LETTER_ID)], view: ViewDep, originals: OriginalsDep
+) -> Response:
     """Return the file that a dead letter is about, as it lies on disk."""
-    letter = await parts.view.letters.get(letter_id)
+    letter = await view.letters.get(letter_id)
     if letter is None:
         raise RequestError(f"There is no dead letter {letter_id} (any more).", 404)
-    roots = await readable_roots(parts.settings, parts.kept)
-    opened = await asyncio.to_thread(parts.originals.open, [letter.path] if letter.path else [], roots, None)
-    if opened is None:
-        raise RequestError(
-            "The file is not there any more, or outside the folders that may be read (setting INGEST_ROOTS). "
-            f"It was at: {letter.path or 'an unknown path'}",
-            404,
-        )
-    return OpenFileResponse(*opened)
+    return OpenFileResponse(*await originals.at(letter.path))

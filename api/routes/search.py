@@ -11,8 +11,7 @@ from fastapi.routing import APIRoute
 from api.http.problems import problems
 from api.http.waiting import while_there
 from api.images.searching import Found, Wanted
-from api.parts import Parts
-from api.routes.deps import FILTERS, PartsDep, chosen_collection, read_filters
+from api.routes.deps import FILTERS, KeptDep, SearcherDep, chosen_collection, parts_of, read_filters
 from api.schemas.images import SearchBody, SearchHit, SearchResults
 from topics.record import whole_number
 
@@ -24,7 +23,7 @@ class _Spooled(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_with_room(request: Request) -> Response:
-            parts: Parts = request.app.state.parts
+            parts = parts_of(request)
             size = whole_number(request.headers.get("content-length", ""))
             # What is longer than it may be is refused while it comes.
             largest = parts.settings.max_file_bytes
@@ -39,16 +38,16 @@ _spooled = APIRouter(route_class=_Spooled)
 
 
 @router.post("", responses=problems(404, 409))
-async def search(body: SearchBody, parts: PartsDep) -> SearchResults:
+async def search(body: SearchBody, kept: KeptDep, searcher: SearcherDep) -> SearchResults:
     """Find pictures by what they show, or more like a stored one.
 
     Where the model knows no text, `query` is looked up in captions, names, cameras and dates.
     """
-    collection = await chosen_collection(parts, body.collection)
+    collection = await chosen_collection(kept, body.collection)
     wanted: Wanted = {"limit": body.limit, "offset": body.offset, "filters": body.filters}
     if body.image_id is not None:
-        return _results(await parts.searcher.by_point(collection, str(body.image_id), **wanted))
-    return _results(await parts.searcher.by_text(collection, body.query or "", **wanted))
+        return _results(await searcher.by_point(collection, str(body.image_id), **wanted))
+    return _results(await searcher.by_text(collection, body.query or "", **wanted))
 
 
 @_spooled.post("/image", responses=problems(404, 409, 507))
@@ -56,16 +55,17 @@ async def search_by_image(
     *,
     file: UploadFile,
     request: Request,
-    parts: PartsDep,
+    kept: KeptDep,
+    searcher: SearcherDep,
     limit: Annotated[int, Form(ge=1, le=200)] = 20,
     offset: Annotated[int, Form(ge=0, le=10_000)] = 0,
     filters: Annotated[str | None, Form(description=FILTERS)] = None,
     collection: Annotated[str | None, Form()] = None,
 ) -> SearchResults:
     """Find pictures that look like the one that is sent, in any listed format."""
-    name = await chosen_collection(parts, collection)
+    name = await chosen_collection(kept, collection)
     wanted: Wanted = {"limit": limit, "offset": offset, "filters": read_filters(filters)}
-    return _results(await while_there(request, parts.searcher.by_image(name, file.file, **wanted)))
+    return _results(await while_there(request, searcher.by_image(name, file.file, **wanted)))
 
 
 router.include_router(_spooled)

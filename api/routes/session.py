@@ -8,7 +8,7 @@ from pydantic import Field
 
 from api.access.session import SESSION_SECONDS, Sessions
 from api.http.problems import problems
-from api.routes.deps import PartsDep
+from api.routes.deps import KeptDep
 from api.schemas.body import Body
 from core.errors import RequestError, TooManyRequestsError
 from rules.throttle import Throttle
@@ -52,10 +52,10 @@ async def begin(body: KeyBody, request: Request, response: Response) -> None:
 
 
 @router.delete("", status_code=204)
-async def end(request: Request, response: Response, parts: PartsDep) -> None:
+async def end(request: Request, response: Response, kept: KeptDep) -> None:
     """End the session: neither its cookie nor a copy of it is admitted any more."""
     sessions: Sessions | None = request.app.state.sessions
     if sessions is not None:
-        await parts.kept.end_sessions(sessions.end(request.headers.raw, time.time()))
+        await kept.end_sessions(sessions.end(request.headers.raw, time.time()))
         response.delete_cookie(sessions.cookie_name, httponly=True, samesite="strict")
         response.delete_cookie(sessions.secure_cookie_name, httponly=True, samesite="strict", secure=True)

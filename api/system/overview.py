@@ -1,14 +1,20 @@
 """What an operator wants to see at one look: the parts, the stages and their lag, and how fast files went through."""
 
+import asyncio
+import time
 from datetime import UTC, datetime
 from typing import Literal
 
 from pydantic import BaseModel
 
-from api.schemas.system import Readiness
+from api.schemas.system import PartState, Readiness
+from api.system.supervised import failed_parts
 from api.system.throughput import Rates
-from api.system.watchdog import Look
+from api.system.watchdog import Look, Watchdog
+from api.view.view import JobView
 from core.settings import STAGES, Settings, Stage
+from gateways.ml import ML
+from gateways.qdrant import Qdrant
 
 
 class PartitionLag(BaseModel):
@@ -52,6 +58,54 @@ class System(Readiness):
     addresses: dict[Literal["kafka", "qdrant", "ml"], str]
     stages: list[StageState]
     throughput: list[ThroughputPoint]
+
+
+class Overview:
+    """Asks the parts how they are."""
+
+    def __init__(self, settings: Settings, view: JobView, qdrant: Qdrant, ml: ML, watchdog: Watchdog) -> None:
+        self._settings = settings
+        self._view = view
+        self._qdrant = qdrant
+        self._ml = ml
+        self._watchdog = watchdog
+        self._started_at = time.time()
+
+    async def readiness(self) -> Readiness:
+        """Return which parts can be used now."""
+        behind, qdrant, ml = await asyncio.gather(self._view.problem(), self._qdrant.healthy(), self._ml.healthy())
+        settings, failed = self._settings, failed_parts(self._settings.darkroom_data)
+        stuck = "; ".join(filter(None, [failed.get("stages"), self._watchdog.problem])) or None
+        no_qdrant = failed.get("qdrant", f"Qdrant at {settings.qdrant_address} does not answer")
+        no_ml = failed.get(
+            "ml", f"ML at {settings.ml_inference_service_url} does not answer, or still loads its models"
+        )
+        return Readiness(
+            ready=behind is None and qdrant and stuck is None,
+            parts={
+                "kafka": PartState(ready=behind is None, detail=behind and failed.get("kafka", f"Kafka {behind}")),
+                "qdrant": PartState(ready=qdrant, detail=None if qdrant else no_qdrant),
+                "stages": PartState(ready=stuck is None, detail=stuck),
+                "ml": PartState(ready=ml, detail=None if ml else no_ml),
+            },
+        )
+
+    async def system(self, version: str) -> System:
+        """Return the whole, as it is now; `version` is the service's."""
+        look = self._watchdog.look
+        return System(
+            **dict(await self.readiness()),
+            version=version,
+            started_at=iso(self._started_at),
+            sampled_at=look and iso(look.at),
+            addresses={
+                "kafka": self._settings.kafka_brokers,
+                "qdrant": self._settings.qdrant_address,
+                "ml": self._settings.ml_inference_service_url,
+            },
+            stages=stage_states(look, self._settings),
+            throughput=throughput_points(self._watchdog.throughput.rates()),
+        )
 
 
 def stage_states(look: Look | None, settings: Settings) -> list[StageState]:

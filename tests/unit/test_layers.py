@@ -95,6 +95,21 @@ def test_no_packages_import_each_other() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError, which names the cycle
 
 
+def part_of_api(module: str) -> str:
+    """Return the package of api that a module is in; of one at its top, the module."""
+    return ".".join(module.split(".")[:2])
+
+
+def test_no_parts_of_api_import_each_other() -> None:
+    found = [module for module in modules() if top(module) == "api" and module != "api"]
+    graph: dict[str, set[str]] = {part_of_api(module): set() for module in found}
+    assert len(graph) < 20, "api shows its parts in about a dozen names"
+    for module in found:
+        others = {part_of_api(other) for other in imports(module) if top(other) == "api"}
+        graph[part_of_api(module)] |= others - {part_of_api(module)}
+    TopologicalSorter(graph).prepare()
+
+
 def test_no_modules_import_each_other() -> None:
     TopologicalSorter({module: imports(module) for module in modules()}).prepare()
 
@@ -103,6 +118,21 @@ def test_routes_do_not_import_the_application_they_are_part_of() -> None:
     routes = [module for module in modules() if module.startswith("api.routes.")]
     assert len(routes) > 3
     assert [module for module in routes if "api.main" in imports(module)] == []
+
+
+def test_routes_get_the_parts_that_they_use() -> None:
+    takers = {module for module in modules() if "api.parts" in imports(module)}
+    assert takers == {"api.main", "api.routes.deps"}
+
+
+def test_collections_are_made_in_one_way() -> None:
+    makers = {
+        module
+        for module, file in modules().items()
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("ensure_collection")
+    }
+    assert makers == {"gateways.targets"}
 
 
 # Network and disk belong to the shell.
