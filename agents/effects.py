@@ -88,16 +88,17 @@ class _Rows:
         return self._jobs.status(job_id) is None or self._jobs.is_cancelled(job_id)
 
     def waiters(self, after: int = -1) -> Iterator[File]:
-        for number, waiter in self._images.waiters(self._case.of, after):
-            yield self._file(number, waiter)
+        for number, row in self._images.waiters(self._case.of, after):
+            yield self._file(number, row)
 
     def waiter(self, number: int) -> File | None:
-        waiter = self._images.waiter(self._case.of, number)
-        return None if waiter is None else self._file(number, waiter)
+        row = self._images.waiter(self._case.of, number)
+        return None if row is None else self._file(number, row)
 
-    def _file(self, number: int, waiter: Waiter) -> File:
-        self._case.take_in(number, waiter)
-        return as_file(number, waiter, self._jobs)
+    def _file(self, number: int, row: bytes) -> File:
+        if number not in self._case.files:
+            self._case.take_in(number, Waiter.model_validate_json(row))
+        return as_file(number, self._case.files[number].record, self._jobs)
 
 
 def as_file(number: int, file: HashedFile, jobs: JobsWatch) -> File:

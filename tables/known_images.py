@@ -91,16 +91,15 @@ class KnownImages:
         """Forget what is known of a file's content."""
         return self._rows.delete(_key(b"c", file))
 
-    def waiters(self, file: OfContent, after: int = -1) -> Iterator[tuple[int, Waiter]]:
-        """Yield the files that wait for a content, with their numbers: in the order of arrival, from behind one."""
+    def waiters(self, file: OfContent, after: int = -1) -> Iterator[tuple[int, bytes]]:
+        """Yield the numbers and rows of the files that wait for a content, in the order of arrival, from behind one."""
         behind = _waiter_key(file, after) if after >= 0 else b""
         for key, row in self._rows.starting_with(_key(b"w", file, b""), behind):
-            yield waiter_of(key)[1], Waiter.model_validate_json(row)
+            yield waiter_of(key)[1], row
 
-    def waiter(self, file: OfContent, number: int) -> Waiter | None:
-        """Return a file that waits, or None."""
-        row = self._rows.get(_waiter_key(file, number))
-        return None if row is None else Waiter.model_validate_json(row)
+    def waiter(self, file: OfContent, number: int) -> bytes | None:
+        """Return the row of a file that waits, or None."""
+        return self._rows.get(_waiter_key(file, number))
 
     def waiters_of_all(self, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """Return up to `limit` rows of files that wait for whatever content, from behind a key."""

@@ -99,6 +99,15 @@ class Around:
         elif self.qdrant:
             self.qdrant.popleft()
 
+    def repeat(self, topic: str, back: int) -> None:
+        """Have one of the newest messages come again, as after a kill of who sent it."""
+        if self.topics[topic]:
+            message = self.topics[topic][-1 - back % min(5, len(self.topics[topic]))]
+            if isinstance(message.event, Arrived):
+                self.submit(*message.file, message.event.begun, rereads=message.event.rereads)
+            else:
+                self.topics[topic].append(message)
+
     def has_ended(self, job: str) -> bool:
         return all(outcomes for file, outcomes in self.outcomes.items() if file[0] == job)
 

@@ -77,6 +77,8 @@ class World(Around):
         self.rows: dict[Any, Any] = {}
         self.log: list[tuple[Any, Any]] = []
         self.delivered = 0  # of the log, surely
+        # Of a worker that has lost the partition and does not know it: its rows, and how far it has taken each topic.
+        self.stale: tuple[dict[Any, Any], dict[str, int]] = {}, {}
         self.unchanged: dict[tuple[str, str], str] = {}  # lot, content → the first, as the worker remembers it
 
     def take(self, topic: str) -> None:
@@ -199,7 +201,9 @@ class World(Around):
 
     def kill(self, cut: int, *, at_once: bool) -> None:
         """End the worker; or have it lose the partition: what it has begun may still be sent."""
+        self.stale = {}, {}
         if not at_once:
+            self.stale = dict(self.rows), dict(self.taken)
             self.left.extend(step for window in self.windows.values() for step in window)
         for topic, window in self.windows.items():
             self.taken[topic] -= len(window)
@@ -216,6 +220,17 @@ class World(Around):
             self.left[0].atoms.popleft()()
         elif self.left:
             self.left.popleft()
+
+    def take_stale(self, topic: str) -> None:
+        """Have the worker take one more message that does not know yet that it has lost the partition."""
+        rows, taken = self.stale
+        if taken and taken[topic] < len(self.topics[topic]):
+            now = self.rows, self.taken[topic]
+            self.rows, self.taken[topic] = rows, taken[topic]
+            self.take(topic)
+            self.left.append(self.windows[topic].pop())
+            taken[topic] += 1
+            self.rows, self.taken[topic] = now
 
     def settle(self, *, with_ml: bool) -> None:
         """Let all go on that is on its way; or all but what ML has in hand."""

@@ -1,5 +1,7 @@
-"""The state machine of claims alone: whatever is killed, repeated, cancelled, cleared or failed on the way, every file
-has its outcome in the end, and whoever waits meanwhile has an owner that is in flight.
+"""The state machine of claims alone: every file has its outcome in the end, whatever is killed, repeated or cancelled.
+
+Meanwhile, whoever waits has an owner that is in flight. Where messages are deleted unread, or a worker that has lost
+the partition writes rows all the same, the watchdog has files begin again.
 
 A history is bytes: three to an action, which are its kind and two arguments.
 """
@@ -14,15 +16,15 @@ from hypothesis import strategies as st
 from rules.claims import ending
 from rules.claims.state import claim_of
 from rules.watchdog import RESTARTS
-from tests.unit.claims_around import CONTENTS, FATES, JOBS, PATHS
+from tests.unit.claims_around import CONTENTS, FATES, JOBS, PATHS, TOPICS
 from tests.unit.claims_world import Rows, World
 
 # The first does nothing: so a history that fails is made short.
 CALM = ["nothing", *["submit"] * 4, *["take files", "take outcomes"] * 4, *["files", "outcomes"] * 6]
 CALM += [*["ml", "qdrant"] * 3, "settle"]
 HARD = [*CALM, "cancel", "forget", "reread", "anew"]
-ROUGH = [*HARD, "clear", *["kill", "lose partition", "late", "fate"] * 2]
-LOSSY = [*HARD, *["lose"] * 4]
+ROUGH = [*HARD, "clear", "repeat", *["kill", "lose partition", "late", "fate"] * 2]
+LOSSY = [*ROUGH, *["lose", "stale"] * 4]
 
 
 def play(history: bytes, actions: list[str]) -> World:
@@ -52,6 +54,8 @@ def act(world: World, action: str, first: int, second: int) -> None:
         "kill": lambda: world.kill(first * 256 + second, at_once=True),
         "lose partition": lambda: world.kill(first * 256 + second, at_once=False),
         "late": world.send_late,
+        "stale": lambda: world.take_stale(TOPICS[first % 2]),
+        "repeat": lambda: world.repeat(TOPICS[first % 2], second),
         "lose": lambda: world.lose(first),
         "cancel": lambda: world.cancel(job),
         "clear": world.clear,
@@ -100,7 +104,7 @@ def test_whoever_waits_has_an_owner_in_flight_and_ends(history: bytes) -> None:
 
 @settings(max_examples=500, deadline=None)
 @given(histories)
-def test_what_is_lost_unread_is_begun_again_and_one_that_waits_takes_over(history: bytes) -> None:
+def test_whatever_is_lost_some_begin_again_and_all_end(history: bytes) -> None:
     world = play(history, LOSSY)
     world.settle(with_ml=True)
     for _ in range(RESTARTS):
