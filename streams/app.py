@@ -1,16 +1,16 @@
 """The Faust app of a stage: its settings, and the mended consumer and producer."""
 
 import os
+import ssl
 from pathlib import Path
 
 import faust
 from aiokafka import AIOKafkaProducer
 from faust.tables import TableManager
 
-from core.connection import client_options
+from core.connection import ClientOptions, client_options
 from core.settings import Settings, Stage
 from streams.consumer import PutAside, make_gapless
-from streams.credentials import credentials
 from streams.producer import share
 from streams.recovery import TableRecovery
 
@@ -49,7 +49,7 @@ def new_app(
     app = faust.App(
         settings.group(name),
         broker=[f"kafka://{broker}" for broker in settings.kafka_brokers.split(",")],
-        broker_credentials=credentials(client_options(settings)),
+        broker_credentials=_credentials(client_options(settings)),
         store="rocksdb://",
         # Tells this process from one that was killed and still counts as a member of the group.
         broker_client_id=f"darkroom-{os.getpid()}",
@@ -76,3 +76,16 @@ def new_app(
     share(app, producer)
     make_gapless(app, client_options(settings), put_aside)
     return app
+
+
+def _credentials(options: ClientOptions) -> faust.SASLCredentials | ssl.SSLContext | None:
+    """Return Faust's `broker_credentials` for a client's options; None for a broker that asks for nothing."""
+    tls: ssl.SSLContext | None = options.get("ssl_context")
+    if "sasl_mechanism" not in options:
+        return tls
+    return faust.SASLCredentials(
+        mechanism=options["sasl_mechanism"],
+        username=options["sasl_plain_username"],
+        password=options["sasl_plain_password"],
+        ssl_context=tls,
+    )

@@ -1,25 +1,7 @@
 """The consumer of a stage: hands on every message between the committed offset and the newest, none left out.
 
-Faust fetches ahead. When a rebalance makes it seek back to the committed offset, records that were
-fetched before the seek may still be handed on; it takes the offsets before them for a gap in the
-topic, counts these as acked, and drops the messages when they come. What was in between is lost
-(faust-streaming #221, robinhood/faust #559).
-
-It also notes a message as read when it has been handed on, which may be after such a seek: it then drops
-all between the committed offset and that message, and a commit passes a single one that is missing.
-What it hands on after the seek and before the stage goes on is dropped as well: going on empties the queues.
-And it seeks from the app's thread, while aiokafka reads in another: the seek is lost, or the reading fails.
-
-A commit that is under way when a rebalance takes all its partitions is left with none; aiokafka refuses an empty
-commit, and Faust crashes the app for it: since the mend of faust-streaming #94 it leaves out what was taken away, but
-not the commit. Such a commit has nothing to say.
-
-And who asks for a commit while another is under way gets that one, which may have begun before the newest acks: the
-last commit of an orderly stop left those out. One that never ends, as was seen after a broker had frozen and was
-killed (aiokafka #875), would hold up all that follow, and the next rebalance with them.
-
-Faust sleeps for a second where the queues of all partitions are full: with 500 files of a job on their way, all of
-them stood still for most of the time.
+What Faust does in place of each is said at the method that replaces its own. Those that begin with an underscore, and
+what else of Faust is private, are listed in `streams.upstream`.
 """
 
 import asyncio
@@ -46,7 +28,7 @@ from streams.doubts import Doubts
 COMMIT_SECONDS = 120.0
 # Shorter than Faust waits for a seek (`broker_request_timeout`).
 SEEK_SECONDS = 60.0
-# Faust asks for nothing of the partitions whose queue is full, and sleeps for a second where that is all of them.
+# Faust asks for nothing of the partitions whose queue is full; where that is all of them, it looks again after this.
 FULL_QUEUE_SECONDS = 0.02
 
 PutAside = Callable[[TopicPartition, Unreadable], Awaitable[None]]
@@ -57,6 +39,10 @@ log = structlog.get_logger()
 
 class GaplessConsumer(Consumer):
     """Faust's consumer, with a check of the offsets of the source topics.
+
+    Faust fetches ahead. When a rebalance makes it seek back to the committed offset, records that were fetched before
+    the seek may still be handed on; it takes the offsets before them for a gap in the topic, counts these as acked, and
+    drops the messages when they come. What was in between is lost (faust-streaming #221, robinhood/faust #559).
 
     A message that is not the next one is not handed on; the partition is read again from where it should go on.
     When the same message comes again, the offsets before it hold none: a transaction's markers, what was aborted,
@@ -93,7 +79,12 @@ class GaplessConsumer(Consumer):
         return thread
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
-        """Commit all that is acked now. Tell whether there was anything. One that hangs ends the app."""
+        """Commit all that is acked now. Tell whether there was anything. One that hangs ends the app.
+
+        In Faust, who asks for a commit while another is under way gets that one, which may have begun before the newest
+        acks: the last commit of an orderly stop left those out. One that never ends, as was seen after a broker had
+        frozen and was killed (aiokafka #875), would hold up all that follow, and the next rebalance with them.
+        """
         try:
             async with asyncio.timeout(COMMIT_SECONDS):
                 while await self.maybe_wait_for_commit_to_finish():
@@ -139,6 +130,7 @@ class GaplessConsumer(Consumer):
         return await self._thread.log_ends(parts)
 
     async def _seek(self, partition: TP, offset: int) -> None:
+        """Seek in the thread that reads. Faust does it in the app's: the seek is lost, or the reading fails."""
         await self._thread.call_thread(self._thread.seek, partition, offset)  # type: ignore[arg-type]  # or a function
 
     async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
@@ -160,7 +152,13 @@ class GaplessConsumer(Consumer):
         await super().on_partitions_revoked(revoked)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109 - Faust's
-        """Yield messages, partition by partition without a gap."""
+        """Yield messages, partition by partition without a gap.
+
+        Faust notes a message as read when it has been handed on, which may be after a seek: it then drops all between
+        the committed offset and that message. What it hands on after the seek and before the stage goes on is dropped
+        as well: going on empties the queues. And where the queues of all partitions are full it sleeps for a second:
+        with 500 files of a job on their way, all of them stood still for most of the time.
+        """
         self._reader = asyncio.current_task()
         await self._put_aside()
         await self._look_into_what_is_out_of_range()
@@ -269,7 +267,10 @@ class GaplessConsumer(Consumer):
         await self.crash(FatalError(f"The log of {tp.topic}-{tp.partition} has lost its end: it is read anew."))
 
     def _new_offset(self, tp: TP) -> int | None:
-        """Return where to commit, if anywhere: the first message that is not acked, or what comes next."""
+        """Return where to commit, if anywhere: the first message that is not acked, or what comes next.
+
+        Faust passes a single one that is not acked, at the committed offset or behind a gap (faust-streaming #606).
+        """
         if tp in self._lost_their_end:
             return None
         acked, committed, gap = self._acked[tp], self._committed_offset[tp], self._gap[tp]

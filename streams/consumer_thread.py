@@ -1,8 +1,4 @@
-"""The thread in which a stage reads: aiokafka's consumer, as Darkroom has it (`gateways.kafka.consumer`).
-
-A fetch leaves out the partitions whose messages have not all been taken over, and aiokafka sends no other to that
-broker meanwhile: what comes there has to wait until the fetch ends.
-"""
+"""The thread in which a stage reads: aiokafka's consumer, as Darkroom has it (`gateways.kafka.consumer`)."""
 
 from collections.abc import Awaitable, Callable, Mapping, Set
 from typing import Any
@@ -125,6 +121,11 @@ class ConsumerThread(AIOKafkaConsumerThread):
         return fetched
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Commit, unless a rebalance has taken all of these partitions meanwhile: such a commit has nothing to say.
+
+        Faust leaves out what was taken away (the mend of faust-streaming #94), but not the commit: aiokafka refuses an
+        empty one, and the app crashes for it.
+        """
         if offsets.keys().isdisjoint(self.assignment()):
             return False
         committed: bool = await super()._commit(offsets)
@@ -132,7 +133,11 @@ class ConsumerThread(AIOKafkaConsumerThread):
 
 
 def look_again_soon(fetcher: Fetcher, is_source: Callable[[Any], bool], is_gathering: Callable[[], bool]) -> None:
-    """Have a fetch wait for a moment only where it leaves out a partition of a source topic, or gathers."""
+    """Have a fetch wait for a moment only where it leaves out a partition of a source topic, or gathers.
+
+    A fetch leaves out the partitions whose messages have not all been taken over, and aiokafka sends no other to that
+    broker meanwhile: what comes there has to wait until the fetch ends.
+    """
     send = fetcher._proc_fetch_request
 
     async def send_and_look_again(assignment: Any, node_id: int, request: FetchRequest) -> bool:
