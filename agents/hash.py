@@ -84,7 +84,8 @@ class _Hasher:
         """Take files of raw-path."""
         for item in items:
             before = self._fingerprints.get(item.record.path_bytes)
-            await window.add(item.event, self._hash(item, before), self._remember(item), item.share())
+            work = self._stage.or_put_back(RAW_PATH, item, self._hash(item, before))
+            await window.add(item.event, work, self._remember(item), item.share())
 
     async def end(self, event: Event, window: Window) -> None:
         """Take the end marker of a walk."""
@@ -158,7 +159,10 @@ class _Hasher:
                 fingerprint = await self._fingerprint(file, known)
                 _check_content(file, fingerprint)
                 metrics.CACHE.labels("fingerprints", "hit" if fingerprint is known else "miss").inc()
-            except (DrainingError, FatalError):
+            except DrainingError:
+                await seen  # put back, it comes behind the end marker of its walk
+                raise
+            except FatalError:
                 raise
             except Exception as error:
                 await seen

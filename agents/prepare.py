@@ -94,7 +94,9 @@ class _Preparer:
                 [file.job_id], lambda: self._collections.incarnation(file.job_id, file.collection, since=since)
             )
             with writing_rows(event):
-                works = [self._decide_alone(item, incarnation) for item in items]
+                works = [
+                    self._stage.or_put_back(HASHED_FILE, item, self._decide_alone(item, incarnation)) for item in items
+                ]
 
         async def do(work: Work) -> None:
             await work

@@ -2,7 +2,7 @@
 
 import asyncio
 import traceback
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
@@ -60,7 +60,8 @@ class Stage:
         self.name: Name = name
         self.settings = settings
         self._stop = stop
-        self._writes = topics_written(name)
+        put_back = (topic.name for topic in TOPOLOGY[name].reads if topic.has_bundles)
+        self._writes = topics_written(name).union(put_back)
         self.app = new_app(name, settings, datadir, producer, self.put_aside)
         self.outbox = Outbox(self.send_raw, settings.kafka_partitions, settings.kafka_files_per_message, stop)
         self._windows: list[Window] = []
@@ -143,6 +144,20 @@ class Stage:
             await window.end(event)
 
         self.consume(topic.name, handle, **bounds)
+
+    async def or_put_back(self, topic: Topic[Any], item: Item[Any], work: Coroutine[Any, Any, T]) -> T | None:
+        """Do the work on a file; where the worker stops before it is begun, send the file again, to be taken later.
+
+        So its message can be acked, others of which may be done: these would all be done again, up to ML.
+        """
+        try:
+            return await work
+        except DrainingError:
+            if item.of == 1:
+                raise
+            key = bundle.key_of(topic, item.record)
+            await self.send_file(topic, key, item.record, item.headers)
+            return None
 
     def item(self, event: Event, record: R, headers: Headers, place: int = 0, of: int = 1) -> Item[R]:
         """Return a file of a message as it is taken; its trace begins."""

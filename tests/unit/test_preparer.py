@@ -47,6 +47,9 @@ class Stage:
     async def persist(self, _jobs: list[str], attempt: Callable[[], Coroutine[Any, Any, str]]) -> str:
         return await attempt()
 
+    async def or_put_back(self, _topic: object, _item: object, work: Coroutine[Any, Any, None]) -> None:
+        await work
+
     async def add(self, _event: object, work: Coroutine[Any, Any, None], share: object) -> None:
         self.tasks.append(asyncio.create_task(work))
 

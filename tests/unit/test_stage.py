@@ -10,10 +10,14 @@ import pytest
 from faust.types import ProcessingGuarantee
 
 from agents.stage import Parts, StageApp
+from core.errors import DrainingError
 from core.settings import Settings
 from streams.consumer import GaplessConsumer
+from streams.item import Item
 from tests.deadlines import HANG_SECONDS
 from topics.job_event import MLSent
+from topics.raw_path import RAW_PATH, RawPath
+from topics.record import Headers
 
 EVENT: Any = SimpleNamespace(
     message=SimpleNamespace(topic="raw-path", partition=3, offset=7, key=b"key", headers=[]), value=b"value"
@@ -91,3 +95,30 @@ async def test_a_window_that_is_full_lets_batches_go_that_wait_to_fill(stage: St
     waiting.cancel()
     behind.close()
     window.close()
+
+
+@pytest.mark.parametrize("files", [1, 3])
+async def test_a_file_of_many_that_a_stop_leaves_undone_is_sent_again(
+    stage: StageApp, monkeypatch: pytest.MonkeyPatch, files: int
+) -> None:
+    """Else those of its message that are done would all be done again. One that came alone is just not acked."""
+    sent: list[tuple[str, bytes, bytes]] = []
+
+    async def send(topic: str, key: bytes, value: bytes, *_: object) -> Awaitable[object]:
+        sent.append((topic, key, value))
+        return asyncio.sleep(0)
+
+    async def undone() -> None:
+        raise DrainingError("The worker stops.")
+
+    monkeypatch.setattr(stage.app.producer, "send", send)
+    file = RawPath(job_id="job", collection="photos", path="/photos/a.jpg", walk_id="walk")
+    item = Item(EVENT, file, Headers(job_id="job", file_id=file.file_id, attempt=2), place=1, of=files)
+    if files == 1:
+        with pytest.raises(DrainingError):
+            await stage.or_put_back(RAW_PATH, item, undone())
+        assert sent == []
+        return
+    await asyncio.wait_for(stage.or_put_back(RAW_PATH, item, undone()), HANG_SECONDS)
+    ((topic, key, value),) = sent
+    assert (topic, key, RAW_PATH.decode(value)) == ("raw-path", b"/photos/a.jpg", file)
