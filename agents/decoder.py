@@ -7,6 +7,7 @@ from agents.roots import allowed_roots
 from agents.stage import StageApp
 from core import failpoints
 from core.errors import DrainingError, FatalError, FileChangedError, FileError
+from gateways.cpu import SMALL_BYTES
 from imaging.decoding import Prepared, prepare
 from imaging.hashing import FileStamp
 from streams.item import Item
@@ -37,7 +38,8 @@ class Decoder:
         file = item.record
         settings = self._stage.parts.settings
         try:
-            return await self._stage.parts.cpu.run(
+            run = self._stage.parts.cpu.run_small if file.size <= SMALL_BYTES else self._stage.parts.cpu.run
+            return await run(
                 prepare,
                 file.path_bytes,
                 FileStamp(file.size, file.mtime_ns, file.ctime_ns),

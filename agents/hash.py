@@ -19,6 +19,7 @@ from agents.roots import allowed_roots
 from agents.stage import Parts, StageApp, now
 from core import failpoints, metrics
 from core.errors import DrainingError, FatalError, FileChangedError, FileError
+from gateways.cpu import SMALL_BYTES
 from imaging import hashing
 from imaging.files import FileStamp, Roots, check_within, outside_of_all
 from streams.item import Item
@@ -254,9 +255,11 @@ class _Hasher:
         return known if known.matches(stamp) else await self._read(file, roots)
 
     async def _read(self, file: RawPath, roots: Roots) -> Fingerprint:
+        is_small = file.size is not None and file.size <= SMALL_BYTES
+        run = self._parts.cpu.run_small if is_small else self._parts.cpu.run
         for _ in range(STILL_ATTEMPTS):
             try:
-                sha256, stamp = await self._parts.cpu.run(
+                sha256, stamp = await run(
                     hashing.hash_file, file.path_bytes, roots, max_bytes=self._parts.settings.max_file_bytes
                 )
             except FileChangedError:

@@ -130,7 +130,7 @@ class StageApp(Stage):
 
     async def conclude(self, outcome: ContentOutcome, headers: Headers) -> None:
         """Publish what became of a content and wait until that is delivered."""
-        await (await self.send(IMAGE_OUTCOME, outcome.sha256, outcome, outcome.headers(headers)))
+        await self.send_file(IMAGE_OUTCOME, outcome.sha256, outcome, outcome.headers(headers))
 
     async def persist(self, job_ids: Iterable[str], attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Try until a service answers, with growing waits; meanwhile these jobs show what they wait for.

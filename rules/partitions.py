@@ -3,6 +3,7 @@
 The method is murmur2 with Kafka's seed, modulo the number of partitions, as in `org.apache.kafka.common.utils.Utils`.
 """
 
+import struct
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,10 +12,14 @@ _SEED = np.uint32(0x9747B28C)
 _M = np.uint32(0x5BD1E995)
 
 
+# Of fewer keys, numpy costs more than the loop.
+FEW = 20
+
+
 def partitions_of(keys: Sequence[bytes], count: int) -> list[int]:
     """Return the partition of each key, where there are `count`."""
-    if not keys:
-        return []
+    if len(keys) < FEW:
+        return [(_hash(key) & 0x7FFFFFFF) % count for key in keys]
     lengths = np.fromiter(map(len, keys), np.uint32, len(keys))
     words = int(lengths.max()) // 4 + 1
     padded = b"".join(key.ljust(4 * words, b"\0") for key in keys)
@@ -34,3 +39,15 @@ def partitions_of(keys: Sequence[bytes], count: int) -> list[int]:
     hashes ^= hashes >> 15
     found: list[int] = ((hashes & 0x7FFFFFFF) % count).tolist()
     return found
+
+
+def _hash(key: bytes) -> int:
+    m, mask, length = int(_M), 0xFFFFFFFF, len(key)
+    value = int(_SEED) ^ length
+    for (word,) in struct.iter_unpack("<I", key[: length - length % 4]):
+        word = word * m & mask  # noqa: PLW2901 - a step of the method
+        value = value * m & mask ^ (word ^ word >> 24) * m & mask
+    if rest := key[length - length % 4 :]:
+        value = (value ^ int.from_bytes(rest, "little")) * m & mask
+    value = (value ^ value >> 13) * m & mask
+    return value ^ value >> 15

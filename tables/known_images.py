@@ -17,7 +17,7 @@ from streams.rows import Rows
 from topics.content import Content
 from topics.files import HashedFileOfJob
 from topics.hashed_file import HashedFile
-from topics.record import Headers
+from topics.record import PACKED, Headers
 
 # How the row of a claim begins that nobody owns: its first field is the owner.
 _ANSWERED = Claim(owner=None).model_dump_json()[: len('{"owner":null')].encode()
@@ -85,7 +85,7 @@ class KnownImages:
 
     def put_content(self, file: OfContent, content: Content) -> Awaitable[object]:
         """Write what is known of a file's content."""
-        return self._rows.put(_key(b"c", file), content.model_dump_json(exclude_none=True).encode())
+        return self._rows.put(_key(b"c", file), content.model_dump_json(exclude_none=True, context=PACKED).encode())
 
     def drop_content(self, file: OfContent) -> Awaitable[object]:
         """Forget what is known of a file's content."""

@@ -9,7 +9,7 @@ that all files share, and `files`, their number. Every topic of bundles also tak
 docs/decisions/0060-bundles.md.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -19,7 +19,7 @@ import orjson
 from core.errors import InvalidMessageError
 from topics.files import FileOfJob
 from topics.limits import MAX_NAME
-from topics.record import HeaderList, Headers, RawHeaders, Topic
+from topics.record import PACKED, HeaderList, Headers, RawHeaders, Topic
 
 MAX_FILES = 256
 MAX_BYTES = 512 << 10
@@ -59,10 +59,15 @@ class Alike(NamedTuple):
 
 
 class Own(NamedTuple):
-    """What a file has of its own: the key that its message would have alone, and the JSON of its fields."""
+    """What a file has of its own: the key that its message would have alone, and the JSON of its fields.
+
+    `record`: the whole file, where there is one.
+    """
 
     key: bytes
     fields: bytes
+    record: FileOfJob | None = None
+    traceparent: str = ""
 
 
 class Bundle(Generic[R]):
@@ -106,11 +111,12 @@ def key_of(topic: Topic[Any], record: Any) -> bytes:
 
 def take_apart(key: bytes, record: FileOfJob, headers: Headers) -> tuple[Alike, Own]:
     """Return what one file shares with others, and what it has of its own."""
-    fields = record.model_dump(mode="json", exclude_none=True)
+    fields = record.model_dump(mode="json", exclude_none=True, context=PACKED)
     shared = {name: fields.pop(name) for name in SHARED if name in fields}
     if headers.traceparent:
         fields["traceparent"] = headers.traceparent
-    return Alike(orjson.dumps(shared), replace(headers, file_id="", traceparent="")), Own(key, orjson.dumps(fields))
+    alike = Alike(orjson.dumps(shared), replace(headers, file_id="", traceparent=""))
+    return alike, Own(key, orjson.dumps(fields), record, headers.traceparent)
 
 
 def alike_of(record: FileOfJob, headers: Headers) -> Alike:
@@ -126,11 +132,11 @@ def encode(alike: Alike, files: Sequence[Own]) -> bytes:
 
 def message(topic: Topic[Any], alike: Alike, files: Sequence[Own]) -> tuple[bytes, HeaderList]:
     """Return value and headers of the message with these files: of one in the form of a single file."""
-    fields: Mapping[str, Any] = orjson.loads(alike.fields) | orjson.loads(files[0].fields)
-    record = topic.validate(fields)
+    first = files[0]
+    record = first.record or topic.validate(orjson.loads(alike.fields) | orjson.loads(first.fields))
     if len(files) > 1:
         return encode(alike, files), topic.headers(record, alike.headers, len(files))
-    caused = replace(alike.headers, traceparent=fields.get("traceparent", ""))
+    caused = replace(alike.headers, traceparent=first.traceparent)
     return topic.encode(record), topic.headers(record, record.headers(caused))
 
 

@@ -10,6 +10,9 @@ from core.errors import InvalidMessageError
 from topics.cloud_event import cloud_event
 from topics.limits import MAX_NAME
 
+# Context for pydantic: what is large is written in its compact form.
+PACKED = {"packed": True}
+
 HeaderList = list[tuple[str, bytes]]
 # As they are received. Kafka lets a header have no value.
 RawHeaders = Mapping[str, bytes | None] | Iterable[tuple[str, bytes | None]] | None

@@ -5,6 +5,8 @@ import pytest
 
 from core.errors import InvalidMessageError
 from topics import bundle
+from topics.content import Content
+from topics.db_write import DB_WRITE, DBWrite
 from topics.job_event import JOB_EVENT, Seen
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import Headers
@@ -76,3 +78,27 @@ def test_other_messages_with_files_are_no_bundles() -> None:
         {"job_id": "job-1", "at": 1.0, "collection": "photos", "files": [{"file_id": "f", "path": "/a"}]}
     )
     assert [entry.record for entry in bundle.decode(JOB_EVENT, JOB_EVENT.encode(seen), [])] == [seen]
+
+
+def test_vectors_travel_as_bytes_and_are_read_as_numbers_too() -> None:
+    vector = [0.1, -2.5, 1e30, 0.0]
+    fields = {"width": 1, "height": 1, "format": "JPEG", "mode": "RGB", "file_size": 1}
+    content = Content.model_validate({"vector": vector, "metadata": fields, "thumbnail_base64": ""})
+    write = DBWrite(
+        **WALK,
+        path="/a",
+        size=1,
+        mtime_ns=2,
+        model_id="m",
+        sha256="0" * 64,
+        point_id="p",
+        outcome="stored",
+        content=content,
+    )
+    alike, own = bundle.take_apart(b"/a", write, SHARED)
+    assert isinstance(orjson.loads(own.fields)["content"]["vector"], str)
+    (first, _) = bundle.decode(DB_WRITE, bundle.encode(alike, [own, own]), [])
+    assert first.record is not None
+    assert first.record.content.vector == pytest.approx(vector, rel=1e-7)
+    # Alone it has the form that version 0.1.0 reads.
+    assert orjson.loads(bundle.message(DB_WRITE, alike, [own])[0])["content"]["vector"] == vector

@@ -136,7 +136,7 @@ class World:
         self.parts = SimpleNamespace(
             jobs=SimpleNamespace(is_cancelled=lambda job: self.jobs[job].cancelled, status=self.status),
             settings=Settings(trust_kafka=True),
-            cpu=SimpleNamespace(run=self.decode),
+            cpu=SimpleNamespace(run_small=self.decode),
         )
         collections: Any = SimpleNamespace(
             incarnation=lambda *_, **__: answer("i"),

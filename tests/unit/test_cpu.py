@@ -162,3 +162,29 @@ async def test_a_process_gives_back_what_a_picture_took() -> None:
         assert await processes.run(churn) == 40
     assert await processes.run(resident) < before + (100 << 20)
     await asyncio.to_thread(processes.close)
+
+
+async def test_small_calls_go_together_and_each_has_its_own_answer(cpu: Cpu) -> None:
+    calls = [cpu.run_small(divmod, number, 7) for number in range(100)]
+    assert await asyncio.gather(*calls) == [divmod(number, 7) for number in range(100)]
+
+
+async def test_a_small_call_that_fails_crashes_or_takes_too_much_fails_alone() -> None:
+    async with running(timeout=1.0) as cpu:
+        bad = [cpu.run_small(fail), cpu.run_small(crash), cpu.run_small(eat), cpu.run_small(pid_after, 60.0)]
+        # Behind two that keep both processes busy, all of these are one task.
+        busy = [cpu.run_small(pid_after, 0.2) for _ in range(2)]
+        good = [cpu.run_small(divmod, number, 7) for number in range(8)]
+        answers = await asyncio.gather(*busy, *bad, *good, return_exceptions=True)
+    failed, crashed, ate, hung = answers[2:6]
+    assert (type(failed), str(failed)) == (RuntimeError, "a fault of the function, not of the pool")
+    assert [type(error) for error in (crashed, ate, hung)] == [ContentError] * 3
+    assert answers[6:] == [divmod(number, 7) for number in range(8)]
+
+
+async def test_a_small_call_that_was_not_begun_is_left_by_drain(cpu: Cpu) -> None:
+    calls = [asyncio.ensure_future(cpu.run_small(pid_after, 0.3)) for _ in range(40)]
+    await asyncio.sleep(0.1)
+    cpu.drain()
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(answer) for answer in answers} == {int, DrainingError}
