@@ -109,7 +109,7 @@ class _Embedder:
         if answer is None:
             await self._ask_ml(item)
         else:
-            await self._publish(item, answer)
+            await self._publish([(item, answer)])
 
     def _size(self, *, caption: bool) -> int:
         if self._capabilities is None:
@@ -141,7 +141,7 @@ class _Embedder:
             except Exception as error:
                 await self._split(items, error)
             else:
-                await asyncio.gather(*(self._end(item, answers[number]) for number, item in enumerate(items)))
+                await self._end(items, answers)
 
     async def _attempt(self, items: list[_Item]) -> list[Any]:
         if self._capabilities is None:
@@ -201,35 +201,43 @@ class _Embedder:
         for half in halves(items):
             await self._embed(list(half))
 
-    async def _end(self, item: _Item, answered: Embedded | Refused) -> None:
-        if isinstance(answered, Refused):
-            await self._fail(item, ContentError(f"ML cannot use this image: {answered.reason}"))
-            return
-        answer = Answer(array("d", answered.vector), answered.caption)
-        self._answers.answer(_question(item), answer)
-        await self._publish(item, answer)
+    async def _end(self, items: list[_Item], answers: list[Embedded | Refused]) -> None:
+        refusals, embedded = [], []
+        for item, answered in zip(items, answers, strict=True):
+            if isinstance(answered, Refused):
+                refusals.append(self._fail(item, ContentError(f"ML cannot use this image: {answered.reason}")))
+            else:
+                answer = Answer(array("d", answered.vector), answered.caption)
+                self._answers.answer(_question(item), answer)
+                embedded.append((item, answer))
+        await asyncio.gather(self._publish(embedded), *refusals)
 
-    async def _publish(self, item: _Item, answer: Answer) -> None:
-        request = item.record
-        content = Content(
-            vector=answer.vector.tolist(),
-            caption=answer.caption if request.caption else None,
-            metadata=request.metadata,
-            thumbnail_base64=request.thumbnail_base64,
-            rendition_sha256=hashlib.sha256(request.rendition_base64).hexdigest(),
-            read_at=request.read_at,
-        )
-        write = DBWrite(**request.file_fields(), point_id=point_id(request.sha256), outcome="stored", content=content)
-        headers = request.headers(item.headers)
+    async def _publish(self, embedded: list[tuple[_Item, Answer]]) -> None:
         failpoints.reach("embed-answered")
-        await self._stage.send_file(DB_WRITE, request.sha256, write, headers)
+        writes = [(item, _write(item.record, answer)) for item, answer in embedded]
+        await self._stage.send_files(
+            DB_WRITE, [(write.sha256.encode(), write, write.headers(item.headers)) for item, write in writes]
+        )
         failpoints.reach("embed-written")
-        self._stage.handed_on(request, item.headers)
+        for item, write in writes:
+            self._stage.handed_on(write, item.headers)
 
     async def _fail(self, item: _Item, error: Exception) -> None:
         self._answers.answer(_question(item), None)
         fail = self._stage.fail_file if isinstance(error, FileError) else self._stage.fail_content
         await fail(item, error)
+
+
+def _write(request: MLRequest, answer: Answer) -> DBWrite:
+    content = Content(
+        vector=answer.vector.tolist(),
+        caption=answer.caption if request.caption else None,
+        metadata=request.metadata,
+        thumbnail_base64=request.thumbnail_base64,
+        rendition_sha256=hashlib.sha256(request.rendition_base64).hexdigest(),
+        read_at=request.read_at,
+    )
+    return DBWrite(**request.file_fields(), point_id=point_id(request.sha256), outcome="stored", content=content)
 
 
 def _question(item: _Item) -> Question:

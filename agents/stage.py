@@ -69,10 +69,16 @@ class StageApp(Stage):
         self, file: FileOfJob, outcome: Outcome, headers: Headers, reason: str | None = None, sha256: str | None = None
     ) -> None:
         """Report a file's outcome and wait until that is delivered."""
+        await self.report_outcome(file, outcome, headers, reason, sha256)
+
+    def report_outcome(
+        self, file: FileOfJob, outcome: Outcome, headers: Headers, reason: str | None = None, sha256: str | None = None
+    ) -> Awaitable[None]:
+        """Report a file's outcome; await the result to know that it is delivered."""
         if not headers.replay:
             metrics.FILES.labels(self.name, outcome).inc()
         log.debug("outcome", outcome=outcome, path=file.path, job_id=file.job_id, stage=self.name, reason=reason)
-        await self.report.outcome(
+        return self.report.outcome(
             file,
             FileOutcome(
                 file_id=file.file_id,
@@ -130,7 +136,13 @@ class StageApp(Stage):
 
     async def conclude(self, outcome: ContentOutcome, headers: Headers) -> None:
         """Publish what became of a content and wait until that is delivered."""
-        await self.send_file(IMAGE_OUTCOME, outcome.sha256, outcome, outcome.headers(headers))
+        await self.conclude_all([(outcome, headers)])
+
+    async def conclude_all(self, outcomes: Iterable[tuple[ContentOutcome, Headers]]) -> None:
+        """Publish what became of contents and wait until that is delivered."""
+        await self.send_files(
+            IMAGE_OUTCOME, [(one.sha256.encode(), one, one.headers(headers)) for one, headers in outcomes]
+        )
 
     async def persist(self, job_ids: Iterable[str], attempt: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Try until a service answers, with growing waits; meanwhile these jobs show what they wait for.

@@ -23,7 +23,7 @@ from rules.batching import halves
 from rules.outcomes import Outcome
 from streams.item import Item
 from streams.messages import Event
-from streams.window import Window
+from streams.window import Share, Window
 from topics.db_write import DB_WRITE, DBWrite
 from topics.image_outcome import Embedded, Stored
 
@@ -38,7 +38,7 @@ def build(parts: Parts, datadir: Path) -> StageApp:
     stage = StageApp("store", parts, datadir)
     window = max(256, 3 * parts.settings.qdrant_upsert_batch_size)
     storer = _Storer(stage)
-    stage.consume_each(DB_WRITE, storer.take, end_marker=storer.end, window=window)
+    stage.consume_files(DB_WRITE, storer.take, end_marker=storer.end, window=window)
     return stage
 
 
@@ -57,10 +57,14 @@ class _Storer:
             max_bytes=MAX_BATCH_BYTES,
         )
 
-    async def take(self, item: _Item, window: Window) -> None:
-        """Take a point."""
-        stored = self._batcher.add(item, len(item.event.value) // item.of)
-        await window.add(item.event, _wait(stored), share=item.share())
+    async def take(self, items: list[_Item], window: Window) -> None:
+        """Take points."""
+        event, of = items[0].event, items[0].of
+        share = Share(len(items), of)
+        stored = [self._batcher.add(item, len(event.value) // of) for item in items]
+        for one in stored:
+            one.add_done_callback(lambda _: share.leave())
+        await window.add(event, _wait(stored), share=share)
 
     async def end(self, event: Event, window: Window) -> None:
         """Take an end marker, which asks for no more waiting."""
@@ -97,7 +101,7 @@ class _Storer:
                 for half in halves(items):
                     await self._store_in(collection, list(half))
             else:
-                await asyncio.gather(*(self._confirm(item, incarnation, unchanged) for item in items))
+                await self._confirm(items, incarnation, unchanged)
 
     async def _upsert(self, collection: str, items: list[_Item]) -> tuple[str, set[str]]:
         """Upsert, and return the incarnation of the collection as it was before: an older one is safe.
@@ -157,18 +161,20 @@ class _Storer:
         points = await self._qdrant.points(collection, sorted(wanted))
         return {point.id: Point(point.id, point.vector, {**point.payload, "paths": []}) for point in points}
 
-    async def _confirm(self, item: _Item, incarnation: str, unchanged: set[str]) -> None:
-        write = item.record
+    async def _confirm(self, items: list[_Item], incarnation: str, unchanged: set[str]) -> None:
         failpoints.reach("store-upserted")
-        outcome: Outcome = "unchanged" if write.file_id in unchanged else write.outcome
-        await self._stage.finish(write, outcome, item.headers, sha256=write.sha256)
+        ends: list[Awaitable[None]] = []
+        for item in items:
+            write = item.record
+            outcome: Outcome = "unchanged" if write.file_id in unchanged else write.outcome
+            ends.append(self._stage.report_outcome(write, outcome, item.headers, sha256=write.sha256))
+        for end in ends:
+            await end
         failpoints.reach("store-reported")
-        stored = Stored(
-            **write.file_fields(), incarnation=incarnation, content=write.content if _is_new(write) else None
-        )
-        await self._stage.conclude(stored, item.headers)
+        await self._stage.conclude_all((_stored(item.record, incarnation), item.headers) for item in items)
         failpoints.reach("store-concluded")
-        self._stage.handed_on(write, item.headers)
+        for item in items:
+            self._stage.handed_on(item.record, item.headers)
 
     async def _fail(self, item: _Item, error: Exception) -> None:
         """End a file as failed. What ML answered for it is kept all the same, for other files of this content."""
@@ -183,6 +189,10 @@ class _Storer:
 def _is_new(write: DBWrite) -> bool:
     """Tell whether ML embedded the content for this file: the others have theirs from the cache."""
     return write.outcome == "stored"
+
+
+def _stored(write: DBWrite, incarnation: str) -> Stored:
+    return Stored(**write.file_fields(), incarnation=incarnation, content=write.content if _is_new(write) else None)
 
 
 def _is_same(known: Point | None, new: Point) -> bool:
@@ -211,8 +221,9 @@ def _payload(item: _Item) -> dict[str, Any]:
     }
 
 
-async def _wait(done: Awaitable[None]) -> None:
-    await done
+async def _wait(stored: "list[asyncio.Future[None]]") -> None:
+    for one in stored:
+        await one
 
 
 async def _nothing() -> None:
