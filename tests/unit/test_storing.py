@@ -51,8 +51,8 @@ class Bench:
         self.stage = stage
         self.finished: list[str] = []
         self.storer = _Storer(stage)
-        monkeypatch.setattr(stage, "finish", self.finish)
-        monkeypatch.setattr(stage, "conclude", self.nothing)
+        monkeypatch.setattr(stage, "report_outcome", self.finish)
+        monkeypatch.setattr(stage, "conclude_all", self.nothing)
         monkeypatch.setattr(stage.report, "waiting", self.nothing)
 
     async def finish(self, file: DBWrite, *_: object, **__: object) -> None:
