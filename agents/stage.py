@@ -99,7 +99,6 @@ class StageApp(Stage):
         outcome = files[0].outcome
         if not headers.replay:
             metrics.FILES.labels(self.name, outcome).inc(len(files))
-        log.debug("outcome", outcome=outcome, files=len(files), job_id=of.job_id, stage=self.name)
         await self.report.outcomes(of, files, replay=headers.replay, walk_id=of.walk_id)
 
     async def fail(self, item: Item[Any], error: Exception) -> None:
