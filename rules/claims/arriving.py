@@ -18,7 +18,6 @@ from rules.claims.effects import (
     Send,
     SendDecoded,
     SendReading,
-    changed,
 )
 from rules.claims.events import Arrived, File, HasRead
 from rules.claims.state import State, claim_of
@@ -48,14 +47,14 @@ def arrived(state: State, event: Arrived) -> Effects:
             return _owns(claim.without_owner_as_first(), event, behind=(DropWaiters(numbers),))
         return _waits(state, claim, file)
     if event.rereads and state.has_content:
-        return Effects(changed(state.claim, claim.with_first(file.lot, file.file_id)), (Reread(file.number),))
+        return Effects(_noted(state, claim, file), (Reread(file.number),))
     if event.is_confirmed:
         return Effects(work=(Finish((file.number,), "unchanged"),))
     if not state.has_content:
         # The claim says that ML has answered, but the answer is gone: ask again.
         return _owns(Claim(), event)
     outcome = claim.known_outcome(file.lot, file.file_id)
-    return Effects(changed(state.claim, claim.with_first(file.lot, file.file_id)), (Send(((file.number, outcome),)),))
+    return Effects(_noted(state, claim, file), (Send(((file.number, outcome),)),))
 
 
 def _owns(claim: Claim, event: Arrived, before: Iterable[Row] = (), behind: Iterable[Row] = ()) -> Effects:
@@ -68,7 +67,13 @@ def _owns(claim: Claim, event: Arrived, before: Iterable[Row] = (), behind: Iter
 
 
 def _waits(state: State, claim: Claim, file: File) -> Effects:
-    return Effects((PutWaiter(file.number), *changed(state.claim, claim.with_first(file.lot, file.file_id))))
+    return Effects((PutWaiter(file.number), *_noted(state, claim, file)))
+
+
+def _noted(state: State, claim: Claim, file: File) -> tuple[Row, ...]:
+    """Note a file as the first of its lot, unless there is one."""
+    noted = claim.with_first(file.lot, file.file_id)
+    return () if noted == state.claim else (PutClaim(noted),)
 
 
 def _takes_over(state: State, claim: Claim, event: Arrived) -> tuple[int, ...]:

@@ -145,8 +145,3 @@ class Effects:
     rows: tuple[Row, ...] = ()
     work: tuple[Work, ...] = ()
     then: FollowUp | None = None
-
-
-def changed(before: Claim | None, claim: Claim) -> tuple[Row, ...]:
-    """Write a claim where it is another one than before."""
-    return () if claim == before else (PutClaim(claim),)

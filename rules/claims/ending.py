@@ -20,7 +20,6 @@ from rules.claims.effects import (
     Send,
     Tell,
     Work,
-    changed,
 )
 from rules.claims.events import (
     Answered,
@@ -72,7 +71,7 @@ def _send_on(state: State, claim: Claim, after: int, before: Iterable[Row] = (),
     if files:
         work += (Send(tuple(files)), Flush("store", tuple(number for number, _ in files)))
     numbers = _numbers(*waiting, *cancelled)
-    rows = (*before, *changed(state.claim, claim), *behind)
+    rows = (*before, PutClaim(claim), *behind)
     return Effects(rows, work, SentOn(numbers) if numbers else None)
 
 

@@ -199,8 +199,11 @@ class World(Around):
             window.popleft()
             self.delivered = max(self.delivered, step.last_row)
 
-    def kill(self, cut: int, *, at_once: bool) -> None:
-        """End the worker; or have it lose the partition: what it has begun may still be sent."""
+    def kill(self, cut: int, *, at_once: bool, keeps_disk: bool = False) -> None:
+        """End the worker; or have it lose the partition: what it has begun may still be sent.
+
+        `keeps_disk`: it goes on with its own rows, also those that never came into the log.
+        """
         self.stale = {}, {}
         if not at_once:
             self.stale = dict(self.rows), dict(self.taken)
@@ -210,10 +213,11 @@ class World(Around):
             window.clear()
         self.delivered += cut % (len(self.log) - self.delivered + 1)
         del self.log[self.delivered :]
-        self.rows = {}
-        for key, value in self.log:
-            _put(self.rows, key, value)
         self.unchanged.clear()
+        if not keeps_disk:
+            self.rows = {}
+            for key, value in self.log:
+                _put(self.rows, key, value)
 
     def send_late(self) -> None:
         if self.left and self.left[0].atoms:
