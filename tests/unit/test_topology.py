@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -15,7 +16,7 @@ from embedded.stack import WORKERS
 from topics.topology import FILE_TOPICS, PROGRAMS, TOPICS, TOPOLOGY, topics_read, topics_written
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "api" / "static" / "js"
-NOTHING: Any = None  # no service is asked
+NOTHING: Any = Mock()  # no service is asked
 
 
 def parts() -> Parts:
