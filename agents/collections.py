@@ -10,7 +10,7 @@ from core.settings import Settings
 from gateways.ml import ML
 from gateways.qdrant import BoundCollection, CollectionInfo, Qdrant
 from gateways.targets import Targets
-from streams.window import start
+from streams.tasks import start
 
 V = TypeVar("V")
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from core.settings import Stage
-from streams.window import start
+from streams.tasks import start
 from topics.files import FileOfJob
 from topics.hashed_file import HashedFile
 from topics.job_event import (

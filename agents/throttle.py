@@ -16,7 +16,7 @@ from gateways.kafka import groups, transactions
 from gateways.kafka.client import asking
 from streams.messages import Event
 from streams.rows import is_current
-from streams.window import start
+from streams.tasks import start
 from topics.topology import FILE_TOPICS, partitions_read
 
 # Of the setting, however fast they are: bounds what is on its way when a walk comes from known files to new ones.

@@ -17,7 +17,8 @@ from agents.stage import Parts, StageApp, now
 from core import failpoints
 from streams.messages import Event
 from streams.rows import is_current
-from streams.window import Window, start, writing_rows
+from streams.tasks import start
+from streams.window import Window, writing_rows
 from tables.job import Job
 from tables.job_document import document
 from tables.job_file import JobFile

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from core import metrics
 from core.errors import DrainingError
 from core.settings import Stage
-from streams.window import start
+from streams.tasks import start
 
 I = TypeVar("I")  # noqa: E741 - item
 

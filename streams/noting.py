@@ -13,7 +13,7 @@ from typing import Any
 
 import structlog
 from aiokafka.errors import KafkaError
-from faust.types import TP, FutureMessage
+from faust.types import TP
 
 HoldsMessage = Callable[[TP, int, int], Awaitable[bool]]
 """Tells whether a changelog holds a message between two offsets, both included."""
@@ -44,22 +44,21 @@ class Noting:
         self._holds_message = holds_message
         self._gaps: dict[int, _Gaps] = {}
 
-    def delivered(self, sent: FutureMessage) -> None:
-        """Take note of a record of ours that is in the changelog now."""
-        tp, offset = sent.result().topic_partition, sent.result().offset
+    def delivered(self, tp: TP, first: int, last: int) -> None:
+        """Take note of records of ours that are in the changelog now, without a gap between them."""
         database = self._store._dbs.get(tp.partition)
         if database is None:
             return
         noted = self._noted(tp)
-        if offset == noted + 1:
-            self._store.set_persisted_offset(tp, offset)
-        elif offset > noted:
+        if first == noted + 1:
+            self._store.set_persisted_offset(tp, last)
+        elif last > noted:
             gaps = self._gaps.get(tp.partition)
             if gaps is None or gaps.database is not database or gaps.noted != noted:
                 gaps = self._gaps[tp.partition] = _Gaps(database, noted, delivered=noted)
-            if offset > gaps.delivered + 1 and not gaps.is_foreign:
-                gaps.unknown.append((gaps.delivered + 1, offset - 1))
-            gaps.delivered = max(gaps.delivered, offset)
+            if first > gaps.delivered + 1 and not gaps.is_foreign:
+                gaps.unknown.append((gaps.delivered + 1, first - 1))
+            gaps.delivered = max(gaps.delivered, last)
             if gaps.unknown and gaps.task is None:
                 gaps.task = asyncio.create_task(self._look_into(tp, gaps))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rules.partitions import partitions_of
-from streams.window import start
+from streams.tasks import start
 from topics import bundle
 from topics.bundle import Alike, Own
 from topics.record import HeaderList, Topic

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
+from aiokafka import AIOKafkaProducer
 from faust.streams import current_event
 from faust.types import AppT, EventT
 from faust.types.tables import TableT
@@ -21,6 +22,7 @@ from rocksdict import WriteBatch
 from core import failpoints
 from core.disk import MEND
 from core.errors import FatalError, PartitionRevokedError
+from streams.changelog import Changelog
 from streams.noting import HoldsMessage, Noting
 
 # Before the keys of records that hold many rows. Behind it the prefix of these, and a name of so many bytes.
@@ -50,21 +52,18 @@ class Rows:
     Every method raises PartitionRevokedError when a rebalance came since the event was fetched.
     """
 
-    def __init__(self, table: "TableT[bytes, bytes]", holds_message: HoldsMessage) -> None:
+    def __init__(self, table: "TableT[bytes, bytes]", producer: AIOKafkaProducer, holds_message: HoldsMessage) -> None:
         self._table = table
         self._row_written = failpoints.row_written(table.name)
         noting = Noting(table.data, holds_message)
         table.apply_changelog_batch = self._recover  # type: ignore[method-assign,assignment]
-        table._on_changelog_sent = noting.delivered  # type: ignore[attr-defined]  # what send_changelog calls
+        self._changelog = Changelog(producer, table.changelog_topic.get_topic_name(), noting.delivered)
 
     def get(self, key: bytes) -> bytes | None:
         """Return a row, or None."""
-        self._event()
+        partition = self._event().message.partition
         with self._disk():
-            try:
-                value: bytes = self._table.data[key]
-            except KeyError:
-                return None
+            value: bytes | None = self._database(partition).get(key)
         return value
 
     def get_many(self, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -78,16 +77,15 @@ class Rows:
         """Write a row; await the result to know that its changelog record is delivered."""
         partition = self._event().message.partition
         with self._disk():
-            self._table.data[key] = value
+            self._database(partition).put(key, value)
         failpoints.reach(self._row_written)
         return self._log(partition, key, value)
 
     def delete(self, key: bytes) -> Awaitable[object]:
         """Delete a row; await the result to know that its changelog record is delivered."""
         partition = self._event().message.partition
-        if self.get(key) is not None:
-            with self._disk():
-                del self._table.data[key]
+        with self._disk():
+            self._database(partition).delete(key)
         return self._log(partition, key, None)
 
     def put_packed(self, prefix: bytes, rows: Mapping[bytes, bytes]) -> Awaitable[object]:
@@ -182,5 +180,4 @@ class Rows:
         return event
 
     def _log(self, partition: int, key: bytes, value: bytes | None) -> Awaitable[object]:
-        delivery: Awaitable[object] = self._table.send_changelog(partition, key, value)
-        return delivery
+        return self._changelog.send(partition, key, value)

@@ -60,6 +60,7 @@ class Stage:
         self.name: Name = name
         self.settings = settings
         self._stop = stop
+        self._producer = producer
         put_back = (topic.name for topic in TOPOLOGY[name].reads if topic.has_bundles)
         self._writes = topics_written(name).union(put_back)
         self.app = new_app(name, settings, datadir, producer, self.put_aside)
@@ -213,6 +214,7 @@ class Stage:
                 value_type=bytes,
                 options=dict(ROCKSDB_OPTIONS),
             ),
+            self._producer,
             lambda tp, first, last: holds_message(kafka, TopicPartition(*tp), first, last),
         )
 

@@ -72,7 +72,7 @@ USED: dict[str, tuple[str, ...]] = {
         "tp_to_table",
     ),
     # streams/rows.py, streams/noting.py
-    "faust:Table": ("_on_changelog_sent", "apply_changelog_batch", "send_changelog"),
+    "faust:Table": ("apply_changelog_batch",),
     "faust.stores.rocksdb:Store": (
         "_db_for_partition",
         "_dbs",

@@ -10,7 +10,6 @@ acked, and none behind it.
 """
 
 import asyncio
-import contextvars
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
@@ -23,6 +22,7 @@ from faust.streams import _current_event
 
 from core.errors import DrainingError, PartitionRevokedError
 from streams.rows import is_current
+from streams.tasks import start
 
 T = TypeVar("T")
 
@@ -47,16 +47,6 @@ class writing_rows:  # noqa: N801 - used as a statement: `with writing_rows(even
 
     def __exit__(self, *_: object) -> None:
         _current_event.reset(self._token)
-
-
-def start(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
-    """Start a task that can write no rows: a task made in the iteration would inherit its event.
-
-    After a revoke such a write would reopen a RocksDB partition that belongs to another worker.
-    """
-    context = contextvars.copy_context()
-    context.run(_current_event.set, None)
-    return asyncio.get_running_loop().create_task(work, context=context)
 
 
 @dataclass(slots=True)

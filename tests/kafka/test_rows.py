@@ -81,7 +81,7 @@ async def bench(kafka: Part, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
         answers.append(await holds_message(options, TopicPartition(*tp), first, last))
         return answers[-1]
 
-    rows = Rows(table, look)
+    rows = Rows(table, sender, look)
     source = app.topic("raw-path", key_serializer="raw", value_serializer="raw", partitions=PARTITIONS)
 
     @app.agent(source)

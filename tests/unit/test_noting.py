@@ -1,8 +1,6 @@
 """How far a table says that it holds its changelog, where others wrote, or nobody, between its own records."""
 
 import asyncio
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
@@ -43,7 +41,7 @@ class Table:
         """Deliver records, and return the offset that is noted once nothing is looked into, or an answer waits."""
         for offset in offsets:
             self.messages.add(offset)
-            self._noting.delivered(_sent(offset))
+            self._noting.delivered(PART, offset, offset)
         for _ in range(10):
             await asyncio.sleep(0)
         return self.store.offset
@@ -54,10 +52,6 @@ class Table:
         if self.error is not None:
             raise self.error
         return not self.messages.isdisjoint(range(first, last + 1))
-
-
-def _sent(offset: int) -> Any:
-    return SimpleNamespace(result=lambda: SimpleNamespace(topic_partition=PART, offset=offset))
 
 
 async def test_without_a_gap_nothing_is_asked() -> None:

@@ -10,7 +10,8 @@ from faust.streams import current_event
 
 from core.errors import DrainingError, PartitionRevokedError
 from streams.batching import Batcher
-from streams.window import Window, start, writing_rows
+from streams.tasks import start
+from streams.window import Window, writing_rows
 from tests.deadlines import HANG_SECONDS
 
 TP = ("raw-path", 0)
