@@ -5,7 +5,8 @@ In reading order:
 - `stage`: what every stage has. `Stage.consume_files` takes the files of a topic, `send…` and `dead_letter` send.
 - `messages`, `item`: a message as it comes, and one file of it.
 - `window`: work runs side by side, and acks are given in order, after delivery.
-- `rows`: the table of a stage; `changelog`: how its records are sent, so that they can be awaited. `noting`: how far the local one holds it.
+- `rows`: the table of a stage, whose writes can be awaited. `changelog`: how its records are sent. `noting`: how far
+  the local table holds them.
 - `outbox`, `batching`: what leaves together, in messages of many files and in calls of services.
 - `app`: Faust's settings, and its consumer, producer and tables as they are mended:
   `consumer` (no message is left out), `consumer_thread` (how it fetches), `beginnings` (where it begins),
