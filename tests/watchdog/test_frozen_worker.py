@@ -39,7 +39,10 @@ async def test_a_frozen_worker_is_killed_and_restarted_and_its_job_completes(
         if part.name.startswith("worker-")
     ]
     bus = idle_pipeline.bus
-    async with Supervisor(settings.darkroom_data, [workers], lambda *what: told.append(what)) as parts:
+    async with (
+        planned.kafka,
+        Supervisor(settings.darkroom_data, [workers], lambda *what: told.append(what)) as parts,
+    ):
         job_id = await idle_pipeline.scan(photos, collection=collection)
         await bus.until(lambda: bus.of_job("hashed-file", job_id), "the middle of the job")
         frozen = parts.pid("worker-2")
