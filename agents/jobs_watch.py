@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from core.connection import ClientOptions
 from core.errors import InvalidMessageError
+from gateways.kafka.connection import ClientOptions
 from gateways.kafka.reader import Reader, Record, all_partitions
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 

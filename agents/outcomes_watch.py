@@ -11,8 +11,8 @@ import time
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterable
 
-from core.connection import ClientOptions
 from core.errors import InvalidMessageError
+from gateways.kafka.connection import ClientOptions
 from gateways.kafka.reader import Reader, Record, all_partitions
 from topics.job_event import JOB_EVENT, Outcomes, decode_keyed
 

@@ -26,9 +26,9 @@ from agents.stage import Parts, StageApp, now
 from agents.throttle import Places, Throttle, check_goes_on
 from agents.walking import Found, Refused, Walked, walk
 from core import failpoints, tracing
-from core.connection import client_options
 from core.errors import CollectionMissingError, DrainingError, FatalError, FileError, RequestError
 from core.settings import Settings
+from gateways.kafka.connection import client_options
 from imaging.files import FileStamp, Roots
 from rules import paths as paths_of
 from rules.identity import file_ids, new_id

@@ -9,11 +9,11 @@ from aiokafka.errors import KafkaError
 
 from agents.outcomes_watch import Outstanding
 from agents.stage import StageApp
-from core.connection import client_options
 from core.errors import DrainingError, PartitionRevokedError
 from core.settings import Settings
 from gateways.kafka import groups, transactions
 from gateways.kafka.client import asking
+from gateways.kafka.connection import client_options
 from streams.messages import Event
 from streams.rows import is_current
 from streams.tasks import start

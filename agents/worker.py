@@ -18,12 +18,12 @@ from agents.metrics_server import MetricsServer
 from agents.roots import known_roots
 from agents.stage import Parts, StageApp
 from core import failpoints, logs, tracing
-from core.connection import client_options
 from core.disk import check_writable
 from core.errors import FatalError
 from core.loop_lag import LoopLag
 from core.settings import Settings, Stage, reveal
 from gateways.cpu import Cpu
+from gateways.kafka.connection import client_options
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
 from streams import upstream

@@ -15,11 +15,11 @@ import uvicorn
 from api.main import create_app
 from core import logs, tracing
 from core import settings as environment
-from core.connection import client_options
 from core.disk import check_writable
 from core.errors import FatalError
 from core.settings import Settings
 from gateways.kafka.client import answers
+from gateways.kafka.connection import client_options
 from rules.listening import KEYLESS, require_key
 from topics.admin import create_topics
 

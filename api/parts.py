@@ -33,10 +33,10 @@ from api.uploads.cleaning import UploadCleaner, open_upload_cleaner
 from api.uploads.receiving import UnderWay, remove_unfinished
 from api.uploads.room import Room
 from api.view.view import JobView, open_view
-from core.connection import client_options
 from core.disk import close_to_others
 from core.loop_lag import LoopLag
 from core.settings import Settings, reveal
+from gateways.kafka.connection import client_options
 from gateways.ml import ML
 from gateways.qdrant import Qdrant
 from gateways.targets import Targets

@@ -17,9 +17,9 @@ from rich.text import Text
 from cli import kafka
 from cli.progress import count, duration, note
 from cli.replay_client import ReplayClient
-from core.connection import client_options
 from core.settings import STAGES, Settings, Stage
 from gateways.kafka import groups
+from gateways.kafka.connection import client_options
 from gateways.kafka.reader import Reader, Record
 from rules.watchdog import missing_in_words
 from topics.job_status import FINISHED, JobStatus

@@ -9,11 +9,11 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from cli.client import Client
-from core.connection import client_options
 from core.errors import ApiUnavailableError, DarkroomError, FatalError, KafkaUnavailableError, RetryableError
 from core.settings import Settings
 from embedded import state
 from gateways.kafka import client
+from gateways.kafka.connection import client_options
 from gateways.kafka.reader import all_partitions
 from rules.listening import is_loopback
 

@@ -10,9 +10,9 @@ from rich.progress import Progress
 
 from cli import kafka
 from cli.console import progress
-from core.connection import client_options
 from core.settings import STAGES, Settings
 from gateways.kafka import groups, transactions
+from gateways.kafka.connection import client_options
 from gateways.kafka.offsets import log_begins, stable_ends
 from gateways.kafka.reader import Reader, Record
 from topics.record import header_texts

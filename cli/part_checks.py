@@ -11,12 +11,12 @@ from aiokafka.errors import KafkaError
 
 from cli.checks import Check
 from cli.client import Client, authorization, is_local
-from core.connection import client_options
 from core.errors import ApiUnavailableError, DarkroomError, UntrustedError
 from core.settings import STAGES, Settings, Stage, reveal
 from core.tls import authorities
 from gateways.kafka import configs, groups, transactions
 from gateways.kafka.client import administering, asking
+from gateways.kafka.connection import client_options
 from gateways.kafka.reader import all_partitions
 from topics.admin import INSYNC, WITHOUT_SPARE, wanted, without_spare
 from topics.dead_letter import UNREADABLE

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import httpx
 from aiokafka.errors import KafkaError
 
-from core.connection import ClientOptions
 from core.tls import authorities
 from embedded import ports
 from gateways.kafka import groups
 from gateways.kafka.client import Connection, answers
+from gateways.kafka.connection import ClientOptions
 
 TIMEOUT_SECONDS = 2.0
 

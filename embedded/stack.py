@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.connection import client_options
 from core.errors import FatalError, KafkaUnavailableError
 from core.settings import Settings, Stage
 from embedded import ports, probes
 from embedded.supervisor import Part
 from gateways.kafka.client import Connection
+from gateways.kafka.connection import client_options
 from rules.listening import require_key
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -8,8 +8,8 @@ import faust
 from aiokafka import AIOKafkaProducer
 from faust.tables import TableManager
 
-from core.connection import ClientOptions, client_options
 from core.settings import Settings, Stage
+from gateways.kafka.connection import ClientOptions, client_options
 from streams.consumer import PutAside, make_gapless
 from streams.producer import share
 from streams.recovery import TableRecovery

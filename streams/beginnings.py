@@ -11,7 +11,7 @@ import structlog
 from faust.types import TP
 
 from core import metrics
-from core.connection import ClientOptions
+from gateways.kafka.connection import ClientOptions
 from gateways.kafka.sameness import other_logs
 from rules.positions import Begin, begin_at
 from streams.consumer_thread import ConsumerThread

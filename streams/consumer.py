@@ -15,9 +15,9 @@ from aiokafka import TopicPartition
 from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 
-from core.connection import ClientOptions
 from core.errors import FatalError, KafkaUnavailableError
 from gateways.kafka.batches import Unreadable
+from gateways.kafka.connection import ClientOptions
 from gateways.kafka.sameness import other_logs
 from rules.positions import Begin, begin_at
 from streams.beginnings import beginnings, say

@@ -18,9 +18,9 @@ from aiokafka.producer.sender import Sender
 from faust.transport.drivers.aiokafka import Producer
 from faust.transport.producer import Producer as BufferedProducer
 
-from core.connection import client_options
 from core.settings import Settings
 from gateways.kafka import producer as plain
+from gateways.kafka.connection import client_options
 from topics.limits import MAX_REQUEST_BYTES
 
 # What is sent meanwhile goes with the next request to the same broker. A message that comes alone does not wait.

@@ -14,11 +14,11 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from faust import Event
 
 from core import metrics, tracing
-from core.connection import client_options
 from core.errors import DarkroomError, DrainingError, FatalError, PartitionRevokedError
 from core.settings import Settings
 from core.settings import Stage as Name
 from gateways.kafka.batches import Unreadable
+from gateways.kafka.connection import client_options
 from gateways.kafka.reader import holds_message
 from streams.app import ROCKSDB_OPTIONS, new_app
 from streams.batching import Batcher

@@ -17,11 +17,11 @@ from aiokafka.errors import (
     for_code,
 )
 
-from core.connection import client_options
 from core.errors import FatalError
 from core.settings import Settings, Stage
 from gateways.kafka import configs
 from gateways.kafka.client import administering
+from gateways.kafka.connection import client_options
 from topics.dead_letter import DEAD_LETTER
 from topics.job_status import JOB_STATUS
 from topics.limits import MAX_DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES

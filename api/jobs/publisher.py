@@ -14,8 +14,8 @@ from aiokafka.structs import RecordMetadata
 
 from api.view.reading import UnfinishedFile
 from core import tracing
-from core.connection import ClientOptions
 from core.errors import KafkaUnavailableError
+from gateways.kafka.connection import ClientOptions
 from gateways.kafka.producer import new_producer
 from tables.job import Job
 from topics.files import FileOfJob

@@ -1,8 +1,8 @@
 """Finds the scan request of a job where it stands in Kafka, to be published again as it was."""
 
 from api.jobs.publisher import Outgoing
-from core.connection import ClientOptions
 from core.errors import InvalidMessageError
+from gateways.kafka.connection import ClientOptions
 from gateways.kafka.reader import Reader, all_partitions
 from topics.scan_request import SCAN_REQUEST
 

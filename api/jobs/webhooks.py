@@ -20,9 +20,9 @@ import structlog
 from aiokafka import TopicPartition
 
 from api.kept import Kept
-from core.connection import client_options
 from core.errors import InvalidMessageError
 from core.settings import Settings, reveal
+from gateways.kafka.connection import client_options
 from gateways.kafka.member import Member
 from gateways.kafka.reader import Record
 from rules.webhooks import message_id, signature

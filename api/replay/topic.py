@@ -15,9 +15,9 @@ from api.jobs.publisher import Outgoing, Publisher
 from api.jobs.succession import Succession
 from api.schemas.replay import ReplayBody, Run
 from api.view.view import JobView
-from core.connection import client_options
 from core.errors import InvalidMessageError, KafkaUnavailableError, RequestError
 from core.settings import Settings
+from gateways.kafka.connection import client_options
 from gateways.kafka.reader import Reader, Record
 from gateways.targets import Targets
 from topics import bundle, image_outcome, job_event

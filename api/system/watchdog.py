@@ -19,10 +19,10 @@ from api.jobs.restarting import begin_again
 from api.system import measure
 from api.system.throughput import Throughput
 from api.view.view import JobView
-from core.connection import client_options
 from core.settings import STAGES, Settings, Stage
 from gateways.kafka import groups, transactions
 from gateways.kafka.client import Connection
+from gateways.kafka.connection import client_options
 from gateways.kafka.reader import all_partitions
 from gateways.kafka.transactions import OpenTransaction
 from rules import watchdog as rules

@@ -13,9 +13,9 @@ from aiokafka import TopicPartition
 from api.view import letters, writing
 from api.view.changes import Changes
 from api.view.database import Lane
-from core.connection import ClientOptions
 from core.disk import MEND
 from gateways.kafka.client import administering, answers, asking
+from gateways.kafka.connection import ClientOptions
 from gateways.kafka.offsets import stable_ends
 from gateways.kafka.reader import Reader, Record, all_partitions
 from gateways.kafka.sameness import other_logs

@@ -13,7 +13,7 @@ from api.view.feed import Feed
 from api.view.letter_view import LetterView
 from api.view.reading import FileRow, UnfinishedFile
 from api.view.requests import JobRequest
-from core.connection import ClientOptions
+from gateways.kafka.connection import ClientOptions
 from rules.outcomes import Outcome
 from tables.job import Job
 from topics.job_status import FINISHED, JobStatus

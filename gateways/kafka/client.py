@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from core.connection import ClientOptions
+from gateways.kafka.connection import ClientOptions
 
 
 @asynccontextmanager

@@ -18,8 +18,8 @@ from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.offset import OffsetRequest, OffsetResetStrategy
 
 from core import metrics
-from core.connection import ClientOptions
 from gateways.kafka.batches import Unreadable, empty, readable
+from gateways.kafka.connection import ClientOptions
 
 READ_COMMITTED = "read_committed"
 # A broker that cannot read an offset may be able to in a moment, or another that takes its place.

@@ -8,7 +8,7 @@ from typing import Self
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 
-from core.connection import ClientOptions
+from gateways.kafka.connection import ClientOptions
 from gateways.kafka.consumer import new_consumer
 from gateways.kafka.last_reads import LastReads
 from gateways.kafka.offsets import log_ends

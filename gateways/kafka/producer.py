@@ -4,7 +4,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from core.connection import ClientOptions
+from gateways.kafka.connection import ClientOptions
 
 
 def new_producer(kafka: ClientOptions, max_request_size: int, **options: Any) -> AIOKafkaProducer:

@@ -6,7 +6,7 @@ from typing import Any, Self, TypeAlias
 
 from aiokafka import ConsumerRecord, TopicPartition
 
-from core.connection import ClientOptions
+from gateways.kafka.connection import ClientOptions
 from gateways.kafka.consumer import new_consumer
 from gateways.kafka.offsets import log_ends
 

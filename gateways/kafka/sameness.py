@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from aiokafka import TopicPartition
 
-from core.connection import ClientOptions
+from gateways.kafka.connection import ClientOptions
 from gateways.kafka.reader import Reader
 from rules.positions import LastRead, is_another_log
 

@@ -9,11 +9,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from cli import part_checks
-from core.connection import ClientOptions
 from core.settings import Settings
 from embedded import ports, probes
 from gateways.kafka import groups
 from gateways.kafka.client import Connection, asking
+from gateways.kafka.connection import ClientOptions
 from tests.cli.waiting import until
 from tests.parts import Part
 

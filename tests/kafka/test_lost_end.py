@@ -16,9 +16,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from api.view.view import open_view
-from core.connection import ClientOptions
 from core.settings import Settings
 from embedded.ports import free_port
+from gateways.kafka.connection import ClientOptions
 from tables.age import note
 from tests import parts
 from tests.agents.messages import picture, raw_path

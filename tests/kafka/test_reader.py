@@ -8,9 +8,9 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewTopic
 from aiokafka.errors import KafkaError
 
-from core.connection import ClientOptions
 from embedded.ports import free_port
 from gateways.kafka.client import Connection, administering, answers, asking
+from gateways.kafka.connection import ClientOptions
 from gateways.kafka.offsets import log_begins, log_ends, stable_ends
 from gateways.kafka.reader import Reader, Record, all_partitions
 from tests.deadlines import HANG_SECONDS

@@ -14,9 +14,9 @@ import pytest_asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from faust.types import TP
 
-from core.connection import client_options
 from core.errors import PartitionRevokedError
 from core.settings import Settings
+from gateways.kafka.connection import client_options
 from gateways.kafka.reader import holds_message
 from streams.app import new_app
 from streams.producer import new_producer

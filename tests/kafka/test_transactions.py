@@ -7,9 +7,9 @@ import uuid
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from agents.throttle import nothing_is_on_its_way
-from core.connection import ClientOptions
 from core.settings import Settings
 from gateways.kafka.client import asking
+from gateways.kafka.connection import ClientOptions
 from gateways.kafka.transactions import OpenTransaction, holding
 from tests.bus import skip_backlog
 from tests.deadlines import HANG_SECONDS

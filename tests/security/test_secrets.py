@@ -18,9 +18,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
-from core.connection import client_options
 from core.settings import Settings, load
 from embedded.ports import free_port
+from gateways.kafka.connection import client_options
 from tests import parts, pictures
 from tests.deadlines import HANG_SECONDS
 from tests.parts import Part
