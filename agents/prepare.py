@@ -1,7 +1,9 @@
-"""prepare: decides what a file costs, and decodes the ones whose content is new.
+"""prepare: decides what a file costs, and decodes the ones whose content is new. The only writer of known_images.
 
-hashed-file → ml-request for a new content, db-write for a known one, or `unchanged` at once.
-image-outcome → the end of a claim. The only writer of known_images.
+It takes hashed-file, and image-outcome (agents/claims.py): what became of a content.
+It decides by the rows of the content, in rules/claims: new, known, unchanged, or to wait for another file's answer.
+It sends (agents/effects.py) ml-request for a new content, db-write for a known one, outcomes on job-event, and
+image-outcome where a content or a file cannot be used. One that is not what was hashed goes back to raw-path.
 """
 
 import asyncio
