@@ -46,11 +46,11 @@ class Claim(BaseModel):
 
     def begun_again(self, begun: int) -> "Claim":
         """Return the claim of an owner that begins again."""
-        return self.model_copy(update={"begun": max(self.begun, begun)})
+        return self if begun <= self.begun else self.model_copy(update={"begun": begun})
 
     def answered(self) -> "Claim":
         """Return the claim after ML has answered. A file that is being promoted goes its own way."""
-        return self.model_copy(update={"owner": None, "owner_lot": None})
+        return self if self.owner is None else self.model_copy(update={"owner": None, "owner_lot": None})
 
     def with_nobody_promoted(self) -> "Claim":
         """Return the claim after the waiter that became the owner is on its way to ML, or has ended."""
