@@ -26,7 +26,7 @@ from streams.stage import Stage, explain
 from topics.files import FileOfJob, HashedFileOfJob
 from topics.hashed_file import HashedFile
 from topics.image_outcome import IMAGE_OUTCOME, ContentOutcome, FailedContent, FailedFile
-from topics.job_event import JOB_EVENT, AnyJobEvent, FileOutcome, WaitTarget
+from topics.job_event import JOB_EVENT, AnyJobEvent, FileOutcome, Outcomes, Seen, WaitTarget
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import Headers
 
@@ -177,7 +177,9 @@ class StageApp(Stage):
 
     async def publish(self, event: AnyJobEvent) -> Awaitable[object]:
         """Publish one job-event at once; await the result to know that it is delivered."""
-        return await self.send(JOB_EVENT, event.job_id, event, Headers(job_id=event.job_id))
+        files = len(event.files) if isinstance(event, Seen | Outcomes) else 1
+        headers = JOB_EVENT.headers(event, Headers(job_id=event.job_id), files)
+        return await self.send_raw(JOB_EVENT.name, event.job_id.encode(), JOB_EVENT.encode(event), headers)
 
 
 def now() -> float:

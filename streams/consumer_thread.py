@@ -14,14 +14,16 @@ from gateways.kafka.consumer import READ_COMMITTED, Failed, LeftOut, OutOfRange,
 from gateways.kafka.last_reads import LastReads
 from gateways.kafka.offsets import log_ends
 from rules.positions import LastRead
+from topics.record import files_in
 
 # Kafka's default. With Faust's 1500, each question that a start or a rebalance asks on this connection waits as long.
 FETCH_MAX_WAIT_MS = 500
 # Of a fetch that leaves out a source topic.
 PARTIAL_FETCH_MAX_WAIT_MS = 50
-# Where so many bytes of messages have come since the last fetch, the next one waits for as many, at most so long: each
-# fetch, and each message, costs the same however few files it brings.
-GATHERED_BYTES = 32 << 10
+# Where messages about so many files have come since the last fetch, the next one waits for so many bytes, or so long:
+# each fetch, and each message, costs the same however few files it brings.
+MANY_FILES = 32
+GATHERED_BYTES = 256 << 10
 GATHERING_MAX_WAIT_MS = 100
 
 
@@ -37,7 +39,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._last_reads = LastReads()
-        self._taken_bytes = 0
+        self._taken_files = 0
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -67,8 +69,8 @@ class ConsumerThread(AIOKafkaConsumerThread):
 
     def _is_gathering(self) -> bool:
         """Tell, once for each fetch, whether the next one is worth to wait for."""
-        taken, self._taken_bytes = self._taken_bytes, 0
-        return taken >= GATHERED_BYTES
+        taken, self._taken_files = self._taken_files, 0
+        return taken >= MANY_FILES
 
     def assignment(self) -> Set[TP]:  # type: ignore[override]  # nobody changes it
         """Return the partitions that this worker has. Asked several times an event, so it is kept while it holds."""
@@ -117,7 +119,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
         fetched = await super()._fetch_records(*arguments, **options)
         for part, records in fetched.items():
             self._last_reads.add(part, records)
-            self._taken_bytes += sum(len(record.value or b"") for record in records)
+            self._taken_files += sum(files_in(record.headers) for record in records)
         return fetched
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:

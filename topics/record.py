@@ -154,6 +154,13 @@ def header_texts(raw: RawHeaders) -> dict[str, str]:
     return {name: (value or b"").decode("utf-8", "replace") for name, value in dict(raw or {}).items()}
 
 
+def files_in(headers: Iterable[tuple[str, bytes | None]]) -> int:
+    """Return how many files a message says that it is about."""
+    return next(
+        (whole_number((value or b"").decode("ascii", "replace")) or 1 for name, value in headers if name == "files"), 1
+    )
+
+
 def whole_number(text: str) -> int | None:
     """Return the number in a header, or None for anything else; Python refuses to read thousands of digits."""
     return int(text) if text.isdecimal() and len(text) < 19 else None
