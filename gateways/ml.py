@@ -299,7 +299,7 @@ def _fault(vector: Sequence[Any], dimension: int) -> str | None:
     """Say what makes a vector useless, or None."""
     if len(vector) != dimension:
         return f"its vector has {len(vector)} dimensions instead of {dimension}"
-    if not all(isinstance(value, (int, float)) for value in vector):
+    if not {*map(type, vector)} <= {int, float, bool}:
         return "its vector holds something that is not a number"
     with np.errstate(over="ignore"):  # What float32 cannot hold becomes infinite, and is told so.
         values = np.asarray(vector, dtype=np.float64).astype(np.float32)

@@ -10,6 +10,7 @@ from aiokafka.structs import TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
+from core.pace import Pace
 from gateways.kafka.consumer import READ_COMMITTED, Failed, LeftOut, OutOfRange, read_carefully
 from gateways.kafka.last_reads import LastReads
 from gateways.kafka.offsets import log_ends
@@ -20,8 +21,8 @@ from topics.record import files_in
 FETCH_MAX_WAIT_MS = 500
 # Of a fetch that leaves out a source topic.
 PARTIAL_FETCH_MAX_WAIT_MS = 50
-# Where messages about so many files have come since the last fetch, the next one waits for so many bytes, or so long:
-# each fetch, and each message, costs the same however few files it brings.
+# Where messages about so many files have come since the last fetch, or fetches bring some often, the next one waits for
+# so many bytes, or so long: each fetch, and each message, costs the same however few files it brings.
 MANY_FILES = 32
 GATHERED_BYTES = 256 << 10
 GATHERING_MAX_WAIT_MS = 100
@@ -40,6 +41,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
         super().__post_init__()
         self._last_reads = LastReads()
         self._taken_files = 0
+        self._pace = Pace()
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -70,7 +72,7 @@ class ConsumerThread(AIOKafkaConsumerThread):
     def _is_gathering(self) -> bool:
         """Tell, once for each fetch, whether the next one is worth to wait for."""
         taken, self._taken_files = self._taken_files, 0
-        return taken >= MANY_FILES
+        return taken >= MANY_FILES or self._pace.is_high
 
     def assignment(self) -> Set[TP]:  # type: ignore[override]  # nobody changes it
         """Return the partitions that this worker has. Asked several times an event, so it is kept while it holds."""
@@ -117,6 +119,8 @@ class ConsumerThread(AIOKafkaConsumerThread):
 
     async def _fetch_records(self, *arguments: Any, **options: Any) -> Any:
         fetched = await super()._fetch_records(*arguments, **options)
+        if fetched:
+            self._pace.note()
         for part, records in fetched.items():
             self._last_reads.add(part, records)
             self._taken_files += sum(files_in(record.headers) for record in records)

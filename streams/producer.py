@@ -18,6 +18,7 @@ from aiokafka.producer.sender import Sender
 from faust.transport.drivers.aiokafka import Producer
 from faust.transport.producer import Producer as BufferedProducer
 
+from core.pace import Pace
 from core.settings import Settings
 from gateways.kafka import producer as plain
 from gateways.kafka.connection import client_options
@@ -25,6 +26,10 @@ from topics.limits import MAX_REQUEST_BYTES
 
 # What is sent meanwhile goes with the next request to the same broker. A message that comes alone does not wait.
 PAUSE_SECONDS = 0.02
+# Where requests are sent often.
+LONG_PAUSE_SECONDS = 0.05
+# Of several stages: each file makes some.
+OFTEN_SENT = 16
 MAX_BATCH_BYTES = 256 << 10
 
 
@@ -42,13 +47,14 @@ def new_producer(settings: Settings) -> AIOKafkaProducer:
 
 
 def _pace(sender: Sender) -> None:
-    send = sender._send_produce_req
+    send, pace = sender._send_produce_req, Pace(OFTEN_SENT)
 
     async def send_and_pause(node_id: int, batches: Any) -> None:
         await send(node_id, batches)
         # To the sender, the broker has not answered yet.
         sender._in_flight.add(node_id)
-        await asyncio.sleep(PAUSE_SECONDS)
+        pace.note()
+        await asyncio.sleep(LONG_PAUSE_SECONDS if pace.is_high else PAUSE_SECONDS)
         sender._in_flight.remove(node_id)
 
     sender._send_produce_req = send_and_pause

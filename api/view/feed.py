@@ -26,9 +26,6 @@ log = structlog.get_logger()
 
 BATCH_MESSAGES = 500
 RETRY_SECONDS = 1.0
-# Where many messages came, the next are gathered: a transaction costs the same for one as for many.
-BUSY_MESSAGES = 8
-GATHERING_SECONDS = 0.1
 ANSWER_SECONDS = 3.0
 
 
@@ -109,8 +106,6 @@ class Feed:
             await self._go_on(reader)
             await self._lane.write(writing.forget_files)
             await self._lane.read(writing.give_back_disk)
-            if len(records) >= BUSY_MESSAGES:
-                await asyncio.sleep(GATHERING_SECONDS)
 
     def _fail(self, _: object) -> None:
         self._failed, self._problem = True, "is compared with what was read of it, as a broker failed"

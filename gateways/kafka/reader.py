@@ -1,11 +1,13 @@
 """Reads whole partitions as a reader without a group, whom no stage notices and who commits nothing."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Self, TypeAlias
 
 from aiokafka import ConsumerRecord, TopicPartition
 
+from core.pace import Pace
 from gateways.kafka.connection import ClientOptions
 from gateways.kafka.consumer import new_consumer
 from gateways.kafka.offsets import log_ends
@@ -13,6 +15,7 @@ from gateways.kafka.offsets import log_ends
 Record: TypeAlias = ConsumerRecord[bytes, bytes]
 
 POLL_MILLISECONDS = 1000
+GATHERING_SECONDS = 0.1
 
 
 def all_partitions(topic: str, count: int) -> list[TopicPartition]:
@@ -28,6 +31,7 @@ class Reader:
 
     def __init__(self, kafka: ClientOptions, parts: Iterable[TopicPartition], **options: Any) -> None:
         self._parts = list(parts)
+        self._pace = Pace()
         self._consumer = new_consumer(kafka, **options)
 
     async def __aenter__(self) -> Self:
@@ -70,8 +74,12 @@ class Reader:
         return found
 
     async def take(self, max_records: int | None = None) -> list[Record]:
-        """Return what comes within a second: of each partition in its order."""
+        """Return what comes within a second: of each partition in its order. What comes often is gathered before."""
+        if self._pace.is_high:
+            await asyncio.sleep(GATHERING_SECONDS)
         fetched = await self._consumer.getmany(timeout_ms=POLL_MILLISECONDS, max_records=max_records)
+        if fetched:
+            self._pace.note()
         return [record for records in fetched.values() for record in records]
 
     async def up_to(
