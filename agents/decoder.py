@@ -36,9 +36,9 @@ class Decoder:
     async def prepare(self, item: Item[HashedFile]) -> Prepared | None:
         """Decode a file; None where it ended in another way, and what follows from that is delivered."""
         file = item.record
-        settings = self._stage.parts.settings
+        settings = self._stage.services.settings
         try:
-            run = self._stage.parts.cpu.run_small if file.size <= SMALL_BYTES else self._stage.parts.cpu.run
+            run = self._stage.services.cpu.run_small if file.size <= SMALL_BYTES else self._stage.services.cpu.run
             return await run(
                 prepare,
                 file.path_bytes,

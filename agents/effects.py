@@ -117,7 +117,7 @@ class Executor:
 
     def decide(self, case: Case, event: Event | FollowUp) -> Decided:
         """Decide on an event, and write the rows that this asks for."""
-        effects = decide(_Rows(case, self._images, self._stage.parts.jobs), event)
+        effects = decide(_Rows(case, self._images, self._stage.services.jobs), event)
         if case.content is None and any(isinstance(work, do.Send) for work in effects.work):
             case.content = self._images.content(case.of)
         return Decided(case, effects, [delivery for row in effects.rows for delivery in self._write(case, row)])
@@ -241,7 +241,7 @@ class Executor:
         with writing_rows(case.event):
             case.content = self._images.content(case.of)
             is_same = case.content is not None and is_same_picture(case.content, case.prepared)
-            file = as_file(number, item.record, self._stage.parts.jobs)
+            file = as_file(number, item.record, self._stage.services.jobs)
             decided = self.decide(case, HasRead(file, item.headers.begun, is_same))
         await self.finish(decided)
 

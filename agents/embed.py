@@ -18,7 +18,7 @@ import structlog
 from agents.answers import Answer, Answers, Question
 from agents.collections import Collections
 from agents.end_markers import EndMarkers
-from agents.stage import Parts, StageApp
+from agents.stage import Services, StageApp
 from core import failpoints, tracing
 from core.errors import ContentError, DrainingError, FatalError, FileError, MLOutOfMemoryError, MLUnavailableError
 from gateways.ml import Capabilities, Embedded, ImageInput, Refused
@@ -44,10 +44,10 @@ log = structlog.get_logger()
 _Item = Item[MLRequest]
 
 
-def build(parts: Parts, datadir: Path) -> StageApp:
+def build(services: Services, datadir: Path) -> StageApp:
     """Return the stage."""
-    stage = StageApp("embed", parts, datadir)
-    settings = parts.settings
+    stage = StageApp("embed", services, datadir)
+    settings = services.settings
     # Room for the batches in flight and the one that fills behind them.
     batches = settings.ml_batches_in_flight + 2
     embedder = _Embedder(stage)
@@ -64,10 +64,10 @@ def build(parts: Parts, datadir: Path) -> StageApp:
 
 class _Embedder:
     def __init__(self, stage: StageApp) -> None:
-        settings = stage.parts.settings
+        settings = stage.services.settings
         self._stage = stage
-        self._ml = stage.parts.ml
-        self._collections = Collections(stage.parts.qdrant)
+        self._ml = stage.services.ml
+        self._collections = Collections(stage.services.qdrant)
         self._setting = settings.ml_inference_batch_size
         self._asked = False
         self._capabilities: Capabilities | None = None

@@ -16,7 +16,7 @@ import structlog
 
 from agents.collections import WritableCollections
 from agents.roots import allowed_roots
-from agents.stage import Parts, StageApp, now
+from agents.stage import Services, StageApp, now
 from core import failpoints, metrics
 from core.errors import DrainingError, FatalError, FileChangedError, FileError
 from gateways.cpu import SMALL_BYTES
@@ -44,11 +44,11 @@ _PLAIN = {"path", "size", "mtime_ns"}
 _PASSED_ON = set(FileOfJob.model_fields) - {"size", "mtime_ns", "model_id"}
 
 
-def build(parts: Parts, datadir: Path) -> StageApp:
+def build(services: Services, datadir: Path) -> StageApp:
     """Return the stage."""
-    stage = StageApp("hash", parts, datadir)
+    stage = StageApp("hash", services, datadir)
     fingerprints = Fingerprints(stage.rows())
-    hasher = _Hasher(stage, fingerprints, WritableCollections(parts.qdrant, parts.ml, parts.settings))
+    hasher = _Hasher(stage, fingerprints, WritableCollections(services.qdrant, services.ml, services.settings))
     stage.consume_files(RAW_PATH, hasher.take, take_known=hasher.take_unchanged, end_marker=hasher.end, window=WINDOW)
     return stage
 
@@ -56,7 +56,7 @@ def build(parts: Parts, datadir: Path) -> StageApp:
 class _Hasher:
     def __init__(self, stage: StageApp, fingerprints: Fingerprints, collections: WritableCollections) -> None:
         self._stage = stage
-        self._parts = stage.parts
+        self._services = stage.services
         self._fingerprints = fingerprints
         self._collections = collections
 
@@ -64,7 +64,7 @@ class _Hasher:
         """Send on together the files of a bundle that have not changed; return the places of all others."""
         first = files.first
         # What comes again may have other bytes under the same size and time of change.
-        if first is None or files.headers.attempt > 1 or self._parts.jobs.is_cancelled(first.job_id):
+        if first is None or files.headers.attempt > 1 or self._services.jobs.is_cancelled(first.job_id):
             return range(len(files.files))
         model_id = self._known_model(first)
         if model_id is None:
@@ -134,7 +134,7 @@ class _Hasher:
     async def _outside(self, first: RawPath, paths: list[bytes]) -> list[FileError | None]:
         """Return for each file whether it lies outside the folders that all of them must lie in."""
         try:
-            roots = allowed_roots(first.roots, self._parts.settings)
+            roots = allowed_roots(first.roots, self._services.settings)
         except FileError as error:
             return [error] * len(paths)
         return await asyncio.to_thread(outside_of_all, paths, roots)
@@ -150,7 +150,7 @@ class _Hasher:
         known = before if headers.attempt == 1 else None
         with structlog.contextvars.bound_contextvars(job_id=file.job_id, stage="hash"):
             seen = self._stage.report.seen(file)
-            if self._parts.jobs.is_cancelled(file.job_id):
+            if self._services.jobs.is_cancelled(file.job_id):
                 await seen
                 await self._stage.finish(file, "skipped", headers, reason="job cancelled")
                 await self._let_go(item, before, "its job was cancelled")
@@ -202,7 +202,7 @@ class _Hasher:
 
     async def _seal(self, event: Event, sentinel: Sentinel) -> Deliveries:
         """Say that a walk ends on this partition, after all files before the sentinel were handed on."""
-        partitions = self._parts.settings.kafka_partitions
+        partitions = self._services.settings.kafka_partitions
         sealed = await self._stage.publish(
             Sealed(
                 job_id=sentinel.job_id,
@@ -237,14 +237,14 @@ class _Hasher:
         )
 
     def _known_model(self, file: RawPath) -> str | None:
-        status = self._parts.jobs.status(file.job_id)
+        status = self._services.jobs.status(file.job_id)
         if status is None or (status.model_id, status.collection) != (file.model_id, file.collection):
             return None
         return file.model_id
 
     async def _fingerprint(self, file: RawPath, known: Fingerprint | None) -> Fingerprint:
         """Return the known fingerprint if the file has not changed since, else read the file."""
-        roots = allowed_roots(file.roots, self._parts.settings)
+        roots = allowed_roots(file.roots, self._services.settings)
         if known is None:
             return await self._read(file, roots)
         if roots is not None:
@@ -256,11 +256,11 @@ class _Hasher:
 
     async def _read(self, file: RawPath, roots: Roots) -> Fingerprint:
         is_small = file.size is not None and file.size <= SMALL_BYTES
-        run = self._parts.cpu.run_small if is_small else self._parts.cpu.run
+        run = self._services.cpu.run_small if is_small else self._services.cpu.run
         for _ in range(STILL_ATTEMPTS):
             try:
                 sha256, stamp = await run(
-                    hashing.hash_file, file.path_bytes, roots, max_bytes=self._parts.settings.max_file_bytes
+                    hashing.hash_file, file.path_bytes, roots, max_bytes=self._services.settings.max_file_bytes
                 )
             except FileChangedError:
                 await asyncio.sleep(STILL_SECONDS)

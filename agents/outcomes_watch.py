@@ -66,7 +66,7 @@ class OutcomesWatch:
 
     def __init__(self, kafka: ClientOptions, partitions: int, on_fatal: Callable[[BaseException], None]) -> None:
         self._kafka = kafka
-        self._parts = all_partitions(JOB_EVENT.name, partitions)
+        self._partitions = all_partitions(JOB_EVENT.name, partitions)
         self._on_fatal = on_fatal
         self._walks: defaultdict[str, list[Outstanding]] = defaultdict(list)
         self._following = asyncio.Event()
@@ -74,7 +74,7 @@ class OutcomesWatch:
     async def run(self) -> None:
         """Follow until cancelled."""
         try:
-            async with Reader(self._kafka, self._parts, auto_offset_reset="latest") as reader:
+            async with Reader(self._kafka, self._partitions, auto_offset_reset="latest") as reader:
                 reader.go_to(await reader.ends())
                 self._following.set()
                 while True:

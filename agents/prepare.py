@@ -20,7 +20,7 @@ from agents.collections import Collections
 from agents.decoder import Decoder
 from agents.effects import Case, Decided, Executor, as_file
 from agents.end_markers import EndMarkers
-from agents.stage import Parts, StageApp
+from agents.stage import Services, StageApp
 from agents.sweeps import Sweeper
 from agents.unchanged import Unchanged
 from core import failpoints, metrics
@@ -40,11 +40,11 @@ OUTCOMES_WINDOW = 256
 Work = Coroutine[Any, Any, None]
 
 
-def build(parts: Parts, datadir: Path) -> StageApp:
+def build(services: Services, datadir: Path) -> StageApp:
     """Return the stage."""
-    stage = StageApp("prepare", parts, datadir)
+    stage = StageApp("prepare", services, datadir)
     images = KnownImages(stage.rows())
-    collections = Collections(parts.qdrant)
+    collections = Collections(services.qdrant)
     unchanged = Unchanged(stage, images, collections)
     executor = Executor(stage, images, Decoder(stage), unchanged)
     sweeper = Sweeper(stage, images, executor)
@@ -122,7 +122,7 @@ class _Preparer:
         """
         file = item.record
         arrived = Arrived(
-            as_file(item.number, file, self._stage.parts.jobs),
+            as_file(item.number, file, self._stage.services.jobs),
             item.headers.begun,
             has_collection=incarnation is not None,
             is_confirmed=incarnation is not None and self._images.is_confirmed(file, incarnation),

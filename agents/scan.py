@@ -22,7 +22,7 @@ from agents.leaving_out import Chosen, LeftOut, total
 from agents.outcomes_watch import OutcomesWatch, Outstanding
 from agents.rereading import Published, file_of, files_of
 from agents.roots import allowed_roots
-from agents.stage import Parts, StageApp, now
+from agents.stage import Services, StageApp, now
 from agents.throttle import Places, Throttle, check_goes_on
 from agents.walking import Found, Refused, Walked, walk
 from core import failpoints, tracing
@@ -59,13 +59,13 @@ POINTS_AT_ONCE = 100
 log = structlog.get_logger()
 
 
-def build(parts: Parts, datadir: Path) -> StageApp:
+def build(services: Services, datadir: Path) -> StageApp:
     """Return the stage."""
-    stage = StageApp("scan", parts, datadir)
-    kafka = client_options(parts.settings)
-    outcomes = OutcomesWatch(kafka, parts.settings.kafka_partitions, parts.stop)
+    stage = StageApp("scan", services, datadir)
+    kafka = client_options(services.settings)
+    outcomes = OutcomesWatch(kafka, services.settings.kafka_partitions, services.stop)
     stage.app.task(outcomes.run)
-    scanner = _Scanner(stage, WritableCollections(parts.qdrant, parts.ml, parts.settings), outcomes)
+    scanner = _Scanner(stage, WritableCollections(services.qdrant, services.ml, services.settings), outcomes)
     stage.consume(SCAN_REQUEST.name, scanner.take, window=REQUESTS_AT_ONCE)
     return stage
 
@@ -73,10 +73,10 @@ def build(parts: Parts, datadir: Path) -> StageApp:
 class _Scanner:
     def __init__(self, stage: StageApp, collections: WritableCollections, outcomes: OutcomesWatch) -> None:
         self._stage = stage
-        self._parts = stage.parts
+        self._services = stage.services
         self._collections = collections
         # Of a walk that was not made: it says nothing about the files of an earlier one.
-        self._uncounted: list[int | None] = [None] * self._parts.settings.kafka_partitions
+        self._uncounted: list[int | None] = [None] * self._services.settings.kafka_partitions
         self._outcomes = outcomes
         self._places = Places(WALKS_AT_ONCE)
 
@@ -90,7 +90,7 @@ class _Scanner:
         event = item.event
         while not self._places.take(event):
             check_goes_on(self._stage, event)
-            await self._parts.jobs.changed(seconds=1.0)
+            await self._services.jobs.changed(seconds=1.0)
         try:
             await self._scan(item)
         finally:
@@ -102,12 +102,12 @@ class _Scanner:
         with structlog.contextvars.bound_contextvars(job_id=request.job_id, stage="scan"):
             job_id = request.job_id
             walk_id = new_id()
-            if self._parts.jobs.is_cancelled(job_id):
+            if self._services.jobs.is_cancelled(job_id):
                 await self._seal(job_id, walk_id, self._uncounted)
                 return
             try:
-                allowed_roots(request.roots, self._parts.settings)  # or it walks nothing
-                chosen = _chosen(request, self._parts.settings)
+                allowed_roots(request.roots, self._services.settings)  # or it walks nothing
+                chosen = _chosen(request, self._services.settings)
                 sources = await asyncio.to_thread(outermost, request.sources)
                 model_id = await self._stage.persist(
                     [job_id], lambda: self._collections.ensure(job_id, request.collection, request.model_id)
@@ -189,11 +189,11 @@ class _Walk:
         self.left_out = LeftOut(0, 0)
         self._throttle = throttle
         self.sent = 0
-        self.per_partition = [0] * stage.parts.settings.kafka_partitions
+        self.per_partition = [0] * stage.services.settings.kafka_partitions
 
     async def walk(self, source: bytes) -> None:
         """Publish what is below one folder, and wait until it is delivered."""
-        entries = walk(source, allowed_roots(self._request.roots, self._stage.parts.settings), self._chosen)
+        entries = walk(source, allowed_roots(self._request.roots, self._stage.services.settings), self._chosen)
         while room := await self._throttle.room():
             found = await asyncio.to_thread(_next, entries, min(room, ENTRIES_AT_ONCE))
             if not found:
@@ -204,8 +204,8 @@ class _Walk:
 
     async def walk_collection(self) -> None:
         """Publish a file of each point of the collection, and wait until it is delivered."""
-        roots = allowed_roots(self._request.roots, self._stage.parts.settings)
-        qdrant, name = self._stage.parts.qdrant, self._request.collection
+        roots = allowed_roots(self._request.roots, self._stage.services.settings)
+        qdrant, name = self._stage.services.qdrant, self._request.collection
         pages = qdrant.pages(name, limit=POINTS_AT_ONCE)
         with closing(Published()) as published:
             while await self._throttle.room():
@@ -224,7 +224,7 @@ class _Walk:
             return payload
 
         async def look() -> dict[str, Any]:
-            async for paths in self._stage.parts.qdrant.all_paths(self._request.collection, payload):
+            async for paths in self._stage.services.qdrant.all_paths(self._request.collection, payload):
                 beside = payload | {"paths": paths}
                 if isinstance(await asyncio.to_thread(file_of, beside, roots), Found):
                     return beside

@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Services:
     """What the stages of one worker process share."""
 
     settings: Settings
@@ -51,10 +51,10 @@ class Parts:
 class StageApp(Stage):
     """One stage, with what it shares with the others. Its agents live in the module of its name."""
 
-    def __init__(self, name: Name, parts: Parts, datadir: Path) -> None:
-        super().__init__(name, parts.settings, parts.producer, parts.stop, datadir)
-        self.parts = parts
-        self.report = Reporter(name, self.publish, parts.stop)
+    def __init__(self, name: Name, services: Services, datadir: Path) -> None:
+        super().__init__(name, services.settings, services.producer, services.stop, datadir)
+        self.services = services
+        self.report = Reporter(name, self.publish, services.stop)
 
     async def reported(self) -> None:
         """Wait until the reports on files are delivered."""

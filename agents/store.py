@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from agents.collections import Collections
-from agents.stage import Parts, StageApp
+from agents.stage import Services, StageApp
 from core import failpoints, tracing
 from core.errors import CollectionMissingError, DrainingError, FatalError, FileError
 from gateways.qdrant import Point
@@ -33,10 +33,10 @@ MAX_BATCH_BYTES = 8 << 20
 _Item = Item[DBWrite]
 
 
-def build(parts: Parts, datadir: Path) -> StageApp:
+def build(services: Services, datadir: Path) -> StageApp:
     """Return the stage."""
-    stage = StageApp("store", parts, datadir)
-    window = max(256, 3 * parts.settings.qdrant_upsert_batch_size)
+    stage = StageApp("store", services, datadir)
+    window = max(256, 3 * services.settings.qdrant_upsert_batch_size)
     storer = _Storer(stage)
     stage.consume_files(DB_WRITE, storer.take, end_marker=storer.end, window=window)
     return stage
@@ -44,10 +44,10 @@ def build(parts: Parts, datadir: Path) -> StageApp:
 
 class _Storer:
     def __init__(self, stage: StageApp) -> None:
-        settings = stage.parts.settings
+        settings = stage.services.settings
         self._stage = stage
-        self._qdrant = stage.parts.qdrant
-        self._collections = Collections(stage.parts.qdrant)
+        self._qdrant = stage.services.qdrant
+        self._collections = Collections(stage.services.qdrant)
         self._batcher = stage.batcher(
             self._store,
             size=lambda: settings.qdrant_upsert_batch_size,

@@ -45,7 +45,7 @@ class Sweeper:
         them then finds each file that waits.
         """
         told: set[str] = set()
-        jobs = self._stage.parts.jobs
+        jobs = self._stage.services.jobs
         while True:
             cancelling = jobs.cancelling()
             for job_id in sorted(cancelling - told):
@@ -55,7 +55,7 @@ class Sweeper:
                 headers = IMAGE_OUTCOME.headers(record, Headers(job_id=job_id))
                 deliveries = [
                     await self._stage.send_raw(IMAGE_OUTCOME.name, job_id.encode(), value, headers, partition)
-                    for partition in range(self._stage.parts.settings.kafka_partitions)
+                    for partition in range(self._stage.services.settings.kafka_partitions)
                 ]
                 await asyncio.gather(*deliveries)
             told = cancelling
@@ -63,7 +63,7 @@ class Sweeper:
 
     def end_waiters(self, event: Event, sweep: JobCancelled) -> Step:
         """End the files of a cancelled job that wait for a claim."""
-        if not self._stage.parts.jobs.is_cancelled(sweep.job_id):
+        if not self._stage.services.jobs.is_cancelled(sweep.job_id):
             return Step()  # not known here yet: this worker asks again when it is
         rows = self._images.waiters_of_all(sweep.after.encode(), ROWS_AT_ONCE)
         name = f'"job_id":"{sweep.job_id}"'.encode()  # most rows are not even decoded

@@ -52,7 +52,7 @@ class Throttle:
 
     def __init__(self, stage: StageApp, event: Event, job_id: str, outstanding: Outstanding, places: Places) -> None:
         self._stage = stage
-        self._settings = stage.parts.settings
+        self._settings = stage.services.settings
         self._event = event
         self._job_id = job_id
         self._outstanding = outstanding
@@ -63,7 +63,7 @@ class Throttle:
 
         Return how many more may be published; none: the walk does not go on.
         """
-        jobs = self._stage.parts.jobs
+        jobs = self._stage.services.jobs
         setting = self._settings.scan_outstanding_files
         since, before = time.monotonic(), len(self._outstanding)
         while not jobs.is_cancelled(self._job_id):
@@ -97,7 +97,7 @@ class Throttle:
 
     async def _news(self) -> None:
         """Wait until something may have changed, at most a second."""
-        news = [start(self._stage.parts.jobs.changed(seconds=1.0)), start(self._outstanding.changed())]
+        news = [start(self._stage.services.jobs.changed(seconds=1.0)), start(self._outstanding.changed())]
         _, pending = await asyncio.wait(news, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
@@ -123,4 +123,4 @@ async def nothing_is_on_its_way(settings: Settings) -> bool:
             held = await transactions.holding(client, chain.from_iterable(reads.values()))
     except KafkaError:
         return False
-    return not held and all(committed >= end for parts in found.values() for committed, end in parts.values())
+    return not held and all(committed >= end for partitions in found.values() for committed, end in partitions.values())

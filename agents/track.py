@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agents.stage import Parts, StageApp, now
+from agents.stage import Services, StageApp, now
 from core import failpoints
 from streams.messages import Event
 from streams.rows import is_current
@@ -39,9 +39,9 @@ ROWS_AT_ONCE = 1000
 FORGOTTEN_AT_ONCE = 200
 
 
-def build(parts: Parts, datadir: Path) -> StageApp:
+def build(services: Services, datadir: Path) -> StageApp:
     """Return the stage."""
-    stage = StageApp("track", parts, datadir)
+    stage = StageApp("track", services, datadir)
     tracker = Tracker(stage, Jobs(stage.rows()))
     stage.consume(JOB_EVENT.name, tracker.take, window=MAX_OPEN_EVENTS)
     return stage
@@ -71,7 +71,7 @@ class Tracker:
         self._events = 0
         self._at_once = asyncio.Event()
         # A scan goes on when it has read that earlier files are done.
-        self._files_at_once = min(CHECKPOINT_FILES, max(1, stage.parts.settings.scan_outstanding_files // 5))
+        self._files_at_once = min(CHECKPOINT_FILES, max(1, stage.services.settings.scan_outstanding_files // 5))
 
     async def take(self, event: Event, window: Window) -> None:
         """Fold one event; it is acked after the next checkpoint."""

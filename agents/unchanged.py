@@ -38,7 +38,7 @@ class Unchanged:
     async def take(self, event: Event, files: Bundle[HashedFile], window: Window) -> Iterable[int]:
         """Finish the files of a bundle that have not changed; return the places of all others."""
         first = files.first
-        if first is None or files.headers.replay or self._stage.parts.jobs.is_cancelled(first.job_id):
+        if first is None or files.headers.replay or self._stage.services.jobs.is_cancelled(first.job_id):
             return range(len(files.files))
         incarnation = self._collections.known_incarnation(first.job_id, first.collection)
         if incarnation is None:

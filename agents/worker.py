@@ -16,7 +16,7 @@ from agents import embed, hash, prepare, scan, store, track  # noqa: A004 - the 
 from agents.jobs_watch import JobsWatch
 from agents.metrics_server import MetricsServer
 from agents.roots import known_roots
-from agents.stage import Parts, StageApp
+from agents.stage import Services, StageApp
 from core import failpoints, logs, tracing
 from core.disk import check_writable
 from core.errors import FatalError
@@ -106,11 +106,11 @@ class _Worker:
         await jobs.start(settings.kafka_partitions)
         producer = new_producer(settings)
         await producer.start()
-        parts = Parts(settings, cpu, qdrant, ml, jobs, producer, self._stop)
+        services = Services(settings, cpu, qdrant, ml, jobs, producer, self._stop)
         for name in self._names:
             kept = settings.kafka_retention_hours * 3600
             open_tables(self._datadir(name), now=time.time(), newest=jobs.newest, kept_seconds=kept)
-        stages = [BUILD[name](parts, self._datadir(name)) for name in self._names]
+        stages = [BUILD[name](services, self._datadir(name)) for name in self._names]
         try:
             await asyncio.gather(*(stage.app.start() for stage in stages))
             gc.freeze()

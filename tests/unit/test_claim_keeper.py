@@ -99,7 +99,7 @@ class Stage:
         self.cancelled: set[str] = set()
         self.until_killed = False
         self.told: deque[bytes] = deque()  # messages of prepare to itself
-        self.parts = SimpleNamespace(jobs=SimpleNamespace(is_cancelled=lambda job_id: job_id in self.cancelled))
+        self.services = SimpleNamespace(jobs=SimpleNamespace(is_cancelled=lambda job_id: job_id in self.cancelled))
         self.executor = Executor(self, self.images, self, None)  # type: ignore[arg-type]
         self.keeper = ClaimKeeper(self.images, self.executor, Sweeper(self, self.images, self.executor))  # type: ignore[arg-type]
 

@@ -74,7 +74,7 @@ class Stage(StageApp):
     def __init__(self, name: Any, world: "World") -> None:
         self.name = name
         self.world = world
-        self.parts: Any = world.parts
+        self.services: Any = world.services
         self.report: Any = SimpleNamespace(seen=world.see, moved=lambda *_: None, outcome=world.report)
 
     async def send_raw(
@@ -133,7 +133,7 @@ class World:
         self.fingerprints: dict[str, Fingerprint] = {}
         self.rows = Rows([])
         collection = SimpleNamespace(model_id=MODEL)
-        self.parts = SimpleNamespace(
+        self.services = SimpleNamespace(
             jobs=SimpleNamespace(is_cancelled=lambda job: self.jobs[job].cancelled, status=self.status),
             settings=Settings(trust_kafka=True),
             cpu=SimpleNamespace(run_small=self.decode),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from faust.types import ProcessingGuarantee
 
-from agents.stage import Parts, StageApp
+from agents.stage import Services, StageApp
 from core.errors import DrainingError
 from core.settings import Settings
 from streams.consumer import GaplessConsumer
@@ -27,8 +27,8 @@ EVENT: Any = SimpleNamespace(
 @pytest.fixture
 async def stage(tmp_path: Path) -> StageApp:
     nothing: Any = None  # it asks nobody
-    parts = Parts(Settings(kafka_brokers="127.0.0.1:1"), nothing, nothing, nothing, nothing, nothing, nothing)
-    return StageApp("hash", parts, tmp_path)
+    services = Services(Settings(kafka_brokers="127.0.0.1:1"), nothing, nothing, nothing, nothing, nothing, nothing)
+    return StageApp("hash", services, tmp_path)
 
 
 async def test_its_app_has_the_mended_consumer_and_no_web_server(stage: StageApp) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agents.stage import Parts, StageApp
+from agents.stage import Services, StageApp
 from agents.store import _Storer
 from core.errors import DrainingError, FatalError, QdrantUnavailableError
 from core.settings import Settings
@@ -70,8 +70,8 @@ class Bench:
 async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     nothing: Any = None  # it asks nobody else
     qdrant: Any = Qdrant()
-    parts = Parts(Settings(kafka_brokers="127.0.0.1:1"), nothing, qdrant, nothing, nothing, nothing, nothing)
-    return Bench(qdrant, StageApp("store", parts, tmp_path), monkeypatch)
+    services = Services(Settings(kafka_brokers="127.0.0.1:1"), nothing, qdrant, nothing, nothing, nothing, nothing)
+    return Bench(qdrant, StageApp("store", services, tmp_path), monkeypatch)
 
 
 async def test_a_slow_collection_holds_up_no_other(bench: Bench) -> None:

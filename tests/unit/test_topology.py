@@ -8,7 +8,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from agents.stage import Parts, StageApp
+from agents.stage import Services, StageApp
 from agents.worker import BUILD
 from core.errors import FatalError
 from core.settings import STAGES, Settings, Stage
@@ -19,13 +19,13 @@ SCRIPTS = Path(__file__).resolve().parents[2] / "api" / "static" / "js"
 NOTHING: Any = Mock()  # no service is asked
 
 
-def parts() -> Parts:
-    return Parts(Settings(kafka_brokers="127.0.0.1:1"), NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
+def services() -> Services:
+    return Services(Settings(kafka_brokers="127.0.0.1:1"), NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
 
 
 @pytest.fixture
 async def hash_stage(tmp_path: Path) -> StageApp:
-    return StageApp("hash", parts(), tmp_path)
+    return StageApp("hash", services(), tmp_path)
 
 
 def test_every_stage_is_declared_and_can_be_built() -> None:
@@ -34,7 +34,7 @@ def test_every_stage_is_declared_and_can_be_built() -> None:
 
 @pytest.mark.parametrize("name", STAGES)
 async def test_a_stage_reads_what_is_declared_and_has_the_table_that_is(name: Stage, tmp_path: Path) -> None:
-    app: Any = BUILD[name](parts(), tmp_path).app
+    app: Any = BUILD[name](services(), tmp_path).app
     assert {topic for agent in app.agents.values() for topic in agent.channel.topics} == set(topics_read(name))
     assert [*app.tables] == [table for table in [TOPOLOGY[name].table] if table]
 
@@ -43,7 +43,7 @@ async def test_a_stage_reads_what_is_declared_and_has_the_table_that_is(name: St
     "use",
     [
         lambda stage: stage.consume("db-write", NOTHING, window=1),
-        lambda stage: StageApp("scan", stage.parts, Path(stage.app.conf.datadir)).rows(),
+        lambda stage: StageApp("scan", stage.services, Path(stage.app.conf.datadir)).rows(),
     ],
     ids=["a topic", "a table"],
 )

@@ -70,7 +70,7 @@ class Stage:
     """A stage, its app, its consumer and its window in one."""
 
     def __init__(self) -> None:
-        self.parts: Any = type("Parts", (), {"settings": Settings()})
+        self.services: Any = type("Services", (), {"settings": Settings()})
         self.app = self.consumer = self
         self.consumer_generation_id = 1
         self.rows = Rows()
