@@ -128,7 +128,8 @@ async def test_a_part_of_a_topic_is_chosen_by_job_time_and_offsets(
     assert await count(since=(begun + timedelta(hours=1)).isoformat()) == 0
     records = [r for r in pipeline.bus.records if r.topic == "raw-path" and r.value is not None]
     last = max((r for r in records if r.partition == records[0].partition), key=lambda r: r.offset)
-    assert await count(from_offsets={last.partition: last.offset}) == 1
+    files = [r for r in records if (r.partition, r.offset) == (last.partition, last.offset)]
+    assert await count(from_offsets={last.partition: last.offset}) == len(files)  # one message may be about several
 
 
 async def test_a_collection_of_another_model_gets_nothing(
