@@ -138,7 +138,8 @@ class Stage:
                         items.append(self.item(event, entry.record, entry.headers, entry.place, of))
                     else:
                         refused = entry.refused
-                        refusal = self._reject(event, refused.key, refused.value, refused.error, entry.headers.encode())
+                        key, value, error = refused.key, refused.value, refused.error
+                        refusal = self._reject(event, key, value, error, entry.headers.encode(), place=entry.place)
                         await window.add(event, refusal, share=Share(1, of))
                 if items:
                     await take(items, window)
@@ -323,12 +324,19 @@ class Stage:
         await self._reject(item.event, key, topic.encode(item.record), error, item.headers.encode())
 
     async def _reject(
-        self, event: Event, key: bytes | None, value: bytes | None, error: Exception, headers: HeaderList
+        self,
+        event: Event,
+        key: bytes | None,
+        value: bytes | None,
+        error: Exception,
+        headers: HeaderList,
+        *,
+        place: int = 0,
     ) -> None:
         topic, offset = event.message.topic, event.message.offset
         job_id = Headers.decode(headers).job_id
         log.warning("rejected", topic=topic, offset=offset, job_id=job_id, stage=self.name, reason=explain(error))
-        await self.dead_letter(event, key, value, error, headers, restart_topic=topic)
+        await self.dead_letter(event, key, value, error, headers, restart_topic=topic, place=place)
 
     async def put_aside(self, part: TopicPartition, left_out: Unreadable) -> None:
         """Note in `dead-letter` messages that no consumer can read, and wait until that is delivered."""
@@ -358,6 +366,7 @@ class Stage:
         headers: HeaderList,
         *,
         restart_topic: str,
+        place: int = 0,
     ) -> None:
         """Publish a dead letter and wait until it is delivered."""
         metrics.DEAD_LETTERS.labels(self.name, type(error).__name__).inc()
@@ -370,6 +379,7 @@ class Stage:
             message=str(error),
             stack_trace="".join(traceback.format_exception(error)),
             restart_topic=restart_topic,
+            place=place,
         )
         letter = DeadLetter.about(key, value, headers, failure)
         await (await self.send_raw(DEAD_LETTER, letter.key, letter.value, letter.headers))

@@ -147,16 +147,16 @@ def files_of(record: ConsumerRecord) -> list[ConsumerRecord]:
     topic = _OF_FILES.get(record.topic)
     if topic is None or bundle.opened(topic, record.value or b"", record.headers) is None:
         return [record]
-    files = [(entry.record, entry.headers) for entry in bundle.decode(topic, record.value, record.headers)]
-    return [
-        dataclasses.replace(
-            record,
-            key=bundle.key_of(topic, file),
-            value=topic.encode(file),
-            headers=tuple(topic.headers(file, headers)),
-        )
-        for file, headers in files
-    ]
+    return [_alone(topic, record, entry) for entry in bundle.decode(topic, record.value, record.headers)]
+
+
+def _alone(topic: Topic[Any], record: ConsumerRecord, entry: bundle.Entry[Any]) -> ConsumerRecord:
+    if entry.refused is not None:
+        key, value, headers = entry.refused.key, entry.refused.value, entry.headers.encode()
+    else:
+        key, value = bundle.key_of(topic, entry.record), topic.encode(entry.record)
+        headers = topic.headers(entry.record, entry.headers)
+    return dataclasses.replace(record, key=key, value=value, headers=tuple(headers))
 
 
 def _object(value: bytes | None) -> dict[str, Any]:

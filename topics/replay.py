@@ -5,6 +5,7 @@ from typing import Self
 
 from topics.cloud_event import cloud_event, without_cloud_event
 from topics.dead_letter import CONNECT, RESTART_TOPIC
+from topics.limits import MAX_NAME
 from topics.record import HeaderList, Headers
 from topics.topology import PROGRAMS
 
@@ -43,5 +44,7 @@ def replay_headers(received: HeaderList, of: Place, attempt: int, topic: str) ->
     counted = [("attempt", str(attempt).encode())] if attempt > 1 else []
     event: HeaderList = []
     if any(topic == written.name for written in PROGRAMS.writes):
-        event = cloud_event(topic, f"{of.topic}/{of.partition}/{of.offset}/{attempt}", Headers.decode(received).job_id)
+        about = Headers.decode(received)
+        event_id = "/".join([of.encode().decode(), f"{attempt}", *filter(None, [about.file_id[:MAX_NAME]])])
+        event = cloud_event(topic, event_id, about.job_id)
     return [*kept, *counted, ("replay", b"true"), (REPLAY_OF, of.encode()), *event]

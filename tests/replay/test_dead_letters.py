@@ -1,5 +1,6 @@
 """Dead letters of a real pipeline: what they say, trying them again, and what is remembered of decisions."""
 
+import json
 import uuid
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,8 @@ from aiokafka import ConsumerRecord
 from core.settings import Settings
 from tests import pictures
 from tests.api.service import Service, eventually, serving
-from tests.pipeline import Pipeline
-from tests.replay.conftest import Quiet
+from tests.pipeline import Pipeline, account
+from tests.replay.conftest import Quiet, run_to_its_end
 
 
 async def letters(service: Service, count: int, **filters: Any) -> list[dict[str, Any]]:
@@ -72,6 +73,49 @@ async def test_mended_files_run_again_and_complete_the_job(
     assert {str(broken), str(gone)} <= (await pipeline.points(collection)).keys()
     assert await letters(service, 0, job=job_id, state="open") == []
     assert len(await letters(service, 2, job=job_id, state="replayed")) == 2
+
+
+async def test_a_file_of_a_bundle_is_tried_again_and_replayed_without_its_neighbours(
+    pipeline: Pipeline, service: Service, quiet: Quiet, collection: str, tmp_path: Path
+) -> None:
+    bus, job_id = pipeline.bus, f"job-{uuid.uuid4().hex[:12]}"
+    paths = pictures.write_new(tmp_path, 4)
+    whole = paths[1].read_bytes()
+    paths[1].write_bytes(whole[:2000])
+    files = [{"path": str(path)} for path in paths]
+    value = {"job_id": job_id, "collection": collection, "roots": [str(tmp_path)], "files": [*files, 17]}
+    await bus.publish("raw-path", str(paths[0]), value, [("job_id", job_id.encode())])
+    await bus.close_job(job_id)
+    status = account(await bus.finished(job_id))
+    assert (status["outcomes"]["stored"], status["outcomes"]["failed"]) == (3, 1)
+    # Kafka has no file for the entry that names none: it is no file of the job.
+    assert [letter["path"] for letter in await letters(service, 1, job=job_id, error_class="ContentError")] == [
+        str(paths[1])
+    ]
+    paths[1].write_bytes(whole)
+    before = len(bus.of_job("raw-path", job_id))
+    answer = await post(service, f"ingest/{job_id}/retry-failed")
+    assert answer["done"] >= 1
+
+    async def completed() -> bool:
+        status = await service.get(f"ingest/status/{job_id}")
+        return bool(status["outcomes"]["stored"] == 4)
+
+    await eventually(completed)
+    await bus.until(lambda: len(bus.of_job("raw-path", job_id)) > before, "the file again")
+    again = [record for record in bus.of_job("raw-path", job_id)[before:] if b"path" in (record.value or b"")]
+    assert {json.loads(record.value)["path"] for record in again} == {str(paths[1])}
+
+    # Of the whole topic each file is published by itself, and nothing changes.
+    pipeline.forget_ml()
+    run = await run_to_its_end(service, "replay", topic="raw-path", job_id=job_id)
+    assert run["published"] == 5  # one of them twice: it was tried again
+    await quiet()
+    names = [dict(record.headers)["ce_id"] for record in bus.messages if dict(record.headers).get("replay-of")]
+    assert len(set(names)) == len(names)
+    assert pipeline.ml_batches() == []
+    status = await service.get(f"ingest/status/{job_id}")
+    assert (status["outcomes"]["stored"], status["total_files"]) == (4, 4)
 
 
 async def test_a_job_whose_folder_was_missing_is_scanned_when_it_is_there(
