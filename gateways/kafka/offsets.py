@@ -1,6 +1,7 @@
 """Where the logs of partitions begin and end, whatever a consumer reads of them."""
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from enum import Enum
@@ -11,6 +12,8 @@ from aiokafka.errors import KafkaError, LeaderNotAvailableError, for_code
 from aiokafka.protocol.offset import OffsetRequest, OffsetResetStrategy
 
 RETRY_SECONDS = 0.1
+# Longer than a broker takes to come back, or another to take its place.
+LEADER_SECONDS = 60.0
 UNCOMMITTED, COMMITTED = 0, 1
 
 Offsets = dict[TopicPartition, int]
@@ -37,7 +40,7 @@ async def stable_ends(client: AIOKafkaClient, parts: Iterable[TopicPartition]) -
 async def log_ends(client: AIOKafkaClient, parts: Iterable[TopicPartition]) -> Offsets:
     """Return the offset behind the last message of each, also where a transaction is open.
 
-    Asks again while a partition has no leader: the caller bounds the time. Raises KafkaError for what stays.
+    Asks again for a minute while a partition has no leader. Raises KafkaError for what stays.
     """
     return await _found(client, parts, _Place.END)
 
@@ -45,11 +48,12 @@ async def log_ends(client: AIOKafkaClient, parts: Iterable[TopicPartition]) -> O
 async def _found(client: AIOKafkaClient, parts: Iterable[TopicPartition], place: _Place) -> Offsets:
     wanted = set(parts)
     found: Offsets = {}
+    deadline = time.monotonic() + LEADER_SECONDS
     while missing := wanted - found.keys():
         try:
             found |= await _ask(client, missing, place)
         except KafkaError as error:
-            if not error.retriable:
+            if not error.retriable or time.monotonic() > deadline:
                 raise
             client.force_metadata_update()
             await asyncio.sleep(RETRY_SECONDS)

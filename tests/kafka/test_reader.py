@@ -6,9 +6,10 @@ import uuid
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewTopic
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, LeaderNotAvailableError
 
 from embedded.ports import free_port
+from gateways.kafka import offsets
 from gateways.kafka.client import Connection, administering, answers, asking
 from gateways.kafka.connection import ClientOptions
 from gateways.kafka.offsets import log_begins, log_ends, stable_ends
@@ -86,6 +87,15 @@ async def test_an_open_transaction_ends_what_may_be_read_but_not_the_log(
         assert await stable_ends(client, parts) == {parts[0]: 5, parts[1]: 0}
         assert await log_ends(client, parts) == {parts[0]: 6, parts[1]: 0}
         await producer.abort_transaction()
+
+
+async def test_a_topic_that_does_not_come_is_not_waited_for_without_end(
+    options: ClientOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offsets, "LEADER_SECONDS", 0.5)
+    async with asking(options) as client, asyncio.timeout(HANG_SECONDS):
+        with pytest.raises(LeaderNotAvailableError):
+            await log_ends(client, [TopicPartition(f"none-{uuid.uuid4().hex}", 0)])
 
 
 async def fail_on(connection: Connection) -> None:
