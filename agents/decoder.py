@@ -8,8 +8,9 @@ from agents.stage import StageApp
 from core import failpoints
 from core.errors import DrainingError, FatalError, FileChangedError, FileError
 from gateways.cpu import SMALL_BYTES
-from imaging.decoding import Prepared, prepare
+from gateways.decoding import prepare
 from imaging.hashing import FileStamp
+from imaging.prepared import Prepared
 from streams.item import Item
 from topics.hashed_file import HashedFile
 from topics.image_outcome import FailedFile

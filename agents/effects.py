@@ -16,7 +16,7 @@ from agents.stage import StageApp
 from agents.unchanged import Unchanged
 from core import failpoints
 from core.errors import ContentError, FileError
-from imaging.decoding import Prepared
+from imaging.prepared import Prepared
 from rules.claims import effects as do
 from rules.claims.claim import Claim, Known, lot
 from rules.claims.events import ContentFailed, Event, File, FollowUp, HasRead, More

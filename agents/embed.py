@@ -213,13 +213,15 @@ class _Embedder:
         await asyncio.gather(self._publish(embedded), *refusals)
 
     async def _publish(self, embedded: list[tuple[_Item, Answer]]) -> None:
-        failpoints.reach("embed-answered")
-        writes = [(item, _write(item.record, answer)) for item, answer in embedded]
+        writes = []
+        for item, answer in embedded:
+            failpoints.reach("embed-answered")
+            writes.append((item, _write(item.record, answer)))
         await self._stage.send_files(
             DB_WRITE, [(write.sha256.encode(), write, write.headers(item.headers)) for item, write in writes]
         )
-        failpoints.reach("embed-written")
         for item, write in writes:
+            failpoints.reach("embed-written")
             self._stage.handed_on(write, item.headers)
 
     async def _fail(self, item: _Item, error: Exception) -> None:

@@ -17,9 +17,9 @@ from typing import Any, TypeGuard
 
 from agents.walking import Found, Refused
 from core.errors import FileError
-from imaging.decoding import Prepared
 from imaging.files import Roots, open_regular, stamp_of
 from imaging.hashing import hash_file, is_sha256
+from imaging.prepared import Prepared
 from rules.paths import from_readable
 from topics.content import Content
 from topics.limits import MAX_PATH

@@ -162,18 +162,18 @@ class _Storer:
         return {point.id: Point(point.id, point.vector, {**point.payload, "paths": []}) for point in points}
 
     async def _confirm(self, items: list[_Item], incarnation: str, unchanged: set[str]) -> None:
-        failpoints.reach("store-upserted")
         ends: list[Awaitable[None]] = []
         for item in items:
             write = item.record
+            failpoints.reach("store-upserted")
             outcome: Outcome = "unchanged" if write.file_id in unchanged else write.outcome
             ends.append(self._stage.report_outcome(write, outcome, item.headers, sha256=write.sha256))
         for end in ends:
             await end
-        failpoints.reach("store-reported")
+            failpoints.reach("store-reported")
         await self._stage.conclude_all((_stored(item.record, incarnation), item.headers) for item in items)
-        failpoints.reach("store-concluded")
         for item in items:
+            failpoints.reach("store-concluded")
             self._stage.handed_on(item.record, item.headers)
 
     async def _fail(self, item: _Item, error: Exception) -> None:

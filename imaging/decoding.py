@@ -9,7 +9,6 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BufferedReader
 from typing import BinaryIO
 
@@ -20,8 +19,9 @@ from core.errors import ContentError, DarkroomError, FileChangedError
 from imaging import exif, formats, pictures, raw, thumbnails
 from imaging.files import FileStamp, Roots, check_size, check_unchanged, open_regular
 from imaging.hashing import digest
-from imaging.metadata import Metadata, describe
+from imaging.metadata import describe
 from imaging.pictures import Picture
+from imaging.prepared import Prepared
 from imaging.steps import step
 from rules.paths import readable
 
@@ -29,15 +29,6 @@ _SIGNS_OF_AN_END = ("truncated", "end of file", "stream too small", "need_more_i
 """What decoders say of a file that ends too early; the last is LibRaw's, as errors of the disk are known as such."""
 _CODE = re.compile(r"\w+ returned \S+")
 """What imagecodecs says of damage: names from within."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What is kept of a content: facts, a JPEG within 200 x 200 for people, a JPEG for the ML service."""
-
-    metadata: Metadata
-    thumbnail: bytes
-    rendition: bytes
 
 
 def prepare(

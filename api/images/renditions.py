@@ -14,7 +14,7 @@ from api.images.decoders import Decoders
 from api.uploads.room import Room
 from core.errors import ContentError, FileChangedError, FileError, RequestError
 from core.settings import Settings
-from imaging.decoding import prepare
+from gateways.decoding import prepare
 from imaging.files import FileStamp, stamp
 
 

@@ -12,8 +12,9 @@ import httpx
 import pytest
 from PIL import Image
 
-from imaging.decoding import Prepared, prepare
+from imaging.decoding import prepare
 from imaging.files import stamp
+from imaging.prepared import Prepared
 from rules.identity import point_id
 from rules.many_paths import MAX_PATHS
 from rules.paths import to_wire

@@ -28,7 +28,7 @@ from agents.sweeps import Sweeper
 from agents.unchanged import Unchanged
 from core.errors import ContentError, FileChangedError, FileError
 from core.settings import Settings
-from imaging.decoding import Prepared
+from imaging.prepared import Prepared
 from rules.identity import point_id
 from rules.outcomes import FileReport, fold_file
 from rules.watchdog import RESTARTS

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from imaging.decoding import Prepared, prepare
+from imaging.decoding import prepare
 from imaging.hashing import hash_file
+from imaging.prepared import Prepared
 
 MAX_PIXELS, MAX_BYTES = 300_000_000, 1 << 30
 

@@ -12,8 +12,9 @@ from PIL import Image
 
 from cli.samples.scenes import scene
 from core.errors import ContentError
-from imaging.decoding import Prepared, prepare
+from imaging.decoding import prepare
 from imaging.hashing import hash_file
+from imaging.prepared import Prepared
 from tests.photos import photo
 from tests.unit.imaging import tiffs
 from tests.unit.imaging.preparing import MAX_BYTES, MAX_PIXELS, decoded, prepared

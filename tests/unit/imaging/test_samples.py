@@ -8,9 +8,9 @@ import pytest
 
 from cli.samples import make_samples
 from core.errors import ContentError
-from imaging.decoding import Prepared
 from imaging.formats import is_listed
 from imaging.hashing import hash_file
+from imaging.prepared import Prepared
 from tests.unit.imaging.preparing import prepared
 
 
