@@ -170,7 +170,7 @@ async def test_small_calls_go_together_and_each_has_its_own_answer(cpu: Cpu) -> 
 
 
 async def test_a_small_call_that_fails_crashes_or_takes_too_much_fails_alone() -> None:
-    async with running(timeout=1.0) as cpu:
+    async with running(timeout=4.0) as cpu:
         bad = [cpu.run_small(fail), cpu.run_small(crash), cpu.run_small(eat), cpu.run_small(pid_after, 60.0)]
         # Behind two that keep both processes busy, all of these are one task.
         busy = [cpu.run_small(pid_after, 0.2) for _ in range(2)]
