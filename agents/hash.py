@@ -64,7 +64,8 @@ class _Hasher:
         """Send on together the files of a bundle that have not changed; return the places of all others."""
         first = files.first
         # What comes again may have other bytes under the same size and time of change.
-        if first is None or files.headers.attempt > 1 or self._services.jobs.is_cancelled(first.job_id):
+        is_first_attempt = files.headers.attempt == 1 and first is not None and first.reread is None
+        if first is None or not is_first_attempt or self._services.jobs.is_cancelled(first.job_id):
             return range(len(files.files))
         model_id = self._known_model(first)
         if model_id is None:

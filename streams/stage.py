@@ -38,6 +38,9 @@ from topics.topology import TOPOLOGY, topics_read, topics_written
 R = TypeVar("R")
 T = TypeVar("T")
 
+# Of one message of a program; ours have no more than bundle.MAX_FILES.
+MOST_LOOKED_AT = 2000
+
 Handler = Callable[[Event, Window], Awaitable[None]]
 TakeKnown = Callable[[Event, Bundle[Any], Window], Awaitable[Iterable[int]]]
 Outgoing = tuple[bytes, FileOfJob, Headers]
@@ -129,11 +132,14 @@ class Stage:
             else:
                 of = len(files.files)
                 places: Iterable[int] = range(of)
-                # Each file has a span of its own.
-                if take_known is not None and not tracing.is_on():
+                # Each file has a span of its own. A look at very many would hold up the event loop.
+                if take_known is not None and of <= MOST_LOOKED_AT and not tracing.is_on():
                     places = await take_known(event, files, window)
-                items = []
+                items: list[Item[Any]] = []
                 for entry in map(files.entry, places):
+                    if len(items) == bundle.MAX_FILES:
+                        await take(items, window)
+                        items = []
                     if entry.refused is None:
                         items.append(self.item(event, entry.record, entry.headers, entry.place, of))
                     else:

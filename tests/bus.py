@@ -103,10 +103,17 @@ class Bus:
         self._decoded_records[topic] = len(self.records)
         return [value for value in decoded if all(value.get(name) == wanted for name, wanted in fields.items())]
 
-    def of_job(self, topic: str, job_id: str) -> list[ConsumerRecord]:
-        """Return the messages of a topic with this job in their headers, also tombstones, in order of arrival."""
+    def of_job(self, topic: str, job_id: str, *, whole: bool = False) -> list[ConsumerRecord]:
+        """Return the messages of a topic with this job in their headers, also tombstones, in order of arrival.
+
+        Those about many files as what each would be alone, unless they are wanted `whole`.
+        """
         wanted = ("job_id", job_id.encode())
-        return [record for record in self.records if record.topic == topic and wanted in record.headers]
+        return [
+            record
+            for record in (self.messages if whole else self.records)
+            if record.topic == topic and wanted in record.headers
+        ]
 
     def events(self, job_id: str, kind: str) -> list[dict[str, Any]]:
         """Return a job's events of one type."""

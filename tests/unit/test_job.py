@@ -358,6 +358,15 @@ class TestCancel:
     def test_a_paused_job_that_is_cancelled_is_not_shown_as_paused(self) -> None:
         assert Ledger(scanning(), seen("a"), asked("pause"), asked("cancel")).state == "scanning"
 
+    def test_files_of_a_walk_that_was_cut_off_change_nothing_behind_the_end(self) -> None:
+        """Unchanged ones are seen by their outcome, which may come when the next walk has sealed what it counted."""
+        ledger = Ledger(scanning(counted=True), asked("cancel"), *sealed(walk="again"))
+        before = ledger.status
+        assert before.status == "cancelled"
+        after = ledger.tell(seen("a", walk="walk"), ended("skipped", "a")).status
+        assert (after.status, after.total_files, after.end_time) == ("cancelled", 0, before.end_time)
+        assert ledger.rows == {}
+
     def test_one_that_comes_too_late_changes_nothing(self) -> None:
         assert Ledger(seen("a"), ended("stored", "a"), *sealed(), asked("cancel")).state == "completed"
 
