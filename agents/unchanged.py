@@ -10,7 +10,7 @@ from typing import Any
 
 from agents.collections import Collections
 from agents.stage import StageApp
-from core import metrics
+from core import failpoints, metrics
 from rules.identity import file_ids
 from streams.messages import Event
 from streams.window import Share, Window
@@ -38,7 +38,12 @@ class Unchanged:
     async def take(self, event: Event, files: Bundle[HashedFile], window: Window) -> Iterable[int]:
         """Finish the files of a bundle that have not changed; return the places of all others."""
         first = files.first
-        if first is None or files.headers.replay or self._stage.services.jobs.is_cancelled(first.job_id):
+        if (
+            first is None
+            or first.reread
+            or files.headers.replay
+            or self._stage.services.jobs.is_cancelled(first.job_id)
+        ):
             return range(len(files.files))
         incarnation = self._collections.known_incarnation(first.job_id, first.collection)
         if incarnation is None:
@@ -57,9 +62,13 @@ class Unchanged:
             for outcome in outcomes:
                 self._note(first, outcome.sha256 or "", outcome.file_id)
             metrics.CACHE.labels("known_images", "hit").inc(len(outcomes))
-            work = self._stage.finish_all(first, outcomes, files.headers)
+            work = self._finish_all(first, outcomes, files.headers)
             await window.add(event, work, share=Share(len(outcomes), len(files.files)))
         return (place for place in range(len(files.files)) if place not in unchanged)
+
+    async def _finish_all(self, of: HashedFile, outcomes: list[FileOutcome], headers: Headers) -> None:
+        await self._stage.finish_all(of, outcomes, headers)
+        failpoints.reach("unchanged-told")
 
     async def finish(self, file: HashedFile, headers: Headers) -> None:
         """Finish one that came alone."""

@@ -15,6 +15,7 @@ Point = Literal[
     "hash-seen",  # seen is delivered, hashed-file is not sent
     "hash-sent",  # hashed-file is delivered, its fingerprint is not written and its event is not acked
     "hash-sealed",  # sealed is sent, the tombstones are not
+    "unchanged-told",  # the outcome of unchanged files is delivered, their hashed-file is not acked
     "prepare-claimed",  # the claim is written, ml-request is not sent
     "prepare-sent",  # ml-request is delivered, its event is not acked
     "prepare-waiting",  # the row of a waiter is delivered, its event is not acked
