@@ -68,7 +68,10 @@ async def _examine(settings: Settings, data: Path) -> list[Check]:
             for name, part in running.parts.items()
             if part.failed or part.pid is None
         )
-        settings = settings.model_copy(update={name.lower(): value for name, value in running.addresses.items()})
+        found_there: dict[str, object] = {name.lower(): value for name, value in running.addresses.items()}
+        if "kafka_partitions" in found_there:
+            found_there["kafka_partitions"] = int(running.addresses["KAFKA_PARTITIONS"])
+        settings = settings.model_copy(update=found_there)
     if not settings.kafka_brokers and (brokers := await asyncio.to_thread(kafka.brokers_of_api, settings)):
         settings = settings.model_copy(update={"kafka_brokers": brokers})
     words = await asyncio.to_thread(part_checks.words_of_api, settings)

@@ -57,6 +57,12 @@ num.io.threads=4
 """
 
 
+def partitions_of(data: Path, topic: str) -> int:
+    """Return how many partitions a topic has in the data of a broker; 0 where there is no such topic, or no data."""
+    logs = (data / "logs").glob(f"{topic}-*")
+    return sum(log.name.removeprefix(f"{topic}-").isdecimal() for log in logs)
+
+
 def java_command(arguments: Sequence[str]) -> list[str]:
     """Return the command that runs a class of Kafka's, downloading its jars the first time."""
     try:

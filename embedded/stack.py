@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.errors import FatalError, KafkaUnavailableError
 from core.settings import Settings, Stage
-from embedded import ports, probes
+from embedded import kafka, ports, probes
 from embedded.supervisor import Part
 from gateways.kafka.client import Connection
 from gateways.kafka.connection import client_options
@@ -20,6 +20,9 @@ from rules.listening import require_key
 ROOT = Path(__file__).resolve().parents[1]
 LOOPBACK = "127.0.0.1"
 # An event loop holds one core, and hashing waits for no decode in a worker of its own. More gained nothing more.
+# One process has them all: more cost it more, and gain nothing. Topics that are there keep their number.
+PARTITIONS = 4
+RAW_PATH = "raw-path"
 WORKERS: dict[str, tuple[Stage, ...]] = {
     "worker-1": ("hash",),
     "worker-2": ("prepare",),
@@ -56,6 +59,8 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
         "ML_INFERENCE_SERVICE_URL": settings.ml_inference_service_url or f"http://{LOOPBACK}:{ml_port}",
         "DARKROOM_URL": url,
     }
+    if not settings.kafka_brokers and "kafka_partitions" not in settings.model_fields_set:
+        addresses["KAFKA_PARTITIONS"] = str(kafka.partitions_of(data / "kafka", RAW_PATH) or PARTITIONS)
     environment = addresses | {
         "DARKROOM_DATA": str(data),
         # The children find Darkroom's own modules first, wherever they were started.
@@ -82,11 +87,11 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
 
     embedded = []
     if not settings.kafka_brokers:
-        kafka = ["-m", "embedded.kafka", "--data", str(data / "kafka"), "--port", str(kafka_port)]
+        broker = ["-m", "embedded.kafka", "--data", str(data / "kafka"), "--port", str(kafka_port)]
         embedded.append(
             part(
                 "kafka",
-                kafka,
+                broker,
                 f"{LOOPBACK}:{kafka_port}",
                 lambda _pid: probes.broker_answers(kafka_port),
                 start_seconds=300.0,  # the first start fetches the jars

@@ -1,6 +1,7 @@
 """The read view as the routes see it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -101,19 +102,20 @@ class JobView:
     async def follow(self, job_id: str) -> AsyncIterator[JobStatus]:
         """Give the status now and after each change, until the job is finished or deleted."""
         with self._changes.watch(job_id) as changed:
-            last = None
+            last, due = None, 0.0
             while True:
                 changed.clear()
                 status = await self.status(job_id)
                 if status is None:
                     return
-                if status != last:
+                ended = status.status in FINISHED
+                if status != last and (ended or time.monotonic() >= due):
                     yield status
-                    last = status
-                if status.status in FINISHED:
+                    last, due = status, time.monotonic() + EVENT_SECONDS
+                if ended:
                     return
-                await changed.wait()
-                await asyncio.sleep(EVENT_SECONDS)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(changed.wait(), None if status == last else due - time.monotonic())
 
 
 @asynccontextmanager

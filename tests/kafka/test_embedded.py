@@ -43,3 +43,10 @@ async def test_data_is_there_after_a_restart_on_another_port(tmp_path: Path) -> 
 def test_a_port_in_use_is_said(tmp_path: Path, qdrant: parts.Part) -> None:
     with pytest.raises(AssertionError, match=f"Port {qdrant.port} is in use"):
         parts.start("Kafka", parts.kafka_arguments(tmp_path / "data", qdrant.port), free_port(), tmp_path / "log")
+
+
+def test_partitions_are_told_by_what_the_broker_holds(tmp_path: Path) -> None:
+    assert kafka.partitions_of(tmp_path, "raw-path") == 0
+    for name in ("raw-path-0", "raw-path-1", "raw-path-old-7", "hashed-file-0"):
+        (tmp_path / "logs" / name).mkdir(parents=True)
+    assert kafka.partitions_of(tmp_path, "raw-path") == 2
