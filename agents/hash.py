@@ -79,7 +79,8 @@ class _Hasher:
         }
         if unchanged:
             work = self._pass_on(event, files, unchanged, model_id)
-            await window.add(event, work, share=Share(len(unchanged), len(files.files)))
+            # They take the room of one: nothing slow is done with them.
+            await window.add(event, work, share=Share(1, len(files.files)))
         return (place for place in range(len(files.files)) if place not in unchanged)
 
     async def take(self, items: list[Item[RawPath]], window: Window) -> None:

@@ -46,8 +46,8 @@ class Places:
 class Throttle:
     """Holds a walk that has `SCAN_OUTSTANDING_FILES` files without an outcome, or whose job has, or is paused.
 
-    Where files have their outcome faster than that in a second, as those that have not changed do, it is as many as
-    had theirs within the last one: so another job waits for no more than about a second behind them, too.
+    Where files have their outcome faster than that in two seconds, as those that have not changed do, it is as many as
+    have theirs in two: so another job waits for no more than about two seconds behind them, too.
     """
 
     def __init__(self, stage: StageApp, event: Event, job_id: str, outstanding: Outstanding, places: Places) -> None:
@@ -72,7 +72,7 @@ class Throttle:
             paused = status is not None and status.paused
             # Of other walks too, such as the one that a kill has cut off.
             unfinished = 0 if status is None else status.total_files - status.processed_files
-            limit = min(max(setting, self._outstanding.ended_lately()), MOST_TIMES * setting)
+            limit = min(max(setting, 2 * self._outstanding.ended_lately()), MOST_TIMES * setting)
             room = limit - max(len(self._outstanding), unfinished)
             if paused:
                 self._places.leave(self._event)
