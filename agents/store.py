@@ -23,6 +23,7 @@ from rules.batching import halves
 from rules.outcomes import Outcome
 from streams.item import Item
 from streams.messages import Event
+from streams.tasks import start
 from streams.window import Share, Window
 from topics.db_write import DB_WRITE, DBWrite
 from topics.image_outcome import Embedded, Stored
@@ -52,7 +53,7 @@ class _Storer:
             self._store,
             size=lambda: settings.qdrant_upsert_batch_size,
             linger=settings.qdrant_batch_linger_seconds,
-            # One at a time: the union of `paths` reads before it writes.
+            # One at a time: the union of `paths` reads before it writes. It is told of while the next one is stored.
             in_flight=1,
             max_bytes=MAX_BATCH_BYTES,
         )
@@ -71,8 +72,8 @@ class _Storer:
         self._stage.flush()
         await window.add(event, _nothing())
 
-    async def _store(self, items: list[_Item]) -> None:
-        """Store a batch, and wait until all that follows from it is delivered."""
+    async def _store(self, items: list[_Item]) -> Awaitable[Any]:
+        """Store a batch; await the result to know that all that follows from it is delivered."""
         by_collection: dict[str, list[_Item]] = {}
         for item in items:
             by_collection.setdefault(item.record.collection, []).append(item)
@@ -80,11 +81,16 @@ class _Storer:
         ends = await asyncio.gather(
             *(self._store_in(collection, group) for collection, group in by_collection.items()), return_exceptions=True
         )
-        errors = [end for end in ends if end is not None]
+        follows = asyncio.gather(*(end for end in ends if isinstance(end, asyncio.Task)))
+        errors = [end for end in ends if isinstance(end, BaseException)]
+        if errors:
+            await follows
         for error in sorted(errors, key=lambda error: isinstance(error, DrainingError)):
             raise error
+        return follows
 
-    async def _store_in(self, collection: str, items: list[_Item]) -> None:
+    async def _store_in(self, collection: str, items: list[_Item]) -> "asyncio.Task[None] | None":
+        """Store points of one collection; return what tells of them, unless that has ended."""
         jobs = {item.record.job_id for item in items}
         with structlog.contextvars.bound_contextvars(job_ids=sorted(jobs), stage="store"):
             try:
@@ -97,11 +103,13 @@ class _Storer:
             except Exception as error:
                 if len(items) == 1:
                     await self._fail(items[0], error)
-                    return
+                    return None
                 for half in halves(items):
-                    await self._store_in(collection, list(half))
+                    if (told := await self._store_in(collection, list(half))) is not None:
+                        await told
             else:
-                await self._confirm(items, incarnation, unchanged)
+                return start(self._confirm(items, incarnation, unchanged))
+        return None
 
     async def _upsert(self, collection: str, items: list[_Item]) -> tuple[str, set[str]]:
         """Upsert, and return the incarnation of the collection as it was before: an older one is safe.

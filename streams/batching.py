@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from core import metrics
 from core.errors import DrainingError
@@ -23,13 +23,14 @@ PAUSE_SECONDS = 0.1
 class Batcher(Generic[I]):
     """Calls `handle` with batches of at most `size()` items and `max_bytes`, `in_flight` of them at a time.
 
-    A batch is cut when it can be handled, not before: what waits for a free place goes on filling.
+    A batch is cut when it can be handled, not before: what waits for a free place goes on filling. What `handle`
+    returns is awaited before the batch is done, and holds no place: the next batch may begin.
     """
 
     def __init__(
         self,
         stage: Stage,
-        handle: Callable[[list[I]], Awaitable[None]],
+        handle: Callable[[list[I]], Awaitable[Awaitable[Any] | None]],
         *,
         size: Callable[[], int],
         linger: float,
@@ -122,7 +123,10 @@ class Batcher(Generic[I]):
 
     async def _run(self, batch: list[tuple[I, "asyncio.Future[None]"]]) -> None:
         try:
-            await self._handle([item for item, _ in batch])
+            follows = await self._handle([item for item, _ in batch])
+            if follows is not None:
+                self._leave_place()
+                await follows
         except DrainingError as error:
             for _, done in batch:
                 done.set_exception(error)
@@ -132,5 +136,9 @@ class Batcher(Generic[I]):
             return
         for _, done in batch:
             done.set_result(None)
+        if follows is None:
+            self._leave_place()
+
+    def _leave_place(self) -> None:
         self._free += 1
         self._go()

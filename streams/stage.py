@@ -248,7 +248,7 @@ class Stage:
         metrics.PROCESSED.labels(self.app.conf.id, event.message.topic).observe(seconds)
         tracing.done(event.message)
 
-    def batcher(self, handle: Callable[[list[T]], Awaitable[None]], **bounds: Any) -> Batcher[T]:
+    def batcher(self, handle: Callable[[list[T]], Awaitable[Awaitable[Any] | None]], **bounds: Any) -> Batcher[T]:
         """Return a batcher that begins no batch while the worker stops; see Batcher for its bounds."""
         batcher = Batcher(self.name, handle, on_fatal=self._stop, **bounds)
         self._batchers.append(batcher)

@@ -18,8 +18,8 @@ from benchmarks import photographs
 from benchmarks.measure import Result
 from benchmarks.running import ROOT, Darkroom
 
-FOLDERS = 3
-FILES_PER_FOLDER = 1_000
+FOLDERS = 10
+FILES_PER_FOLDER = 10_000
 FILES = FOLDERS * FILES_PER_FOLDER
 
 

@@ -42,7 +42,7 @@ class SlowQdrant(Qdrant):
 def storer(qdrant: Qdrant) -> _Storer:
     """Return what stores, of a stage without Kafka."""
     parts = SimpleNamespace(settings=Settings(), qdrant=qdrant, ml=None)
-    return _Storer(SimpleNamespace(parts=parts, batcher=lambda *_, **__: None))  # type: ignore[arg-type]
+    return _Storer(SimpleNamespace(services=parts, batcher=lambda *_, **__: None))  # type: ignore[arg-type]
 
 
 def items(collection: str, *paths: str) -> list[Item[DBWrite]]:

@@ -63,7 +63,11 @@ class Bench:
     def store(self, *collections: str) -> "asyncio.Task[None]":
         event: Any = SimpleNamespace(message=SimpleNamespace(timestamp=0.0))
         writes = [DBWrite.model_validate(db_write(unread_file("job", name, f"{name}.jpg"))) for name in collections]
-        return asyncio.create_task(self.storer._store([Item(event, write, Headers()) for write in writes]))
+
+        async def store() -> None:
+            await (await self.storer._store([Item(event, write, Headers()) for write in writes]))
+
+        return asyncio.create_task(store())
 
 
 @pytest.fixture
