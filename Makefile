@@ -30,7 +30,7 @@ chaos: .venv/dev.stamp ## kill and freeze every kind of part in the middle of jo
 bench: .venv/dev.stamp ## measure speed and memory, as ratios within one run; under 20 minutes
 	@$(BIN)/python -m benchmarks
 
-bench-million: .venv/dev.stamp ## a million messages: as fast at the end as at the beginning, in flat memory
+bench-million: .venv/dev.stamp ## a job of a million files: as fast at the end as at the beginning, in flat memory; about an hour
 	@$(BIN)/python -m benchmarks million
 
 check: .venv/dev.stamp ## lint, formatting, types
