@@ -24,7 +24,7 @@ from imaging import hashing
 from imaging.files import FileStamp, Roots, check_within, outside_of_all
 from streams.item import Item
 from streams.messages import Event, header_list
-from streams.stage import explain
+from streams.rejecting import explain
 from streams.window import Deliveries, Share, Window
 from tables.fingerprints import Fingerprint, Fingerprints
 from topics.bundle import Bundle, Own, alike_of

@@ -37,7 +37,7 @@ from rules.many_paths import MORE_PATHS
 from rules.paths import normal, to_wire
 from streams.item import Item
 from streams.messages import Event
-from streams.stage import explain
+from streams.rejecting import explain
 from streams.window import Window
 from topics import job_event
 from topics.bundle import Own, alike_of

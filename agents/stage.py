@@ -22,7 +22,8 @@ from gateways.ml import ML
 from gateways.qdrant import Qdrant
 from rules.outcomes import Outcome
 from streams.item import Item
-from streams.stage import Stage, explain
+from streams.rejecting import explain
+from streams.stage import Stage
 from topics.files import FileOfJob, HashedFileOfJob
 from topics.hashed_file import HashedFile
 from topics.image_outcome import IMAGE_OUTCOME, ContentOutcome, FailedContent, FailedFile

@@ -2,7 +2,8 @@
 
 In reading order:
 
-- `stage`: what every stage has. `Stage.consume_files` takes the files of a topic, `send…` and `dead_letter` send.
+- `stage`: what every stage has; `Stage.consume_files` takes the files of a topic. `sending`: how it sends.
+  `rejecting`: what it gives up, as dead letters.
 - `messages`, `item`: a message as it comes, and one file of it.
 - `window`: work runs side by side, and acks are given in order, after delivery.
 - `rows`: the table of a stage, whose writes can be awaited. `changelog`: how its records are sent. `noting`: how far

@@ -1,11 +1,7 @@
-"""What every stage has: a Faust app, hence a consumer group, and the ways to take messages, send, and give up."""
+"""What every stage has: a Faust app, hence a consumer group, and the ways to take messages."""
 
-import asyncio
-import traceback
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import replace
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,26 +10,22 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from faust import Event
 
 from core import metrics, tracing
-from core.errors import DarkroomError, DrainingError, FatalError, PartitionRevokedError
+from core.errors import DrainingError, FatalError, PartitionRevokedError
 from core.settings import Settings
 from core.settings import Stage as Name
-from gateways.kafka.batches import Unreadable
 from gateways.kafka.connection import client_options
 from gateways.kafka.reader import holds_message
 from streams.app import ROCKSDB_OPTIONS, new_app
 from streams.batching import Batcher
 from streams.item import Item
-from streams.messages import check_size, header_list
-from streams.outbox import Outbox
+from streams.messages import check_size
+from streams.rejecting import Rejecting
 from streams.rows import Rows
 from streams.window import MAX_BYTES, Share, Window
 from topics import bundle
-from topics.bundle import Alike, Bundle, Own, take_apart
-from topics.dead_letter import DEAD_LETTER, UNREADABLE, DeadLetter, Failure
-from topics.files import FileOfJob
-from topics.limits import clipped
-from topics.record import HeaderList, Headers, Topic
-from topics.topology import TOPOLOGY, topics_read, topics_written
+from topics.bundle import Bundle
+from topics.record import Headers, Topic
+from topics.topology import TOPOLOGY, topics_read
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -43,14 +35,12 @@ MOST_LOOKED_AT = 2000
 
 Handler = Callable[[Event, Window], Awaitable[None]]
 TakeKnown = Callable[[Event, Bundle[Any], Window], Awaitable[Iterable[int]]]
-Outgoing = tuple[bytes, FileOfJob, Headers]
-"""A file with the key of its message and what its headers say."""
 
 log = structlog.get_logger()
 
 
-class Stage:
-    """One consumer group: what it takes, and how it sends. `stop`: ends the worker."""
+class Stage(Rejecting):
+    """One consumer group: what it takes, beside how it sends and gives up. `stop`: ends the worker."""
 
     def __init__(
         self,
@@ -60,14 +50,10 @@ class Stage:
         stop: Callable[[BaseException], None],
         datadir: Path,
     ) -> None:
-        self.name: Name = name
-        self.settings = settings
+        super().__init__(name, settings, stop)
         self._stop = stop
         self._producer = producer
-        put_back = (topic.name for topic in TOPOLOGY[name].reads if topic.has_bundles)
-        self._writes = topics_written(name).union(put_back)
         self.app = new_app(name, settings, datadir, producer, self.put_aside)
-        self.outbox = Outbox(self.send_raw, settings.kafka_partitions, settings.kafka_files_per_message, stop)
         self._windows: list[Window] = []
         self._batchers: list[Batcher[Any]] = []
         self.is_draining = False
@@ -275,136 +261,6 @@ class Stage:
         for window in self._windows:
             window.close()
 
-    async def send(self, topic: Topic[R], key: str | bytes, record: R, headers: Headers) -> Awaitable[object]:
-        """Send a record; await the result to know that it is delivered."""
-        return await self.send_raw(topic.name, _bytes(key), topic.encode(record), topic.headers(record, headers))
-
-    async def send_file(self, topic: Topic[Any], key: str | bytes, record: FileOfJob, headers: Headers) -> None:
-        """Send a file, maybe in one message with others, and wait until it is delivered."""
-        await self.send_files(topic, [(_bytes(key), record, headers)])
-
-    async def send_files(self, topic: Topic[Any], files: Iterable[Outgoing]) -> list[int]:
-        """Send files with their keys, and wait until they are delivered; return the partition of each."""
-        partitions: list[int] = []
-        deliveries: set[asyncio.Future[None]] = set()
-        for alike, some in groupby((take_apart(*file) for file in files), itemgetter(0)):
-            at, delivered = self.outbox.send(topic, alike, [own for _, own in some])
-            partitions += at
-            deliveries |= delivered
-        await _delivered(deliveries)
-        return partitions
-
-    async def send_alike(self, topic: Topic[Any], alike: Alike, files: Sequence[Own]) -> list[int]:
-        """Send files that share the same, and wait until they are delivered; return the partition of each."""
-        partitions, deliveries = self.outbox.send(topic, alike, files)
-        await _delivered(deliveries)
-        return partitions
-
-    async def send_raw(
-        self, topic: str, key: bytes | None, value: bytes | None, headers: HeaderList, partition: int | None = None
-    ) -> Awaitable[object]:
-        """Send bytes; await the result to know that they are delivered.
-
-        Raises FatalError for a topic that the topology does not name.
-        """
-        if topic not in self._writes:
-            raise FatalError(f"Stage {self.name} writes {topic}, which topics/topology.py does not say.")
-        metrics.SENT.labels(topic).inc()
-        delivery: Awaitable[object] = await self.app.producer.send(topic, key, value, partition, None, headers)
-        return delivery
-
-    async def pass_on(self, event: Event, topic: str) -> Awaitable[object]:
-        """Send a tombstone on to the same partition of the next topic; await the result for its delivery."""
-        return await self.send_raw(topic, event.message.key, None, header_list(event), event.message.partition)
-
-    async def reject(self, event: Event, error: Exception) -> None:
-        """Move a message that cannot be taken to `dead-letter`, its bytes untouched. It counts in no job."""
-        await self._reject(event, event.message.key, event.value, error, header_list(event))
-
-    async def reject_file(self, topic: Topic[Any], item: Item[Any], error: Exception) -> None:
-        """Move one file of a message, which cannot be taken, to `dead-letter`. It counts in no job."""
-        if item.of == 1:
-            await self.reject(item.event, error)
-            return
-        key = bundle.key_of(topic, item.record)
-        await self._reject(item.event, key, topic.encode(item.record), error, item.headers.encode())
-
-    async def _reject(
-        self,
-        event: Event,
-        key: bytes | None,
-        value: bytes | None,
-        error: Exception,
-        headers: HeaderList,
-        *,
-        place: int = 0,
-    ) -> None:
-        topic, offset = event.message.topic, event.message.offset
-        job_id = Headers.decode(headers).job_id
-        log.warning("rejected", topic=topic, offset=offset, job_id=job_id, stage=self.name, reason=explain(error))
-        await self.dead_letter(event, key, value, error, headers, restart_topic=topic, place=place)
-
-    async def put_aside(self, part: TopicPartition, left_out: Unreadable) -> None:
-        """Note in `dead-letter` messages that no consumer can read, and wait until that is delivered."""
-        metrics.DEAD_LETTERS.labels(self.name, UNREADABLE).inc()
-        count = left_out.last - left_out.first + 1
-        failure = Failure(
-            topic=part.topic,
-            partition=part.partition,
-            offset=left_out.first,
-            stage=self.name,
-            error_class=UNREADABLE,
-            message=f"{count} message{'s' * (count > 1)} of {part.topic}, partition {part.partition}, offsets "
-            f"{left_out.first} to {left_out.last}, cannot be read: {left_out.reason}. The stage went on behind them; "
-            "whoever sent them sends them again.",
-            stack_trace="",
-            restart_topic="",
-        )
-        letter = DeadLetter.about(None, b"", Headers().encode(), failure)
-        await (await self.send_raw(DEAD_LETTER, letter.key, letter.value, letter.headers))
-
-    async def dead_letter(
-        self,
-        event: Event,
-        key: bytes | None,
-        value: bytes | None,
-        error: Exception,
-        headers: HeaderList,
-        *,
-        restart_topic: str,
-        place: int = 0,
-    ) -> None:
-        """Publish a dead letter and wait until it is delivered."""
-        metrics.DEAD_LETTERS.labels(self.name, type(error).__name__).inc()
-        failure = Failure(
-            topic=event.message.topic,
-            partition=event.message.partition,
-            offset=event.message.offset,
-            stage=self.name,
-            error_class=type(error).__name__,
-            message=str(error),
-            stack_trace="".join(traceback.format_exception(error)),
-            restart_topic=restart_topic,
-            place=place,
-        )
-        letter = DeadLetter.about(key, value, headers, failure)
-        await (await self.send_raw(DEAD_LETTER, letter.key, letter.value, letter.headers))
-
-
-async def _delivered(deliveries: "Iterable[asyncio.Future[None]]") -> None:
-    for delivered in deliveries:
-        await asyncio.shield(delivered)  # who gives up takes it from nobody else
-
 
 async def _leave(error: DrainingError) -> None:
     raise error
-
-
-def explain(error: Exception) -> str:
-    """Return the reason that a person reads: our own errors' message, else also the kind of error."""
-    reason = str(error) if isinstance(error, DarkroomError) else f"{type(error).__name__}: {error}"
-    return clipped(reason.encode("utf-8", "backslashreplace").decode())
-
-
-def _bytes(key: str | bytes) -> bytes:
-    return key.encode() if isinstance(key, str) else key

@@ -33,7 +33,7 @@ from rules.identity import point_id
 from rules.outcomes import FileReport, fold_file
 from rules.watchdog import RESTARTS
 from streams.item import Item
-from streams.stage import Outgoing
+from streams.sending import Outgoing
 from tables.fingerprints import Fingerprint
 from tables.known_images import KnownImages
 from tests.unit.test_claim_keeper import CONTENT, Rows
