@@ -135,7 +135,8 @@ class Batcher(Generic[I]):
             self._on_fatal(error)
             return
         for _, done in batch:
-            done.set_result(None)
+            if not done.done():  # who waited for it was stopped
+                done.set_result(None)
         if follows is None:
             self._leave_place()
 

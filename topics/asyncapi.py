@@ -31,6 +31,7 @@ _HEADERS = {
     "content-type": "`application/json`.",
     "attempt": "A whole number, where the file is tried for the second time or later.",
     "replay": "`true`, where a replay caused the message.",
+    "files": "How many files the message is about, where it is about several.",
     "replay-of": "`TOPIC/PARTITION/OFFSET` of the message that this one repeats.",
     "traceparent": "W3C trace context.",
 }

@@ -9,6 +9,7 @@ that all files share, and `files`, their number. Every topic of bundles also tak
 docs/decisions/0060-bundles.md.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -116,7 +117,14 @@ def take_apart(key: bytes, record: FileOfJob, headers: Headers) -> tuple[Alike, 
     if headers.traceparent:
         fields["traceparent"] = headers.traceparent
     alike = Alike(orjson.dumps(shared), replace(headers, file_id="", traceparent=""))
-    return alike, Own(key, orjson.dumps(fields), record, headers.traceparent)
+    return alike, Own(key, _dumped(fields), record, headers.traceparent)
+
+
+def _dumped(fields: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(fields)
+    except orjson.JSONEncodeError:  # a number of more than 64 bits, which anyone may have sent
+        return json.dumps(fields).encode()
 
 
 def alike_of(record: FileOfJob, headers: Headers) -> Alike:

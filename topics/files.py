@@ -13,6 +13,9 @@ from topics.record import Headers, Record
 
 JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 JobId = Annotated[str, Field(pattern=JOB_ID)]
+# As a file system has them: 64 bits, with a sign.
+Size = Annotated[int, Field(ge=0, lt=1 << 63)]
+Nanoseconds = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -25,8 +28,8 @@ class FileOfJob(Record):
     path_b64: PathText | None = None
     caption: bool = False
     model_id: Name | None = None
-    size: Annotated[int, Field(ge=0)] | None = None
-    mtime_ns: int | None = None
+    size: Size | None = None
+    mtime_ns: Nanoseconds | None = None
     # The folders, absolute and without links, that the file must lie in when it is read. Without them it must lie in
     # the worker's INGEST_ROOTS, or TRUST_KAFKA be set; see agents.roots.
     roots: Paths | None = None
@@ -79,8 +82,8 @@ class FileOfJob(Record):
 class HashedFileOfJob(FileOfJob):
     """A file whose content is known by its SHA-256."""
 
-    size: Annotated[int, Field(ge=0)]
-    mtime_ns: int
+    size: Size
+    mtime_ns: Nanoseconds
     model_id: Name
     sha256: Sha256
 

@@ -1,6 +1,6 @@
 """`hashed-file`: keyed by SHA-256, so that equal content meets on one partition. This makes dedupe correct."""
 
-from topics.files import HashedFileOfJob
+from topics.files import HashedFileOfJob, Nanoseconds
 from topics.limits import Name
 from topics.record import Topic
 
@@ -11,7 +11,7 @@ class HashedFile(HashedFileOfJob):
     `walk_id`: the walk that found it, where nobody has said yet that the file was seen.
     """
 
-    ctime_ns: int | None = None
+    ctime_ns: Nanoseconds | None = None
     walk_id: Name | None = None
 
 

@@ -145,7 +145,8 @@ async def test_a_folder_that_is_looked_at_again_gives_an_exact_account(
     outcomes = again["outcomes"]
     # All links to what is no picture any more have changed with it.
     assert (outcomes["stored"], outcomes["failed"]) == (27, links)
-    assert outcomes["duplicate"] == 1
+    # The file that was moved: a duplicate, unless it came before the other files of its content.
+    assert outcomes["duplicate"] + outcomes["cached"] == 1
     assert again["total_files"] == MANY - 10 + 7
     assert outcomes["unchanged"] == again["total_files"] - 27 - links - 1
     assert sum(len(batch) for batch in pipeline.ml_batches()) == 27

@@ -7,6 +7,7 @@ from core.errors import InvalidMessageError
 from topics import bundle
 from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite
+from topics.image_outcome import IMAGE_OUTCOME, MoreWaiters
 from topics.job_event import JOB_EVENT, Seen
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import Headers
@@ -102,3 +103,14 @@ def test_vectors_travel_as_bytes_and_are_read_as_numbers_too() -> None:
     assert first.record.content.vector == pytest.approx(vector, rel=1e-7)
     # Alone it has the form that version 0.1.0 reads.
     assert orjson.loads(bundle.message(DB_WRITE, alike, [own])[0])["content"]["vector"] == vector
+
+
+def test_a_number_of_more_than_64_bits_ends_no_stage() -> None:
+    """It came from a program, and what follows from it could not be sent: each worker ended at it, again and again."""
+    fields = {"path": "/a", "size": 1, "mtime_ns": 2, "sha256": "0" * 64, "model_id": "m"}
+    more = MoreWaiters.model_validate(WALK | fields | {"after": 1 << 70})
+    alike, own = bundle.take_apart(b"/a", more, SHARED)
+    assert IMAGE_OUTCOME.decode(bundle.message(IMAGE_OUTCOME, alike, [own])[0]) == more
+    assert len([*bundle.decode(IMAGE_OUTCOME, bundle.encode(alike, [own, own]), [])]) == 2
+    with pytest.raises(InvalidMessageError, match="mtime_ns"):
+        RAW_PATH.validate(WALK | {"path": "/a", "size": 1, "mtime_ns": 1 << 64})

@@ -30,6 +30,7 @@ shas = st.binary(min_size=32, max_size=32).map(bytes.hex)
 text = st.text(max_size=8)
 optional_text = st.none() | text
 sizes = st.integers(0, 1 << 62)
+times = st.integers(-(1 << 63), (1 << 63) - 1)
 seconds = st.floats(0, 9e10)
 floats = st.floats(allow_nan=False, allow_infinity=False)
 file_fields: dict[str, st.SearchStrategy[Any]] = {
@@ -40,7 +41,7 @@ file_fields: dict[str, st.SearchStrategy[Any]] = {
     "caption": st.booleans(),
     "model_id": text,
     "size": sizes,
-    "mtime_ns": st.integers(),
+    "mtime_ns": times,
     "sha256": shas,
 }
 metadata = st.fixed_dictionaries(
@@ -83,7 +84,7 @@ RECORDS: list[tuple[Topic[Any], type[Record], dict[str, st.SearchStrategy[Any]]]
         RAW_PATH,
         RawPath,
         {name: value for name, value in file_fields.items() if name != "sha256"}
-        | {"size": st.none() | sizes, "mtime_ns": st.none() | st.integers(), "model_id": optional_text},
+        | {"size": st.none() | sizes, "mtime_ns": st.none() | times, "model_id": optional_text},
     ),
     (HASHED_FILE, HashedFile, file_fields),
     (
