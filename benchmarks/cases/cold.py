@@ -25,17 +25,17 @@ MIB = 2**20
 
 async def jpeg(result: Result, folder: Path, rounds: int) -> None:
     """200 JPEGs of 12 megapixels: also against simplejpeg, with the bytes that ML gets and the peak of memory."""
-    await _run(result, folder, rounds, photographs.write_large_jpegs, count=200, bound=0.90, fastest=True)
+    await _run(result, folder, rounds, photographs.write_large_jpegs, count=200, bound=0.88, fastest=True)
 
 
 async def raw_with_preview(result: Result, folder: Path, rounds: int) -> None:
     """DNGs of 20 megapixels with an embedded JPEG."""
-    await _run(result, folder, rounds, photographs.write_raws_with_preview, count=60, bound=0.85)
+    await _run(result, folder, rounds, photographs.write_raws_with_preview, count=60, bound=0.80)
 
 
 async def raw_without_preview(result: Result, folder: Path, rounds: int) -> None:
     """DNGs of 20 megapixels that have to be developed."""
-    await _run(result, folder, rounds, photographs.write_raws_without_preview, count=16, bound=0.85)
+    await _run(result, folder, rounds, photographs.write_raws_without_preview, count=16, bound=0.90)
 
 
 async def _run(
