@@ -26,7 +26,7 @@ class Rejecting(Sending):
 
     async def reject(self, event: Event, error: Exception) -> None:
         """Move a message that cannot be taken to `dead-letter`, its bytes untouched. It counts in no job."""
-        await self._reject(event, event.message.key, event.value, error, header_list(event))
+        await self.reject_entry(event, event.message.key, event.value, error, header_list(event))
 
     async def reject_file(self, topic: Topic[Any], item: Item[Any], error: Exception) -> None:
         """Move one file of a message, which cannot be taken, to `dead-letter`. It counts in no job."""
@@ -34,9 +34,9 @@ class Rejecting(Sending):
             await self.reject(item.event, error)
             return
         key = bundle.key_of(topic, item.record)
-        await self._reject(item.event, key, topic.encode(item.record), error, item.headers.encode())
+        await self.reject_entry(item.event, key, topic.encode(item.record), error, item.headers.encode())
 
-    async def _reject(
+    async def reject_entry(
         self,
         event: Event,
         key: bytes | None,
@@ -46,6 +46,7 @@ class Rejecting(Sending):
         *,
         place: int = 0,
     ) -> None:
+        """Move what stands at a place of a message, and cannot be taken, to `dead-letter`, as it would be alone."""
         topic, offset = event.message.topic, event.message.offset
         job_id = Headers.decode(headers).job_id
         log.warning("rejected", topic=topic, offset=offset, job_id=job_id, stage=self.name, reason=explain(error))

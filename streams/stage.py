@@ -131,7 +131,7 @@ class Stage(Rejecting):
                     else:
                         refused = entry.refused
                         key, value, error = refused.key, refused.value, refused.error
-                        refusal = self._reject(event, key, value, error, entry.headers.encode(), place=entry.place)
+                        refusal = self.reject_entry(event, key, value, error, entry.headers.encode(), place=entry.place)
                         await window.add(event, refusal, share=Share(1, of))
                 if items:
                     await take(items, window)
