@@ -7,7 +7,6 @@ from agents.roots import allowed_roots
 from agents.stage import StageApp
 from core import failpoints
 from core.errors import DrainingError, FatalError, FileChangedError, FileError
-from gateways.cpu import SMALL_BYTES
 from gateways.decoding import prepare
 from imaging.hashing import FileStamp
 from imaging.prepared import Prepared
@@ -39,8 +38,8 @@ class Decoder:
         file = item.record
         settings = self._stage.services.settings
         try:
-            run = self._stage.services.cpu.run_small if file.size <= SMALL_BYTES else self._stage.services.cpu.run
-            return await run(
+            return await self._stage.services.cpu.run_for_file(
+                file.size,
                 prepare,
                 file.path_bytes,
                 FileStamp(file.size, file.mtime_ns, file.ctime_ns),

@@ -19,7 +19,6 @@ from agents.roots import allowed_roots
 from agents.stage import Services, StageApp, now
 from core import failpoints, metrics
 from core.errors import DrainingError, FatalError, FileChangedError, FileError
-from gateways.cpu import SMALL_BYTES
 from imaging import hashing
 from imaging.files import FileStamp, Roots, check_within, outside_of_all
 from streams.item import Item
@@ -40,6 +39,7 @@ WINDOW = 256
 STILL_SECONDS = 0.5
 STILL_ATTEMPTS = 10
 
+# A file with these alone says no more of itself than where it is, and how it was found.
 _PLAIN = {"path", "size", "mtime_ns"}
 _PASSED_ON = set(FileOfJob.model_fields) - {"size", "mtime_ns", "model_id"}
 
@@ -66,11 +66,11 @@ class _Hasher:
         # What comes again may have other bytes under the same size and time of change.
         is_first_attempt = files.headers.attempt == 1 and first is not None and first.reread is None
         if first is None or not is_first_attempt or self._services.jobs.is_cancelled(first.job_id):
-            return range(len(files.files))
+            return files.places_without(())
         model_id = self._known_model(first)
         if model_id is None:
-            return range(len(files.files))
-        plain = [(place, file) for place, file in enumerate(files.files) if _is_plain(file)]
+            return files.places_without(())
+        plain = files.plain(_PLAIN)
         known = self._fingerprints.get_many([file["path"].encode() for _, file in plain])
         unchanged = {
             place: before
@@ -81,7 +81,7 @@ class _Hasher:
             work = self._pass_on(event, files, unchanged, model_id)
             # They take the room of one: nothing slow is done with them.
             await window.add(event, work, share=Share(1, len(files.files)))
-        return (place for place in range(len(files.files)) if place not in unchanged)
+        return files.places_without(unchanged)
 
     async def take(self, items: list[Item[RawPath]], window: Window) -> None:
         """Take files of raw-path."""
@@ -257,12 +257,14 @@ class _Hasher:
         return known if known.matches(stamp) else await self._read(file, roots)
 
     async def _read(self, file: RawPath, roots: Roots) -> Fingerprint:
-        is_small = file.size is not None and file.size <= SMALL_BYTES
-        run = self._services.cpu.run_small if is_small else self._services.cpu.run
         for _ in range(STILL_ATTEMPTS):
             try:
-                sha256, stamp = await run(
-                    hashing.hash_file, file.path_bytes, roots, max_bytes=self._services.settings.max_file_bytes
+                sha256, stamp = await self._services.cpu.run_for_file(
+                    file.size,
+                    hashing.hash_file,
+                    file.path_bytes,
+                    roots,
+                    max_bytes=self._services.settings.max_file_bytes,
                 )
             except FileChangedError:
                 await asyncio.sleep(STILL_SECONDS)
@@ -270,11 +272,6 @@ class _Hasher:
                 if await _is_still(file.path_bytes, stamp):
                     return Fingerprint(size=stamp.size, mtime_ns=stamp.mtime_ns, ctime_ns=stamp.ctime_ns, sha256=sha256)
         raise FileChangedError(f"{file.path} does not stop changing. Scan again when it is complete.")
-
-
-def _is_plain(file: Any) -> bool:
-    """Tell whether a file of a bundle says of itself no more than where it is, and how it was found."""
-    return isinstance(file, dict) and file.keys() == _PLAIN and isinstance(file["path"], str)
 
 
 def _hashed(file: RawPath, fingerprint: Fingerprint, model_id: str, walk_id: str | None = None) -> HashedFile:

@@ -6,7 +6,6 @@ remembers the first; an unchanged one matters only where a new path of its conte
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from typing import Any
 
 from agents.collections import Collections
 from agents.stage import StageApp
@@ -23,6 +22,7 @@ from topics.record import Headers
 
 REMEMBERED = 50_000
 
+# As hash sends the files that it has not read.
 _PLAIN = {"path", "size", "mtime_ns", "ctime_ns", "sha256"}
 
 
@@ -44,11 +44,11 @@ class Unchanged:
             or files.headers.replay
             or self._stage.services.jobs.is_cancelled(first.job_id)
         ):
-            return range(len(files.files))
+            return files.places_without(())
         incarnation = self._collections.known_incarnation(first.job_id, first.collection)
         if incarnation is None:
-            return range(len(files.files))
-        plain = [(place, file) for place, file in enumerate(files.files) if _is_plain(file)]
+            return files.places_without(())
+        plain = files.plain(_PLAIN)
         confirmed = self._images.are_confirmed(
             first, [file["sha256"] for _, file in plain], [file["path"] for _, file in plain], incarnation
         )
@@ -65,7 +65,7 @@ class Unchanged:
             work = self._finish_all(first, outcomes, files.headers)
             # They take the room of one: nothing slow is done with them.
             await window.add(event, work, share=Share(1, len(files.files)))
-        return (place for place in range(len(files.files)) if place not in unchanged)
+        return files.places_without(unchanged)
 
     async def _finish_all(self, of: HashedFile, outcomes: list[FileOutcome], headers: Headers) -> None:
         await self._stage.finish_all(of, outcomes, headers)
@@ -84,13 +84,3 @@ class Unchanged:
         self._first.setdefault((of.job_id, of.collection, of.model_id, sha256), file_id)
         if len(self._first) > REMEMBERED:
             self._first.popitem(last=False)
-
-
-def _is_plain(file: Any) -> bool:
-    """Tell whether a file of a bundle is as hash sends the ones that it has not read."""
-    return (
-        isinstance(file, dict)
-        and file.keys() == _PLAIN
-        and isinstance(file["path"], str)
-        and isinstance(file["sha256"], str)
-    )

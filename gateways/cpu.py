@@ -27,7 +27,7 @@ NICENESS = 10
 # A process may die for reasons that lie outside its file, such as a lack of memory on the machine.
 CRASHES = 3
 SMALL_BYTES = 256 << 10
-"""A file that has no more is small: a call about it is for `run_small`."""
+"""A file that has no more is small."""
 SMALL_AT_ONCE = 16
 
 log = structlog.get_logger()
@@ -68,6 +68,11 @@ class Cpu:
         result, seconds = await self._run(partial(_measured, function, *args, **kwargs))
         _observe(seconds)
         return result
+
+    async def run_for_file(self, size: int | None, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call a function about a file of so many bytes, as far as that is known: in company where that is small."""
+        run = self.run_small if size is not None and size <= SMALL_BYTES else self.run
+        return await run(function, *args, **kwargs)
 
     async def run_small(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Do as `run` does with a call that takes little: those that come while all processes work go as one task.

@@ -135,9 +135,10 @@ class KnownImages:
 
         The paths are plain: their bytes are those of the text.
         """
-        model, collection, answer = of.model_id, of.collection, incarnation.encode()
-        claims = self._rows.get_many([f"i|{sha256}|{model}".encode() for sha256 in sha256s])
-        keys = [f"p|{sha256}|{model}|{collection}|{path}".encode() for sha256, path in zip(sha256s, paths, strict=True)]
+        answer, collection = incarnation.encode(), of.collection.encode()
+        contents = [ContentKey(sha256, of.model_id) for sha256 in sha256s]
+        claims = self._rows.get_many([_key(b"i", content) for content in contents])
+        keys = [_key(b"p", content, collection, path.encode()) for content, path in zip(contents, paths, strict=True)]
         return [
             claim is not None and claim.startswith(_ANSWERED) and confirmed == answer
             for claim, confirmed in zip(claims, self._rows.get_many(keys), strict=True)

@@ -10,7 +10,7 @@ docs/decisions/0060-bundles.md.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -88,6 +88,22 @@ class Bundle(Generic[R]):
     def first(self) -> R | None:
         """The record of the first file, by which all that they share is valid; None where it is not."""
         return self.entry(0).record
+
+    def plain(self, names: Set[str]) -> list[tuple[int, dict[str, Any]]]:
+        """Return the files that have just these fields, with their places; path and key are texts."""
+        key = self._topic.key
+        return [
+            (place, file)
+            for place, file in enumerate(self.files)
+            if isinstance(file, dict)
+            and file.keys() == names
+            and isinstance(file["path"], str)
+            and isinstance(file[key], str)
+        ]
+
+    def places_without(self, taken: Container[int]) -> list[int]:
+        """Return the places of all files but those at places that are taken."""
+        return [place for place in range(len(self.files)) if place not in taken]
 
     def entry(self, place: int) -> Entry[R]:
         """Return one file."""

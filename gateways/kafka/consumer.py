@@ -8,8 +8,9 @@ aiokafka sees it, in every consumer of every process. What is left out is said i
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Set
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -228,3 +229,21 @@ async def _next_served(at: int, end: int, is_served: Callable[[int], Awaitable[b
         else:
             dead = middle
     return alive
+
+
+class Connected:
+    """What reads with a consumer: `async with`, it is connected until the block ends."""
+
+    _consumer: AIOKafkaConsumer
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._consumer.start()
+        except BaseException:
+            await self._consumer.stop()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        with suppress(Exception):  # what ended the reading matters, not what closing says after it
+            await self._consumer.stop()

@@ -2,14 +2,12 @@
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import suppress
-from typing import Self
 
 import structlog
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 
 from gateways.kafka.connection import ClientOptions
-from gateways.kafka.consumer import new_consumer
+from gateways.kafka.consumer import Connected, new_consumer
 from gateways.kafka.last_reads import LastReads
 from gateways.kafka.offsets import log_ends
 from gateways.kafka.reader import POLL_MILLISECONDS, Record
@@ -19,7 +17,7 @@ from rules.positions import Begin, begin_at
 log = structlog.get_logger()
 
 
-class Member:
+class Member(Connected):
     """A member of a group: it begins where the group was, or else where the log ends: what was before is no news.
 
     A log that is not the one that was read (it lost its end, or was made anew) is read from its first message.
@@ -32,18 +30,6 @@ class Member:
         self._last_reads = LastReads()
         self._consumer = new_consumer(kafka, group_id=group, on_failed=lambda _: self._failed.set())
         self._consumer.subscribe([topic], listener=_Beginnings(self, kafka))
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self._consumer.start()
-        except BaseException:
-            await self._consumer.stop()
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        with suppress(Exception):  # what ended the reading matters, not what closing says after it
-            await self._consumer.stop()
 
     async def take(self, max_records: int) -> dict[TopicPartition, list[Record]] | None:
         """Return what comes within a second, by partition. None: it may be of another log, as a new member can tell."""

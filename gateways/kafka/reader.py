@@ -2,14 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import suppress
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 from aiokafka import ConsumerRecord, TopicPartition
 
 from core.pace import Pace
 from gateways.kafka.connection import ClientOptions
-from gateways.kafka.consumer import new_consumer
+from gateways.kafka.consumer import Connected, new_consumer
 from gateways.kafka.offsets import log_ends
 
 Record: TypeAlias = ConsumerRecord[bytes, bytes]
@@ -23,7 +22,7 @@ def all_partitions(topic: str, count: int) -> list[TopicPartition]:
     return [TopicPartition(topic, number) for number in range(count)]
 
 
-class Reader:
+class Reader(Connected):
     """Reads these partitions, from where `go_to` says. `options`: of `new_consumer`.
 
     `async with`: it is connected until the block ends. Everything raises KafkaError where Kafka does not answer.
@@ -33,18 +32,6 @@ class Reader:
         self._parts = list(parts)
         self._pace = Pace()
         self._consumer = new_consumer(kafka, **options)
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self._consumer.start()
-        except BaseException:
-            await self._consumer.stop()
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        with suppress(Exception):  # what ended the reading matters, not what closing says after it
-            await self._consumer.stop()
 
     # Asked before `go_to`: on a connection that fetches, questions wait for the next message.
     async def begins(self) -> dict[TopicPartition, int]:

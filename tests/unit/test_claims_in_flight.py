@@ -136,7 +136,7 @@ class World:
         self.services = SimpleNamespace(
             jobs=SimpleNamespace(is_cancelled=lambda job: self.jobs[job].cancelled, status=self.status),
             settings=Settings(trust_kafka=True),
-            cpu=SimpleNamespace(run_small=self.decode),
+            cpu=SimpleNamespace(run_for_file=lambda _size, *call, **options: self.decode(*call, **options)),
         )
         collections: Any = SimpleNamespace(
             incarnation=lambda *_, **__: answer("i"),
