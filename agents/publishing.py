@@ -1,0 +1,184 @@
+"""What a scan publishes as it walks: each photograph that it finds, and the outcome of what ends here."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import orjson
+
+from agents.leaving_out import Chosen, LeftOut, total
+from agents.outcomes_watch import Outstanding
+from agents.rereading import Published, file_of, files_of
+from agents.roots import allowed_roots
+from agents.stage import StageApp
+from agents.throttle import Throttle
+from agents.walking import Found, Refused, Walked, walk
+from core import tracing
+from core.errors import CollectionMissingError, FileError
+from imaging.files import FileStamp, Roots
+from rules.identity import file_ids
+from rules.many_paths import MORE_PATHS
+from rules.paths import to_wire
+from streams.item import Item
+from topics.bundle import Own, alike_of
+from topics.raw_path import RAW_PATH, RawPath
+from topics.scan_request import ScanRequest
+
+# Enough for full messages to all partitions.
+ENTRIES_AT_ONCE = 2000
+# A disk may be slow to list: the first photographs do not wait for the others.
+LISTING_SECONDS = 0.05
+POINTS_AT_ONCE = 100
+
+
+class PublishingWalk:
+    """One walk over the folders of a request."""
+
+    def __init__(
+        self,
+        stage: StageApp,
+        item: Item[ScanRequest],
+        outstanding: Outstanding,
+        chosen: Chosen,
+        *,
+        throttle: Throttle,
+        walk_id: str,
+        model_id: str,
+    ) -> None:
+        self._stage = stage
+        self._item = item
+        self._request = item.record
+        self._walk_id = walk_id
+        self._model_id = model_id
+        self._outstanding = outstanding
+        self._chosen = chosen
+        self.left_out = LeftOut(0, 0)
+        self._throttle = throttle
+        self.sent = 0
+        self.per_partition = [0] * stage.services.settings.kafka_partitions
+
+    async def walk(self, source: bytes) -> None:
+        """Publish what is below one folder, and wait until it is delivered."""
+        entries = walk(source, allowed_roots(self._request.roots, self._stage.services.settings), self._chosen)
+        while room := await self._throttle.room():
+            found = await asyncio.to_thread(_next, entries, min(room, ENTRIES_AT_ONCE))
+            if not found:
+                return
+            left_out = [entry for entry in found if isinstance(entry, LeftOut)]
+            self.left_out = total([self.left_out, *left_out])
+            await self._take([entry for entry in found if not isinstance(entry, LeftOut)])
+
+    async def walk_collection(self) -> None:
+        """Publish a file of each point of the collection, and wait until it is delivered."""
+        roots = allowed_roots(self._request.roots, self._stage.services.settings)
+        qdrant, name = self._stage.services.qdrant, self._request.collection
+        pages = qdrant.pages(name, limit=POINTS_AT_ONCE)
+        with closing(Published()) as published:
+            while await self._throttle.room():
+                try:
+                    page = await self._stage.persist([self._request.job_id], pages.next)
+                except CollectionMissingError:
+                    return  # it was deleted meanwhile, and has no further file
+                if page is None:
+                    return
+                payloads = [await self._with_a_file(record.payload, roots) for record in page]
+                await self._take(await asyncio.to_thread(files_of, payloads, roots, published))
+
+    async def _with_a_file(self, payload: dict[str, Any], roots: Roots) -> dict[str, Any]:
+        """Return the payload of a point: with paths beside it, where only one of those can be read."""
+        if MORE_PATHS not in payload:
+            return payload
+
+        async def look() -> dict[str, Any]:
+            async for paths in self._stage.services.qdrant.all_paths(self._request.collection, payload):
+                beside = payload | {"paths": paths}
+                if isinstance(await asyncio.to_thread(file_of, beside, roots), Found):
+                    return beside
+            return payload
+
+        return await self._stage.persist([self._request.job_id], look)
+
+    async def _take(self, entries: list[Found | Refused]) -> None:
+        """Publish what was found, and end what ends here; wait until all of it is delivered."""
+        self.sent += len(entries)
+        refused = [self._refuse(entry) for entry in entries if isinstance(entry, Refused)]
+        await asyncio.gather(self._publish([entry for entry in entries if isinstance(entry, Found)]), *refused)
+
+    def _file(self, path: bytes, reread: str | None, stamp: FileStamp | None = None) -> RawPath:
+        shown, path_b64 = to_wire(path)
+        return RawPath(
+            job_id=self._request.job_id,
+            collection=self._request.collection,
+            path=shown,
+            path_b64=path_b64,
+            caption=self._request.caption,
+            model_id=self._model_id,
+            roots=self._request.roots,
+            reread=reread,
+            size=stamp and stamp.size,
+            mtime_ns=stamp and stamp.mtime_ns,
+            walk_id=stamp and self._walk_id,
+        )
+
+    async def _refuse(self, entry: Refused) -> None:
+        item = self._item.about(self._file(entry.path, entry.reread))
+        if entry.outcome == "failed":
+            await self._stage.fail(item, FileError(entry.reason))
+        else:
+            await self._stage.finish(item.record, entry.outcome, item.headers, reason=entry.reason)
+
+    async def _publish(self, found: list[Found]) -> None:
+        """Publish what was found. A file that says no more of itself than where it is costs no record."""
+        own = {} if tracing.is_on() else {entry.path: own for entry in found if (own := _own(entry)) is not None}
+        others = [entry for entry in found if entry.path not in own]
+        if own:
+            first = next(entry for entry in found if entry.path in own)
+            file = self._file(first.path, None, first.stamp)
+            self._outstanding.add(file_ids(file.job_id, file.collection, own))
+            alike = alike_of(file, self._item.headers)
+            for partition in await self._stage.send_alike(RAW_PATH, alike, [*own.values()]):
+                self.per_partition[partition] += 1
+        if others:
+            await self._publish_records(others)
+
+    async def _publish_records(self, found: list[Found]) -> None:
+        files = [self._file(entry.path, entry.reread, entry.stamp) for entry in found]
+        self._outstanding.add(file.file_id for file in files)
+        with ExitStack() as spans:
+            outgoing = []
+            for file in files:
+                named = {"job_id": file.job_id, "file_id": file.file_id, "path": file.path}
+                cause = self._item.headers.traceparent
+                traceparent = spans.enter_context(tracing.published(RAW_PATH.name, named, cause=cause))
+                headers = file.headers(replace(self._item.headers, traceparent=traceparent))
+                outgoing.append((file.path_bytes, file, headers))
+            partitions = await self._stage.send_files(RAW_PATH, outgoing)
+        for entry, partition in zip(found, partitions, strict=True):
+            self.per_partition[partition] += entry.counts
+
+
+def _own(entry: Found) -> Own | None:
+    """Return what a file has of its own, None where that is more than a path that is text, and the stamp."""
+    if entry.reread is not None or not entry.counts:
+        return None
+    try:
+        path = entry.path.decode()
+    except UnicodeDecodeError:
+        return None
+    fields = {"path": path, "size": entry.stamp.size, "mtime_ns": entry.stamp.mtime_ns}
+    return Own(entry.path, orjson.dumps(fields))
+
+
+def _next(entries: Iterator[Walked], limit: int) -> list[Walked]:
+    """Return the next entries, at most so many; at least one, if any is left. Blocks."""
+    found: list[Walked] = []
+    until = time.monotonic() + LISTING_SECONDS
+    for entry in islice(entries, limit):
+        found.append(entry)
+        if time.monotonic() >= until:
+            break
+    return found
