@@ -1,7 +1,8 @@
 """One collection: a folder with the engine's shard and `collection.json`, our note of its configuration.
 
-Every change but an index is flushed to disk before the method returns, so an answered request outlives a kill and a
-power cut. None of this is safe to call from two threads at once.
+Every change but an index is on disk before the method returns, so an answered request outlives a kill and a power cut:
+the engine's log of changes is, which it does again where it loads a shard that had not written them to its own files.
+None of this is safe to call from two threads at once.
 """
 
 import math
@@ -30,6 +31,10 @@ from embedded.qdrant.translate import (
 
 _CONFIG = "collection.json"
 _SHARD = "shard"
+_LOG = "wal"
+# The engine writes all its files, some hundred of them, after changes of so many points: what loading may have to do
+# again, and the size of the log, are bounded by that.
+_POINTS_LOGGED = 5000
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Collection:
         self._folder = folder
         self._config = CollectionConfig(**orjson.loads((folder / _CONFIG).read_bytes()))
         self._shard = edge.EdgeShard.load(str(folder / _SHARD))
+        self._logged = 0
 
     def close(self) -> None:
         """Release the files."""
@@ -98,7 +104,7 @@ class Collection:
         `update_filter`: of those that exist, only the ones that match.
         """
         checked = [self._checked_point(point) for point in points]
-        self._update(edge.UpdateOperation.upsert_points(checked, to_edge_filter(update_filter)))
+        self._update(edge.UpdateOperation.upsert_points(checked, to_edge_filter(update_filter)), points=len(checked))
 
     def _checked_point(self, point: dict[str, Any]) -> edge.Point:
         """Refuse here what the engine takes without a word (NaN) or only notices when it has begun."""
@@ -119,7 +125,8 @@ class Collection:
                 status=400,
             )
         try:
-            finite = all(map(math.isfinite, vector))
+            # Of finite numbers the sum is nearly always finite as well, and found in a fifth of the time.
+            finite = math.isfinite(sum(vector)) or all(map(math.isfinite, vector))
         except (TypeError, OverflowError):
             finite = False
         if not finite:
@@ -146,7 +153,7 @@ class Collection:
     def create_index(self, request: models.CreateFieldIndex, *, wait: bool) -> None:
         """Index a payload field. Without `wait` it is on disk after the next change only."""
         index = to_edge_index(request.field_schema)
-        self._update(edge.UpdateOperation.create_field_index(request.field_name, index), flush=wait)
+        self._update(edge.UpdateOperation.create_field_index(request.field_name, index), wait=wait)
 
     def retrieve(self, request: models.PointRequest) -> list[dict[str, Any]]:
         """Return those of the points that exist."""
@@ -214,11 +221,16 @@ class Collection:
             hits = self._shard.facet(wanted).hits
         return [{"value": hit.value, "count": hit.count} for hit in hits]
 
-    def _update(self, operation: edge.UpdateOperation, *, flush: bool = True) -> None:
+    def _update(self, operation: edge.UpdateOperation, *, points: int = 1, wait: bool = True) -> None:
+        """Make a change of about so many points, and wait until it is on disk."""
         with _engine_errors():
             self._shard.update(operation)
-            if flush:
-                self._shard.flush()
+        if wait:
+            sync_files(self._folder / _SHARD / _LOG)
+        self._logged += points
+        if self._logged >= _POINTS_LOGGED:
+            self._shard.flush()
+            self._logged = 0
 
 
 @contextmanager
@@ -268,9 +280,20 @@ def _write_config(folder: Path, config: CollectionConfig) -> None:
     sync_folder(folder)
 
 
+def sync_files(folder: Path) -> None:
+    """Make the files in `folder`, and what is in them, survive a power cut."""
+    for file in folder.iterdir():
+        _sync(file)
+    sync_folder(folder)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the creation, renaming and removal of files in `folder` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

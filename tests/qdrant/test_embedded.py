@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import random
+import shutil
 import signal
 import socket
 from pathlib import Path
@@ -11,6 +13,7 @@ import httpx
 import pytest
 
 from core.errors import QdrantUnavailableError
+from embedded.qdrant.collection import Collection, CollectionConfig
 from gateways.qdrant import Point, Qdrant
 from tests.qdrant.points import photo
 from tests.qdrant.server import EmbeddedQdrant, free_port
@@ -99,6 +102,51 @@ class TestKill:
                 if number % 2:
                     begun.set()
                     await qdrant.delete_collection(f"photos-{number - 1}")
+
+
+class TestPowerCut:
+    """Of all files only the log of changes is sure to be on disk."""
+
+    async def test_all_that_was_answered_is_in_the_log(self, server: EmbeddedQdrant, tmp_path: Path) -> None:
+        segments = server.data / "photos" / "shard" / "segments"
+        async with Qdrant(server.url) as qdrant:
+            await make_collection(qdrant)
+            shutil.copytree(segments, tmp_path / "as-they-were")
+            await qdrant.upsert("photos", [photo(n, caption="red sea") for n in range(100)])
+            await qdrant.upsert("photos", [photo(n, caption="blue sky") for n in range(50)])
+            assert await qdrant.replace("photos", [photo(50, caption="no sea")], {}) == set()
+            deletion = {"points": [photo(99).id]}
+            httpx.post(f"{server.url}/collections/photos/points/delete", json=deletion).raise_for_status()
+        server.kill()
+        shutil.rmtree(segments)
+        (tmp_path / "as-they-were").rename(segments)
+        server.start()
+        async with Qdrant(server.url) as qdrant:
+            assert await qdrant.count("photos") == 99
+            assert (await qdrant.search_keywords("photos", "sky", limit=1))[1] == 50
+            assert (await qdrant.search_keywords("photos", "red", limit=1))[1] == 48
+            fields = await qdrant.payloads("photos", [photo(50).id], ["caption"])
+            assert fields == {photo(50).id: {"caption": "no sea"}}
+
+    def test_the_log_is_on_disk_when_a_change_returns(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        Collection.create(tmp_path / "photos", CollectionConfig(4, "Cosine", {}))
+        collection = Collection(tmp_path / "photos")
+        on_disk: dict[Path, bytes] = {}
+        sync = os.fsync
+
+        def fsync(descriptor: int) -> None:
+            sync(descriptor)
+            path = Path(f"/proc/self/fd/{descriptor}").resolve()
+            if path.is_file():
+                on_disk[path] = path.read_bytes()
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        for number in range(3):
+            collection.upsert([{"id": number, "vector": [1.0, 0.0, 0.0, 0.0], "payload": {"caption": "red sea"}}])
+            log = [*(tmp_path / "photos" / "shard" / "wal").iterdir()]
+            assert log
+            assert all(on_disk[file] == file.read_bytes() for file in log)
+        collection.close()
 
 
 class TestRestart:
