@@ -137,12 +137,12 @@ class Darkroom:
         found: dict[str, list[psutil.Process]] = defaultdict(list)
         running = state.read(self.data / "darkroom")
         for name, part in (running.parts if running else {}).items():
-            if part.pid is not None and psutil.pid_exists(part.pid):
-                process = psutil.Process(part.pid)
-                found[name].append(process)
-                found["decode" if name.startswith("worker") else name].extend(process.children(recursive=True))
-        found["ml stub"] = [psutil.Process(self._processes[0].pid)]
-        found["supervisor"] = [psutil.Process(self._processes[1].pid)]
+            if part.pid is not None:
+                own, children = family(part.pid)
+                found[name] += own
+                found["decode" if name.startswith("worker") else name] += children
+        for name, started in zip(("ml stub", "supervisor"), self._processes, strict=True):
+            found[name] += family(started.pid)[0]
         return dict(found)
 
     def cpu_seconds(self) -> dict[str, float]:
@@ -200,6 +200,15 @@ def _answers(url: str) -> bool:
             return bool(answer.status == 200)
     except OSError:
         return False
+
+
+def family(pid: int) -> tuple[list[psutil.Process], list[psutil.Process]]:
+    """Return a process and those that it has started; what has ended, or ends meanwhile, is left out."""
+    try:
+        process = psutil.Process(pid)
+        return [process], process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return [], []
 
 
 def _cpu(process: psutil.Process) -> float:
