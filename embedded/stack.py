@@ -51,7 +51,7 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
     if not settings.kafka_brokers and settings.kafka_security_protocol != "PLAINTEXT":
         raise FatalError("KAFKA_SECURITY_PROTOCOL is for a cluster of yours: set KAFKA_BROKERS to it, or unset both.")
     require_port(host, port)
-    kafka_port, qdrant_port, ml_port = [free for free in ports.free_ports(4) if free != port][:3]
+    kafka_port, controller_port, qdrant_port, ml_port = ports.free_ports(4, besides=[port])
     url = f"http://{LOOPBACK if host in {'', '0.0.0.0', '::'} else host}:{port}"  # noqa: S104 - compared, not bound
     addresses = {
         "KAFKA_BROKERS": settings.kafka_brokers or f"{LOOPBACK}:{kafka_port}",
@@ -88,6 +88,7 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
     embedded = []
     if not settings.kafka_brokers:
         broker = ["-m", "embedded.kafka", "--data", str(data / "kafka"), "--port", str(kafka_port)]
+        broker += ["--controller-port", str(controller_port)]
         embedded.append(
             part(
                 "kafka",

@@ -1,6 +1,7 @@
 """The embedded broker: its folder, and its data after a restart."""
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from core.settings import Settings
 from embedded import kafka
-from embedded.ports import free_port
+from embedded.ports import free_port, free_ports
 from tests import parts
 from tests.deadlines import HANG_SECONDS
 from topics.admin import create_topics
@@ -38,6 +39,15 @@ async def test_data_is_there_after_a_restart_on_another_port(tmp_path: Path) -> 
             consumer.assign([TopicPartition("raw-path", sent.partition)])
             record = await asyncio.wait_for(consumer.getone(), HANG_SECONDS)
             assert (record.offset, record.value) == (sent.offset, b"value")
+
+
+def test_its_controller_has_a_port_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(parts.formatted(), tmp_path / "data")
+    port, other = free_ports(2)
+    drawn = iter([port, other])
+    monkeypatch.setattr("random.randint", lambda *_: next(drawn))
+    kafka.prepare(tmp_path / "data", port)
+    assert f"CONTROLLER://127.0.0.1:{other}\n" in (tmp_path / "data" / "server.properties").read_text()
 
 
 def test_a_port_in_use_is_said(tmp_path: Path, qdrant: parts.Part) -> None:
