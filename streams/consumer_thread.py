@@ -4,28 +4,16 @@ from collections.abc import Awaitable, Callable, Mapping, Set
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.consumer.fetcher import Fetcher
-from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.structs import TopicPartition
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread
 from faust.types import TP
 
-from core.pace import Pace
 from gateways.kafka.consumer import READ_COMMITTED, Failed, LeftOut, OutOfRange, read_carefully
+from gateways.kafka.fetching import FETCH_MAX_WAIT_MS, Fetching
 from gateways.kafka.last_reads import LastReads
 from gateways.kafka.offsets import log_ends
 from rules.positions import LastRead
 from topics.record import files_in
-
-# Kafka's default. With Faust's 1500, each question that a start or a rebalance asks on this connection waits as long.
-FETCH_MAX_WAIT_MS = 500
-# Of a fetch that leaves out a source topic.
-PARTIAL_FETCH_MAX_WAIT_MS = 50
-# Where messages about so many files have come since the last fetch, or fetches bring some often, the next one waits for
-# so many bytes, or so long: each fetch, and each message, costs the same however few files it brings.
-MANY_FILES = 32
-GATHERED_BYTES = 256 << 10
-GATHERING_MAX_WAIT_MS = 100
 
 
 class ConsumerThread(AIOKafkaConsumerThread):
@@ -40,8 +28,6 @@ class ConsumerThread(AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._last_reads = LastReads()
-        self._taken_files = 0
-        self._pace = Pace()
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -65,14 +51,9 @@ class ConsumerThread(AIOKafkaConsumerThread):
     async def on_start(self) -> None:
         """Start, and have fetches wait no longer than they should."""
         await super().on_start()
-        look_again_soon(
-            self._ensure_consumer()._fetcher, lambda part: not self.consumer._is_changelog_tp(part), self._is_gathering
+        self._fetching = Fetching(
+            self._ensure_consumer()._fetcher, lambda part: not self.consumer._is_changelog_tp(part)
         )
-
-    def _is_gathering(self) -> bool:
-        """Tell, once for each fetch, whether the next one is worth to wait for."""
-        taken, self._taken_files = self._taken_files, 0
-        return taken >= MANY_FILES or self._pace.is_high
 
     def assignment(self) -> Set[TP]:  # type: ignore[override]  # nobody changes it
         """Return the partitions that this worker has. Asked several times an event, so it is kept while it holds."""
@@ -120,10 +101,9 @@ class ConsumerThread(AIOKafkaConsumerThread):
     async def _fetch_records(self, *arguments: Any, **options: Any) -> Any:
         fetched = await super()._fetch_records(*arguments, **options)
         if fetched:
-            self._pace.note()
+            self._fetching.came(sum(files_in(record.headers) for records in fetched.values() for record in records))
         for part, records in fetched.items():
             self._last_reads.add(part, records)
-            self._taken_files += sum(files_in(record.headers) for record in records)
         return fetched
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
@@ -136,24 +116,3 @@ class ConsumerThread(AIOKafkaConsumerThread):
             return False
         committed: bool = await super()._commit(offsets)
         return committed
-
-
-def look_again_soon(fetcher: Fetcher, is_source: Callable[[Any], bool], is_gathering: Callable[[], bool]) -> None:
-    """Have a fetch wait for a moment only where it leaves out a partition of a source topic, or gathers.
-
-    A fetch leaves out the partitions whose messages have not all been taken over, and aiokafka sends no other to that
-    broker meanwhile: what comes there has to wait until the fetch ends.
-    """
-    send = fetcher._proc_fetch_request
-
-    async def send_and_look_again(assignment: Any, node_id: int, request: FetchRequest) -> bool:
-        asked = {TopicPartition(topic, part[0]) for topic, parts in request.topics for part in parts}
-        if is_gathering() and all(map(is_source, asked)):
-            request._min_bytes, request._max_wait_ms = GATHERED_BYTES, GATHERING_MAX_WAIT_MS
-        for part in assignment.tps:
-            if part not in asked and is_source(part) and fetcher._select_read_replica(part) == node_id:
-                request._max_wait_ms = PARTIAL_FETCH_MAX_WAIT_MS
-        is_new: bool = await send(assignment, node_id, request)
-        return is_new
-
-    fetcher._proc_fetch_request = send_and_look_again

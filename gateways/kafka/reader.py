@@ -1,20 +1,18 @@
 """Reads whole partitions as a reader without a group, whom no stage notices and who commits nothing."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from aiokafka import ConsumerRecord, TopicPartition
 
-from core.pace import Pace
 from gateways.kafka.connection import ClientOptions
 from gateways.kafka.consumer import Connected, new_consumer
+from gateways.kafka.fetching import Fetching
 from gateways.kafka.offsets import log_ends
 
 Record: TypeAlias = ConsumerRecord[bytes, bytes]
 
 POLL_MILLISECONDS = 1000
-GATHERING_SECONDS = 0.1
 
 
 def all_partitions(topic: str, count: int) -> list[TopicPartition]:
@@ -30,8 +28,13 @@ class Reader(Connected):
 
     def __init__(self, kafka: ClientOptions, parts: Iterable[TopicPartition], **options: Any) -> None:
         self._parts = list(parts)
-        self._pace = Pace()
         self._consumer = new_consumer(kafka, **options)
+
+    async def __aenter__(self) -> Self:
+        """Connect."""
+        await super().__aenter__()
+        self._fetching = Fetching(self._consumer._fetcher)
+        return self
 
     # Asked before `go_to`: on a connection that fetches, questions wait for the next message.
     async def begins(self) -> dict[TopicPartition, int]:
@@ -61,12 +64,10 @@ class Reader(Connected):
         return found
 
     async def take(self, max_records: int | None = None) -> list[Record]:
-        """Return what comes within a second: of each partition in its order. What comes often is gathered before."""
-        if self._pace.is_high:
-            await asyncio.sleep(GATHERING_SECONDS)
+        """Return what comes within a second: of each partition in its order. What comes often is gathered."""
         fetched = await self._consumer.getmany(timeout_ms=POLL_MILLISECONDS, max_records=max_records)
         if fetched:
-            self._pace.note()
+            self._fetching.came()
         return [record for records in fetched.values() for record in records]
 
     async def up_to(

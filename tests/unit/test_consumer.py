@@ -9,7 +9,6 @@ from unittest.mock import AsyncMock, Mock
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.protocol.fetch import FetchRequest
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
@@ -21,19 +20,11 @@ from gateways.kafka.batches import Unreadable
 from rules.positions import LastRead
 from streams.app import new_app
 from streams.consumer import FULL_QUEUE_SECONDS, GaplessConsumer
-from streams.consumer_thread import (
-    FETCH_MAX_WAIT_MS,
-    GATHERED_BYTES,
-    PARTIAL_FETCH_MAX_WAIT_MS,
-    ConsumerThread,
-    look_again_soon,
-)
+from streams.consumer_thread import ConsumerThread
 from streams.doubts import Doubts
 from tests.deadlines import HANG_SECONDS
 
 HERE = TP("raw-path", 0)
-SOURCE, OTHER, ELSEWHERE = (TopicPartition("raw-path", partition) for partition in range(3))
-CHANGELOG = TopicPartition("darkroom-hash-fingerprints-changelog", 0)
 
 
 async def test_a_commit_that_is_asked_for_while_another_is_under_way_is_made_after_it(
@@ -480,52 +471,3 @@ async def test_where_all_queues_are_full_it_looks_again_at_once(
     monkeypatch.setattr(asyncio, "sleep", sleep)
     assert [found async for found in consumer.getmany(1.0)] == []
     assert asked == [FULL_QUEUE_SECONDS]
-
-
-@pytest.mark.parametrize(
-    ("asked", "gathers", "least"),
-    [([SOURCE, OTHER], True, GATHERED_BYTES), ([SOURCE, OTHER], False, 1), ([SOURCE, CHANGELOG], True, 1)],
-    ids=["after many", "after few", "in a recovery"],
-)
-async def test_a_fetch_gathers_where_the_last_one_brought_much(
-    asked: list[TopicPartition], gathers: bool, least: int
-) -> None:
-    sent: list[FetchRequest] = []
-
-    async def fetch(_assignment: object, _node_id: int, request: FetchRequest) -> bool:
-        sent.append(request)
-        return True
-
-    fetcher: Any = SimpleNamespace(_proc_fetch_request=fetch)
-    look_again_soon(fetcher, lambda part: part != CHANGELOG, lambda: gathers)
-    topics = [(part.topic, [(part.partition, 0, 1)]) for part in asked]
-    await fetcher._proc_fetch_request(SimpleNamespace(tps=()), 1, FetchRequest(FETCH_MAX_WAIT_MS, 1, 1, 0, topics))
-    assert [request._min_bytes for request in sent] == [least]
-
-
-@pytest.mark.parametrize(
-    ("asked", "wait_ms"),
-    [
-        ([SOURCE, OTHER, CHANGELOG], FETCH_MAX_WAIT_MS),
-        ([SOURCE, OTHER], FETCH_MAX_WAIT_MS),
-        ([SOURCE, CHANGELOG], PARTIAL_FETCH_MAX_WAIT_MS),
-    ],
-)
-async def test_a_fetch_that_leaves_out_a_source_waits_for_a_moment_only(
-    asked: list[TopicPartition], wait_ms: int
-) -> None:
-    """Such a partition has something left, and no other fetch goes to that broker until this one ends."""
-    sent: list[int] = []
-
-    async def fetch(_assignment: object, _node_id: int, request: FetchRequest) -> bool:
-        sent.append(request._max_wait_ms)
-        return True
-
-    fetcher: Any = SimpleNamespace(
-        _proc_fetch_request=fetch, _select_read_replica={SOURCE: 1, OTHER: 1, ELSEWHERE: 2, CHANGELOG: 1}.get
-    )
-    look_again_soon(fetcher, lambda part: part != CHANGELOG, lambda: False)
-    assignment = SimpleNamespace(tps={SOURCE, OTHER, ELSEWHERE, CHANGELOG})
-    topics = [(part.topic, [(part.partition, 0, 1)]) for part in asked]
-    await fetcher._proc_fetch_request(assignment, 1, FetchRequest(FETCH_MAX_WAIT_MS, 1, 1, 0, topics))
-    assert sent == [wait_ms]
