@@ -37,6 +37,8 @@ class Account(BaseModel):
     paused: bool = False
     failed_reason: str | None = None
     forgotten: bool = False
+    # The offsets of the events with which it was last closed, and opened again; see `is_closed`.
+    closed: tuple[int, int | None] | None = None
 
     @property
     def state(self) -> State:
@@ -76,6 +78,35 @@ class Account(BaseModel):
     def whole(self) -> bool:
         """A walk has ended of which every file was seen, as far as anyone counted: all files are known."""
         return any(not self._missing_of(walk) for walk in self._sealed_walks())
+
+    @property
+    def is_closed(self) -> bool:
+        """The job is over though its walk was cut off: it takes no file any more that nobody has seen before.
+
+        It was cancelled, has failed, or was ended by a person; unchanged files of that walk may be on `hashed-file`
+        still, where only their outcome is going to say that they were seen. A program has no walk of ours, and may
+        publish behind its close.
+        """
+        match self.state:
+            case "cancelled" | "failed":
+                return self.sealed
+            case "completed" | "completed_with_errors":
+                is_cut_off = all(self._missing_of(walk) != 0 for walk in self._sealed_walks())
+                return self.walk_begun and bool(self.walk_files) and is_cut_off
+            case _:
+                return False
+
+    def note_closed(self, offset: int) -> None:
+        """Note where the event at an offset has closed the job, or has opened it again."""
+        if self.is_closed:
+            if self.closed is None or self.closed[1] is not None:
+                self.closed = (offset, None)
+        elif self.closed is not None and self.closed[1] is None:
+            self.closed = (self.closed[0], offset)
+
+    def was_closed(self, offset: int) -> bool:
+        """Tell whether the job was closed when the event at an offset came."""
+        return self.closed is not None and self.closed[0] < offset <= (self.closed[1] or offset)
 
     def _sealed_walks(self) -> list[str]:
         count = self.partitions
@@ -119,8 +150,8 @@ class Account(BaseModel):
         """Take up a walk."""
         # One that was cancelled before has ended: what this walk still finds is skipped.
         self.walk_begun = self.walk_begun or not self.cancelled
-        if self.failed_reason is not None:
-            # The request was replayed. The walk that failed has sealed only what was before it.
+        if self.failed_reason is not None or (self.is_closed and not self.cancelled):
+            # The request was replayed. The walk that failed, and who ended the job, sealed only what was before it.
             self.failed_reason, self.seals, self.published = None, {}, {}
         if event.counted and not self.whole:
             self._know_walk(event.walk_id)

@@ -55,6 +55,7 @@ def apply(job: Job, event: events.AnyJobEvent, offset: int, lookup: Callable[[st
             # Any other event is a sign of life.
             job.active_offset, job.stalled = offset, None
         _keep_account(job, event)
+        job.note_closed(offset)
         _show(job, event)
     return changed
 
@@ -78,18 +79,16 @@ def _apply_files(
         case _:
             return []
     job.collection = job.collection or event.collection
-    # A walk that was cut off leaves files that nobody counted, and nobody has seen, such as unchanged ones on
-    # `hashed-file`. Where its job was cancelled and has ended, they are none of its files any more.
-    is_over = offset > job.offset and job.walk_begun and job.sealed and job.state == "cancelled"
+    was_closed = job.was_closed(offset)
     before: dict[str, JobFile | None] = {}
     after: dict[str, JobFile] = {}
     for report in reports:
         file_id = report.file_id
         if file_id not in before:
             before[file_id] = lookup(file_id)
-        if is_over and before[file_id] is None:
-            continue
         known = after.get(file_id) or before[file_id]
+        if was_closed and (known is None or known.at(offset) is None):
+            continue
         after[file_id] = fold(known, report, offset, replay=replay, walk_id=walk_id)
     # Where the counters hold this event already, it is the rows that are behind.
     counted = [_count(job, file, offset) for file in after.values()] if offset > job.offset else []

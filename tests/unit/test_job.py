@@ -371,6 +371,53 @@ class TestCancel:
         assert Ledger(seen("a"), ended("stored", "a"), *sealed(), asked("cancel")).state == "completed"
 
 
+# How a job may end though nobody has seen all files of its walk: each cuts off the walk that has found `a`.
+CUT_OFF: dict[str, list[events.AnyJobEvent]] = {
+    "cancelled": [asked("cancel"), *sealed(walk="again")],
+    "failed": [broken("/photos is gone."), *sealed(walk="again")],
+    "completed_with_errors": [*sealed(files=[1, 1]), *sealed(walk="close-job-1")],
+    "completed": [*sealed([0], files=[1, 1]), *sealed(walk="close-job-1")],
+}
+
+
+class TestBehindTheEnd:
+    """Unchanged files of a walk that was cut off are seen by their outcome, which may come when the job is over."""
+
+    @pytest.mark.parametrize("state", CUT_OFF)
+    def test_a_job_that_is_over_does_not_change(self, state: str) -> None:
+        ledger = Ledger(scanning(counted=True), seen("a", walk="walk"), ended("failed", "a"), *CUT_OFF[state])
+        over, rows = ledger.status, dict(ledger.rows)
+        ledger.tell(ended("unchanged", "late"), seen("other", walk="walk"), ended("stored", "other"))
+        status = ledger.status.model_copy(update={"offset": over.offset})
+        assert (status, ledger.rows) == (over, rows)
+        # A kill before the commit brings them again: they are none of its files even then.
+        for offset in range(len(ledger.log)):
+            assert ledger.deliver(offset) == []
+
+    @pytest.mark.parametrize("state", CUT_OFF)
+    def test_a_replay_lifts_the_failure_of_a_file_that_it_has(self, state: str) -> None:
+        ledger = Ledger(scanning(counted=True), seen("a", walk="walk"), ended("failed", "a"), *CUT_OFF[state])
+        ledger.tell(ended("unchanged", "late"), ended("stored", "a", "late", replay=True))
+        assert (ledger.job.seen, ledger.job.counts["stored"], ledger.job.counts["failed"]) == (1, 1, 0)
+
+    @pytest.mark.parametrize("state", [state for state in CUT_OFF if state != "cancelled"])
+    def test_a_request_that_is_replayed_has_all_files(self, state: str) -> None:
+        ledger = Ledger(scanning(counted=True), seen("a", walk="walk"), ended("stored", "a"), *CUT_OFF[state])
+        ledger.tell(ended("unchanged", "late"), scanning(walk="third", counted=True))
+        assert ledger.state == "scanning"
+        ledger.tell(seen("a", "late", walk="third"), ended("unchanged", "a", "late"))
+        ledger.tell(*sealed(walk="third", files=[1, 1]))
+        assert (ledger.state, ledger.job.seen, ledger.status.missing_files) == ("completed", 2, 0)
+        assert (ledger.job.counts["stored"], ledger.job.counts["unchanged"]) == (1, 1)
+        for offset in range(len(ledger.log)):
+            assert ledger.deliver(offset) == []
+
+    def test_what_a_program_publishes_behind_its_close_counts(self) -> None:
+        ledger = Ledger(seen("a", walk="mine"), ended("stored", "a"), *sealed(walk="close-job-1"))
+        assert ledger.tell(seen("b", walk="mine")).state == "running"
+        assert ledger.tell(ended("stored", "b")).state == "completed"
+
+
 class TestFailure:
     def test_a_job_that_fails_without_files_is_over(self) -> None:
         ledger = Ledger(queued(), broken("/photos is gone.", at=START + 5))
@@ -491,7 +538,7 @@ ROW = {
     "job_id": "j", "collection": "c", "sources": ["/photos"], "sources_total": 1, "caption": True, "reread": True,
     "model_id": "m", "queued_at": 1.0, "started_at": 2.0, "last_progress_at": 3.0, "offset": 9, "newest_at": 3.0,
     "moved_by": 1, "walk_begun": True, "seals": {"w": [0, 1]}, "published": {"w": 2}, "partitions": 2, "walks_again": 1,
-    "cancelled": True, "paused": True, "failed_reason": "no folder", "forgotten": True, "seen": 2,
+    "cancelled": True, "paused": True, "failed_reason": "no folder", "forgotten": True, "closed": [7, None], "seen": 2,
     "counts": {"stored": 1, "cached": 0, "duplicate": 0, "unchanged": 0, "skipped": 1, "failed": 0},
     "walk_files": {"w": 2}, "keeps_counts": True, "skipped": {".mov": 1},
     "left_out": {"job_id": "j", "at": 2.0, "type": "left-out", "walk_id": "w", "files": 3, "folders": 1, "more": False},
