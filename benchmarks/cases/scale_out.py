@@ -8,13 +8,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from hashlib import sha256
 from pathlib import Path
 from statistics import median
 
 import httpx
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from benchmarks.measure import Result
 from benchmarks.running import ROOT, until_answers
@@ -23,6 +24,8 @@ from embedded import ports
 from gateways.kafka import groups
 from gateways.kafka.client import asking
 from topics.admin import create_topics
+from topics.bundle import decode
+from topics.db_write import DB_WRITE
 
 WORKERS = (1, 2, 4, 8)
 PARTITIONS = 8
@@ -110,11 +113,20 @@ async def _round(producer: AIOKafkaProducer, consumer: AIOKafkaConsumer, name: s
     async with asyncio.timeout(120):
         while len(seen) < count:
             for records in (await consumer.getmany(timeout_ms=200)).values():
-                seen.update(record.key.decode() for record in records)
+                for message in records:
+                    seen.update(_sha256s(message))
     seconds = time.perf_counter() - begin
     if seen != Counter(digests):
         raise RuntimeError(f"{name}: of {count} images some were written more than once, or are others.")
     return count / seconds
+
+
+def _sha256s(message: ConsumerRecord[bytes, bytes]) -> Iterator[str]:
+    """Yield the contents of the files in a message of db-write. Raises RuntimeError for one that is none."""
+    for entry in decode(DB_WRITE, message.value or b"", message.headers):
+        if entry.record is None:
+            raise RuntimeError(f"A message on db-write is not valid: {message.value!r}")
+        yield entry.record.sha256
 
 
 def _request(name: str, digest: str) -> bytes:
