@@ -84,6 +84,8 @@ def of_raw(found: Exif) -> Captions:
 
 def together(packets: list[xmp.Packet], press: iptc.Block, png: dict[str, str | None]) -> Captions:
     """Put together what XMP, IPTC and the texts of PNG say."""
+    if not (packets or press or png):
+        return Captions()
 
     def text(*names: str) -> str | None:
         return _first(packet.text(*names) for packet in packets)

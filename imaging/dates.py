@@ -27,7 +27,9 @@ def iso_8601(date: str | None, offset: str | None = None, fraction: str | None =
     What is not possible is not known: of 31 June the month is, of 24:01 the day. `offset` from UTC and `fraction` of a
     second are what other fields say, for a date that says none itself.
     """
-    text = _WITHOUT_SIGNS.sub(r"\1 \2", (date or "").strip(" \0\t\r\n")[:80], count=1)
+    if not date:
+        return None
+    text = _WITHOUT_SIGNS.sub(r"\1 \2", date.strip(" \0\t\r\n")[:80], count=1)
     text = _OTHER_SIGNS.sub(r"\1:\3:\4", text, count=1)
     found = _DATE.match(text)
     if found is None or (found["behind"] and not found[3]):
@@ -86,9 +88,9 @@ def _zone(sign: str | None, hours: str | None, minutes: str | None, utc: str | N
     return timezone(-away if sign == "-" else away)
 
 
-def _written_out(date: str | None) -> str | None:
+def _written_out(date: str) -> str | None:
     """Read `Sat, 5 Jun 2004 10:07:05 +0200` and the like, which PNG recommends."""
-    text = (date or "").strip()[:80]
+    text = date.strip()[:80]
     try:
         parsed = parsedate_tz(text)
         if parsed is None:

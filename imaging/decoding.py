@@ -73,8 +73,10 @@ def prepare(
 def _prepared(picture: Picture, file_size: int, side: int, max_bytes: int) -> Prepared:
     with step("thumbnail"):
         small = thumbnails.rendition(picture.image, orientation=picture.turn, colours=picture.colours, side=side)
-        thumbnail = thumbnails.jpeg(thumbnails.shrunk(small, thumbnails.THUMBNAIL_SIDE))
-        rendition = thumbnails.jpeg_within(small, max_bytes)
+        smaller = thumbnails.shrunk(small, thumbnails.THUMBNAIL_SIDE)
+        thumbnail = thumbnails.jpeg(smaller)
+        is_both = smaller is small and len(thumbnail) <= max_bytes
+        rendition = thumbnail if is_both else thumbnails.jpeg_within(small, max_bytes)
     with step("metadata"):
         metadata = describe(
             picture.exif,

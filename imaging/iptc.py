@@ -31,6 +31,10 @@ class Block:
             self._sets.setdefault(key, []).append(value)
         self._charset = _named_charset(next(iter(self._sets.get(_CHARSET, [])), b""))
 
+    def __bool__(self) -> bool:
+        """Whether it says anything."""
+        return bool(self._sets)
+
     @property
     def title(self) -> str | None:
         """The object's name."""

@@ -41,6 +41,10 @@ def test_packet() -> None:
     )
 
 
+def test_nothing_is_what_an_empty_packet_says() -> None:
+    assert together([], Block(b""), {}) == said(b"") == Captions()
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_packets_in_utf_16(encoding: str) -> None:
     packet = f"\ufeff<?xml version='1.0' encoding='UTF-16'?>{PACKET[PACKET.index('<x:') :]}"

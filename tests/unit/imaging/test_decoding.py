@@ -111,6 +111,7 @@ def test_small_picture_is_not_enlarged(tmp_path: Path) -> None:
     Image.new("RGB", (64, 3), (200, 30, 30)).save(tmp_path / "small.png")
     result = prepared(tmp_path / "small.png")
     assert decoded(result.thumbnail).size == decoded(result.rendition).size == (64, 3)
+    assert result.thumbnail == result.rendition
 
 
 def test_long_thin_picture_keeps_a_pixel(tmp_path: Path) -> None:
