@@ -207,7 +207,7 @@ class _Embedder:
             if isinstance(answered, Refused):
                 refusals.append(self._fail(item, ContentError(f"ML cannot use this image: {answered.reason}")))
             else:
-                answer = Answer(array("d", answered.vector), answered.caption)
+                answer = Answer(array("f", answered.vector), answered.caption)
                 self._answers.answer(_question(item), answer)
                 embedded.append((item, answer))
         await asyncio.gather(self._publish(embedded), *refusals)
@@ -232,7 +232,7 @@ class _Embedder:
 
 def _write(request: MLRequest, answer: Answer) -> DBWrite:
     content = Content(
-        vector=answer.vector.tolist(),
+        vector=answer.vector,
         caption=answer.caption if request.caption else None,
         metadata=request.metadata,
         thumbnail_base64=request.thumbnail_base64,

@@ -1,35 +1,47 @@
 """What is known of a content once ML has seen it. Two topics and the dedupe cache carry it."""
 
-import base64
 import binascii
+import sys
+from array import array
+from collections.abc import Sequence
 from typing import Annotated, Any
 
-import numpy as np
-from pydantic import BeforeValidator, SerializationInfo, SerializerFunctionWrapHandler, WithJsonSchema, WrapSerializer
+from pydantic import PlainSerializer, PlainValidator, SerializationInfo, WithJsonSchema
 
 from imaging.metadata import Metadata
 from topics.files import Sha256
 from topics.record import PACKED, Record
 
-_FLOATS = np.dtype("<f4")
+
+def _read(vector: Any) -> "array[float]":
+    if isinstance(vector, str):
+        found = array("f")
+        found.frombytes(binascii.a2b_base64(vector, strict_mode=True))
+        return _little_endian(found)
+    try:
+        return vector if isinstance(vector, array) else array("f", vector)
+    except TypeError as error:
+        raise ValueError("a vector is a list of numbers, or the base64 of 32-bit floats") from error
 
 
-def _unpacked(vector: Any) -> Any:
-    if not isinstance(vector, str):
-        return vector
-    return np.frombuffer(binascii.a2b_base64(vector, strict_mode=True), _FLOATS).tolist()
-
-
-def _packed(vector: list[float], as_numbers: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
+def _written(vector: "array[float]", info: SerializationInfo) -> list[float] | str:
     if info.context != PACKED:
-        return as_numbers(vector)
-    return base64.b64encode(np.array(vector, _FLOATS).tobytes()).decode()
+        return vector.tolist()
+    return binascii.b2a_base64(_little_endian(vector), newline=False).decode()
+
+
+def _little_endian(vector: "array[float]") -> "array[float]":
+    """Return the numbers in the order of their bytes that the wire has, or back."""
+    if sys.byteorder == "big":
+        vector = vector[:]
+        vector.byteswap()
+    return vector
 
 
 Vector = Annotated[
-    list[float],
-    BeforeValidator(_unpacked),
-    WrapSerializer(_packed),
+    Sequence[float],
+    PlainValidator(_read),
+    PlainSerializer(_written),
     WithJsonSchema(
         {
             "anyOf": [
@@ -39,7 +51,7 @@ Vector = Annotated[
         }
     ),
 ]
-"""Numbers; in a bundle, and in a row, the base64 of them as 32-bit floats: a quarter of the size."""
+"""An array of 32-bit floats, as vector stores keep. In JSON: numbers; in bundles and rows the base64 of their bytes."""
 
 
 class Content(Record):

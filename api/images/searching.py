@@ -61,7 +61,7 @@ class Searcher:
         point = await self._qdrant.point(collection, point_id)
         if point is None:
             raise RequestError(f"There is no picture {point_id} in collection {collection!r}.", 404)
-        return await self._nearest(collection, point.vector, without=point_id, **wanted)
+        return await self._nearest(collection, list(point.vector), without=point_id, **wanted)
 
     async def by_image(self, collection: str, picture: BinaryIO, **wanted: Unpack[Wanted]) -> Found:
         """Find pictures that look like this one.

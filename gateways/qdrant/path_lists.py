@@ -13,6 +13,8 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from gateways.qdrant.errors import unless_missing
+from gateways.qdrant.records import Point
+from gateways.qdrant.upserting import write
 from rules.collections import paths_collection
 from rules.many_paths import entry_id
 from rules.paths import end_of
@@ -89,13 +91,13 @@ class PathLists:
         records, following = await unless_missing(scrolled) or ([], None)
         return [record.payload or {} for record in records], None if following is None else str(following)
 
-    async def _upsert(self, name: str, entries: list[models.PointStruct]) -> None:
+    async def _upsert(self, name: str, entries: list[Point]) -> None:
         lists = paths_collection(name)
         if name not in self._made:
             await self._make(name)
-        if await unless_missing(self._client.upsert(lists, entries, wait=True)) is None:
+        if await unless_missing(write(self._client, lists, entries)) is None:
             await self._make(name)  # it was deleted meanwhile
-            await self._client.upsert(lists, entries, wait=True)
+            await write(self._client, lists, entries)
 
     async def _make(self, name: str) -> None:
         await self._client.get_collection(name)  # one that was deleted meanwhile gets none
@@ -116,9 +118,8 @@ class PathLists:
         self._made.add(name)
 
 
-def _entry(list_name: str, path: str) -> models.PointStruct:
-    payload = {LIST: list_name, PATH: path, END: end_of(path)}
-    return models.PointStruct(id=entry_id(list_name, path), vector=[0.0], payload=payload)
+def _entry(list_name: str, path: str) -> Point:
+    return Point(entry_id(list_name, path), [0.0], {LIST: list_name, PATH: path, END: end_of(path)})
 
 
 def _on_list(list_name: str, without: Sequence[str]) -> models.Filter:

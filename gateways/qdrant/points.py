@@ -9,6 +9,7 @@ from core.errors import QdrantRejectedError
 from gateways.qdrant import revisions
 from gateways.qdrant.connection import Connection
 from gateways.qdrant.records import ListedPoint, Point
+from gateways.qdrant.upserting import write
 from rules.identity import new_id
 from rules.many_paths import MORE_PATHS, divide, list_name, listed
 from rules.payload import HELPERS, REVISION
@@ -25,11 +26,7 @@ class Points(Connection):
         if not points:
             return
         async with self._errors(name):
-            await self._client.upsert(
-                name,
-                [models.PointStruct(id=point.id, vector=point.vector, payload=point.payload) for point in points],
-                wait=True,
-            )
+            await write(self._client, name, points)
 
     async def replace(self, name: str, points: Sequence[Point], known: Mapping[str, Mapping[str, Any]]) -> set[str]:
         """Write points, each with its paths and those that it had before, and wait until Qdrant confirms.

@@ -1,5 +1,6 @@
 """What Qdrant holds, as the rest of Darkroom sees it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +28,7 @@ class Point:
     """A photograph's vector and payload; `id` is a UUID."""
 
     id: str
-    vector: list[float]
+    vector: Sequence[float]
     payload: dict[str, Any]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from qdrant_client import AsyncQdrantClient, models
 
 from gateways.qdrant.records import Point
+from gateways.qdrant.upserting import write
 from rules.payload import REVISION
 
 
@@ -19,17 +20,14 @@ async def replace(
 ) -> set[str]:
     """Write the points; return the ids of those that had another revision than was read. See `Qdrant.replace`."""
     given = {point.id: str(uuid.uuid4()) for point in points}
-    structs = {
-        point.id: models.PointStruct(
-            id=point.id, vector=point.vector, payload={**point.payload, REVISION: given[point.id]}
-        )
-        for point in points
+    revised = {
+        point.id: Point(point.id, point.vector, {**point.payload, REVISION: given[point.id]}) for point in points
     }
     for is_known in (False, True):
-        some = [struct for point_id, struct in structs.items() if (read.get(point_id) is not None) == is_known]
+        some = [point for point_id, point in revised.items() if (read.get(point_id) is not None) == is_known]
         if some:
             expected = [revision for point_id in given if (revision := read.get(point_id)) is not None]
-            await client.upsert(name, some, wait=True, update_filter=_where(expected if is_known else []))
+            await write(client, name, some, _where(expected if is_known else []))
     return await _others(client, name, given)
 
 

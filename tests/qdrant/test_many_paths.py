@@ -161,17 +161,18 @@ async def test_a_kill_between_the_writes_loses_nothing(
 ) -> None:
     """Qdrant takes so many writes, then the worker is dead; the messages come again."""
     await store(qdrant, photos, PATHS[:90])
-    upsert, writes = qdrant._client.upsert, 0
+    client, writes = qdrant._client.http.client, 0
+    request = client.request
 
-    async def dying(*args: Any, **options: Any) -> Any:
+    async def dying(*, url: str, method: str, **options: Any) -> Any:
         nonlocal writes
-        writes += 1
+        writes += method == "PUT" and url.endswith("/points")
         if writes == fails_at:
             raise QdrantUnavailableError("dead")
-        return await upsert(*args, **options)
+        return await request(url=url, method=method, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(qdrant._client, "upsert", dying)
+        patched.setattr(client, "request", dying)
         with pytest.raises(QdrantUnavailableError):
             await store(qdrant, photos, PATHS[90:200] + PATHS[200:250])
     seen = await all_paths(qdrant, photos)

@@ -2,11 +2,13 @@
 
 import base64
 import json
+from array import array
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from core.errors import InvalidMessageError
 from core.settings import STAGES
@@ -21,7 +23,7 @@ from topics.job_event import JOB_EVENT
 from topics.job_status import JOB_STATUS, JobStatus
 from topics.ml_request import ML_REQUEST, MLRequest
 from topics.raw_path import RAW_PATH, RawPath
-from topics.record import Headers, Record, Topic
+from topics.record import PACKED, Headers, Record, Topic
 from topics.scan_request import SCAN_REQUEST, ScanRequest
 from topics.sentinel import read_sentinel
 
@@ -55,7 +57,12 @@ metadata = st.fixed_dictionaries(
     },
 )
 content = st.fixed_dictionaries(
-    {"vector": st.lists(floats, max_size=3), "metadata": metadata, "thumbnail_base64": text, "caption": optional_text}
+    {
+        "vector": st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), max_size=3),
+        "metadata": metadata,
+        "thumbnail_base64": text,
+        "caption": optional_text,
+    }
 )
 seen_file = {"file_id": text, "path": text}
 outcome_file = {
@@ -311,10 +318,19 @@ def test_an_end_marker_with_what_is_no_job_id_is_refused(job_id: bytes) -> None:
         read_sentinel([("job_id", job_id), ("walk_id", b"walk")])
 
 
-def test_a_content_record_keeps_its_vector_to_the_last_bit() -> None:
+def test_a_content_record_keeps_its_vector_to_the_last_bit_that_a_vector_store_keeps() -> None:
     fields = {"width": 1, "height": 1, "format": "PNG", "mode": "RGB", "file_size": 1}
     content = Content.model_validate({"vector": [0.1, 1e-300, -0.0, 1 / 3], "metadata": fields, "thumbnail_base64": ""})
-    assert Content.model_validate_json(content.model_dump_json()).vector == [0.1, 1e-300, -0.0, 1 / 3]
+    kept = array("f", [0.1, 1e-300, -0.0, 1 / 3])
+    assert Content.model_validate_json(content.model_dump_json()).vector == kept
+    assert Content.model_validate_json(content.model_dump_json(context=PACKED)).vector == kept
+
+
+@pytest.mark.parametrize("vector", [[0.1, "x"], {"a": 1.0}, None, 0.1, "AAAA", "no base64"], ids=repr)
+def test_a_vector_that_is_none_is_refused(vector: object) -> None:
+    fields = {"width": 1, "height": 1, "format": "PNG", "mode": "RGB", "file_size": 1}
+    with pytest.raises(ValidationError, match="vector"):
+        Content.model_validate({"vector": vector, "metadata": fields, "thumbnail_base64": ""})
 
 
 @pytest.mark.parametrize("record", [FileOfJob, RawPath, HashedFileOfJob, HashedFile])
