@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from core import metrics
 from core.errors import FatalError, MLOutOfMemoryError, MLRejectedError, MLUnavailableError
+from core.http import without_sniffio
 from core.tls import authorities
 
 # Longest wait for a connection, and for an answer that needs no work from a model.
@@ -139,6 +140,7 @@ class ML:
         self._default_model_id = default_model_id
         self._service_names_its_model = False
         self._quick = httpx.Timeout(min(timeout, QUICK_SECONDS))
+        without_sniffio()
         self._http = httpx.AsyncClient(
             base_url=url.rstrip("/"),
             headers={"Authorization": f"Bearer {token}"} if token else {},

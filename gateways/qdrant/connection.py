@@ -3,14 +3,20 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Self
 
+import httpx
 from qdrant_client import AsyncQdrantClient
 
 from core.errors import QdrantRejectedError, QdrantUnavailableError
+from core.http import without_sniffio
 from core.tls import authorities
 from gateways.qdrant.errors import translated_errors
 from gateways.qdrant.lean import without_fastembed
 from gateways.qdrant.measure import measure
 from gateways.qdrant.path_lists import PathLists
+
+# qdrant-client keeps none open to a Qdrant on this machine. Qdrant closes those that rest for 5 seconds: one that it
+# closes as a request is sent would fail that.
+LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2.0)
 
 
 class Connection:
@@ -18,6 +24,7 @@ class Connection:
 
     def __init__(self, url: str, *, api_key: str | None = None, timeout: float = 60.0) -> None:
         self._url = url
+        without_sniffio()
         # The key goes in a header of our own: qdrant-client warns about a key over plain HTTP, which is
         # ordinary inside a cluster.
         with without_fastembed():
@@ -28,6 +35,7 @@ class Connection:
                 prefer_grpc=False,
                 check_compatibility=False,
                 verify=authorities(url),
+                limits=LIMITS,
             )
         measure(self._client)
         self._lists = PathLists(self._client)
