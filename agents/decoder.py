@@ -70,8 +70,7 @@ class Decoder:
             read_at=item.event.message.timestamp,
         )
         failpoints.reach("prepare-claimed")
-        # Alone: an orderly stop between two files of one message would have ML look at the first again.
-        await (await self._stage.send(ML_REQUEST, file.sha256, request, file.headers(headers)))
+        await self._stage.send_file(ML_REQUEST, file.sha256, request, file.headers(headers))
         failpoints.reach("prepare-sent")
         self._stage.handed_on(file, headers)
 

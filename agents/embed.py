@@ -26,7 +26,7 @@ from rules.batching import batch_size, halves
 from rules.identity import point_id
 from streams.item import Item
 from streams.messages import Event
-from streams.window import Window
+from streams.window import Share, Window
 from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite
 from topics.ml_request import ML_REQUEST, MLRequest
@@ -51,7 +51,7 @@ def build(services: Services, datadir: Path) -> StageApp:
     # Room for the batches in flight and the one that fills behind them.
     batches = settings.ml_batches_in_flight + 2
     embedder = _Embedder(stage)
-    stage.consume_each(
+    stage.consume_files(
         ML_REQUEST,
         embedder.take,
         end_marker=embedder.end,
@@ -85,29 +85,54 @@ class _Embedder:
             for caption in (False, True)
         }
 
-    async def take(self, item: _Item, window: Window) -> None:
-        """Take an image."""
+    async def take(self, items: list[_Item], window: Window) -> None:
+        """Take images of one message."""
         if not self._asked:
             await self._ask_capabilities()
-        earlier = self._answers.earlier(_question(item))
-        work = _wait(self._ask_ml(item)) if earlier is None else self._repeat(item, earlier)
-        await window.add(item.event, work, share=item.share())
+        share = Share(len(items), items[0].of)
+        # Before there is room in the window: an end marker flushes all that came before it.
+        works = self._begin(items)
+        await window.add(items[0].event, self._finish(items, works, share), share=share)
+
+    def _begin(self, items: list[_Item]) -> list[Awaitable[None]]:
+        """Put each image that is new into a batch; return what is to be awaited for each."""
+        works: dict[int, Awaitable[None]] = {}
+        for item in items:
+            if (earlier := self._answers.earlier(_question(item))) is not None:
+                works[item.place] = self._repeat(item, earlier)
+            else:
+                self._answers.ask(_question(item))
+        new = [item for item in items if item.place not in works]
+        works |= zip((item.place for item in new), self._ask_ml(new), strict=True)
+        return [works[item.place] for item in items]
+
+    async def _finish(self, items: list[_Item], works: list[Awaitable[None]], share: Share) -> None:
+        async def do(item: _Item, work: Awaitable[None]) -> None:
+            await self._stage.or_put_back(ML_REQUEST, item, _wait(work))
+            share.leave()
+
+        await asyncio.gather(*map(do, items, works))
 
     async def end(self, event: Event, window: Window) -> None:
         """Take an end marker, which asks for no more waiting."""
         self._stage.flush()
         await self._end_markers.take(event, window)
 
-    def _ask_ml(self, item: _Item) -> Awaitable[None]:
-        """Put an image into the next batch; await the result to know that all that follows is delivered."""
-        self._answers.ask(_question(item))
-        return self._batchers[item.record.caption].add(item, len(item.event.value) // item.of)
+    def _ask_ml(self, items: list[_Item]) -> "Iterable[asyncio.Future[None]]":
+        """Put images into the next batch, best into one; each is done when all that follows from it is delivered."""
+        if not items:
+            return []
+        first = items[0]
+        weight = len(first.event.value) * len(items) // first.of
+        return self._batchers[first.record.caption].add_together(items, weight)
 
     async def _repeat(self, item: _Item, earlier: "asyncio.Future[Answer | None]") -> None:
         """Publish again what ML answered to the same question."""
         answer = await asyncio.shield(earlier)
         if answer is None:
-            await self._ask_ml(item)
+            self._answers.ask(_question(item))
+            (done,) = self._ask_ml([item])
+            await done
         else:
             await self._publish([(item, answer)])
 

@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from core import metrics
@@ -20,11 +21,30 @@ ALONE = 0.1
 PAUSE_SECONDS = 0.1
 
 
+@dataclass(slots=True)
+class _Together(Generic[I]):
+    """Items that are best in one batch, of so many bytes all together."""
+
+    items: list[I]
+    done: "list[asyncio.Future[None]]"
+    weight: int
+    since: float  # by time.monotonic
+
+    def first(self, count: int) -> "_Together[I]":
+        """Take off the first `count` items."""
+        weight = self.weight * count // len(self.items)
+        taken = _Together(self.items[:count], self.done[:count], weight, self.since)
+        del self.items[:count], self.done[:count]
+        self.weight -= weight
+        return taken
+
+
 class Batcher(Generic[I]):
     """Calls `handle` with batches of at most `size()` items and `max_bytes`, `in_flight` of them at a time.
 
-    A batch is cut when it can be handled, not before: what waits for a free place goes on filling. What `handle`
-    returns is awaited before the batch is done, and holds no place: the next batch may begin.
+    Items that were added together come into one batch, unless they are more than it holds; later ones may fill the
+    batch before. A batch is cut when it can be handled, not before: what waits for a free place goes on filling. What
+    `handle` returns is awaited before the batch is done, and holds no place: the next batch may begin.
     """
 
     def __init__(
@@ -45,7 +65,8 @@ class Batcher(Generic[I]):
         self._free = in_flight
         self._max_bytes = max_bytes
         self._on_fatal = on_fatal
-        self._pending: deque[tuple[I, int, float, asyncio.Future[None]]] = deque()
+        self._pending: deque[_Together[I]] = deque()
+        self._count = 0
         self._due = 0
         self._began = time.monotonic()  # the newest batch
         self._bytes = 0
@@ -55,28 +76,35 @@ class Batcher(Generic[I]):
 
     def add(self, item: I, weight: int) -> "asyncio.Future[None]":
         """Add an item of `weight` bytes. The future is done when its batch was handled."""
+        return self.add_together([item], weight)[0]
+
+    def add_together(self, items: Sequence[I], weight: int) -> "list[asyncio.Future[None]]":
+        """Add items of `weight` bytes in all. Each has a future that is done when its batch was handled."""
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
+        done: list[asyncio.Future[None]] = [loop.create_future() for _ in items]
         if self._is_draining:
-            done.set_exception(DrainingError("The worker stops."))
-            return done
-        self._pending.append((item, weight, time.monotonic(), done))
-        self._bytes += weight
-        self._go()
+            for one in done:
+                one.set_exception(DrainingError("The worker stops."))
+        elif items:
+            self._pending.append(_Together([*items], [*done], weight, time.monotonic()))
+            self._count += len(items)
+            self._bytes += weight
+            self._go()
         return done
 
     def flush(self) -> None:
         """Let everything that was added so far go without waiting for more."""
-        self._due = len(self._pending)
+        self._due = self._count
         self._go()
 
     def drain(self) -> None:
         """Begin no further batch: what waits for one ends with DrainingError."""
         self._is_draining = True
-        for *_, done in self._pending:
-            done.set_exception(DrainingError("The worker stops."))
+        for together in self._pending:
+            for done in together.done:
+                done.set_exception(DrainingError("The worker stops."))
         self._pending.clear()
-        self._bytes = self._due = 0
+        self._count = self._bytes = self._due = 0
 
     def _go(self) -> None:
         while self._free and self._is_due():
@@ -89,10 +117,10 @@ class Batcher(Generic[I]):
     def _is_due(self) -> bool:
         if not self._pending:
             return False
-        if self._due > 0 or len(self._pending) >= self._size() or self._bytes >= self._max_bytes:
+        if self._due > 0 or self._count >= self._size() or self._bytes >= self._max_bytes:
             return True
-        oldest = self._pending[0][2]
-        is_alone = len(self._pending) == 1 and oldest - self._began >= PAUSE_SECONDS
+        oldest = self._pending[0].since
+        is_alone = self._count == 1 and oldest - self._began >= PAUSE_SECONDS
         remaining = oldest + self._linger * (ALONE if is_alone else 1.0) - time.monotonic()
         if remaining <= 0:
             return True
@@ -106,19 +134,29 @@ class Batcher(Generic[I]):
 
     def _cut(self) -> list[tuple[I, "asyncio.Future[None]"]]:
         self._began = time.monotonic()
+        size = self._size()
         batch: list[tuple[I, asyncio.Future[None]]] = []
-        taken = 0
-        while self._pending and len(batch) < self._size():
-            item, weight, _, done = self._pending[0]
-            if batch and taken + weight > self._max_bytes:
+        weight = 0
+        passed: list[_Together[I]] = []
+        while self._pending and len(batch) < size:
+            together = self._pending.popleft()
+            room = size - len(batch)
+            if batch and weight + together.weight > self._max_bytes:
+                passed.append(together)
                 break
-            self._pending.popleft()
-            taken += weight
-            batch.append((item, done))
-        self._bytes -= taken
+            if len(together.items) > room:
+                passed.append(together)
+                if batch:
+                    continue
+                together = together.first(room)
+            batch.extend(zip(together.items, together.done, strict=True))
+            weight += together.weight
+        self._pending.extendleft(reversed(passed))
+        self._count -= len(batch)
+        self._bytes -= weight
         self._due = max(0, self._due - len(batch))
         metrics.BATCH_ITEMS.labels(self._stage).observe(len(batch))
-        metrics.BATCH_FILL.labels(self._stage).observe(len(batch) / self._size())
+        metrics.BATCH_FILL.labels(self._stage).observe(len(batch) / size)
         return batch
 
     async def _run(self, batch: list[tuple[I, "asyncio.Future[None]"]]) -> None:

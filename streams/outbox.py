@@ -81,6 +81,7 @@ class Outbox:
         self, topic: Topic[Any], alike: Alike, partition: int, files: Sequence[Own]
     ) -> "Iterable[asyncio.Future[None]]":
         kind = (topic.name, partition, alike)
+        most = min(self._max_files, topic.most_files or self._max_files)
         loop = asyncio.get_running_loop()
         for file in files:
             waiting = self._open.get(kind)
@@ -92,7 +93,7 @@ class Outbox:
             yield waiting.delivered
             waiting.files.append(file)
             waiting.size += len(file.fields)
-            if len(waiting.files) >= self._max_files:
+            if len(waiting.files) >= most:
                 self._leave(kind)
         if self._open and self._due is None:
             # Alone, it leaves when what is being done now is done.

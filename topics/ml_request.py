@@ -16,4 +16,10 @@ class MLRequest(HashedFileOfJob):
     read_at: float | None = None  # as in topics.content
 
 
-ML_REQUEST: Topic[MLRequest] = Topic("ml-request", key="sha256", record=MLRequest, has_bundles=True, brings_files=True)
+# No more than ML takes at once, even a slow one: a kill repeats the requests to ML that were on their way, and those
+# alone, as long as each of them has whole messages.
+MOST_FILES = 8
+
+ML_REQUEST: Topic[MLRequest] = Topic(
+    "ml-request", key="sha256", record=MLRequest, has_bundles=True, most_files=MOST_FILES, brings_files=True
+)

@@ -31,6 +31,7 @@ class Topic(Generic[R]):
     """One topic: its name, its key in words, its record, and whether Kafka compacts it.
 
     `has_bundles`: its messages are about files, one or many (topics.bundle).
+    `most_files`: what we put into one of these, where that is fewer than fit.
     `brings_files`: these are files on their way into a collection, and a message without a value ends a walk.
     `event_id`: for a public topic, what tells its events apart; its messages are CloudEvents.
     """
@@ -43,6 +44,7 @@ class Topic(Generic[R]):
         record: Any,
         compacted: bool = False,
         has_bundles: bool = False,
+        most_files: int | None = None,
         brings_files: bool = False,
         event_id: Callable[[R, "Headers"], str] | None = None,
     ) -> None:
@@ -50,6 +52,7 @@ class Topic(Generic[R]):
         self.key = key
         self.compacted = compacted
         self.has_bundles = has_bundles
+        self.most_files = most_files
         self.brings_files = brings_files
         self.record = record
         self._event_id = event_id

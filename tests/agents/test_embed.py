@@ -13,6 +13,7 @@ from tests.agents.messages import Message, check_envelope, ml_request, sealed, u
 from tests.bus import Bus
 from tests.ml.stub import vector_of
 from tests.parts import Part
+from topics.bundle import SHARED
 
 STAGE = "embed"
 
@@ -77,6 +78,23 @@ async def test_answers_go_to_their_own_pictures(bus: Bus, ml: Part, job: str, co
     images = [image["sha256"] for batch in asked(ml) for image in batch["images"]]
     renditions = [hashlib.sha256(base64.b64decode(file["rendition_base64"])).hexdigest() for file in files]
     assert sorted(images) == sorted(renditions)
+
+
+async def test_files_of_one_message_come_into_one_batch_and_fail_alone(
+    bus: Bus, ml: Part, job: str, collection: str
+) -> None:
+    files = requests(job, collection, 6)
+    bad, odd = files[2], {"path": 17}
+    told(ml, fail_images=[bad["path"].rpartition("/")[2]])
+    own = [{name: value for name, value in file.items() if name not in SHARED} for file in [*files, files[0]]]
+    for some in ([*own[:3], odd, *own[3:]], [*own[:2], *own[3:]]):  # most come again, as after a kill
+        message = {name: files[0][name] for name in files[0].keys() & set(SHARED)} | {"files": some}
+        await bus.publish("ml-request", files[0]["sha256"], message, [("job_id", job.encode())])
+    await sealed(bus, "ml-request", "db-write", job)
+    check_written(bus, [file for file in files if file is not bad])
+    assert bus.outcomes(job)[bad["path"]]["outcome"] == "failed"
+    assert [len(batch["images"]) for batch in asked(ml)] == [6]
+    assert "17" in str([letter.value for letter in bus.of_job("dead-letter", job)])
 
 
 @pytest.mark.parametrize("when", ["answered", "asked"])

@@ -131,6 +131,29 @@ async def test_a_batch_holds_no_more_bytes_than_allowed_but_at_least_one_item() 
     assert handler.batches == [["a"], ["b"], ["huge"], ["c", "d"]]
 
 
+async def test_what_was_added_together_comes_into_one_batch_and_others_fill_the_one_before() -> None:
+    handler = Handler()
+    batches = batcher(handler, size=4)
+    handler.open.clear()
+    done = [batches.add("0", 1)]
+    batches.flush()
+    await settle()
+    done += [one for together in ("abc", "de", "f", "ghi") for one in batches.add_together(together, len(together))]
+    batches.flush()
+    handler.open.set()
+    await asyncio.wait_for(asyncio.gather(*done), HANG_SECONDS)
+    assert handler.batches == [["0"], ["a", "b", "c", "f"], ["d", "e"], ["g", "h", "i"]]
+
+
+async def test_what_was_added_together_and_fits_into_no_batch_is_taken_apart() -> None:
+    handler = Handler()
+    batches = batcher(handler, size=2)
+    done = [batches.add("0", 1), *batches.add_together("abcd", 4)]
+    batches.flush()
+    await asyncio.wait_for(asyncio.gather(*done), HANG_SECONDS)
+    assert handler.batches == [["0"], ["a", "b"], ["c", "d"]]
+
+
 async def test_no_more_batches_run_at_a_time_than_allowed() -> None:
     handler = Handler()
     batches = batcher(handler, size=1, in_flight=2)
