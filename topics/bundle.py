@@ -12,10 +12,11 @@ docs/decisions/0060-bundles.md.
 import json
 from collections.abc import Container, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, Generic, NamedTuple, TypeVar
+from functools import cache, cached_property
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
 import orjson
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from core.errors import InvalidMessageError
 from topics.files import FileOfJob
@@ -29,6 +30,7 @@ PLACES = 1 << 16
 
 SHARED = ("job_id", "collection", "caption", "model_id", "roots", "walk_id")
 """The fields that stand once for all files of a message, as it is written. What they all share may."""
+_SHARED = frozenset(SHARED)
 
 R = TypeVar("R")
 
@@ -71,6 +73,13 @@ class Own(NamedTuple):
     traceparent: str = ""
 
 
+@cache
+def _column(record: type[BaseModel], name: str) -> TypeAdapter[list[Any]]:
+    """Return what validates one field of many files at once: a fraction of a microsecond for each."""
+    field = record.model_fields[name]
+    return TypeAdapter(list[Annotated[field.annotation, field]])  # type: ignore[name-defined]
+
+
 class Bundle(Generic[R]):
     """The files of a message, as JSON has them. Raises InvalidMessageError where they are too many, or none."""
 
@@ -90,16 +99,22 @@ class Bundle(Generic[R]):
         return self.entry(0).record
 
     def plain(self, names: Set[str]) -> list[tuple[int, dict[str, Any]]]:
-        """Return the files that have just these fields, with their places; path and key are texts."""
-        key = self._topic.key
-        return [
-            (place, file)
-            for place, file in enumerate(self.files)
-            if isinstance(file, dict)
-            and file.keys() == names
-            and isinstance(file["path"], str)
-            and isinstance(file[key], str)
+        """Return the files that have just these fields, with their places, each field as the topic's record has it.
+
+        They make no record, so what is wrong with one of them is found here: none is returned then, and each is to be
+        taken by itself. So it is where they share more than is written once for all.
+        """
+        if not self._shared.keys() <= _SHARED:
+            return []
+        found = [
+            (place, file) for place, file in enumerate(self.files) if isinstance(file, dict) and file.keys() == names
         ]
+        try:
+            for name in names:
+                _column(self._topic.record, name).validate_python([file[name] for _, file in found], strict=True)
+        except ValidationError:
+            return []
+        return found
 
     def places_without(self, taken: Container[int]) -> list[int]:
         """Return the places of all files but those at places that are taken."""

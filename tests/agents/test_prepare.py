@@ -20,6 +20,8 @@ from tests.bus import PARTITIONS, Bus
 from tests.worker import Worker
 
 STAGE = "prepare"
+# What each file has of its own in messages of hash about files that it has not read.
+PLAIN = ("path", "size", "mtime_ns", "ctime_ns", "sha256")
 
 
 async def send(bus: Bus, *files: Message) -> None:
@@ -160,6 +162,50 @@ async def test_what_is_confirmed_is_unchanged_until_the_collection_is_another(
 
     await store.ensure_collection(created, model_id="stub-1", dimension=512, distance="Cosine")
     assert await again() == "write cached"
+
+
+async def test_a_file_of_a_message_whose_fields_are_no_such_is_refused_alone(
+    bus: Bus, job: str, created: str, store: Qdrant, tmp_path: Path
+) -> None:
+    """Only a program could send them: a hash that makes up another row's key, and a size that is no number."""
+    path = picture(tmp_path / "a.jpg")
+    known = hashed_file(job, created, path) | {"model_id": "a|b"}
+    await send(bus, known)
+    await bus.until(lambda: about(bus, "ml-request", known), "an ml-request")
+    collection = await store.collection(created)
+    assert collection is not None
+    await tell(bus, known, "embedded", content=content())
+    await tell(bus, known, "stored", incarnation=collection.incarnation)
+
+    later = new_job()
+
+    async def publish(model_id: str, *files: Message) -> None:
+        shared = {"job_id": later, "collection": created, "model_id": model_id}
+        message = shared | {"files": [{name: file.get(name) for name in PLAIN} for file in files]}
+        await bus.publish("hashed-file", known["sha256"], message, [("job_id", later.encode())])
+
+    def outcome(file: Message) -> str | None:
+        told = bus.outcomes(later).get(file["path"])
+        return None if told is None else str(told["outcome"])
+
+    for _ in range(20):  # the outcomes come through another topic than the files
+        await publish("a|b", known, known)
+        await bus.until(lambda: outcome(known) or about(bus, "db-write", known | {"job_id": later}), "a decision")
+        if outcome(known) == "unchanged":
+            break
+    others = [unread_file(later, created, name) for name in ("b.jpg", "c.jpg", "d.jpg")]
+    no_number = known | {"size": "much"}
+    no_hash = known | {"sha256": known["sha256"] + "|a"}
+    await publish("a|b", others[0], no_number, known)
+    await publish("b", others[1], no_hash, others[2])
+
+    def letters() -> list[dict[str, Any]]:
+        # There are no such files as the others; their dead letters have no hash.
+        return [letter for letter in values(bus.of_job("dead-letter", later)) if "sha256" in letter]
+
+    await bus.until(lambda: all(map(outcome, others)) and len(letters()) == 2, "an outcome of each, and two letters")
+    assert [letter["size"] for letter in letters()] == ["much", known["size"]]
+    assert [letter["sha256"] for letter in letters()] == [known["sha256"], no_hash["sha256"]]
 
 
 async def test_a_content_that_fails_takes_its_copies_along(bus: Bus, job: str, created: str, tmp_path: Path) -> None:

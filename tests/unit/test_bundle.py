@@ -7,6 +7,7 @@ from core.errors import InvalidMessageError
 from topics import bundle
 from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite
+from topics.hashed_file import HASHED_FILE
 from topics.image_outcome import IMAGE_OUTCOME, MoreWaiters
 from topics.job_event import JOB_EVENT, Seen
 from topics.raw_path import RAW_PATH, RawPath
@@ -66,6 +67,48 @@ def test_a_file_that_is_not_valid_is_refused_alone(bad: object) -> None:
     assert orjson.loads(refused.refused.value)["job_id"] == "job-1"
     with pytest.raises(InvalidMessageError):
         RAW_PATH.decode(refused.refused.value)
+
+
+PLAIN = {"path": "/photos/a.jpg", "size": 1, "mtime_ns": -2, "ctime_ns": None, "sha256": "ab" * 32}
+
+
+def plain(*files: object, **shared: object) -> list[int]:
+    """Return the places of the plain files of a message on hashed-file."""
+    message = orjson.dumps({"job_id": "job-1", "collection": "photos", "model_id": "m"} | shared | {"files": files})
+    opened = bundle.opened(HASHED_FILE, message, [])
+    assert opened is not None
+    return [place for place, _ in opened.plain(PLAIN.keys())]
+
+
+def test_plain_files_have_the_same_fields_and_no_others() -> None:
+    assert plain(PLAIN, PLAIN | {"traceparent": "00-t"}, {"path": "/photos/b.jpg"}, 17, PLAIN) == [0, 4]
+    assert plain(PLAIN, walk_id="walk", caption=True, roots=["/photos"]) == [0]
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("sha256", "ab" * 32 + "|m"),
+        ("sha256", "AB" * 32),
+        ("sha256", None),
+        ("path", ["/photos/a.jpg"]),
+        ("path", "/" + "a" * 20_000),
+        ("size", "1"),
+        ("size", -1),
+        ("size", 1 << 63),
+        ("mtime_ns", None),
+        ("mtime_ns", 1.5),
+        ("ctime_ns", True),
+    ],
+)
+def test_a_plain_file_has_the_fields_of_a_record(name: str, bad: object) -> None:
+    """Nothing else looks at them before they become a key, or an event."""
+    assert plain(PLAIN, PLAIN | {name: bad}) == []
+
+
+@pytest.mark.parametrize("shared", [{"path_b64": "L3Bob3Rvcy9i"}, {"reread": "ab" * 32}, {"size": 5}], ids=str)
+def test_files_that_share_more_are_not_plain(shared: dict[str, object]) -> None:
+    assert plain(PLAIN, **shared) == []
 
 
 @pytest.mark.parametrize("files", [[], [{"path": "/a"}] * (bundle.PLACES + 1)], ids=["none", "too many"])
