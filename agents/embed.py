@@ -1,7 +1,8 @@
 """embed: has ML look at each new content, in batches, and publishes the answer.
 
-ml-request → db-write, the point of the file that owns the claim. A batch that ML refuses is halved until
-the guilty image stands alone; ML away is waited for. What it has answered is not asked again.
+It takes ml-request, and sends db-write: the point of the file that owns the claim.
+It decides in rules/embedding: a batch that ML refuses is halved until the guilty image stands alone; ML away, or of
+another model, is waited for. What it has answered is not asked again.
 """
 
 import asyncio
@@ -22,7 +23,9 @@ from agents.stage import Services, StageApp
 from core import failpoints, tracing
 from core.errors import ContentError, DrainingError, FatalError, FileError, MLOutOfMemoryError, MLUnavailableError
 from gateways.ml import Capabilities, Embedded, ImageInput, Refused
-from rules.batching import batch_size, halves
+from rules import embedding
+from rules.batching import batch_size
+from rules.embedding import Again, Fail
 from rules.identity import point_id
 from streams.item import Item
 from streams.messages import Event
@@ -164,7 +167,7 @@ class _Embedder:
             except (DrainingError, FatalError):
                 raise
             except Exception as error:
-                await self._split(items, error)
+                await self._go_on(items, error)
             else:
                 await self._end(items, answers)
 
@@ -181,7 +184,9 @@ class _Embedder:
             ]
             with tracing.called("embed images", [item.headers.traceparent for item in items]):
                 answers = await self._ml.embed(images, caption=items[0].record.caption, dimension=offered.embedding_dim)
-            _check_answers(offered.model_id, answers.values())
+            for answer in answers.values():
+                if isinstance(answer, Embedded):
+                    _raise(embedding.answer_problem(offered.model_id, answer.model_id))
         except MLOutOfMemoryError as error:
             if len(items) == 1:
                 raise MLUnavailableError(f"ML has no memory for a single image: {error}") from error
@@ -194,37 +199,27 @@ class _Embedder:
         return [answers[image.unique_id] for image in images]
 
     async def _check_model(self, offered: str, items: list[_Item]) -> None:
-        """Wait for the model that a collection is of; a file that is for no such collection would wait for ever."""
         for request in (item.record for item in items):
-            if request.model_id == offered:
-                continue
-            known = await self._collections.known(request.job_id, request.collection)
-            if known is None or known.model_id != request.model_id:
-                raise FileError(
-                    f"{request.path} asks for model {request.model_id}, but there is no collection "
-                    f"{request.collection} of that model (any more)."
-                )
-            raise MLUnavailableError(f"ML serves model {offered}, but {request.path} needs {request.model_id}.")
+            if request.model_id != offered:
+                known = await self._collections.known(request.job_id, request.collection)
+                _raise(embedding.model_problem(offered, request, known))
 
     async def _check_dimension(self, offered: int, items: list[_Item]) -> None:
-        """Refuse an ML whose vectors do not fit where they go: its model changed, and kept its name."""
         for job_id, collection in {(item.record.job_id, item.record.collection) for item in items}:
             known = await self._collections.known(job_id, collection)
-            if known is not None and known.dimension != offered:
-                raise MLUnavailableError(
-                    f"ML makes vectors of {offered} dimensions, but collection {collection} holds {known.dimension}: "
-                    "its model changed. Bring the former model back, or ingest into a new collection."
-                )
+            _raise(embedding.dimension_problem(offered, collection, known))
 
-    async def _split(self, items: list[_Item], error: Exception) -> None:
-        if len(items) == 1:
-            await self._fail(items[0], error)
-            return
-        if isinstance(error, MLOutOfMemoryError):
-            self._limit = max(1, len(items) // 2)
-            log.warning("ml-out-of-memory", batch=len(items), limit=self._limit)
-        for half in halves(items):
-            await self._embed(list(half))
+    async def _go_on(self, items: list[_Item], error: Exception) -> None:
+        """Do what follows where ML refuses a batch as a whole."""
+        match embedding.after_error(items, error):
+            case Fail(item):
+                await self._fail(item, error)
+            case Again(parts, limit):
+                if limit is not None:
+                    self._limit = limit
+                    log.warning("ml-out-of-memory", batch=len(items), limit=limit)
+                for part in parts:
+                    await self._embed([*part])
 
     async def _end(self, items: list[_Item], answers: list[Embedded | Refused]) -> None:
         refusals, embedded = [], []
@@ -276,8 +271,6 @@ async def _wait(done: Awaitable[None]) -> None:
     await done
 
 
-def _check_answers(offered: str, answers: Iterable[Embedded | Refused]) -> None:
-    """Refuse answers of another model than ML offered: it was started anew since it was asked."""
-    for answer in answers:
-        if isinstance(answer, Embedded) and answer.model_id not in {None, offered}:
-            raise MLUnavailableError(f"ML answers with model {answer.model_id}, but offered {offered}.")
+def _raise(problem: Exception | None) -> None:
+    if problem is not None:
+        raise problem
