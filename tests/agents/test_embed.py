@@ -138,7 +138,7 @@ async def test_ml_away_is_waited_for(bus: Bus, ml: Part, job: str, collection: s
     await bus.until(lambda: bus.events(job, "waiting"), "a waiting event")
     # One for each batch in flight.
     assert {(event["stage"], event["target"]) for event in bus.events(job, "waiting")} == {("embed", "ml")}
-    assert bus.of_job("db-write", job) == []
+    assert bus.values("db-write", job_id=job) == []
     told(ml)
     await bus.until(lambda: len(bus.values("db-write", job_id=job)) == 3, "three answers")
     check_written(bus, files)
@@ -163,7 +163,7 @@ async def test_another_model_is_waited_out(bus: Bus, ml: Part, job: str, created
         await bus.close_job(f"{job}-2", "ml-request")
         await bus.until(lambda: bus.events(f"{job}-2", "waiting"), "a waiting event")
         await bus.quiet(1)
-    assert bus.of_job("db-write", f"{job}-2") == []
+    assert bus.values("db-write", job_id=f"{job}-2") == []
     told(ml)
     await bus.until(lambda: len(bus.values("db-write", job_id=f"{job}-2")) == 2, "two answers")
     check_written(bus, first)
