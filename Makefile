@@ -54,9 +54,9 @@ clean: ## remove what was installed, caches, and the data of the demo
 	@touch $@
 
 .venv/run.stamp: .venv/python.stamp pyproject.toml constraints.txt
-	@$(INSTALL) -e .
+	@$(INSTALL) -e ".[models]"
 	@touch $@
 
 .venv/dev.stamp: .venv/python.stamp pyproject.toml constraints.txt
-	@$(INSTALL) -e ".[dev,clip,otel]"
+	@$(INSTALL) -e ".[dev,models,otel]"
 	@touch $@ .venv/run.stamp

@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from cli import collections, dead_letters, demo, doctor, jobs, replay, search, services, topics
+from cli import collections, dead_letters, demo, doctor, jobs, models, replay, search, services, topics
 from cli.console import escape, progress
 from core.errors import DarkroomError, RetryableError
 
@@ -44,6 +44,7 @@ app.command()(search.similar)
 app.command("retry-failed")(dead_letters.retry_failed)
 app.add_typer(dead_letters.group, name="dead-letters")
 app.add_typer(collections.group, name="collections")
+app.add_typer(models.group, name="models")
 app.command()(replay.replay)
 app.command("rebuild-cache")(replay.rebuild_cache)
 app.command("clear-cache")(replay.clear_cache)

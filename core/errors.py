@@ -6,6 +6,7 @@
     │   ├── QdrantUnavailableError
     │   ├── KafkaUnavailableError
     │   ├── ApiUnavailableError
+    │   ├── HubUnavailableError    the hub that has the models
     │   └── BusyError              as many wait for it already as may
     ├── RejectedError             this one thing is refused; dead-letter it and go on
     │   ├── InvalidMessageError   the bytes of a message do not validate
@@ -47,6 +48,10 @@ class KafkaUnavailableError(RetryableError):
 
 class ApiUnavailableError(RetryableError):
     """Darkroom's own API cannot be reached, or answered nonsense."""
+
+
+class HubUnavailableError(RetryableError):
+    """The hub that models come from cannot be reached, or asks to wait for longer than a person does."""
 
 
 class BusyError(RetryableError):

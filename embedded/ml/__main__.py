@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8001, help="port to listen on (default: %(default)s)")
     parser.add_argument(
-        "--clip-models", type=Path, metavar="DIR", help="use the CLIP models in this folder (needs the `clip` extra)"
+        "--clip-models", type=Path, metavar="DIR", help="use the CLIP models in this folder (needs the extra `models`)"
     )
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
@@ -75,7 +75,7 @@ def _model(clip_models: Path | None) -> Model:
         from embedded.ml.clip import ClipModel  # noqa: PLC0415  # Only then are its packages needed.
     except ImportError as error:
         raise FatalError(
-            f"--clip-models needs the `clip` extra, and {error.name} is missing: pip install 'darkroom[clip]'"
+            f"--clip-models needs the extra `models`, and {error.name} is missing: pip install 'darkroom[models]'"
         ) from error
     return ClipModel(clip_models)
 

@@ -1,4 +1,4 @@
-"""CLIP for images and text, and a captioner, through ONNX on the CPU (the `clip` extra).
+"""CLIP for images and text, and a captioner, through ONNX on the CPU (the extra `models`).
 
 Models are read from a local folder and never downloaded:
 

@@ -1,4 +1,4 @@
-"""The `clip` extra with tiny ONNX models whose answers are known."""
+"""The extra `models`, with tiny ONNX models whose answers are known."""
 
 from pathlib import Path
 

@@ -265,7 +265,7 @@ class TestClip:
         )
         ended = run(sys.executable, "-c", main, "--port", str(free_port()), "--clip-models", str(tmp_path))
         assert ended.returncode == 1
-        assert "fastembed is missing: pip install 'darkroom[clip]'" in ended.stderr
+        assert "fastembed is missing: pip install 'darkroom[models]'" in ended.stderr
         assert "Traceback" not in ended.stderr
 
 

@@ -1,0 +1,220 @@
+"""The models that are on this machine: `models` in the data folder, one folder a model.
+
+A model is here once its folder has its name: it is made elsewhere and renamed when it is whole and checked, so
+nothing half-fetched is ever seen. Beside them lie, by names that no model can have:
+
+    .fetching/   what is on its way, kept for the next try
+    .lock        held by who fetches or takes in, one at a time
+    .trusted     hashes of what came first, for entries without hashes of ours
+    .chosen      which model is in use
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from core.errors import FatalError
+
+MANIFEST = "model.json"
+LICENCE = "LICENSE"
+BUILT_IN = "visual"
+"""The name of what needs no weights: it compares colours and shapes."""
+
+
+class FileFact(BaseModel):
+    """What a file is. `pinned`: its hash is one of ours; else it is what came first."""
+
+    bytes: int
+    sha256: str
+    pinned: bool
+
+
+class Manifest(BaseModel):
+    """What a model's folder says of itself. `sources`: the commit of each repository that its files came from."""
+
+    name: str
+    family: str
+    languages: str
+    licence: str
+    dimension: int | None = None
+    sources: dict[str, str]
+    files: dict[str, FileFact]
+    fetched_at: str
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files."""
+        return sum(file.bytes for file in self.files.values())
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether each file was compared with a hash of ours."""
+        return all(file.pinned for file in self.files.values())
+
+
+class Trusted(BaseModel):
+    """What came first for an entry."""
+
+    sources: dict[str, str] = {}
+    files: dict[str, str] = {}
+
+
+class _Trust(BaseModel):
+    models: dict[str, Trusted] = {}
+
+
+class _Chosen(BaseModel):
+    model: str | None = None
+
+
+_Shape = TypeVar("_Shape", bound=BaseModel)
+
+
+class Shelf:
+    """The models below a data folder."""
+
+    def __init__(self, data: Path) -> None:
+        self.folder = data / "models"
+
+    @property
+    def table(self) -> Path:
+        """Where people write entries of their own."""
+        return self.folder / "table.toml"
+
+    def at(self, name: str) -> Path:
+        """Return the folder of a model, be it here or not."""
+        return self.folder / name
+
+    def fetching(self, name: str) -> Path:
+        """Return where a model is put together."""
+        return self.folder / ".fetching" / name
+
+    def all(self) -> dict[str, Manifest]:
+        """Return what is here, by name."""
+        names = sorted(file.parent.name for file in self.folder.glob(f"*/{MANIFEST}") if file.parent.name[0] != ".")
+        return {name: self.manifest(name) for name in names}
+
+    def has(self, name: str) -> bool:
+        """Whether a model is here, whole."""
+        return (self.at(name) / MANIFEST).is_file()
+
+    def manifest(self, name: str) -> Manifest:
+        """Read what a model says of itself. Raises FatalError where it is not here, or its manifest is broken."""
+        return read_manifest(self.at(name))
+
+    def keep(self, name: str, made: Path) -> None:
+        """Make a model that was put together, and checked, one that is here."""
+        for file in [*made.rglob("*")]:
+            if file.is_file():
+                with file.open("rb") as content:
+                    os.fsync(content.fileno())
+        made.rename(self.at(name))
+        shutil.rmtree(self.fetching(name), ignore_errors=True)
+
+    def remove(self, name: str) -> None:
+        """Remove a model, at once for whoever looks. Raises FatalError where it is not here."""
+        self.manifest(name)
+        away = self.folder / ".fetching" / f"{name}.removed"
+        away.parent.mkdir(exist_ok=True)
+        shutil.rmtree(away, ignore_errors=True)
+        self.at(name).rename(away)
+        shutil.rmtree(away)
+
+    def trusted(self, name: str) -> Trusted:
+        """Return what came first for an entry; empty where nothing did."""
+        return _read(self.folder / ".trusted", _Trust).models.get(name, Trusted())
+
+    def trust(self, manifest: Manifest) -> None:
+        """Record what came first."""
+        trust = _read(self.folder / ".trusted", _Trust)
+        files = {name: file.sha256 for name, file in manifest.files.items()}
+        trust.models[manifest.name] = Trusted(sources=manifest.sources, files=files)
+        _write(self.folder / ".trusted", trust)
+
+    @property
+    def chosen(self) -> str | None:
+        """The model that was chosen; None: none was."""
+        return _read(self.folder / ".chosen", _Chosen).model
+
+    def choose(self, name: str | None) -> None:
+        """Choose the model that is used from the next start on."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _write(self.folder / ".chosen", _Chosen(model=name))
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only one who brings models here. Raises FatalError that names the process that is."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = (self.folder / ".lock").open("a+")
+        except OSError as error:
+            raise FatalError(f"{self.folder} cannot be written: {error.strerror}. Set DARKROOM_DATA.") from error
+        with lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise FatalError(
+                    f"A model is being brought to {self.folder} already, by process {lock.read().strip()}. "
+                    "Wait until it has ended: one comes at a time."
+                ) from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            yield
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read what a model's folder says of itself. Raises FatalError where it says nothing that can be read."""
+    file = folder / MANIFEST
+    try:
+        return Manifest.model_validate_json(file.read_bytes())
+    except FileNotFoundError:
+        raise FatalError(
+            f"The model {folder.name!r} is not here ({file} does not exist). `darkroom models list` shows which are, "
+            "and `darkroom models get NAME` fetches one."
+        ) from None
+    except (OSError, ValidationError) as error:
+        raise FatalError(
+            f"{file} cannot be read. Remove the model with `darkroom models remove {folder.name}`, and fetch it again."
+        ) from error
+
+
+def faults(folder: Path, manifest: Manifest) -> Iterator[str]:
+    """Compare a model's files with what its manifest says of them; yield what is wrong, in words."""
+    for name, fact in manifest.files.items():
+        file = folder / name
+        if not file.is_file():
+            yield f"{file} is missing"
+        elif file.stat().st_size != fact.bytes:
+            yield f"{file} has {file.stat().st_size} bytes in place of {fact.bytes}"
+        elif (found := sha256(file)) != fact.sha256:
+            yield f"{file} has other content: its SHA-256 is {found} in place of {fact.sha256}"
+
+
+def sha256(file: Path) -> str:
+    """Return the SHA-256 of a file's content, in hexadecimal."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _read(file: Path, shape: type[_Shape]) -> _Shape:
+    try:
+        return shape.model_validate_json(file.read_bytes())
+    except FileNotFoundError:
+        return shape()
+    except ValidationError as error:
+        raise FatalError(f"{file} is broken: remove it. Hashes that it held are recorded anew.") from error
+
+
+def _write(file: Path, content: BaseModel) -> None:
+    draft = file.with_name(f"{file.name}.new")
+    draft.write_text(content.model_dump_json(indent=1), encoding="utf-8")
+    draft.replace(file)
