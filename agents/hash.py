@@ -67,9 +67,6 @@ class _Hasher:
         is_first_attempt = files.headers.attempt == 1 and first is not None and first.reread is None
         if first is None or not is_first_attempt or self._services.jobs.is_cancelled(first.job_id):
             return files.places_without(())
-        model_id = self._known_model(first)
-        if model_id is None:
-            return files.places_without(())
         plain = files.plain(_PLAIN)
         known = self._fingerprints.get_many([file["path"].encode() for _, file in plain])
         unchanged = {
@@ -78,7 +75,7 @@ class _Hasher:
             if before is not None and (before["size"], before["mtime_ns"]) == (file["size"], file["mtime_ns"])
         }
         if unchanged:
-            work = self._pass_on(event, files, unchanged, model_id)
+            work = self._pass_on(event, files, unchanged)
             # They take the room of one: nothing slow is done with them.
             await window.add(event, work, share=Share(1, len(files.files)))
         return files.places_without(unchanged)
@@ -95,25 +92,33 @@ class _Hasher:
         sentinel = read_sentinel(event.message.headers)
         await window.add_in_order(event, lambda: self._seal(event, sentinel))
 
-    async def _pass_on(
-        self, event: Event, files: Bundle[RawPath], unchanged: Mapping[int, dict[str, Any]], model_id: str
-    ) -> None:
-        """Send on files that have not changed; those of a walk are seen when they have their outcome.
+    async def _pass_on(self, event: Event, files: Bundle[RawPath], unchanged: Mapping[int, dict[str, Any]]) -> None:
+        """Send on files that have not changed; those of a walk that is counted are seen when they have their outcome.
 
         `unchanged`: the fingerprints by the files' places in the bundle.
         """
         first = files.first
         assert first is not None  # noqa: S101 - or they were not known
         with structlog.contextvars.bound_contextvars(job_id=first.job_id, stage="hash"):
+            try:
+                model_id = await self._model_id(first)
+            except (DrainingError, FatalError):
+                raise
+            except Exception as error:
+                for place in unchanged:
+                    await self._refuse(event, files, place, error)
+                return
             metrics.CACHE.labels("fingerprints", "hit").inc(len(unchanged))
             paths = {place: files.files[place]["path"] for place in unchanged}
             outside = await self._outside(first, [path.encode() for path in paths.values()])
             inside = [place for place, error in zip(unchanged, outside, strict=True) if error is None]
-            if first.walk_id is None:
+            # Where its end markers count them, none of them is missed: its outcome says that a file was seen, too.
+            walk_id = first.walk_id if first.counted else None
+            if walk_id is None:
                 records = [files.entry(place).record for place in inside]
                 await asyncio.gather(*(self._stage.report.seen(record) for record in records if record is not None))
                 failpoints.reach("hash-seen")
-            hashed = _hashed(first, Fingerprint(**next(iter(unchanged.values()))), model_id, walk_id=first.walk_id)
+            hashed = _hashed(first, Fingerprint(**next(iter(unchanged.values()))), model_id, walk_id)
             alike = alike_of(hashed, files.headers)
             own = [
                 Own(unchanged[place]["sha256"].encode(), orjson.dumps({"path": paths[place]} | unchanged[place]))
@@ -122,11 +127,11 @@ class _Hasher:
             await self._stage.send_alike(HASHED_FILE, alike, own)
             failpoints.reach("hash-sent")
             self._stage.handed_on(first, files.headers, len(inside))
-            for place, error in zip(unchanged, outside, strict=True):
-                if error is not None:
-                    await self._refuse(event, files, place, error)
+            for place, is_outside in zip(unchanged, outside, strict=True):
+                if is_outside is not None:
+                    await self._refuse(event, files, place, is_outside)
 
-    async def _refuse(self, event: Event, files: Bundle[RawPath], place: int, error: FileError) -> None:
+    async def _refuse(self, event: Event, files: Bundle[RawPath], place: int, error: Exception) -> None:
         entry = files.entry(place)
         assert entry.record is not None  # noqa: S101 - its path is known
         item = self._stage.item(event, entry.record, entry.headers, place, len(files.files))

@@ -122,6 +122,7 @@ class PublishingWalk:
             size=stamp and stamp.size,
             mtime_ns=stamp and stamp.mtime_ns,
             walk_id=stamp and self._walk_id,
+            counted=stamp and True,
         )
 
     async def _refuse(self, entry: Refused) -> None:

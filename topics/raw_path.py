@@ -10,9 +10,12 @@ class RawPath(FileOfJob):
 
     `walk_id`: the walk that found it. Of a walk whose files say so, and whose end markers say how many they are, it
     is known how many were published and never seen.
+    `counted`: the end markers of that walk say so. Then a file that has not changed need not be seen before it has its
+    outcome, which is cheaper; of another walk, the end could come before these.
     """
 
     walk_id: Name | None = None
+    counted: bool | None = None
 
 
 # Never compacted: the null value of a sentinel would delete the files with the same key.

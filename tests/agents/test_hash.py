@@ -8,6 +8,8 @@ import shutil
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from tests.agents.conftest import new_job
 from tests.agents.messages import check_envelope, id_of, partition_of, picture, raw_path
 from tests.bus import PARTITIONS, Bus
@@ -24,6 +26,14 @@ async def hashed(bus: Bus, job: str, collection: str, path: Path, **fields: obje
     await bus.until(lambda: len(bus.of_job("hashed-file", job)) > before, f"{path} hashed")
     sha256: str = json.loads(bus.of_job("hashed-file", job)[-1].value)["sha256"]
     return sha256
+
+
+async def remembered(bus: Bus, job: str, collection: str, *paths: Path) -> None:
+    """Have files hashed, and wait until their fingerprints are written: their end marker is passed on behind that."""
+    for path in paths:
+        await hashed(bus, job, collection, path)
+    await bus.close_job(job)
+    await bus.until(lambda: len(bus.events(job, "sealed")) == PARTITIONS, "all partitions sealed")
 
 
 async def test_a_file_is_handed_on_by_its_content(bus: Bus, job: str, collection: str, tmp_path: Path) -> None:
@@ -57,6 +67,41 @@ async def test_seen_is_delivered_before_the_file_goes_on(bus: Bus, job: str, col
         assert seen_at[dict(record.headers)["file_id"].decode()] <= record.timestamp
     # Many files to one event, or track would fold each by itself.
     assert len(bus.events(job, "seen")) < 40
+
+
+@pytest.mark.parametrize("counted", [True, None], ids=["counted", "not counted"])
+async def test_unchanged_files_are_seen_by_their_outcome_where_the_end_of_their_walk_counts_them(
+    bus: Bus, job: str, collection: str, tmp_path: Path, counted: bool | None
+) -> None:
+    """Of another walk the end may come first: the job would be over, without them. No scan has begun this job."""
+    paths = [picture(tmp_path / f"{number}.jpg") for number in range(5)]
+    await remembered(bus, job, collection, *paths)
+    # On the partition where their fingerprints are.
+    paths = [path for path in paths if partition_of(bytes(path)) == partition_of(bytes(paths[0]))]
+    own = [{"path": str(path), "size": (stat := path.stat()).st_size, "mtime_ns": stat.st_mtime_ns} for path in paths]
+    again = new_job()
+    shared = {"job_id": again, "collection": collection, "model_id": "stub-1", "walk_id": "mine", "counted": counted}
+    await bus.publish("raw-path", str(paths[0]), shared | {"files": own})
+    await bus.until(lambda: len(bus.of_job("hashed-file", again)) == len(own), "all hashed")
+    walks = {json.loads(record.value).get("walk_id") for record in bus.of_job("hashed-file", again)}
+    seen = {file["path"] for event in bus.events(again, "seen") for file in event["files"]}
+    assert walks == ({"mine"} if counted else {None})
+    assert seen == (set() if counted else {str(path) for path in paths})
+
+
+async def test_a_message_about_a_collection_that_cannot_be_had_fails_unchanged_files_one_by_one(
+    bus: Bus, job: str, collection: str, tmp_path: Path
+) -> None:
+    path = picture(tmp_path / "a.jpg")
+    await remembered(bus, job, collection, path)
+    own = {"path": str(path), "size": path.stat().st_size, "mtime_ns": path.stat().st_mtime_ns}
+    again = new_job()
+    shared = {"job_id": again, "collection": collection, "model_id": "another-model"}
+    await bus.publish("raw-path", str(path), shared | {"files": [own, own | {"path": str(tmp_path / "gone.jpg")}]})
+    await bus.until(lambda: len(bus.outcomes(again)) == 2, "an outcome of each")
+    assert {outcome["outcome"] for outcome in bus.outcomes(again).values()} == {"failed"}
+    assert "another-model" in bus.outcomes(again)[str(path)]["reason"]
+    assert bus.of_job("hashed-file", again) == []
 
 
 async def test_a_sentinel_seals_after_the_files_before_it(bus: Bus, job: str, collection: str, tmp_path: Path) -> None:
