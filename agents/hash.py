@@ -68,12 +68,8 @@ class _Hasher:
         if first is None or not is_first_attempt or self._services.jobs.is_cancelled(first.job_id):
             return files.places_without(())
         plain = files.plain(_PLAIN)
-        known = self._fingerprints.get_many([file["path"].encode() for _, file in plain])
-        unchanged = {
-            place: before
-            for (place, file), before in zip(plain, known, strict=True)
-            if before is not None and (before["size"], before["mtime_ns"]) == (file["size"], file["mtime_ns"])
-        }
+        known = self._fingerprints.of_unchanged([file for _, file in plain])
+        unchanged = {place: before for (place, _), before in zip(plain, known, strict=True) if before is not None}
         if unchanged:
             work = self._pass_on(event, files, unchanged)
             # They take the room of one: nothing slow is done with them.

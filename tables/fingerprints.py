@@ -3,7 +3,8 @@
 It never decides an outcome: a file whose fingerprint is known goes on like any other.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -11,6 +12,9 @@ from pydantic import BaseModel
 
 from imaging.hashing import FileStamp
 from streams.rows import Rows
+
+_STAMP = itemgetter("size", "mtime_ns")
+"""Whether a file need be read again is told by these."""
 
 
 class Fingerprint(BaseModel):
@@ -22,8 +26,8 @@ class Fingerprint(BaseModel):
     sha256: str
 
     def matches(self, stamp: FileStamp) -> bool:
-        """Tell whether a file with this size and time of change can be taken as unread before."""
-        return stamp == FileStamp(self.size, self.mtime_ns)
+        """Tell whether a file with this size and time of change need not be read again."""
+        return stamp == FileStamp(*_STAMP(self.__dict__))
 
 
 class Fingerprints:
@@ -37,9 +41,17 @@ class Fingerprints:
         row = self._rows.get(path)
         return None if row is None else Fingerprint.model_validate_json(row)
 
-    def get_many(self, paths: Sequence[bytes]) -> "list[dict[str, Any] | None]":
-        """Return the fields of what is known of each path, as JSON has them."""
-        return [None if row is None else orjson.loads(row) for row in self._rows.get_many(paths)]
+    def of_unchanged(self, files: Sequence[Mapping[str, Any]]) -> "list[dict[str, Any] | None]":
+        """Return the fingerprint of each file that it matches, as JSON has it: no record is made of either.
+
+        `files`: path, size and time of change of each.
+        """
+        rows = self._rows.get_many([file["path"].encode() for file in files])
+        found = [None if row is None else orjson.loads(row) for row in rows]
+        return [
+            known if known is not None and _STAMP(known) == _STAMP(file) else None
+            for known, file in zip(found, files, strict=True)
+        ]
 
     def put(self, path: bytes, fingerprint: Fingerprint) -> Awaitable[object]:
         """Remember a path; await the result for the delivery of the changelog record."""
