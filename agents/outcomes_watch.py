@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from core.errors import InvalidMessageError
 from gateways.kafka.connection import ClientOptions
 from gateways.kafka.reader import Reader, Record, all_partitions
-from topics.job_event import JOB_EVENT, Outcomes, decode_keyed
+from topics.job_event import JOB_EVENT, Outcomes, OutcomesAlike, decode_keyed, files_of
 
 
 class Outstanding:
@@ -33,10 +33,10 @@ class Outstanding:
         """Count files, before they are published."""
         self._files.update(file_ids)
 
-    def end(self, event: Outcomes) -> None:
+    def end(self, file_ids: Iterable[str]) -> None:
         """Count those out that have an outcome now."""
         before = len(self._files)
-        self._files.difference_update(file.file_id for file in event.files)
+        self._files.difference_update(file_ids)
         if len(self._files) < before:
             self._ended.append((time.monotonic(), before - len(self._files)))
             self._tell()
@@ -105,6 +105,6 @@ class OutcomesWatch:
             event = decode_keyed(record.key, record.value)
         except InvalidMessageError:
             return  # track says so
-        if isinstance(event, Outcomes):
+        if isinstance(event, Outcomes | OutcomesAlike):
             for outstanding in walks:
-                outstanding.end(event)
+                outstanding.end(files_of(event))

@@ -24,7 +24,7 @@ from tables.job_document import document
 from tables.job_file import JobFile
 from tables.job_fold import apply, place
 from tables.jobs import Jobs
-from topics.job_event import JOB_EVENT, AnyJobEvent, Forget, Outcomes, Seen, decode_keyed
+from topics.job_event import JOB_EVENT, Forget, JobEvent, decode_keyed, files_of
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 from topics.record import Headers
 
@@ -82,26 +82,28 @@ class Tracker:
             await window.add(event, self._take_late(job_event))
             return
         offset = place(job, event.message.offset, event.message.timestamp)
-        changed = apply(job, job_event, offset, self._files(known, job_event).get)
-        known.files.update((file.report.file_id, file) for file in changed)
+        changed = apply(job, job_event, offset, self._files(known, job_event))
+        known.files.update((file.report.file_id, file) for file in changed.files)
+        # Nothing else is to come to these before the checkpoint: their rows are ahead of the counters until then.
+        new = changed.new
+        deliveries: list[Awaitable[object]] = [] if new is None else self._jobs.put_new(job.job_id, new)
         self._changed[job.job_id] = (known, event)
         if self._checkpoint is None:
             self._at_once.clear()
             self._checkpoint = start(self._check())
         self._events += 1
-        self._files_changed += len(changed)
+        self._files_changed += len(changed.files) + (0 if new is None else len(new.file_ids))
         if self._is_news(known):
             self._at_once.set()
         # The rows of a job that is to be forgotten go when that is written down.
-        await window.add(event, self._forget_behind(job.job_id, "" if job.forgotten else None, [self._checkpoint]))
+        after = [self._checkpoint, *deliveries]
+        await window.add(event, self._forget_behind(job.job_id, "" if job.forgotten else None, after))
 
-    def _files(self, known: _Known, job_event: AnyJobEvent) -> dict[str, JobFile | None]:
+    def _files(self, known: _Known, job_event: JobEvent) -> dict[str, JobFile | None]:
         """Return what is known of the files that an event is about."""
-        if not isinstance(job_event, Seen | Outcomes):
-            return {}
-        files = {file.file_id: known.files.get(file.file_id) for file in job_event.files}
+        files = {file_id: known.files.get(file_id) for file_id in files_of(job_event)}
         unread = [file_id for file_id, file in files.items() if file is None]
-        return files | self._jobs.files_of(known.job.job_id, unread)
+        return files | self._jobs.files_of(known.job.job_id, unread) if unread else files
 
     def _is_news(self, known: _Known) -> bool:
         """Tell whether somebody waits for what has just changed, or too much is open."""
@@ -156,7 +158,7 @@ class Tracker:
         )
         await asyncio.gather(*deliveries)
 
-    def _take_late(self, job_event: AnyJobEvent) -> Coroutine[Any, Any, None]:
+    def _take_late(self, job_event: JobEvent) -> Coroutine[Any, Any, None]:
         """Take an event of a job that was forgotten: it changes nothing, but may go on with forgetting."""
         if not isinstance(job_event, Forget):
             return _delivered([])

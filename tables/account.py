@@ -138,6 +138,14 @@ class Account(BaseModel):
             self.counts[after.outcome] += 1
         return True
 
+    def count_new(self, files: int, outcome: Outcome, walk_id: str | None) -> None:
+        """Count so many new files that have ended alike, as `count_file` counts each; none of them is skipped."""
+        if walk_id is not None:
+            self._know_walk(walk_id)
+            self.walk_files[walk_id] += files
+        self.seen += files
+        self.counts[outcome] += files
+
     def begin_count(self) -> None:
         """Begin to count the files again; `count` is then called for each."""
         self.seen, self.counts, self.skipped = 0, dict.fromkeys(OUTCOMES, 0), {}

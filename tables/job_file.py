@@ -5,6 +5,7 @@ or behind. With the offsets in the row, what the counters hold of a file is know
 loaded without a look at its files.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -48,6 +49,34 @@ class JobFile:
         """Return what counters that include the events up to `offset` hold of this file; None: they do not know it."""
         known = [(outcome, kind) for told, outcome, kind in self.outcomes if told <= offset]
         return Counted(*known[-1], tuple(walk for told, walk in self.walks if told <= offset)) if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class NewFiles:
+    """Files, as columns, that had no row before one event told of them, and have all ended alike, without a reason."""
+
+    offset: int
+    outcome: Outcome
+    walk_id: str | None
+    file_ids: list[str]
+    paths: list[str]
+    sha256s: list[str]
+
+    @property
+    def outcomes(self) -> tuple[tuple[int, Outcome | None, str | None], ...]:
+        """As each of them has it."""
+        return ((self.offset, self.outcome, None),)
+
+    @property
+    def walks(self) -> tuple[tuple[int, str], ...]:
+        """As each of them has it."""
+        return () if self.walk_id is None else ((self.offset, self.walk_id),)
+
+    def each(self) -> Iterator[JobFile]:
+        """Yield the files, one by one."""
+        outcomes, walks = self.outcomes, self.walks
+        for file_id, path, sha256 in zip(self.file_ids, self.paths, self.sha256s, strict=True):
+            yield JobFile(FileReport(file_id, path, self.outcome, None, sha256), outcomes, walks)
 
 
 def fold(known: JobFile | None, report: FileReport, offset: int, *, replay: bool, walk_id: str | None) -> JobFile:

@@ -8,13 +8,16 @@ A job that was forgotten does not change any more.
 An event either changes the account (tables.account), or only what people see (tables.progress).
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import compress
+from typing import NamedTuple
 
 from rules.kinds import left_out_line
 from rules.outcomes import FileReport
 from rules.watchdog import missing_in_words
 from tables.job import Job
-from tables.job_file import JobFile, fold
+from tables.job_file import JobFile, NewFiles, fold
 from topics import job_event as events
 from topics.job_status import FINISHED
 from topics.limits import clipped
@@ -41,14 +44,24 @@ def place(job: Job, offset: int, at: float) -> int:
     return placed
 
 
-def apply(job: Job, event: events.AnyJobEvent, offset: int, lookup: Callable[[str], JobFile | None]) -> list[JobFile]:
-    """Fold one event into the job; return the files whose rows have changed.
+class Changed(NamedTuple):
+    """What an event has changed: `files`, each with its row, and files that had no row and have ended alike."""
 
-    `offset`: as `place` returns it. `lookup` gives the row of a file of this job by its id, or None.
+    files: list[JobFile]
+    new: NewFiles | None = None
+
+
+_NOTHING = Changed([])
+
+
+def apply(job: Job, event: events.JobEvent, offset: int, known: Mapping[str, JobFile | None]) -> Changed:
+    """Fold one event into the job; return what has changed of its files.
+
+    `offset`: as `place` returns it. `known`: the rows of the files that the event is about, by their ids.
     """
     if job.forgotten:
-        return []
-    changed = _apply_files(job, event, offset, lookup)
+        return _NOTHING
+    changed = _apply_files(job, event, offset, known)
     if offset > job.offset:
         job.offset = offset
         if not isinstance(event, events.Stalled):
@@ -60,24 +73,23 @@ def apply(job: Job, event: events.AnyJobEvent, offset: int, lookup: Callable[[st
     return changed
 
 
-def _apply_files(
-    job: Job, event: events.AnyJobEvent, offset: int, lookup: Callable[[str], JobFile | None]
-) -> list[JobFile]:
-    replay, walk_id = False, None
+def _apply_files(job: Job, event: events.JobEvent, offset: int, rows: Mapping[str, JobFile | None]) -> Changed:
+    replay, new = False, None
     match event:
         case events.Seen():
             reports = [FileReport(file.file_id, file.path, path_b64=file.path_b64) for file in event.files]
-            # Where all files are known, it does not matter who finds them again.
-            walk_id = None if job.whole else event.walk_id
+        case events.OutcomesAlike():
+            new, reports = _parted(event, offset, rows)
         case events.Outcomes():
             reports = [
                 FileReport(file.file_id, file.path, file.outcome, file.reason, file.sha256, file.path_b64)
                 for file in event.files
             ]
             replay = event.replay
-            walk_id = None if job.whole else event.walk_id
         case _:
-            return []
+            return _NOTHING
+    # Where all files are known, it does not matter who finds them again.
+    walk_id = None if job.whole else event.walk_id
     job.collection = job.collection or event.collection
     was_closed = job.was_closed(offset)
     before: dict[str, JobFile | None] = {}
@@ -85,18 +97,40 @@ def _apply_files(
     for report in reports:
         file_id = report.file_id
         if file_id not in before:
-            before[file_id] = lookup(file_id)
+            before[file_id] = rows.get(file_id)
         known = after.get(file_id) or before[file_id]
         if was_closed and (known is None or known.at(offset) is None):
             continue
         after[file_id] = fold(known, report, offset, replay=replay, walk_id=walk_id)
+    if new is not None:
+        new = None if was_closed else replace(new, walk_id=walk_id)
     # Where the counters hold this event already, it is the rows that are behind.
-    counted = [_count(job, file, offset) for file in after.values()] if offset > job.offset else []
-    if any(counted):
-        job.note(event.at)
-        job.started_at = job.started_at or event.at
-        job.sample(event.at, job.processed)
-    return [file for file_id, file in after.items() if file is not before[file_id]]
+    if offset > job.offset:
+        counted = [_count(job, file, offset) for file in after.values()]
+        if new is not None:
+            job.count_new(len(new.file_ids), new.outcome, walk_id)
+        if new is not None or any(counted):
+            job.note(event.at)
+            job.started_at = job.started_at or event.at
+            job.sample(event.at, job.processed)
+    return Changed([file for file_id, file in after.items() if file is not before[file_id]], new)
+
+
+def _parted(
+    event: events.OutcomesAlike, offset: int, rows: Mapping[str, JobFile | None]
+) -> tuple[NewFiles | None, list[FileReport]]:
+    """Return the files of an event that have no row, and what it reports of the others."""
+    files = event.file_ids, event.paths, event.sha256s
+    are_new = [rows.get(file_id) is None for file_id in event.file_ids]
+    reports = [
+        FileReport(file_id, path, event.outcome, None, sha256)
+        for is_new, file_id, path, sha256 in zip(are_new, *files, strict=True)
+        if not is_new
+    ]
+    if len(reports) == len(are_new):
+        return None, reports
+    file_ids, paths, sha256s = (list(compress(column, are_new)) for column in files) if reports else files
+    return NewFiles(offset, event.outcome, event.walk_id, file_ids, paths, sha256s), reports
 
 
 def _count(job: Job, file: JobFile, offset: int) -> bool:
@@ -109,7 +143,7 @@ def _count(job: Job, file: JobFile, offset: int) -> bool:
     return True
 
 
-def _keep_account(job: Job, event: events.AnyJobEvent) -> None:
+def _keep_account(job: Job, event: events.JobEvent) -> None:
     match event:
         case events.Queued():
             _queue(job, event)
@@ -127,7 +161,7 @@ def _keep_account(job: Job, event: events.AnyJobEvent) -> None:
             pass
 
 
-def _show(job: Job, event: events.AnyJobEvent) -> None:
+def _show(job: Job, event: events.JobEvent) -> None:
     match event:
         case events.LeftOut():
             job.left_out = event

@@ -15,7 +15,7 @@ from rules.outcomes import FileReport
 from rules.paths import first_paths
 from streams.rows import Rows
 from tables.job import Job
-from tables.job_file import JobFile
+from tables.job_file import JobFile, NewFiles
 
 # Of rows in one changelog record, whose keys are much shorter.
 RECORD_BYTES = 256 << 10
@@ -45,16 +45,29 @@ class Jobs:
 
     def put_files(self, job_id: str, files: Iterable[JobFile]) -> list[Awaitable[object]]:
         """Write the rows of many files: few changelog records hold them all."""
+        return self._put_rows(job_id, ((file.report.file_id, _encode(file)) for file in files))
+
+    def put_new(self, job_id: str, new: NewFiles) -> list[Awaitable[object]]:
+        """Write the rows of files that have none, as `put_files` writes each."""
+        outcome = new.outcome
+        events = [orjson.Fragment(orjson.dumps(one)) for one in (new.outcomes, new.walks)]
+        columns = zip(new.file_ids, new.paths, new.sha256s, strict=True)
+        rows = (
+            (file_id, orjson.dumps((file_id, path, outcome, None, sha256, None, *events)))
+            for file_id, path, sha256 in columns
+        )
+        return self._put_rows(job_id, rows)
+
+    def _put_rows(self, job_id: str, files: Iterable[tuple[str, bytes]]) -> list[Awaitable[object]]:
         prefix = _file_key(job_id, "")
         deliveries: list[Awaitable[object]] = []
         rows: dict[bytes, bytes] = {}
         size = 0
-        for file in files:
-            row = _encode(file)
-            if size + len(row) > RECORD_BYTES:
+        for file_id, row in files:
+            if rows and size + len(row) > RECORD_BYTES:
                 deliveries.append(self._rows.put_packed(prefix, rows))
                 rows, size = {}, 0
-            rows[_file_key(job_id, file.report.file_id)] = row
+            rows[_file_key(job_id, file_id)] = row
             size += len(row)
         return [*deliveries, self._rows.put_packed(prefix, rows)] if rows else deliveries
 

@@ -15,9 +15,14 @@ from topics.job_status import JobStatus
 
 _DOCUMENT = "SELECT folded, folded_offset, published, published_offset FROM jobs"
 _FILES = (
-    "SELECT number, path, outcome, reason, sha256 FROM files WHERE job_id = ? AND number > ? ORDER BY number LIMIT ?"
+    "SELECT number, path, outcome, reason, sha256 FROM files"
+    " WHERE job = (SELECT number FROM jobs WHERE job_id = ?) AND number > ? ORDER BY number LIMIT ?"
 )
 _FILES_BY_OUTCOME = _FILES.replace("ORDER BY", "AND outcome = ? ORDER BY")
+_FILES_UNFINISHED = (
+    "SELECT number, file_id, path, path_b64 FROM files INDEXED BY files_by_outcome"
+    " WHERE job = (SELECT number FROM jobs WHERE job_id = ?) AND outcome IS NULL AND number > ? ORDER BY number LIMIT ?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +125,7 @@ def request(connection: sqlite3.Connection, job_id: str) -> JobRequest:
 
 def unfinished_files(connection: sqlite3.Connection, job_id: str, *, after: int, limit: int) -> list[UnfinishedFile]:
     """Return files of a job without an outcome, the ones that follow number `after`."""
-    rows = connection.execute(
-        "SELECT number, file_id, path, path_b64 FROM files"
-        " WHERE job_id = ? AND outcome IS NULL AND number > ? ORDER BY number LIMIT ?",
-        (job_id, after, limit),
-    )
+    rows = connection.execute(_FILES_UNFINISHED, (job_id, after, limit))
     return [UnfinishedFile(*row) for row in rows]
 
 

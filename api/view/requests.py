@@ -5,7 +5,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from tables.job import Job
-from topics.job_event import AnyJobEvent, Queued, Scanning, Seen
+from topics.job_event import JobEvent, Queued, Scanning, Seen
 
 MAX_ROOTS = 100
 
@@ -38,7 +38,7 @@ def read(connection: sqlite3.Connection, job_id: str) -> JobRequest:
     return JobRequest(*(None if value is None else json.loads(value) for value in row or ()))
 
 
-def note(connection: sqlite3.Connection, job: Job, event: AnyJobEvent) -> None:
+def note(connection: sqlite3.Connection, job: Job, event: JobEvent) -> None:
     """Note what an event says that was folded into its job."""
     if not isinstance(event, Queued | Scanning | Seen):
         return

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import structlog
 
 from api.view import letters, requests
+from api.view.files import SCHEMA as FILES
 from api.view.files import Files
 from core.errors import InvalidMessageError
 from rules.positions import LastRead
@@ -15,14 +16,14 @@ from tables.job import Job
 from tables.job_document import document
 from tables.job_fold import apply, place
 from topics.dead_letter import DEAD_LETTER
-from topics.job_event import JOB_EVENT, Outcomes, Seen, decode_keyed
+from topics.job_event import JOB_EVENT, decode_keyed, files_of
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 from topics.record import HeaderList, Headers
 
 log = structlog.get_logger()
 
 # Raised with every change of the tables or of the fold: an older view is rebuilt from the topics.
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 # Of a job that was forgotten, and of the disk: so that nobody waits for it.
 FILES_AT_ONCE = 2000
 PAGES_AT_ONCE = 1000
@@ -30,11 +31,11 @@ INCREMENTAL = 2  # of auto_vacuum
 
 _SCHEMA = """
 DROP TABLE IF EXISTS jobs;
-DROP TABLE IF EXISTS files;
 DROP TABLE IF EXISTS offsets;
 DROP TABLE IF EXISTS cluster;
 CREATE TABLE jobs (
-    job_id TEXT PRIMARY KEY,
+    number INTEGER PRIMARY KEY,       -- what its files name it by
+    job_id TEXT NOT NULL UNIQUE,
     begun REAL NOT NULL,              -- seconds since 1970, of the first that was heard of it
     folded TEXT,                      -- tables.job.Job as JSON, folded here from job-event
     folded_offset INTEGER NOT NULL DEFAULT -1,
@@ -49,20 +50,6 @@ CREATE INDEX jobs_by_age ON jobs (begun);
 CREATE INDEX jobs_unfinished ON jobs (job_id) WHERE NOT finished;
 CREATE INDEX jobs_by_end ON jobs (ended) WHERE finished AND NOT forgotten;
 CREATE INDEX jobs_kept ON jobs (job_id) WHERE kept;
-CREATE TABLE files (
-    number INTEGER PRIMARY KEY,       -- the order in which files were first heard of
-    job_id TEXT NOT NULL,
-    file_id TEXT NOT NULL,
-    path TEXT NOT NULL,
-    path_b64 TEXT,                    -- only where the path is not UTF-8
-    outcome TEXT,
-    reason TEXT,
-    sha256 TEXT,
-    walks TEXT,                       -- JSON: the walks that named it, while it matters
-    UNIQUE (job_id, file_id)
-);
-CREATE INDEX files_by_job ON files (job_id, number);
-CREATE INDEX files_by_outcome ON files (job_id, outcome, number);
 CREATE TABLE offsets (
     topic TEXT NOT NULL,
     partition INTEGER NOT NULL,
@@ -102,7 +89,7 @@ def ensure_it_shrinks(connection: sqlite3.Connection) -> None:
 
 def rebuild(connection: sqlite3.Connection, cluster_id: str) -> None:
     """Empty the view; it belongs to this Kafka cluster from now on."""
-    for statement in (_SCHEMA + requests.SCHEMA + letters.SCHEMA).split(";\n"):
+    for statement in (_SCHEMA + FILES + requests.SCHEMA + letters.SCHEMA).split(";\n"):
         connection.execute(statement)
     connection.execute("INSERT INTO cluster VALUES (?)", (cluster_id,))
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -189,9 +176,7 @@ def _fold(connection: sqlite3.Connection, jobs: dict[str, Job], files: Files, me
         jobs[job_id] = Job.model_validate_json(folded) if folded else Job(job_id=job_id)
     job = jobs[job_id]
     offset = place(job, message.offset, message.at)
-    if isinstance(event, Seen | Outcomes):
-        files.load(job_id, (file.file_id for file in event.files))
-    files.put(job_id, apply(job, event, offset, lambda file_id: files.get(job_id, file_id)))
+    files.put(job_id, apply(job, event, offset, files.load(job_id, files_of(event))))
     if not job.forgotten:
         requests.note(connection, job, event)
     return job_id
@@ -226,7 +211,8 @@ def forget_files(connection: sqlite3.Connection) -> None:
     job = connection.execute("SELECT job_id FROM jobs WHERE kept LIMIT 1").fetchone()
     if job is not None:
         deleted = connection.execute(
-            "DELETE FROM files WHERE number IN (SELECT number FROM files WHERE job_id = ? LIMIT ?)",
+            "DELETE FROM files WHERE (job, number) IN"
+            " (SELECT job, files.number FROM jobs JOIN files ON job = jobs.number WHERE job_id = ? LIMIT ?)",
             (*job, FILES_AT_ONCE),
         ).rowcount
         if deleted < FILES_AT_ONCE:
@@ -243,7 +229,7 @@ def give_back_disk(connection: sqlite3.Connection) -> None:
 def _delete(connection: sqlite3.Connection, jobs: dict[str, Job], files: Files, message: Message) -> str:
     job_id = (message.key or b"").decode("utf-8", "replace")
     jobs.pop(job_id, None)
-    connection.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
     files.delete(job_id)
+    connection.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
     requests.forget(connection, job_id)
     return job_id

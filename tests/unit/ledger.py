@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from hashlib import sha256
 
 from rules.outcomes import OUTCOMES, Outcome
 from tables.job import Job
@@ -9,6 +10,7 @@ from tables.job_document import document
 from tables.job_file import JobFile
 from tables.job_fold import apply
 from topics import job_event as events
+from topics.job_event import JOB_EVENT
 from topics.job_status import JobStatus
 
 JOB = "job-1"
@@ -16,9 +18,10 @@ START = 1_700_000_000.0  # seconds since 1970
 
 
 class Ledger:
-    """The fold of a sequence of events."""
+    """The fold of a sequence of events. `as_columns`: those that can be are read as columns."""
 
-    def __init__(self, *told: events.AnyJobEvent) -> None:
+    def __init__(self, *told: events.AnyJobEvent, as_columns: bool = True) -> None:
+        self.as_columns = as_columns
         self.job = Job(job_id=JOB, keeps_counts=True)
         self.rows: dict[str, JobFile] = {}
         self.log: list[events.AnyJobEvent] = []
@@ -32,7 +35,11 @@ class Ledger:
 
     def deliver(self, offset: int) -> list[JobFile]:
         """Fold one message of the log, perhaps not for the first time."""
-        changed = apply(self.job, self.log[offset], offset, self.rows.get)
+        event: events.JobEvent = self.log[offset]
+        if self.as_columns:
+            event = events.outcomes_alike(JOB_EVENT.encode(self.log[offset])) or event
+        files, new = apply(self.job, event, offset, self.rows)
+        changed = [*files, *(new.each() if new is not None else ())]
         self.rows |= {file.report.file_id: file for file in changed}
         return changed
 
@@ -74,6 +81,19 @@ def ended(
         events.FileOutcome(file_id=name[:200], path=f"/photos/{name}", outcome=outcome, reason=reason) for name in names
     ]
     return events.Outcomes(job_id=JOB, at=at, collection="photos", files=files, replay=replay)
+
+
+def ended_alike(
+    outcome: Outcome, *names: str, at: float = START, walk: str | None = None, collection: str = "photos"
+) -> events.Outcomes:
+    """Return an event of files that have contents, as those of a walk that looks again."""
+    files = [
+        events.FileOutcome(
+            file_id=name[:200], path=f"/photos/{name}", outcome=outcome, sha256=sha256(name.encode()).hexdigest()
+        )
+        for name in names
+    ]
+    return events.Outcomes(job_id=JOB, at=at, collection=collection, files=files, walk_id=walk)
 
 
 def sealed(

@@ -16,6 +16,7 @@ from tests.unit.ledger import (
     asked,
     broken,
     ended,
+    ended_alike,
     forget,
     left_out,
     moved,
@@ -39,6 +40,9 @@ reasons = st.sampled_from([None, "broken", "gone"])
 file_events = st.one_of(
     st.builds(lambda some, walk: seen(*some, walk=walk), names, st.one_of(walks, st.none())),
     st.builds(lambda outcome, some, reason: ended(outcome, *some, reason=reason), outcomes, names, reasons),
+    st.builds(
+        lambda outcome, some, walk: ended_alike(outcome, *some, walk=walk), outcomes, names, st.one_of(walks, st.none())
+    ),
 )
 replays = st.builds(lambda outcome, some: ended(outcome, *some, replay=True), outcomes, names)
 times = st.floats(START, START + 100)
@@ -87,6 +91,21 @@ class TestFiles:
             ledger.tell(event)
             assert (ledger.job.seen, ledger.job.counts) == ledger.counted()
             assert ledger.job.processed <= ledger.job.seen
+
+    @given(stories, st.data())
+    def test_what_is_read_as_columns_gives_the_same_rows_and_counters(
+        self, story: list[events.AnyJobEvent], data: st.DataObject
+    ) -> None:
+        """Also where deliveries come again, from any place, and rows are ahead of the counters."""
+        columns, files = Ledger(*story), Ledger(*story, as_columns=False)
+        again = data.draw(st.integers(0, len(story)))
+        for ledger in (columns, files):
+            ledger.job = Ledger(*story[:again], as_columns=False).job
+            for offset in range(again, len(story)):
+                ledger.deliver(offset)
+        assert columns.rows == files.rows
+        assert columns.job == files.job
+        assert [*columns.rows] == [*files.rows]
 
     @given(stories)
     def test_rows_of_version_0_1_0_are_counted_once(self, story: list[events.AnyJobEvent]) -> None:
