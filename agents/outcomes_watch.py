@@ -14,7 +14,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from core.errors import InvalidMessageError
 from gateways.kafka.connection import ClientOptions
 from gateways.kafka.reader import Reader, Record, all_partitions
-from topics.job_event import JOB_EVENT, Outcomes, OutcomesAlike, decode_keyed, files_of
+from topics.job_event import JOB_EVENT, Outcomes
+from topics.job_event_codec import OutcomesAlike, decode_keyed, files_of
 
 
 class Outstanding:

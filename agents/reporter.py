@@ -3,24 +3,16 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from core.settings import Stage
+from rules.outcomes import Outcome
 from streams.tasks import start
 from topics.files import FileOfJob
 from topics.hashed_file import HashedFile
-from topics.job_event import (
-    AnyJobEvent,
-    FileOutcome,
-    MLSent,
-    Moved,
-    Outcomes,
-    Seen,
-    SeenFile,
-    Waiting,
-    WaitTarget,
-)
+from topics.job_event import FileOutcome, MLSent, Moved, Outcomes, Seen, SeenFile, Waiting, WaitTarget
+from topics.job_event_codec import JobEvent, OutcomesAlike
 from topics.raw_path import RawPath
 
 # Long enough to gather the files of a window, short against the time that a person notices.
@@ -31,7 +23,9 @@ MAX_FILES = 500
 # Of paths and reasons in one event: with long ones, 500 files would not fit into a message of Kafka.
 MAX_CHARACTERS = 100_000
 
-Publish = Callable[[AnyJobEvent], Awaitable[Awaitable[object]]]
+Publish = Callable[[JobEvent], Awaitable[Awaitable[object]]]
+PlainFile = tuple[str, str, str]
+"""File id, path that is text, SHA-256."""
 _Lot = tuple[str, str]  # job id, collection
 _Walk = str | None
 _Roots = tuple[str, ...] | None
@@ -40,7 +34,8 @@ _Roots = tuple[str, ...] | None
 @dataclass(slots=True)
 class _Gathered:
     seen: dict[tuple[_Lot, _Walk, _Roots], list[SeenFile]] = field(default_factory=lambda: defaultdict(list))
-    outcomes: dict[tuple[_Lot, bool, _Walk], list[FileOutcome]] = field(default_factory=lambda: defaultdict(list))
+    outcomes: dict[tuple[_Lot, bool], list[FileOutcome]] = field(default_factory=lambda: defaultdict(list))
+    alike: dict[tuple[_Lot, _Walk, Outcome], list[PlainFile]] = field(default_factory=lambda: defaultdict(list))
     moved: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     files: int = 0
     characters: int = 0
@@ -67,18 +62,18 @@ class Reporter:
 
     def outcome(self, file: FileOfJob, outcome: FileOutcome, *, replay: bool) -> Awaitable[None]:
         """Say what became of a file; await the result to know that it is delivered."""
-        return self.outcomes(file, [outcome], replay=replay)
+        self._gathered.outcomes[(file.job_id, file.collection), replay].append(outcome)
+        return self._gather(1, len(outcome.path) + len(outcome.path_b64 or "") + len(outcome.reason or ""))
 
-    def outcomes(
-        self, file: FileOfJob, outcomes: Sequence[FileOutcome], *, replay: bool, walk_id: str | None = None
-    ) -> Awaitable[None]:
-        """Say what became of files of one job; await the result to know that it is delivered.
+    def ended_alike(self, file: HashedFile, outcome: Outcome, files: Iterable[PlainFile]) -> Awaitable[None]:
+        """Say that files of one job have ended alike; await the result to know that it is delivered.
 
-        `walk_id`: of the walk that found them, where nobody has said yet that they were seen.
+        `file`: one of them, whose walk has found all; nobody has said yet that they were seen.
         """
-        self._gathered.outcomes[(file.job_id, file.collection), replay, walk_id].extend(outcomes)
-        characters = sum(len(one.path) + len(one.path_b64 or "") + len(one.reason or "") for one in outcomes)
-        return self._gather(len(outcomes), characters)
+        gathered = self._gathered.alike[(file.job_id, file.collection), file.walk_id, outcome]
+        before = len(gathered)
+        gathered.extend(files)
+        return self._gather(len(gathered) - before, sum(len(path) for _, path, _ in gathered[before:]))
 
     def moved(self, job_id: str, files: int = 1) -> None:
         """Count files that the stage has handed on."""
@@ -135,7 +130,7 @@ class Reporter:
         else:
             delivered.set_result(None)
 
-    def _events(self, gathered: _Gathered) -> Iterable[AnyJobEvent]:
+    def _events(self, gathered: _Gathered) -> Iterable[JobEvent]:
         now = time.time()
         for ((job_id, collection), walk_id, roots), seen in gathered.seen.items():
             yield Seen(
@@ -148,5 +143,8 @@ class Reporter:
             )
         for job_id, count in gathered.moved.items():
             yield Moved(job_id=job_id, at=now, stage=self._stage, files=count)
-        for ((job_id, collection), replay, walk_id), files in gathered.outcomes.items():
-            yield Outcomes(job_id=job_id, at=now, collection=collection, walk_id=walk_id, files=files, replay=replay)
+        for ((job_id, collection), replay), files in gathered.outcomes.items():
+            yield Outcomes(job_id=job_id, at=now, collection=collection, files=files, replay=replay)
+        for ((job_id, collection), walk_id, outcome), plain in gathered.alike.items():
+            file_ids, paths, sha256s = map(list, zip(*plain, strict=True))
+            yield OutcomesAlike(job_id, now, collection, walk_id, outcome, file_ids, paths, sha256s)

@@ -12,7 +12,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 
 from agents.jobs_watch import JobsWatch
-from agents.reporter import Reporter
+from agents.reporter import PlainFile, Reporter
 from core import failpoints, metrics, tracing
 from core.errors import DrainingError, MLUnavailableError, RetryableError
 from core.settings import Settings
@@ -27,9 +27,10 @@ from streams.stage import Stage
 from topics.files import FileOfJob, HashedFileOfJob
 from topics.hashed_file import HashedFile
 from topics.image_outcome import IMAGE_OUTCOME, ContentOutcome, FailedContent, FailedFile
-from topics.job_event import JOB_EVENT, AnyJobEvent, FileOutcome, Outcomes, Seen, WaitTarget
+from topics.job_event import JOB_EVENT, AnyJobEvent, FileOutcome, WaitTarget
+from topics.job_event_codec import JobEvent, encode_event, files_of
 from topics.raw_path import RAW_PATH, RawPath
-from topics.record import Headers
+from topics.record import Headers, Topic
 
 T = TypeVar("T")
 
@@ -92,15 +93,13 @@ class StageApp(Stage):
             replay=headers.replay,
         )
 
-    async def finish_all(self, of: HashedFile, files: Sequence[FileOutcome], headers: Headers) -> None:
-        """Report the outcome of files of one job, all the same, and wait until that is delivered.
+    async def finish_alike(self, of: HashedFile, outcome: Outcome, files: Sequence[PlainFile]) -> None:
+        """Report the outcome of files of one job, none of a replay, and wait until that is delivered.
 
         `of`: one of them, whose walk is that of all.
         """
-        outcome = files[0].outcome
-        if not headers.replay:
-            metrics.FILES.labels(self.name, outcome).inc(len(files))
-        await self.report.outcomes(of, files, replay=headers.replay, walk_id=of.walk_id)
+        metrics.FILES.labels(self.name, outcome).inc(len(files))
+        await self.report.ended_alike(of, outcome, files)
 
     async def fail(self, item: Item[Any], error: Exception) -> None:
         """End a file as failed: a dead letter that restarts it, then its outcome; wait for both."""
@@ -176,11 +175,11 @@ class StageApp(Stage):
         """Publish one job-event at once and wait until it is delivered."""
         await (await self.publish(event))
 
-    async def publish(self, event: AnyJobEvent) -> Awaitable[object]:
+    async def publish(self, event: JobEvent) -> Awaitable[object]:
         """Publish one job-event at once; await the result to know that it is delivered."""
-        files = len(event.files) if isinstance(event, Seen | Outcomes) else 1
-        headers = JOB_EVENT.headers(event, Headers(job_id=event.job_id), files)
-        return await self.send_raw(JOB_EVENT.name, event.job_id.encode(), JOB_EVENT.encode(event), headers)
+        topic: Topic[Any] = JOB_EVENT
+        headers = topic.headers(event, Headers(job_id=event.job_id), len(files_of(event)))
+        return await self.send_raw(JOB_EVENT.name, event.job_id.encode(), encode_event(event), headers)
 
 
 def now() -> float:

@@ -24,7 +24,8 @@ from tables.job_document import document
 from tables.job_file import JobFile
 from tables.job_fold import apply, place
 from tables.jobs import Jobs
-from topics.job_event import JOB_EVENT, Forget, JobEvent, decode_keyed, files_of
+from topics.job_event import JOB_EVENT, Forget
+from topics.job_event_codec import JobEvent, decode_keyed, files_of
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 from topics.record import Headers
 

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 
 from agents.collections import Collections
+from agents.reporter import PlainFile
 from agents.stage import StageApp
 from core import failpoints, metrics
 from rules.identity import file_ids
@@ -17,7 +18,6 @@ from tables.known_images import KnownImages
 from topics.bundle import Bundle
 from topics.files import HashedFileOfJob
 from topics.hashed_file import HashedFile
-from topics.job_event import FileOutcome
 from topics.record import Headers
 
 REMEMBERED = 50_000
@@ -27,13 +27,15 @@ _PLAIN = {"path", "size", "mtime_ns", "ctime_ns", "sha256"}
 
 
 class Unchanged:
-    """Takes them, and knows the first ones by job, collection and content; of many, the newest."""
+    """Takes them, and knows the first ones by job, collection and content; of many, those of the newest jobs."""
 
     def __init__(self, stage: StageApp, images: KnownImages, collections: Collections) -> None:
         self._stage = stage
         self._images = images
         self._collections = collections
-        self._first: OrderedDict[tuple[str, str, str, str], str] = OrderedDict()
+        # Job, collection and model → content → file id.
+        self._first: dict[tuple[str, str, str], OrderedDict[str, str]] = {}
+        self._remembered = 0
 
     async def take(self, event: Event, files: Bundle[HashedFile], window: Window) -> Iterable[int]:
         """Finish the files of a bundle that have not changed; return the places of all others."""
@@ -55,32 +57,44 @@ class Unchanged:
         unchanged = {place: file for (place, file), known in zip(plain, confirmed, strict=True) if known}
         if unchanged:
             ids = file_ids(first.job_id, first.collection, [file["path"].encode() for file in unchanged.values()])
-            outcomes = [
-                FileOutcome(file_id=file_id, path=file["path"], outcome="unchanged", sha256=file["sha256"])
-                for file_id, file in zip(ids, unchanged.values(), strict=True)
+            done = [
+                (file_id, file["path"], file["sha256"]) for file_id, file in zip(ids, unchanged.values(), strict=True)
             ]
-            for outcome in outcomes:
-                self._note(first, outcome.sha256 or "", outcome.file_id)
-            metrics.CACHE.labels("known_images", "hit").inc(len(outcomes))
-            work = self._finish_all(first, outcomes, files.headers)
+            self._note(first, ((sha256, file_id) for file_id, _, sha256 in done))
+            metrics.CACHE.labels("known_images", "hit").inc(len(done))
+            work = self._finish_all(first, done)
             # They take the room of one: nothing slow is done with them.
             await window.add(event, work, share=Share(1, len(files.files)))
         return files.places_without(unchanged)
 
-    async def _finish_all(self, of: HashedFile, outcomes: list[FileOutcome], headers: Headers) -> None:
-        await self._stage.finish_all(of, outcomes, headers)
+    async def _finish_all(self, of: HashedFile, files: list[PlainFile]) -> None:
+        await self._stage.finish_alike(of, "unchanged", files)
         failpoints.reach("unchanged-told")
 
     async def finish(self, file: HashedFile, headers: Headers) -> None:
         """Finish one that came alone."""
-        self._note(file, file.sha256, file.file_id)
+        self._note(file, [(file.sha256, file.file_id)])
         await self._stage.finish(file, "unchanged", headers, sha256=file.sha256)
 
     def first(self, file: HashedFileOfJob) -> str | None:
         """Return the id of the first unchanged file of a job with the same content, or None."""
-        return self._first.get((file.job_id, file.collection, file.model_id, file.sha256))
+        first = self._first.get(_kind(file))
+        return None if first is None else first.get(file.sha256)
 
-    def _note(self, of: HashedFileOfJob, sha256: str, file_id: str) -> None:
-        self._first.setdefault((of.job_id, of.collection, of.model_id, sha256), file_id)
-        if len(self._first) > REMEMBERED:
-            self._first.popitem(last=False)
+    def _note(self, of: HashedFileOfJob, files: Iterable[tuple[str, str]]) -> None:
+        """Note contents and ids of files: of each content the first."""
+        first = self._first.setdefault(_kind(of), OrderedDict())
+        self._remembered -= len(first)
+        for sha256, file_id in files:
+            first.setdefault(sha256, file_id)
+        self._remembered += len(first)
+        while self._remembered > REMEMBERED:
+            kind, oldest = next(iter(self._first.items()))
+            oldest.popitem(last=False)
+            self._remembered -= 1
+            if not oldest:
+                del self._first[kind]
+
+
+def _kind(file: HashedFileOfJob) -> tuple[str, str, str]:
+    return file.job_id, file.collection, file.model_id

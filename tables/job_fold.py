@@ -19,6 +19,7 @@ from rules.watchdog import missing_in_words
 from tables.job import Job
 from tables.job_file import JobFile, NewFiles, fold
 from topics import job_event as events
+from topics.job_event_codec import JobEvent, OutcomesAlike
 from topics.job_status import FINISHED
 from topics.limits import clipped
 
@@ -54,7 +55,7 @@ class Changed(NamedTuple):
 _NOTHING = Changed([])
 
 
-def apply(job: Job, event: events.JobEvent, offset: int, known: Mapping[str, JobFile | None]) -> Changed:
+def apply(job: Job, event: JobEvent, offset: int, known: Mapping[str, JobFile | None]) -> Changed:
     """Fold one event into the job; return what has changed of its files.
 
     `offset`: as `place` returns it. `known`: the rows of the files that the event is about, by their ids.
@@ -73,12 +74,12 @@ def apply(job: Job, event: events.JobEvent, offset: int, known: Mapping[str, Job
     return changed
 
 
-def _apply_files(job: Job, event: events.JobEvent, offset: int, rows: Mapping[str, JobFile | None]) -> Changed:
+def _apply_files(job: Job, event: JobEvent, offset: int, rows: Mapping[str, JobFile | None]) -> Changed:
     replay, new = False, None
     match event:
         case events.Seen():
             reports = [FileReport(file.file_id, file.path, path_b64=file.path_b64) for file in event.files]
-        case events.OutcomesAlike():
+        case OutcomesAlike():
             new, reports = _parted(event, offset, rows)
         case events.Outcomes():
             reports = [
@@ -117,7 +118,7 @@ def _apply_files(job: Job, event: events.JobEvent, offset: int, rows: Mapping[st
 
 
 def _parted(
-    event: events.OutcomesAlike, offset: int, rows: Mapping[str, JobFile | None]
+    event: OutcomesAlike, offset: int, rows: Mapping[str, JobFile | None]
 ) -> tuple[NewFiles | None, list[FileReport]]:
     """Return the files of an event that have no row, and what it reports of the others."""
     files = event.file_ids, event.paths, event.sha256s
@@ -143,7 +144,7 @@ def _count(job: Job, file: JobFile, offset: int) -> bool:
     return True
 
 
-def _keep_account(job: Job, event: events.JobEvent) -> None:
+def _keep_account(job: Job, event: JobEvent) -> None:
     match event:
         case events.Queued():
             _queue(job, event)
@@ -161,7 +162,7 @@ def _keep_account(job: Job, event: events.JobEvent) -> None:
             pass
 
 
-def _show(job: Job, event: events.JobEvent) -> None:
+def _show(job: Job, event: JobEvent) -> None:
     match event:
         case events.LeftOut():
             job.left_out = event

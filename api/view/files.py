@@ -69,7 +69,8 @@ class Files:
             known.update(dict.fromkeys(missing))
             rows = self._connection.execute(
                 "SELECT files.number, files.file_id, files.path, outcome, reason, sha256, path_b64, walks"
-                " FROM json_each(?) AS wanted CROSS JOIN files INDEXED BY files_by_hash ON job = ? AND id_hash = wanted.value",
+                " FROM json_each(?) AS wanted CROSS JOIN files INDEXED BY files_by_hash"
+                " ON job = ? AND id_hash = wanted.value",
                 (json.dumps([*{*map(_hash, missing)}]), job.number),
             )
             for number, *report, walks in rows:

@@ -5,7 +5,8 @@ import sqlite3
 from dataclasses import dataclass
 
 from tables.job import Job
-from topics.job_event import JobEvent, Queued, Scanning, Seen
+from topics.job_event import Queued, Scanning, Seen
+from topics.job_event_codec import JobEvent
 
 MAX_ROOTS = 100
 

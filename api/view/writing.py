@@ -16,7 +16,8 @@ from tables.job import Job
 from tables.job_document import document
 from tables.job_fold import apply, place
 from topics.dead_letter import DEAD_LETTER
-from topics.job_event import JOB_EVENT, decode_keyed, files_of
+from topics.job_event import JOB_EVENT
+from topics.job_event_codec import decode_keyed, files_of
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 from topics.record import HeaderList, Headers
 

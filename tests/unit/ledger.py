@@ -11,6 +11,7 @@ from tables.job_file import JobFile
 from tables.job_fold import apply
 from topics import job_event as events
 from topics.job_event import JOB_EVENT
+from topics.job_event_codec import JobEvent, outcomes_alike
 from topics.job_status import JobStatus
 
 JOB = "job-1"
@@ -35,9 +36,9 @@ class Ledger:
 
     def deliver(self, offset: int) -> list[JobFile]:
         """Fold one message of the log, perhaps not for the first time."""
-        event: events.JobEvent = self.log[offset]
+        event: JobEvent = self.log[offset]
         if self.as_columns:
-            event = events.outcomes_alike(JOB_EVENT.encode(self.log[offset])) or event
+            event = outcomes_alike(JOB_EVENT.encode(self.log[offset])) or event
         files, new = apply(self.job, event, offset, self.rows)
         changed = [*files, *(new.each() if new is not None else ())]
         self.rows |= {file.report.file_id: file for file in changed}

@@ -20,6 +20,7 @@ from topics.files import FileOfJob, HashedFileOfJob
 from topics.hashed_file import HASHED_FILE, HashedFile
 from topics.image_outcome import IMAGE_OUTCOME
 from topics.job_event import JOB_EVENT
+from topics.job_event_codec import JobEvent, OutcomesAlike, decode_keyed, encode_event
 from topics.job_status import JOB_STATUS, JobStatus
 from topics.ml_request import ML_REQUEST, MLRequest
 from topics.raw_path import RAW_PATH, RawPath
@@ -251,6 +252,93 @@ def test_what_is_no_object_is_an_invalid_message(
 def test_a_value_that_no_stage_could_use_is_refused(topic: Topic[Any], fields: dict[str, Any], named: str) -> None:
     with pytest.raises(InvalidMessageError, match=named):
         topic.decode(json.dumps(fields).encode())
+
+
+class TestOutcomesAsColumns:
+    """What many files that ended alike are read as; all else is read as it always was, and refused so."""
+
+    @staticmethod
+    def _fields(**changed: Any) -> dict[str, Any]:
+        files = [
+            {"file_id": f"{n}", "path": f"/p/ä{n}", "outcome": "unchanged", "sha256": f"{n:064x}"} for n in range(99)
+        ]
+        return {
+            "type": "outcomes",
+            "job_id": "j",
+            "at": 1.5,
+            "collection": "c",
+            "walk_id": "w",
+            "files": files,
+        } | changed
+
+    @staticmethod
+    def _read(fields: dict[str, Any]) -> JobEvent:
+        return decode_keyed(b"j", json.dumps(fields).encode())
+
+    def test_they_say_the_same(self) -> None:
+        fields = self._fields()
+        columns = self._read(fields)
+        assert isinstance(columns, OutcomesAlike)
+        whole = JOB_EVENT.decode(json.dumps(fields).encode())
+        assert isinstance(whole, job_event.Outcomes)
+        shared = (whole.job_id, whole.at, whole.collection, whole.walk_id)
+        assert (columns.job_id, columns.at, columns.collection, columns.walk_id) == shared
+        rows = zip(columns.file_ids, columns.paths, columns.sha256s, strict=True)
+        assert [*rows] == [(file.file_id, file.path, file.sha256) for file in whole.files]
+        assert columns.outcome == "unchanged"
+        assert JOB_EVENT.decode(encode_event(columns)) == whole
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"outcome": "stored"},
+            {"reason": "none"},
+            {"reason": None},
+            {"path_b64": "L2E="},
+            {"file_id": "0"},
+            {"newer": 1},
+        ],
+        ids=lambda changed: next(iter(changed)) + f"={next(iter(changed.values()))}",
+    )
+    def test_what_is_not_alike_is_read_file_by_file(self, changed: dict[str, Any]) -> None:
+        fields = self._fields()
+        fields["files"][50] |= changed
+        assert self._read(fields) == JOB_EVENT.decode(json.dumps(fields).encode())
+
+    @pytest.mark.parametrize("outcome", ["failed", "skipped"])
+    def test_what_has_more_to_tell_than_its_outcome_is_read_file_by_file(self, outcome: str) -> None:
+        fields = self._fields()
+        for file in fields["files"]:
+            file["outcome"] = outcome
+        assert isinstance(self._read(fields), job_event.Outcomes)
+        assert isinstance(self._read(self._fields(replay=True)), job_event.Outcomes)
+
+    @pytest.mark.parametrize(
+        ("of_all", "of_one"),
+        [
+            ({"job_id": "no job id"}, {}),
+            ({"at": -1}, {}),
+            ({"collection": None}, {}),
+            ({"walk_id": "w" * 256}, {}),
+            ({"files": 1}, {}),
+            ({}, {"sha256": "0" * 63 + "G"}),
+            ({}, {"sha256": "0" * 65}),
+            ({}, {"sha256": 1}),
+            ({}, {"file_id": "x" * 256}),
+            ({}, {"file_id": ["0"]}),
+            ({}, {"path": "/" * 20_000}),
+            ({}, {"outcome": "lost"}),
+        ],
+        ids=str,
+    )
+    def test_what_is_wrong_is_refused_as_ever(self, of_all: dict[str, Any], of_one: dict[str, Any]) -> None:
+        fields = self._fields()
+        fields["files"][50] |= of_one
+        with pytest.raises(InvalidMessageError) as general:
+            JOB_EVENT.decode(json.dumps(fields | of_all).encode())
+        with pytest.raises(InvalidMessageError) as columns:
+            self._read(fields | of_all)
+        assert str(columns.value) == str(general.value)
 
 
 def test_fields_that_are_none_are_left_out() -> None:

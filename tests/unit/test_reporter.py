@@ -8,7 +8,9 @@ import pytest
 
 from agents.reporter import MAX_FILES, Reporter
 from tests.deadlines import HANG_SECONDS
-from topics.job_event import JOB_EVENT, AnyJobEvent, FileOutcome
+from topics.hashed_file import HashedFile
+from topics.job_event import JOB_EVENT, FileOutcome
+from topics.job_event_codec import JobEvent
 from topics.raw_path import RawPath
 
 MESSAGE_BYTES = 1_000_000  # what a producer sends at most, by default
@@ -30,7 +32,7 @@ class Topic:
         self.errors: list[BaseException] = []
         self.reporter = Reporter("hash", self.publish, self.errors.append)
 
-    async def publish(self, event: AnyJobEvent) -> Awaitable[object]:
+    async def publish(self, event: JobEvent) -> Awaitable[object]:
         self.events.append(event)
         return self._delivered
 
@@ -55,6 +57,35 @@ async def topic() -> Topic:
 
 def file(job: str, name: str, collection: str = "c") -> RawPath:
     return RawPath(job_id=job, collection=collection, path=f"/{name}")
+
+
+def looked_at(walk: str, *names: str) -> tuple[HashedFile, list[tuple[str, str, str]]]:
+    """Return the first of files of a walk, and all of them as `ended_alike` takes them."""
+    files = [
+        HashedFile(
+            job_id="a", collection="c", path=f"/{name}", walk_id=walk, model_id="m", size=1, mtime_ns=1, sha256="0" * 64
+        )
+        for name in names
+    ]
+    return files[0], [(file.file_id, file.path, file.sha256) for file in files]
+
+
+async def test_files_that_end_alike_are_told_by_walk_and_outcome(topic: Topic) -> None:
+    first, two = looked_at("w", "1", "2")
+    other, one = looked_at("v", "3")
+    waits = asyncio.gather(
+        topic.reporter.ended_alike(first, "unchanged", two),
+        topic.reporter.ended_alike(first, "unchanged", two),
+        topic.reporter.ended_alike(other, "unchanged", one),
+        topic.reporter.ended_alike(first, "cached", one),
+    )
+    await topic.until(3)
+    assert [(event.walk_id, event.outcome, event.paths) for event in topic.events] == [
+        ("w", "unchanged", ["/1", "/2", "/1", "/2"]), ("v", "unchanged", ["/3"]), ("w", "cached", ["/3"]),
+    ]  # fmt: skip
+    assert not waits.done()
+    topic.deliver()
+    await waits
 
 
 async def test_files_are_grouped_by_job_and_collection(topic: Topic) -> None:

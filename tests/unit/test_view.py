@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
+from zlib import crc32
 
 import pytest
 
@@ -15,6 +16,7 @@ from api.view.database import Lane
 from api.view.requests import MAX_ROOTS, JobRequest
 from api.view.view import JobView
 from api.view.writing import FILES_AT_ONCE, Message, forget_files, give_back_disk
+from rules.outcomes import Outcome
 from tables.job_document import document
 from tests.deadlines import HANG_SECONDS
 from tests.unit.ledger import (
@@ -23,6 +25,7 @@ from tests.unit.ledger import (
     Ledger,
     asked,
     ended,
+    ended_alike,
     forget,
     moved,
     queued,
@@ -126,6 +129,55 @@ def test_jobs_that_ended_long_ago_are_found_the_oldest_first(view: View) -> None
     assert reading.ended(view.connection, before=START + 500, limit=1) == ["oldest"]
     view.tell(forget(), job_id="oldest")
     assert reading.ended(view.connection, before=START + 500, limit=9) == ["older"]
+
+
+class TestFiles:
+    """As looking again at many brings them, and as single files."""
+
+    many = [f"{number:03}" for number in range(250)]
+
+    @staticmethod
+    def shown(view: View, outcome: Outcome | None = None, limit: int = 40) -> list[tuple[str, str | None]]:
+        found: list[tuple[str, str | None]] = []
+        cursor = None
+        while True:
+            page, cursor = reading.files(view.connection, JOB, outcome=outcome, limit=limit, cursor=cursor)
+            found += [(file.path, file.outcome) for file in page]
+            if cursor is None:
+                return found
+
+    def test_all_are_shown_page_by_page_in_the_order_in_which_they_came(self, view: View) -> None:
+        view.tell(seen("100", "x"), ended_alike("unchanged", *self.many[:200]))
+        view.tell(ended_alike("unchanged", *self.many[150:]), ended("stored", "007"), seen("y"))
+        view.tell(ended_alike("unchanged", "a", "b"), job_id="other")
+        paths = [f"/photos/{name}" for name in ("100", "x", *self.many[:100], *self.many[101:], "y")]
+        assert sorted(path for path, _ in self.shown(view)) == sorted(paths)
+        assert [path for path, _ in self.shown(view, limit=7)] == [path for path, _ in self.shown(view, limit=999)]
+        unchanged = [path for path, _ in self.shown(view, "unchanged")]
+        assert unchanged == [path for path, outcome in self.shown(view) if outcome == "unchanged"]
+        assert len(unchanged) == 249
+        assert self.shown(view, "stored") == [("/photos/007", "stored")]
+        unfinished = reading.unfinished_files(view.connection, JOB, after=0, limit=9)
+        assert [file.path for file in unfinished] == ["/photos/x", "/photos/y"]
+        # Newer ones come last.
+        assert [path for path, _ in self.shown(view)][-1] == "/photos/y"
+
+    def test_what_comes_again_is_no_other_file(self, view: View) -> None:
+        ledger = Ledger()
+        for event in (ended_alike("unchanged", *self.many), seen("000", "x"), ended_alike("cached", *self.many, "x")):
+            ledger.tell(event)
+            view.tell(event).tell(event)
+        assert view.status().total_files == ledger.status.total_files == 251
+        assert view.files() == 251
+        assert len(self.shown(view, "cached")) == 251
+
+    def test_ids_with_the_same_hash_are_different_files(self, view: View) -> None:
+        names = ["plumless", "buckeroo"]
+        assert len({crc32(name.encode()) for name in names}) == 1
+        view.tell(ended_alike("unchanged", names[0], *self.many), seen(names[1]))
+        view.tell(ended("failed", names[1], reason="broken"))
+        assert self.shown(view, "failed") == [("/photos/buckeroo", "failed")]
+        assert len(self.shown(view, "unchanged")) == 251
 
 
 class TestForgetting:
