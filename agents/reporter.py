@@ -18,7 +18,7 @@ from topics.raw_path import RawPath
 # Long enough to gather the files of a window, short against the time that a person notices.
 LINGER_SECONDS = 0.02
 # Nobody waits for these counts; they go with what else is reported.
-MOVED_LINGER_SECONDS = 0.25
+MOVED_LINGER_SECONDS = 1.0
 MAX_FILES = 500
 # Of paths and reasons in one event: with long ones, 500 files would not fit into a message of Kafka.
 MAX_CHARACTERS = 100_000
