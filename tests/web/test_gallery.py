@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.system]
 MANY = 100_000
 BIG = "hundred-thousand"
 MOST_NODES = 1500
+FAR = 2500  # pictures, of which no more are in the page at once than fill a few screens
 PLACES = ("gallery", "ingest", "jobs", "dead-letters", "duplicates", "collections", "system")
 
 
@@ -35,19 +36,18 @@ IN_SIGHT = """() => [...document.querySelectorAll('.cell:not(.loading)')]
 def test_scrolling_never_ends_is_quick_and_keeps_the_page_small(
     visit: Open, site: parts.Part, qdrant: parts.Part
 ) -> None:
-    """Quick: a page costs little CPU. How long it takes hangs on what else this machine does."""
+    """Quick: a page costs little CPU. How long it takes, and how far one scroll gets, hangs on what else runs here."""
     opened = visit("gallery")
     page = opened.page
     expect(page.get_by_role("status").filter(has_text="100,000 pictures")).to_be_visible()
     pages, before = asked_for_pages(opened), used(site) + used(qdrant)
     seen: dict[int, str] = {}
     most_nodes = 0
-    for _ in range(30):
+    while max(seen, default=0) <= FAR:
         page.evaluate("() => { const all = document.querySelector('#content'); all.scrollTop = all.scrollHeight; }")
         page.wait_for_function(f"(last) => ({IN_SIGHT})().some(([at]) => at > last)", arg=max(seen, default=0))
         seen |= dict(page.evaluate(IN_SIGHT))
         most_nodes = max(most_nodes, page.evaluate("document.querySelectorAll('*').length"))
-    assert max(seen) > 2500
     assert {at: name for at, name in seen.items() if name != seeding.filename(MANY - at)} == {}
     assert most_nodes < MOST_NODES
     pages = asked_for_pages(opened) - pages
