@@ -1,8 +1,4 @@
-"""The only client of the ML service. Every answer is checked before anybody acts on it.
-
-An answer about the service (away, busy, another model, nonsense) is a RetryableError; an answer
-about the request is an MLRejectedError; an answer about one image is that image's `Refused`.
-"""
+"""The only client of the ML service: what it is asked. Every answer is checked before anybody acts on it."""
 
 import asyncio
 import base64
@@ -11,53 +7,31 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
-import numpy as np
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from core import metrics
-from core.errors import FatalError, MLOutOfMemoryError, MLRejectedError, MLUnavailableError
+from core.errors import FatalError, MLRejectedError, MLUnavailableError
 from core.http import without_sniffio
 from core.tls import authorities
+from gateways.ml.answers import (
+    MAX_TEXT,
+    BatchAnswer,
+    Capabilities,
+    CapabilitiesAnswer,
+    Embedded,
+    Refused,
+    Result,
+    TextAnswer,
+    fault_of,
+    parse,
+    raise_for_status,
+)
 
 # Longest wait for a connection, and for an answer that needs no work from a model.
 QUICK_SECONDS = 10.0
-
-# What fits into a message of Kafka together with all else that is known of a picture.
-MAX_TEXT = 2_000
-MAX_MODEL_ID = 255
-MAX_DIMENSION = 16_384
-
-OUT_OF_MEMORY = re.compile(r"out.?of.?memory", re.IGNORECASE)
-
-# Client errors that are about the service or how we reach it. No image is at fault, so none may fail for them.
-NOT_ABOUT_THE_IMAGES = {
-    HTTPStatus.UNAUTHORIZED,
-    HTTPStatus.FORBIDDEN,
-    HTTPStatus.NOT_FOUND,
-    HTTPStatus.METHOD_NOT_ALLOWED,
-    HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
-    HTTPStatus.REQUEST_TIMEOUT,
-    HTTPStatus.TOO_EARLY,
-    HTTPStatus.TOO_MANY_REQUESTS,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Capabilities:
-    """What the ML service says about itself, with the contract's defaults for what it leaves out."""
-
-    model_id: str
-    safe_clip_batch: int = 32
-    safe_blip_batch: int = 32
-    embedding_dim: int = 512
-    supports_text: bool = False
-    max_image_side: int | None = None
-    """Longest side of an image that is accepted, in pixels; None: not said."""
-    device_type: str = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,62 +41,6 @@ class ImageInput:
     unique_id: str
     jpeg: bytes
     filename: str
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """A checked answer for one image.
-
-    `vector` has the asked dimension, finite values and a length above zero. `model_id` is the model
-    that made it; None where the service does not name its model, so that `ML_MODEL_ID` stands for it.
-    """
-
-    unique_id: str
-    vector: list[float]
-    caption: str | None
-    model_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """ML could not embed this one image."""
-
-    unique_id: str
-    reason: str
-
-
-class _CapabilitiesAnswer(BaseModel):
-    model_config = ConfigDict(protected_namespaces=())
-
-    model_id: str | None = Field(None, max_length=MAX_MODEL_ID)
-    safe_clip_batch: PositiveInt | None = None
-    safe_blip_batch: PositiveInt | None = None
-    embedding_dim: int | None = Field(None, ge=1, le=MAX_DIMENSION)
-    supports_text: bool | None = None
-    max_image_side: PositiveInt | None = None
-    device_type: str | None = None
-
-
-class _Result(BaseModel):
-    model_config = ConfigDict(protected_namespaces=())
-
-    unique_id: str
-    # Any: one odd value is that image's error, and must not cost its neighbours their vectors.
-    embedding: list[Any] | None = None
-    caption: str | None = None
-    error: str | None = None
-    model_name_clip: str | None = None
-
-
-class _BatchAnswer(BaseModel):
-    results: list[_Result]
-
-
-class _TextAnswer(BaseModel):
-    embedding: list[float] = Field(min_length=1)
-
-
-Answer = TypeVar("Answer", bound=BaseModel)
 
 
 class ML:
@@ -156,8 +74,8 @@ class ML:
         Raises MLUnavailableError, and FatalError where neither the service nor `ML_MODEL_ID` names the model.
         """
         response = await self._send("GET", "/api/v1/capabilities", timeout=self._quick)
-        _raise_for_status(response)
-        answer = _parse(response, _CapabilitiesAnswer)
+        raise_for_status(response)
+        answer = parse(response, CapabilitiesAnswer)
         self._service_names_its_model = bool(answer.model_id)
         model_id = answer.model_id or self._default_model_id
         if not model_id:
@@ -186,8 +104,8 @@ class ML:
             content=await asyncio.to_thread(_encode, images),
             headers={"Content-Type": "application/json"},
         )
-        _raise_for_status(response)
-        results = _parse(response, _BatchAnswer).results
+        raise_for_status(response)
+        results = parse(response, BatchAnswer).results
         answered = [result.unique_id for result in results]
         if len(answered) != len(asked) or set(answered) != asked:
             raise MLUnavailableError(
@@ -215,9 +133,9 @@ class ML:
         response = await self._send("POST", "/api/v1/embed_text", json={"text": text}, timeout=self._quick)
         if response.status_code in {HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.NOT_FOUND}:
             return None
-        _raise_for_status(response)
-        vector = _parse(response, _TextAnswer).embedding
-        if fault := _fault(vector, dimension):
+        raise_for_status(response)
+        vector = parse(response, TextAnswer).embedding
+        if fault := fault_of(vector, dimension):
             raise MLUnavailableError(f"The ML service answered nonsense to a text: {fault}.")
         return vector
 
@@ -248,8 +166,8 @@ class ML:
         finally:
             metrics.ML.labels(path.rpartition("/")[2], result).observe(time.monotonic() - started)
 
-    def _checked(self, result: _Result, dimension: int) -> Embedded | Refused:
-        fault = result.error or _fault(result.embedding or [], dimension)
+    def _checked(self, result: Result, dimension: int) -> Embedded | Refused:
+        fault = result.error or fault_of(result.embedding or [], dimension)
         if fault:
             return Refused(result.unique_id, fault[:MAX_TEXT])
         caption = result.caption and result.caption[:MAX_TEXT]
@@ -270,43 +188,3 @@ def _encode(images: Sequence[ImageInput]) -> bytes:
             ]
         }
     )
-
-
-def _raise_for_status(response: httpx.Response) -> None:
-    if response.is_success:
-        return
-    status = response.status_code
-    said = f"The ML service answered {status} to {response.request.url.path}: {response.text[:500]!r}"
-    if status in {HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.INSUFFICIENT_STORAGE} or (
-        response.is_server_error and OUT_OF_MEMORY.search(response.text)
-    ):
-        raise MLOutOfMemoryError(said)
-    if response.is_client_error and status not in NOT_ABOUT_THE_IMAGES:
-        raise MLRejectedError(said)
-    raise MLUnavailableError(said)
-
-
-def _parse(response: httpx.Response, shape: type[Answer]) -> Answer:
-    try:
-        return shape.model_validate_json(response.content)
-    except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False)[0]
-        raise MLUnavailableError(
-            f"The ML service answered nonsense to {response.request.url.path}: "
-            f"{problem['msg']} at {'.'.join(map(str, problem['loc'])) or 'the start'}"
-        ) from error
-
-
-def _fault(vector: Sequence[Any], dimension: int) -> str | None:
-    """Say what makes a vector useless, or None."""
-    if len(vector) != dimension:
-        return f"its vector has {len(vector)} dimensions instead of {dimension}"
-    if not {*map(type, vector)} <= {int, float, bool}:
-        return "its vector holds something that is not a number"
-    with np.errstate(over="ignore"):  # What float32 cannot hold becomes infinite, and is told so.
-        values = np.asarray(vector, dtype=np.float64).astype(np.float32)
-    if not np.isfinite(values).all():
-        return "its vector holds something that is not a finite number"
-    if not values.any():
-        return "its vector is all zeros, which has no direction"
-    return None
