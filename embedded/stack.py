@@ -12,7 +12,7 @@ from pathlib import Path
 from core.errors import FatalError, KafkaUnavailableError
 from core.settings import Settings, Stage
 from embedded import kafka, ports, probes
-from embedded.supervisor import Part
+from embedded.part import Part
 from gateways.kafka.client import Connection
 from gateways.kafka.connection import client_options
 from rules.listening import require_key

@@ -11,14 +11,14 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Never, Self, TypeVar
 
 from core.errors import FatalError
 from embedded import guardian, state
+from embedded.part import Part, describe, last_words, launch, terminate
 
 T = TypeVar("T")
 Tell = Callable[[str, str], None]
@@ -31,32 +31,6 @@ FAILED_PAUSE_SECONDS = 30.0
 LONGEST_BACKOFF_SECONDS = 10.0
 POLL_SECONDS = 0.1
 PROBE_SECONDS = 2.0
-LOG_TAIL_LINES = 10
-LARGEST_LOG_BYTES = 10_000_000
-
-# The shell names itself to the guardian before it becomes the part, so that no moment is left in
-# which a killed supervisor leaves an unknown child behind. The guardian's pipe is its standard input.
-_LAUNCH = 'echo $$ >&0; exec "$@" </dev/null'
-
-
-@dataclass(frozen=True)
-class Part:
-    """One child process: its command, where it answers, and how to find out that it does.
-
-    `is_ready` takes the process id, by which it can tell a restart from the process before. A part that was ready,
-    and then is not for `stuck_seconds` while all that it needs is, gets killed and restarted. `vital`: where it does
-    not come up at the first start, there is nothing to go on for.
-    """
-
-    name: str
-    command: Sequence[str]
-    address: str
-    is_ready: Callable[[int], Awaitable[bool]]
-    environment: Mapping[str, str] = field(default_factory=dict)
-    start_seconds: float = 60.0
-    grace_seconds: float = 5.0
-    stuck_seconds: float = 60.0
-    vital: bool = False
 
 
 class Supervisor:
@@ -175,20 +149,20 @@ class Supervisor:
             except TimeoutError as error:
                 reason = f"does not answer at {part.address} after {part.start_seconds:.0f} s"
                 if part.vital:
-                    raise FatalError(f"{part.name} {reason}. {self._last_words(part)}") from error
+                    raise FatalError(f"{part.name} {reason}. {last_words(self.log(part.name))}") from error
                 self._fail(part, reason)
 
     async def _keep_running(self, part: Part, needs: Sequence[str]) -> None:
         deaths: deque[float] = deque(maxlen=FAILED_DEATHS)
         while True:
-            ending = _describe(await self._run(part, needs))
+            ending = describe(await self._run(part, needs))
             now = time.monotonic()
             deaths.append(now)
             recent = sum(now - death < FAILED_SECONDS for death in deaths)
             if recent == FAILED_DEATHS and not self._known(part).failed:
                 reason = f"{ending} for the {FAILED_DEATHS}th time within a minute"
                 if part.vital and part.name not in self._came_up:
-                    raise FatalError(f"{part.name} {reason}. {self._last_words(part)}")
+                    raise FatalError(f"{part.name} {reason}. {last_words(self.log(part.name))}")
                 self._fail(part, reason)
             if self._known(part).failed:
                 pause = self._failed_pause_seconds
@@ -211,7 +185,7 @@ class Supervisor:
         self._tell(
             part.name,
             f"FAILED: it {reason}. All else goes on without it; it is tried again every "
-            f"{self._failed_pause_seconds:g} s.\n{self._last_words(part)}",
+            f"{self._failed_pause_seconds:g} s.\n{last_words(self.log(part.name))}",
         )
 
     def _succeed(self, part: Part) -> None:
@@ -224,13 +198,14 @@ class Supervisor:
 
     async def _run(self, part: Part, needs: Sequence[str]) -> int:
         """Run a part until it ends, and return its exit code. Being cancelled stops it."""
-        process = await self._spawn(part)
+        process = await launch(part, self.log(part.name), os.environ, guardian=self._to_guardian)
+        self._note_pid(part, process.pid)
         watching = asyncio.create_task(self._watch(part, process, needs))
         try:
             return await process.wait()
         except asyncio.CancelledError:
             watching.cancel()
-            await _terminate(process, part.grace_seconds)
+            await terminate(process, part.grace_seconds)
             self._tell(part.name, "stopped.")
             raise
         finally:
@@ -244,26 +219,6 @@ class Supervisor:
             if not self._known(part).failed:
                 self._settled[part.name].clear()
             self._note_pid(part, None)
-
-    async def _spawn(self, part: Part) -> asyncio.subprocess.Process:
-        path = self.log(part.name)
-        if path.exists() and path.stat().st_size > LARGEST_LOG_BYTES:
-            path.replace(path.with_suffix(".log.1"))
-        with path.open("ab") as log:
-            process = await asyncio.create_subprocess_exec(
-                "/bin/sh",
-                "-c",
-                _LAUNCH,
-                part.name,
-                *part.command,
-                stdin=self._to_guardian,
-                stdout=log,
-                stderr=asyncio.subprocess.STDOUT,
-                env={**os.environ, **part.environment},
-                start_new_session=True,
-            )
-        self._note_pid(part, process.pid)
-        return process
 
     def _note_pid(self, part: Part, pid: int | None) -> None:
         self._state.parts[part.name].pid = pid
@@ -300,26 +255,3 @@ class Supervisor:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         await self._cleanup.aclose()
-
-    def _last_words(self, part: Part) -> str:
-        path = self.log(part.name)
-        lines = path.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:] if path.exists() else []
-        return "\n".join([f"The end of its log, {path}:", *(f"    {line}" for line in lines)])
-
-
-async def _terminate(process: asyncio.subprocess.Process, grace_seconds: float) -> None:
-    """Ask a process to end, and kill it when it has not after the grace."""
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), grace_seconds)
-    except TimeoutError:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-
-
-def _describe(exit_code: int) -> str:
-    if exit_code >= 0:
-        return f"ended with exit code {exit_code}"
-    return f"was killed by {signal.Signals(-exit_code).name}"

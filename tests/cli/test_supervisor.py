@@ -14,7 +14,8 @@ import pytest
 from core.errors import FatalError
 from embedded import ports, state
 from embedded import supervisor as supervisor_module
-from embedded.supervisor import Part, Supervisor
+from embedded.part import Part
+from embedded.supervisor import Supervisor
 from tests.cli.waiting import until
 
 FAKE_PART = Path(__file__).with_name("fake_part.py")
