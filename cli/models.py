@@ -15,7 +15,7 @@ from cli.jobs import Json
 from cli.render import plain_table
 from core import settings as environment
 from core.errors import FatalError
-from embedded.models.shelf import BUILT_IN, Manifest, Shelf, faults
+from embedded.models.shelf import BUILT_IN, Manifest, Measured, Shelf, faults
 from embedded.models.table import Entry, entries, entry
 
 group = typer.Typer(help="Models that know what a picture shows: fetch, choose and check them.", no_args_is_help=True)
@@ -30,17 +30,29 @@ LINE_SECONDS = 10.0
 def list_models(*, data: Data = None, as_json: Json = False) -> None:
     """Show which models can be had, which are here, and which is in use."""
     shelf, _ = _shelf(data)
-    known, here, used = entries(shelf.table), shelf.all(), _used(shelf)
-    rows = [_row(name, known.get(name), here.get(name), used) for name in [*known, *(set(here) - set(known))]]
+    known, here, used, measured = entries(shelf.table), shelf.all(), _used(shelf), shelf.measured()
+    rows = [
+        _row(name, known.get(name), here.get(name), measured.get(name), is_used=name == used)
+        for name in [*known, *(name for name in here if name not in known)]
+    ]
     rows.insert(0, _built_in(used))
     if as_json:
         results.print_json(data=rows, indent=None)
         return
-    table = plain_table("MODEL", "HERE", "SIZE", "DIM", "LANGUAGES", "LICENCE", right={"SIZE", "DIM"}, whole={"MODEL"})
+    numbers = ("DISK", "MEMORY", "MS", "DIM")
+    table = plain_table("MODEL", "HERE", *numbers, "LANGUAGES", "LICENCE", right=set(numbers), whole={"MODEL", "HERE"})
     for row in rows:
         here_word = "in use" if row["in_use"] else "yes" if row["here"] else ""
+        ms, dimension = row["ms_per_image"], row["dimension"]
         table.add_row(
-            row["name"], here_word, _size(row["bytes"]), str(row["dimension"] or ""), row["languages"], row["licence"]
+            row["name"],
+            here_word,
+            _size(row["bytes"]),
+            _size(row["memory_bytes"]),
+            "" if ms is None else f"{ms:,.0f}",
+            str(dimension or ""),
+            row["languages"],
+            row["licence"],
         )
     show(table)
     for row in rows:
@@ -61,6 +73,7 @@ def get(
         results.print(f"{escape(wanted.name)} is here already: {escape(str(shelf.at(wanted.name)))}")
         return
     try:
+        from embedded.ml.trial import try_model  # noqa: PLC0415 - as below
         from embedded.models.fetching import fetch  # noqa: PLC0415 - with the hub's client; only this command needs it
         from embedded.models.hub import Hub  # noqa: PLC0415 - as above
     except ImportError as error:
@@ -70,13 +83,37 @@ def get(
         ) from error
     console.print(f"{escape(wanted.name)} ({escape(wanted.about)}), {wanted.licence}")
     with _Arriving() as arriving:
-        manifest = fetch(shelf, wanted, Hub(), arriving, reserve=reserve)
+        manifest = fetch(shelf, wanted, Hub(), arriving, reserve=reserve, trial=try_model)
     if not manifest.is_verified:
         console.print(
             f"{escape(wanted.name)} is unverified: the hashes of some of its files are not known to us. Those that "
             "came now are recorded, and nothing else is taken under this name from now on."
         )
     results.print(f"{escape(wanted.name)} is here: {escape(str(shelf.at(wanted.name)))}")
+    if shelf.chosen is None:
+        _choose(shelf, wanted.name)
+    else:
+        results.print(f"{escape(shelf.chosen)} stays in use; `darkroom models use {wanted.name}` changes that.")
+
+
+@group.command()
+def use(name: Name, *, data: Data = None) -> None:
+    """Choose the model that is used from the next start on; `visual` is the one that needs no weights."""
+    shelf, _ = _shelf(data)
+    shelf.in_use(name)
+    _choose(shelf, name)
+
+
+@group.command()
+def remove(name: Name, *, data: Data = None) -> None:
+    """Remove the files of a model. Collections that were made with it stay; they need it again for new pictures."""
+    shelf, _ = _shelf(data)
+    size = shelf.manifest(name).bytes
+    shelf.remove(name)
+    results.print(f"{escape(name)} is removed, and {_size(size)} are free.")
+    if shelf.chosen == name:
+        shelf.choose(None)
+        results.print(f"It was in use: from the next start on that is {BUILT_IN}.")
 
 
 @group.command()
@@ -114,8 +151,17 @@ def _shelf(data: Path | None) -> tuple[Shelf, int]:
     return Shelf((data or settings.darkroom_data).resolve()), settings.disk_reserve_bytes
 
 
+def _choose(shelf: Shelf, name: str) -> None:
+    shelf.choose(name)
+    results.print(f"{escape(name)} is in use from the next `darkroom up` on, or the next start of the ML service.")
+    results.print("A collection stays with the model that it was made with: take pictures into a new one.")
+    forced = environment.load().ml_model
+    if forced not in {None, name}:
+        results.print(f"ML_MODEL is {escape(str(forced))}, and goes before: unset it.")
+
+
 def _used(shelf: Shelf) -> str:
-    return shelf.chosen or BUILT_IN
+    return environment.load().ml_model or shelf.chosen or BUILT_IN
 
 
 def _built_in(used: str) -> dict[str, Any]:
@@ -125,6 +171,8 @@ def _built_in(used: str) -> dict[str, Any]:
         "here": True,
         "in_use": used == BUILT_IN,
         "bytes": 0,
+        "memory_bytes": None,
+        "ms_per_image": None,
         "dimension": 512,
         "languages": "none",
         "licence": "",
@@ -132,15 +180,19 @@ def _built_in(used: str) -> dict[str, Any]:
     }
 
 
-def _row(name: str, known: Entry | None, here: Manifest | None, used: str) -> dict[str, Any]:
+def _row(
+    name: str, known: Entry | None, here: Manifest | None, measured: Measured | None, *, is_used: bool
+) -> dict[str, Any]:
     said = here or known
     assert said is not None  # noqa: S101 - a name comes from one of the two
     return {
         "name": name,
         "about": known.about if known else "",
         "here": here is not None,
-        "in_use": name == used,
+        "in_use": is_used,
         "bytes": said.bytes,
+        "memory_bytes": measured.memory if here and measured else None,
+        "ms_per_image": measured.ms if here and measured else None,
         "dimension": said.dimension,
         "languages": said.languages,
         "licence": said.licence,

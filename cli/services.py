@@ -25,12 +25,22 @@ def up(
     ] = None,
     host: Annotated[str, typer.Option(help="Address that the API listens on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port that the API listens on.")] = PORT,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Model of `darkroom models`. Default: ML_MODEL, or the chosen one."),
+    ] = None,
 ) -> None:
     """Run all parts in the foreground, until Ctrl-C.
 
     Kafka, Qdrant and ML are embedded ones, unless KAFKA_BROKERS, QDRANT_URL or ML_INFERENCE_SERVICE_URL name others.
     """
     settings = environment.load()
+    if model is not None:
+        if settings.ml_inference_service_url:
+            raise FatalError(
+                "--model is for the ML service of our own, and ML_INFERENCE_SERVICE_URL names another: leave one out."
+            )
+        settings = settings.model_copy(update={"ml_model": model})
     run_until_signal(_up(settings, (data or settings.darkroom_data).resolve(), host, port))
 
 

@@ -80,7 +80,12 @@ class Settings(BaseSettings):
     # A worker that was killed is noticed, and its partitions given to others, after this time.
     kafka_session_timeout_seconds: Annotated[float, Field(ge=1, le=300)] = 10.0
 
-    # ML.
+    # ML. The model of `darkroom models` that the service of our own runs; unset: the one that was chosen.
+    ml_model: Annotated[str, Field(max_length=100)] | None = None
+    ml_provider: Literal["auto", "cpu", "cuda", "tensorrt", "rocm", "openvino", "coreml"] = "auto"
+    ml_device_id: Annotated[int, Field(ge=0)] = 0
+    # A text encoder that nobody used for so long gives its memory back.
+    ml_text_idle_seconds: Seconds = 900.0
     ml_inference_batch_size: Annotated[int, Field(ge=1, le=4096)] | None = None
     ml_model_id: Annotated[str, Field(max_length=255)] | None = None
     ml_timeout_seconds: Seconds = 300.0

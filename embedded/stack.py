@@ -12,6 +12,7 @@ from pathlib import Path
 from core.errors import FatalError, KafkaUnavailableError
 from core.settings import Settings, Stage
 from embedded import kafka, ports, probes
+from embedded.models.shelf import BUILT_IN, Shelf
 from embedded.part import Part
 from gateways.kafka.client import Connection
 from gateways.kafka.connection import client_options
@@ -19,6 +20,7 @@ from rules.listening import require_key
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOPBACK = "127.0.0.1"
+MODEL_SECONDS = 300.0  # to load a model's weights from a slow disk
 # An event loop holds one core, and hashing waits for no decode in a worker of its own. More gained nothing more.
 # One process has them all: more cost it more, and gain nothing. Topics that are there keep their number.
 PARTITIONS = 4
@@ -44,8 +46,8 @@ class Stack:
 def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
     """Return the parts that the settings leave to us. Raises FatalError when the API's port cannot be had.
 
-    Also where settings do not fit together: a host beyond this machine without a key, or a secured Kafka that is not
-    named, as the embedded one asks for nothing.
+    Also where a model is wanted that is not here, and where settings do not fit together: a host beyond this machine
+    without a key, or a secured Kafka that is not named, as the embedded one asks for nothing.
     """
     require_key(host, has_key=settings.darkroom_api_key is not None)
     if not settings.kafka_brokers and settings.kafka_security_protocol != "PLAINTEXT":
@@ -80,10 +82,12 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
     ) -> Part:
         return Part(name, [sys.executable, *command], address, is_ready, environment, vital=vital, **seconds)
 
-    def service(name: str, module: str, port: int, *options: str, health: str) -> Part:
+    def service(name: str, module: str, port: int, *options: str, health: str, start_seconds: float = 60.0) -> Part:
         address = f"http://{LOOPBACK}:{port}"
         command = ["-m", module, "--host", LOOPBACK, "--port", str(port), *options]
-        return part(name, command, address, lambda _pid: probes.http_answers(address + health))
+        return part(
+            name, command, address, lambda _pid: probes.http_answers(address + health), start_seconds=start_seconds
+        )
 
     embedded = []
     if not settings.kafka_brokers:
@@ -105,7 +109,11 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
             service("qdrant", "embedded.qdrant", qdrant_port, "--data", str(data / "qdrant"), health="/healthz")
         )
     if not settings.ml_inference_service_url:
-        embedded.append(service("ml", "embedded.ml", ml_port, health="/health"))
+        model = settings.ml_model or Shelf(data).chosen or BUILT_IN
+        Shelf(data).in_use(model)  # refuses one that is not here, before anything starts
+        embedded.append(
+            service("ml", "embedded.ml", ml_port, "--model", model, health="/health", start_seconds=MODEL_SECONDS)
+        )
 
     connection = Connection(client_options(settings.model_copy(update={"kafka_brokers": addresses["KAFKA_BROKERS"]})))
 

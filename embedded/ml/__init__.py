@@ -1,1 +1,1 @@
-"""The reference ML service: `python -m embedded.ml --port N [--clip-models DIR]`."""
+"""The reference ML service: `python -m embedded.ml --port N [--model NAME | --clip-models DIR]`."""

@@ -10,10 +10,13 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from core import settings as environment
 from core.errors import FatalError
+from core.settings import Settings
 from embedded.guard import NoWebPages
-from embedded.ml.models import Model, VisualModel
+from embedded.ml.model import Model, VisualModel
 from embedded.ml.service import create_app
+from embedded.models.shelf import Shelf
 
 log = logging.getLogger("darkroom.ml")
 
@@ -24,13 +27,16 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8001, help="port to listen on (default: %(default)s)")
     parser.add_argument(
-        "--clip-models", type=Path, metavar="DIR", help="use the CLIP models in this folder (needs the extra `models`)"
+        "--model", metavar="NAME", help="a model of `darkroom models` (default: ML_MODEL, or the chosen)"
     )
+    parser.add_argument("--clip-models", type=Path, metavar="DIR", help="use the models that lie in this folder")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     try:
+        settings = environment.load()
+        folder = options.clip_models or _chosen(settings, options.model)
         with _listen(options.host, options.port) as listening:
-            asyncio.run(_serve(listening, options.host, options.clip_models))
+            asyncio.run(_serve(listening, options.host, settings, folder))
     except FatalError as error:
         sys.exit(f"The ML service cannot start: {error}")
     except KeyboardInterrupt:
@@ -46,7 +52,7 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-async def _serve(listening: socket.socket, host: str, clip_models: Path | None) -> None:
+async def _serve(listening: socket.socket, host: str, settings: Settings, folder: Path | None) -> None:
     """Answer from the start (with 503), load the models meanwhile, then serve until a signal."""
     app = create_app()
     server = uvicorn.Server(
@@ -54,7 +60,7 @@ async def _serve(listening: socket.socket, host: str, clip_models: Path | None) 
     )
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
-        await _load(app, clip_models)
+        await _load(app, settings, folder)
     except FatalError:
         server.should_exit = True
         raise
@@ -62,22 +68,33 @@ async def _serve(listening: socket.socket, host: str, clip_models: Path | None) 
         await serving
 
 
-async def _load(app: FastAPI, clip_models: Path | None) -> None:
-    model = await asyncio.to_thread(_model, clip_models)
+async def _load(app: FastAPI, settings: Settings, folder: Path | None) -> None:
+    model = await asyncio.to_thread(_model, settings, folder)
     app.state.model = model
-    log.info("ready: model %s, %d dimensions", model.model_id, model.dimension)
+    log.info("ready: model %s, %d dimensions, on %s", model.model_id, model.dimension, model.device)
 
 
-def _model(clip_models: Path | None) -> Model:
-    if clip_models is None:
+def _chosen(settings: Settings, name: str | None) -> Path | None:
+    """Return the folder of the model to use; None: the one that needs no weights."""
+    return Shelf(settings.darkroom_data).in_use(name or settings.ml_model)
+
+
+def _model(settings: Settings, folder: Path | None) -> Model:
+    if folder is None:
         return VisualModel()
     try:
         from embedded.ml.clip import ClipModel  # noqa: PLC0415  # Only then are its packages needed.
     except ImportError as error:
         raise FatalError(
-            f"--clip-models needs the extra `models`, and {error.name} is missing: pip install 'darkroom[models]'"
+            f"Models need the extra `models`, and {error.name} is missing: pip install 'darkroom[models]'"
         ) from error
-    return ClipModel(clip_models)
+    return ClipModel(
+        folder,
+        provider=settings.ml_provider,
+        device_id=settings.ml_device_id,
+        learned=Shelf(settings.darkroom_data).learned,
+        idle_seconds=settings.ml_text_idle_seconds,
+    )
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Any
 from PIL import Image, ImageOps
 from pydantic import BaseModel
 
-from embedded.ml.models import Model
+from embedded.ml.model import Model
 
 MAX_IMAGE_SIDE = 4096  # pixels; a larger image is refused before it is decoded
 WORKING_SIDE = 512  # pixels; what is kept of an image while its batch is in work
@@ -56,7 +56,7 @@ def _unanswered(model: Model, image: ImageRequest) -> dict[str, Any]:
         "error": None,
         "model_name_clip": model.model_id,
         "model_name_blip": model.caption_model_id,
-        "device_used": "cpu",
+        "device_used": model.device,
     }
 
 

@@ -11,9 +11,8 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Respons
 from pydantic import BaseModel, Field, ValidationError
 
 from embedded.ml.inference import MAX_IMAGE_SIDE, BatchRequest, results
-from embedded.ml.models import Model
+from embedded.ml.model import Model
 
-SAFE_BATCH = 32  # images; what we advise
 MAX_BATCH = 128  # images; what we take. A WORKING_SIDE picture has 0.8 MB, so a full batch holds 100 MB of pixels.
 MAX_BODY = 64 << 20  # bytes
 SLOTS = 4  # requests in work at once, so that bodies take at most 4 x MAX_BODY of memory; the others wait unread
@@ -59,12 +58,12 @@ async def health(model: Loaded) -> dict[str, str]:
 async def capabilities(model: Loaded) -> dict[str, Any]:
     """Say what is loaded, and how much may be sent at once."""
     return {
-        "safe_clip_batch": SAFE_BATCH,
-        "safe_blip_batch": SAFE_BATCH,
+        "safe_clip_batch": model.safe_batch,
+        "safe_blip_batch": model.safe_batch,
         "clip_model_loaded": True,
         "blip_model_loaded": model.caption_model_id is not None,
-        "device_type": "cpu",
-        "cuda_available": False,
+        "device_type": model.device,
+        "cuda_available": model.device in {"cuda", "tensorrt"},
         "embedding_dim": model.dimension,
         "model_id": model.model_id,
         "supports_text": model.supports_text,

@@ -1,6 +1,7 @@
 """Brings a model from a hub: looks at all files first, makes sure of the room, fetches, compares, and keeps it."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Protocol
 
 from core.errors import FatalError
 from embedded.models.hub import Hub, Remote, arrived, is_offline, is_what
-from embedded.models.shelf import LICENCE, MANIFEST, FileFact, Manifest, Shelf, Trusted, sha256
+from embedded.models.shelf import LICENCE, MANIFEST, FileFact, Manifest, Measured, Shelf, Trusted, sha256
 from embedded.models.table import Entry
 
 
@@ -22,8 +23,10 @@ class Progress(Protocol):
         """So many bytes more came, or fewer, where a part has to come again."""
 
 
-def fetch(shelf: Shelf, entry: Entry, hub: Hub, progress: Progress, *, reserve: int) -> Manifest:
-    """Fetch a model that is not here. `reserve`: bytes of the disk that stay free.
+def fetch(
+    shelf: Shelf, entry: Entry, hub: Hub, progress: Progress, *, reserve: int, trial: Callable[[Path], Measured]
+) -> Manifest:
+    """Fetch a model that is not here. `reserve`: bytes of the disk that stay free; `trial` raises where it runs not.
 
     Raises FatalError and HubUnavailableError, which say which file it is about and what to do. What came is kept for
     the next call, but for files that are not what they should be.
@@ -52,6 +55,7 @@ def fetch(shelf: Shelf, entry: Entry, hub: Hub, progress: Progress, *, reserve: 
         (fetching.made / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
         if not manifest.is_verified:
             shelf.trust(manifest)
+        shelf.measure(entry.name, trial(fetching.made))
         shelf.keep(entry.name, fetching.made)
     return manifest
 

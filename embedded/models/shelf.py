@@ -6,7 +6,9 @@ nothing half-fetched is ever seen. Beside them lie, by names that no model can h
     .fetching/   what is on its way, kept for the next try
     .lock        held by who fetches or takes in, one at a time
     .trusted     hashes of what came first, for entries without hashes of ours
-    .chosen      which model is in use
+    .chosen      which model is used where nothing else is said
+    .measured    how fast each is here, and how much memory it takes
+    .learned     how many pictures there is memory for at once
 """
 
 import contextlib
@@ -70,6 +72,18 @@ class _Trust(BaseModel):
     models: dict[str, Trusted] = {}
 
 
+class Measured(BaseModel):
+    """What a trial found: milliseconds an image takes, and bytes of memory with pictures and texts loaded."""
+
+    dimension: int
+    ms: float
+    memory: int
+
+
+class _Measurements(BaseModel):
+    models: dict[str, Measured] = {}
+
+
 class _Chosen(BaseModel):
     model: str | None = None
 
@@ -127,6 +141,16 @@ class Shelf:
         self.at(name).rename(away)
         shutil.rmtree(away)
 
+    def measured(self) -> dict[str, Measured]:
+        """Return what trials found, by model."""
+        return _read(self.folder / ".measured", _Measurements).models
+
+    def measure(self, name: str, found: Measured) -> None:
+        """Record what a trial found."""
+        measurements = _read(self.folder / ".measured", _Measurements)
+        measurements.models[name] = found
+        _write(self.folder / ".measured", measurements)
+
     def trusted(self, name: str) -> Trusted:
         """Return what came first for an entry; empty where nothing did."""
         return _read(self.folder / ".trusted", _Trust).models.get(name, Trusted())
@@ -137,6 +161,22 @@ class Shelf:
         files = {name: file.sha256 for name, file in manifest.files.items()}
         trust.models[manifest.name] = Trusted(sources=manifest.sources, files=files)
         _write(self.folder / ".trusted", trust)
+
+    @property
+    def learned(self) -> Path:
+        """Where the ML service remembers how much there is memory for."""
+        return self.folder / ".learned"
+
+    def in_use(self, name: str | None) -> Path | None:
+        """Return the folder of a model, or of the chosen one; None: the one that needs no weights.
+
+        Raises FatalError where it is not here.
+        """
+        wanted = name or self.chosen or BUILT_IN
+        if wanted == BUILT_IN:
+            return None
+        self.manifest(wanted)
+        return self.at(wanted)
 
     @property
     def chosen(self) -> str | None:

@@ -5,13 +5,16 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cli.command import darkroom
+from tests.models import tiny_families
 from tests.models.small_hub import Fault, SmallHub
 
-FILES = {("me/tiny", "vision.onnx"): b"v" * 5000, ("me/tiny", "config.json"): b"{}"}
+FILES = {("me/tiny", path): content for path, content in tiny_families.files("siglip").items()}
+BYTES = sum(map(len, FILES.values()))
 TABLE = """
 [tiny]
 about = "for tests"
@@ -22,8 +25,10 @@ copyright = "Copyright 2026 Someone"
 repo = "me/tiny"
 
 [tiny.files]
-"vision/model.onnx" = { at = "vision.onnx" }
-"vision/preprocessor_config.json" = { at = "config.json" }
+"vision/model.onnx" = { at = "vision/model.onnx" }
+"vision/preprocessor_config.json" = { at = "vision/preprocessor_config.json" }
+"text/model.onnx" = { at = "text/model.onnx" }
+"text/tokenizer.json" = { at = "text/tokenizer.json" }
 """
 
 
@@ -41,7 +46,7 @@ class Person:
     def models(self, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         return darkroom("models", *arguments, cwd=self.data, **self.environment | environment)
 
-    def row(self, name: str) -> dict[str, object]:
+    def row(self, name: str) -> dict[str, Any]:
         rows = json.loads(self.models("list", "--json").stdout)
         (row,) = [row for row in rows if row["name"] == name]
         assert isinstance(row, dict)
@@ -67,11 +72,17 @@ def test_a_model_is_fetched_listed_and_checked(person: Person, hub: SmallHub) ->
     assert got.returncode == 0, got.stderr
     assert f"tiny is here: {person.data}/models/tiny" in got.stdout
     assert "tiny is unverified" in got.stderr
-    assert person.row("tiny") | {"here": True, "bytes": 5002} == person.row("tiny")
+    assert "tiny is in use from the next `darkroom up` on" in got.stdout
+    row = person.row("tiny")
+    assert row | {"here": True, "in_use": True, "bytes": BYTES, "dimension": None} == row
+    assert row["ms_per_image"] > 0
+    assert row["memory_bytes"] >= 0
+    assert not person.row("visual")["in_use"]
     assert "Apache License" in (person.data / "models/tiny/LICENSE").read_text()
 
-    assert re.search(r"^ok +tiny \(2 files, unverified", person.models("check").stdout)
-    (person.data / "models/tiny/vision/model.onnx").write_bytes(b"w" * 5000)
+    assert re.search(r"^ok +tiny \(4 files, unverified", person.models("check").stdout)
+    weights = person.data / "models/tiny/vision/model.onnx"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
     broken = person.models("check")
     assert broken.returncode == 1
     assert "vision/model.onnx has other content" in broken.stdout
@@ -107,10 +118,10 @@ def test_a_proxy_is_used(person: Person, hub: SmallHub) -> None:
 
 
 def test_a_hub_that_refuses_is_told_in_one_message(person: Person, hub: SmallHub) -> None:
-    hub.misbehave("vision.onnx", Fault(status=403, method="HEAD", times=9))
+    hub.misbehave("vision/model.onnx", Fault(status=403, method="HEAD", times=9))
     refused = person.models("get", "tiny")
     assert refused.returncode == 1
-    assert "refuses vision.onnx of me/tiny (403)" in refused.stderr
+    assert "refuses vision/model.onnx of me/tiny (403)" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert person.row("tiny")["here"] is False
 
@@ -122,6 +133,45 @@ def test_an_unknown_model_is_told_with_those_that_there_are(person: Person) -> N
     absent = person.models("check", "tiny")
     assert absent.returncode == 1
     assert "'tiny' is not here" in absent.stderr
+
+
+def test_a_model_that_does_not_fit_is_not_taken_in(person: Person, hub: SmallHub) -> None:
+    hub.files["me/tiny", "vision/preprocessor_config.json"] = tiny_families.files("clip")[
+        "vision/preprocessor_config.json"
+    ]
+    refused = person.models("get", "tiny")
+    assert refused.returncode == 1
+    assert "cannot be used here, so it was not taken in" in refused.stderr
+    assert "preprocessor_config.json does not fit: its mean is" in refused.stderr
+    assert person.row("tiny")["here"] is False
+
+
+def test_a_model_is_chosen_and_removed(person: Person) -> None:
+    assert "'tiny' is not here" in person.models("use", "tiny").stderr
+    person.models("get", "tiny")
+    assert "`darkroom up`" in person.models("use", "visual").stdout
+    assert person.row("visual")["in_use"]
+    person.models("use", "tiny")
+    forced = person.models("use", "tiny", ML_MODEL="visual")
+    assert "ML_MODEL is visual, and goes before" in forced.stdout
+    assert person.row("tiny")["in_use"]
+    removed = person.models("remove", "tiny")
+    assert re.search(r"tiny is removed, and \d MB are free", removed.stdout)
+    assert "from the next start on that is visual" in removed.stdout
+    assert not (person.data / "models/tiny").exists()
+    assert person.row("visual")["in_use"]
+    assert person.models("remove", "tiny").returncode == 1
+
+
+def test_darkroom_up_refuses_a_model_that_is_not_here_before_it_starts_anything(person: Person) -> None:
+    refused = darkroom("up", "--model", "tiny", cwd=person.data, **person.environment)
+    assert refused.returncode == 1
+    assert "'tiny' is not here" in refused.stderr
+    assert "darkroom models get NAME" in refused.stderr
+    other = darkroom(
+        *("up", "--model", "tiny"), cwd=person.data, ML_INFERENCE_SERVICE_URL="http://127.0.0.1:9", **person.environment
+    )
+    assert "--model is for the ML service of our own" in other.stderr
 
 
 def test_progress_is_told_where_there_is_no_terminal(person: Person) -> None:

@@ -13,6 +13,7 @@ from embedded.ports import free_port
 from tests import parts, pictures
 from tests.cli.command import darkroom
 from tests.deadlines import HANG_SECONDS
+from tests.models import tiny_families
 from tests.parts import ROOT, Part
 from tests.pipeline import Pipeline
 
@@ -22,6 +23,7 @@ SECTION = USE_IT.partition("\n## ")[0]
 
 # The words after `darkroom`, and what the output must show. `up` runs until it is stopped: tests/e2e/test_up.py.
 EXPECTED = {
+    "models get": r"^siglip2-base-patch16-224 is here already",
     "ingest": r"^Job [0-9a-f]{32}\.",
     "jobs": r"{job}",
     "status": r"Status +completed",
@@ -89,7 +91,9 @@ async def test_the_commands_do_what_the_readme_says(
     pipeline: Pipeline, photos: Path, api: Part, kafka: Part, qdrant: Part, ml: Part, tmp_path: Path
 ) -> None:
     job = await job_of(pipeline, photos, api, tmp_path, "home")
+    tiny_families.write(tmp_path / ".darkroom/models/siglip2-base-patch16-224", "siglip")
     settings = {
+        "HF_HUB_OFFLINE": "1",
         "DARKROOM_URL": api.url,
         "KAFKA_BROKERS": kafka.address,
         "QDRANT_URL": qdrant.url,

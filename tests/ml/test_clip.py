@@ -1,5 +1,6 @@
 """The extra `models`, with tiny ONNX models whose answers are known."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ from PIL import Image
 
 from core.errors import FatalError
 from embedded.ml.clip import ClipModel
+from embedded.ml.descriptor import Array
+from embedded.ml.safe_batch import SafeBatch
 from tests.ml import tiny_models
 
 RED, BLUE = (Image.new("RGB", (40, 30), colour) for colour in ("red", "blue"))
@@ -58,12 +61,24 @@ def test_other_weights_are_another_model(model: ClipModel, tmp_path: Path) -> No
     assert ClipModel(tmp_path).model_id == ClipModel(tmp_path).model_id
 
 
-def test_too_large_a_batch_is_a_memory_error(tmp_path: Path) -> None:
+def test_a_batch_that_there_is_no_memory_for_is_halved_once_and_for_all(tmp_path: Path) -> None:
     tiny_models.write_hungry_vision(tmp_path / "vision")
-    model = ClipModel(tmp_path)
-    assert model.embed([RED]).shape == (1, 3)
+    learned = tmp_path / "learned"
+    model = ClipModel(tmp_path, learned=learned)
+    assert model.safe_batch == 32
+    np.testing.assert_allclose(model.embed([RED, BLUE, RED]), [[1, 0, 0], [0, 0, 1], [1, 0, 0]], atol=1e-6)
+    assert model.safe_batch == 1
+    assert ClipModel(tmp_path, learned=learned).safe_batch == 1, "it is remembered"
+
+
+def test_a_picture_that_there_is_no_memory_for_is_a_memory_error() -> None:
+    def embed(images: Sequence[Image.Image]) -> Array:
+        raise MemoryError
+
+    batch = SafeBatch("tiny cpu", None)
     with pytest.raises(MemoryError):
-        model.embed([RED, BLUE])
+        batch.run(embed, [RED, BLUE])
+    assert batch.size == 1
 
 
 def test_an_empty_folder_says_what_is_missing(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from gateways.ml import ML, Embedded, ImageInput, Refused
 from tests.deadlines import HANG_SECONDS
 from tests.ml import tiny_models
 from tests.ml.pictures import series
+from tests.models import tiny_families
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = "/api/v1/batch_embed_and_caption"
@@ -243,12 +244,17 @@ class TestClip:
             text = httpx.post(f"{url}/api/v1/embed_text", json={"text": "blue"}).json()["embedding"]
             assert np.dot(text, result["embedding"]) > 0.99
 
-    def test_out_of_memory_is_507(self, tmp_path: Path) -> None:
+    def test_what_there_is_memory_for_is_learned_and_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         tiny_models.write_hungry_vision(tmp_path / "vision")
+        monkeypatch.setenv("DARKROOM_DATA", str(tmp_path / "data"))
         image = jpeg(Image.new("RGB", (60, 40), "blue"))
         with service("--clip-models", tmp_path) as url:
-            assert post(url, {"a": image, "b": image}).status_code == 507
-            assert post(url, {"a": image}).status_code == 200
+            assert post(url, {"a": image, "b": image}).status_code == 200
+            assert httpx.get(f"{url}/api/v1/capabilities").json()["safe_clip_batch"] == 1
+        with service("--clip-models", tmp_path) as url:
+            assert httpx.get(f"{url}/api/v1/capabilities").json()["safe_clip_batch"] == 1
 
     def test_a_folder_without_models_stops_the_start(self, tmp_path: Path) -> None:
         ended = run(*command("--port", free_port(), "--clip-models", tmp_path))
@@ -258,19 +264,41 @@ class TestClip:
 
     def test_a_missing_extra_is_named(self, tmp_path: Path) -> None:
         """As on a machine without the extra: the first package of it cannot be imported."""
-        (tmp_path / "fastembed.py").write_text("raise ModuleNotFoundError(name='fastembed')")
+        (tmp_path / "onnxruntime.py").write_text("raise ModuleNotFoundError(name='onnxruntime')")
         main = (
             f"import runpy, sys; sys.path.insert(0, {str(tmp_path)!r}); "
             "runpy.run_module('embedded.ml', run_name='__main__')"
         )
         ended = run(sys.executable, "-c", main, "--port", str(free_port()), "--clip-models", str(tmp_path))
         assert ended.returncode == 1
-        assert "fastembed is missing: pip install 'darkroom[models]'" in ended.stderr
+        assert "onnxruntime is missing: pip install 'darkroom[models]'" in ended.stderr
         assert "Traceback" not in ended.stderr
 
 
 def test_the_extra_is_not_imported_without_the_option() -> None:
-    code = "import sys, embedded.ml.__main__ as main; main._model(None); print(*sys.modules)"
+    code = "import sys, embedded.ml.__main__ as main; main._model(main.environment.load(), None); print(*sys.modules)"
     modules = run(sys.executable, "-c", code).stdout.split()
-    assert "embedded.ml.models" in modules
-    assert not {"fastembed", "onnxruntime", "tokenizers"} & set(modules)
+    assert "embedded.ml.model" in modules
+    assert not {"huggingface_hub", "onnxruntime", "tokenizers"} & set(modules)
+
+
+def test_a_model_of_the_data_folder_is_served_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny_families.write(tmp_path / "models" / "tiny", "siglip")
+    monkeypatch.setenv("DARKROOM_DATA", str(tmp_path))
+    monkeypatch.setenv("ML_MODEL", "tiny")
+    with service() as url:
+        told = httpx.get(f"{url}/api/v1/capabilities").json()
+        assert told["model_id"].startswith("siglip-")
+        assert (told["embedding_dim"], told["supports_text"], told["device_type"]) == (24, True, "cpu")
+        text = httpx.post(f"{url}/api/v1/embed_text", json={"text": "a bird"}).json()["embedding"]
+        assert np.linalg.norm(text) == pytest.approx(1)
+    with service("--model", "visual") as url:
+        assert httpx.get(f"{url}/api/v1/capabilities").json()["model_id"] == "darkroom-visual-1"
+
+
+def test_a_model_that_is_not_there_stops_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DARKROOM_DATA", str(tmp_path))
+    ended = run(*command("--port", free_port(), "--model", "tiny"))
+    assert ended.returncode == 1
+    assert "'tiny' is not here" in ended.stderr
+    assert "darkroom models get" in ended.stderr

@@ -11,7 +11,7 @@ import pytest
 from core.errors import FatalError, HubUnavailableError
 from embedded.models.fetching import fetch
 from embedded.models.hub import TRIES, Hub
-from embedded.models.shelf import Shelf, faults
+from embedded.models.shelf import Measured, Shelf, faults
 from embedded.models.table import Entry, Source, entries
 from tests.deadlines import HANG_SECONDS
 from tests.models.small_hub import COMMIT, Fault, SmallHub
@@ -69,7 +69,11 @@ class Fetcher:
     def __call__(self, entry: Entry | None = None, reserve: int = 0) -> None:
         self.told = Told()
         hub = Hub(self.hub.url, self.waits.append)
-        fetch(self.shelf, entry or tiny(), hub, self.told, reserve=reserve)
+        fetch(self.shelf, entry or tiny(), hub, self.told, reserve=reserve, trial=self.trial)
+
+    def trial(self, folder: Path) -> Measured:
+        assert not self.is_here
+        return Measured(dimension=3, ms=7.0, memory=1000)
 
     @property
     def is_here(self) -> bool:
@@ -292,6 +296,23 @@ def test_a_disk_that_gets_full_is_told_and_what_came_is_kept(get: Fetcher, hub: 
         assert hub.ranges("onnx/model.onnx") == []
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_model_that_does_not_run_here_is_not_taken_in(
+    get: Fetcher, hub: SmallHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path) -> Measured:
+        raise FatalError("it does not fit")
+
+    monkeypatch.setattr(get, "trial", refuse)
+    with pytest.raises(FatalError, match="it does not fit"):
+        get()
+    assert not get.is_here
+    monkeypatch.undo()
+    hub.asked.clear()
+    get()
+    assert get.shelf.measured()["tiny"].ms == 7.0
+    assert hub.ranges("onnx/model.onnx") == []
 
 
 def test_one_comes_at_a_time(get: Fetcher, hub: SmallHub) -> None:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from embedded.ml import caption, descriptor
 from embedded.ml.descriptor import Array
+from embedded.ml.safe_batch import MOST
 
 
 class Model(Protocol):
@@ -18,6 +19,12 @@ class Model(Protocol):
     """None: it has no captioner."""
     dimension: int
     supports_text: bool
+    device: str
+    """On what it runs: `cpu`, `cuda`, ..."""
+
+    @property
+    def safe_batch(self) -> int:
+        """How many images there is memory for at once."""
 
     def embed(self, images: Sequence[Image.Image]) -> Array:
         """Return vectors of length 1, shape (images, dimension), for one image or more. Raises MemoryError."""
@@ -36,6 +43,8 @@ class VisualModel:
     caption_model_id: str | None = "darkroom-plain-1"
     dimension = descriptor.DIMENSION
     supports_text = False
+    device = "cpu"
+    safe_batch = MOST
 
     def embed(self, images: Sequence[Image.Image]) -> Array:
         """Describe each image; shape (images, 512)."""
