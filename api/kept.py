@@ -10,7 +10,7 @@ import orjson
 
 from api.access.sources import resolved
 from api.uploads.receiving import RefusedFile
-from api.view.database import Lane
+from api.view.database import Database
 from core import grants
 from core.settings import Settings
 from gateways.ml import Capabilities
@@ -19,8 +19,8 @@ from gateways.ml import Capabilities
 class Kept:
     """Choices that outlive a restart; where there is none, that of the settings."""
 
-    def __init__(self, lane: Lane, settings: Settings) -> None:
-        self._lane = lane
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
         self._settings = settings
 
     async def selected_collection(self) -> str | None:
@@ -47,7 +47,7 @@ class Kept:
 
     async def roots(self) -> list[Path]:
         """Return the folders that may be taken in: the settings', and those that were allowed from this machine."""
-        return [*self._settings.ingest_roots, *await self._lane.read(_roots)]
+        return [*self._settings.ingest_roots, *await self._database.read(_roots)]
 
     async def readable_roots(self) -> list[Path]:
         """Return every folder that the service may use: those of `roots`, and the uploads."""
@@ -60,7 +60,7 @@ class Kept:
             known = _get(connection, "roots")
             _set(connection, "roots", sorted({*(known if isinstance(known, list) else []), str(root)}))
 
-        await self._lane.write(add)
+        await self._database.write(add)
 
     async def tell_roots(self) -> None:
         """Tell the workers that share our data folder which folders we may read: all that are allowed now."""
@@ -69,8 +69,8 @@ class Kept:
             allowed = [*self._settings.ingest_roots, *_roots(connection), self._settings.uploads_folder]
             grants.tell(self._settings.darkroom_data, resolved(allowed))
 
-        # In the lane, so that of two who allow a folder at once, the later writes both.
-        await self._lane.write(tell)
+        # In the thread of the database, so that of two who allow a folder at once, the later writes both.
+        await self._database.write(tell)
 
     async def refused(self, job_id: str) -> list[RefusedFile]:
         """Return the files of an upload that were left out."""
@@ -90,7 +90,7 @@ class Kept:
             rows = connection.execute("SELECT name FROM kept WHERE name GLOB 'session/*'")
             return [name.removeprefix("session/") for (name,) in rows]
 
-        return await self._lane.write(ended)
+        return await self._database.write(ended)
 
     async def end_sessions(self, sessions: Mapping[str, int]) -> None:
         """Remember that sessions were ended; each with the second in which it expires."""
@@ -107,10 +107,10 @@ class Kept:
         await self._set(f"told/{job_id}", status)
 
     async def _get(self, name: str) -> object:
-        return await self._lane.read(lambda connection: _get(connection, name))
+        return await self._database.read(lambda connection: _get(connection, name))
 
     async def _set(self, name: str, value: object) -> None:
-        await self._lane.write(lambda connection: _set(connection, name, value))
+        await self._database.write(lambda connection: _set(connection, name, value))
 
 
 def _roots(connection: sqlite3.Connection) -> list[Path]:
@@ -135,13 +135,13 @@ def _set(connection: sqlite3.Connection, name: str, value: object) -> None:
 async def open_kept(path: Path, settings: Settings) -> AsyncIterator[Kept]:
     """Open the file at `path` until the block ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    lane = Lane(path)
-    await lane.write(
+    database = Database(path)
+    await database.write(
         lambda connection: connection.execute(
             "CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
         )
     )
     try:
-        yield Kept(lane, settings)
+        yield Kept(database, settings)
     finally:
-        await lane.close()
+        await database.close()

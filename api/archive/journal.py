@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 import orjson
 
 from api.archive.points import Holders
-from api.view.database import Lane
+from api.view.database import Database
 from rules.paths import ARCHIVE_FOLDER
 
 Kind = Literal["job-duplicates", "exact-duplicates", "selection"]
@@ -64,13 +64,13 @@ class Move:
 class Journal:
     """All archives and their files."""
 
-    def __init__(self, lane: Lane) -> None:
-        self._lane = lane
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def begin(self, archive: Archive) -> None:
         """Write down a new archive; again changes nothing."""
         row = (archive.archive_id, archive.at, archive.kind, archive.collection)
-        await self._lane.write(
+        await self._database.write(
             lambda connection: connection.execute("INSERT OR IGNORE INTO archives VALUES (?, ?, ?, ?)", row)
         )
 
@@ -81,7 +81,7 @@ class Journal:
             orjson.dumps(move.holders).decode(), move.state, move.reason,
         )  # fmt: skip
         insert = "INSERT OR REPLACE INTO moves VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        await self._lane.write(lambda connection: connection.execute(insert, row))
+        await self._database.write(lambda connection: connection.execute(insert, row))
         return move
 
     async def archive(self, archive_id: str) -> Archive | None:
@@ -99,7 +99,7 @@ class Journal:
             count = "SELECT state, count(*) FROM moves WHERE archive_id = ? GROUP BY state"
             return [(Archive(*row), dict(connection.execute(count, row[:1]).fetchall())) for row in rows]
 
-        return await self._lane.read(read)
+        return await self._database.read(read)
 
     async def moves(self, archive_id: str) -> list[Move]:
         """Return the files of an archive, in their order."""
@@ -110,7 +110,7 @@ class Journal:
         return await self._rows("SELECT * FROM moves WHERE state IN ('moving', 'restoring')", (), _move)
 
     async def _rows(self, query: str, values: tuple[str, ...], shape: Callable[..., T]) -> list[T]:
-        return await self._lane.read(lambda connection: [shape(*row) for row in connection.execute(query, values)])
+        return await self._database.read(lambda connection: [shape(*row) for row in connection.execute(query, values)])
 
 
 def _move(*row: Any) -> Move:
@@ -121,11 +121,11 @@ def _move(*row: Any) -> Move:
 @asynccontextmanager
 async def open_journal(path: Path) -> AsyncIterator[Journal]:
     """Open the file at `path` until the block ends."""
-    lane = Lane(path)
+    database = Database(path)
     try:
         # Unlike the view, this can be read from nowhere again: a power cut may lose nothing either.
-        await lane.read(lambda connection: connection.execute("PRAGMA synchronous=FULL"))
-        await lane.read(lambda connection: connection.executescript(_SCHEMA))
-        yield Journal(lane)
+        await database.read(lambda connection: connection.execute("PRAGMA synchronous=FULL"))
+        await database.read(lambda connection: connection.executescript(_SCHEMA))
+        yield Journal(database)
     finally:
-        await lane.close()
+        await database.close()

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import orjson
 
-from api.view.database import Lane
+from api.view.database import Database
 
 KEPT_REPORTS = 20
 
@@ -59,8 +59,8 @@ class Group:
 class Reports:
     """The latest reports."""
 
-    def __init__(self, lane: Lane) -> None:
-        self._lane = lane
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def keep(self, report: Report, groups: list[Group]) -> None:
         """Write down a report, and forget those that are too old."""
@@ -81,7 +81,7 @@ class Reports:
             )
             connection.execute("DELETE FROM groups WHERE report_id NOT IN (SELECT report_id FROM reports)")
 
-        await self._lane.write(write)
+        await self._database.write(write)
 
     async def report(self, report_id: str) -> tuple[Report, int] | None:
         """Return a report with the count of its groups; None where there is none."""
@@ -93,11 +93,11 @@ class Reports:
             ).fetchone()
             return _report(row) if row else None
 
-        return await self._lane.read(read)
+        return await self._database.read(read)
 
     async def of(self, collection: str) -> list[tuple[Report, int]]:
         """Return the reports of a collection, the newest first, each with the count of its groups."""
-        rows = await self._lane.read(
+        rows = await self._database.read(
             lambda connection: connection.execute(
                 f"{_REPORTS} WHERE collection = ? ORDER BY at DESC", (collection,)
             ).fetchall()
@@ -106,7 +106,7 @@ class Reports:
 
     async def groups(self, report_id: str, *, start: int, limit: int) -> list[Group]:
         """Return groups of a report from number `start` on."""
-        rows = await self._lane.read(
+        rows = await self._database.read(
             lambda connection: connection.execute(
                 "SELECT kind, images FROM groups WHERE report_id = ? AND number >= ? ORDER BY number LIMIT ?",
                 (report_id, start, limit),
@@ -122,9 +122,9 @@ def _report(row: tuple[Any, ...]) -> tuple[Report, int]:
 @asynccontextmanager
 async def open_reports(path: Path) -> AsyncIterator[Reports]:
     """Open the file at `path` until the block ends."""
-    lane = Lane(path)
+    database = Database(path)
     try:
-        await lane.read(lambda connection: connection.executescript(_SCHEMA))
-        yield Reports(lane)
+        await database.read(lambda connection: connection.executescript(_SCHEMA))
+        yield Reports(database)
     finally:
-        await lane.close()
+        await database.close()

@@ -21,7 +21,7 @@ from pathlib import Path
 import structlog
 
 from api.uploads.receiving import UnderWay
-from api.view.database import Lane
+from api.view.database import Database
 from api.view.letters import LetterFilter
 from api.view.view import JobView
 from core.errors import CollectionMissingError, DarkroomError, FileError
@@ -66,10 +66,17 @@ class UploadCleaner:
     """The only one that removes files of finished uploads. `keep_seconds`: how long after they were needed last."""
 
     def __init__(
-        self, folder: Path, lane: Lane, view: JobView, qdrant: Qdrant, under_way: UnderWay, *, keep_seconds: float
+        self,
+        folder: Path,
+        database: Database,
+        view: JobView,
+        qdrant: Qdrant,
+        under_way: UnderWay,
+        *,
+        keep_seconds: float,
     ) -> None:
         self._folder = folder
-        self._lane = lane
+        self._database = database
         self._view = view
         self._qdrant = qdrant
         self._under_way = under_way
@@ -103,7 +110,9 @@ class UploadCleaner:
                 needed = await self._named(known) | waiting if is_at_rest else {file.name for file in known}
                 removed += await self._decide(known, needed, now)
             await asyncio.to_thread(_remove_empty, job)
-        await self._lane.write(lambda connection: connection.execute("DELETE FROM uploads WHERE seen_at < ?", (now,)))
+        await self._database.write(
+            lambda connection: connection.execute("DELETE FROM uploads WHERE seen_at < ?", (now,))
+        )
         if removed:
             log.info("uploads-cleaned", files=removed)
         return removed
@@ -149,7 +158,7 @@ class UploadCleaner:
     async def _known_file(self, path: bytes, now: float) -> _File:
         status = await asyncio.to_thread(os.stat, path, follow_symlinks=False)
         stamp = (status.st_size, status.st_mtime_ns)
-        row = await self._lane.read(
+        row = await self._database.read(
             lambda connection: connection.execute(
                 "SELECT size, mtime_ns, sha256, unneeded_since FROM uploads WHERE path = ?", (path,)
             ).fetchone()
@@ -159,7 +168,7 @@ class UploadCleaner:
         else:
             sha256, _ = await asyncio.to_thread(hash_file, path)
             file = _File(path, sha256, None)
-        await self._lane.write(
+        await self._database.write(
             lambda connection: connection.execute(
                 "INSERT OR REPLACE INTO uploads VALUES (?, ?, ?, ?, ?, ?)",
                 (path, *stamp, file.sha256, file.unneeded_since, now),
@@ -197,7 +206,7 @@ class UploadCleaner:
 
     async def _note(self, path: bytes, since: float | None) -> None:
         values = (since, path)
-        await self._lane.write(
+        await self._database.write(
             lambda connection: connection.execute("UPDATE uploads SET unneeded_since = ? WHERE path = ?", values)
         )
 
@@ -234,11 +243,11 @@ async def open_upload_cleaner(
     settings: Settings, path: Path, view: JobView, qdrant: Qdrant, under_way: UnderWay
 ) -> AsyncIterator[UploadCleaner]:
     """Clean until the block ends; what is known of the files is kept at `path`."""
-    lane = Lane(path)
-    await lane.read(lambda connection: connection.executescript(_SCHEMA))
+    database = Database(path)
+    await database.read(lambda connection: connection.executescript(_SCHEMA))
     cleaner = UploadCleaner(
         settings.uploads_folder.resolve(),
-        lane,
+        database,
         view,
         qdrant,
         under_way,
@@ -251,4 +260,4 @@ async def open_upload_cleaner(
         cleaning.cancel()
         with suppress(asyncio.CancelledError):
             await cleaning
-        await lane.close()
+        await database.close()

@@ -12,7 +12,7 @@ T = TypeVar("T")
 BUSY_SECONDS = 10.0
 
 
-class Lane:
+class Database:
     """A connection in autocommit mode to the database at `path`, in WAL mode: readers never wait for the writer."""
 
     def __init__(self, path: Path) -> None:
@@ -23,11 +23,11 @@ class Lane:
         self._connection.execute("PRAGMA synchronous=NORMAL")
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `query` in the lane's thread."""
+        """Run `query` in the thread of the connection."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, query, self._connection)
 
     async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `change` in the lane's thread, as one transaction: all of it or nothing."""
+        """Run `change` in the thread of the connection, as one transaction: all of it or nothing."""
 
         def transaction(connection: sqlite3.Connection) -> T:
             connection.execute("BEGIN IMMEDIATE")

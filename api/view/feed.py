@@ -12,7 +12,7 @@ from aiokafka import TopicPartition
 
 from api.view import letters, writing
 from api.view.changes import Changes
-from api.view.database import Lane
+from api.view.database import Database
 from core.disk import MEND
 from gateways.kafka.client import administering, answers, asking
 from gateways.kafka.connection import ClientOptions
@@ -33,10 +33,10 @@ class Feed:
     """The task that keeps the view up to date, and what is known of its progress."""
 
     def __init__(
-        self, kafka: ClientOptions, partitions: int, lane: Lane, changes: Changes, retention_hours: int
+        self, kafka: ClientOptions, partitions: int, database: Database, changes: Changes, retention_hours: int
     ) -> None:
         self._kafka = kafka
-        self._lane = lane
+        self._database = database
         self._changes = changes
         self._retention_seconds = retention_hours * 3600
         self._parts = [
@@ -104,8 +104,8 @@ class Feed:
                 return
             await self._write(records)
             await self._go_on(reader)
-            await self._lane.write(writing.forget_files)
-            await self._lane.read(writing.give_back_disk)
+            await self._database.write(writing.forget_files)
+            await self._database.read(writing.give_back_disk)
 
     def _fail(self, _: object) -> None:
         self._failed, self._problem = True, "is compared with what was read of it, as a broker failed"
@@ -113,7 +113,7 @@ class Feed:
     async def _write(self, records: list[Record]) -> None:
         if records:
             messages = [_message(record) for record in records]
-            changed = await self._lane.write(lambda connection: writing.write(connection, messages))
+            changed = await self._database.write(lambda connection: writing.write(connection, messages))
             topics = {record.topic for record in records}
             if DEAD_LETTER in topics:
                 await self._forget_letters()
@@ -129,7 +129,7 @@ class Feed:
 
     async def _forget_letters(self) -> None:
         oldest = time.time() - self._retention_seconds
-        await self._lane.write(lambda connection: letters.forget(connection, oldest))
+        await self._database.write(lambda connection: letters.forget(connection, oldest))
 
     async def _start_where_the_view_ends(self, reader: Reader) -> None:
         """Go to the view's offsets in all partitions, or from the start where the view is not of these logs.
@@ -139,7 +139,7 @@ class Feed:
         Where the oldest messages were deleted meanwhile, reading goes on at the first that is left.
         """
         cluster_id = await self._cluster_id()
-        stored = await self._lane.read(lambda connection: writing.last_reads(connection, cluster_id))
+        stored = await self._database.read(lambda connection: writing.last_reads(connection, cluster_id))
         known = {TopicPartition(*part): last for part, last in (stored or {}).items()}
         begins = await reader.begins()
         self._ends_at_start = ends = await reader.ends()
@@ -151,7 +151,7 @@ class Feed:
             log.warning(
                 "view-rebuilt", cluster_id=cluster_id, other_logs=sorted(f"{p.topic}-{p.partition}" for p in lost)
             )
-            await self._lane.write(lambda connection: writing.rebuild(connection, cluster_id))
+            await self._database.write(lambda connection: writing.rebuild(connection, cluster_id))
             known = {}
         await self._forget_letters()
         self._next = {part: max(known[part].offset + 1 if part in known else 0, begins[part]) for part in self._parts}

@@ -7,7 +7,7 @@ from functools import partial
 from aiokafka.errors import KafkaError
 
 from api.view import letters
-from api.view.database import Lane
+from api.view.database import Database
 from api.view.feed import Feed
 from api.view.letters import Letter, LetterFilter, WholeLetter
 from core.errors import KafkaUnavailableError
@@ -21,7 +21,7 @@ WHOLE_AT_ONCE = 50
 class LetterView:
     """What is known of all dead letters that Kafka still has."""
 
-    def __init__(self, reader: Lane, feed: Feed) -> None:
+    def __init__(self, reader: Database, feed: Feed) -> None:
         self._reader = reader
         self._feed = feed
 

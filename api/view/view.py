@@ -9,7 +9,7 @@ from pathlib import Path
 
 from api.view import reading, writing
 from api.view.changes import Changes
-from api.view.database import Lane
+from api.view.database import Database
 from api.view.feed import Feed
 from api.view.letter_view import LetterView
 from api.view.reading import FileRow, UnfinishedFile
@@ -27,7 +27,7 @@ JOBS_AT_ONCE = 200
 class JobView:
     """What is known of all jobs."""
 
-    def __init__(self, reader: Lane, searcher: Lane, feed: Feed, changes: Changes) -> None:
+    def __init__(self, reader: Database, searcher: Database, feed: Feed, changes: Changes) -> None:
         self._reader = reader
         # For what may read many rows, so that nobody waits for it who asks for one.
         self._searcher = searcher
@@ -123,11 +123,11 @@ async def open_view(path: Path, kafka: ClientOptions, partitions: int, retention
     """Open the view at `path` and keep it up to date until the block ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     changes = Changes()
-    writer = Lane(path)
+    writer = Database(path)
     feed = Feed(kafka, partitions, writer, changes, retention_hours)
     await writer.write(writing.ensure_schema)
     await writer.read(writing.ensure_it_shrinks)
-    reader, searcher = Lane(path), Lane(path)
+    reader, searcher = Database(path), Database(path)
     reading_kafka = asyncio.create_task(feed.run())
     try:
         yield JobView(reader, searcher, feed, changes)

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from api.view.database import Lane
+from api.view.database import Database
 from core.settings import Settings
 from rules.outcomes import Outcome
 from tests.api.events import START, outcomes, queued, scanning, sealed, seen
@@ -259,10 +259,12 @@ class TestRestart:
         """As when the broker's data was wiped: the stored offsets mean nothing there."""
         async with serving(own) as service:
             await service.status(job_id, offset=await service.publish(queued(job_id)))
-        lane = Lane(own.darkroom_data / "api" / "view.db")
-        await lane.write(lambda connection: connection.execute("UPDATE cluster SET id = 'another'"))
-        await lane.write(lambda connection: connection.execute("INSERT INTO jobs (job_id, begun) VALUES ('ghost', 0)"))
-        await lane.close()
+        database = Database(own.darkroom_data / "api" / "view.db")
+        await database.write(lambda connection: connection.execute("UPDATE cluster SET id = 'another'"))
+        await database.write(
+            lambda connection: connection.execute("INSERT INTO jobs (job_id, begun) VALUES ('ghost', 0)")
+        )
+        await database.close()
         async with serving(own) as service:
             assert (await service.get(f"ingest/status/{job_id}"))["status"] == "queued"
             assert (await service.http.get("ingest/status/ghost")).status_code == 404
@@ -270,10 +272,10 @@ class TestRestart:
     async def test_offsets_beyond_the_topics_end_mean_that_it_was_made_anew(self, own: Settings, job_id: str) -> None:
         async with serving(own) as service:
             await service.status(job_id, offset=await service.publish(queued(job_id)))
-        lane = Lane(own.darkroom_data / "api" / "view.db")
-        await lane.write(lambda connection: connection.execute("UPDATE offsets SET last = last + 1000000"))
-        await lane.write(lambda connection: connection.execute("DELETE FROM jobs"))
-        await lane.close()
+        database = Database(own.darkroom_data / "api" / "view.db")
+        await database.write(lambda connection: connection.execute("UPDATE offsets SET last = last + 1000000"))
+        await database.write(lambda connection: connection.execute("DELETE FROM jobs"))
+        await database.close()
         async with serving(own) as service:
             assert (await service.get(f"ingest/status/{job_id}"))["status"] == "queued"
 

@@ -12,7 +12,7 @@ import pytest
 
 from api.view import reading, writing
 from api.view.changes import Changes
-from api.view.database import Lane
+from api.view.database import Database
 from api.view.requests import MAX_ROOTS, JobRequest
 from api.view.view import JobView
 from api.view.writing import FILES_AT_ONCE, Message, forget_files, give_back_disk
@@ -274,13 +274,13 @@ class TestWhatWasAsked:
 
 
 @pytest.fixture
-def lanes(tmp_path: Path) -> Callable[[], Lane]:
+def databases(tmp_path: Path) -> Callable[[], Database]:
     View(tmp_path / "view.db").tell(queued())
-    return lambda: Lane(tmp_path / "view.db")
+    return lambda: Database(tmp_path / "view.db")
 
 
-async def test_a_search_in_all_jobs_keeps_nobody_from_a_status(lanes: Callable[[], Lane]) -> None:
-    reader, searcher = lanes(), lanes()
+async def test_a_search_in_all_jobs_keeps_nobody_from_a_status(databases: Callable[[], Database]) -> None:
+    reader, searcher = databases(), databases()
     view = JobView(reader, searcher, cast(Any, None), Changes())
     goes_on = threading.Event()
 
