@@ -2,11 +2,11 @@
 
 from typing import Literal
 
-LetterState = Literal["open", "replayed", "dropped"]
+DeadLetterState = Literal["open", "replayed", "dropped"]
 
 
 def why_not_again(
-    state: LetterState, attempt: int, restart_topic: str, *, is_sentinel: bool, max_attempts: int, force: bool
+    state: DeadLetterState, attempt: int, restart_topic: str, *, is_sentinel: bool, max_attempts: int, force: bool
 ) -> str | None:
     """Return why a letter is not published again, or None if it is.
 

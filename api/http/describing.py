@@ -66,7 +66,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "RebuildBody": {"collection": "holidays"},
     "ReplayBody": {"topic": "raw-path", "since": "2024-05-04T00:00:00Z", "dry_run": True},
     "ReplayChoice": {"error_class": "ContentError"},
-    "LetterChoice": {"ids": ["3-1207"]},
+    "DeadLetterChoice": {"ids": ["3-1207"]},
     "SearchBody": {"query": "a red roof by the sea", "filters": {"taken_at": {"gte": "2023", "lte": "2024"}}},
     "SimilarBody": {"collection": "holidays", "threshold": 0.97},
     "DuplicatesBody": {"collection": "holidays"},

@@ -9,8 +9,8 @@ import structlog
 
 from api.jobs.publisher import Outgoing, Publisher
 from api.jobs.succession import Succession
-from api.schemas.replay import Decided, LetterChoice, Refusal, ReplayChoice
-from api.view.letters import WholeLetter
+from api.schemas.replay import DeadLetterChoice, Decided, Refusal, ReplayChoice
+from api.view.dead_letters import WholeDeadLetter
 from api.view.view import JobView
 from core.errors import KafkaUnavailableError
 from rules.dead_letters import why_not_again
@@ -36,7 +36,7 @@ class DeadLetters:
     async def replay(self, choice: ReplayChoice) -> Decided:
         """Publish letters to the topics that restart them. Raises KafkaUnavailableError."""
 
-        def refuse(letter: WholeLetter) -> str | None:
+        def refuse(letter: WholeDeadLetter) -> str | None:
             if letter.restart_topic and letter.restart_topic not in INPUTS:
                 return f"{letter.restart_topic!r} is no topic that restarts anything."
             return why_not_again(
@@ -50,14 +50,14 @@ class DeadLetters:
 
         return await self._decide(choice, "replayed", refuse)
 
-    async def drop(self, choice: LetterChoice) -> Decided:
+    async def drop(self, choice: DeadLetterChoice) -> Decided:
         """Mark letters as not to be replayed. Raises KafkaUnavailableError."""
         return await self._decide(
             choice, "dropped", lambda letter: None if letter.state == "open" else f"It was {letter.state} already."
         )
 
     async def _decide(
-        self, choice: LetterChoice, decision: Decision, refuse: Callable[[WholeLetter], str | None]
+        self, choice: DeadLetterChoice, decision: Decision, refuse: Callable[[WholeDeadLetter], str | None]
     ) -> Decided:
         decided = Decided()
         succession = Succession(self._view, self._publisher)
@@ -83,7 +83,7 @@ class DeadLetters:
         log.info("dead-letters-decided", decision=decision, done=decided.done, refused=decided.refused)
         return decided
 
-    async def _chosen(self, choice: LetterChoice, decided: Decided) -> AsyncIterator[Sequence[WholeLetter]]:
+    async def _chosen(self, choice: DeadLetterChoice, decided: Decided) -> AsyncIterator[Sequence[WholeDeadLetter]]:
         if not choice.ids:
             async for page in self._letters.pages(choice.filter):
                 yield page
@@ -102,7 +102,7 @@ def _refuse(decided: Decided, letter_id: str, reason: str) -> None:
         decided.refusals.append(Refusal(id=letter_id, reason=reason))
 
 
-async def _restart(letter: WholeLetter, succession: Succession) -> Outgoing:
+async def _restart(letter: WholeDeadLetter, succession: Succession) -> Outgoing:
     place = Place(DEAD_LETTER, letter.partition, letter.offset)
     as_it_was = Outgoing(letter.restart_topic, letter.key, letter.value, letter.headers)
     message = await succession.hand_over(as_it_was, letter.job_id)
@@ -110,6 +110,6 @@ async def _restart(letter: WholeLetter, succession: Succession) -> Outgoing:
     return replace(message, headers=headers)
 
 
-def _mark(letter: WholeLetter, decision: Decision) -> Outgoing:
+def _mark(letter: WholeDeadLetter, decision: Decision) -> Outgoing:
     mark = Mark(decision, letter.offset)
     return Outgoing(DEAD_LETTER, letter.key, None, mark.headers(), letter.partition)

@@ -8,16 +8,16 @@ from api.http.problems import problems
 from api.routes.deps import DeadLettersDep, JobDep, ViewDep
 from api.schemas.replay import (
     LETTER_ID,
+    DeadLetterChoice,
+    DeadLetterDetails,
+    DeadLetterPage,
+    DeadLetterSummary,
     Decided,
-    LetterChoice,
-    LetterDetails,
-    Letters,
-    LetterSummary,
     ReplayChoice,
 )
-from api.view.letters import LetterFilter
+from api.view.dead_letters import DeadLetterFilter
 from core.errors import RequestError
-from rules.dead_letters import LetterState
+from rules.dead_letters import DeadLetterState
 
 router = APIRouter(tags=["dead letters"])
 
@@ -29,24 +29,24 @@ async def dead_letters(
     job: Annotated[str, Query(description="Only of this job.")] = "",
     stage: Annotated[str, Query(description="Only of this stage.")] = "",
     error_class: Annotated[str, Query(description="Only of this error, such as `ContentError`.")] = "",
-    state: Annotated[LetterState | None, Query(description="Left out: all.")] = None,
+    state: Annotated[DeadLetterState | None, Query(description="Left out: all.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: str | None = None,
-) -> Letters:
+) -> DeadLetterPage:
     """Return a page of dead letters, the newest first. Kafka keeps them for KAFKA_RETENTION_HOURS."""
-    wanted = LetterFilter(job, stage, error_class, state)
+    wanted = DeadLetterFilter(job, stage, error_class, state)
     page, following = await view.letters.find(wanted, limit=limit, cursor=cursor)
     total = None if cursor else await view.letters.count(wanted)
-    return Letters(letters=[LetterSummary.of(letter) for letter in page], total=total, next=following)
+    return DeadLetterPage(letters=[DeadLetterSummary.of(letter) for letter in page], total=total, next=following)
 
 
 @router.get("/dead-letters/{letter_id}", responses=problems(404))
-async def dead_letter(letter_id: Annotated[str, Path(pattern=LETTER_ID)], view: ViewDep) -> LetterDetails:
+async def dead_letter(letter_id: Annotated[str, Path(pattern=LETTER_ID)], view: ViewDep) -> DeadLetterDetails:
     """Return one dead letter with its headers, its content and the stack trace."""
     letter = await view.letters.get(letter_id)
     if letter is None:
         raise RequestError(f"There is no dead letter {letter_id} (any more).", 404)
-    return LetterDetails.of_whole(letter)
+    return DeadLetterDetails.of_whole(letter)
 
 
 @router.post("/dead-letters/replay", responses=problems(404, 409))
@@ -56,7 +56,7 @@ async def replay(body: ReplayChoice, letters: DeadLettersDep) -> Decided:
 
 
 @router.post("/dead-letters/drop", responses=problems(404, 409))
-async def drop(body: LetterChoice, letters: DeadLettersDep) -> Decided:
+async def drop(body: DeadLetterChoice, letters: DeadLettersDep) -> Decided:
     """Say that dead letters need no more attention. They can still be replayed, by force."""
     return await letters.drop(body)
 

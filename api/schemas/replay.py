@@ -6,16 +6,16 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
 from api.schemas.body import Body
-from api.view.letters import Letter, LetterFilter, WholeLetter
-from rules.dead_letters import LetterState
+from api.view.dead_letters import DeadLetterFilter, DeadLetterRow, WholeDeadLetter
+from rules.dead_letters import DeadLetterState
 
 LETTER_ID = r"^[0-9]{1,9}-[0-9]{1,18}$"
-LetterId = Annotated[str, Field(pattern=LETTER_ID)]
+DeadLetterId = Annotated[str, Field(pattern=LETTER_ID)]
 Offset = Annotated[int, Field(ge=0, lt=1 << 63)]
 RunState = Literal["running", "done", "failed"]
 
 
-class LetterSummary(BaseModel):
+class DeadLetterSummary(BaseModel):
     """A dead letter. `id` is its partition and offset; `job_id` and `file_id` are empty where it names none."""
 
     id: str
@@ -28,15 +28,15 @@ class LetterSummary(BaseModel):
     message: str
     attempt: int
     restart_topic: str
-    state: LetterState
+    state: DeadLetterState
 
     @classmethod
-    def of(cls, letter: Letter) -> Self:
+    def of(cls, letter: DeadLetterRow) -> Self:
         """Describe a letter of the view."""
         return cls(**_summary(letter))
 
 
-class LetterDetails(LetterSummary):
+class DeadLetterDetails(DeadLetterSummary):
     """A dead letter with what it holds. Bytes that are no UTF-8 are shown as escapes."""
 
     headers: dict[str, str]
@@ -44,7 +44,7 @@ class LetterDetails(LetterSummary):
     stack_trace: str
 
     @classmethod
-    def of_whole(cls, letter: WholeLetter) -> Self:
+    def of_whole(cls, letter: WholeDeadLetter) -> Self:
         """Describe a letter of the view."""
         headers = {name: (value or b"").decode("utf-8", "backslashreplace") for name, value in letter.headers}
         stack_trace = headers.pop("__connect.errors.exception.stacktrace", "")
@@ -52,21 +52,21 @@ class LetterDetails(LetterSummary):
         return cls(**_summary(letter), headers=headers, payload=payload, stack_trace=stack_trace)
 
 
-class Letters(BaseModel):
+class DeadLetterPage(BaseModel):
     """A page of dead letters, the newest first; `next` is the cursor of the following page.
 
     `total` is how many match, counted with the first page alone.
     """
 
-    letters: list[LetterSummary]
+    letters: list[DeadLetterSummary]
     total: int | None
     next: str | None
 
 
-class LetterChoice(Body):
+class DeadLetterChoice(Body):
     """Which dead letters: these ids, or all open ones that match the filters, or all open ones."""
 
-    ids: Annotated[list[LetterId], Field(max_length=10_000)] = []
+    ids: Annotated[list[DeadLetterId], Field(max_length=10_000)] = []
     job_id: str = ""
     stage: str = ""
     error_class: str = ""
@@ -80,12 +80,12 @@ class LetterChoice(Body):
         return self
 
     @property
-    def filter(self) -> LetterFilter:
+    def filter(self) -> DeadLetterFilter:
         """What a letter has to match, where no ids are given."""
-        return LetterFilter(self.job_id, self.stage, self.error_class, "open")
+        return DeadLetterFilter(self.job_id, self.stage, self.error_class, "open")
 
 
-class ReplayChoice(LetterChoice):
+class ReplayChoice(DeadLetterChoice):
     """Which dead letters to publish again. `force`: also those that were tried too often or decided on before."""
 
     force: bool = False
@@ -158,9 +158,9 @@ class Run(BaseModel):
         self.left_out[reason] = self.left_out.get(reason, 0) + 1
 
 
-def _summary(letter: Letter) -> dict[str, object]:
+def _summary(letter: DeadLetterRow) -> dict[str, object]:
     return {
         "id": letter.id,
         "at": datetime.fromtimestamp(letter.at / 1000, UTC).isoformat(timespec="milliseconds"),
-        **{name: getattr(letter, name) for name in LetterSummary.model_fields if name not in {"id", "at"}},
+        **{name: getattr(letter, name) for name in DeadLetterSummary.model_fields if name not in {"id", "at"}},
     }

@@ -22,7 +22,7 @@ import structlog
 
 from api.uploads.receiving import UnderWay
 from api.view.database import Database
-from api.view.letters import LetterFilter
+from api.view.dead_letters import DeadLetterFilter
 from api.view.view import JobView
 from core.errors import CollectionMissingError, DarkroomError, FileError
 from core.settings import Settings
@@ -128,7 +128,7 @@ class UploadCleaner:
         found: set[str] = set()
         cursor: str | None = None
         while True:
-            letters, cursor = await self._view.letters.find(LetterFilter(), limit=ROWS_AT_ONCE, cursor=cursor)
+            letters, cursor = await self._view.letters.find(DeadLetterFilter(), limit=ROWS_AT_ONCE, cursor=cursor)
             found |= {
                 end_of(letter.path) for letter in letters if letter.state != "dropped" and _is_upload(letter.path)
             }

@@ -10,7 +10,7 @@ import time
 import structlog
 from aiokafka import TopicPartition
 
-from api.view import letters, writing
+from api.view import dead_letters, writing
 from api.view.changes import Changes
 from api.view.database import Database
 from core.disk import MEND
@@ -129,7 +129,7 @@ class Feed:
 
     async def _forget_letters(self) -> None:
         oldest = time.time() - self._retention_seconds
-        await self._database.write(lambda connection: letters.forget(connection, oldest))
+        await self._database.write(lambda connection: dead_letters.forget(connection, oldest))
 
     async def _start_where_the_view_ends(self, reader: Reader) -> None:
         """Go to the view's offsets in all partitions, or from the start where the view is not of these logs.

@@ -10,8 +10,8 @@ from pathlib import Path
 from api.view import reading, writing
 from api.view.changes import Changes
 from api.view.database import Database
+from api.view.dead_letter_view import DeadLetterView
 from api.view.feed import Feed
-from api.view.letter_view import LetterView
 from api.view.reading import FileRow, UnfinishedFile
 from api.view.requests import JobRequest
 from gateways.kafka.connection import ClientOptions
@@ -33,7 +33,7 @@ class JobView:
         self._searcher = searcher
         self._feed = feed
         self._changes = changes
-        self.letters = LetterView(searcher, feed)
+        self.letters = DeadLetterView(searcher, feed)
 
     async def status(self, job_id: str) -> JobStatus | None:
         """Return the newest status document of a job; None where nothing is known of it."""

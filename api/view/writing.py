@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from api.view import letters, requests
+from api.view import dead_letters, requests
 from api.view.files import SCHEMA as FILES
 from api.view.files import Files
 from core.errors import InvalidMessageError
@@ -90,7 +90,7 @@ def ensure_it_shrinks(connection: sqlite3.Connection) -> None:
 
 def rebuild(connection: sqlite3.Connection, cluster_id: str) -> None:
     """Empty the view; it belongs to this Kafka cluster from now on."""
-    for statement in (_SCHEMA + FILES + requests.SCHEMA + letters.SCHEMA).split(";\n"):
+    for statement in (_SCHEMA + FILES + requests.SCHEMA + dead_letters.SCHEMA).split(";\n"):
         connection.execute(statement)
     connection.execute("INSERT INTO cluster VALUES (?)", (cluster_id,))
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -115,7 +115,7 @@ def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[st
         last[message.topic, message.partition] = message
         try:
             if message.topic == DEAD_LETTER:
-                letters.write(
+                dead_letters.write(
                     connection,
                     partition=message.partition,
                     offset=message.offset,

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from api.archive.points import give_back_path, take_path
 from api.parts import Parts, open_parts
-from api.view.letters import LetterFilter
+from api.view.dead_letters import DeadLetterFilter
 from core.settings import Settings
 from gateways.qdrant import Point, Qdrant
 from imaging.hashing import hash_file
@@ -182,7 +182,7 @@ async def letter_about(parts: Parts, path: Path, job_id: str, collection: str) -
         await producer.send_and_wait(DEAD_LETTER, letter.value, key=letter.key, headers=letter.headers)
 
     async def came() -> bool:
-        letters, _ = await parts.view.letters.find(LetterFilter(job_id=file.job_id), limit=1, cursor=None)
+        letters, _ = await parts.view.letters.find(DeadLetterFilter(job_id=file.job_id), limit=1, cursor=None)
         return bool(letters)
 
     await eventually(came)
@@ -190,14 +190,14 @@ async def letter_about(parts: Parts, path: Path, job_id: str, collection: str) -
 
 async def decide(parts: Parts, job_id: str, decision: Decision) -> None:
     """Mark the letters of that job as replayed or dropped."""
-    letters, _ = await parts.view.letters.find(LetterFilter(job_id=f"{job_id}-2"), limit=1, cursor=None)
+    letters, _ = await parts.view.letters.find(DeadLetterFilter(job_id=f"{job_id}-2"), limit=1, cursor=None)
     partition, _, offset = letters[0].id.partition("-")
     async with producing(parts.settings.kafka_brokers) as producer:
         mark = Mark(decision, int(offset)).headers()
         await producer.send_and_wait(DEAD_LETTER, None, key=b"any", headers=mark, partition=int(partition))
 
     async def came() -> bool:
-        letters, _ = await parts.view.letters.find(LetterFilter(job_id=f"{job_id}-2"), limit=1, cursor=None)
+        letters, _ = await parts.view.letters.find(DeadLetterFilter(job_id=f"{job_id}-2"), limit=1, cursor=None)
         return letters[0].state == decision
 
     await eventually(came)

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from core.errors import wrong_cursor
-from rules.dead_letters import LetterState
+from rules.dead_letters import DeadLetterState
 from topics.dead_letter import CONNECT, RESTART_TOPIC, Mark
 from topics.record import HeaderList, Headers
 
@@ -48,7 +48,7 @@ _LATEST_MS = 253_402_300_799_000  # the end of the year 9999, beyond which nothi
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetterRow:
     """A dead letter without its content; `at` in milliseconds since 1970."""
 
     partition: int
@@ -62,7 +62,7 @@ class Letter:
     message: str
     attempt: int
     restart_topic: str
-    state: LetterState
+    state: DeadLetterState
     is_sentinel: bool
 
     @property
@@ -72,7 +72,7 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class WholeLetter(Letter):
+class WholeDeadLetter(DeadLetterRow):
     """A dead letter with all that is needed to publish it again."""
 
     key: bytes | None
@@ -81,13 +81,13 @@ class WholeLetter(Letter):
 
 
 @dataclass(frozen=True, slots=True)
-class LetterFilter:
+class DeadLetterFilter:
     """Which letters; empty fields match all."""
 
     job_id: str = ""
     stage: str = ""
     error_class: str = ""
-    state: LetterState | None = None
+    state: DeadLetterState | None = None
 
 
 def write(
@@ -144,14 +144,14 @@ def forget(connection: sqlite3.Connection, before: float) -> None:
 
 
 def find(
-    connection: sqlite3.Connection, wanted: LetterFilter, *, limit: int, cursor: str | None
-) -> tuple[list[Letter], str | None]:
+    connection: sqlite3.Connection, wanted: DeadLetterFilter, *, limit: int, cursor: str | None
+) -> tuple[list[DeadLetterRow], str | None]:
     """Return a page, the newest first, and the cursor of the next. Raises RequestError(422) for a wrong cursor."""
     rows, following = _page(connection, _SUMMARY, wanted, limit, cursor)
-    return [Letter(*row) for row in rows], following
+    return [DeadLetterRow(*row) for row in rows], following
 
 
-def count(connection: sqlite3.Connection, wanted: LetterFilter) -> int:
+def count(connection: sqlite3.Connection, wanted: DeadLetterFilter) -> int:
     """Return how many letters match."""
     where, values = _conditions(wanted)
     (number,) = connection.execute(f"SELECT count(*) FROM letters{where}", values).fetchone()  # noqa: S608 - constant
@@ -159,14 +159,14 @@ def count(connection: sqlite3.Connection, wanted: LetterFilter) -> int:
 
 
 def find_whole(
-    connection: sqlite3.Connection, wanted: LetterFilter, *, limit: int, cursor: str | None
-) -> tuple[list[WholeLetter], str | None]:
+    connection: sqlite3.Connection, wanted: DeadLetterFilter, *, limit: int, cursor: str | None
+) -> tuple[list[WholeDeadLetter], str | None]:
     """Return a page as `find` does, with the contents."""
     rows, following = _page(connection, _WHOLE, wanted, limit, cursor)
     return [_whole(row) for row in rows], following
 
 
-def get(connection: sqlite3.Connection, letter_id: str) -> WholeLetter | None:
+def get(connection: sqlite3.Connection, letter_id: str) -> WholeDeadLetter | None:
     """Return one letter by its id; None where there is none."""
     partition, _, offset = letter_id.partition("-")
     row = connection.execute(
@@ -177,7 +177,7 @@ def get(connection: sqlite3.Connection, letter_id: str) -> WholeLetter | None:
 
 
 def _page(
-    connection: sqlite3.Connection, columns: str, wanted: LetterFilter, limit: int, cursor: str | None
+    connection: sqlite3.Connection, columns: str, wanted: DeadLetterFilter, limit: int, cursor: str | None
 ) -> tuple[list[tuple[Any, ...]], str | None]:
     where, values = _conditions(wanted, cursor)
     rows = connection.execute(
@@ -188,7 +188,7 @@ def _page(
     return page, "-".join(str(number) for number in _key(page[-1])) if len(rows) > limit else None
 
 
-def _conditions(wanted: LetterFilter, cursor: str | None = None) -> tuple[str, list[object]]:
+def _conditions(wanted: DeadLetterFilter, cursor: str | None = None) -> tuple[str, list[object]]:
     """Return the WHERE clause, empty for all, and its values."""
     fields = {"job_id": wanted.job_id, "stage": wanted.stage, "error_class": wanted.error_class, "state": wanted.state}
     chosen = {name: value for name, value in fields.items() if value}
@@ -212,9 +212,9 @@ def _place(cursor: str) -> list[int]:
     return [int(number) for number in numbers]
 
 
-def _whole(row: tuple[Any, ...]) -> WholeLetter:
+def _whole(row: tuple[Any, ...]) -> WholeDeadLetter:
     headers = [(name, value.encode("latin-1")) for name, value in orjson.loads(row[-1])]
-    return WholeLetter(*(*row[:-1], headers))
+    return WholeDeadLetter(*(*row[:-1], headers))
 
 
 def _said(value: bytes | None) -> dict[str, str]:
