@@ -1,29 +1,26 @@
 """`darkroom models`: which models there are, which are here, and how they come."""
 
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Annotated, Any, Self
+from typing import Annotated, Literal
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-from rich.progress import Progress as Bars
 
 from cli.console import busy, escape, results, show
 from cli.console import progress as console
 from cli.jobs import Json
+from cli.model_views import Arriving, built_in, row_of, size
 from cli.render import plain_table
 from core import settings as environment
 from core.errors import FatalError
-from embedded.models.shelf import BUILT_IN, Manifest, Measured, Shelf, faults
-from embedded.models.table import Entry, entries, entry
+from embedded.models.shelf import BUILT_IN, Manifest, Shelf, faults
+from embedded.models.table import entries, entry
 
 group = typer.Typer(help="Models that know what a picture shows: fetch, choose and check them.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As `darkroom models list` shows it.")]
 Data = Annotated[Path | None, typer.Option(help="Folder for all data. Default: DARKROOM_DATA, or .darkroom.")]
-
-LINE_SECONDS = 10.0
 
 
 @group.command("list")
@@ -32,10 +29,10 @@ def list_models(*, data: Data = None, as_json: Json = False) -> None:
     shelf, _ = _shelf(data)
     known, here, used, measured = entries(shelf.table), shelf.all(), _used(shelf), shelf.measured()
     rows = [
-        _row(name, known.get(name), here.get(name), measured.get(name), is_used=name == used)
+        row_of(name, known.get(name), here.get(name), measured.get(name), is_used=name == used)
         for name in [*known, *(name for name in here if name not in known)]
     ]
-    rows.insert(0, _built_in(used))
+    rows.insert(0, built_in(used))
     if as_json:
         results.print_json(data=rows, indent=None)
         return
@@ -47,8 +44,8 @@ def list_models(*, data: Data = None, as_json: Json = False) -> None:
         table.add_row(
             row["name"],
             here_word,
-            _size(row["bytes"]),
-            _size(row["memory_bytes"]),
+            size(row["bytes"]),
+            size(row["memory_bytes"]),
             "" if ms is None else f"{ms:,.0f}",
             str(dimension or ""),
             row["languages"],
@@ -72,28 +69,14 @@ def get(
     if shelf.has(wanted.name):
         results.print(f"{escape(wanted.name)} is here already: {escape(str(shelf.at(wanted.name)))}")
         return
-    try:
-        from embedded.ml.trial import try_model  # noqa: PLC0415 - as below
-        from embedded.models.fetching import fetch  # noqa: PLC0415 - with the hub's client; only this command needs it
+    with _needs_extra():
+        from embedded.ml.trial import try_model  # noqa: PLC0415 - with the hub's client; only this command needs it
+        from embedded.models.fetching import fetch  # noqa: PLC0415 - as above
         from embedded.models.hub import Hub  # noqa: PLC0415 - as above
-    except ImportError as error:
-        raise FatalError(
-            f"Fetching needs the extra `models`, and {error.name} is missing: pip install -c constraints.txt -e "
-            "'.[models]'"
-        ) from error
     console.print(f"{escape(wanted.name)} ({escape(wanted.about)}), {wanted.licence}")
-    with _Arriving() as arriving:
+    with Arriving() as arriving:
         manifest = fetch(shelf, wanted, Hub(), arriving, reserve=reserve, trial=try_model)
-    if not manifest.is_verified:
-        console.print(
-            f"{escape(wanted.name)} is unverified: the hashes of some of its files are not known to us. Those that "
-            "came now are recorded, and nothing else is taken under this name from now on."
-        )
-    results.print(f"{escape(wanted.name)} is here: {escape(str(shelf.at(wanted.name)))}")
-    if shelf.chosen is None:
-        _choose(shelf, wanted.name)
-    else:
-        results.print(f"{escape(shelf.chosen)} stays in use; `darkroom models use {wanted.name}` changes that.")
+    _tell_arrived(shelf, manifest)
 
 
 @group.command()
@@ -108,12 +91,60 @@ def use(name: Name, *, data: Data = None) -> None:
 def remove(name: Name, *, data: Data = None) -> None:
     """Remove the files of a model. Collections that were made with it stay; they need it again for new pictures."""
     shelf, _ = _shelf(data)
-    size = shelf.manifest(name).bytes
+    freed = shelf.manifest(name).bytes
     shelf.remove(name)
-    results.print(f"{escape(name)} is removed, and {_size(size)} are free.")
+    results.print(f"{escape(name)} is removed, and {size(freed)} are free.")
     if shelf.chosen == name:
         shelf.choose(None)
         results.print(f"It was in use: from the next start on that is {BUILT_IN}.")
+
+
+@group.command()
+def export(
+    name: Name,
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Default: NAME.tar in this folder.")] = None,
+    *,
+    data: Data = None,
+) -> None:
+    """Write a model into one file, for a machine without a network."""
+    from embedded.models import carrying  # noqa: PLC0415 - as in `get`
+
+    shelf, reserve = _shelf(data)
+    goal = file or Path(f"{name}.tar")
+    with Arriving() as arriving:
+        carrying.export(shelf, name, goal, arriving, reserve=reserve)
+    results.print(f"{escape(name)} is in {escape(str(goal))}. There: `darkroom models import {escape(goal.name)}`.")
+
+
+@group.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(metavar="FOLDER|FILE", help="What `export` wrote, or a model's folder.")],
+    *,
+    name: Annotated[
+        str | None, typer.Option(help="Of files of your own, laid out as docs/models.md says: what to call them.")
+    ] = None,
+    family: Annotated[
+        Literal["siglip", "clip"] | None, typer.Option(help="Of those: the way that they were trained in.")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Take in a model from another machine, or files of your own."""
+    with _needs_extra():
+        from embedded.ml.trial import try_model  # noqa: PLC0415 - as in `get`
+        from embedded.models import carrying  # noqa: PLC0415 - as in `get`
+
+    if family is not None and name is None:
+        raise typer.BadParameter("--family is for files of your own: give them a --name, too")
+    shelf, reserve = _shelf(data)
+    named = None if name is None else (name, family or carrying.BY_HAND)
+    with Arriving() as arriving:
+        manifest = carrying.take_in(
+            shelf, entries(shelf.table), source, arriving, named=named, reserve=reserve, trial=try_model
+        )
+    if manifest is None:
+        results.print("It is here already: `darkroom models list` shows it.")
+        return
+    _tell_arrived(shelf, manifest)
 
 
 @group.command()
@@ -151,6 +182,30 @@ def _shelf(data: Path | None) -> tuple[Shelf, int]:
     return Shelf((data or settings.darkroom_data).resolve()), settings.disk_reserve_bytes
 
 
+@contextmanager
+def _needs_extra() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise FatalError(
+            f"This needs the extra `models`, and {error.name} is missing: pip install -c constraints.txt -e '.[models]'"
+        ) from error
+
+
+def _tell_arrived(shelf: Shelf, manifest: Manifest) -> None:
+    name = escape(manifest.name)
+    if not manifest.is_verified:
+        console.print(
+            f"{name} is unverified: the hashes of some of its files are not known to us. Those that came now are "
+            "recorded, and nothing else is taken under this name from now on."
+        )
+    results.print(f"{name} is here: {escape(str(shelf.at(manifest.name)))}")
+    if shelf.chosen is None:
+        _choose(shelf, manifest.name)
+    else:
+        results.print(f"{escape(shelf.chosen)} stays in use; `darkroom models use {name}` changes that.")
+
+
 def _choose(shelf: Shelf, name: str) -> None:
     shelf.choose(name)
     results.print(f"{escape(name)} is in use from the next `darkroom up` on, or the next start of the ML service.")
@@ -162,80 +217,3 @@ def _choose(shelf: Shelf, name: str) -> None:
 
 def _used(shelf: Shelf) -> str:
     return environment.load().ml_model or shelf.chosen or BUILT_IN
-
-
-def _built_in(used: str) -> dict[str, Any]:
-    return {
-        "name": BUILT_IN,
-        "about": "colours and shapes; comes along, and knows no words",
-        "here": True,
-        "in_use": used == BUILT_IN,
-        "bytes": 0,
-        "memory_bytes": None,
-        "ms_per_image": None,
-        "dimension": 512,
-        "languages": "none",
-        "licence": "",
-        "verified": True,
-    }
-
-
-def _row(
-    name: str, known: Entry | None, here: Manifest | None, measured: Measured | None, *, is_used: bool
-) -> dict[str, Any]:
-    said = here or known
-    assert said is not None  # noqa: S101 - a name comes from one of the two
-    return {
-        "name": name,
-        "about": known.about if known else "",
-        "here": here is not None,
-        "in_use": is_used,
-        "bytes": said.bytes,
-        "memory_bytes": measured.memory if here and measured else None,
-        "ms_per_image": measured.ms if here and measured else None,
-        "dimension": said.dimension,
-        "languages": said.languages,
-        "licence": said.licence,
-        "verified": said.is_verified,
-    }
-
-
-def _size(count: int | None) -> str:
-    return "" if count is None else f"{count / 1e6:,.0f} MB"
-
-
-class _Arriving:
-    """Shows on stderr how a model comes: a bar on a terminal, a line now and then elsewhere. Inside `with`."""
-
-    def __init__(self) -> None:
-        self._bars: Bars | None = None
-        self._task = TaskID(0)
-        self._total = self._done = 0
-        self._last_at = time.monotonic()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._bars is not None:
-            self._bars.stop()
-
-    def begin(self, total: int, done: int) -> None:
-        self._total, self._done = total, done
-        went_on = f", of which {done / 1e6:,.0f} MB are here from before" if done else ""
-        console.print(f"{total / 1e6:,.0f} MB{went_on}")
-        if console.is_terminal:
-            columns = (BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-            self._bars = Bars(TextColumn(""), *columns, console=console)
-            self._task = self._bars.add_task("", total=total, completed=done)
-            self._bars.start()
-
-    def advance(self, count: int) -> None:
-        self._done += count
-        if self._bars is not None:
-            self._bars.update(self._task, completed=self._done)
-        elif time.monotonic() - self._last_at >= LINE_SECONDS:
-            self._last_at = time.monotonic()
-            console.print(f"{self._done / 1e6:,.0f} of {self._total / 1e6:,.0f} MB")

@@ -63,7 +63,7 @@ class ClipModel:
         self.supports_text = self._text is not None
         self.device = self._vision.device
         # Named by their content: other weights in the same folder are another model.
-        self.model_id = f"{_kind(folder)}-{_digest(weights)}"
+        self.model_id = f"{family.name if family else 'clip'}-{_digest(weights)}"
         self.caption_model_id = f"captioner-{_digest(captioner / 'decoder.onnx')}" if self._captioner else None
         self._safe_batch = SafeBatch(f"{self.model_id} {self.device}", learned)
 
@@ -89,11 +89,7 @@ class ClipModel:
 
 
 def _family(folder: Path) -> Family | None:
-    return FAMILIES[read_manifest(folder).family] if (folder / MANIFEST).is_file() else None
-
-
-def _kind(folder: Path) -> str:
-    return read_manifest(folder).family if (folder / MANIFEST).is_file() else "clip"
+    return FAMILIES.get(read_manifest(folder).family) if (folder / MANIFEST).is_file() else None
 
 
 def _text_tower(folder: Path, family: Family | None, device: Device, idle_seconds: float, dimension: int) -> Idle:

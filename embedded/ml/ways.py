@@ -68,6 +68,7 @@ class TextWay:
 class Family:
     """What all models of a family share. `outputs`: names of what holds the vector, the first that is there."""
 
+    name: str
     mean: Colour
     std: Colour
     squash: bool
@@ -79,6 +80,7 @@ class Family:
 FAMILIES = {
     # https://arxiv.org/abs/2502.14786, and big_vision's configs: lower case, 64 tokens of Gemma, an end, no start.
     "siglip": Family(
+        name="siglip",
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
         squash=True,
@@ -88,6 +90,7 @@ FAMILIES = {
     ),
     # https://arxiv.org/abs/2103.00020: `pooler_output` is before the projection, and no vector to compare.
     "clip": Family(
+        name="clip",
         mean=(0.48145466, 0.4578275, 0.40821073),
         std=(0.26862954, 0.26130258, 0.27577711),
         squash=False,

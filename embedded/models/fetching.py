@@ -47,7 +47,7 @@ def fetch(
         remotes = {name: fetching.look(name) for name in entry.files}
         fetching.forget_others(remotes)
         total, done = sum(remote.size for remote in remotes.values()), arrived(stage)
-        _require_room(shelf.folder, entry, total - done, reserve)
+        require_room(shelf.folder, entry.name, total - done, reserve)
         progress.begin(total, done)
         files = {name: fetching.bring(name, remote, progress) for name, remote in remotes.items()}
         manifest = _manifest(entry, commits, files)
@@ -128,12 +128,14 @@ class _Fetching:
         return self.stage / "parts" / f"{repo.replace('/', '--')}--{self.commits.get(repo, '')}"
 
 
-def _require_room(folder: Path, entry: Entry, needed: int, reserve: int) -> None:
+def require_room(folder: Path, name: str, needed: int, reserve: int) -> None:
+    """Raise FatalError unless `needed` bytes fit on a folder's disk beside those that stay free."""
     free = shutil.disk_usage(folder).free
     if free - needed < reserve:
         raise FatalError(
-            f"{entry.name} needs {_mb(needed)} more on the disk of {folder}, of which {_mb(free)} are free and "
-            f"{_mb(reserve)} stay free (DISK_RESERVE_BYTES). Nothing was fetched: free space, or move DARKROOM_DATA."
+            f"{name} needs {_mb(needed)} more on the disk of {folder}, of which {_mb(free)} are free and "
+            f"{_mb(reserve)} stay free (DISK_RESERVE_BYTES). Nothing was written: free space, or choose "
+            "another disk (DARKROOM_DATA)."
         )
 
 

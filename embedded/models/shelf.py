@@ -123,6 +123,13 @@ class Shelf:
         """Read what a model says of itself. Raises FatalError where it is not here, or its manifest is broken."""
         return read_manifest(self.at(name))
 
+    def begin(self, name: str) -> Path:
+        """Return an empty place in which a model is put together from what is on this machine."""
+        shutil.rmtree(self.fetching(name), ignore_errors=True)
+        made = self.fetching(name) / "model"
+        made.mkdir(parents=True)
+        return made
+
     def keep(self, name: str, made: Path) -> None:
         """Make a model that was put together, and checked, one that is here."""
         for file in [*made.rglob("*")]:

@@ -15,6 +15,7 @@ TABLE = Path(__file__).with_name("table.toml")
 LICENCES = ("Apache-2.0", "MIT")
 """Those whose text we lay beside the weights. They allow every use: a model that forbids one is not offered."""
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 Family = Literal["siglip", "clip"]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -37,7 +38,7 @@ class Source(_Strict):
 class Entry(_Strict):
     """A model that can be fetched. `files` is keyed by where a file lies in the model's folder."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    name: Annotated[str, Field(pattern=NAME)]
     about: str
     family: Family
     languages: str

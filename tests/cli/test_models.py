@@ -163,6 +163,23 @@ def test_a_model_is_chosen_and_removed(person: Person) -> None:
     assert person.models("remove", "tiny").returncode == 1
 
 
+def test_a_model_is_carried_to_a_machine_without_a_network(person: Person, hub: SmallHub, tmp_path: Path) -> None:
+    person.models("get", "tiny")
+    exported = person.models("export", "tiny")
+    assert "tiny is in tiny.tar. There: `darkroom models import tiny.tar`" in exported.stdout
+    there = Person(tmp_path / "there")
+    there.data.mkdir()
+    there.environment["HF_HUB_OFFLINE"] = "1"
+    taken = there.models("import", str(person.data / "tiny.tar"))
+    assert taken.returncode == 0, taken.stderr
+    assert f"tiny is here: {there.data}/models/tiny" in taken.stdout
+    assert there.row("tiny")["in_use"]
+    assert "is here already" in there.models("import", str(person.data / "tiny.tar")).stdout
+    assert there.models("check").returncode == 0
+    alone = there.models("import", str(person.data), "--family", "clip")
+    assert (alone.returncode, "give them a --name" in alone.stderr.replace("\n", " ")) == (2, True)
+
+
 def test_darkroom_up_refuses_a_model_that_is_not_here_before_it_starts_anything(person: Person) -> None:
     refused = darkroom("up", "--model", "tiny", cwd=person.data, **person.environment)
     assert refused.returncode == 1

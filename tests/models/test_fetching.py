@@ -273,7 +273,7 @@ def test_wrong_bytes_are_noticed_where_only_the_hub_says_what_they_are(get: Fetc
 
 
 def test_room_is_made_sure_of_before_anything_comes(get: Fetcher, hub: SmallHub) -> None:
-    with pytest.raises(FatalError, match=r"tiny needs .* MB more.*DISK_RESERVE_BYTES.*Nothing was fetched"):
+    with pytest.raises(FatalError, match=r"tiny needs .* MB more.*DISK_RESERVE_BYTES.*Nothing was written"):
         get(reserve=1 << 60)
     assert not [asked for asked in hub.asked if asked.method == "GET"]
 
