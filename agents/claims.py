@@ -1,37 +1,55 @@
-"""Takes what became of contents: image-outcome → the end of claims. Used by prepare, message by message.
+"""Takes what became of contents: image-outcome → the end of claims. Used by prepare, for all files of a message.
 
 What is decided and written at once is so in the iteration; what takes a while, such as a decode, is left to a task.
 """
 
 import asyncio
+from functools import partial
 
 import structlog
 
 from agents.effects import Case, Executor
+from agents.stage import StageApp
 from agents.sweeps import Step, Sweeper
 from core import failpoints
+from core.errors import DrainingError, FatalError, PartitionRevokedError
 from rules.claims.claim import lot
 from rules.claims.events import Answered, Confirmed, ContentFailed, Event, FileFailed, Forgotten, More
 from streams.item import Item
-from streams.window import Deliveries, Window
+from streams.window import Deliveries, Share, Window
 from tables.known_images import KnownImages
 from topics import image_outcome as told
-from topics.image_outcome import AnyImageOutcome
+from topics.image_outcome import IMAGE_OUTCOME, AnyImageOutcome
 
 
 class ClaimKeeper:
     """Ends claims."""
 
-    def __init__(self, images: KnownImages, executor: Executor, sweeper: Sweeper) -> None:
+    def __init__(self, stage: StageApp, images: KnownImages, executor: Executor, sweeper: Sweeper) -> None:
+        self._stage = stage
         self._images = images
         self._executor = executor
         self._sweeper = sweeper
 
-    async def take(self, item: Item[AnyImageOutcome], window: Window) -> None:
-        """Take an image-outcome."""
-        with structlog.contextvars.bound_contextvars(job_id=getattr(item.record, "job_id", ""), stage="prepare"):
-            step = self._step(item)
-            await window.add(item.event, self._finish(step), lambda _: self._follow_up(item, step), item.share())
+    async def take(self, items: list[Item[AnyImageOutcome]], window: Window) -> None:
+        """Take files of image-outcome. Those that ask for rows alone are one piece of work."""
+        event, of, done = items[0].event, items[0].of, list[Step]()
+        with structlog.contextvars.bound_contextvars(job_id=getattr(items[0].record, "job_id", ""), stage="prepare"):
+            for item in items:
+                try:
+                    step = self._step(item)
+                except (PartitionRevokedError, DrainingError, FatalError):
+                    raise
+                except Exception as error:
+                    refusal = self._stage.reject_file(IMAGE_OUTCOME, item, error)
+                    await window.add(event, refusal, share=item.share())
+                    continue
+                if step.is_done:
+                    done.append(step)
+                else:
+                    await window.add(event, self._finish(step), partial(self._follow_up, item, step), item.share())
+            if done:
+                await window.add(event, self._written(done), share=Share(len(done), of))
 
     def _step(self, item: Item[AnyImageOutcome]) -> Step:
         outcome = item.record
@@ -63,10 +81,17 @@ class ClaimKeeper:
             case told.Forgotten():
                 return Forgotten()
 
+    async def _written(self, steps: list[Step]) -> None:
+        for step in steps:
+            for decided in step.decided:
+                for delivery in decided.deliveries:
+                    await delivery
+            failpoints.reach("claim-ended")
+
     async def _finish(self, step: Step) -> None:
         await asyncio.gather(*(self._executor.finish(decided) for decided in step.decided))
         failpoints.reach("claim-ended")
 
-    def _follow_up(self, item: Item[AnyImageOutcome], step: Step) -> Deliveries:
+    def _follow_up(self, item: Item[AnyImageOutcome], step: Step, _: None) -> Deliveries:
         deliveries = [delivery for decided in step.decided for delivery in self._executor.follow_up(decided)]
         return [*deliveries, *(self._executor.tell(item.event, *telling) for telling in step.telling)]

@@ -149,9 +149,10 @@ class Executor:
                 return [images.put_claim(of, claim)]
             case do.DropClaim():
                 return [images.drop_claim(of)]
-            case do.PutContent():
+            case do.PutAnswer(claim, is_stored):
                 assert case.content is not None  # noqa: S101 - only an answer asks for it
-                return [images.put_content(of, case.content)]
+                stored = case.outcome if is_stored and isinstance(case.outcome, Stored) else None
+                return [images.put_answer(of, case.content, claim, stored)]
             case do.DropContent():
                 return [images.drop_content(of)]
             case do.PutWaiter(number):

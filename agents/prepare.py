@@ -35,7 +35,7 @@ from topics.image_outcome import IMAGE_OUTCOME
 from topics.ml_request import ML_REQUEST
 
 FILES_WINDOW = 128
-OUTCOMES_WINDOW = 256
+OUTCOMES_WINDOW = 512
 
 Work = Coroutine[Any, Any, None]
 
@@ -49,7 +49,7 @@ def build(services: Services, datadir: Path) -> StageApp:
     executor = Executor(stage, images, Decoder(stage), unchanged)
     sweeper = Sweeper(stage, images, executor)
     stage.app.task(sweeper.watch)
-    keeper = ClaimKeeper(images, executor, sweeper)
+    keeper = ClaimKeeper(stage, images, executor, sweeper)
     preparer = _Preparer(stage, images, executor, collections, unchanged)
     stage.consume_files(
         HASHED_FILE,
@@ -58,7 +58,7 @@ def build(services: Services, datadir: Path) -> StageApp:
         end_marker=EndMarkers(stage, ML_REQUEST.name).take,
         window=FILES_WINDOW,
     )
-    stage.consume_each(IMAGE_OUTCOME, keeper.take, window=OUTCOMES_WINDOW)
+    stage.consume_files(IMAGE_OUTCOME, keeper.take, window=OUTCOMES_WINDOW)
     return stage
 
 

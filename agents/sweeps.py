@@ -29,6 +29,11 @@ class Step:
     decided: list[Decided] = field(default_factory=list)
     telling: list[tuple[str, AnyImageOutcome, Headers]] = field(default_factory=list)
 
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do but to wait for the rows."""
+        return not (self.telling or any(one.effects.work or one.effects.then for one in self.decided))
+
 
 class Sweeper:
     """Looks through the rows of a partition."""

@@ -28,6 +28,9 @@ from streams.noting import HoldsMessage, Noting
 # Before the keys of records that hold many rows. Behind it the prefix of these, and a name of so many bytes.
 PACKED = b"+|"
 NAME_BYTES = 16
+# Before the value of a record that holds several rows; no row begins so.
+TOGETHER = b"\0+"
+_LENGTH_BYTES = 4
 
 
 def is_current(app: AppT, event: "EventT[Any]") -> bool:
@@ -38,6 +41,20 @@ def is_current(app: AppT, event: "EventT[Any]") -> bool:
     """
     message = event.message
     return bool(message.generation_id == app.consumer_generation_id and message.tp in app.consumer.assignment())
+
+
+def _together(rows: Mapping[bytes, bytes]) -> bytes:
+    parts = (part for row in rows.items() for part in row)
+    return TOGETHER + b"".join(len(part).to_bytes(_LENGTH_BYTES) + part for part in parts)
+
+
+def _taken_apart(record: bytes) -> Iterator[tuple[bytes, bytes]]:
+    parts, start = [], len(TOGETHER)
+    while start < len(record):
+        begin = start + _LENGTH_BYTES
+        start = begin + int.from_bytes(record[begin - _LENGTH_BYTES : begin])
+        parts.append(record[begin:start])
+    return zip(parts[::2], parts[1::2], strict=True)
 
 
 def _put_packed(batch: WriteBatch, key: bytes, rows: Mapping[bytes, bytes]) -> None:
@@ -88,6 +105,21 @@ class Rows:
             self._database(partition).delete(key)
         return self._log(partition, key, None)
 
+    def put_together(self, key: bytes, rows: Mapping[bytes, bytes]) -> Awaitable[object]:
+        """Write rows at once, all or none, with one changelog record; await the result to know that it is delivered.
+
+        It has the key of one of these rows, so the next record of that row replaces it: by then, the others must be of
+        no use any more, or have records of their own.
+        """
+        partition = self._event().message.partition
+        batch = WriteBatch(raw_mode=True)
+        for name, row in rows.items():
+            batch.put(name, row)
+        with self._disk():
+            self._database(partition).write(batch)
+        failpoints.reach(self._row_written)
+        return self._log(partition, key, _together(rows))
+
     def put_packed(self, prefix: bytes, rows: Mapping[bytes, bytes]) -> Awaitable[object]:
         """Write rows whose keys begin with `prefix`, with one changelog record, which replaces no other.
 
@@ -136,7 +168,7 @@ class Rows:
                 yield key, value
 
     def _recover(self, events: "Iterable[EventT[Any]]") -> None:
-        """Take over what the changelog holds, as Faust does, and the rows of packed records."""
+        """Take over what the changelog holds, as Faust does, and the rows of records that hold several."""
         batches: dict[int, WriteBatch] = {}
         offsets: dict[TP, int] = {}
         for event in events:
@@ -151,6 +183,9 @@ class Rows:
             elif message.key.startswith(PACKED):
                 rows = orjson.loads(message.value)
                 _put_packed(batch, message.key, {name.encode(): orjson.dumps(row) for name, row in rows.items()})
+            elif message.value.startswith(TOGETHER):
+                for name, row in _taken_apart(message.value):
+                    batch.put(name, row)
             else:
                 batch.put(message.key, message.value)
         for partition, batch in batches.items():

@@ -5,7 +5,8 @@
     w|content|number                Waiter: a file that waits for the claim's end
     p|content|collection|path       the incarnation of the collection that holds this path
 
-where `content` is SHA-256|model id.
+where `content` is SHA-256|model id. The claim's end, the content and the path of the file that ML answered for are
+written at once, as one record of the changelog.
 """
 
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
@@ -17,8 +18,11 @@ from streams.rows import Rows
 from topics.content import Content
 from topics.files import HashedFileOfJob
 from topics.hashed_file import HashedFile
+from topics.image_outcome import Stored
 from topics.record import PACKED, Headers
 
+# Of a content that is answered again, with the new answer; what is not kept is looked at again after a disk is lost.
+PATHS_KEPT = 1000
 # How the row of a claim begins that nobody owns: its first field is the owner.
 _ANSWERED = Claim(owner=None).model_dump_json()[: len('{"owner":null')].encode()
 
@@ -83,9 +87,25 @@ class KnownImages:
         """Tell whether anything is known of a file's content, which is read without a look into it."""
         return self._rows.get(_key(b"c", file)) is not None
 
-    def put_content(self, file: OfContent, content: Content) -> Awaitable[object]:
-        """Write what is known of a file's content."""
-        return self._rows.put(_key(b"c", file), content.model_dump_json(exclude_none=True, context=PACKED).encode())
+    def put_answer(
+        self, file: OfContent, content: Content, claim: Claim, stored: Stored | None = None
+    ) -> Awaitable[object]:
+        """Write what is known of a file's content, the claim that ended so, and the path that is stored: as one record.
+
+        What becomes of the claim later, and other paths, have records of their own. A record of an earlier answer is
+        replaced, so the paths that it may hold go with this one.
+        """
+        key = _key(b"c", file)
+        paths = {}
+        if self._rows.get(key) is not None:
+            paths = dict(islice(self._rows.starting_with(_key(b"p", file, b"")), PATHS_KEPT))
+        if stored is not None:
+            paths[_path_key(stored)] = stored.incarnation.encode()
+        answer = {
+            key: content.model_dump_json(exclude_none=True, context=PACKED).encode(),
+            _key(b"i", file): claim.model_dump_json().encode(),
+        }
+        return self._rows.put_together(key, answer | paths)
 
     def drop_content(self, file: OfContent) -> Awaitable[object]:
         """Forget what is known of a file's content."""

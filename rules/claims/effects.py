@@ -29,8 +29,11 @@ class DropClaim:
 
 
 @dataclass(frozen=True, slots=True)
-class PutContent:
-    """Write what ML has answered."""
+class PutAnswer:
+    """Write what ML has answered, the claim behind it, and, where Qdrant holds it, the file's path: all at once."""
+
+    claim: Claim
+    is_stored: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class PutPath:
     """Write that Qdrant holds the file's path."""
 
 
-Row = PutClaim | DropClaim | PutContent | DropContent | PutWaiter | DropWaiters | PutPath
+Row = PutClaim | DropClaim | PutAnswer | DropContent | PutWaiter | DropWaiters | PutPath
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What becomes of those that wait, when a claim ends: they go on a few at a time, fail with it, or one takes over."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 
 from rules.claims.claim import Claim
@@ -13,8 +13,8 @@ from rules.claims.effects import (
     FailWithContent,
     Finish,
     Flush,
+    PutAnswer,
     PutClaim,
-    PutContent,
     PutPath,
     Row,
     Send,
@@ -45,9 +45,13 @@ def answered(state: State, event: Answered) -> Effects:
     the one that asks for the next few, unacked.
     """
     claim = (state.claim or Claim()).answered().with_first(event.lot, event.file_id)
-    answer = () if event.is_outdated else (PutContent(),)
-    path = (PutPath(),) if event.is_stored else ()
-    return _send_on(state, claim, -1, answer, path)
+
+    def rows(claim: Claim) -> tuple[Row, ...]:
+        if not event.is_outdated:
+            return (PutAnswer(claim, event.is_stored),)
+        return (PutClaim(claim), PutPath()) if event.is_stored else (PutClaim(claim),)
+
+    return _send_on(state, claim, -1, rows)
 
 
 def more(state: State, after: int) -> Effects:
@@ -60,8 +64,12 @@ def more(state: State, after: int) -> Effects:
     return _next_owner(state, claim)
 
 
-def _send_on(state: State, claim: Claim, after: int, before: Iterable[Row] = (), behind: Iterable[Row] = ()) -> Effects:
-    """Let the next few go to Qdrant."""
+def _only(claim: Claim) -> tuple[Row, ...]:
+    return (PutClaim(claim),)
+
+
+def _send_on(state: State, claim: Claim, after: int, rows: Callable[[Claim], tuple[Row, ...]] = _only) -> Effects:
+    """Let the next few go to Qdrant; `rows`: what to write, by the claim as it is then."""
     waiting, cancelled = _next(state, after, claim.promoted)
     files = []
     for file in waiting:
@@ -71,8 +79,7 @@ def _send_on(state: State, claim: Claim, after: int, before: Iterable[Row] = (),
     if files:
         work += (Send(tuple(files)), Flush("store", tuple(number for number, _ in files)))
     numbers = _numbers(*waiting, *cancelled)
-    rows = (*before, PutClaim(claim), *behind)
-    return Effects(rows, work, SentOn(numbers) if numbers else None)
+    return Effects(rows(claim), work, SentOn(numbers) if numbers else None)
 
 
 def sent_on(state: State, numbers: tuple[int, ...]) -> Effects:

@@ -195,6 +195,24 @@ async def test_a_recovered_table_holds_what_packed_records_hold(bench: Bench) ->
         assert [key for key, _ in bench.rows.starting_with(b"f|")] == [b"f|other|1"]
 
 
+async def test_rows_that_are_put_together_are_one_record_and_end_by_themselves(bench: Bench) -> None:
+    here, there = 3, 2
+    before = await bench.end(here)
+    rows = {b"f|content": b'{"vector":""}', b"f|claim": b"\0\xff", b"f|empty": b""}
+    with writing_rows(bench.event(here)):
+        deliveries = [bench.rows.put(b"f|claim", b"owner"), bench.rows.put_together(b"f|content", rows)]
+        assert bench.rows.get_many([*rows]) == [*rows.values()]
+    await asyncio.wait_for(asyncio.gather(*deliveries), HANG_SECONDS)
+    assert await bench.end(here) == before + 2
+    await recover(bench, here, there, since=before)
+    assert rows_of(bench, there) == rows
+    with writing_rows(bench.event(here)):
+        deliveries = [bench.rows.delete(b"f|content"), bench.rows.put(b"f|claim", b"another")]
+    await asyncio.wait_for(asyncio.gather(*deliveries), HANG_SECONDS)
+    await recover(bench, here, there, since=before)
+    assert rows_of(bench, there) == rows_of(bench, here) == {b"f|claim": b"another", b"f|empty": b""}
+
+
 def rows_of(bench: Bench, partition: int) -> dict[bytes, bytes]:
     with writing_rows(bench.event(partition)):
         return dict([*bench.rows.starting_with(b"f|"), *bench.rows.starting_with(b"+|")])

@@ -259,8 +259,13 @@ def _written(row: do.Row, content: str, file: Path) -> Iterator[tuple[Any, Any]]
             yield ("claim", content), claim
         case do.DropClaim():
             yield ("claim", content), None
-        case do.PutContent() | do.DropContent():
-            yield ("content", content), True if isinstance(row, do.PutContent) else None
+        case do.PutAnswer(claim, is_stored):
+            yield ("content", content), True
+            yield ("claim", content), claim
+            if is_stored:
+                yield ("path", content, file[1]), True
+        case do.DropContent():
+            yield ("content", content), None
         case do.PutWaiter(number):
             yield ("waiter", content, number), True
         case do.DropWaiters(numbers):

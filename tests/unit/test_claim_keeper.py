@@ -70,6 +70,10 @@ class Rows(dict[bytes, bytes]):
         self[key] = value
         return Delivery(self._log, "row")
 
+    def put_together(self, _key: bytes, rows: dict[bytes, bytes]) -> Delivery:
+        self.update(rows)
+        return Delivery(self._log, "row")
+
     def starting_with(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         self.seeks += 1
         for key in sorted(self):
@@ -101,7 +105,7 @@ class Stage:
         self.told: deque[bytes] = deque()  # messages of prepare to itself
         self.services = SimpleNamespace(jobs=SimpleNamespace(is_cancelled=lambda job_id: job_id in self.cancelled))
         self.executor = Executor(self, self.images, self, None)  # type: ignore[arg-type]
-        self.keeper = ClaimKeeper(self.images, self.executor, Sweeper(self, self.images, self.executor))  # type: ignore[arg-type]
+        self.keeper = ClaimKeeper(self, self.images, self.executor, Sweeper(self, self.images, self.executor))  # type: ignore[arg-type]
 
     async def send_files(self, topic: Any, files: Any) -> None:
         assert topic is DB_WRITE
@@ -131,13 +135,14 @@ class Stage:
 
     def handed_on(self, file: HashedFile, headers: Any) -> None: ...
 
-    async def add(self, event: Any, work: Any, settle: Any, share: Any) -> None:
+    async def add(self, event: Any, work: Any, settle: Any = None, share: Any = None) -> None:
         """Do as a window does; `until_killed` says that a kill comes before the work is done."""
         if self.until_killed:
             work.close()
             return
         await work
-        await asyncio.gather(*settle(None))
+        if settle is not None:
+            await asyncio.gather(*settle(None))
 
     async def take(self, outcome: AnyImageOutcome, *, until_killed: bool = False) -> None:
         """Take an outcome, and what prepare tells itself because of it."""
@@ -148,7 +153,7 @@ class Stage:
 
     async def take_next(self) -> None:
         event: Any = SimpleNamespace(message=SimpleNamespace(partition=3, headers=[]))
-        await self.keeper.take(Item(event, IMAGE_OUTCOME.decode(self.told.popleft()), Headers()), self)  # type: ignore[arg-type]
+        await self.keeper.take([Item(event, IMAGE_OUTCOME.decode(self.told.popleft()), Headers())], self)  # type: ignore[arg-type]
 
     def arrive(self, file: HashedFile) -> str:
         """Decide on a file as prepare does; return the decision."""

@@ -147,7 +147,7 @@ class World:
         images = KnownImages(self.rows)  # type: ignore[arg-type]
         unchanged = Unchanged(stage, images, collections)
         executor = Executor(stage, images, Decoder(stage), unchanged)
-        self.keeper = ClaimKeeper(images, executor, Sweeper(stage, images, executor))
+        self.keeper = ClaimKeeper(stage, images, executor, Sweeper(stage, images, executor))
         self.preparer = _Preparer(stage, images, executor, collections, unchanged)
         self.hasher = Hasher(Stage("hash", self), None, collections)  # type: ignore[arg-type]
         self.hasher.world = self
@@ -251,7 +251,7 @@ class World:
                 stored = Stored(**write.file_fields(), incarnation="i", content=content)
                 self.send(IMAGE_OUTCOME.name, IMAGE_OUTCOME.encode(stored), stored.headers(headers).encode())
             case _:
-                await self.keeper.take(Item(event, IMAGE_OUTCOME.decode(event.value), headers), self)  # type: ignore[arg-type]
+                await self.keeper.take([Item(event, IMAGE_OUTCOME.decode(event.value), headers)], self)  # type: ignore[arg-type]
 
     def submit(self, job: str, path: str, attempt: int = 1) -> None:
         if attempt == 1 and (self.jobs[job].closed or self.jobs[job].cancelled):
