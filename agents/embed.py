@@ -81,7 +81,7 @@ class _Embedder:
             caption: stage.batcher(
                 self._embed,
                 size=partial(self._size, caption=caption),
-                linger=settings.ml_batch_linger_seconds,
+                linger=lambda: settings.ml_batch_linger_seconds,
                 in_flight=settings.ml_batches_in_flight,
                 max_bytes=MAX_BATCH_BYTES,
             )

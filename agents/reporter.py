@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from core.settings import Stage
+from rules.batching import halves
 from rules.outcomes import Outcome
 from streams.tasks import start
 from topics.files import FileOfJob
@@ -60,10 +61,13 @@ class Reporter:
         self._gathered.seen[(file.job_id, file.collection), file.walk_id, roots].append(seen)
         return self._gather(1, len(file.path) + len(file.path_b64 or ""))
 
-    def outcome(self, file: FileOfJob, outcome: FileOutcome, *, replay: bool) -> Awaitable[None]:
-        """Say what became of a file; await the result to know that it is delivered."""
-        self._gathered.outcomes[(file.job_id, file.collection), replay].append(outcome)
-        return self._gather(1, len(outcome.path) + len(outcome.path_b64 or "") + len(outcome.reason or ""))
+    def outcomes(self, file: FileOfJob, outcomes: Sequence[FileOutcome], *, replay: bool) -> Awaitable[object]:
+        """Say what became of files of the job of `file`; await the result to know that it is delivered."""
+        characters = sum(len(one.path) + len(one.path_b64 or "") + len(one.reason or "") for one in outcomes)
+        if len(outcomes) > 1 and (characters > MAX_CHARACTERS or len(outcomes) > MAX_FILES):
+            return asyncio.gather(*(self.outcomes(file, half, replay=replay) for half in halves(outcomes)))
+        self._gathered.outcomes[(file.job_id, file.collection), replay].extend(outcomes)
+        return self._gather(len(outcomes), characters)
 
     def ended_alike(self, file: HashedFile, outcome: Outcome, files: Iterable[PlainFile]) -> Awaitable[None]:
         """Say that files of one job have ended alike; await the result to know that it is delivered.

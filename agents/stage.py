@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,23 +76,27 @@ class StageApp(Stage):
 
     def report_outcome(
         self, file: FileOfJob, outcome: Outcome, headers: Headers, reason: str | None = None, sha256: str | None = None
-    ) -> Awaitable[None]:
+    ) -> Awaitable[object]:
         """Report a file's outcome; await the result to know that it is delivered."""
-        if not headers.replay:
-            metrics.FILES.labels(self.name, outcome).inc()
-        log.debug("outcome", outcome=outcome, path=file.path, job_id=file.job_id, stage=self.name, reason=reason)
-        return self.report.outcome(
-            file,
-            FileOutcome(
-                file_id=file.file_id,
-                path=file.path,
-                path_b64=file.path_b64,
-                outcome=outcome,
-                reason=reason,
-                sha256=sha256,
-            ),
-            replay=headers.replay,
+        told = FileOutcome(
+            file_id=file.file_id,
+            path=file.path,
+            path_b64=file.path_b64,
+            outcome=outcome,
+            reason=reason,
+            sha256=sha256,
         )
+        return self.report_outcomes(file, [told], headers)
+
+    def report_outcomes(self, of: FileOfJob, files: Sequence[FileOutcome], headers: Headers) -> Awaitable[object]:
+        """Report the outcomes of files of the job of `of`; await the result to know that it is delivered."""
+        if not headers.replay:
+            for outcome, count in Counter(file.outcome for file in files).items():
+                metrics.FILES.labels(self.name, outcome).inc(count)
+        for file in files:
+            told, reason = file.outcome, file.reason
+            log.debug("outcome", outcome=told, path=file.path, job_id=of.job_id, stage=self.name, reason=reason)
+        return self.report.outcomes(of, files, replay=headers.replay)
 
     async def finish_alike(self, of: HashedFile, outcome: Outcome, files: Sequence[PlainFile]) -> None:
         """Report the outcome of files of one job, none of a replay, and wait until that is delivered.

@@ -53,7 +53,7 @@ class Batcher(Generic[I]):
         handle: Callable[[list[I]], Awaitable[Awaitable[Any] | None]],
         *,
         size: Callable[[], int],
-        linger: float,
+        linger: Callable[[], float],
         in_flight: int,
         max_bytes: int,
         on_fatal: Callable[[BaseException], None],
@@ -121,7 +121,7 @@ class Batcher(Generic[I]):
             return True
         oldest = self._pending[0].since
         is_alone = self._count == 1 and oldest - self._began >= PAUSE_SECONDS
-        remaining = oldest + self._linger * (ALONE if is_alone else 1.0) - time.monotonic()
+        remaining = oldest + self._linger() * (ALONE if is_alone else 1.0) - time.monotonic()
         if remaining <= 0:
             return True
         if self._timer is None:

@@ -38,7 +38,13 @@ def batcher(
     handler: Handler, size: int = 100, linger: float = FOREVER, in_flight: int = 1, max_bytes: int = 1000
 ) -> Batcher[str]:
     return Batcher(
-        "embed", handler, size=lambda: size, linger=linger, in_flight=in_flight, max_bytes=max_bytes, on_fatal=no_error
+        "embed",
+        handler,
+        size=lambda: size,
+        linger=lambda: linger,
+        in_flight=in_flight,
+        max_bytes=max_bytes,
+        on_fatal=no_error,
     )
 
 
@@ -183,7 +189,7 @@ async def test_a_size_that_shrinks_counts_from_the_next_batch_on() -> None:
     handler = Handler()
     size = 4
     batches: Batcher[str] = Batcher(
-        "embed", handler, size=lambda: size, linger=FOREVER, in_flight=1, max_bytes=1000, on_fatal=no_error
+        "embed", handler, size=lambda: size, linger=lambda: FOREVER, in_flight=1, max_bytes=1000, on_fatal=no_error
     )
     batches.add("a", 1)
     size = 2
@@ -198,7 +204,7 @@ async def test_a_handler_that_raises_is_fatal_and_its_items_are_never_done() -> 
         raise ValueError(items)
 
     batches: Batcher[str] = Batcher(
-        "embed", fail, size=lambda: 1, linger=FOREVER, in_flight=1, max_bytes=1000, on_fatal=errors.append
+        "embed", fail, size=lambda: 1, linger=lambda: FOREVER, in_flight=1, max_bytes=1000, on_fatal=errors.append
     )
     done = [batches.add("a", 1), batches.add("b", 1)]
     await settle()

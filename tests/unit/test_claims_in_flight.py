@@ -75,7 +75,7 @@ class Stage(StageApp):
         self.name = name
         self.world = world
         self.services: Any = world.services
-        self.report: Any = SimpleNamespace(seen=world.see, moved=lambda *_: None, outcome=world.report)
+        self.report: Any = SimpleNamespace(seen=world.see, moved=lambda *_: None, outcomes=world.report_all)
 
     async def send_raw(
         self, topic: str, key: bytes | None, value: bytes | None, headers: HeaderList, partition: int | None = None
@@ -159,6 +159,10 @@ class World:
 
     async def see(self, file: RawPath) -> None:
         self.jobs[file.job_id].files.setdefault(file.file_id, FileReport(file.file_id, file.path))
+
+    async def report_all(self, of: Any, outcomes: Any, *, replay: bool) -> None:
+        for outcome in outcomes:
+            await self.report(of, outcome, replay=replay)
 
     async def report(self, file: Any, outcome: Any, *, replay: bool) -> None:
         self.touch()

@@ -45,9 +45,9 @@ class Topic:
     async def until(self, count: int) -> None:
         await eventually(lambda: len(self.events) >= count)
 
-    def outcome(self, file: RawPath, *, replay: bool = False, reason: str | None = None) -> Awaitable[None]:
+    def outcome(self, file: RawPath, *, replay: bool = False, reason: str | None = None) -> Awaitable[object]:
         told = FileOutcome(file_id=file.file_id, path=file.path, outcome="failed", reason=reason)
-        return self.reporter.outcome(file, told, replay=replay)
+        return self.reporter.outcomes(file, [told], replay=replay)
 
 
 @pytest.fixture
@@ -114,6 +114,18 @@ async def test_outcomes_of_a_replay_stand_apart(topic: Topic) -> None:
     topic.outcome(file("j", "c"))
     await topic.until(2)
     assert {e.replay: [f.path for f in e.files] for e in topic.events} == {False: ["/a", "/c"], True: ["/b"]}
+
+
+async def test_outcomes_of_many_files_with_long_paths_are_no_event_that_is_too_large(topic: Topic) -> None:
+    told = [FileOutcome(file_id=str(number), path="/" + "x" * 16_000, outcome="stored") for number in range(100)]
+    delivered = asyncio.ensure_future(topic.reporter.outcomes(file("j", "a"), told, replay=False))
+    await eventually(lambda: sum(len(event.files) for event in topic.events) == 100)
+    assert [one for event in topic.events for one in event.files] == told
+    assert max(len(event.files) for event in topic.events) <= 12
+    await asyncio.sleep(0)
+    assert not delivered.done()
+    topic.deliver()
+    await delivered
 
 
 async def test_seen_goes_before_the_outcome_of_the_same_moment(topic: Topic) -> None:

@@ -78,7 +78,7 @@ async def test_work_is_not_done_before_what_it_sent_is_delivered(
 async def test_a_window_that_is_full_lets_batches_go_that_wait_to_fill(stage: StageApp) -> None:
     async def handle(items: list[str]) -> None: ...
 
-    batcher = stage.batcher(handle, size=lambda: 100, linger=600, in_flight=1, max_bytes=1000)
+    batcher = stage.batcher(handle, size=lambda: 100, linger=lambda: 600, in_flight=1, max_bytes=1000)
     window = stage._new_window(100, 10, commit_at_once=False)
     event: Any = SimpleNamespace(value=b"0123456789")
     never = asyncio.get_running_loop().create_future()

@@ -1,6 +1,7 @@
-"""store: the collections of a batch side by side."""
+"""store: the collections of a batch side by side, and how long it waits to fill."""
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,12 +11,14 @@ import pytest
 from agents.stage import Services, StageApp
 from agents.store import _Storer
 from core.errors import DrainingError, FatalError, QdrantUnavailableError
+from core.pace import OFTEN
 from core.settings import Settings
 from gateways.qdrant import Point
 from streams.item import Item
 from tests.agents.messages import db_write, unread_file
 from tests.deadlines import HANG_SECONDS
 from topics.db_write import DBWrite
+from topics.job_event import FileOutcome
 from topics.record import Headers
 
 
@@ -51,12 +54,12 @@ class Bench:
         self.stage = stage
         self.finished: list[str] = []
         self.storer = _Storer(stage)
-        monkeypatch.setattr(stage, "report_outcome", self.finish)
+        monkeypatch.setattr(stage, "report_outcomes", self.finish)
         monkeypatch.setattr(stage, "conclude_all", self.nothing)
         monkeypatch.setattr(stage.report, "waiting", self.nothing)
 
-    async def finish(self, file: DBWrite, *_: object, **__: object) -> None:
-        self.finished.append(file.collection)
+    async def finish(self, of: DBWrite, files: list[FileOutcome], *_: object) -> None:
+        self.finished += [of.collection] * len(files)
 
     async def nothing(self, *_: object) -> None: ...
 
@@ -106,3 +109,36 @@ async def test_a_batch_that_cannot_go_on_leaves_nothing_in_work(
     with pytest.raises(error):
         await asyncio.wait_for(stored, HANG_SECONDS)
     assert bench.finished == ["slow"]
+
+
+async def test_a_batch_waits_longer_while_messages_come_often(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three requests a batch: many small ones cost as much as few large ones. A few files never wait longer."""
+    lingers: list[Callable[[], float]] = []
+
+    def batcher(*_: object, linger: Callable[[], float], **__: object) -> Any:
+        lingers.append(linger)
+        return SimpleNamespace(add_together=lambda items, _weight: [answered() for _ in items])
+
+    monkeypatch.setattr(bench.stage, "batcher", batcher)
+    storer, (linger,) = _Storer(bench.stage), lingers
+    event: Any = SimpleNamespace(value=b"")
+    write = DBWrite.model_validate(db_write(unread_file("job", "c", "a.jpg")))
+    waited = []
+    for _ in range(OFTEN):
+        waited.append(linger())
+        await storer.take([Item(event, write, Headers())], Window())  # type: ignore[arg-type]
+    assert waited == [0.1] * OFTEN
+    assert linger() == pytest.approx(0.25)
+
+
+def answered() -> "asyncio.Future[None]":
+    done = asyncio.get_running_loop().create_future()
+    done.set_result(None)
+    return done
+
+
+class Window:
+    """Takes work, and does it."""
+
+    async def add(self, _event: object, work: Coroutine[Any, Any, None], *, share: object) -> None:
+        await work

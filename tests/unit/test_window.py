@@ -237,7 +237,7 @@ async def test_a_batch_that_waits_to_fill_goes_when_the_window_is_full(size: int
 
     errors: list[BaseException] = []
     batcher: Batcher[str] = Batcher(
-        "embed", handle, size=lambda: 100, linger=600, in_flight=1, max_bytes=1000, on_fatal=errors.append
+        "embed", handle, size=lambda: 100, linger=lambda: 600, in_flight=1, max_bytes=1000, on_fatal=errors.append
     )
     window = Window(app, size=size, max_bytes=max_bytes, on_fatal=errors.append, on_full=batcher.flush)
     log: list[str] = []
