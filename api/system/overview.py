@@ -43,7 +43,7 @@ class StageState(BaseModel):
 
 
 class ThroughputPoint(BaseModel):
-    """Files a second of each stage, in the step that ended at `at`."""
+    """Messages a second of each stage, in the step that ended at `at`; each is about one file, or many."""
 
     at: str
     rates: dict[Stage, float]

@@ -1,4 +1,7 @@
-"""How fast files went through the stages in the last half hour: for the chart on the system page."""
+"""How fast messages went through the stages in the last half hour: for the chart on the system page.
+
+Each is about one file or many; how many files went through is in the status of their job.
+"""
 
 from collections import deque
 from dataclasses import dataclass
@@ -13,7 +16,7 @@ KEPT_SAMPLES = 181
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Files a second of each stage, in the step that ended at `at` (seconds since 1970)."""
+    """Messages a second of each stage, in the step that ended at `at` (seconds since 1970)."""
 
     at: float
     rates: dict[Stage, float]

@@ -1,4 +1,4 @@
-"""Files a second, from how far the stages had read."""
+"""Messages a second, from how far the stages had read."""
 
 from api.system.throughput import KEPT_SAMPLES, Throughput
 from core.settings import STAGES

@@ -268,5 +268,5 @@ def test_the_system_page_shows_parts_lag_and_throughput(visit: Open, worker: Wor
     for stage in ("scan", "hash", "prepare", "embed", "store", "track"):
         expect(opened.in_table(f"darkroom-{stage}")).to_be_visible()
     expect(opened.in_table("darkroom-hash").locator(".lag")).to_have_count(PARTITIONS)
-    chart = page.get_by_role("img", name=re.compile("^Files a second, by stage, in the last half hour. Now: hash"))
+    chart = page.get_by_role("img", name=re.compile("^Messages a second, by stage, in the last half hour. Now: hash"))
     expect(chart).to_be_visible()

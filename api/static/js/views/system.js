@@ -16,8 +16,8 @@ export async function show(root, { signal }) {
   const capabilities = await get("/capabilities", {}, signal);
   const live = h("div", { class: "body-parts" });
   const freshness = h("span", { class: "soft small" });
-  const chart = lineChart("Files a second, by stage, in the last half hour");
-  const chartCard = h("section", { class: "card", "aria-label": "Throughput" }, h("div", { class: "row between" }, h("h2", {}, "Throughput"), h("span", { class: "soft small" }, "files a second, last 30 minutes")), chart.element);
+  const chart = lineChart("Messages a second, by stage, in the last half hour");
+  const chartCard = h("section", { class: "card", "aria-label": "Throughput" }, h("div", { class: "row between" }, h("h2", {}, "Throughput"), h("span", { class: "soft small" }, "messages a second, each about one file or many, last 30 minutes")), chart.element);
   fill(root, h("div", { class: "page" }, pageHead("System", null, freshness), live, chartCard, about(capabilities)));
   await repeat(load, EVERY_MS, signal);
 
@@ -39,7 +39,7 @@ export async function show(root, { signal }) {
       live,
       h("div", { class: "cards parts", role: "group", "aria-label": "Parts" }, PARTS.map(([name, text]) => part(text, system.parts[name], system.addresses[name] ?? `looked at ${system.sampled_at ? format.time(system.sampled_at) : "never yet"}`))),
       system.stages.length
-        ? table("Stages", [["Stage"], ["State"], ["Waiting", "number"], ["Lag by partition"]], system.stages.map(stageRow))
+        ? table("Stages", [["Stage"], ["State"], ["Messages to read", "number"], ["Messages by partition"]], system.stages.map(stageRow))
         : note("The stages cannot be looked at yet: the first look comes a few seconds after the start, and needs Kafka.", "warn"),
     );
     chart.draw(system.throughput.map((point) => ({ at: Date.parse(point.at), values: MOVING.map((stage) => point.rates[stage] ?? 0) })), MOVING);
@@ -61,7 +61,7 @@ function stageRow(stage) {
     h("td", {}, h("strong", {}, stage.name), h("div", { class: "small soft" }, stage.group)),
     h("td", {}, state, stage.stuck && h("div", { class: "small" }, stage.stuck)),
     h("td", { class: "number" }, format.count(stage.lag)),
-    h("td", {}, [...topics].map(([topic, partitions]) => h("div", {}, h("div", { class: "small soft" }, topic), h("div", { class: "lags" }, partitions.map((one) => h("span", { class: `lag ${one.held || (one.lag && stage.stuck) ? "stuck" : one.lag ? "some" : ""}`, title: one.held ?? `Partition ${one.partition}: ${format.count(one.lag)} waiting, read to ${format.count(one.committed)} of ${format.count(one.end)}` }, format.count(one.lag)))))), held.map((one) => h("div", { class: "small" }, one.held))),
+    h("td", {}, [...topics].map(([topic, partitions]) => h("div", {}, h("div", { class: "small soft" }, topic), h("div", { class: "lags" }, partitions.map((one) => h("span", { class: `lag ${one.held || (one.lag && stage.stuck) ? "stuck" : one.lag ? "some" : ""}`, title: one.held ?? `Partition ${one.partition}: ${format.count(one.lag)} messages to read, at offset ${format.count(one.committed)} of ${format.count(one.end)}` }, format.count(one.lag)))))), held.map((one) => h("div", { class: "small" }, one.held))),
   );
 }
 
