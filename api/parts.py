@@ -9,6 +9,7 @@ from api.archive.archiver import Archiver
 from api.archive.journal import Journal, open_journal
 from api.collections.copying import Copier
 from api.collections.model import CurrentModel
+from api.collections.words import open_words
 from api.duplicates.finder import Finder
 from api.duplicates.reports import Reports, open_reports
 from api.images.decoders import Decoders
@@ -102,6 +103,7 @@ async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
             default_model_id=settings.ml_model_id,
         )
         stack.push_async_callback(ml.close)
+        await stack.enter_async_context(open_words(qdrant))
         model = CurrentModel(ml, kept, settings)
         targets = Targets(qdrant, settings, model.ask)
         decoders = Decoders(settings)

@@ -1,7 +1,7 @@
 """The commands' client of Darkroom's API."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -213,7 +213,11 @@ class Client:
             raise ApiUnavailableError(f"Darkroom at {self._url} cannot do this now: {detail}")
         if response.status_code == HTTPStatus.UNAUTHORIZED and self._has_key:
             detail = f"{detail} What is set as DARKROOM_API_KEY here is not its key."
-        raise RequestError(str(detail), response.status_code, token_file=answer.get("token_file"))
+        raise self._refused(str(detail), response.status_code, answer)
+
+    def _refused(self, detail: str, status: int, answer: Mapping[str, Any]) -> RequestError:
+        """Return what is said of a request that the API refuses."""
+        return RequestError(detail, status, token_file=answer.get("token_file"))
 
     def _status(self, answer: object) -> JobStatus:
         try:

@@ -11,7 +11,7 @@ from rich.text import Text
 from cli.client import FileOfStatus
 from cli.console import on_one_line, results, show
 from cli.progress import count, duration, note
-from cli.search_client import Hit
+from cli.search_client import Hit, Reason
 from rules.kinds import left_out_line, skipped_line
 from rules.outcomes import OUTCOMES
 from topics.job_status import JobStatus
@@ -64,7 +64,7 @@ def _folder(job: JobStatus) -> str:
 
 def hits(found: list[Hit], *, header: bool = True) -> RenderableType:
     """Return one row a picture."""
-    table = plain_table("SCORE", "PICTURE", "TAKEN", "CAPTION", right={"SCORE"}, whole={"TAKEN"})
+    table = plain_table("SCORE", "PICTURE", "TAKEN", "WHY", right={"SCORE"}, whole={"TAKEN"})
     table.show_header = header
     for hit in found:
         said = hit.payload
@@ -72,9 +72,26 @@ def hits(found: list[Hit], *, header: bool = True) -> RenderableType:
             f"{hit.score:.3f}",
             Text(on_one_line(str(said.get("full_path") or hit.filename))),
             str(said.get("taken_at") or "")[:10],
-            Text(on_one_line(str(said.get("caption") or said.get("title") or ""))),
+            Text(on_one_line(_why(hit))),
         )
     return table
+
+
+def _why(hit: Hit) -> str:
+    """Say why a picture was found."""
+    words = [f"{one.word} in {one.field}: {one.value}" for one in hit.reasons if one.kind == "word"]
+    others = [
+        f"{'looks like it' if one.kind == 'like' else 'meaning'} {_nearness(one)}"
+        for one in hit.reasons
+        if one.kind != "word"
+    ]
+    return "; ".join([*words, *others]) or str(hit.payload.get("caption") or hit.payload.get("title") or "")
+
+
+def _nearness(reason: Reason) -> str:
+    if reason.probability is not None:
+        return f"{reason.probability:.0%}"
+    return "" if reason.similarity is None else f"{reason.similarity:.2f}"
 
 
 def status(job: JobStatus) -> RenderableType:

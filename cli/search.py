@@ -1,6 +1,7 @@
 """The commands that find pictures: `search` by a text, `similar` by a picture."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,15 @@ from cli.pictures import picture, protocol
 from cli.render import hits
 from cli.search_client import Found, SearchClient
 from core import settings
+
+
+class SearchMode(StrEnum):
+    """What a search compares."""
+
+    auto = "auto"
+    semantic = "semantic"
+    keywords = "keywords"
+
 
 Collection = Annotated[str | None, typer.Option(help="Collection to look in. Default: the active one.")]
 Since = Annotated[
@@ -26,7 +36,7 @@ Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=200, help="How m
 
 
 def search(
-    query: Annotated[str, typer.Argument(metavar="TEXT", help='What is looked for, such as "boats at sunset".')],
+    query: Annotated[list[str], typer.Argument(metavar="QUERY", help='What is looked for, such as "boats at sunset".')],
     *,
     collection: Collection = None,
     since: Since = None,
@@ -35,14 +45,34 @@ def search(
     label: Label = None,
     person: Person = None,
     tag: Tag = None,
+    mode: Annotated[
+        SearchMode, typer.Option(help="Compare meaning and words, as far as the model knows text; or one of both.")
+    ] = SearchMode.auto,
+    min_score: Annotated[
+        float | None, typer.Option(metavar="SCORE", help="Leave out what the model finds less alike, or probable.")
+    ] = None,
+    cursor: Annotated[str | None, typer.Option(help="Go on where a page ended: its `next` of --json.")] = None,
     limit: Limit = 10,
     as_json: Json = False,
 ) -> None:
-    """Find pictures by a text; exit 1 if there is none."""
+    """Find pictures by words and by what they show; exit 1 if there is none.
+
+    QUERY: words, "a phrase" in quotes, camera:canon lens:50mm tag:holiday person:ann date:2024-05..2024-08 rating:>=4
+    iso:100..800 has:gps near:48.86,2.35,5 (km) like:ID, also "iso 100", "50mm", "f/2.8", "October 2018". A minus before
+    any of these leaves out what it finds; write it behind --, as in: darkroom search -- boats -dog
+    """
     filters = _filters(since=since, until=until, rating=rating, label=label, people=person, tags=tag)
     with SearchClient.of(settings.load()) as client:
         with busy("Searching"):
-            found = client.search(query, collection=collection, limit=limit, filters=filters)
+            found = client.search(
+                " ".join(query),
+                limit=limit,
+                collection=collection,
+                filters=filters,
+                mode=None if mode is SearchMode.auto else mode.value,
+                min_score=min_score,
+                cursor=cursor,
+            )
         _show(client, found, collection, as_json=as_json)
 
 
@@ -98,7 +128,10 @@ def _show(client: SearchClient, found: Found, collection: str | None, *, as_json
                 sys.stdout.flush()
             show(hits([hit], header=False))
     if not as_json:
-        words = ", by the words in captions, names, cameras and dates" if found.mode == "keywords" else ""
-        show(f"{len(found.results)} of {found.total} pictures{words}.")
+        words = ", by words only" if found.mode == "keywords" else ""
+        likely = f" {found.likely.sure} sure, {found.likely.maybe} maybe." if found.likely else ""
+        show(f"{len(found.results)} of {found.total} pictures{words}.{likely}")
+        if found.hint:
+            show(found.hint)
     if not found.results:
         sys.exit(1)

@@ -1,13 +1,26 @@
 """The commands' client of the API's searches."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from pydantic import BaseModel, ValidationError
+from rich.cells import cell_len
 
 from cli.client import Client
 from core.errors import RequestError
+
+
+class Reason(BaseModel):
+    """Why a picture was found: a word of a field, or how near it is to a text or a picture."""
+
+    kind: str
+    word: str | None = None
+    field: str | None = None
+    value: str | None = None
+    similarity: float | None = None
+    probability: float | None = None
 
 
 class Hit(BaseModel):
@@ -17,6 +30,15 @@ class Hit(BaseModel):
     score: float
     filename: str
     payload: dict[str, Any]
+    probability: float | None = None
+    reasons: list[Reason] = []
+
+
+class Likely(BaseModel):
+    """How many pictures a text fits surely, and perhaps."""
+
+    sure: int
+    maybe: int
 
 
 class Found(BaseModel):
@@ -25,19 +47,53 @@ class Found(BaseModel):
     results: list[Hit]
     total: int
     mode: str
+    next: str | None = None
+    likely: Likely | None = None
+    hint: str | None = None
+
+
+class Wanted(TypedDict, total=False):
+    """What a search may be told beside its query; what is empty is left out."""
+
+    collection: str | None
+    filters: dict[str, object]
+    mode: str | None
+    min_score: float | None
+    cursor: str | None
+
+
+class _UnreadableQueryError(RequestError):
+    """The API cannot read a query, and says where."""
+
+    def __init__(self, detail: str, status: int, where: Mapping[str, Any]) -> None:
+        super().__init__(detail, status)
+        self._where = where
+
+    def at(self, query: str) -> RequestError:
+        """Return the error with the query below it, and a mark below the place."""
+        position, length = self._where.get("position"), self._where.get("length")
+        if not isinstance(position, int) or not isinstance(length, int):
+            return RequestError(str(self), self.status)
+        mark = " " * cell_len(query[:position]) + "^" * max(1, cell_len(query[position : position + length]))
+        return RequestError(f"{self}\n  {query}\n  {mark}", self.status)
 
 
 class SearchClient(Client):
     """Raises as Client does."""
 
-    def search(self, query: str, *, collection: str | None, limit: int, filters: dict[str, object]) -> Found:
-        """Find pictures by a text."""
-        body: dict[str, object] = {"query": query, "limit": limit}
-        if collection is not None:
-            body["collection"] = collection
-        if filters:
-            body["filters"] = filters
-        return self._found(self._call("POST", "/search", json=body))
+    def search(self, query: str, *, limit: int, **wanted: Unpack[Wanted]) -> Found:
+        """Find pictures by a query."""
+        body = {"query": query, "limit": limit} | {name: value for name, value in wanted.items() if value}
+        try:
+            return self._found(self._call("POST", "/search", json=body))
+        except _UnreadableQueryError as error:
+            raise error.at(query) from error
+
+    def _refused(self, detail: str, status: int, answer: Mapping[str, Any]) -> RequestError:
+        where = answer.get("query_error")
+        if isinstance(where, dict):
+            return _UnreadableQueryError(detail, status, where)
+        return super()._refused(detail, status, answer)
 
     def similar(self, file: Path, *, collection: str | None, limit: int, filters: dict[str, object]) -> Found:
         """Find pictures that look like the one in a file. Raises RequestError where the file cannot be read."""

@@ -8,14 +8,17 @@ from typing import Any
 from rules import camera_clock
 from rules.many_paths import MORE_PATHS
 from rules.name_key import name_key
+from rules.search.lookup import WORDS, lookup
 from rules.text import nfc
 
 # Kept from the first file that stored the content, so that a replay changes no point.
 FIRST_FILE_FIELDS = ("filename", "full_path", "job_id", "ingested_at")
-CAMERA_FIELDS = ("camera_make", "camera_model", "lens")
 # What a vector store sorts and looks words up by, and nobody is shown.
 REVISION = "revision"  # of the point: who writes what follows from it writes only what has not changed meanwhile
-HELPERS = ("name_key", "label_key", "people_key", "taken_local", "camera_words", "read_at", REVISION)
+HELPERS = (
+    *("name_key", "label_key", "people_key", "taken_local", WORDS, "read_at", REVISION),
+    "camera_words",  # of points that versions before the search of today stored
+)
 FIELDS_READ_BACK = (*FIRST_FILE_FIELDS, "paths", MORE_PATHS, "caption", "read_at", REVISION)
 # Paths are bytes: composed, they would name no file.
 PATH_FIELDS = ("full_path", "paths")
@@ -46,9 +49,7 @@ def _helpers(merged: Mapping[str, Any]) -> dict[str, Any]:
         helpers["people_key"] = name_key(min(merged["people"], key=str.casefold))
     if (local := camera_clock.sortable(merged.get("taken_at", ""))) is not None:
         helpers["taken_local"] = local
-    if words := " ".join(str(merged[field]) for field in CAMERA_FIELDS if field in merged):
-        helpers["camera_words"] = words
-    return helpers
+    return helpers | {WORDS: lookup(merged)}
 
 
 def _composed(value: Any) -> Any:
@@ -73,7 +74,8 @@ def _read_at(payload: Mapping[str, Any]) -> float:
 
 def with_paths(known: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """Return the payload of a point that gets one more file, and nothing else."""
-    return {**known, "paths": sorted({*known.get("paths", ()), *new["paths"]})}
+    united = {**known, "paths": sorted({*known.get("paths", ()), *new["paths"]})}
+    return united | {WORDS: lookup(united)}
 
 
 def is_same(known: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

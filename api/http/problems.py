@@ -26,6 +26,7 @@ from core.errors import (
     RetryableError,
     TooManyRequestsError,
 )
+from rules.search.query import QueryError
 
 log = structlog.get_logger()
 
@@ -64,6 +65,15 @@ class WrongValue(BaseModel):
     reason: str
 
 
+class WrongQuery(BaseModel):
+    """Where a query cannot be read, in characters, what may stand there, and an example."""
+
+    position: int
+    length: int
+    expected: str
+    example: str
+
+
 class Problem(BaseModel):
     """What went wrong (RFC 9457)."""
 
@@ -77,6 +87,7 @@ class Problem(BaseModel):
     )
     token_file: str | None = Field(None, description="Where a user of the service's machine can read the token.")
     errors: list[WrongValue] | None = Field(None, description="Where values are not valid: each of them.")
+    query_error: WrongQuery | None = Field(None, description="Where a query cannot be read.")
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -92,6 +103,7 @@ def answer(
     headers: Mapping[str, str] | None = None,
     errors: list[WrongValue] | None = None,
     token_file: str | None = None,
+    query_error: WrongQuery | None = None,
 ) -> JSONResponse:
     """Make the answer. `name`: of the kind of problem; None: the status says it all."""
     phrase = HTTPStatus(status).phrase
@@ -102,6 +114,7 @@ def answer(
         detail=detail,
         token_file=token_file,
         errors=errors,
+        query_error=query_error,
     )
     return JSONResponse(
         problem.model_dump(exclude_none=True), status, dict(headers) if headers else None, media_type=MEDIA_TYPE
@@ -115,6 +128,11 @@ def answer_errors(app: FastAPI) -> None:
     @app.exception_handler(TooManyRequestsError)
     async def too_often(_: Request, error: TooManyRequestsError) -> JSONResponse:
         return answer(429, str(error), headers={"Retry-After": str(error.seconds)})
+
+    @app.exception_handler(QueryError)
+    async def not_read(_: Request, error: QueryError) -> JSONResponse:
+        where = WrongQuery(position=error.position, length=error.length, expected=error.expected, example=error.example)
+        return answer(error.status, str(error), name="query", query_error=where)
 
     @app.exception_handler(RequestError)
     async def refused(_: Request, error: RequestError) -> JSONResponse:

@@ -10,9 +10,10 @@ from fastapi.routing import APIRoute
 
 from api.http.problems import problems
 from api.http.waiting import while_there
-from api.images.searching import Found, Wanted
+from api.images.searching import Found, Wanted, Why
 from api.routes.deps import FILTERS, KeptDep, SearcherDep, chosen_collection, parts_of, read_filters
-from api.schemas.images import SearchBody, SearchHit, SearchResults
+from api.schemas.images import HitReason, Likely, MinScore, SearchBody, SearchHit, SearchMode, SearchResults
+from gateways.qdrant import Hit
 from topics.record import whole_number
 
 
@@ -39,12 +40,21 @@ _spooled = APIRouter(route_class=_Spooled)
 
 @router.post("", responses=problems(404, 409))
 async def search(body: SearchBody, kept: KeptDep, searcher: SearcherDep) -> SearchResults:
-    """Find pictures by what they show, or more like a stored one.
+    """Find pictures by what they show and what is written of them, or more like a stored one.
 
-    Where the model knows no text, `query` is looked up in captions, names, cameras and dates.
+    `query` is in the language of the search box: words, `"a phrase"`, `-word`, `camera:`, `lens:`, `tag:`, `person:`,
+    `date:2024-05..2024-08`, `rating:>=4`, `iso:`, `has:gps`, `near:LAT,LON,KM`, `like:ID`. What is none says where
+    (`query_error` of the problem). Where the model knows no text, only words are looked up.
     """
     collection = await chosen_collection(kept, body.collection)
-    wanted: Wanted = {"limit": body.limit, "offset": body.offset, "filters": body.filters}
+    wanted: Wanted = {
+        "limit": body.limit,
+        "offset": body.offset,
+        "cursor": body.cursor,
+        "filters": body.filters,
+        "mode": body.mode,
+        "min_score": body.min_score,
+    }
     if body.image_id is not None:
         return _results(await searcher.by_point(collection, str(body.image_id), **wanted))
     return _results(await searcher.by_text(collection, body.query or "", **wanted))
@@ -61,11 +71,24 @@ async def search_by_image(
     offset: Annotated[int, Form(ge=0, le=10_000)] = 0,
     filters: Annotated[str | None, Form(description=FILTERS)] = None,
     collection: Annotated[str | None, Form()] = None,
+    query: Annotated[
+        str | None, Form(max_length=2000, description="Beside the picture: as `query` of a search.")
+    ] = None,
+    mode: Annotated[SearchMode, Form()] = "auto",
+    min_score: Annotated[MinScore, Form()] = None,
+    cursor: Annotated[str | None, Form(description="`next` of the page before.")] = None,
 ) -> SearchResults:
     """Find pictures that look like the one that is sent, in any listed format."""
     name = await chosen_collection(kept, collection)
-    wanted: Wanted = {"limit": limit, "offset": offset, "filters": read_filters(filters)}
-    return _results(await while_there(request, searcher.by_image(name, file.file, **wanted)))
+    wanted: Wanted = {
+        "limit": limit,
+        "offset": offset,
+        "cursor": cursor,
+        "filters": read_filters(filters),
+        "mode": mode,
+        "min_score": min_score,
+    }
+    return _results(await while_there(request, searcher.by_image(name, file.file, query or None, **wanted)))
 
 
 router.include_router(_spooled)
@@ -73,10 +96,26 @@ router.include_router(_spooled)
 
 def _results(found: Found) -> SearchResults:
     return SearchResults(
-        results=[
-            SearchHit(id=hit.id, score=hit.score, filename=hit.payload.get("filename", ""), payload=hit.payload)
-            for hit in found.hits
-        ],
+        results=[_hit(hit, why) for hit, why in zip(found.hits, found.why, strict=True)],
         total=found.total,
         mode=found.mode,
+        next=found.next,
+        likely=None if found.likely is None else Likely(sure=found.likely[0], maybe=found.likely[1]),
+        hint=found.hint,
+    )
+
+
+def _hit(hit: Hit, why: Why) -> SearchHit:
+    reasons = [HitReason(kind="word", word=one.word, field=one.field, value=one.value) for one in why.words]
+    if why.meaning is not None:
+        reasons.append(HitReason(kind="meaning", similarity=why.meaning, probability=why.probability))
+    if why.like is not None:
+        reasons.append(HitReason(kind="like", similarity=why.like))
+    return SearchHit(
+        id=hit.id,
+        score=hit.score,
+        filename=str(hit.payload.get("filename", "")),
+        payload=hit.payload,
+        probability=why.probability,
+        reasons=reasons,
     )

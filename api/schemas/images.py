@@ -7,6 +7,18 @@ from pydantic import BaseModel, Field, model_validator
 
 from api.schemas.body import Body
 
+SearchMode = Annotated[
+    Literal["auto", "semantic", "keywords"],
+    Field(description="What is compared: `auto` meaning and words, as far as the model knows text; or one of both."),
+]
+MinScore = Annotated[
+    float | None,
+    Field(
+        description="An end: the least similarity to a text or picture; the least probability, where the model was "
+        "trained to tell it; the least score where only words are looked up. What words find beside it stays."
+    ),
+]
+
 
 class Image(BaseModel):
     """A stored picture."""
@@ -57,12 +69,28 @@ class Facet(BaseModel):
 
 
 class SearchBody(Body):
-    """What to look for: words (`query`), or pictures like a stored one (`image_id`), which itself is left out."""
+    """What to look for: a query, or pictures like a stored one (`image_id`), which itself is left out."""
 
-    query: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
+    query: (
+        Annotated[
+            str,
+            Field(
+                min_length=1,
+                max_length=2000,
+                description='As in the search box: words `"phrase"`, `-word`, `camera:`, `date:`, `like:ID` …',
+                examples=["raptors in flight camera:canon date:2024-05..2024-08 -zoo"],
+            ),
+        ]
+        | None
+    ) = None
     image_id: UUID | None = None
+    mode: SearchMode = "auto"
+    min_score: MinScore = None
     limit: Annotated[int, Field(ge=1, le=200)] = 20
     offset: Annotated[int, Field(ge=0, le=10_000)] = 0
+    cursor: str | None = Field(
+        None, description="`next` of the page before, in place of an offset: goes on to the end."
+    )
     filters: dict[str, Any] = Field({}, description="As `filters` of `GET /images`, as an object.")
     collection: str | None = None
 
@@ -73,21 +101,47 @@ class SearchBody(Body):
         return self
 
 
+class HitReason(BaseModel):
+    """Why a picture was found."""
+
+    kind: Literal["word", "meaning", "like"]
+    word: str | None = Field(None, description="Of the query.")
+    field: str | None = Field(None, description="Of the payload, that has the word; also `folder` and `camera`.")
+    value: str | None = Field(None, description="What stands in that field.")
+    similarity: float | None = Field(None, description="Cosine of the vectors.")
+    probability: float | None = Field(None, description="That the text fits, where the model was trained to tell it.")
+
+
 class SearchHit(BaseModel):
     """A picture that was found; the payload is without its thumbnail."""
 
     id: str
-    score: float
+    score: float = Field(
+        description="What hits are sorted by: similarity (cosine), BM25 of the words, or from 0 to 1 where lists are "
+        "fused: 1 is first in all of them."
+    )
     filename: str
     payload: dict[str, Any]
+    probability: float | None = Field(None, description="That the text fits, where the model was trained to tell it.")
+    reasons: list[HitReason] = []
+
+
+class Likely(BaseModel):
+    """How many pictures a text fits, as a model that was trained to tell it says; each up to 1,000."""
+
+    sure: int = Field(description="With a probability of 0.5 or more.")
+    maybe: int = Field(description="With less, and 0.05 or more.")
 
 
 class SearchResults(BaseModel):
-    """A page of hits, best first. `mode` says whether meaning was compared, or words were looked up."""
+    """A page of hits, best first. `mode` says whether meaning was compared, or only words were looked up."""
 
     results: list[SearchHit]
     total: int
     mode: Literal["semantic", "keywords"]
+    next: str | None = Field(None, description="The cursor of the following page.")
+    likely: Likely | None = None
+    hint: str | None = Field(None, description="Where nothing was found: what would help.")
 
 
 class SimilarBody(Body):

@@ -4,7 +4,8 @@
     app          routes and the shapes of answers
     store        the data folder: which collections there are
     collection   one collection: its points and what can be asked of them
-    translate    REST's filters and options, as the engine names them
+    queries      REST's queries, as the engine names them
+    translate    REST's filters and options, likewise
 
 The engine keeps Python's interpreter lock during a call, so more than one thread would gain nothing: a single
 thread runs all of it, one call after the other, and needs no further locks.

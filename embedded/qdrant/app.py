@@ -123,6 +123,10 @@ def make_app(store: Store) -> FastAPI:
     async def set_payload(name: str, body: models.SetPayload) -> Response:
         return await change_points(lambda: store.get(name).set_payload(body))
 
+    @app.post("/collections/{name}/points/batch")
+    async def batch(name: str, body: models.UpdateOperations) -> Response:
+        return await answer(lambda: store.get(name).change_batch(body.operations))
+
     @app.post("/collections/{name}/points/scroll")
     async def scroll(name: str, body: models.ScrollRequest) -> Response:
         return await answer(lambda: store.get(name).scroll(body))

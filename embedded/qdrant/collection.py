@@ -19,6 +19,7 @@ import qdrant_edge as edge
 from qdrant_client import models
 
 from core.errors import RequestError
+from embedded.qdrant.queries import to_edge_query
 from embedded.qdrant.translate import (
     DISTANCES,
     index_type_name,
@@ -140,15 +141,28 @@ class Collection:
         else:
             self._update(edge.UpdateOperation.delete_points_by_filter(to_edge_filter(selector.filter) or edge.Filter()))
 
-    def set_payload(self, request: models.SetPayload) -> None:
-        """Set some payload fields of points given by ids or by filter; other fields stay."""
+    def set_payload(self, request: models.SetPayload, *, wait: bool = True) -> None:
+        """Set some payload fields of points given by ids or by filter; other fields stay.
+
+        Without `wait` it is on disk after the next change only.
+        """
         if request.points is not None:
-            self._update(edge.UpdateOperation.set_payload(_ids(request.points), request.payload, request.key))
+            operation = edge.UpdateOperation.set_payload(_ids(request.points), request.payload, request.key)
+            self._update(operation, wait=wait)
         elif request.filter is not None:
             found = to_edge_filter(request.filter) or edge.Filter()
-            self._update(edge.UpdateOperation.set_payload_by_filter(found, request.payload, request.key))
+            self._update(edge.UpdateOperation.set_payload_by_filter(found, request.payload, request.key), wait=wait)
         else:
             raise RequestError("Format error in JSON body: neither points nor filter are given", status=400)
+
+    def change_batch(self, operations: list[models.UpdateOperation]) -> list[dict[str, Any]]:
+        """Set payload fields as each of these says, in their order."""
+        changes = [one.set_payload for one in operations if isinstance(one, models.SetPayloadOperation)]
+        if len(changes) < len(operations):
+            raise unsupported("other changes than set_payload in a batch")
+        for number, change in enumerate(changes, 1):
+            self.set_payload(change, wait=number == len(changes))
+        return [{"operation_id": 0, "status": "completed"} for _ in changes]
 
     def create_index(self, request: models.CreateFieldIndex, *, wait: bool) -> None:
         """Index a payload field. Without `wait` it is on disk after the next change only."""
@@ -181,32 +195,18 @@ class Collection:
         return {"points": points, "next_page_offset": None if request.order_by else following}
 
     def query(self, request: models.QueryRequest) -> list[dict[str, Any]]:
-        """Return the points nearest to a vector; without one, all that match the filter, by id."""
-        wanted = self._query(request)
+        """Return the best points of a query, best first; without one, all that match the filter, by id."""
+        wanted = to_edge_query(request, self._checked_vector)
         with _engine_errors():
             found = self._shard.query(wanted)
         return _scored(found)
 
     def query_batch(self, requests: list[models.QueryRequest]) -> list[list[dict[str, Any]]]:
         """Do several queries in one pass over the points."""
-        wanted = [self._query(request) for request in requests]
+        wanted = [to_edge_query(request, self._checked_vector) for request in requests]
         with _engine_errors():
             answers = self._shard.query_batch(edge.QueryBatchRequest(wanted))
         return [_scored(found) for found in answers]
-
-    def _query(self, request: models.QueryRequest) -> edge.QueryRequest:
-        wanted = request.query.nearest if isinstance(request.query, models.NearestQuery) else request.query
-        if request.prefetch or request.using or request.lookup_from:
-            raise unsupported("prefetch, using and lookup_from")
-        return edge.QueryRequest(
-            limit=request.limit or 10,
-            offset=request.offset or 0,
-            query=None if wanted is None else edge.Query.Nearest(self._checked_vector(wanted)),
-            filter=to_edge_filter(request.filter),
-            with_payload=to_edge_payload_selector(request.with_payload, default=False),
-            with_vector=request.with_vector or False,
-            score_threshold=request.score_threshold,
-        )
 
     def count(self, request: models.CountRequest) -> int:
         """Count the points that match."""

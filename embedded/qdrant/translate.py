@@ -54,10 +54,11 @@ def to_edge_filter(found: models.Filter | None) -> edge.Filter | None:
 def _conditions(found: list[models.Condition] | models.Condition | None) -> "list[edge.ConditionType] | None":
     if found is None:
         return None
-    return [_condition(one) for one in (found if isinstance(found, list) else [found])]
+    return [to_edge_condition(one) for one in (found if isinstance(found, list) else [found])]
 
 
-def _condition(found: models.Condition) -> "edge.ConditionType":
+def to_edge_condition(found: models.Condition) -> "edge.ConditionType":
+    """Translate one condition of a filter."""
     match found:
         case models.Filter():
             return to_edge_filter(found) or edge.Filter()
@@ -96,7 +97,9 @@ def _match(found: models.Match) -> "edge.MatchType":
             return edge.MatchAny(found.any)
         case models.MatchExcept():
             return edge.MatchExcept(found.except_)
-        case models.MatchPhrase() | models.MatchPrefix() | models.MatchSubstring():
+        case models.MatchPhrase():
+            return edge.MatchPhrase(found.phrase)
+        case models.MatchPrefix() | models.MatchSubstring():
             raise unsupported(type(found).__name__)
     assert_never(found)
 
@@ -155,7 +158,14 @@ def to_edge_index(
     if found is None:
         raise unsupported("an index without field_schema")
     if isinstance(found, models.TextIndexParams) and found.tokenizer is not None:
-        return edge.TextIndexParams(tokenizer=_TOKENIZERS[found.tokenizer], lowercase=found.lowercase)
+        return edge.TextIndexParams(
+            tokenizer=_TOKENIZERS[found.tokenizer],
+            lowercase=found.lowercase,
+            min_token_len=found.min_token_len,
+            max_token_len=found.max_token_len,
+            phrase_matching=found.phrase_matching,
+            scoring=bool(found.scoring),
+        )
     return _INDEX_TYPES[found.value if isinstance(found, models.PayloadSchemaType) else found.type.value]
 
 

@@ -48,6 +48,9 @@ class Capabilities:
     max_image_side: int | None = None
     """Longest side of an image that is accepted, in pixels; None: not said."""
     device_type: str = "unknown"
+    logit_scale: float | None = None
+    """With `logit_bias`: the model was trained to give probabilities, see `rules.search.likeness`."""
+    logit_bias: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ class CapabilitiesAnswer(BaseModel):
     supports_text: bool | None = None
     max_image_side: PositiveInt | None = None
     device_type: str | None = None
+    logit_scale: float | None = None
+    logit_bias: float | None = None
 
 
 class Result(BaseModel):

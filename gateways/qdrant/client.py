@@ -1,12 +1,12 @@
 """What can be asked of Qdrant, in one class."""
 
 from gateways.qdrant.collections import CollectionCalls
-from gateways.qdrant.finding import Finding
 from gateways.qdrant.paths import Paths
 from gateways.qdrant.points import Points
+from gateways.qdrant.searching import Searching
 
 
-class Qdrant(CollectionCalls, Points, Finding, Paths):
+class Qdrant(CollectionCalls, Points, Searching, Paths):
     """A client of one Qdrant.
 
     Every method may raise QdrantUnavailableError (wait and try again); those that name a collection raise

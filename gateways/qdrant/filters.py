@@ -30,7 +30,7 @@ from rules.text import forms
 
 Filters = dict[str, Any]
 
-TEXT_FIELDS = ("caption", "filename", "camera_words")
+TEXT_FIELDS = ("caption", "filename")
 DATE_FIELDS = ("taken_at", "ingested_at")
 TAKEN_LOCAL = "taken_local"
 """`taken_at` by the camera's clock. Points that were stored by version 0.1.0 have none until they are read again."""
@@ -82,35 +82,6 @@ def to_filter(filters: Filters, without: str | None = None, lists: Sequence[str]
     if without is not None:
         conditions.append(models.Filter(must_not=[models.HasIdCondition(has_id=[without])]))
     return models.Filter(must=conditions) if conditions else None
-
-
-def keyword_filter(query: str, narrowed: models.Filter | None) -> models.Filter:
-    """Points where every word of `query` is found in some text field or date, and which `narrowed` matches.
-
-    Words match whole, without regard to case. A word that is a year, month or day (`2023`, `2023-05`,
-    `2023-05-04`) also matches photographs taken then. Raises RequestError(422) for a query without words.
-    """
-    words = [word for word in query.split() if any(character.isalnum() for character in word)]
-    if not words:
-        raise RequestError("The query has no words to search for.", status=422)
-    must: list[models.Condition] = [models.Filter(should=_places_of(word)) for word in words]
-    return models.Filter(must=[*must, narrowed] if narrowed else must)
-
-
-def _places_of(word: str) -> list[models.Condition]:
-    places: list[models.Condition] = [_words(field, word) for field in TEXT_FIELDS]
-    if _is_day(word):
-        places.append(_taken_condition("taken_at", word))
-    return places
-
-
-def _is_day(word: str) -> bool:
-    """Whether a word is a year, month or day."""
-    try:
-        camera_clock.span(word)
-    except ValueError:
-        return False  # digits like 2023-99: no date, but perhaps part of a file name
-    return len(word) <= len("2023-05-04")
 
 
 def _words(field: str, text: str) -> models.Condition:

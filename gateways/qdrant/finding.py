@@ -1,6 +1,5 @@
 """Points by what they are: filtered, sorted, counted, searched."""
 
-import asyncio
 import uuid
 from collections import Counter
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from typing import Any, Self
 from qdrant_client import models
 
 from gateways.qdrant.connection import Connection
-from gateways.qdrant.filters import Filters, keyword_filter, to_filter
+from gateways.qdrant.filters import Filters, to_filter
 from gateways.qdrant.pages import read_page
 from gateways.qdrant.points import WITHOUT_THUMBNAIL, dense
 from gateways.qdrant.records import Hit, ListedPoint
@@ -50,6 +49,15 @@ class Finding(Connection):
         `sort`: one of `pages.SORTS`, with a leading `-` the other way round; points without it come last. None: by id.
         Raises RequestError(422) for a filter, sort or cursor that is not valid.
         """
+        async with self._errors(name):
+            if sort is not None:
+                await self._with_all_indexes(name)
+            return await self._page(name, await self._where(name, filters), sort, limit, cursor)
+
+    async def _page(
+        self, name: str, where: models.Filter | None, sort: str | None, limit: int, cursor: str | None
+    ) -> tuple[list[ListedPoint], str | None]:
+        """Return a page as `page` does. Call it where errors are translated."""
 
         async def scroll(
             where: models.Filter, limit: int, offset: str | None, order_by: models.OrderBy | None
@@ -59,10 +67,7 @@ class Finding(Connection):
             )
             return records, None if following is None else str(following)
 
-        async with self._errors(name):
-            if sort is not None:
-                await self._with_all_indexes(name)
-            records, following = await read_page(scroll, await self._where(name, filters), sort, limit, cursor)
+        records, following = await read_page(scroll, where, sort, limit, cursor)
         return [ListedPoint(str(record.id), _shown(record.payload)) for record in records], following
 
     def pages(self, name: str, *, limit: int, filters: Filters | None = None) -> "AllPages":
@@ -147,23 +152,6 @@ class Finding(Connection):
             str(record.id): [(str(point.id), point.score) for point in answer.points if point.id != record.id][:limit]
             for record, answer in zip(records, answers, strict=True)
         }
-
-    async def search_keywords(
-        self, name: str, query: str, *, limit: int, offset: int = 0, filters: Filters | None = None
-    ) -> tuple[list[Hit], int]:
-        """Find points that have every word in caption, file name, camera, lens or date; and how many there are.
-
-        In the order of ids. Raises RequestError(422) for a query without words.
-        """
-        async with self._errors(name):
-            where = keyword_filter(query, await self._where(name, filters))
-            found, total = await asyncio.gather(
-                self._client.query_points(
-                    name, query_filter=where, limit=limit, offset=offset, with_payload=WITHOUT_THUMBNAIL
-                ),
-                self._client.count(name, where, exact=True),
-            )
-        return [Hit(str(point.id), point.payload or {}, 1.0) for point in found.points], total.count
 
     async def _where(self, name: str, filters: Filters | None, without: str | None = None) -> models.Filter | None:
         """Return Qdrant's form of the filters. Call it where errors are translated. Raises RequestError(422)."""

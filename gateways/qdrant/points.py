@@ -13,6 +13,7 @@ from gateways.qdrant.upserting import write
 from rules.identity import new_id
 from rules.many_paths import MORE_PATHS, divide, list_name, listed
 from rules.payload import HELPERS, REVISION
+from rules.search.lookup import WORDS
 
 # Thumbnails are most of a payload and are asked for one at a time.
 WITHOUT_THUMBNAIL = models.PayloadSelectorExclude(exclude=["thumbnail_base64", *HELPERS])
@@ -51,7 +52,8 @@ class Points(Connection):
         """Set these fields of a point's payload; the others stay. False: it was written since `known` was read."""
         others: dict[str, list[str]] = {}
         if "paths" in fields:
-            fields = _divided(fields, known, others)
+            # Names and folders are among the words: they are found anew.
+            fields = _divided(fields, known, others) | {WORDS: {}}
         async with self._errors(name):
             await self._lists.put(name, others)
             return await revisions.change(self._client, name, point_id, fields, known.get(REVISION))

@@ -42,6 +42,6 @@ class ListedPoint:
 
 @dataclass(frozen=True)
 class Hit(ListedPoint):
-    """A record that a search found. `score` is the similarity; 1.0 for every hit of a keyword search."""
+    """A record that a search found; `score` is what hits are sorted by."""
 
     score: float

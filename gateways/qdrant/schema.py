@@ -10,6 +10,7 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from core.errors import RequestError
+from gateways.qdrant import words
 from gateways.qdrant.errors import unless_missing
 from gateways.qdrant.filters import DATE_FIELDS, TAKEN_LOCAL, TEXT_FIELDS
 from gateways.qdrant.pages import SORTS
@@ -32,6 +33,7 @@ INDEXES: dict[str, models.PayloadSchemaType | models.TextIndexParams] = {
     "rating": models.PayloadSchemaType.FLOAT,
     **dict.fromkeys(FACETS, models.PayloadSchemaType.KEYWORD),
     "gps": models.PayloadSchemaType.GEO,
+    **words.INDEXES,
 }
 
 

@@ -92,6 +92,9 @@ class TestSearch:
         assert (first["id"], first["filename"]) == (album["red"].id, "red.jpg")
         assert first["score"] == pytest.approx(1.0, abs=1e-5)
         assert first["payload"] == {"filename": "red.jpg", "caption": "a red roof", "iso": 200}
+        reasons = {(one["kind"], one["word"], one["field"]) for one in first["reasons"]}
+        assert reasons == {("word", "red", "caption"), ("word", "roof", "caption"), ("meaning", None, None)}
+        assert (first["probability"], answer["likely"], answer["hint"]) == (None, None, None)
 
     async def test_pages_and_filters(self, service: Service, collection: str, album: dict[str, Point]) -> None:
         body = {"query": "a red roof", "collection": collection, "filters": {"iso": {"gte": 150}}}
@@ -152,6 +155,141 @@ class TestSearch:
         assert [hit["id"] for hit in narrowed.json()["results"]] == [album["sea"].id]
         unknown = await service.http.post("search", json=body | {"image_id": str(uuid.uuid4())})
         assert unknown.status_code == 404
+
+    @pytest.mark.parametrize(
+        ("query", "expected"),
+        [
+            ("camera:canon", ["canon"]),
+            ("-camera:canon -has:caption", ["old"]),
+            ("date:1999", ["old"]),
+            ("date:..2008 iso:100", ["canon"]),
+            ('"blue landscape"', ["sea"]),
+            ("roof -red", []),
+        ],
+    )
+    async def test_the_language(
+        self, service: Service, collection: str, album: dict[str, Point], query: str, expected: list[str]
+    ) -> None:
+        body = {"query": query, "collection": collection, "mode": "keywords"}
+        answer = (await service.http.post("search", json=body)).raise_for_status().json()
+        assert [hit["id"] for hit in answer["results"]] == [album[name].id for name in expected]
+        assert (answer["mode"], answer["total"]) == ("keywords", len(expected))
+
+    async def test_a_query_that_cannot_be_read_says_where(self, service: Service, collection: str) -> None:
+        body = {"query": "boats date:2024-13", "collection": collection}
+        response = await service.http.post("search", json=body)
+        assert response.status_code in (404, 422)
+        await service.http.post("collections", json={"name": collection})
+        response = await service.http.post("search", json=body)
+        problem = response.json()
+        assert (response.status_code, problem["type"]) == (422, "urn:darkroom:problem:query")
+        assert problem["query_error"] == {
+            "position": 11,
+            "length": 7,
+            "expected": "a year, month or day is expected",
+            "example": "date:2024-05..2024-08",
+        }
+
+    async def test_like_one_and_unlike_another(
+        self, service: Service, collection: str, album: dict[str, Point]
+    ) -> None:
+        sea, red = album["sea"].id, album["red"].id
+        body = {"query": f"like:{sea} -like:{red}", "collection": collection}
+        answer = (await service.http.post("search", json=body)).json()
+        assert {hit["id"] for hit in answer["results"]} == {album["canon"].id, album["old"].id}
+        assert [one["kind"] for one in answer["results"][0]["reasons"]] == ["like"]
+        unknown = await service.http.post("search", json=body | {"query": f"boat like:{uuid.uuid4()}"})
+        assert unknown.status_code == 404
+
+    async def test_a_picture_with_words(self, service: Service, collection: str, album: dict[str, Point]) -> None:
+        data = {"collection": collection, "query": "landscape iso:800"}
+        response = await service.http.post("search/image", files={"file": JPEG.read_bytes()}, data=data)
+        (hit,) = response.raise_for_status().json()["results"]
+        assert hit["id"] == album["sea"].id
+        assert {one["kind"] for one in hit["reasons"]} == {"word", "meaning", "like"}
+
+    async def test_a_trained_scale_gives_probabilities_and_an_end(
+        self, service: Service, collection: str, album: dict[str, Point], ml_control: httpx.AsyncClient
+    ) -> None:
+        await ml_control.post("/control", json={"logit_scale": 4.7245, "logit_bias": -16.772})
+        body = {"query": "a red roof", "collection": collection, "mode": "semantic"}
+        answer = (await service.http.post("search", json=body)).json()
+        assert answer["likely"] == {"sure": 1, "maybe": 0}
+        first, *others = answer["results"]
+        assert first["probability"] == pytest.approx(1.0, abs=1e-6)
+        assert all(0 <= hit["probability"] < 0.05 for hit in others)
+        ended = (await service.http.post("search", json=body | {"min_score": 0.5})).json()
+        assert ([hit["id"] for hit in ended["results"]], ended["total"]) == ([album["red"].id], 1)
+
+    async def test_an_end_by_similarity(self, service: Service, collection: str, album: dict[str, Point]) -> None:
+        body = {"query": "a red roof", "collection": collection, "mode": "semantic", "min_score": 0.9}
+        answer = (await service.http.post("search", json=body)).json()
+        assert ([hit["id"] for hit in answer["results"]], answer["total"]) == ([album["red"].id], 1)
+
+    @pytest.mark.parametrize(
+        ("query", "expected"),
+        [
+            ("kingfisher", "No picture has “kingfisher”"),
+            ("roof camera:leica", "No picture meets camera:leica."),
+            ("landscape camera:canon", "No picture meets all conditions at once"),
+        ],
+    )
+    async def test_an_empty_answer_says_what_would_help(
+        self,
+        service: Service,
+        collection: str,
+        album: dict[str, Point],
+        ml_control: httpx.AsyncClient,
+        query: str,
+        expected: str,
+    ) -> None:
+        await ml_control.post("/control", json={"supports_text": False})
+        answer = (await service.http.post("search", json={"query": query, "collection": collection})).json()
+        assert (answer["results"], answer["total"]) == ([], 0)
+        assert answer["hint"].startswith(expected)
+        assert "The model knows no text" in answer["hint"]
+
+    @pytest.mark.parametrize(
+        "body",
+        [{"query": "stone", "mode": "keywords"}, {"query": "stone"}, {"query": "has:caption"}],
+        ids=["words", "fused", "listed"],
+    )
+    async def test_long_lists_by_cursor(
+        self, service: Service, vectors: Qdrant, collection: str, album: dict[str, Point], body: dict[str, object]
+    ) -> None:
+        body = body | {"collection": collection, "limit": 7, "filters": {"iso": 50}}
+        dates = [f"2020-01-{number + 1:02}" for number in range(30)]
+        many = [
+            point(vector_of(date.encode()), caption="stone " * (number + 1), iso=50, taken_at=date)
+            for number, date in enumerate(dates)
+        ]
+        await vectors.upsert(collection, many)
+        seen: list[str] = []
+        cursor = None
+        while True:
+            answer = (await service.http.post("search", json=body | {"cursor": cursor})).raise_for_status().json()
+            assert answer["total"] == 30
+            seen += [hit["id"] for hit in answer["results"]]
+            cursor = answer["next"]
+            if cursor is None:
+                break
+        assert sorted(seen) == sorted(one.id for one in many)
+        wrong = await service.http.post("search", json=body | {"query": "pebble", "cursor": "x"})
+        assert wrong.status_code == 422
+
+    async def test_a_cursor_goes_on_behind_the_last_one_that_was_shown(
+        self, service: Service, vectors: Qdrant, collection: str, album: dict[str, Point]
+    ) -> None:
+        body: dict[str, object] = {"query": "stone", "mode": "keywords", "collection": collection, "limit": 5}
+        many = [point(vector_of(b"x"), caption="stone " * (number + 1)) for number in range(10)]
+        await vectors.upsert(collection, many)
+        first = (await service.http.post("search", json=body)).json()
+        await vectors.upsert(collection, [point(vector_of(b"y"), tags=["stone"], title="stone") for _ in range(3)])
+        second = (await service.http.post("search", json=body | {"cursor": first["next"]})).json()
+        ids = [hit["id"] for page in (first, second) for hit in page["results"]]
+        assert sorted(ids) == sorted(one.id for one in many)
+        other = await service.http.post("search", json=body | {"query": "pebble", "cursor": first["next"]})
+        assert other.status_code == 422
 
     async def test_by_something_that_is_no_picture(
         self, service: Service, collection: str, album: dict[str, Point]

@@ -66,12 +66,49 @@ def test_filters_go_to_the_api(tmp_path: Path) -> None:
 
 
 def test_search_finds_nothing_and_says_how_it_looked(tmp_path: Path) -> None:
-    with ScriptedApi({"POST /search": [(200, {"results": [], "total": 0, "mode": "keywords"})]}) as api:
+    answer = {"results": [], "total": 0, "mode": "keywords", "hint": "No picture has “zebra”."}
+    with ScriptedApi({"POST /search": [(200, answer)]}) as api:
         run = darkroom("search", "zebra", cwd=tmp_path, DARKROOM_URL=api.url)
         as_json = darkroom("search", "zebra", "--json", cwd=tmp_path, DARKROOM_URL=api.url)
     assert run.returncode == as_json.returncode == 1
-    assert "0 of 0 pictures, by the words in captions" in run.stdout
-    assert json.loads(as_json.stdout) == {"results": [], "total": 0, "mode": "keywords"}
+    assert "0 of 0 pictures, by words only.\nNo picture has “zebra”." in run.stdout
+    assert json.loads(as_json.stdout) == answer | {"next": None, "likely": None}
+
+
+def test_a_query_that_cannot_be_read_is_shown_with_the_place(tmp_path: Path) -> None:
+    problem = {
+        "detail": "At character 7 of the query: a year, month or day is expected, as in date:2024-05..2024-08",
+        "query_error": {"position": 6, "length": 7, "expected": "a year, month or day", "example": "date:2024"},
+    }
+    with ScriptedApi({"POST /search": [(422, problem)]}) as api:
+        run = darkroom("search", "海", "date:2024-13", cwd=tmp_path, DARKROOM_URL=api.url)
+    assert run.returncode == 1
+    assert api.asked[0][2] == {"query": "海 date:2024-13", "limit": 10}
+    lines = run.stderr.splitlines()
+    assert "a year, month or day is expected, as in date:2024-05..2024-08" in lines[0]
+    assert lines[1:] == ["  海 date:2024-13", "         ^^^^^^^"]  # a wide character takes two columns
+
+
+def test_search_says_why_and_how_many_are_likely(tmp_path: Path) -> None:
+    reasons = [
+        {"kind": "word", "word": "raptor", "field": "tags", "value": "raptors"},
+        {"kind": "meaning", "similarity": 0.15, "probability": 0.53},
+    ]
+    found = {
+        "results": [hit(1, full_path="/a.jpg") | {"reasons": reasons, "probability": 0.53}],
+        "total": 40,
+        "mode": "semantic",
+        "likely": {"sure": 12, "maybe": 30},
+        "next": "abc",
+    }
+    with ScriptedApi({"POST /search": [(200, found)]}) as api:
+        run = darkroom("search", "--mode", "semantic", "--min-score", "0.1", "--cursor", "x", "--", "raptor", "-zoo",
+                       cwd=tmp_path, DARKROOM_URL=api.url)  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    asked = {"query": "raptor -zoo", "limit": 10, "mode": "semantic", "min_score": 0.1, "cursor": "x"}
+    assert api.asked[0][2] == asked
+    assert "raptor in tags: raptors; meaning 53%" in run.stdout
+    assert "1 of 40 pictures. 12 sure, 30 maybe." in run.stdout
 
 
 def test_similar_sends_the_file(tmp_path: Path) -> None:

@@ -52,6 +52,8 @@ class Behaviour(BaseModel):
     safe_clip_batch: int | None = 32
     safe_blip_batch: int | None = 32
     supports_text: bool | None = True
+    logit_scale: float | None = None
+    logit_bias: float | None = None
 
     @classmethod
     def answering(cls, content: object) -> "Behaviour":
@@ -200,6 +202,8 @@ def create_app(stub: Stub) -> FastAPI:
             "model_id": told.model_id,
             "supports_text": told.supports_text,
             "embedding_dim": told.dimension,
+            "logit_scale": told.logit_scale,
+            "logit_bias": told.logit_bias,
         }
         return _json({name: value for name, value in answer.items() if value is not None})
 

@@ -16,7 +16,4 @@ def photo(number: int, vector: list[float] | None = None, **payload: Any) -> Poi
 def old_photo(number: int, vector: list[float] | None = None, **payload: Any) -> Point:
     """As version 0.1.0 stored it."""
     identity = str(uuid.uuid5(uuid.NAMESPACE_OID, str(number)))
-    words = " ".join(str(payload[field]) for field in ("camera_make", "camera_model", "lens") if field in payload)
-    if words:
-        payload["camera_words"] = words
     return Point(identity, vector or [1.0, number / 100, 0.0, 0.0], {"filename": f"IMG_{number}.jpg"} | payload)

@@ -17,6 +17,7 @@ from embedded.qdrant.collection import Collection, CollectionConfig
 from gateways.qdrant import Point, Qdrant
 from tests.qdrant.points import photo
 from tests.qdrant.server import EmbeddedQdrant, free_port
+from tests.qdrant.words import by_words
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ class TestKill:
             server.start()
             async with Qdrant(server.url) as qdrant:
                 assert await qdrant.count("photos") == (round_ + 1) * 100
-                found, total = await qdrant.search_keywords("photos", f"lap{round_}", limit=1000)
+                found, total = await by_words(qdrant, "photos", f"lap{round_}", limit=1000)
                 assert total == 100
                 assert {hit.id for hit in found} == {point.id for point in batch}
 
@@ -123,8 +124,8 @@ class TestPowerCut:
         server.start()
         async with Qdrant(server.url) as qdrant:
             assert await qdrant.count("photos") == 99
-            assert (await qdrant.search_keywords("photos", "sky", limit=1))[1] == 50
-            assert (await qdrant.search_keywords("photos", "red", limit=1))[1] == 48
+            assert (await by_words(qdrant, "photos", "sky", limit=1))[1] == 50
+            assert (await by_words(qdrant, "photos", "red", limit=1))[1] == 48
             fields = await qdrant.payloads("photos", [photo(50).id], ["caption"])
             assert fields == {photo(50).id: {"caption": "no sea"}}
 
@@ -165,7 +166,7 @@ class TestRestart:
         return (
             await qdrant.collections(),
             await qdrant.page("photos", limit=10, sort="-taken_at"),
-            await qdrant.search_keywords("photos", "sea", limit=10),
+            await by_words(qdrant, "photos", "sea", limit=10),
             await qdrant.search("photos", [1.0, 0.0, 0.0, 0.0], limit=10),
         )
 
@@ -246,7 +247,7 @@ class TestRest:
             ("POST /points/scroll", '{"order_by": "not_indexed"}', 400, "No range index"),
             ("POST /points/scroll", '{"filter": {"must": [{"wrong": 1}]}}', 400, "must"),
             ("POST /points/query", '{"query": [1, 2]}', 400, "expected dim: 4, got 2"),
-            ("POST /points/query", '{"prefetch": {"query": [1, 0, 0, 0]}}', 400, "Not supported"),
+            ("POST /points/query", '{"query": {"sample": "random"}}', 400, "Not supported"),
             ("POST /points", '{"ids": ["no-uuid"]}', 400, "no-uuid"),
             ("GET /points/7", "", 404, "Point with id 7"),
         ],

@@ -19,6 +19,7 @@ from rules.payload import REVISION
 from tests.deadlines import HANG_SECONDS
 from tests.qdrant.points import photo
 from tests.qdrant.test_two_writers import SHA256, SlowQdrant, items, storer
+from tests.qdrant.words import by_words
 
 POINT = point_id(SHA256)
 PATHS = [f"/photos/{number:03}.jpg" for number in range(250)]
@@ -54,7 +55,7 @@ async def is_found(qdrant: Qdrant, name: str, path: str) -> bool:
     count = await qdrant.count(name, filters)
     page, _ = await qdrant.page(name, limit=10, filters=filters)
     hits = await qdrant.search(name, [1.0, 0.0, 0.0, 0.0], limit=10, filters=filters)
-    words, total = await qdrant.search_keywords(name, "jpg", limit=10, filters=filters)
+    words, total = await by_words(qdrant, name, "jpg", limit=10, filters=filters)
     sample = await qdrant.sample(name, limit=10, filters=filters)
     assert count == len(page) == len(hits) == len(words) == total == len(sample)
     return count == 1

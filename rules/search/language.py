@@ -1,0 +1,177 @@
+"""The language of the search box.
+
+    boats at sunset          words: what has more of them, and rarer ones, comes first
+    "red roof"               these words side by side
+    -dog  -"red roof"        not with these
+    rapt*                    words that begin so, also whole ones only otherwise
+    camera:canon,nikon       a field; of several values one
+    date:2024-05..2024-08    from the start of the one to the end of the other; also `2024`, `..2023`, `>=2024-05-04`
+    rating:>=4  iso:100..800 has:gps  near:48.86,2.35,5 (km)
+    like:ID  -like:ID        pictures like one that is stored, and unlike another
+    iso 100, 50mm, f/2.8, 1/250, October 2018   as people write them
+
+Everything may stand behind a `-`. What is no query says where, what was expected there, and an example.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+from rules.search import settings
+from rules.search.fields import NAMES, field_named, read_value, written_ways
+from rules.search.folding import chunks, fold, is_unspaced, words
+from rules.search.query import Condition, Named, Phrase, Query, QueryError, Word
+
+MOST_WORDS = 32
+"""Words that are looked up; those behind them of a long text only a model compares."""
+
+_QUOTES = {'"': '"', "“": "”", "”": "”", "„": "“”", "«": "»", "»": "«", "\uff02": "\uff02"}
+_FIELD = re.compile(r"([^\W\d_][\w]+|f):(?!//)")
+_MINUSES = "-\u2212\u2013"
+_STOP = frozenset(
+    # English, German, French, Spanish, Italian: words that say nothing by themselves in any of these.
+    """
+    a an and any are as at be by for from had has have he her his i in into is it its my near of on or our she so
+    some than that the their them then there these they this those to was we were what where which who with you your
+    der das den dem des ein eine einen einem einer und im am mit von vom zu zum zur auf aus bei ist sind ich wir
+    le la les un une et du de en dans au aux avec sur el los las una y del con por para il lo gli di da e nel della
+    """.split()  # noqa: SIM905 - thirty lines of one word each say no more
+)
+
+
+def read(text: str) -> Query:
+    """Read a query. Raises QueryError."""
+    return _Reader(text).read()
+
+
+@dataclass
+class _Reader:
+    text: str
+    at: int = 0
+    found: list[tuple[Word, bool]] = field(default_factory=list)
+    must: list[Named] = field(default_factory=list)
+    must_not: list[Named] = field(default_factory=list)
+    like: list[str] = field(default_factory=list)
+    unlike: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def read(self) -> Query:
+        while self._skip_spaces():
+            self._term()
+        chosen = [word for word, is_stop in self.found if not is_stop] or [word for word, _ in self.found]
+        query = Query(
+            words=tuple({word.ways[0]: word for word in chosen}.values())[:MOST_WORDS],
+            must=tuple(self.must),
+            must_not=tuple(self.must_not),
+            like=tuple(dict.fromkeys(self.like)),
+            unlike=tuple(dict.fromkeys(self.unlike)),
+            text=" ".join(self.said),
+        )
+        if not (query.words or query.must or query.must_not or query.like or query.unlike):
+            raise QueryError(0, max(1, len(self.text)), "a word to look for is expected", "boats at sunset")
+        return query
+
+    def _skip_spaces(self) -> bool:
+        while self.at < len(self.text) and self.text[self.at].isspace():
+            self.at += 1
+        return self.at < len(self.text)
+
+    def _term(self) -> None:
+        start = self.at
+        is_not = self.text[start] in _MINUSES and start + 1 < len(self.text) and not self.text[start + 1].isspace()
+        if is_not:
+            self.at += 1
+        if self.text[self.at] in _QUOTES:
+            self._phrase(is_not, start)
+        elif (found := _FIELD.match(self.text, self.at)) and (fold(found[1]) in NAMES or self._goes_on(found.end())):
+            self._field(found[1], is_not, start)
+        else:
+            self._word(is_not, start)
+
+    def _phrase(self, is_not: bool, start: int) -> None:
+        quoted, place = self._quoted()
+        parts = tuple(words(quoted))
+        if not parts:
+            raise QueryError(place, max(1, len(quoted)), "words must stand between the quotes", '"red roof"')
+        self._add(Phrase(quoted, parts), is_not, start)
+        if not is_not:
+            self.said.append(quoted.strip())
+
+    def _quoted(self) -> tuple[str, int]:
+        """Take what stands in quotes; return it, and where it begins."""
+        opening = self.at
+        closing = _QUOTES[self.text[opening]]
+        end = next((i for i in range(opening + 1, len(self.text)) if self.text[i] in closing), None)
+        if end is None:
+            raise QueryError(opening, 1, "a quote that is opened here must be closed", '"red roof"')
+        self.at = end + 1
+        return self.text[opening + 1 : end], opening + 1
+
+    def _field(self, name: str, is_not: bool, start: int) -> None:
+        known = field_named(name, self.at)
+        self.at += len(name) + 1
+        place = self.at
+        quoted = self.at < len(self.text) and self.text[self.at] in _QUOTES
+        if quoted:
+            value, place = self._quoted()
+        else:
+            value = self._up_to_space()
+        read = read_value(known, value, place, quoted=quoted)
+        if isinstance(read, str):
+            (self.unlike if is_not else self.like).append(read)
+        else:
+            self._add(read, is_not, start)
+
+    def _goes_on(self, at: int) -> bool:
+        """Tell whether something stands right behind a colon: `Rome: the market` is text."""
+        return at < len(self.text) and not self.text[at].isspace()
+
+    def _up_to_space(self) -> str:
+        start = self.at
+        while self.at < len(self.text) and not self.text[self.at].isspace():
+            self.at += 1
+        return self.text[start : self.at]
+
+    def _word(self, is_not: bool, start: int) -> None:
+        begin = self.at
+        written = settings.written(self.text, begin)
+        if written is None:
+            text = self._up_to_space()
+            word = _word(text)
+            if not is_not:
+                self.said.append(text)
+            if word is None:
+                return
+        else:
+            self.at, special = written
+            text = self.text[begin : self.at]
+            word = Word(text, tuple(dict.fromkeys([(special,), *written_ways(text)])))
+            if not is_not:
+                self.said.append(text)
+        if is_not:
+            self._add(Word(word.text, word.ways, text.endswith("*")), is_not, start)
+        else:
+            self.found.append((word, word.ways[0][0] in _STOP and len(word.ways[0]) == 1 and not text.endswith("*")))
+
+    def _add(self, condition: Condition, is_not: bool, start: int) -> None:
+        (self.must_not if is_not else self.must).append(Named(self.text[start : self.at], condition))
+
+
+def _word(text: str) -> Word | None:
+    """Return a word as it is looked for; None where it has neither letter nor digit."""
+    found = chunks(text)
+    if not found:
+        return None
+    parts = found[0].parts
+    # One letter begins very many words; behind others, as in IMG_2, it is the beginning of a number.
+    is_begun = len(parts) > 1 or len(parts[0]) > 1 or is_unspaced(parts[0]) or text.endswith("*")
+    month = settings.month_word(parts[0]) if len(parts) == 1 else None
+    ways = (parts, *found[0].others, *_one_or_many(parts), *([(month,)] if month else []))
+    return Word(text.strip(".,;!?()*"), ways, is_begun)
+
+
+def _one_or_many(parts: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return a word with or without the `s` that makes it many in most languages of western Europe."""
+    if len(parts) > 1 or len(parts[0]) < 4 or not parts[0].isalpha() or not parts[0].isascii():
+        return []
+    word = parts[0]
+    return [] if word.endswith("ss") else [(word[:-1],)] if word.endswith("s") else [(f"{word}s",)]

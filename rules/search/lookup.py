@@ -1,0 +1,89 @@
+"""The words of a picture: what search looks through, stored beside its payload as texts that are folded and cut.
+
+    text     all words in order; what people wrote on purpose (title, tags, people, label) several times, so that it
+             counts more: Robertson, Zaragoza & Taylor, "Simple BM25 extension to multiple weighted fields", 2004
+    starts   words that are found by their beginning: of names, tags, people, camera
+    fields   words with the letter of their field before them, and where they end: `TraptorsZ` for a tag
+
+Words have no capitals, so that a capital is a mark. Between two texts stands a `|`, over which no phrase reaches.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from rules.search import settings
+from rules.search.folding import chunks
+
+VERSION = 1
+"""Of these words: a picture whose words are of an earlier version is looked through once more."""
+WORDS = "words"
+"""The field of the payload that holds them."""
+BETWEEN = "|"
+END = "Z"
+SAID = {"title": "I", "tags": "T", "people": "P", "label": "B"}
+"""Fields of the payload, and the letter that marks their words."""
+SHOWN = {
+    "caption": "A",
+    "description": "D",
+    "filename": "N",
+    "folder": "F",
+    "camera": "C",
+    "lens": "L",
+    "format": "M",
+}
+LETTERS = SAID | SHOWN
+_FOUND_BY_THEIR_START = frozenset({*SAID, "filename", "folder", "camera", "lens"})
+TIMES_SAID = 4
+_MOST_WORDS = 2000
+"""Of a picture, in each of the three: a picture of very many paths or a very long description is bounded."""
+
+
+def lookup(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the words of a picture, as they are stored."""
+    text: list[str] = []
+    starts: dict[str, None] = {}
+    marked: dict[str, None] = {}
+    for field, written in texts(payload):
+        words, others = _cut(written)
+        text += [*words, BETWEEN, *others, BETWEEN] * (TIMES_SAID if field in SAID else 1)
+        if field in _FOUND_BY_THEIR_START:
+            starts |= dict.fromkeys([*words, *others])
+        marked |= dict.fromkeys(f"{LETTERS[field]}{word}{END}" for word in (*words, *others))
+    for some in settings.of_picture(payload).values():
+        text += some
+    found = {"text": text, "starts": [*starts], "fields": [*marked]}
+    return {"v": VERSION} | {name: " ".join(some[:_MOST_WORDS]) for name, some in found.items() if some}
+
+
+def texts(payload: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the texts of a picture that are looked through, each with the field that it belongs to."""
+    for field in ("title", "tags", "people", "label", "caption", "description"):
+        yield from ((field, text) for text in _some(payload.get(field)))
+    paths = [path for path in (payload.get("full_path"), *_some(payload.get("paths"))) if isinstance(path, str)]
+    names = [*_some(payload.get("filename")), *(path.rpartition("/")[2] for path in paths)]
+    yield from (("filename", name) for name in dict.fromkeys(names) if name)
+    folders = (folder for path in paths for folder in path.split("/")[:-1])
+    yield from (("folder", folder) for folder in dict.fromkeys(folders) if folder)
+    camera = " ".join([*_some(payload.get("camera_make")), *_some(payload.get("camera_model"))])
+    yield from (("camera", text) for text in _some(camera))
+    yield from (("lens", text) for text in _some(payload.get("lens")))
+    yield from (("format", text) for text in _some(payload.get("format")))
+
+
+def _some(value: Any) -> list[str]:
+    """Return the texts of a value that any program may have written."""
+    if isinstance(value, list):
+        return [one for one in value if isinstance(one, str) and one]
+    return [value] if isinstance(value, str) and value else []
+
+
+def _cut(text: str) -> tuple[list[str], list[str]]:
+    """Return the words of a text in order, and other ways to write some of them."""
+    cut = chunks(text)
+    words = [part for chunk in cut for part in chunk.parts]
+    return words, list(dict.fromkeys(word for chunk in cut for way in chunk.others for word in way))
+
+
+def ways_of(text: str) -> Iterable[tuple[str, ...]]:
+    """Return the words of each chunk of a text, and each other way to write it."""
+    return [way for chunk in chunks(text) for way in (chunk.parts, *chunk.others)]
