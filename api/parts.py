@@ -103,7 +103,7 @@ async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
             default_model_id=settings.ml_model_id,
         )
         stack.push_async_callback(ml.close)
-        await stack.enter_async_context(open_words(qdrant))
+        words = await stack.enter_async_context(open_words(qdrant))
         model = CurrentModel(ml, kept, settings)
         targets = Targets(qdrant, settings, model.ask)
         decoders = Decoders(settings)
@@ -145,7 +145,7 @@ async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
             uploads_under_way=uploads_under_way,
             upload_cleaner=upload_cleaner,
             room=room,
-            searcher=Searcher(qdrant, ml, renditions),
+            searcher=Searcher(qdrant, ml, renditions, words),
             journal=journal,
             archiver=archiver,
             qdrant=qdrant,

@@ -133,5 +133,9 @@ def _show(client: SearchClient, found: Found, collection: str | None, *, as_json
         show(f"{len(found.results)} of {found.total} pictures{words}.{likely}")
         if found.hint:
             show(found.hint)
+        if found.pending:
+            show(
+                f"{found.pending} pictures get their words now: of these, only captions and names were looked through."
+            )
     if not found.results:
         sys.exit(1)

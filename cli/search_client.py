@@ -50,6 +50,7 @@ class Found(BaseModel):
     next: str | None = None
     likely: Likely | None = None
     hint: str | None = None
+    pending: int = 0
 
 
 class Wanted(TypedDict, total=False):

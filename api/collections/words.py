@@ -28,21 +28,36 @@ async def fill_all(qdrant: Qdrant) -> None:
                 log.info("words-filled", collection=info.name)
 
 
-@asynccontextmanager
-async def open_words(qdrant: Qdrant) -> AsyncIterator[None]:
-    """Do so now, and every few minutes until the block ends."""
+class Words:
+    """Gives words to all pictures, now and every few minutes."""
 
-    async def run() -> None:
+    def __init__(self, qdrant: Qdrant) -> None:
+        self._qdrant = qdrant
+        self._wanted = asyncio.Event()
+
+    def go_on(self) -> None:
+        """Do so now: there are pictures without words."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Do so for ever."""
         while True:
+            self._wanted.clear()
             try:
-                await fill_all(qdrant)
+                await fill_all(self._qdrant)
             except Exception as error:  # whatever it is: the next time may do
                 log.warning("words-not-filled", reason=f"{type(error).__name__}: {error}")
-            await asyncio.sleep(PAUSE_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), PAUSE_SECONDS)
 
-    running = asyncio.create_task(run())
+
+@asynccontextmanager
+async def open_words(qdrant: Qdrant) -> AsyncIterator[Words]:
+    """Give words until the block ends."""
+    words = Words(qdrant)
+    running = asyncio.create_task(words.run())
     try:
-        yield
+        yield words
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):

@@ -6,6 +6,7 @@ from typing import BinaryIO, Literal, TypedDict, Unpack
 
 import structlog
 
+from api.collections.words import Words
 from api.images import hints
 from api.images.paging import Place
 from api.images.renditions import Renditions
@@ -23,8 +24,8 @@ from rules.search.reasons import Reason
 log = structlog.get_logger()
 
 Mode = Literal["auto", "semantic", "keywords"]
-_FILL_SECONDS = 2.0
-"""How long a search gives words to pictures that have none yet; the service does the others meanwhile."""
+_FILL_SECONDS = 1.0
+"""How long a search gives words to pictures that have none yet; the others get theirs behind it."""
 
 
 class Wanted(TypedDict):
@@ -59,6 +60,7 @@ class Found:
     next: str | None = None
     likely: tuple[int, int] | None = None
     hint: str | None = None
+    pending: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class _Asked:
     by_words: bool = True
     is_ours: bool = True
     """Whether the words of the collection's pictures can be looked up."""
+    left: int = 0
+    """Pictures that have no words yet."""
     without_meaning: str = ""
     """Why a text was not compared, for a person."""
 
@@ -85,14 +89,15 @@ class _Asked:
         is_bound_by_text = self.text is not None and self.like is None
         if min_score is not None and is_bound_by_text and self.scale is not None:
             min_score = self.scale.cosine(min_score)
-        return Ranking(self.by_words and self.is_ours, self.vectors, min_score)
+        return Ranking(self.by_words and self.is_ours, self.vectors, min_score, is_filled=not self.left)
 
 
 class Searcher:
     """Finds points of a collection."""
 
-    def __init__(self, qdrant: Qdrant, ml: ML, renditions: Renditions) -> None:
+    def __init__(self, qdrant: Qdrant, ml: ML, renditions: Renditions, words: Words) -> None:
         self._qdrant = qdrant
+        self._words = words
         self._ml = ml
         self._renditions = renditions
 
@@ -135,9 +140,10 @@ class Searcher:
 
     async def _asked(self, info: CollectionInfo, query: Query, mode: Mode) -> _Asked:
         is_ours = info.incarnation is not None
-        if is_ours:
-            await self._qdrant.fill_words(info.name, seconds=_FILL_SECONDS)
-        asked = _Asked(query, like=await self._like(info.name, query), is_ours=is_ours)
+        left = await self._qdrant.fill_words(info.name, seconds=_FILL_SECONDS) if is_ours else 0
+        if left:
+            self._words.go_on()
+        asked = _Asked(query, like=await self._like(info.name, query), is_ours=is_ours, left=left)
         if mode == "keywords" or not query.text:
             return asked
         vector, scale, reason = await self._text_vector(info, query.text)
@@ -201,7 +207,7 @@ class Searcher:
                 self._qdrant, collection, asked.query, filters, without_meaning=asked.without_meaning,
                 is_ours=asked.is_ours,
             )  # fmt: skip
-        return Found(hits, why, total, "semantic" if asked.vectors else "keywords", following, likely, hint)
+        return Found(hits, why, total, "semantic" if asked.vectors else "keywords", following, likely, hint, asked.left)
 
     async def _why(self, collection: str, asked: _Asked, hits: list[Hit]) -> list[Why]:
         ids = [hit.id for hit in hits]

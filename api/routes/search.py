@@ -102,6 +102,7 @@ def _results(found: Found) -> SearchResults:
         next=found.next,
         likely=None if found.likely is None else Likely(sure=found.likely[0], maybe=found.likely[1]),
         hint=found.hint,
+        pending=found.pending,
     )
 
 

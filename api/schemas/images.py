@@ -142,6 +142,11 @@ class SearchResults(BaseModel):
     next: str | None = Field(None, description="The cursor of the following page.")
     likely: Likely | None = None
     hint: str | None = Field(None, description="Where nothing was found: what would help.")
+    pending: int = Field(
+        0,
+        description="Pictures of an earlier version that get their words now: until then only their captions and names "
+        "are looked through.",
+    )
 
 
 class SimilarBody(Body):

@@ -32,6 +32,8 @@ class Ranking:
     by_words: bool
     vectors: Sequence[list[float]] = field(default=())
     min_score: float | None = None
+    is_filled: bool = True
+    """Whether all pictures have their words by now."""
 
 
 class Searching(Finding):
@@ -62,7 +64,8 @@ class Searching(Finding):
                 for vector in ranking.vectors
             ]
             if ranking.by_words and query.sought:
-                lists.append(words.ranked(query, words.with_a_word(query, where), depth))
+                sought = words.with_a_word(query, where, is_filled=ranking.is_filled)
+                lists.append(words.ranked(query, sought, depth, is_filled=ranking.is_filled))
             if not lists:
                 return []
             if len(lists) > 1:
@@ -106,7 +109,7 @@ class Searching(Finding):
         async with self._errors(name):
             where = words.narrowed(query, await self._where(name, filters))
             if not ranking.vectors and ranking.by_words:
-                where = words.with_a_word(query, where)
+                where = words.with_a_word(query, where, is_filled=ranking.is_filled)
             if ranking.min_score is None:
                 return (await self._client.count(name, where, exact=True)).count
         return len(await self.search_query(name, query, ranking, limit=_DEPTHS[1], filters=filters))

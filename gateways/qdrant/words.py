@@ -10,12 +10,13 @@ from collections.abc import Sequence
 
 from qdrant_client import models
 
-from gateways.qdrant.filters import to_filter
+from gateways.qdrant.filters import TEXT_FIELDS, to_filter
 from rules.search.lookup import END, LETTERS, VERSION, WORDS
 from rules.search.query import Condition, InField, Known, Named, Phrase, Query, Wanted, Word
 
 _TEXT, _STARTS, _FIELDS = f"{WORDS}.text", f"{WORDS}.starts", f"{WORDS}.fields"
 _WEIGHTS = {_TEXT: 1.0, _STARTS: 0.5}
+_OLD_WEIGHT = 0.001
 VERSION_FIELD = f"{WORDS}.v"
 _LONGEST_START = 24
 """Characters by which words are found by their beginning: of longer ones the first."""
@@ -62,15 +63,33 @@ def alone(named: Named) -> models.Filter:
     return models.Filter(must=[_condition(named.condition)])
 
 
-def with_a_word(query: Query, base: models.Filter) -> models.Filter:
-    """Match those of `base` that have one of the words at least. Beside a phrase, none need be."""
+def with_a_word(query: Query, base: models.Filter, *, is_filled: bool) -> models.Filter:
+    """Match those of `base` that have one of the words at least. Beside a phrase, none need be.
+
+    Not `is_filled`: there are pictures without words yet. Of these, captions and names of files are looked through.
+    """
     if len(query.sought) > len(query.words) or not query.words:
         return base
-    return models.Filter(must=[base, models.Filter(should=[_condition(word) for word in query.words])])
+    found = [_condition(word) for word in query.words]
+    if not is_filled:
+        found.append(_in_the_old_way(query))
+    return models.Filter(must=[base, models.Filter(should=found)])
 
 
-def ranked(query: Query, where: models.Filter, limit: int) -> models.Prefetch:
-    """Return what gives the `limit` best points with a word of the query, with their scores."""
+def _in_the_old_way(query: Query) -> models.Filter:
+    """Match pictures without words that have one of the query's words, as Qdrant cuts them."""
+    parts = dict.fromkeys(part for word in query.words for part in word.ways[0])
+    places: list[models.Condition] = [
+        models.FieldCondition(key=field, match=models.MatchTextAny(text_any=" ".join(parts))) for field in TEXT_FIELDS
+    ]
+    return models.Filter(must=[without_words(), models.Filter(should=places)])
+
+
+def ranked(query: Query, where: models.Filter, limit: int, *, is_filled: bool) -> models.Prefetch:
+    """Return what gives the `limit` best points with a word of the query, with their scores.
+
+    Those without words yet, if not all are filled, come last.
+    """
     asked = {field: words for field, words in zip(_WEIGHTS, _all_words(query.sought), strict=True) if words}
     prefetch = [
         models.Prefetch(query=models.TextQuery(text=" ".join(words)), using=field, filter=where, limit=limit)
@@ -79,8 +98,12 @@ def ranked(query: Query, where: models.Filter, limit: int) -> models.Prefetch:
     scores = [models.MultExpression(mult=[_WEIGHTS[field], f"$score[{at}]"]) for at, field in enumerate(asked)]
     has: list[models.Expression] = [models.Filter(should=[_condition(word)]) for word in query.sought]
     share = models.DivExpression(div=models.DivParams(left=models.SumExpression(sum=has), right=float(len(has))))
-    formula = models.MultExpression(mult=[models.SumExpression(sum=[*scores]), share, share])
+    formula: models.Expression = models.MultExpression(mult=[models.SumExpression(sum=[*scores]), share, share])
     defaults = {f"$score[{at}]": 0.0 for at in range(len(prefetch))}
+    if not is_filled:
+        prefetch.append(models.Prefetch(filter=models.Filter(must=[where, without_words()]), limit=limit))
+        last = models.MultExpression(mult=[_OLD_WEIGHT, without_words()])
+        formula = models.SumExpression(sum=[formula, last])
     return models.Prefetch(
         prefetch=prefetch, query=models.FormulaQuery(formula=formula, defaults=defaults), limit=limit
     )

@@ -8,7 +8,8 @@
 Words have no capitals, so that a capital is a mark. Between two texts stands a `|`, over which no phrase reaches.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from rules.search import settings
@@ -34,6 +35,8 @@ SHOWN = {
 LETTERS = SAID | SHOWN
 _FOUND_BY_THEIR_START = frozenset({*SAID, "filename", "folder", "camera", "lens"})
 TIMES_SAID = 4
+_LONG = 200
+"""Characters from which on a text is a picture's own: nobody else has it."""
 _MOST_WORDS = 2000
 """Of a picture, in each of the three: a picture of very many paths or a very long description is bounded."""
 
@@ -44,7 +47,7 @@ def lookup(payload: Mapping[str, Any]) -> dict[str, Any]:
     starts: dict[str, None] = {}
     marked: dict[str, None] = {}
     for field, written in texts(payload):
-        words, others = _cut(written)
+        words, others = _cut(written) if len(written) < _LONG else _cut.__wrapped__(written)
         text += [*words, BETWEEN, *others, BETWEEN] * (TIMES_SAID if field in SAID else 1)
         if field in _FOUND_BY_THEIR_START:
             starts |= dict.fromkeys([*words, *others])
@@ -77,11 +80,12 @@ def _some(value: Any) -> list[str]:
     return [value] if isinstance(value, str) and value else []
 
 
-def _cut(text: str) -> tuple[list[str], list[str]]:
+@lru_cache(maxsize=2048)  # pictures of a folder have its names, a camera and some tags in common
+def _cut(text: str) -> tuple[Sequence[str], Sequence[str]]:
     """Return the words of a text in order, and other ways to write some of them."""
     cut = chunks(text)
-    words = [part for chunk in cut for part in chunk.parts]
-    return words, list(dict.fromkeys(word for chunk in cut for way in chunk.others for word in way))
+    words = tuple(part for chunk in cut for part in chunk.parts)
+    return words, tuple(dict.fromkeys(word for chunk in cut for way in chunk.others for word in way))
 
 
 def ways_of(text: str) -> Iterable[tuple[str, ...]]:

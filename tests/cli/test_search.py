@@ -72,7 +72,7 @@ def test_search_finds_nothing_and_says_how_it_looked(tmp_path: Path) -> None:
         as_json = darkroom("search", "zebra", "--json", cwd=tmp_path, DARKROOM_URL=api.url)
     assert run.returncode == as_json.returncode == 1
     assert "0 of 0 pictures, by words only.\nNo picture has “zebra”." in run.stdout
-    assert json.loads(as_json.stdout) == answer | {"next": None, "likely": None}
+    assert json.loads(as_json.stdout) == answer | {"next": None, "likely": None, "pending": 0}
 
 
 def test_a_query_that_cannot_be_read_is_shown_with_the_place(tmp_path: Path) -> None:

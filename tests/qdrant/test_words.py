@@ -152,6 +152,20 @@ async def test_pictures_of_an_earlier_version_get_words(qdrant: Qdrant, photos: 
     assert found.payload["words"]["text"].startswith("red")
 
 
+async def test_before_they_have_words_their_captions_and_names_are_looked_through(qdrant: Qdrant, photos: str) -> None:
+    await qdrant.upsert(
+        photos, [photo(1, caption="red"), photo(2, caption="blue"), photo(3, caption="a red, red roof")]
+    )
+    filling = Ranking(by_words=True, is_filled=False)
+    hits = await qdrant.search_query(photos, read("red roof"), filling, limit=10)
+    assert sorted(number_of(hit.payload["filename"]) for hit in hits) == [1, 3]
+    assert await qdrant.count_query(photos, read("red roof"), filling) == 2
+    await qdrant.fill_words(photos, seconds=60)
+    await qdrant.upsert(photos, [photo(4, caption="roof")])
+    hits = await qdrant.search_query(photos, read("red roof"), filling, limit=10)
+    assert [number_of(hit.payload["filename"]) for hit in hits] == [3, 1, 4]
+
+
 async def test_words_follow_what_is_written(qdrant: Qdrant, photos: str) -> None:
     """Also where somebody else writes while words are filled in."""
 
