@@ -16,7 +16,7 @@ from core.errors import DrainingError, FatalError, PartitionRevokedError
 from rules.claims.claim import lot
 from rules.claims.events import Answered, Confirmed, ContentFailed, Event, FileFailed, Forgotten, More
 from streams.item import Item
-from streams.window import Deliveries, Share, Window
+from streams.window import Deliveries, Permits, Window
 from tables.known_images import KnownImages
 from topics import image_outcome as told
 from topics.image_outcome import IMAGE_OUTCOME, AnyImageOutcome
@@ -42,14 +42,14 @@ class ClaimKeeper:
                     raise
                 except Exception as error:
                     refusal = self._stage.reject_file(IMAGE_OUTCOME, item, error)
-                    await window.add(event, refusal, share=item.share())
+                    await window.add(event, refusal, permits=item.permits())
                     continue
                 if step.is_done:
                     done.append(step)
                 else:
-                    await window.add(event, self._finish(step), partial(self._follow_up, item, step), item.share())
+                    await window.add(event, self._finish(step), partial(self._follow_up, item, step), item.permits())
             if done:
-                await window.add(event, self._written(done), share=Share(len(done), of))
+                await window.add(event, self._written(done), permits=Permits(len(done), of))
 
     def _step(self, item: Item[AnyImageOutcome]) -> Step:
         outcome = item.record

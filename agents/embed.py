@@ -29,7 +29,7 @@ from rules.embedding import Again, Fail
 from rules.identity import point_id
 from streams.item import Item
 from streams.messages import Event
-from streams.window import Share, Window
+from streams.window import Permits, Window
 from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite
 from topics.ml_request import ML_REQUEST, MLRequest
@@ -92,10 +92,10 @@ class _Embedder:
         """Take images of one message."""
         if not self._asked:
             await self._ask_capabilities()
-        share = Share(len(items), items[0].of)
+        permits = Permits(len(items), items[0].of)
         # Before there is room in the window: an end marker flushes all that came before it.
         works = self._begin(items)
-        await window.add(items[0].event, self._finish(items, works, share), share=share)
+        await window.add(items[0].event, self._finish(items, works, permits), permits=permits)
 
     def _begin(self, items: list[_Item]) -> list[Awaitable[None]]:
         """Put each image that is new into a batch; return what is to be awaited for each."""
@@ -109,10 +109,10 @@ class _Embedder:
         works |= zip((item.place for item in new), self._ask_ml(new), strict=True)
         return [works[item.place] for item in items]
 
-    async def _finish(self, items: list[_Item], works: list[Awaitable[None]], share: Share) -> None:
+    async def _finish(self, items: list[_Item], works: list[Awaitable[None]], permits: Permits) -> None:
         async def do(item: _Item, work: Awaitable[None]) -> None:
             await self._stage.or_put_back(ML_REQUEST, item, _wait(work))
-            share.leave()
+            permits.release()
 
         await asyncio.gather(*map(do, items, works))
 

@@ -24,7 +24,7 @@ from imaging.files import FileStamp, Roots, check_within, outside_of_all
 from streams.item import Item
 from streams.messages import Event, header_list
 from streams.rejecting import explain
-from streams.window import Deliveries, Share, Window
+from streams.window import Deliveries, Permits, Window
 from tables.fingerprints import Fingerprint, Fingerprints
 from topics.bundle import Bundle, Own, alike_of
 from topics.files import FileOfJob
@@ -73,7 +73,7 @@ class _Hasher:
         if unchanged:
             work = self._pass_on(event, files, unchanged)
             # They take the room of one: nothing slow is done with them.
-            await window.add(event, work, share=Share(1, len(files.files)))
+            await window.add(event, work, permits=Permits(1, len(files.files)))
         return files.places_without(unchanged)
 
     async def take(self, items: list[Item[RawPath]], window: Window) -> None:
@@ -81,7 +81,7 @@ class _Hasher:
         for item in items:
             before = self._fingerprints.get(item.record.path_bytes)
             work = self._stage.or_put_back(RAW_PATH, item, self._hash(item, before))
-            await window.add(item.event, work, self._remember(item), item.share())
+            await window.add(item.event, work, self._remember(item), item.permits())
 
     async def end(self, event: Event, window: Window) -> None:
         """Take the end marker of a walk."""

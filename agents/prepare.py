@@ -28,7 +28,7 @@ from core.errors import FatalError, PartitionRevokedError
 from rules.claims.effects import Decode, Effects, Finish, PutWaiter, Send
 from rules.claims.events import Arrived
 from streams.item import Item
-from streams.window import Share, Window, writing_rows
+from streams.window import Permits, Window, writing_rows
 from tables.known_images import KnownImages
 from topics.hashed_file import HASHED_FILE, HashedFile
 from topics.image_outcome import IMAGE_OUTCOME
@@ -80,10 +80,10 @@ class _Preparer:
 
     async def take(self, items: list[Item[HashedFile]], window: Window) -> None:
         """Take files of hashed-file."""
-        share = Share(len(items), items[0].of)
-        await window.add(items[0].event, self._take(items, share), share=share)
+        permits = Permits(len(items), items[0].of)
+        await window.add(items[0].event, self._take(items, permits), permits=permits)
 
-    async def _take(self, items: list[Item[HashedFile]], share: Share) -> None:
+    async def _take(self, items: list[Item[HashedFile]], permits: Permits) -> None:
         event, file = items[0].event, items[0].record  # what matters here is the same for all
         if file.walk_id is not None:
             await asyncio.gather(*(self._stage.report.seen(item.record) for item in items))
@@ -102,7 +102,7 @@ class _Preparer:
 
         async def do(work: Work) -> None:
             await work
-            share.leave()
+            permits.release()
 
         await asyncio.gather(*(do(work) for work in works))
 

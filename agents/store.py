@@ -25,7 +25,7 @@ from rules.batching import halves
 from streams.item import Item
 from streams.messages import Event
 from streams.tasks import start
-from streams.window import Share, Window
+from streams.window import Permits, Window
 from topics.db_write import DB_WRITE, DBWrite
 from topics.image_outcome import Embedded, Stored
 from topics.job_event import FileOutcome
@@ -66,12 +66,12 @@ class _Storer:
     async def take(self, items: list[_Item], window: Window) -> None:
         """Take points."""
         event, of = items[0].event, items[0].of
-        share = Share(len(items), of)
+        permits = Permits(len(items), of)
         self._pace.note()
         stored = self._batcher.add_together(items, len(event.value) * len(items) // of)
         for one in stored:
-            one.add_done_callback(lambda _: share.leave())
-        await window.add(event, _wait(stored), share=share)
+            one.add_done_callback(lambda _: permits.release())
+        await window.add(event, _wait(stored), permits=permits)
 
     async def end(self, event: Event, window: Window) -> None:
         """Take an end marker, which asks for no more waiting."""

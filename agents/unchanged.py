@@ -13,7 +13,7 @@ from agents.stage import StageApp
 from core import failpoints, metrics
 from rules.identity import file_ids
 from streams.messages import Event
-from streams.window import Share, Window
+from streams.window import Permits, Window
 from tables.known_images import KnownImages
 from topics.bundle import Bundle
 from topics.files import HashedFileOfJob
@@ -64,7 +64,7 @@ class Unchanged:
             metrics.CACHE.labels("known_images", "hit").inc(len(done))
             work = self._finish_all(first, done)
             # They take the room of one: nothing slow is done with them.
-            await window.add(event, work, share=Share(1, len(files.files)))
+            await window.add(event, work, permits=Permits(1, len(files.files)))
         return files.places_without(unchanged)
 
     async def _finish_all(self, of: HashedFile, files: list[PlainFile]) -> None:

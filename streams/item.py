@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar
 
 from faust import Event
 
-from streams.window import Share
+from streams.window import Permits
 from topics.bundle import PLACES
 from topics.record import Headers
 
@@ -29,9 +29,9 @@ class Item(Generic[R]):
         """A number that no other file of the partition has, and that grows; also above every offset before it."""
         return int(self.event.message.offset) * PLACES + self.place
 
-    def share(self) -> Share:
-        """Return this file's part in the work on its message."""
-        return Share(1, self.of)
+    def permits(self) -> Permits:
+        """Return the room that this file takes of its message."""
+        return Permits(1, self.of)
 
     def about(self, record: S, headers: Headers | None = None) -> "Item[S]":
         """Return the same for another record that follows from it."""

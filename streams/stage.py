@@ -21,7 +21,7 @@ from streams.item import Item
 from streams.messages import check_size
 from streams.rejecting import Rejecting
 from streams.rows import Rows
-from streams.window import MAX_BYTES, Share, Window
+from streams.window import MAX_BYTES, Permits, Window
 from topics import bundle
 from topics.bundle import Bundle
 from topics.record import Headers, Topic
@@ -104,7 +104,7 @@ class Stage(Rejecting):
 
         `take_known` takes of a bundle what costs no more than a look, as JSON has it, and returns the places of all
         other files. What is not valid is dead-lettered by itself. A message is acked when all its files are done;
-        their work is added to the window as shares.
+        their work takes permits of the window.
         """
 
         async def handle(event: Event, window: Window) -> None:
@@ -132,7 +132,7 @@ class Stage(Rejecting):
                         refused = entry.refused
                         key, value, error = refused.key, refused.value, refused.error
                         refusal = self.reject_entry(event, key, value, error, entry.headers.encode(), place=entry.place)
-                        await window.add(event, refusal, share=Share(1, of))
+                        await window.add(event, refusal, permits=Permits(1, of))
                 if items:
                     await take(items, window)
             await window.end(event)
@@ -176,7 +176,7 @@ class Stage(Rejecting):
                 except (PartitionRevokedError, DrainingError, FatalError):
                     raise
                 except Exception as error:
-                    await window.add(item.event, self.reject_file(topic, item, error), share=item.share())
+                    await window.add(item.event, self.reject_file(topic, item, error), permits=item.permits())
 
         self.consume_files(topic, take_all, end_marker=end_marker, **bounds)
 

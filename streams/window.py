@@ -50,17 +50,17 @@ class writing_rows:  # noqa: N801 - used as a statement: `with writing_rows(even
 
 
 @dataclass(slots=True)
-class Share:
-    """So many of the `of` files of one message. Their room is given back as they are done (`leave`), at last with all.
+class Permits:
+    """Room in the window for so many of the `of` files of one message; given back as they are done (`release`).
 
-    The message is acked behind all its shares, by `Window.end`.
+    The message is acked when all its permits are given back, by `Window.end`.
     """
 
     files: int
     of: int
     _window: "Window | None" = None
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Give back the room of one file that is done; the others are still in work."""
         if self._window is not None and self.files > 1:
             self.files -= 1
@@ -74,7 +74,7 @@ class _Entry:
     task: "asyncio.Task[Any] | None"
     begin: "Callable[[], Coroutine[Any, Any, Any]] | None"
     settle: "Settle[Any] | None"
-    share: Share
+    permits: Permits
     weight: int  # bytes
     acks: bool = True
 
@@ -127,15 +127,15 @@ class Window:
         event: faust.Event,
         work: Coroutine[Any, Any, T],
         settle: Settle[T] | None = None,
-        share: Share | None = None,
+        permits: Permits | None = None,
     ) -> None:
         """Start work on an event, as soon as there is room.
 
         `settle` gets its result, in order, with rows of the event's partition writable, unless the
         partition was revoked meanwhile; the event is acked after what it returns is delivered.
-        `share`: the files of the event's message that the work is about; `end` then acks it.
+        `permits`: for the files of the event's message that the work is about; `end` then acks it.
         """
-        entry = await self._enter(event, share or Share(1, 1), acks=share is None)
+        entry = await self._enter(event, permits or Permits(1, 1), acks=permits is None)
         entry.task, entry.settle = start(work), settle
         self._working.put_nowait(entry)
 
@@ -144,13 +144,13 @@ class Window:
 
         The event is acked after what it returns is delivered; the work on the next one does not wait for that.
         """
-        entry = await self._enter(event, Share(1, 1), acks=True)
+        entry = await self._enter(event, Permits(1, 1), acks=True)
         entry.begin = work
         self._working.put_nowait(entry)
 
     async def end(self, event: faust.Event) -> None:
-        """Have an event acked when all its shares are done."""
-        self._working.put_nowait(await self._enter(event, Share(0, 1), acks=True))
+        """Have an event acked when all its permits are given back."""
+        self._working.put_nowait(await self._enter(event, Permits(0, 1), acks=True))
 
     @contextmanager
     def taking(self) -> Iterator[None]:
@@ -172,21 +172,21 @@ class Window:
         for loop in self._loops:
             loop.cancel()
 
-    async def _enter(self, event: faust.Event, share: Share, *, acks: bool) -> _Entry:
-        weight = len(event.value or b"") * share.files // share.of
+    async def _enter(self, event: faust.Event, permits: Permits, *, acks: bool) -> _Entry:
+        weight = len(event.value or b"") * permits.files // permits.of
         # What is larger than the window is in work alone.
-        while self._files and (self._files + share.files > self._size or self._bytes + weight > self._max_bytes):
+        while self._files and (self._files + permits.files > self._size or self._bytes + weight > self._max_bytes):
             self._on_full()
             self._left.clear()
             await self._left.wait()
-        self._files += share.files
+        self._files += permits.files
         self._bytes += weight
         self._opened()
-        share._window = self
-        return _Entry(event, time.monotonic(), None, None, None, share, weight, acks)
+        permits._window = self
+        return _Entry(event, time.monotonic(), None, None, None, permits, weight, acks)
 
     def _leave(self, entry: _Entry) -> None:
-        self._make_room(entry.share.files, entry.weight)
+        self._make_room(entry.permits.files, entry.weight)
         self._done_with()
 
     def _make_room(self, files: int, weight: int) -> None:
