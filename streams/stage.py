@@ -157,7 +157,9 @@ class Stage(Rejecting):
         """Return a file of a message as it is taken; its trace begins."""
         named = {"job_id": headers.job_id, "file_id": headers.file_id, "traceparent": headers.traceparent}
         span, traceparent = tracing.process(event.message, self.app.conf.id, named)
-        return Item(event, record, replace(headers, traceparent=traceparent), place, of, span)
+        if traceparent != headers.traceparent:
+            headers = replace(headers, traceparent=traceparent)
+        return Item(event, record, headers, place, of, span)
 
     def consume_each(
         self,

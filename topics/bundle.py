@@ -127,13 +127,15 @@ class Bundle(Generic[R]):
             fields = {"file": fields}  # it lacks a path, which is said of it alone
         alone = self._shared | fields
         trace = alone.pop("traceparent", "")
-        headers = replace(self.headers, traceparent=trace if isinstance(trace, str) and len(trace) <= MAX_NAME else "")
+        headers = self.headers
+        if trace or headers.traceparent:
+            headers = replace(headers, traceparent=trace if isinstance(trace, str) and len(trace) <= MAX_NAME else "")
         try:
             record = self._topic.validate(alone)
         except InvalidMessageError as error:
             refused = Refused(str(alone.get(self._topic.key, "")).encode(), orjson.dumps(alone), error)
             return Entry(place, headers, None, refused)
-        return Entry(place, replace(headers, file_id=getattr(record, "file_id", "")), record)
+        return Entry(place, headers.of_file(getattr(record, "file_id", "")), record)
 
 
 def key_of(topic: Topic[Any], record: Any) -> bytes:
@@ -145,9 +147,11 @@ def take_apart(key: bytes, record: FileOfJob, headers: Headers) -> tuple[Alike, 
     """Return what one file shares with others, and what it has of its own."""
     fields = record.model_dump(mode="json", exclude_none=True, context=PACKED)
     shared = {name: fields.pop(name) for name in SHARED if name in fields}
+    of_all = headers.of_file("")
     if headers.traceparent:
         fields["traceparent"] = headers.traceparent
-    alike = Alike(orjson.dumps(shared), replace(headers, file_id="", traceparent=""))
+        of_all = replace(of_all, traceparent="")
+    alike = Alike(orjson.dumps(shared), of_all)
     return alike, Own(key, _dumped(fields), record, headers.traceparent)
 
 

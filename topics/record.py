@@ -117,6 +117,10 @@ class Headers:
         """How often the watchdog had the file begin. The attempts of a replay are those of a dead letter."""
         return 1 if self.replay else self.attempt
 
+    def of_file(self, file_id: str) -> "Headers":
+        """Return the same for a file. Written out, as each file has some, and `dataclasses.replace` takes longer."""
+        return Headers(self.job_id, file_id, self.model_id, self.attempt, self.replay, self.traceparent)
+
     def encode(self) -> HeaderList:
         """Return Kafka's form; empty headers are left out."""
         named = {

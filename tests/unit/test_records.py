@@ -1,6 +1,7 @@
 """Every record survives its topic, newer fields are ignored, and what does not validate says which field."""
 
 import base64
+import dataclasses
 import json
 from array import array
 from typing import Any
@@ -427,3 +428,9 @@ def test_a_file_without_an_absolute_path_is_refused(record: type[FileOfJob], pat
     value = {"job_id": "j", "collection": "c", "model_id": "m", "size": 1, "mtime_ns": 1, "sha256": "0" * 64}
     with pytest.raises(InvalidMessageError, match="path"):
         Topic[FileOfJob]("any", key="path", record=record).decode(json.dumps(value | path).encode())
+
+
+def test_headers_of_another_file_say_all_else_alike() -> None:
+    headers = Headers("j", "f", "m", 3, True, "trace")
+    assert all(getattr(headers, field.name) != field.default for field in dataclasses.fields(Headers))
+    assert headers.of_file("g") == dataclasses.replace(headers, file_id="g")
