@@ -102,12 +102,12 @@ class _Embedder:
         works: dict[int, Awaitable[None]] = {}
         for item in items:
             if (earlier := self._answers.earlier(_question(item))) is not None:
-                works[item.place] = self._repeat(item, earlier)
+                works[item.index] = self._repeat(item, earlier)
             else:
                 self._answers.ask(_question(item))
-        new = [item for item in items if item.place not in works]
-        works |= zip((item.place for item in new), self._ask_ml(new), strict=True)
-        return [works[item.place] for item in items]
+        new = [item for item in items if item.index not in works]
+        works |= zip((item.index for item in new), self._ask_ml(new), strict=True)
+        return [works[item.index] for item in items]
 
     async def _finish(self, items: list[_Item], works: list[Awaitable[None]], permits: Permits) -> None:
         async def do(item: _Item, work: Awaitable[None]) -> None:

@@ -61,20 +61,20 @@ class _Hasher:
         self._collections = collections
 
     async def take_unchanged(self, event: Event, files: Bundle[RawPath], window: Window) -> Iterable[int]:
-        """Send on together the files of a bundle that have not changed; return the places of all others."""
+        """Send on together the files of a bundle that have not changed; return the indexes of all others."""
         first = files.first
         # What comes again may have other bytes under the same size and time of change.
         is_first_attempt = files.headers.attempt == 1 and first is not None and first.reread is None
         if first is None or not is_first_attempt or self._services.jobs.is_cancelled(first.job_id):
-            return files.places_without(())
+            return files.indexes_without(())
         plain = files.plain(_PLAIN)
         known = self._fingerprints.of_unchanged([file for _, file in plain])
-        unchanged = {place: before for (place, _), before in zip(plain, known, strict=True) if before is not None}
+        unchanged = {index: before for (index, _), before in zip(plain, known, strict=True) if before is not None}
         if unchanged:
             work = self._pass_on(event, files, unchanged)
             # They take the room of one: nothing slow is done with them.
             await window.add(event, work, permits=Permits(1, len(files.files)))
-        return files.places_without(unchanged)
+        return files.indexes_without(unchanged)
 
     async def take(self, items: list[Item[RawPath]], window: Window) -> None:
         """Take files of raw-path."""
@@ -91,7 +91,7 @@ class _Hasher:
     async def _pass_on(self, event: Event, files: Bundle[RawPath], unchanged: Mapping[int, dict[str, Any]]) -> None:
         """Send on files that have not changed; those of a walk that is counted are seen when they have their outcome.
 
-        `unchanged`: the fingerprints by the files' places in the bundle.
+        `unchanged`: the fingerprints by the files' indexes in the bundle.
         """
         first = files.first
         assert first is not None  # noqa: S101 - or they were not known
@@ -101,36 +101,36 @@ class _Hasher:
             except (DrainingError, FatalError):
                 raise
             except Exception as error:
-                for place in unchanged:
-                    await self._refuse(event, files, place, error)
+                for index in unchanged:
+                    await self._refuse(event, files, index, error)
                 return
             metrics.CACHE.labels("fingerprints", "hit").inc(len(unchanged))
-            paths = {place: files.files[place]["path"] for place in unchanged}
+            paths = {index: files.files[index]["path"] for index in unchanged}
             outside = await self._outside(first, [path.encode() for path in paths.values()])
-            inside = [place for place, error in zip(unchanged, outside, strict=True) if error is None]
+            inside = [index for index, error in zip(unchanged, outside, strict=True) if error is None]
             # Where its end markers count them, none of them is missed: its outcome says that a file was seen, too.
             walk_id = first.walk_id if first.counted else None
             if walk_id is None:
-                records = [files.entry(place).record for place in inside]
+                records = [files.entry(index).record for index in inside]
                 await asyncio.gather(*(self._stage.report.seen(record) for record in records if record is not None))
                 failpoints.reach("hash-seen")
             hashed = _hashed(first, Fingerprint(**next(iter(unchanged.values()))), model_id, walk_id)
             alike = alike_of(hashed, files.headers)
             own = [
-                Own(unchanged[place]["sha256"].encode(), orjson.dumps({"path": paths[place]} | unchanged[place]))
-                for place in inside
+                Own(unchanged[index]["sha256"].encode(), orjson.dumps({"path": paths[index]} | unchanged[index]))
+                for index in inside
             ]
             await self._stage.send_alike(HASHED_FILE, alike, own)
             failpoints.reach("hash-sent")
             self._stage.handed_on(first, files.headers, len(inside))
-            for place, is_outside in zip(unchanged, outside, strict=True):
+            for index, is_outside in zip(unchanged, outside, strict=True):
                 if is_outside is not None:
-                    await self._refuse(event, files, place, is_outside)
+                    await self._refuse(event, files, index, is_outside)
 
-    async def _refuse(self, event: Event, files: Bundle[RawPath], place: int, error: Exception) -> None:
-        entry = files.entry(place)
+    async def _refuse(self, event: Event, files: Bundle[RawPath], index: int, error: Exception) -> None:
+        entry = files.entry(index)
         assert entry.record is not None  # noqa: S101 - its path is known
-        item = self._stage.item(event, entry.record, entry.headers, place, len(files.files))
+        item = self._stage.item(event, entry.record, entry.headers, index, len(files.files))
         await self._stage.report.seen(item.record)
         await self._stage.fail(item, error)
 

@@ -38,7 +38,7 @@ class Unchanged:
         self._remembered = 0
 
     async def take(self, event: Event, files: Bundle[HashedFile], window: Window) -> Iterable[int]:
-        """Finish the files of a bundle that have not changed; return the places of all others."""
+        """Finish the files of a bundle that have not changed; return the indexes of all others."""
         first = files.first
         if (
             first is None
@@ -46,15 +46,15 @@ class Unchanged:
             or files.headers.replay
             or self._stage.services.jobs.is_cancelled(first.job_id)
         ):
-            return files.places_without(())
+            return files.indexes_without(())
         incarnation = self._collections.known_incarnation(first.job_id, first.collection)
         if incarnation is None:
-            return files.places_without(())
+            return files.indexes_without(())
         plain = files.plain(_PLAIN)
         confirmed = self._images.are_confirmed(
             first, [file["sha256"] for _, file in plain], [file["path"] for _, file in plain], incarnation
         )
-        unchanged = {place: file for (place, file), known in zip(plain, confirmed, strict=True) if known}
+        unchanged = {index: file for (index, file), known in zip(plain, confirmed, strict=True) if known}
         if unchanged:
             ids = file_ids(first.job_id, first.collection, [file["path"].encode() for file in unchanged.values()])
             done = [
@@ -65,7 +65,7 @@ class Unchanged:
             work = self._finish_all(first, done)
             # They take the room of one: nothing slow is done with them.
             await window.add(event, work, permits=Permits(1, len(files.files)))
-        return files.places_without(unchanged)
+        return files.indexes_without(unchanged)
 
     async def _finish_all(self, of: HashedFile, files: list[PlainFile]) -> None:
         await self._stage.finish_alike(of, "unchanged", files)

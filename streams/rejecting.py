@@ -44,13 +44,13 @@ class Rejecting(Sending):
         error: Exception,
         headers: HeaderList,
         *,
-        place: int = 0,
+        index: int = 0,
     ) -> None:
-        """Move what stands at a place of a message, and cannot be taken, to `dead-letter`, as it would be alone."""
+        """Move what stands at an index of a message, and cannot be taken, to `dead-letter`, as it would be alone."""
         topic, offset = event.message.topic, event.message.offset
         job_id = Headers.decode(headers).job_id
         log.warning("rejected", topic=topic, offset=offset, job_id=job_id, stage=self.name, reason=explain(error))
-        await self.dead_letter(event, key, value, error, headers, restart_topic=topic, place=place)
+        await self.dead_letter(event, key, value, error, headers, restart_topic=topic, index=index)
 
     async def put_aside(self, part: TopicPartition, left_out: Unreadable) -> None:
         """Note in `dead-letter` messages that no consumer can read, and wait until that is delivered."""
@@ -80,7 +80,7 @@ class Rejecting(Sending):
         headers: HeaderList,
         *,
         restart_topic: str,
-        place: int = 0,
+        index: int = 0,
     ) -> None:
         """Publish a dead letter and wait until it is delivered."""
         metrics.DEAD_LETTERS.labels(self.name, type(error).__name__).inc()
@@ -93,7 +93,7 @@ class Rejecting(Sending):
             message=str(error),
             stack_trace="".join(traceback.format_exception(error)),
             restart_topic=restart_topic,
-            place=place,
+            index=index,
         )
         letter = DeadLetter.about(key, value, headers, failure)
         await (await self.send_raw(DEAD_LETTER, letter.key, letter.value, letter.headers))

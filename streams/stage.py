@@ -102,7 +102,7 @@ class Stage(Rejecting):
     ) -> None:
         """Have `take` take the files of each message of a topic, and `end_marker` those without a value.
 
-        `take_known` takes of a bundle what costs no more than a look, as JSON has it, and returns the places of all
+        `take_known` takes of a bundle what costs no more than a look, as JSON has it, and returns the indexes of all
         other files. What is not valid is dead-lettered by itself. A message is acked when all its files are done;
         their work takes permits of the window.
         """
@@ -117,21 +117,21 @@ class Stage(Rejecting):
                 await take([self.item(event, record, headers)], window)
             else:
                 of = len(files.files)
-                places: Iterable[int] = range(of)
+                indexes: Iterable[int] = range(of)
                 # Each file has a span of its own. A look at very many would hold up the event loop.
                 if take_known is not None and of <= MOST_LOOKED_AT and not tracing.is_on():
-                    places = await take_known(event, files, window)
+                    indexes = await take_known(event, files, window)
                 items: list[Item[Any]] = []
-                for entry in map(files.entry, places):
+                for entry in map(files.entry, indexes):
                     if len(items) == bundle.MAX_FILES:
                         await take(items, window)
                         items = []
                     if entry.refused is None:
-                        items.append(self.item(event, entry.record, entry.headers, entry.place, of))
+                        items.append(self.item(event, entry.record, entry.headers, entry.index, of))
                     else:
                         refused = entry.refused
                         key, value, error = refused.key, refused.value, refused.error
-                        refusal = self.reject_entry(event, key, value, error, entry.headers.encode(), place=entry.place)
+                        refusal = self.reject_entry(event, key, value, error, entry.headers.encode(), index=entry.index)
                         await window.add(event, refusal, permits=Permits(1, of))
                 if items:
                     await take(items, window)
@@ -153,13 +153,13 @@ class Stage(Rejecting):
             await self.send_file(topic, key, item.record, item.headers)
             return None
 
-    def item(self, event: Event, record: R, headers: Headers, place: int = 0, of: int = 1) -> Item[R]:
+    def item(self, event: Event, record: R, headers: Headers, index: int = 0, of: int = 1) -> Item[R]:
         """Return a file of a message as it is taken; its trace begins."""
         named = {"job_id": headers.job_id, "file_id": headers.file_id, "traceparent": headers.traceparent}
         span, traceparent = tracing.process(event.message, self.app.conf.id, named)
         if traceparent != headers.traceparent:
             headers = replace(headers, traceparent=traceparent)
-        return Item(event, record, headers, place, of, span)
+        return Item(event, record, headers, index, of, span)
 
     def consume_each(
         self,

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from topics import dead_letter
-from topics.bundle import PLACES, SHARED, message, take_apart
+from topics.bundle import MAX_FILES_READ, SHARED, message, take_apart
 from topics.dead_letter import DEAD_LETTER
 from topics.files import FileOfJob
 from topics.job_status import JOB_STATUS
@@ -142,7 +142,7 @@ def _bundle(topic: Topic[Any], schemas: dict[str, Any]) -> dict[str, Any]:
     listed = {
         "type": "array",
         "minItems": 1,
-        "maxItems": PLACES,
+        "maxItems": MAX_FILES_READ,
         "items": files[0] if len(files) == 1 else {"anyOf": files},
     }
     properties = shared["properties"] | {"files": listed}

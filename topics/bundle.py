@@ -25,8 +25,8 @@ from topics.record import PACKED, HeaderList, Headers, RawHeaders, Topic
 
 MAX_FILES = 256
 MAX_BYTES = 512 << 10
-# More than a message of at most MAX_MESSAGE_BYTES can hold: an offset and a place make one number.
-PLACES = 1 << 16
+# More than a message of at most MAX_MESSAGE_BYTES can hold: an offset and an index make one number.
+MAX_FILES_READ = 1 << 16
 
 SHARED = ("job_id", "collection", "caption", "model_id", "roots", "walk_id", "counted")
 """The fields that stand once for all files of a message, as it is written. What they all share may."""
@@ -39,7 +39,7 @@ R = TypeVar("R")
 class Entry(Generic[R]):
     """One file of a message. `refused`: where it is not valid, what it would be alone, and why."""
 
-    place: int
+    index: int
     headers: Headers
     record: R | None
     refused: "Refused | None" = None
@@ -88,9 +88,9 @@ class Bundle(Generic[R]):
         self.files: list[Any] = fields.pop("files")
         self._topic = topic
         self._shared = fields
-        if not self.files or len(self.files) > PLACES:
+        if not self.files or len(self.files) > MAX_FILES_READ:
             raise InvalidMessageError(
-                f"A message on {topic.name} has {len(self.files)} files: 1 to {PLACES} are taken."
+                f"A message on {topic.name} has {len(self.files)} files: 1 to {MAX_FILES_READ} are taken."
             )
 
     @cached_property
@@ -99,7 +99,7 @@ class Bundle(Generic[R]):
         return self.entry(0).record
 
     def plain(self, names: Set[str]) -> list[tuple[int, dict[str, Any]]]:
-        """Return the files that have just these fields, with their places, each field as the topic's record has it.
+        """Return the files that have just these fields, with their indexes, each field as the topic's record has it.
 
         They make no record, so what is wrong with one of them is found here: none is returned then, and each is to be
         taken by itself. So it is where they share more than is written once for all.
@@ -107,7 +107,7 @@ class Bundle(Generic[R]):
         if not self._shared.keys() <= _SHARED:
             return []
         found = [
-            (place, file) for place, file in enumerate(self.files) if isinstance(file, dict) and file.keys() == names
+            (index, file) for index, file in enumerate(self.files) if isinstance(file, dict) and file.keys() == names
         ]
         try:
             for name in names:
@@ -116,13 +116,13 @@ class Bundle(Generic[R]):
             return []
         return found
 
-    def places_without(self, taken: Container[int]) -> list[int]:
-        """Return the places of all files but those at places that are taken."""
-        return [place for place in range(len(self.files)) if place not in taken]
+    def indexes_without(self, taken: Container[int]) -> list[int]:
+        """Return the indexes of all files but those that are taken."""
+        return [index for index in range(len(self.files)) if index not in taken]
 
-    def entry(self, place: int) -> Entry[R]:
+    def entry(self, index: int) -> Entry[R]:
         """Return one file."""
-        fields = self.files[place]
+        fields = self.files[index]
         if not isinstance(fields, dict):
             fields = {"file": fields}  # it lacks a path, which is said of it alone
         alone = self._shared | fields
@@ -134,8 +134,8 @@ class Bundle(Generic[R]):
             record = self._topic.validate(alone)
         except InvalidMessageError as error:
             refused = Refused(str(alone.get(self._topic.key, "")).encode(), orjson.dumps(alone), error)
-            return Entry(place, headers, None, refused)
-        return Entry(place, headers.of_file(getattr(record, "file_id", "")), record)
+            return Entry(index, headers, None, refused)
+        return Entry(index, headers.of_file(getattr(record, "file_id", "")), record)
 
 
 def key_of(topic: Topic[Any], record: Any) -> bytes:
@@ -189,8 +189,8 @@ def decode(topic: Topic[R], value: bytes, raw: RawHeaders) -> Iterator[Entry[R]]
     if bundle is None:
         yield Entry(0, Headers.decode(raw), topic.decode(value))
         return
-    for place in range(len(bundle.files)):
-        yield bundle.entry(place)
+    for index in range(len(bundle.files)):
+        yield bundle.entry(index)
 
 
 def opened(topic: Topic[R], value: bytes, raw: RawHeaders) -> Bundle[R] | None:

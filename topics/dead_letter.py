@@ -36,7 +36,7 @@ class Failure:
     """Where and why a message failed. `topic`, `partition` and `offset` are those of the failed message.
 
     `restart_topic`: where the dead letter's key and value are published again to restart it.
-    `place`: of a file among the many of the message, where only that one failed.
+    `index`: of a file among the many of the message, where only that one failed.
     """
 
     topic: str
@@ -47,7 +47,7 @@ class Failure:
     message: str
     stack_trace: str
     restart_topic: str
-    place: int = 0
+    index: int = 0
 
     def headers(self, received: HeaderList) -> HeaderList:
         """Return the dead letter's headers: the message's, Kafka Connect's names with these values, and ours."""
@@ -63,7 +63,7 @@ class Failure:
         # A path that is not UTF-8 may stand in an error's text with lone surrogates.
         connect = [(f"{CONNECT}{name}", value.encode("utf-8", "backslashreplace")) for name, value in named.items()]
         about = Headers.decode(received)
-        which = about.file_id[:MAX_NAME] or (f"{self.place}" if self.place else "")
+        which = about.file_id[:MAX_NAME] or (f"{self.index}" if self.index else "")
         event_id = f"{self.stage}/{self.topic}/{self.partition}/{self.offset}/{which}"
         return [
             *without_cloud_event(received),

@@ -29,7 +29,7 @@ def encoded(*files: RawPath, trace: str = "") -> bytes:
 def test_files_come_out_as_they_went_in() -> None:
     entries = [*bundle.decode(RAW_PATH, encoded(*FILES, trace="00-t"), SHARED.encode())]
     assert [entry.record for entry in entries] == FILES
-    assert [entry.place for entry in entries] == [0, 1]
+    assert [entry.index for entry in entries] == [0, 1]
     for entry, file in zip(entries, FILES, strict=True):
         assert entry.headers == Headers(job_id="job-1", file_id=file.file_id, attempt=2, traceparent="00-t")
 
@@ -73,11 +73,11 @@ PLAIN = {"path": "/photos/a.jpg", "size": 1, "mtime_ns": -2, "ctime_ns": None, "
 
 
 def plain(*files: object, **shared: object) -> list[int]:
-    """Return the places of the plain files of a message on hashed-file."""
+    """Return the indexes of the plain files of a message on hashed-file."""
     message = orjson.dumps({"job_id": "job-1", "collection": "photos", "model_id": "m"} | shared | {"files": files})
     opened = bundle.opened(HASHED_FILE, message, [])
     assert opened is not None
-    return [place for place, _ in opened.plain(PLAIN.keys())]
+    return [index for index, _ in opened.plain(PLAIN.keys())]
 
 
 def test_plain_files_have_the_same_fields_and_no_others() -> None:
@@ -111,7 +111,7 @@ def test_files_that_share_more_are_not_plain(shared: dict[str, object]) -> None:
     assert plain(PLAIN, **shared) == []
 
 
-@pytest.mark.parametrize("files", [[], [{"path": "/a"}] * (bundle.PLACES + 1)], ids=["none", "too many"])
+@pytest.mark.parametrize("files", [[], [{"path": "/a"}] * (bundle.MAX_FILES_READ + 1)], ids=["none", "too many"])
 def test_a_bundle_of_no_files_or_too_many_is_refused_whole(files: list[object]) -> None:
     with pytest.raises(InvalidMessageError, match="raw-path"):
         [*bundle.decode(RAW_PATH, orjson.dumps(WALK | {"files": files}), [])]

@@ -113,7 +113,7 @@ async def test_a_file_of_many_that_a_stop_leaves_undone_is_sent_again(
 
     monkeypatch.setattr(stage.app.producer, "send", send)
     file = RawPath(job_id="job", collection="photos", path="/photos/a.jpg", walk_id="walk")
-    item = Item(EVENT, file, Headers(job_id="job", file_id=file.file_id, attempt=2), place=1, of=files)
+    item = Item(EVENT, file, Headers(job_id="job", file_id=file.file_id, attempt=2), index=1, of=files)
     if files == 1:
         with pytest.raises(DrainingError):
             await stage.or_put_back(RAW_PATH, item, undone())
