@@ -1,6 +1,7 @@
 """What `doctor` looks at on this machine. Each check says what is, and where it is wrong, how to mend it."""
 
 import importlib.metadata
+import importlib.util
 import re
 import shutil
 import subprocess
@@ -11,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from core.errors import FatalError
 from core.settings import Settings
+from embedded.models.shelf import BUILT_IN, Shelf
 
 OLDEST_PYTHON = (3, 11)
 JAVA_SECONDS = 20
+GET_MODEL = "`darkroom models get` fetches one with which search finds by meaning; then start again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ def machine(settings: Settings, data: Path) -> Iterator[Check]:
     if not settings.kafka_brokers:
         yield java()
         yield jars()
+    if not settings.ml_inference_service_url:
+        yield model(settings, Shelf(data))
     yield folder(data)
     yield disk(data, settings.disk_reserve_bytes)
 
@@ -80,6 +86,21 @@ def jars() -> Check:
     if jar.exists():
         return Check("Kafka jars", "ok", f"{KAFKA_VERSION}, in the local Maven repository")
     return Check("Kafka jars", "note", f"{KAFKA_VERSION}, not here yet: the first `darkroom up` fetches them")
+
+
+def model(settings: Settings, shelf: Shelf) -> Check:
+    """Check whether the ML service of our own has a model that knows words, and can load it."""
+    try:
+        name = settings.ml_model or shelf.chosen or BUILT_IN
+        if name == BUILT_IN:
+            return Check("Model", "note", f"{BUILT_IN}: it compares colours and shapes, and knows no words", GET_MODEL)
+        manifest = shelf.manifest(name)
+    except FatalError as error:
+        return Check("Model", "problem", str(error), GET_MODEL)
+    missing = [package for package in ("onnxruntime", "tokenizers") if importlib.util.find_spec(package) is None]
+    if missing:
+        return Check("Model", "problem", f"{name} needs {' and '.join(missing)}", "Run `make .venv`.")
+    return Check("Model", "ok", name if manifest.is_verified else f"{name}, unverified")
 
 
 def folder(data: Path) -> Check:

@@ -60,6 +60,7 @@ async def _examine(settings: Settings, data: Path) -> list[Check]:
     from embedded import state  # noqa: PLC0415 - as above
 
     found = list(checks.machine(settings, data))
+    is_given_ml = bool(settings.ml_inference_service_url)
     running = state.read(data)
     if running is not None:
         found.append(Check("Running", "ok", f"`darkroom up`, process {running.pid}, in {data}"))
@@ -76,6 +77,8 @@ async def _examine(settings: Settings, data: Path) -> list[Check]:
         settings = settings.model_copy(update={"kafka_brokers": brokers})
     words = await asyncio.to_thread(part_checks.words_of_api, settings)
     found.extend([check async for check in part_checks.parts(settings, words)])
+    if is_given_ml:
+        found.append(await part_checks.model(settings))
     return found
 
 

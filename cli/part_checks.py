@@ -9,7 +9,7 @@ import httpx
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from cli.checks import Check
+from cli.checks import GET_MODEL, Check
 from cli.client import Client, authorization, is_local
 from core.errors import ApiUnavailableError, DarkroomError, UntrustedError
 from core.settings import STAGES, Settings, Stage, reveal
@@ -18,6 +18,7 @@ from gateways.kafka import configs, groups, transactions
 from gateways.kafka.client import administering, asking
 from gateways.kafka.connection import client_options
 from gateways.kafka.reader import all_partitions
+from gateways.ml import ML
 from topics.admin import INSYNC, WITHOUT_SPARE, wanted, without_spare
 from topics.dead_letter import UNREADABLE
 
@@ -92,6 +93,22 @@ async def parts(settings: Settings, words: Mapping[str, Check]) -> AsyncIterator
         yield _roots(settings)
     else:
         yield Check("Roots", "note", "INGEST_ROOTS is not set: over HTTP only uploads, and `darkroom ingest` from here")
+
+
+async def model(settings: Settings) -> Check:
+    """Check whether the ML service that the settings name has a model that knows words."""
+    ml = ML(settings.ml_inference_service_url, timeout=TIMEOUT_SECONDS, token=reveal(settings.ml_token))
+    try:
+        told = await ml.capabilities()
+    except DarkroomError as error:
+        return Check("ML model", "note", f"not known: {error}")
+    finally:
+        await ml.close()
+    what = f"{told.model_id}, {told.embedding_dim} dimensions, on {told.device_type}"
+    if told.supports_text:
+        return Check("ML model", "ok", what)
+    where = "Where that service runs: " if not is_local(settings.ml_inference_service_url) else ""
+    return Check("ML model", "note", f"{what}: it knows no words", where + GET_MODEL)
 
 
 async def workers(settings: Settings, stages: tuple[Stage, ...], hosts: set[str]) -> list[Check]:

@@ -51,7 +51,8 @@ class ClipModel:
             raise FatalError(f"{folder} has no vision/model.onnx")
         device = choose(onnxruntime.get_available_providers(), provider, device_id)
         try:
-            family = _family(folder)
+            manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
+            family = FAMILIES.get(manifest.family) if manifest else None
             self._vision = VisionTower(vision, family, device)
             self._captioner = Captioner(captioner) if captioner.is_dir() else None
             self.dimension = self._vision.embed([Image.new("RGB", (64, 64), "grey")]).shape[1]
@@ -61,6 +62,8 @@ class ClipModel:
         except Exception as error:  # Loaders raise nearly everything; whatever it is, we cannot start.
             raise FatalError(f"the models in {folder} cannot be used: {error}") from error
         self.supports_text = self._text is not None
+        self.logit_scale = manifest.logit_scale if manifest else None
+        self.logit_bias = manifest.logit_bias if manifest else None
         self.device = self._vision.device
         # Named by their content: other weights in the same folder are another model.
         self.model_id = f"{family.name if family else 'clip'}-{_digest(weights)}"
@@ -86,10 +89,6 @@ class ClipModel:
         """Return a vector of length 1 in the space of the images."""
         assert self._text is not None  # noqa: S101  # The protocol: only where `supports_text`.
         return self._text.get().embed(text)
-
-
-def _family(folder: Path) -> Family | None:
-    return FAMILIES.get(read_manifest(folder).family) if (folder / MANIFEST).is_file() else None
 
 
 def _text_tower(folder: Path, family: Family | None, device: Device, idle_seconds: float, dimension: int) -> Idle:

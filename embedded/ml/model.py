@@ -19,6 +19,9 @@ class Model(Protocol):
     """None: it has no captioner."""
     dimension: int
     supports_text: bool
+    logit_scale: float | None
+    """With `logit_bias`: it was trained to give probabilities."""
+    logit_bias: float | None
     device: str
     """On what it runs: `cpu`, `cuda`, ..."""
 
@@ -43,6 +46,8 @@ class VisualModel:
     caption_model_id: str | None = "darkroom-plain-1"
     dimension = descriptor.DIMENSION
     supports_text = False
+    logit_scale: float | None = None
+    logit_bias: float | None = None
     device = "cpu"
     safe_batch = MOST
 

@@ -67,6 +67,8 @@ async def capabilities(model: Loaded) -> dict[str, Any]:
         "embedding_dim": model.dimension,
         "model_id": model.model_id,
         "supports_text": model.supports_text,
+        "logit_scale": model.logit_scale,
+        "logit_bias": model.logit_bias,
         "max_image_side": MAX_IMAGE_SIDE,
     }
 

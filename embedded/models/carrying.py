@@ -20,6 +20,7 @@ from embedded.models.shelf import LICENCE, MANIFEST, FileFact, Manifest, Measure
 from embedded.models.table import NAME, Entry
 
 CHUNK_BYTES = 1 << 20
+KNOWN = {"family", "languages", "licence", "dimension", "logit_scale", "logit_bias"}
 BY_HAND = "by hand"
 """The family of files that name none: what they say of themselves is believed."""
 
@@ -91,7 +92,9 @@ def take_in(
         if broken is not None:
             raise FatalError(f"{source} is damaged: {broken}. Nothing was taken in: export it again, or copy it again.")
         files = {name: fact.model_copy(update={"pinned": name in ours}) for name, fact in manifest.files.items()}
-        manifest = manifest.model_copy(update={"files": files})
+        # How a model that we know is used, we know better than what comes in.
+        ours_too = entry.model_dump(include=KNOWN) if entry else {}
+        manifest = manifest.model_copy(update={"files": files} | ours_too)
         (made / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
         try:
             (made / LICENCE).write_bytes(_read(opened, LICENCE))

@@ -146,6 +146,8 @@ def _manifest(entry: Entry, sources: dict[str, str], files: dict[str, FileFact])
         languages=entry.languages,
         licence=entry.licence,
         dimension=entry.dimension,
+        logit_scale=entry.logit_scale,
+        logit_bias=entry.logit_bias,
         sources=sources,
         files=files,
         fetched_at=datetime.now(UTC).isoformat(timespec="seconds"),

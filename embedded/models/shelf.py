@@ -46,6 +46,8 @@ class Manifest(BaseModel):
     languages: str
     licence: str
     dimension: int | None = None
+    logit_scale: float | None = None
+    logit_bias: float | None = None
     sources: dict[str, str]
     files: dict[str, FileFact]
     fetched_at: str

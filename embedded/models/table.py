@@ -45,6 +45,9 @@ class Entry(_Strict):
     licence: Literal["Apache-2.0", "MIT"]
     copyright: str
     dimension: int | None = None
+    logit_scale: float | None = None
+    """With `logit_bias`: makes a probability of a cosine, sigmoid(exp(scale) * cosine + bias), as it was trained."""
+    logit_bias: float | None = None
     repo: str
     revision: str | None = None
     """A commit. None: the newest when it is fetched first, and from then on that."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cli.command import darkroom
+from tests.cli.scripted_api import ScriptedApi
 from tests.models import tiny_families
 from tests.models.small_hub import Fault, SmallHub
 
@@ -189,6 +190,32 @@ def test_darkroom_up_refuses_a_model_that_is_not_here_before_it_starts_anything(
         *("up", "--model", "tiny"), cwd=person.data, ML_INFERENCE_SERVICE_URL="http://127.0.0.1:9", **person.environment
     )
     assert "--model is for the ML service of our own" in other.stderr
+
+
+def test_doctor_says_the_one_command(person: Person) -> None:
+    def said(**environment: str) -> str:
+        return darkroom(
+            "doctor", cwd=person.data, **person.environment | {"DARKROOM_URL": "http://127.0.0.1:9"} | environment
+        ).stdout
+
+    before = said()
+    assert re.search(
+        r"^note +Model +visual: .*knows no words\n +`darkroom models get` fetches one", before, re.MULTILINE
+    )
+    assert re.search(r"^problem +Model +The model 'tiny' is not here", said(ML_MODEL="tiny"), re.MULTILINE)
+    person.models("get", "tiny")
+    assert re.search(r"^ok +Model +tiny, unverified$", said(), re.MULTILINE)
+
+
+def test_doctor_asks_the_service_that_is_named_what_it_knows(person: Person, hub: SmallHub) -> None:
+    told = {"model_id": "m-1", "supports_text": False, "embedding_dim": 3, "device_type": "cuda"}
+    with ScriptedApi({"GET /capabilities": [(200, told)], "GET /health": [(200, {})]}) as ml:
+        run = darkroom("doctor", cwd=person.data, ML_INFERENCE_SERVICE_URL=ml.url, DARKROOM_URL="http://127.0.0.1:9")
+    assert re.search(
+        r"^note +ML model +m-1, 3 dimensions, on cuda: it knows no words\n +`darkroom models get`",
+        run.stdout,
+        re.MULTILINE,
+    )
 
 
 def test_progress_is_told_where_there_is_no_terminal(person: Person) -> None:

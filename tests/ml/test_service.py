@@ -100,6 +100,8 @@ def test_capabilities_have_the_contract_and_our_additions(url: str) -> None:
         "embedding_dim": 512,
         "model_id": "darkroom-visual-1",
         "supports_text": False,
+        "logit_scale": None,
+        "logit_bias": None,
         "max_image_side": 4096,
     }
 
@@ -290,6 +292,7 @@ def test_a_model_of_the_data_folder_is_served_by_its_name(tmp_path: Path, monkey
         told = httpx.get(f"{url}/api/v1/capabilities").json()
         assert told["model_id"].startswith("siglip-")
         assert (told["embedding_dim"], told["supports_text"], told["device_type"]) == (24, True, "cpu")
+        assert (told["logit_scale"], told["logit_bias"]) == (4.7245, -16.772)
         text = httpx.post(f"{url}/api/v1/embed_text", json={"text": "a bird"}).json()["embedding"]
         assert np.linalg.norm(text) == pytest.approx(1)
     with service("--model", "visual") as url:

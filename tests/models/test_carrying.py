@@ -81,6 +81,15 @@ def test_what_it_says_of_itself_verifies_nothing(tmp_path: Path, there: Shelf) -
     assert not manifest.is_verified
 
 
+def test_how_a_model_that_we_know_is_used_is_not_taken_from_it(tmp_path: Path, there: Shelf) -> None:
+    stick = lay(tmp_path / "stick")
+    said = json.loads((stick / "model.json").read_text())
+    (stick / "model.json").write_text(json.dumps(said | {"family": "clip", "logit_scale": 1.0}))
+    manifest = take(there, stick)
+    assert manifest is not None
+    assert (manifest.family, manifest.logit_scale) == ("siglip", None)
+
+
 def test_other_files_under_a_name_that_we_know_are_refused(tmp_path: Path, there: Shelf) -> None:
     stick = lay(tmp_path / "stick", files={"vision/model.onnx": b"evil"})
     with pytest.raises(FatalError, match=rf"vision/model\.onnx in .* is not the one of tiny.*{sha(WEIGHTS)}"):

@@ -68,7 +68,15 @@ def write(folder: Path, family: str) -> Path:
     for name, content in files(family).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    manifest = {"name": folder.name, "family": family, "languages": "", "licence": "MIT", "fetched_at": ""}
+    manifest: dict[str, object] = {
+        "name": folder.name,
+        "family": family,
+        "languages": "",
+        "licence": "MIT",
+        "fetched_at": "",
+    }
+    if family == "siglip":
+        manifest |= {"logit_scale": 4.7245, "logit_bias": -16.772}
     (folder / "model.json").write_text(json.dumps(manifest | {"sources": {}, "files": {}}))
     return folder
 
