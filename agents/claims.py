@@ -13,7 +13,7 @@ from agents.stage import StageApp
 from agents.sweeps import Step, Sweeper
 from core import failpoints
 from core.errors import DrainingError, FatalError, PartitionRevokedError
-from rules.claims.claim import lot
+from rules.claims.claim import scope
 from rules.claims.events import Answered, Confirmed, ContentFailed, Event, FileFailed, Forgotten, More
 from streams.item import Item
 from streams.window import Deliveries, Permits, Window
@@ -69,7 +69,7 @@ class ClaimKeeper:
                 # A replay may be from before the content was read again.
                 is_outdated = known is not None and outcome.content is not None and outcome.content.is_older_than(known)
                 case.content = known if is_outdated else outcome.content
-                return Answered(outcome.file_id, lot(outcome), is_outdated, isinstance(outcome, told.Stored))
+                return Answered(outcome.file_id, scope(outcome), is_outdated, isinstance(outcome, told.Stored))
             case told.MoreWaiters():
                 return More(outcome.after)
             case told.FailedContent():

@@ -18,7 +18,7 @@ from core import failpoints
 from core.errors import ContentError, FileError
 from imaging.prepared import Prepared
 from rules.claims import effects as do
-from rules.claims.claim import Claim, Known, lot
+from rules.claims.claim import Claim, Known, scope
 from rules.claims.events import ContentFailed, Event, File, FollowUp, HasRead, More
 from rules.claims.machine import decide
 from rules.identity import point_id
@@ -103,7 +103,7 @@ class _Rows:
 
 def as_file(number: int, file: HashedFile, jobs: JobsWatch) -> File:
     """Return what a decision sees of a file."""
-    return File(number, file.file_id, lot(file), jobs.is_cancelled(file.job_id))
+    return File(number, file.file_id, scope(file), jobs.is_cancelled(file.job_id))
 
 
 class Executor:

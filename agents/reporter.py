@@ -27,16 +27,16 @@ MAX_CHARACTERS = 100_000
 Publish = Callable[[JobEvent], Awaitable[Awaitable[object]]]
 PlainFile = tuple[str, str, str]
 """File id, path that is text, SHA-256."""
-_Lot = tuple[str, str]  # job id, collection
+_Scope = tuple[str, str]  # job id, collection
 _Walk = str | None
 _Roots = tuple[str, ...] | None
 
 
 @dataclass(slots=True)
 class _Gathered:
-    seen: dict[tuple[_Lot, _Walk, _Roots], list[SeenFile]] = field(default_factory=lambda: defaultdict(list))
-    outcomes: dict[tuple[_Lot, bool], list[FileOutcome]] = field(default_factory=lambda: defaultdict(list))
-    alike: dict[tuple[_Lot, _Walk, Outcome], list[PlainFile]] = field(default_factory=lambda: defaultdict(list))
+    seen: dict[tuple[_Scope, _Walk, _Roots], list[SeenFile]] = field(default_factory=lambda: defaultdict(list))
+    outcomes: dict[tuple[_Scope, bool], list[FileOutcome]] = field(default_factory=lambda: defaultdict(list))
+    alike: dict[tuple[_Scope, _Walk, Outcome], list[PlainFile]] = field(default_factory=lambda: defaultdict(list))
     moved: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     files: int = 0
     characters: int = 0

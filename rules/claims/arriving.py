@@ -38,7 +38,7 @@ def arrived(state: State, event: Arrived) -> Effects:
         forgotten = (DropContent(),) if state.has_content else ()
         return _owns(Claim(), event, before=forgotten)
     if event.first_unchanged is not None:
-        claim = claim.with_first(file.lot, event.first_unchanged)
+        claim = claim.with_first(file.scope, event.first_unchanged)
     if is_owner:
         return _owns(claim, event)
     if claim.owner is not None:
@@ -53,7 +53,7 @@ def arrived(state: State, event: Arrived) -> Effects:
     if not state.has_content:
         # The claim says that ML has answered, but the answer is gone: ask again.
         return _owns(Claim(), event)
-    outcome = claim.known_outcome(file.lot, file.file_id)
+    outcome = claim.known_outcome(file.scope, file.file_id)
     return Effects(_noted(state, claim, file), (Send(((file.number, outcome),)),))
 
 
@@ -61,8 +61,8 @@ def _owns(claim: Claim, event: Arrived, before: Iterable[Row] = (), behind: Iter
     """Make a file that has come the owner, and send it to ML; an owner that comes again is sent again."""
     file = event.file
     if claim.owner != file.file_id:
-        claim = claim.owned_by(file.file_id, file.lot, event.begun)
-    claim = claim.begun_again(event.begun).with_first(file.lot, file.file_id)
+        claim = claim.owned_by(file.file_id, file.scope, event.begun)
+    claim = claim.begun_again(event.begun).with_first(file.scope, file.file_id)
     return Effects((*before, PutClaim(claim), *behind), (Decode(file.number),))
 
 
@@ -71,8 +71,8 @@ def _waits(state: State, claim: Claim, file: File) -> Effects:
 
 
 def _noted(state: State, claim: Claim, file: File) -> tuple[Row, ...]:
-    """Note a file as the first of its lot, unless there is one."""
-    noted = claim.with_first(file.lot, file.file_id)
+    """Note a file as the first of its scope, unless there is one."""
+    noted = claim.with_first(file.scope, file.file_id)
     return () if noted == state.claim else (PutClaim(noted),)
 
 
@@ -93,6 +93,6 @@ def has_read(state: State, event: HasRead) -> Effects:
         return _waits(state, claim, file)
     if event.is_same:
         return Effects(work=(SendReading(file.number),))
-    owned = claim.owned_by(file.file_id, file.lot, event.begun)
+    owned = claim.owned_by(file.file_id, file.scope, event.begun)
     # In this order: after a kill in between it is read again, and the answer tells still whether it had a caption.
     return Effects((PutClaim(owned), DropContent()), (SendDecoded(file.number),))

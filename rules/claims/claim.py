@@ -5,10 +5,10 @@ from typing import Literal, Protocol
 from pydantic import BaseModel, ConfigDict
 
 # Whether a file is the first of its content in its job is remembered for this many jobs a content.
-REMEMBERED_LOTS = 8
+REMEMBERED_SCOPES = 8
 
 Known = Literal["cached", "duplicate"]
-"""The outcome of a file whose content is known: the first of its lot is cached, others are duplicates."""
+"""The outcome of a file whose content is known: the first of its scope is cached, others are duplicates."""
 
 
 class OfJob(Protocol):
@@ -23,7 +23,7 @@ class OfJob(Protocol):
         """That the job takes it into."""
 
 
-def lot(file: OfJob) -> str:
+def scope(file: OfJob) -> str:
     """Return the name under which a content's first file in a job is remembered."""
     return f"{file.job_id}/{file.collection}"
 
@@ -34,15 +34,15 @@ class Claim(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     owner: str | None = None
-    owner_lot: str | None = None
+    owner_lot: str | None = None  # the owner's scope, under the name that rows have for it
     begun: int = 1  # how often the watchdog had the owner begin, as it came last
     promoted: int | None = None  # number of the waiter that became the owner, until it is on its way to ML
-    firsts: dict[str, str] = {}  # lot (job and collection) → id of its first file with this content
+    firsts: dict[str, str] = {}  # scope (job and collection) → id of its first file with this content
 
-    def owned_by(self, file_id: str, lot: str, begun: int, promoted: int | None = None) -> "Claim":
+    def owned_by(self, file_id: str, scope: str, begun: int, promoted: int | None = None) -> "Claim":
         """Return the claim with another owner."""
-        new = {"owner": file_id, "owner_lot": lot, "promoted": promoted, "begun": begun}
-        return self.model_copy(update=new).with_first(lot, file_id)
+        new = {"owner": file_id, "owner_lot": scope, "promoted": promoted, "begun": begun}
+        return self.model_copy(update=new).with_first(scope, file_id)
 
     def begun_again(self, begun: int) -> "Claim":
         """Return the claim of an owner that begins again."""
@@ -56,18 +56,18 @@ class Claim(BaseModel):
         """Return the claim after the waiter that became the owner is on its way to ML, or has ended."""
         return self.model_copy(update={"promoted": None})
 
-    def with_first(self, lot: str, file_id: str) -> "Claim":
-        """Return the claim with a file as the first of its lot, unless there is one."""
-        if lot in self.firsts:
+    def with_first(self, scope: str, file_id: str) -> "Claim":
+        """Return the claim with a file as the first of its scope, unless there is one."""
+        if scope in self.firsts:
             return self
-        kept = list(self.firsts.items())[1 - REMEMBERED_LOTS :]
-        return self.model_copy(update={"firsts": dict([*kept, (lot, file_id)])})
+        kept = list(self.firsts.items())[1 - REMEMBERED_SCOPES :]
+        return self.model_copy(update={"firsts": dict([*kept, (scope, file_id)])})
 
     def without_owner_as_first(self) -> "Claim":
-        """Return the claim after its owner failed: the next file of the owner's lot is the first."""
-        if self.lot_of_owner is None or self.firsts.get(self.lot_of_owner) != self.owner:
+        """Return the claim after its owner failed: the next file of the owner's scope is the first."""
+        if self.scope_of_owner is None or self.firsts.get(self.scope_of_owner) != self.owner:
             return self
-        return self.model_copy(update={"firsts": {k: v for k, v in self.firsts.items() if k != self.lot_of_owner}})
+        return self.model_copy(update={"firsts": {k: v for k, v in self.firsts.items() if k != self.scope_of_owner}})
 
     def is_left_by_owner(self, begun: int, *, owners_job_has_ended: bool) -> bool:
         """Tell whether a file that waits, and begins again, for the `begun`th time, takes over.
@@ -79,20 +79,20 @@ class Claim(BaseModel):
         return owners_job_has_ended or begun > self.begun + 1
 
     @property
-    def lot_of_owner(self) -> str | None:
-        """The owner's lot; None where it is not known any more, as in an old row of a content of many lots."""
-        return self.owner_lot or next((lot for lot, first in self.firsts.items() if first == self.owner), None)
+    def scope_of_owner(self) -> str | None:
+        """The owner's scope; None where it is not known any more, as in an old row of a content of many scopes."""
+        return self.owner_lot or next((scope for scope, first in self.firsts.items() if first == self.owner), None)
 
     @property
     def job_of_owner(self) -> str | None:
         """The owner's job; None where it is not known any more."""
-        return None if self.lot_of_owner is None else self.lot_of_owner.partition("/")[0]
+        return None if self.scope_of_owner is None else self.scope_of_owner.partition("/")[0]
 
     @property
     def collection_of_owner(self) -> str | None:
         """The collection that the owner goes to; None where it is not known any more."""
-        return None if self.lot_of_owner is None else self.lot_of_owner.partition("/")[2]
+        return None if self.scope_of_owner is None else self.scope_of_owner.partition("/")[2]
 
-    def known_outcome(self, lot: str, file_id: str) -> Known:
+    def known_outcome(self, scope: str, file_id: str) -> Known:
         """Return the outcome of a file, as the content is known."""
-        return "cached" if self.firsts.get(lot, file_id) == file_id else "duplicate"
+        return "cached" if self.firsts.get(scope, file_id) == file_id else "duplicate"

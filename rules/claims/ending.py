@@ -44,7 +44,7 @@ def answered(state: State, event: Answered) -> Effects:
     Nobody waits for this content any more once that is written. A kill before all are sent on leaves this message, or
     the one that asks for the next few, unacked.
     """
-    claim = (state.claim or Claim()).answered().with_first(event.lot, event.file_id)
+    claim = (state.claim or Claim()).answered().with_first(event.scope, event.file_id)
 
     def rows(claim: Claim) -> tuple[Row, ...]:
         if not event.is_outdated:
@@ -73,8 +73,8 @@ def _send_on(state: State, claim: Claim, after: int, rows: Callable[[Claim], tup
     waiting, cancelled = _next(state, after, claim.promoted)
     files = []
     for file in waiting:
-        claim = claim.with_first(file.lot, file.file_id)
-        files.append((file.number, claim.known_outcome(file.lot, file.file_id)))
+        claim = claim.with_first(file.scope, file.file_id)
+        files.append((file.number, claim.known_outcome(file.scope, file.file_id)))
     work: tuple[Work, ...] = _skip(cancelled)
     if files:
         work += (Send(tuple(files)), Flush("store", tuple(number for number, _ in files)))
@@ -138,7 +138,7 @@ def _next_owner(state: State, claim: Claim) -> Effects:
 
 def _promote(claim: Claim, file: File, before: Iterable[Row] = ()) -> Effects:
     """Make one that waits the owner. Until it is on its way to ML, it is a waiter too."""
-    owned = claim.owned_by(file.file_id, file.lot, claim.begun, promoted=file.number)
+    owned = claim.owned_by(file.file_id, file.scope, claim.begun, promoted=file.number)
     return Effects(
         (*before, PutClaim(owned)), (Decode(file.number), Flush("embed", (file.number,))), Promoted(file.number)
     )

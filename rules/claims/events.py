@@ -13,7 +13,7 @@ class File:
 
     number: int
     file_id: str
-    lot: str
+    scope: str
     is_cancelled: bool = False  # its job is
 
 
@@ -23,7 +23,7 @@ class Arrived:
 
     `begun`: how often the watchdog had it begin. `rereads`: it is to be read though its content is known.
     `is_confirmed`: its path with this content is in the present incarnation of its collection.
-    `first_unchanged`: id of the first file of its lot that was found unchanged, if any.
+    `first_unchanged`: id of the first file of its scope that was found unchanged, if any.
     """
 
     file: File
@@ -51,7 +51,7 @@ class Answered:
     """
 
     file_id: str
-    lot: str
+    scope: str
     is_outdated: bool = False
     is_stored: bool = False
 

@@ -79,7 +79,7 @@ class World(Around):
         self.delivered = 0  # of the log, surely
         # Of a worker that has lost the partition and does not know it: its rows, and how far it has taken each topic.
         self.stale: tuple[dict[Any, Any], dict[str, int]] = {}, {}
-        self.unchanged: dict[tuple[str, str], str] = {}  # lot, content → the first, as the worker remembers it
+        self.unchanged: dict[tuple[str, str], str] = {}  # scope, content → the first, as the worker remembers it
 
     def take(self, topic: str) -> None:
         """Take the next message of a topic: decide, and write the rows that stand before."""
@@ -99,7 +99,7 @@ class World(Around):
     def _arrived(self, message: Message, content: str, sent: Arrived) -> Arrived:
         file = self.file(sent.file.number)
         confirmed = ("path", content, message.file[1]) in self.rows
-        first = self.unchanged.get((file.lot, content))
+        first = self.unchanged.get((file.scope, content))
         return Arrived(file, sent.begun, is_confirmed=confirmed, rereads=sent.rereads, first_unchanged=first)
 
     def _sweep(self, step: Step, sweep: str | tuple[str, ...]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from agents.claims import ClaimKeeper
 from agents.effects import Case, Executor
 from agents.sweeps import Sweeper
-from rules.claims.claim import Claim, lot
+from rules.claims.claim import Claim, scope
 from rules.claims.effects import Decode, PutWaiter, Send
 from rules.claims.ending import WAITERS_AT_ONCE
 from rules.claims.events import Arrived, File
@@ -159,7 +159,7 @@ class Stage:
         """Decide on a file as prepare does; return the decision."""
         number = next(self.offsets)
         item: Any = Item(None, file, Headers())  # type: ignore[arg-type]
-        arrived = Arrived(File(number, file.file_id, lot(file)))
+        arrived = Arrived(File(number, file.file_id, scope(file)))
         effects = self.executor.decide(Case(item.event, file, {number: item}), arrived).effects
         match effects.work:
             case (Decode(),):
