@@ -135,7 +135,7 @@ class Stage:
 
     def handed_on(self, file: HashedFile, headers: Any) -> None: ...
 
-    async def add(self, event: Any, work: Any, settle: Any = None, share: Any = None) -> None:
+    async def add(self, event: Any, work: Any, settle: Any = None, permits: Any = None) -> None:
         """Do as a window does; `until_killed` says that a kill comes before the work is done."""
         if self.until_killed:
             work.close()

@@ -192,7 +192,7 @@ class World:
         return PREPARED
 
     async def add(
-        self, _event: Message, work: Coroutine[Any, Any, Any], settle: Any = None, share: object = None
+        self, _event: Message, work: Coroutine[Any, Any, Any], settle: Any = None, permits: object = None
     ) -> None:
         """Do as a window does."""
         result = await work

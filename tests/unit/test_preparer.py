@@ -50,7 +50,7 @@ class Stage:
     async def or_put_back(self, _topic: object, _item: object, work: Coroutine[Any, Any, None]) -> None:
         await work
 
-    async def add(self, _event: object, work: Coroutine[Any, Any, None], share: object) -> None:
+    async def add(self, _event: object, work: Coroutine[Any, Any, None], permits: object) -> None:
         self.tasks.append(asyncio.create_task(work))
 
 

@@ -140,5 +140,5 @@ def answered() -> "asyncio.Future[None]":
 class Window:
     """Takes work, and does it."""
 
-    async def add(self, _event: object, work: Coroutine[Any, Any, None], *, share: object) -> None:
+    async def add(self, _event: object, work: Coroutine[Any, Any, None], *, permits: object) -> None:
         await work
