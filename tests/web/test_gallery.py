@@ -103,7 +103,7 @@ def test_search_and_filters(visit: Open) -> None:
     page.keyboard.type("lighthouse")
     page.keyboard.press("Enter")
     expect(count).to_have_text("2,000 pictures")
-    expect(page.get_by_text("Words were looked up in captions")).to_be_visible()
+    expect(page.get_by_text("Only words were looked up")).to_be_visible()
     page.get_by_role("button", name="Leave this search").click()
     expect(count).to_have_text("100,000 pictures")
 

@@ -4,6 +4,7 @@ import { address } from "../core/api.js";
 import { h } from "../core/dom.js";
 import { takenAt } from "../core/format.js";
 import { icon } from "./icons.js";
+import { inFull, inShort } from "./query.js";
 
 const GAP = 6;
 const ROWS_AROUND = 2;
@@ -180,10 +181,12 @@ export class Grid {
       const name = picture?.filename ?? "";
       open.querySelector(".name").textContent = name;
       open.setAttribute("aria-label", picture ? `${name}${picture.taken_at ? `, ${takenAt(picture.taken_at)}` : ""}` : "Loading");
+      open.setAttribute("aria-description", inFull(picture?.reasons).map((line) => line.join(", ")).join("; "));
       cell.querySelector(".pick").setAttribute("aria-label", picture ? `Select ${name}` : "Loading");
       const score = cell.querySelector(".score");
-      score.hidden = !(picture?.score > 0);
-      score.textContent = picture?.score ? `${Math.round(picture.score * 100)} %` : "";
+      score.textContent = inShort(picture?.reasons);
+      score.hidden = !score.textContent;
+      score.title = inFull(picture?.reasons).map((line) => line.join(", ")).join("\n");
       this.#mark(cell, picture);
     }
     if (picture && !hold && !image.getAttribute("src")) {

@@ -4,11 +4,12 @@ import { h } from "../core/dom.js";
 import * as format from "../core/format.js";
 import { link } from "../core/router.js";
 import { mapOf } from "./map.js";
+import { inFull } from "./query.js";
 
 const OFFERED = new Set(["filename", "full_path", "paths", "more_paths", "file_hash", "width", "height", "format", "mode", "caption", "thumbnail_base64", "file_size", "taken_at", "camera_make", "camera_model", "lens", "iso", "aperture", "exposure_time", "focal_length", "orientation", "gps", "tags", "rating", "label", "people", "model_id", "job_id", "ingested_at"]);
 
-/** The parts, those that hold something. Of `copies` files the payload names the first. */
-export function panel(payload, copies) {
+/** The parts, those that hold something. Of `copies` files the payload names the first. `reasons`: of a search. */
+export function panel(payload, copies, reasons) {
   const camera = [payload.camera_make, payload.camera_model].filter(Boolean);
   const name = camera.length === 2 && camera[1].toLowerCase().startsWith(camera[0].toLowerCase()) ? camera[1] : camera.join(" ");
   const settings = [
@@ -21,6 +22,7 @@ export function panel(payload, copies) {
   const others = Object.entries(payload).filter(([field]) => !OFFERED.has(field));
   return [
     payload.caption && h("p", { class: "caption" }, payload.caption),
+    facts("Why it was found", inFull(reasons)),
     facts("Picture", [
       ["Taken", payload.taken_at && format.takenAt(payload.taken_at)],
       ["Camera", name],

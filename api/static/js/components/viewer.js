@@ -89,7 +89,7 @@ export function openViewer({ id, pictures, collection, onturn, onclose, onsimila
     known.then(
       ({ payload, paths_total }) => {
         name(payload.filename);
-        fill(info, ...panel(payload, paths_total));
+        fill(info, ...panel(payload, paths_total, pictures()[index()]?.reasons));
       },
       (error) => error.name !== "AbortError" && fill(info, failure(error, draw)),
     );

@@ -6,9 +6,11 @@ export const API = "/api/v1";
 
 /** What went wrong, in words for a person. */
 export class ApiError extends Error {
-  constructor(status, detail) {
+  /** `place`: of a query that cannot be read, where in it. */
+  constructor(status, detail, place = null) {
     super(detail);
     this.status = status;
+    this.place = place;
   }
 }
 
@@ -27,7 +29,7 @@ export async function request(path, { method = "GET", body, form, query, headers
       await signIn();
       continue;
     }
-    if (!response.ok) throw new ApiError(response.status, await detail(response));
+    if (!response.ok) throw await refused(response);
     return response.status === 204 ? null : await response.json();
   }
 }
@@ -50,13 +52,11 @@ async function send(url, init) {
 }
 
 /** What an answer says went wrong. */
-export async function detail(response) {
-  try {
-    const problem = await response.json();
-    return problem.detail || problem.title || `Darkroom answered ${response.status}.`;
-  } catch {
-    return `Darkroom answered ${response.status}.`;
-  }
+export const detail = async (response) => (await refused(response)).message;
+
+async function refused(response) {
+  const problem = await response.json().catch(() => ({}));
+  return new ApiError(response.status, problem.detail || problem.title || `Darkroom answered ${response.status}.`, problem.query_error);
 }
 
 function parameters(query) {

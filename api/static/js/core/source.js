@@ -4,7 +4,6 @@ import { get, request } from "./api.js";
 
 const LIST_PAGE = 100;
 const SEARCH_PAGE = 100;
-const SEARCH_END = 10000;
 
 /** Pictures in an order; `more()` brings the next ones. `onchange` is called whenever something is new. */
 export class Source {
@@ -13,7 +12,7 @@ export class Source {
   #loading = null;
   #ended = new AbortController();
 
-  /** `page(next, signal)` gives `{ pictures, total, next, mode }`; `next` is null at first, and at the end. */
+  /** `page(next, signal)` gives `{ pictures, total, next, mode, likely, hint, pending }`; `next` is null at first, and at the end. */
   constructor(page) {
     this.#page = page;
     this.pictures = [];
@@ -21,6 +20,9 @@ export class Source {
     this.done = false;
     this.error = null;
     this.mode = null;
+    this.likely = null;
+    this.hint = null;
+    this.pending = 0;
     this.onchange = () => {};
   }
 
@@ -63,6 +65,10 @@ export class Source {
       this.pictures.push(...page.pictures);
       this.total = page.total;
       this.mode = page.mode ?? null;
+      // Told with the first page.
+      this.likely ??= page.likely ?? null;
+      this.hint ??= page.hint ?? null;
+      this.pending = page.pending ?? 0;
       this.#next = page.next;
       this.done = page.next === null;
     } catch (error) {
@@ -80,37 +86,33 @@ export function listed({ collection, sort, filters }) {
   });
 }
 
-/** What a text finds. */
+/** What a query finds. */
 export function found({ collection, query, filters }) {
-  return searched((limit, offset, signal) => request("/search", { method: "POST", body: { query, limit, offset, collection, filters }, signal }));
+  return searched((cursor, signal) => request("/search", { method: "POST", body: { query, limit: SEARCH_PAGE, cursor, collection, filters }, signal }));
 }
 
 /** Pictures that look like a stored one. */
 export function similar({ collection, id, filters }) {
-  return searched((limit, offset, signal) => request("/search", { method: "POST", body: { image_id: id, limit, offset, collection, filters }, signal }));
+  return searched((cursor, signal) => request("/search", { method: "POST", body: { image_id: id, limit: SEARCH_PAGE, cursor, collection, filters }, signal }));
 }
 
 /** Pictures that look like a file. */
 export function alike({ collection, file, filters }) {
-  return searched((limit, offset, signal) => {
+  return searched((cursor, signal) => {
     const form = new FormData();
     form.append("file", file);
-    form.append("limit", limit);
-    form.append("offset", offset);
+    form.append("limit", SEARCH_PAGE);
     form.append("collection", collection);
     form.append("filters", JSON.stringify(filters));
+    if (cursor) form.append("cursor", cursor);
     return request("/search/image", { method: "POST", form, signal });
   });
 }
 
 function searched(search) {
-  return new Source(async (next, signal) => {
-    const offset = next ?? 0;
-    const page = await search(SEARCH_PAGE, offset, signal);
-    const pictures = page.results.map((hit) => ({ ...picture(hit.id, hit.payload), score: page.mode === "semantic" ? hit.score : null }));
-    const after = offset + SEARCH_PAGE;
-    const hasMore = page.results.length === SEARCH_PAGE && after <= Math.min(SEARCH_END, page.total - 1);
-    return { pictures, total: Math.min(page.total, SEARCH_END), next: hasMore ? after : null, mode: page.mode };
+  return new Source(async (cursor, signal) => {
+    const { results, ...page } = await search(cursor, signal);
+    return { ...page, pictures: results.map((hit) => ({ ...picture(hit.id, hit.payload), reasons: hit.reasons })) };
   });
 }
 

@@ -9,11 +9,12 @@ import { keep, kept } from "../core/pictures-sent.js";
 import { alike, found, listed, similar } from "../core/source.js";
 import { button, empty, failure, select } from "../components/basics.js";
 import { archivePictures } from "../components/archiving.js";
-import { askText } from "../components/dialog.js";
+import { askText, show as showDialog } from "../components/dialog.js";
 import { chips, filterPanel, filtersOf } from "../components/filters.js";
 import { Grid } from "../components/grid.js";
 import { icon } from "../components/icons.js";
 import { attempt, toast } from "../components/toast.js";
+import { help, likely, misread, pointAt } from "../components/query.js";
 import { openViewer } from "../components/viewer.js";
 
 const SORTS = [["-taken_at", "Newest first"], ["taken_at", "Oldest first"], ["filename", "Name, A to Z"], ["-filename", "Name, Z to A"], ["-ingested_at", "Added last"], ["-rating", "Best rated first"]];
@@ -54,7 +55,7 @@ export async function show(root, { query, signal }) {
     h(
       "div",
       { class: "row" },
-      h("form", { class: "search", role: "search", onsubmit: (event) => (event.preventDefault(), change({ q: search.value.trim(), like: "", file: "" })) }, icon("search"), search, button("Search by a picture", { picture: "picture", square: true, look: "bare", onclick: () => file.click() })),
+      h("form", { class: "search", role: "search", onsubmit: (event) => (event.preventDefault(), change({ q: search.value.trim(), like: "", file: "" })) }, icon("search"), search, button("How to search", { picture: "info", square: true, look: "bare help", onclick: () => showDialog("How to search", help(), { wide: true }) }), button("Search by a picture", { picture: "picture", square: true, look: "bare", onclick: () => file.click() })),
       file,
       collection,
       sort,
@@ -152,7 +153,9 @@ export async function show(root, { query, signal }) {
         if (!known.some((one) => one.name === chosen)) return draw(missing());
       }
       if (shown.total === 0 && !shown.error) fill(body, nothing(Object.keys(where.filters).length > 0));
-      fill(end, shown.error ? failure(shown.error, () => shown.retry()) : shown.done && shown.total > 0 ? `That is all: ${plural(shown.total, "picture")}.` : "");
+      search.toggleAttribute("aria-invalid", Boolean(shown.error?.place));
+      if (shown.error?.place) pointAt(search, shown.error.place);
+      fill(end, shown.error?.place ? misread(now.q, shown.error) : shown.error ? failure(shown.error, () => shown.retry()) : shown.done && shown.total > 0 ? `That is all: ${plural(shown.total, "picture")}.` : "");
       grid.draw();
       viewer?.refresh();
       lookOn();
@@ -174,16 +177,18 @@ export async function show(root, { query, signal }) {
   function drawState() {
     const { total } = source;
     summary.textContent = source.error ? "" : total === null ? "Looking …" : now.like || sent ? "Most alike first" : plural(total, "picture");
-    const wordsOnly = source.mode === "keywords" && h("span", {}, "Words were looked up in captions, names, cameras and dates: the model knows no text.");
+    const sure = likely(source.likely);
+    const wordsOnly = source.mode === "keywords" && h("span", {}, "Only words were looked up, not what pictures show.");
+    const pending = source.pending > 0 && h("span", {}, `${plural(source.pending, "picture")} get their words now: of these, only captions and names were looked through.`);
     const like = (now.like || sent) && h("span", { class: "chip" }, h("span", {}, sent ? `Looks like ${sent.name}` : "More like one picture"), clearButton("Leave this search", () => change({ like: "", file: "" })));
     const text = now.q && h("span", { class: "chip" }, h("span", {}, `“${now.q}”`), clearButton("Leave this search", () => change({ q: "" })));
-    fill(state, summary, like, text, chips(now, change), wordsOnly, month);
+    fill(state, summary, sure, like, text, chips(now, change), wordsOnly, pending, month);
     root.setAttribute("aria-busy", String(total === null && !source.error));
   }
 
   function nothing(filtered) {
     if (source && (now.q || now.like || now.file || filtered)) {
-      return empty("search", "Nothing was found", "Try other words, or take a filter away.", button("Show all pictures", { onclick: () => go(["gallery"], { collection: chosen }) }));
+      return empty("search", "Nothing was found", source.hint || "Try other words, or take a filter away.", button("Show all pictures", { onclick: () => go(["gallery"], { collection: chosen }) }));
     }
     return empty("gallery", "No pictures here yet", `The collection “${chosen}” is empty. Take in a folder, or drop some files.`, h("a", { class: "button main", href: link(["ingest"], { collection: chosen }) }, "Take in photographs"), others());
   }
