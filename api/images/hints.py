@@ -1,12 +1,12 @@
-"""What would help where a search finds nothing."""
+"""What would help where a search finds nothing, or cannot compare meaning."""
 
 from gateways.qdrant import Qdrant
 from gateways.qdrant.filters import Filters
 from rules.search.query import Named, Query
 
 NO_TEXT = (
-    "The model knows no text, so only words were looked up: with a model that does, pictures are found by what they "
-    "show (docs/models.md)."
+    "The model knows no text, so only words were looked up. `darkroom models get` fetches one that finds pictures by "
+    "what they show, for collections that are made with it (docs/models.md)."
 )
 AWAY = "The ML service is away, so only words were looked up: darkroom doctor says why."
 
@@ -14,7 +14,7 @@ AWAY = "The ML service is away, so only words were looked up: darkroom doctor sa
 def another_model(of_collection: str | None, now: str) -> str:
     """Say why meaning could not be compared."""
     models = f"The collection was made by the model {of_collection!r}, and ML now runs {now!r}"
-    return f"{models}, so only words were looked up."
+    return f"{models}, so only words were looked up. `darkroom models use NAME` brings the former one back."
 
 
 async def of_nothing(

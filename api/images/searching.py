@@ -201,7 +201,7 @@ class Searcher:
             hits, following = hits[place.offset :], replace(place, offset=0).listed(page, total)
         why = await self._why(collection, asked, hits)
         likely = None if wanted["cursor"] else await self._likely(collection, asked, filters)
-        hint = None
+        hint = asked.without_meaning or None
         if not total:
             hint = await hints.of_nothing(
                 self._qdrant, collection, asked.query, filters, without_meaning=asked.without_meaning,

@@ -141,7 +141,9 @@ class SearchResults(BaseModel):
     mode: Literal["semantic", "keywords"]
     next: str | None = Field(None, description="The cursor of the following page.")
     likely: Likely | None = None
-    hint: str | None = Field(None, description="Where nothing was found: what would help.")
+    hint: str | None = Field(
+        None, description="What would help, where nothing was found, or meaning could not be compared."
+    )
     pending: int = Field(
         0,
         description="Pictures of an earlier version that get their words now: until then only their captions and names "

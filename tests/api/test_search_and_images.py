@@ -247,7 +247,19 @@ class TestSearch:
         answer = (await service.http.post("search", json={"query": query, "collection": collection})).json()
         assert (answer["results"], answer["total"]) == ([], 0)
         assert answer["hint"].startswith(expected)
-        assert "The model knows no text" in answer["hint"]
+        assert "The model knows no text, so only words were looked up. `darkroom models get`" in answer["hint"]
+
+    async def test_an_answer_by_words_alone_says_the_command_that_brings_meaning(
+        self, service: Service, collection: str, album: dict[str, Point], ml_control: httpx.AsyncClient
+    ) -> None:
+        body = {"query": "roof", "collection": collection}
+        assert (await service.http.post("search", json=body)).json()["hint"] is None
+        await ml_control.post("/control", json={"supports_text": False})
+        answer = (await service.http.post("search", json=body)).json()
+        assert answer["total"] > 0
+        assert "`darkroom models get` fetches one" in answer["hint"]
+        asked_for = (await service.http.post("search", json=body | {"mode": "keywords"})).json()
+        assert asked_for["hint"] is None, "who asks for words alone needs no other model"
 
     @pytest.mark.parametrize(
         "body",
