@@ -14,13 +14,13 @@ from embedded.models.table import Entry
 LINE_SECONDS = 10.0
 
 
-def built_in(used: str) -> dict[str, Any]:
-    """Return the row of what needs no weights; `used` is the model in use."""
+def built_in(used: set[str]) -> dict[str, Any]:
+    """Return the row of what needs no weights; `used` names what is in use."""
     return {
         "name": BUILT_IN,
         "about": "colours and shapes; comes along, and knows no words",
         "here": True,
-        "in_use": used == BUILT_IN,
+        "in_use": BUILT_IN in used,
         "bytes": 0,
         "memory_bytes": None,
         "ms_per_image": None,

@@ -14,7 +14,7 @@ from cli.model_views import Arriving, built_in, row_of, size
 from cli.render import plain_table
 from core import settings as environment
 from core.errors import FatalError
-from embedded.models.shelf import BUILT_IN, Manifest, Shelf, faults
+from embedded.models.shelf import BUILT_IN, CAPTIONER, Manifest, Shelf, faults
 from embedded.models.table import entries, entry
 
 group = typer.Typer(help="Models that know what a picture shows: fetch, choose and check them.", no_args_is_help=True)
@@ -29,7 +29,7 @@ def list_models(*, data: Data = None, as_json: Json = False) -> None:
     shelf, _ = _shelf(data)
     known, here, used, measured = entries(shelf.table), shelf.all(), _used(shelf), shelf.measured()
     rows = [
-        row_of(name, known.get(name), here.get(name), measured.get(name), is_used=name == used)
+        row_of(name, known.get(name), here.get(name), measured.get(name), is_used=name in used)
         for name in [*known, *(name for name in here if name not in known)]
     ]
     rows.insert(0, built_in(used))
@@ -83,7 +83,6 @@ def get(
 def use(name: Name, *, data: Data = None) -> None:
     """Choose the model that is used from the next start on; `visual` is the one that needs no weights."""
     shelf, _ = _shelf(data)
-    shelf.in_use(name)
     _choose(shelf, name)
 
 
@@ -91,12 +90,12 @@ def use(name: Name, *, data: Data = None) -> None:
 def remove(name: Name, *, data: Data = None) -> None:
     """Remove the files of a model. Collections that were made with it stay; they need it again for new pictures."""
     shelf, _ = _shelf(data)
-    freed = shelf.manifest(name).bytes
+    freed, was_chosen = shelf.manifest(name).bytes, shelf.is_chosen(name)
     shelf.remove(name)
     results.print(f"{escape(name)} is removed, and {size(freed)} are free.")
-    if shelf.chosen == name:
-        shelf.choose(None)
-        results.print(f"It was in use: from the next start on that is {BUILT_IN}.")
+    if was_chosen:
+        shelf.unchoose(name)
+        results.print("It was in use: from the next start on it is what needs no weights.")
 
 
 @group.command()
@@ -200,7 +199,7 @@ def _tell_arrived(shelf: Shelf, manifest: Manifest) -> None:
             "recorded, and nothing else is taken under this name from now on."
         )
     results.print(f"{name} is here: {escape(str(shelf.at(manifest.name)))}")
-    if shelf.chosen is None:
+    if manifest.family == CAPTIONER or shelf.chosen is None:
         _choose(shelf, manifest.name)
     else:
         results.print(f"{escape(shelf.chosen)} stays in use; `darkroom models use {name}` changes that.")
@@ -209,11 +208,17 @@ def _tell_arrived(shelf: Shelf, manifest: Manifest) -> None:
 def _choose(shelf: Shelf, name: str) -> None:
     shelf.choose(name)
     results.print(f"{escape(name)} is in use from the next `darkroom up` on, or the next start of the ML service.")
+    if name != BUILT_IN and shelf.manifest(name).family == CAPTIONER:
+        results.print("Jobs that ask for captions (`darkroom ingest --caption`) get them from it.")
+        return
     results.print("A collection stays with the model that it was made with: take pictures into a new one.")
     forced = environment.load().ml_model
     if forced not in {None, name}:
         results.print(f"ML_MODEL is {escape(str(forced))}, and goes before: unset it.")
 
 
-def _used(shelf: Shelf) -> str:
-    return environment.load().ml_model or shelf.chosen or BUILT_IN
+def _used(shelf: Shelf) -> set[str]:
+    """Return what is in use: a model, and maybe a captioner beside it."""
+    captioner = shelf.captioner
+    beside = set() if captioner is None else {captioner.parent.name}
+    return beside | {environment.load().ml_model or shelf.chosen or BUILT_IN}

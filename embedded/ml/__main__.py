@@ -80,21 +80,28 @@ def _chosen(settings: Settings, name: str | None) -> Path | None:
 
 
 def _model(settings: Settings, folder: Path | None) -> Model:
-    if folder is None:
+    shelf = Shelf(settings.darkroom_data)
+    captioner = shelf.captioner
+    if folder is None and captioner is None:
         return VisualModel()
     try:
-        from embedded.ml.clip import ClipModel  # noqa: PLC0415  # Only then are its packages needed.
+        from embedded.ml.captioned import Captioned  # noqa: PLC0415  # Only then are its packages needed.
+        from embedded.ml.clip import ClipModel  # noqa: PLC0415  # As above.
     except ImportError as error:
         raise FatalError(
             f"Models need the extra `models`, and {error.name} is missing: pip install 'darkroom[models]'"
         ) from error
-    return ClipModel(
-        folder,
-        provider=settings.ml_provider,
-        device_id=settings.ml_device_id,
-        learned=Shelf(settings.darkroom_data).learned,
-        idle_seconds=settings.ml_text_idle_seconds,
-    )
+    idle = settings.ml_text_idle_seconds
+    model: Model = VisualModel()
+    if folder is not None:
+        model = ClipModel(
+            folder,
+            provider=settings.ml_provider,
+            device_id=settings.ml_device_id,
+            learned=shelf.learned,
+            idle_seconds=idle,
+        )
+    return model if captioner is None else Captioned(model, captioner, idle)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 from PIL import Image
 
+MODEL_ID = "darkroom-plain-1"
 SIDE = 64  # pixels of the square that is looked at
 
 # Where each hue ends, in degrees of the colour circle.

@@ -5,7 +5,7 @@ Its folder, as optimum exports vision-encoder-decoder models:
     encoder.onnx              pixel_values (1, 3, height, width) -> hidden states (1, n, width of the model)
     decoder.onnx              input_ids (1, m), encoder_hidden_states -> logits (1, m, vocabulary)
     tokenizer.json
-    preprocessor_config.json  size {height, width}, image_mean, image_std
+    preprocessor_config.json  size, image_mean, image_std, resample
     generation_config.json    decoder_start_token_id, eos_token_id
 """
 
@@ -13,23 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel
 from tokenizers import Tokenizer
 
+from embedded.ml.ways import image_way
+
 MAX_TOKENS = 40  # A caption that has not ended by then is cut off.
-
-
-class _Size(BaseModel):
-    height: int
-    width: int
-
-
-class _Preprocessor(BaseModel):
-    size: _Size
-    image_mean: tuple[float, float, float]
-    image_std: tuple[float, float, float]
 
 
 class _Generation(BaseModel):
@@ -44,12 +34,12 @@ class Captioner:
         self._encoder = _session(folder / "encoder.onnx")
         self._decoder = _session(folder / "decoder.onnx")
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._preprocessor = _Preprocessor.model_validate_json((folder / "preprocessor_config.json").read_bytes())
+        self._way = image_way(folder, None)
         self._generation = _Generation.model_validate_json((folder / "generation_config.json").read_bytes())
 
     def caption(self, image: Image.Image) -> str:
         """Describe an RGB image, taking the likeliest token each time."""
-        (hidden, *_) = self._encoder.run(None, {"pixel_values": self._pixels(image)})
+        (hidden, *_) = self._encoder.run(None, {"pixel_values": self._way.pixels(image)[None]})
         tokens = [self._generation.decoder_start_token_id]
         while len(tokens) <= MAX_TOKENS:
             so_far = np.array([tokens], dtype=np.int64)
@@ -59,13 +49,6 @@ class Captioner:
                 break
             tokens.append(token)
         return str(self._tokenizer.decode(tokens[1:], skip_special_tokens=True)).strip()
-
-    def _pixels(self, image: Image.Image) -> NDArray[np.float32]:
-        size = self._preprocessor.size
-        resized = image.resize((size.width, size.height), Image.Resampling.BICUBIC)
-        values = np.asarray(resized, dtype=np.float32) / 255.0
-        normalised = (values - self._preprocessor.image_mean) / self._preprocessor.image_std
-        return normalised.transpose(2, 0, 1)[None].astype(np.float32)
 
 
 def _session(model: Path) -> onnxruntime.InferenceSession:

@@ -19,6 +19,7 @@ import onnxruntime
 from PIL import Image
 
 from core.errors import FatalError
+from embedded.ml import caption as plain
 from embedded.ml.captioner import Captioner
 from embedded.ml.descriptor import Array
 from embedded.ml.providers import Device, choose
@@ -67,7 +68,9 @@ class ClipModel:
         self.device = self._vision.device
         # Named by their content: other weights in the same folder are another model.
         self.model_id = f"{family.name if family else 'clip'}-{_digest(weights)}"
-        self.caption_model_id = f"captioner-{_digest(captioner / 'decoder.onnx')}" if self._captioner else None
+        self.caption_model_id = caption_model_id(captioner) if self._captioner else None
+        if manifest is not None and self._captioner is None:
+            self.caption_model_id = plain.MODEL_ID
         self._safe_batch = SafeBatch(f"{self.model_id} {self.device}", learned)
 
     @property
@@ -81,7 +84,8 @@ class ClipModel:
 
     def caption(self, image: Image.Image) -> str:
         """Describe an image in a sentence."""
-        assert self._captioner is not None  # noqa: S101  # The protocol: only where there is a caption_model_id.
+        if self._captioner is None:
+            return plain.caption(image)
         with memory_errors():
             return self._captioner.caption(image)
 
@@ -91,7 +95,9 @@ class ClipModel:
         return self._text.get().embed(text)
 
 
-def _text_tower(folder: Path, family: Family | None, device: Device, idle_seconds: float, dimension: int) -> Idle:
+def _text_tower(
+    folder: Path, family: Family | None, device: Device, idle_seconds: float, dimension: int
+) -> Idle[TextTower]:
     """Return the text encoder, to be loaded when it is used. One that was put there by hand is tried at once."""
     tower = Idle(lambda: TextTower(folder, family, device), idle_seconds)
     if family is None and (found := tower.get().embed("a photograph").size) != dimension:
@@ -100,6 +106,11 @@ def _text_tower(folder: Path, family: Family | None, device: Device, idle_second
             f"{dimension}: they are not of the same CLIP model."
         )
     return tower
+
+
+def caption_model_id(folder: Path) -> str:
+    """Name a captioner by its content."""
+    return f"captioner-{_digest(folder / 'decoder.onnx')}"
 
 
 def _digest(file: Path) -> str:

@@ -43,7 +43,7 @@ class VisualModel:
     """The descriptor and the plain caption."""
 
     model_id = descriptor.MODEL_ID
-    caption_model_id: str | None = "darkroom-plain-1"
+    caption_model_id: str | None = caption.MODEL_ID
     dimension = descriptor.DIMENSION
     supports_text = False
     logit_scale: float | None = None

@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import onnxruntime
@@ -23,6 +23,7 @@ NO_MEMORY = re.compile(r"failed to allocate|out of memory|smaller than requested
 TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int64)": np.int64}
 TYPES |= {"tensor(int32)": np.int32}
 BY_HAND = 77  # tokens, where a folder does not say
+Made = TypeVar("Made")
 IDS, MASKS = {"input_ids", "text"}, {"attention_mask"}
 
 
@@ -109,14 +110,14 @@ class TextTower:
         self._tokenizer.no_padding()
 
 
-class Idle:
+class Idle(Generic[Made]):
     """Something that takes memory: it is made at its first use, and given up when nobody has used it for a while."""
 
-    def __init__(self, make: Callable[[], TextTower], seconds: float) -> None:
+    def __init__(self, make: Callable[[], Made], seconds: float) -> None:
         self._make = make
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._made: TextTower | None = None
+        self._made: Made | None = None
         self._timer: threading.Timer | None = None
 
     @property
@@ -124,7 +125,7 @@ class Idle:
         """Whether it takes memory now."""
         return self._made is not None
 
-    def get(self) -> TextTower:
+    def get(self) -> Made:
         """Return it, for one use."""
         with self._lock:
             if self._made is None:

@@ -6,13 +6,14 @@ A model that does not fit is told before anybody relies on it, and one that take
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 from PIL import Image
 
 from core.errors import FatalError
-from embedded.models.shelf import Measured, read_manifest
+from embedded.models.shelf import CAPTIONER, Measured, read_manifest
 
 SECONDS = 600.0
 IMAGES = 3  # of which the fastest counts: what else the machine does is no fault of the model
@@ -35,27 +36,37 @@ def try_model(folder: Path) -> Measured:
 
 
 def _measure(folder: Path) -> Measured:
-    from embedded.ml.clip import ClipModel  # noqa: PLC0415 - what is missing of the extra is told in words
+    from embedded.ml.captioner import Captioner  # noqa: PLC0415 - what is missing of the extra is told in words
+    from embedded.ml.clip import ClipModel  # noqa: PLC0415 - as above
 
-    process = psutil.Process()
+    process, manifest = psutil.Process(), read_manifest(folder)
     before = process.memory_info().rss
-    model = ClipModel(folder)
-    if model.supports_text and (found := model.embed_text("a photograph").size) != model.dimension:
-        raise FatalError(f"its texts have {found} dimensions, and its pictures {model.dimension}.")
-    wanted = read_manifest(folder).dimension
-    if wanted not in {None, model.dimension}:
-        raise FatalError(f"its vectors have {model.dimension} dimensions, and {wanted} are expected.")
+    dimension = None
+    if manifest.family == CAPTIONER:
+        captioner = Captioner(folder / CAPTIONER)
+        use: Callable[[Image.Image], object] = captioner.caption
+    else:
+        model = ClipModel(folder)
+        dimension = model.dimension
+        if model.supports_text and (found := model.embed_text("a photograph").size) != dimension:
+            raise FatalError(f"its texts have {found} dimensions, and its pictures {dimension}.")
+        if manifest.dimension not in {None, dimension}:
+            raise FatalError(f"its vectors have {dimension} dimensions, and {manifest.dimension} are expected.")
+
+        def use(picture: Image.Image) -> object:
+            return model.embed([picture])
+
     picture, times = Image.new("RGB", (512, 384), "grey"), []
     for _ in range(IMAGES):
         started = time.perf_counter()
-        model.embed([picture])
+        use(picture)
         times.append(time.perf_counter() - started)
     memory = max(0, process.memory_info().rss - before)
-    return Measured(dimension=model.dimension, ms=min(times) * 1000, memory=memory)
+    return Measured(dimension=dimension, ms=min(times) * 1000, memory=memory)
 
 
 if __name__ == "__main__":
     try:
         print(_measure(Path(sys.argv[1])).model_dump_json())  # noqa: T201 - what this program is for
-    except (FatalError, ImportError) as error:
-        sys.exit(str(error))
+    except Exception as error:  # Loaders raise nearly everything; whatever it is, the model cannot be used.
+        sys.exit(str(error) or repr(error))

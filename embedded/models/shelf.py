@@ -26,6 +26,8 @@ from core.errors import FatalError
 
 MANIFEST = "model.json"
 LICENCE = "LICENSE"
+CAPTIONER = "captioner"
+"""The family of models that describe pictures; one may be in use beside one that compares them."""
 BUILT_IN = "visual"
 """The name of what needs no weights: it compares colours and shapes."""
 
@@ -75,9 +77,12 @@ class _Trust(BaseModel):
 
 
 class Measured(BaseModel):
-    """What a trial found: milliseconds an image takes, and bytes of memory with pictures and texts loaded."""
+    """What a trial found: milliseconds an image takes, and bytes of memory with pictures and texts loaded.
 
-    dimension: int
+    `dimension` is None for a captioner.
+    """
+
+    dimension: int | None
     ms: float
     memory: int
 
@@ -88,6 +93,7 @@ class _Measurements(BaseModel):
 
 class _Chosen(BaseModel):
     model: str | None = None
+    captioner: str | None = None
 
 
 _Shape = TypeVar("_Shape", bound=BaseModel)
@@ -184,18 +190,45 @@ class Shelf:
         wanted = name or self.chosen or BUILT_IN
         if wanted == BUILT_IN:
             return None
-        self.manifest(wanted)
+        if self.manifest(wanted).family == CAPTIONER:
+            raise FatalError(
+                f"{wanted} describes pictures, and does not compare them: `darkroom models use {wanted}` has it in use "
+                "beside another model."
+            )
         return self.at(wanted)
+
+    @property
+    def captioner(self) -> Path | None:
+        """The folder of the captioner that was chosen; None: none was, or it is gone."""
+        name = _read(self.folder / ".chosen", _Chosen).captioner
+        return self.at(name) / CAPTIONER if name is not None and self.has(name) else None
 
     @property
     def chosen(self) -> str | None:
         """The model that was chosen; None: none was."""
         return _read(self.folder / ".chosen", _Chosen).model
 
-    def choose(self, name: str | None) -> None:
-        """Choose the model that is used from the next start on."""
+    def is_chosen(self, name: str) -> bool:
+        """Whether a model was chosen, to compare or to describe pictures."""
+        chosen = _read(self.folder / ".chosen", _Chosen)
+        return name in {chosen.model, chosen.captioner}
+
+    def choose(self, name: str) -> None:
+        """Choose the model that is used from the next start on, or the captioner beside it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        _write(self.folder / ".chosen", _Chosen(model=name))
+        chosen = _read(self.folder / ".chosen", _Chosen)
+        if name != BUILT_IN and self.manifest(name).family == CAPTIONER:
+            chosen.captioner = name
+        else:
+            chosen.model = name
+        _write(self.folder / ".chosen", chosen)
+
+    def unchoose(self, name: str) -> None:
+        """Use a model no longer."""
+        chosen = _read(self.folder / ".chosen", _Chosen)
+        chosen.model = None if chosen.model == name else chosen.model
+        chosen.captioner = None if chosen.captioner == name else chosen.captioner
+        _write(self.folder / ".chosen", chosen)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:

@@ -16,7 +16,7 @@ LICENCES = ("Apache-2.0", "MIT")
 """Those whose text we lay beside the weights. They allow every use: a model that forbids one is not offered."""
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-Family = Literal["siglip", "clip"]
+Family = Literal["siglip", "clip", "captioner"]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -43,7 +43,8 @@ class Entry(_Strict):
     family: Family
     languages: str
     licence: Literal["Apache-2.0", "MIT"]
-    copyright: str
+    notice: str
+    """Whose it is; of MIT, the line that its text begins with."""
     dimension: int | None = None
     logit_scale: float | None = None
     """With `logit_bias`: makes a probability of a cosine, sigmoid(exp(scale) * cosine + bias), as it was trained."""
@@ -81,9 +82,9 @@ class Entry(_Strict):
     def licence_text(self) -> str:
         """Return the text of the licence, for people who get the weights from here."""
         text = (TABLE.parent / "licences" / f"{self.licence}.txt").read_text(encoding="utf-8")
-        if "{copyright}" in text:
-            return text.replace("{copyright}", self.copyright)
-        return f"{self.copyright}\n\n{text}"
+        if "{notice}" in text:
+            return text.replace("{notice}", self.notice)
+        return f"{self.notice}\n\n{text}"
 
 
 def entries(own: Path) -> dict[str, Entry]:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.command import darkroom
 from tests.cli.scripted_api import ScriptedApi
+from tests.ml import tiny_models
 from tests.models import tiny_families
 from tests.models.small_hub import Fault, SmallHub
 
@@ -22,7 +23,7 @@ about = "for tests"
 family = "siglip"
 languages = "colours"
 licence = "Apache-2.0"
-copyright = "Copyright 2026 Someone"
+notice = "Copyright 2026 Someone"
 repo = "me/tiny"
 
 [tiny.files]
@@ -130,7 +131,10 @@ def test_a_hub_that_refuses_is_told_in_one_message(person: Person, hub: SmallHub
 def test_an_unknown_model_is_told_with_those_that_there_are(person: Person) -> None:
     unknown = person.models("get", "nonsense")
     assert unknown.returncode == 1
-    assert "no model 'nonsense' to fetch; these are: siglip2-base-patch16-224, fast, small, tiny" in unknown.stderr
+    assert (
+        "no model 'nonsense' to fetch; these are: siglip2-base-patch16-224, fast, small, captions, tiny"
+        in unknown.stderr
+    )
     absent = person.models("check", "tiny")
     assert absent.returncode == 1
     assert "'tiny' is not here" in absent.stderr
@@ -158,7 +162,7 @@ def test_a_model_is_chosen_and_removed(person: Person) -> None:
     assert person.row("tiny")["in_use"]
     removed = person.models("remove", "tiny")
     assert re.search(r"tiny is removed, and \d MB are free", removed.stdout)
-    assert "from the next start on that is visual" in removed.stdout
+    assert "from the next start on it is what needs no weights" in removed.stdout
     assert not (person.data / "models/tiny").exists()
     assert person.row("visual")["in_use"]
     assert person.models("remove", "tiny").returncode == 1
@@ -190,6 +194,30 @@ def test_darkroom_up_refuses_a_model_that_is_not_here_before_it_starts_anything(
         *("up", "--model", "tiny"), cwd=person.data, ML_INFERENCE_SERVICE_URL="http://127.0.0.1:9", **person.environment
     )
     assert "--model is for the ML service of our own" in other.stderr
+
+
+def test_a_captioner_is_in_use_beside_a_model(person: Person, hub: SmallHub, tmp_path: Path) -> None:
+    tiny_models.write(tmp_path / "by-hand")
+    names = ("encoder.onnx", "decoder.onnx", "tokenizer.json", "preprocessor_config.json", "generation_config.json")
+    (person.data / "models/table.toml").write_text(
+        TABLE.replace("[tiny", "[words").replace("siglip", "captioner").partition("\n[words.files]")[0]
+        + "\n[words.files]\n"
+        + "".join(f'"captioner/{name}" = {{ at = "{name}" }}\n' for name in names)
+    )
+    for name in names:
+        hub.files["me/tiny", name] = (tmp_path / "by-hand/captioner" / name).read_bytes()
+    got = person.models("get", "words")
+    assert got.returncode == 0, got.stderr
+    assert "words is in use from the next `darkroom up` on" in got.stdout
+    assert "`darkroom ingest --caption`" in got.stdout
+    assert person.row("words")["in_use"]
+    assert person.row("visual")["in_use"]
+    assert (
+        "describes pictures, and does not compare them"
+        in darkroom("up", "--model", "words", cwd=person.data, **person.environment).stderr
+    )
+    person.models("remove", "words")
+    assert person.row("words") | {"here": False, "in_use": False} == person.row("words")
 
 
 def test_doctor_says_the_one_command(person: Person) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import io
+import json
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ from PIL import Image
 
 from embedded.ml.descriptor import describe
 from embedded.ml.service import MAX_BATCH, MAX_BODY, create_app
+from embedded.models.shelf import Shelf
 from gateways.ml import ML, Embedded, ImageInput, Refused
 from tests.deadlines import HANG_SECONDS
 from tests.ml import tiny_models
@@ -305,3 +307,24 @@ def test_a_model_that_is_not_there_stops_the_start(tmp_path: Path, monkeypatch: 
     assert ended.returncode == 1
     assert "'tiny' is not here" in ended.stderr
     assert "darkroom models get" in ended.stderr
+
+
+def test_a_captioner_of_the_data_folder_describes_what_another_model_compares(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf(tmp_path)
+    tiny_families.write(shelf.at("tiny"), "siglip")
+    tiny_models.write(shelf.at("words"))
+    said = json.loads((shelf.at("tiny") / "model.json").read_text())
+    (shelf.at("words") / "model.json").write_text(json.dumps(said | {"name": "words", "family": "captioner"}))
+    monkeypatch.setenv("DARKROOM_DATA", str(tmp_path))
+    shelf.choose("words")
+    blue = {"a": jpeg(Image.new("RGB", (60, 40), "blue"))}
+    for model, dimension in (("visual", 512), ("tiny", 24)):
+        with service("--model", model) as url:
+            result = embed(url, blue, caption=True)["a"]
+            assert (result["caption"], len(result["embedding"])) == ("a blue picture", dimension)
+            assert result["model_name_blip"].startswith("captioner-")
+    shelf.unchoose("words")
+    with service("--model", "tiny") as url:
+        assert embed(url, blue, caption=True)["a"]["model_name_blip"] == "darkroom-plain-1"

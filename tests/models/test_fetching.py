@@ -20,6 +20,7 @@ REPO, OTHER = "someone/vision", "someone/text"
 WEIGHTS = bytes(range(256)) * 800  # large: it lies elsewhere
 WORDS = bytes(reversed(range(256))) * 300
 CONFIG = b'{"size": 8}\n'
+CAPTIONING = {f"captioner/{name}" for name in ("encoder.onnx", "decoder.onnx", "tokenizer.json")}
 FILES = {(REPO, "onnx/model.onnx"): WEIGHTS, (REPO, "config.json"): CONFIG, (OTHER, "model.onnx"): WORDS}
 
 
@@ -38,7 +39,7 @@ def tiny(*, pinned: bool = True) -> Entry:
         family="siglip",
         languages="colours",
         licence="MIT",
-        copyright="Copyright (c) 2026 Someone",
+        notice="Copyright (c) 2026 Someone",
         repo=REPO,
         revision=COMMIT if pinned else None,
         files={
@@ -352,14 +353,15 @@ def test_every_entry_of_the_table_can_be_used(tmp_path: Path) -> None:
     known = entries(tmp_path / "none")
     assert next(iter(known)) == "siglip2-base-patch16-224"
     for entry in known.values():
-        assert entry.copyright.split(" Google")[0] in entry.licence_text()
-        assert {"vision/model.onnx", "text/model.onnx", "text/tokenizer.json"} <= set(entry.files)
+        assert entry.notice in entry.licence_text()
+        needed = {"vision/model.onnx", "text/model.onnx", "text/tokenizer.json"}
+        assert {"captioner": CAPTIONING}.get(entry.family, needed) <= set(entry.files)
         for revision in (entry.source(name)[1] for name in entry.files):
             assert revision is None or len(revision) == 40
     default = known["siglip2-base-patch16-224"]
     assert default.is_verified
     assert default.bytes == 186_039_516 + 564_862_230 + 394 + 34_363_039
-    assert [name for name, entry in known.items() if not entry.is_verified] == ["fast"]
+    assert [name for name, entry in known.items() if not entry.is_verified] == ["fast", "captions"]
 
 
 @pytest.mark.parametrize(
