@@ -21,6 +21,9 @@ from topics.topology import FILE_TOPICS, partitions_read
 
 # Of the setting, however fast they are: bounds what is on its way when a walk comes from known files to new ones.
 MOST_TIMES = 10
+# So many files of the limit, or so many seconds, are waited for where there is room for fewer: full messages cost less.
+ROOM_SHARE = 6
+ROOM_SECONDS = 0.1
 
 log = structlog.get_logger()
 
@@ -65,7 +68,8 @@ class Throttle:
         """
         jobs = self._stage.services.jobs
         setting = self._settings.scan_outstanding_files
-        since, before = time.monotonic(), len(self._outstanding)
+        asked = time.monotonic()
+        since, before = asked, len(self._outstanding)
         while not jobs.is_cancelled(self._job_id):
             check_goes_on(self._stage, self._event)
             status = jobs.status(self._job_id)
@@ -77,7 +81,11 @@ class Throttle:
             if paused:
                 self._places.leave(self._event)
             elif self._places.take(self._event) and room > 0:
-                return room
+                left = asked + ROOM_SECONDS - time.monotonic()
+                if room >= limit // ROOM_SHARE or left <= 0:
+                    return room
+                await self._news(left)
+                continue
             if paused or len(self._outstanding) != before:
                 since, before = time.monotonic(), len(self._outstanding)
             elif time.monotonic() - since >= self._settings.restart_after_seconds:
@@ -95,9 +103,9 @@ class Throttle:
         else:
             log.info("scan-waits", files=files, reason="its files have no outcome yet")
 
-    async def _news(self) -> None:
-        """Wait until something may have changed, at most a second."""
-        news = [start(self._stage.services.jobs.changed(seconds=1.0)), start(self._outstanding.changed())]
+    async def _news(self, seconds: float = 1.0) -> None:
+        """Wait until something may have changed, at most so long."""
+        news = [start(self._stage.services.jobs.changed(seconds=seconds)), start(self._outstanding.changed())]
         _, pending = await asyncio.wait(news, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()

@@ -6,7 +6,7 @@ Paths are bytes, as the system keeps them: a name need not be UTF-8.
 import io
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -81,10 +81,24 @@ def outside_of_all(paths: Sequence[bytes], roots: Roots) -> list[FileError | Non
     if roots is None:
         return [None] * len(paths)
     folders = {path.rpartition(b"/")[0] for path in paths}
-    within = {folder for folder in folders if is_within(os.path.realpath(folder or b"/"), roots)}
+    within = {folder for folder, real in _real_paths(folders).items() if is_within(real, roots)}
     return [
         None if path.rpartition(b"/")[0] in within and not _is_link(path) else outside_of(path, roots) for path in paths
     ]
+
+
+def _real_paths(folders: Iterable[bytes]) -> dict[bytes, bytes]:
+    """Return where folders lie, without links, with one look at each folder on the way, however many go through it."""
+    are_plain = {b"": True}
+    for folder in folders:
+        way, plain = [], folder
+        while plain not in are_plain:
+            way.append(plain)
+            plain = plain.rpartition(b"/")[0]
+        for step in reversed(way):
+            are_plain[step] = are_plain[plain] and not _is_link(step)
+            plain = step
+    return {folder: (folder if are_plain[folder] else os.path.realpath(folder)) or b"/" for folder in folders}
 
 
 def _is_link(path: bytes) -> bool:
