@@ -7,6 +7,7 @@ from typing import Any, Self
 from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.progress import Progress as Bars
 
+from cli.console import escape
 from cli.console import progress as console
 from embedded.models.shelf import BUILT_IN, Manifest, Measured
 from embedded.models.table import Entry
@@ -94,3 +95,7 @@ class Arriving:
         elif time.monotonic() - self._last_at >= LINE_SECONDS:
             self._last_at = time.monotonic()
             console.print(f"{self._done / 1e6:,.0f} of {self._total / 1e6:,.0f} MB")
+
+    def note(self, text: str) -> None:
+        """Say something beside it."""
+        console.print(escape(text))

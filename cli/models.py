@@ -40,6 +40,8 @@ def list_models(*, data: Data = None, as_json: Json = False) -> None:
     table = plain_table("MODEL", "HERE", *numbers, "LANGUAGES", "LICENCE", right=set(numbers), whole={"MODEL", "HERE"})
     for row in rows:
         here_word = "in use" if row["in_use"] else "yes" if row["here"] else ""
+        if not here_word and shelf.partly(row["name"]):
+            here_word = "partly"
         ms, dimension = row["ms_per_image"], row["dimension"]
         table.add_row(
             row["name"],
@@ -75,7 +77,7 @@ def get(
         from embedded.models.hub import Hub  # noqa: PLC0415 - as above
     console.print(f"{escape(wanted.name)} ({escape(wanted.about)}), {wanted.licence}")
     with Arriving() as arriving:
-        manifest = fetch(shelf, wanted, Hub(), arriving, reserve=reserve, trial=try_model)
+        manifest = fetch(shelf, wanted, Hub(tell=arriving.note), arriving, reserve=reserve, trial=try_model)
     _tell_arrived(shelf, manifest)
 
 
@@ -90,7 +92,8 @@ def use(name: Name, *, data: Data = None) -> None:
 def remove(name: Name, *, data: Data = None) -> None:
     """Remove the files of a model. Collections that were made with it stay; they need it again for new pictures."""
     shelf, _ = _shelf(data)
-    freed, was_chosen = shelf.manifest(name).bytes, shelf.is_chosen(name)
+    freed = shelf.partly(name) + (shelf.manifest(name).bytes if shelf.has(name) else 0)
+    was_chosen = shelf.is_chosen(name)
     shelf.remove(name)
     results.print(f"{escape(name)} is removed, and {size(freed)} are free.")
     if was_chosen:

@@ -12,12 +12,14 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
-from huggingface_hub import HfApi, constants, get_hf_file_metadata, hf_hub_download, hf_hub_url
+from huggingface_hub import HfApi, constants, get_hf_file_metadata, hf_hub_download, hf_hub_url, set_client_factory
 from huggingface_hub.errors import (
     EntryNotFoundError,
     FileMetadataError,
@@ -26,6 +28,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.utils._http import default_client_factory
 
 from core.errors import DarkroomError, FatalError, HubUnavailableError
 
@@ -46,12 +49,31 @@ class Remote:
     etag: str
 
 
-class Hub:
-    """A hub. `endpoint`: None for HF_ENDPOINT, or the public one. `sleep` waits so many seconds."""
+class TooManyRequestsError(httpx.HTTPError):
+    """The hub asks to wait, for so many seconds where it says so."""
 
-    def __init__(self, endpoint: str | None = None, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, wait: float | None) -> None:
+        super().__init__("it has too many requests (429)")
+        self.wait = wait
+
+
+class Hub:
+    """A hub. `endpoint`: None for HF_ENDPOINT, or the public one.
+
+    `tell` is told in words before another try, and `sleep` waits so many seconds.
+    """
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        *,
+        tell: Callable[[str], None] = lambda _: None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self.endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
+        self._tell = tell
         self._sleep = sleep
+        set_client_factory(_client)
         # What the client would say of its own, we say; its other way of transfer keeps parts beside our folder; and of
         # what it reads at once, 10 MB, nothing is left where the line is cut before.
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
@@ -109,10 +131,10 @@ class Hub:
                     raise refusal from error
                 tries = 0 if progress() > had else tries + 1
                 had = progress()
-                wait = _asked_wait(error)
-                if wait is not None and wait > LONGEST_WAIT:
+                asked = next((cause.wait for cause in _causes(error) if isinstance(cause, TooManyRequestsError)), None)
+                if asked is not None and asked > LONGEST_WAIT:
                     raise HubUnavailableError(
-                        f"The hub at {self.endpoint} has too many requests, and asks to wait for {wait:.0f} s before "
+                        f"The hub at {self.endpoint} has too many requests, and asks to wait for {asked:.0f} s before "
                         f"{what}. Run the command again then: it goes on where it was. A token (HF_TOKEN) may help."
                     ) from error
                 if tries >= TRIES:
@@ -121,7 +143,9 @@ class Hub:
                         "network, the proxy (HTTPS_PROXY) and HF_ENDPOINT, and run the command again: it goes on "
                         "where it was."
                     ) from error
-                self._sleep(wait if wait is not None else 2.0**tries * random.uniform(0.25, 0.5))  # noqa: S311
+                wait = asked if asked is not None else 2.0**tries * random.uniform(0.25, 0.5)  # noqa: S311
+                self._tell(f"{what}: {_said(error)}; goes on in {wait:.0f} s")
+                self._sleep(wait)
 
     def _refusal(self, what: str, error: Exception) -> DarkroomError | None:
         """Return what to tell of an error that another try cannot mend; None where it may."""
@@ -213,13 +237,24 @@ def _status(error: BaseException) -> int | None:
     return error.response.status_code if isinstance(error, HfHubHTTPError) else None
 
 
-def _asked_wait(error: BaseException) -> float | None:
-    """Return the seconds that the hub asks to wait, where it does (Retry-After)."""
-    for cause in _causes(error):
-        if isinstance(cause, HfHubHTTPError) and (asked := cause.response.headers.get("Retry-After")):
-            with contextlib.suppress(ValueError):
-                return max(0.0, float(asked))
-    return None
+def _client() -> httpx.Client:
+    """Return the hub's client, which leaves it to us when to ask again: it waits for less than it is asked to."""
+    client = default_client_factory()
+    client.event_hooks = client.event_hooks | {"response": [_refuse_to_hurry]}
+    return client
+
+
+def _refuse_to_hurry(response: httpx.Response) -> None:
+    if response.status_code != httpx.codes.TOO_MANY_REQUESTS:
+        return
+    asked = response.headers.get("Retry-After", "")
+    wait = None
+    if asked.isdecimal():
+        wait = float(asked)
+    elif asked:
+        with contextlib.suppress(ValueError):
+            wait = max(0.0, (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds())
+    raise TooManyRequestsError(wait)
 
 
 def _said(error: BaseException) -> str:

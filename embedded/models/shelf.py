@@ -147,14 +147,21 @@ class Shelf:
         made.rename(self.at(name))
         shutil.rmtree(self.fetching(name), ignore_errors=True)
 
+    def partly(self, name: str) -> int:
+        """Return how many bytes of a model on its way are here."""
+        return sum(file.stat().st_size for file in self.fetching(name).rglob("*") if file.is_file())
+
     def remove(self, name: str) -> None:
-        """Remove a model, at once for whoever looks. Raises FatalError where it is not here."""
-        self.manifest(name)
-        away = self.folder / ".fetching" / f"{name}.removed"
-        away.parent.mkdir(exist_ok=True)
-        shutil.rmtree(away, ignore_errors=True)
-        self.at(name).rename(away)
-        shutil.rmtree(away)
+        """Remove a model, at once for whoever looks, or what came of one. Raises FatalError where nothing is here."""
+        with self.alone():
+            away = self.fetching(name)
+            if not away.exists():
+                self.manifest(name)
+            shutil.rmtree(away, ignore_errors=True)
+            if self.at(name).exists():
+                away.parent.mkdir(exist_ok=True)
+                self.at(name).rename(away)
+                shutil.rmtree(away)
 
     def measured(self) -> dict[str, Measured]:
         """Return what trials found, by model."""

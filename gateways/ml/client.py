@@ -32,6 +32,8 @@ from gateways.ml.answers import (
 
 # Longest wait for a connection, and for an answer that needs no work from a model.
 QUICK_SECONDS = 10.0
+# Longest wait for the vector of a text: the first one loads a text encoder, of half a gigabyte and more.
+TEXT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class ML:
         self._default_model_id = default_model_id
         self._service_names_its_model = False
         self._quick = httpx.Timeout(min(timeout, QUICK_SECONDS))
+        self._text = httpx.Timeout(min(timeout, TEXT_SECONDS), connect=min(timeout, QUICK_SECONDS))
         without_sniffio()
         self._http = httpx.AsyncClient(
             base_url=url.rstrip("/"),
@@ -130,7 +133,7 @@ class ML:
 
     async def embed_text(self, text: str, *, dimension: int) -> list[float] | None:
         """Embed a text, to compare it with images; None where the model has no text encoder."""
-        response = await self._send("POST", "/api/v1/embed_text", json={"text": text}, timeout=self._quick)
+        response = await self._send("POST", "/api/v1/embed_text", json={"text": text}, timeout=self._text)
         if response.status_code in {HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.NOT_FOUND}:
             return None
         raise_for_status(response)

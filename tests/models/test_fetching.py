@@ -4,6 +4,8 @@ import hashlib
 import subprocess
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -65,11 +67,12 @@ class Fetcher:
     def __init__(self, hub: SmallHub, shelf: Shelf) -> None:
         self.hub, self.shelf = hub, shelf
         self.waits: list[float] = []
+        self.notes: list[str] = []
         self.told = Told()
 
     def __call__(self, entry: Entry | None = None, reserve: int = 0) -> None:
         self.told = Told()
-        hub = Hub(self.hub.url, self.waits.append)
+        hub = Hub(self.hub.url, sleep=self.waits.append, tell=self.notes.append)
         fetch(self.shelf, entry or tiny(), hub, self.told, reserve=reserve, trial=self.trial)
 
     def trial(self, folder: Path) -> Measured:
@@ -159,9 +162,18 @@ def test_files_that_came_whole_do_not_come_again(get: Fetcher, hub: SmallHub) ->
 def test_a_hub_with_too_many_requests_is_given_the_time_that_it_asks_for(get: Fetcher, hub: SmallHub) -> None:
     hub.misbehave("config.json", Fault(status=429, headers={"Retry-After": "7"}, method="HEAD"))
     hub.misbehave("onnx/model.onnx", Fault(status=429, headers={"Retry-After": "3"}, method="HEAD", times=2))
+    hub.misbehave("model.onnx", Fault(status=429, headers={"Retry-After": "5"}, method="GET", times=2))
     get()
     assert get.is_here
-    assert sorted(get.waits) == [3.0, 3.0, 7.0]
+    assert sorted(get.waits) == [3.0, 3.0, 5.0, 5.0, 7.0]
+    assert "config.json of someone/vision: it has too many requests (429); goes on in 7 s" in get.notes
+
+
+def test_a_hub_may_say_until_when_to_wait(get: Fetcher, hub: SmallHub) -> None:
+    until = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    hub.misbehave("config.json", Fault(status=429, headers={"Retry-After": until}, method="HEAD"))
+    get()
+    assert 30 < get.waits[0] <= 60
 
 
 def test_a_wait_that_is_too_long_is_left_to_the_person(get: Fetcher, hub: SmallHub) -> None:
@@ -335,6 +347,17 @@ def test_nothing_is_seen_of_a_model_on_its_way(get: Fetcher, hub: SmallHub) -> N
     assert len(seen) > 5
     assert not any(seen[:-1])
     assert get.is_here
+
+
+def test_what_came_of_a_model_can_be_removed(get: Fetcher, hub: SmallHub) -> None:
+    hub.misbehave("model.onnx", Fault(status=403, times=9))
+    with pytest.raises(FatalError):
+        get()
+    assert get.shelf.partly("tiny") >= len(WEIGHTS) + len(CONFIG)
+    get.shelf.remove("tiny")
+    assert get.shelf.partly("tiny") == 0
+    with pytest.raises(FatalError, match="not here"):
+        get.shelf.remove("tiny")
 
 
 def test_what_is_broken_on_the_disk_is_told_by_file(get: Fetcher) -> None:
