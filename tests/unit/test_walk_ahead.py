@@ -47,6 +47,12 @@ def walk() -> tuple[Throttle, Outstanding]:
     return Throttle(stage, event, "job", outstanding, Places(1)), outstanding
 
 
+async def until_it_waits() -> None:
+    """Let the walk look, and wait for news again."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
 async def test_there_is_room_at_once_for_what_comes_first(
     walk: tuple[Throttle, Outstanding], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,10 +68,10 @@ async def test_where_files_end_fast_it_goes_on_with_many(
     outstanding.add(FILES)
     room = asyncio.ensure_future(ahead.room())
     for first in range(0, 80, 10):
-        await asyncio.sleep(0)
+        await until_it_waits()
         assert not room.done()
         outstanding.end(FILES[first : first + 10])
-    await asyncio.sleep(0)
+    await until_it_waits()
     outstanding.end(FILES[80:100])
     assert await asyncio.wait_for(room, HANG_SECONDS / 2) == 100
 
