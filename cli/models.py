@@ -55,8 +55,9 @@ def list_models(*, data: Data = None, as_json: Json = False) -> None:
         )
     show(table)
     for row in rows:
-        if not row["verified"]:
-            console.print(f"{escape(row['name'])} is unverified: we do not know the hashes of all its files.")
+        about = escape(row["about"]) or "taken in by hand"
+        unverified = "" if row["verified"] else "; unverified: we do not know the hashes of all its files"
+        results.print(f"{escape(row['name'])}: {about}{unverified}.")
 
 
 @group.command()

@@ -1,6 +1,7 @@
 """`darkroom models`, as a person uses it, against a small hub."""
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -9,11 +10,14 @@ from typing import Any
 
 import pytest
 
-from tests.cli.command import darkroom
+from tests import forked
+from tests.cli.command import ROOT, darkroom
 from tests.cli.scripted_api import ScriptedApi
+from tests.deadlines import HANG_SECONDS
 from tests.ml import tiny_models
 from tests.models import tiny_families
 from tests.models.small_hub import Fault, SmallHub
+from tests.up import eventually
 
 FILES = {("me/tiny", path): content for path, content in tiny_families.files("siglip").items()}
 BYTES = sum(map(len, FILES.values()))
@@ -66,9 +70,9 @@ def person(hub: SmallHub, tmp_path: Path) -> Person:
 
 def test_a_model_is_fetched_listed_and_checked(person: Person, hub: SmallHub) -> None:
     before = person.models("list")
-    assert re.search(r"^siglip2-base-patch16-224 +785 MB +768 +many \(109\) +Apache-2\.0", before.stdout, re.MULTILINE)
+    assert re.search(r"^siglip2-base-patch16-224 +785 MB +768 +109 +Apache-2\.0", before.stdout, re.MULTILINE)
     assert re.search(r"^visual +in use", before.stdout, re.MULTILINE)
-    assert "tiny is unverified" in before.stderr
+    assert "tiny: for tests; unverified" in before.stdout
 
     got = person.models("get", "tiny")
     assert got.returncode == 0, got.stderr
@@ -98,6 +102,33 @@ def test_once_it_is_here_no_network_is_asked(person: Person, hub: SmallHub) -> N
     assert (again.returncode, again.stdout) == (0, f"tiny is here already: {person.data}/models/tiny\n")
     assert person.models("check", "tiny", HF_HUB_OFFLINE="1").returncode == 0
     assert hub.asked == []
+
+
+def test_a_command_that_was_killed_leaves_nothing_that_is_used_and_the_next_goes_on(
+    person: Person, hub: SmallHub, tmp_path: Path
+) -> None:
+    hub.misbehave("text/model.onnx", Fault(delay=HANG_SECONDS))
+    with (tmp_path / "out").open("w") as output:
+        process = forked.Process(
+            ["-c", "import sys; sys.argv[0] = 'darkroom'; from cli.main import main; main()", "models", "get", "tiny"],
+            cwd=person.data,
+            environment=dict(os.environ) | {"PYTHONPATH": str(ROOT)} | person.environment,
+            output=output,
+            errors=output,
+        )
+        eventually(lambda: hub.ranges("text/model.onnx"), "the second file to be asked for")
+        held = person.models("get", "tiny")
+        process.kill()
+        process.wait(HANG_SECONDS)
+    assert held.returncode == 1
+    assert re.search(r"brought to .* already, by process \d+", held.stderr.replace("\n", " "))
+    assert person.row("tiny")["here"] is False
+    assert "'tiny' is not here" in person.models("use", "tiny").stderr
+    assert re.search(r"^tiny +partly", person.models("list").stdout, re.MULTILINE)
+    hub.asked.clear()
+    assert person.models("get", "tiny").returncode == 0
+    assert hub.ranges("vision/model.onnx") == []
+    assert person.models("check").returncode == 0
 
 
 def test_offline_nothing_is_asked_and_it_is_said_what_to_do(person: Person, hub: SmallHub) -> None:
