@@ -9,7 +9,8 @@ from rich.progress import Progress as Bars
 
 from cli.console import escape
 from cli.console import progress as console
-from embedded.models.shelf import BUILT_IN, Manifest, Measured
+from embedded.models.manifest import Manifest
+from embedded.models.shelf import BUILT_IN, Measured
 from embedded.models.table import Entry
 
 LINE_SECONDS = 10.0

@@ -14,7 +14,8 @@ from cli.model_views import Arriving, built_in, row_of, size
 from cli.render import plain_table
 from core import settings as environment
 from core.errors import FatalError
-from embedded.models.shelf import BUILT_IN, CAPTIONER, Manifest, Shelf, faults
+from embedded.models.manifest import CAPTIONER, Manifest, faults
+from embedded.models.shelf import BUILT_IN, Shelf
 from embedded.models.table import entries, entry
 
 group = typer.Typer(help="Models that know what a picture shows: fetch, choose and check them.", no_args_is_help=True)

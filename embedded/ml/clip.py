@@ -26,7 +26,7 @@ from embedded.ml.providers import Device, choose
 from embedded.ml.safe_batch import SafeBatch
 from embedded.ml.towers import Idle, TextTower, VisionTower, memory_errors
 from embedded.ml.ways import FAMILIES, Family
-from embedded.models.shelf import MANIFEST, read_manifest
+from embedded.models.manifest import MANIFEST, read_manifest
 
 IDLE_SECONDS = 900.0  # after which a text encoder that nobody used is given up
 

@@ -13,7 +13,8 @@ import psutil
 from PIL import Image
 
 from core.errors import FatalError
-from embedded.models.shelf import CAPTIONER, Measured, read_manifest
+from embedded.models.manifest import CAPTIONER, read_manifest
+from embedded.models.shelf import Measured
 
 SECONDS = 600.0
 IMAGES = 3  # of which the fastest counts: what else the machine does is no fault of the model

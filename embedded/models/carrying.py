@@ -16,7 +16,8 @@ from pydantic import ValidationError
 
 from core.errors import FatalError
 from embedded.models.fetching import Progress, require_room
-from embedded.models.shelf import LICENCE, MANIFEST, FileFact, Manifest, Measured, Shelf, faults, sha256
+from embedded.models.manifest import LICENCE, MANIFEST, FileFact, Manifest, faults, sha256
+from embedded.models.shelf import Measured, Shelf
 from embedded.models.table import NAME, Entry
 
 CHUNK_BYTES = 1 << 20

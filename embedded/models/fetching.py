@@ -9,7 +9,8 @@ from typing import Protocol
 
 from core.errors import FatalError
 from embedded.models.hub import Hub, Remote, arrived, is_offline, is_what
-from embedded.models.shelf import LICENCE, MANIFEST, FileFact, Manifest, Measured, Shelf, Trusted, sha256
+from embedded.models.manifest import LICENCE, MANIFEST, FileFact, Manifest, sha256
+from embedded.models.shelf import Measured, Shelf, Trusted
 from embedded.models.table import Entry
 
 

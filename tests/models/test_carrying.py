@@ -10,7 +10,8 @@ import pytest
 
 from core.errors import FatalError
 from embedded.models.carrying import BY_HAND, export, take_in
-from embedded.models.shelf import FileFact, Manifest, Measured, Shelf, faults, sha256
+from embedded.models.manifest import FileFact, Manifest, faults, sha256
+from embedded.models.shelf import Measured, Shelf
 from tests.models.test_fetching import CONFIG, WEIGHTS, WORDS, Told, sha, tiny
 
 FILES = {"vision/model.onnx": WEIGHTS, "vision/preprocessor_config.json": CONFIG, "text/model.onnx": WORDS}

@@ -13,7 +13,8 @@ import pytest
 from core.errors import FatalError, HubUnavailableError
 from embedded.models.fetching import fetch
 from embedded.models.hub import TRIES, Hub
-from embedded.models.shelf import Measured, Shelf, faults
+from embedded.models.manifest import faults
+from embedded.models.shelf import Measured, Shelf
 from embedded.models.table import Entry, Source, entries
 from tests.deadlines import HANG_SECONDS
 from tests.models.small_hub import COMMIT, Fault, SmallHub
