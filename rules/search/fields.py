@@ -83,8 +83,10 @@ _HAS = {
     **dict.fromkeys(("camera", "make", "model"), ("camera_make", "camera_model")),
     **{name: (name,) for name in ("lens", "rating", "label", "title", "caption", "description", "iso")},
 }
-_RANGE = re.compile(r"(?P<low>.*?)\.\.+(?P<high>.*)", re.DOTALL)
+_RANGE = re.compile(r"(?P<low>.*?)(?:\.\.+|…|\u2013)(?P<high>.*)", re.DOTALL)
 _COMPARED = re.compile(r"(?P<sign><=|>=|=<|=>|<|>|=|≤|≥)\s*(?P<value>.*)", re.DOTALL)
+COMPARED = frozenset({"date", "rating", "iso", "aperture", "focal", "exposure", "width", "height"})
+"""Fields that may stand before a sign without a colon: `rating>=4`."""
 _SIGNS = {"<": "lt", "<=": "lte", "=<": "lte", "≤": "lte", ">": "gt", ">=": "gte", "=>": "gte", "≥": "gte"}
 _DISTANCE = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(km|m|mi)?", re.IGNORECASE)
 _METRES = {"km": 1000.0, "m": 1.0, "mi": 1609.344}
@@ -248,7 +250,7 @@ def _date(value: str, at: int) -> Any:
     def read(text: str, place: int) -> str:
         stripped = text.strip()
         found = settings.written(stripped, 0)
-        day = found[1] if found and found[0] == len(stripped) else stripped.replace("/", "-")
+        day = found[1][0] if found and found[0] == len(stripped) else stripped.replace("/", "-")
         try:
             camera_clock.span(day)
         except (ValueError, OverflowError):

@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass, field
 
 from rules.search import settings
-from rules.search.fields import NAMES, field_named, read_value, written_ways
+from rules.search.fields import COMPARED, NAMES, field_named, read_value, written_ways
 from rules.search.folding import chunks, fold, is_unspaced, words
 from rules.search.query import Condition, Named, Phrase, Query, QueryError, Word
 
@@ -26,6 +26,9 @@ MOST_WORDS = 32
 
 _QUOTES = {'"': '"', "“": "”", "”": "”", "„": "“”", "«": "»", "»": "«", "\uff02": "\uff02"}
 _FIELD = re.compile(r"([^\W\d_][\w]+|f):(?!//)")
+_COMPARED = re.compile(r"([^\W\d_][\w]+|f)(?=\s?[<>=≤≥])")
+_WORD = re.compile(r"(?:[^\s,;]|(?<=\d)[,;](?=\d))+[,;]*")
+_ENDS_IN_A_SIGN = re.compile("^[<>=≤≥]+$")
 _MINUSES = "-\u2212\u2013"
 _STOP = frozenset(
     # English, German, French, Spanish, Italian: words that say nothing by themselves in any of these.
@@ -83,6 +86,11 @@ class _Reader:
         if self.text[self.at] in _QUOTES:
             self._phrase(is_not, start)
         elif (found := _FIELD.match(self.text, self.at)) and (fold(found[1]) in NAMES or self._goes_on(found.end())):
+            self.at += len(found[0])
+            self._field(found[1], is_not, start)
+        elif (found := _COMPARED.match(self.text, self.at)) and NAMES.get(fold(found[1])) in COMPARED:
+            self.at += len(found[0])
+            self._skip_spaces()
             self._field(found[1], is_not, start)
         else:
             self._word(is_not, start)
@@ -107,14 +115,20 @@ class _Reader:
         return self.text[opening + 1 : end], opening + 1
 
     def _field(self, name: str, is_not: bool, start: int) -> None:
-        known = field_named(name, self.at)
-        self.at += len(name) + 1
+        known = field_named(name, start + is_not)
         place = self.at
         quoted = self.at < len(self.text) and self.text[self.at] in _QUOTES
         if quoted:
             value, place = self._quoted()
         else:
             value = self._up_to_space()
+            # As maps write it: 48.86, 2.35
+            while known == "near" and value.endswith(",") and self._skip_spaces():
+                self._up_to_space()
+                value = self.text[place : self.at]
+            while known in COMPARED and _ENDS_IN_A_SIGN.search(value) and self._skip_spaces():
+                self._up_to_space()
+                value = self.text[place : self.at]
         read = read_value(known, value, place, quoted=quoted)
         if isinstance(read, str):
             (self.unlike if is_not else self.like).append(read)
@@ -131,11 +145,17 @@ class _Reader:
             self.at += 1
         return self.text[start : self.at]
 
+    def _up_to_the_next_word(self) -> str:
+        """Take what stands before a space, or before a comma that is not part of a number."""
+        found = _WORD.match(self.text, self.at)
+        start, self.at = self.at, found.end() if found else self.at + 1
+        return self.text[start : self.at]
+
     def _word(self, is_not: bool, start: int) -> None:
         begin = self.at
         written = settings.written(self.text, begin)
         if written is None:
-            text = self._up_to_space()
+            text = self._up_to_the_next_word()
             word = _word(text)
             if not is_not:
                 self.said.append(text)
@@ -144,7 +164,7 @@ class _Reader:
         else:
             self.at, special = written
             text = self.text[begin : self.at]
-            word = Word(text, tuple(dict.fromkeys([(special,), *written_ways(text)])))
+            word = Word(text, tuple(dict.fromkeys([*((one,) for one in special), *written_ways(text)])))
             if not is_not:
                 self.said.append(text)
         if is_not:

@@ -54,6 +54,9 @@ def lookup(payload: Mapping[str, Any]) -> dict[str, Any]:
         marked |= dict.fromkeys(f"{LETTERS[field]}{word}{END}" for word in (*words, *others))
     for some in settings.of_picture(payload).values():
         text += some
+    if isinstance(lens := payload.get("lens"), str):
+        text += settings.of_lens(lens)
+        marked |= dict.fromkeys(f"{LETTERS['lens']}{word}{END}" for word in settings.of_lens(lens))
     found = {"text": text, "starts": [*starts], "fields": [*marked]}
     return {"v": VERSION} | {name: " ".join(some[:_MOST_WORDS]) for name, some in found.items() if some}
 

@@ -59,12 +59,18 @@ def _pattern(text: str) -> re.Pattern[str]:
 def _date(found: re.Match[str]) -> str | None:
     parts = found.groupdict()
     name = parts.get("name")
-    month = int(parts["month"]) if name is None else month_of(name) or 0
+    month = parts["month"] if name is None else str(month_of(name) or 0)
+    if parts.get("day"):
+        return _day(parts["year"], month, parts["day"])
+    day = _day(parts["year"], month, "1")
+    return day and day[:7]
+
+
+def _day(year: str, month: str, day: str) -> str | None:
     try:
-        day = date(int(parts["year"]), month, int(parts.get("day") or 1))
+        return date(int(year), int(month), int(day)).isoformat()
     except ValueError:
         return None
-    return day.isoformat() if parts.get("day") else day.isoformat()[:7]
 
 
 def month_of(name: str) -> int | None:
@@ -82,14 +88,17 @@ _DATES = [
     for text in (
         rf"{_DAY}\s+(?:of\s+|de\s+)?{_NAME}\s*,?\s+(?:de\s+)?{_YEAR}",
         rf"{_NAME}\s+{_DAY}\s*,?\s+{_YEAR}",
-        rf"{_NAME}\s*,?\s+(?:of\s+|de\s+)?{_YEAR}",
+        rf"{_NAME}(?:\s*,?\s+|-)(?:of\s+|de\s+)?{_YEAR}",
         rf"{_YEAR}\s+{_NAME}",
         rf"{_YEAR}[-/.:](?P<month>\d\d?)[-/.:]{_DAY}",
         rf"{_YEAR}[-/.](?P<month>\d\d?)",
         rf"{_DAY}\.\s?(?P<month>\d\d?)\.\s?{_YEAR}",
-        rf"(?P<month>\d\d?)[/.]{_YEAR}",
+        rf"(?P<month>\d\d?)[-/.]{_YEAR}",
     )
 ]
+_EITHER = _pattern(rf"(?P<one>\d\d?)[-/](?P<other>\d\d?)[-/]{_YEAR}")
+_LENGTHS = re.compile(r"(\d+(?:\.\d+)?(?:-\d+(?:\.\d+)?)?)\s?mm", re.IGNORECASE)
+_STOPS = re.compile(r"(?:(?<![a-z])|(?<=mm))f/?\s?(\d+(?:\.\d+)?)", re.IGNORECASE)
 _SETTINGS: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [
     (_pattern(r"iso[\s-]?(\d{1,7})"), lambda found: f"iso{int(found[1])}"),
     (_pattern(rf"({_NUMBER})\s?mm"), lambda found: f"{_number(found[1])}mm"),
@@ -99,15 +108,28 @@ _SETTINGS: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [
 ]
 
 
-def written(text: str, at: int) -> tuple[int, str] | None:
-    """Return where what people write of settings or time ends, if it begins at a place, and the word for it."""
+def written(text: str, at: int) -> tuple[int, tuple[str, ...]] | None:
+    """Return where what people write of settings or time ends, if it begins at a place, and the words for it.
+
+    Several where it can be read in several ways: 05/10/2018 is a day of May or of October.
+    """
     for pattern in _DATES:
         if (found := pattern.match(text, at)) and (day := _date(found)):
-            return found.end(), day
-    for pattern, word in _SETTINGS:
-        if found := pattern.match(text, at):
-            return found.end(), word(found)
+            return found.end(), (day,)
+    if found := _EITHER.match(text, at):
+        days = [_day(found["year"], found[month], found[day]) for day, month in (("one", "other"), ("other", "one"))]
+        if known := tuple(dict.fromkeys(day for day in days if day)):
+            return found.end(), known
+    for setting, word in _SETTINGS:
+        if found := setting.match(text, at):
+            return found.end(), (word(found),)
     return None
+
+
+def of_lens(name: str) -> list[str]:
+    """Return the words for focal lengths and apertures in the name of a lens, such as `XF50mmF2 R WR`."""
+    found = [f"{_number(mm)}mm" for lengths in _LENGTHS.findall(name) for mm in lengths.split("-")]
+    return list(dict.fromkeys([*found, *(f"f{_number(stop)}" for stop in _STOPS.findall(name))]))
 
 
 def month_word(part: str) -> str | None:

@@ -67,6 +67,8 @@ def test_words_are_stored_by_what_they_count() -> None:
     found = lookup(PICTURE)
     assert found["text"].split().count("raptors") == 4
     assert {"bird", "iso100", "50mm", "f2.8", "1/250", "2018-10-05", "m10", "iceland"} <= set(found["text"].split())
+    assert {"50mm", "f2"} <= set(lookup({"lens": "XF50mmF2 R WR"})["text"].split())
+    assert {"24mm", "70mm", "f2.8"} <= set(lookup({"lens": "EF24-70mm f/2.8L II USM"})["text"].split())
     assert {"muller", "mueller", "vogel", "voegel", "2612", "xt4"} <= set(found["starts"].split())
     assert {"TraptorsZ", "Cxt4Z", "FicelandZ", "PzoeZ"} <= set(found["fields"].split())
     assert "flight" not in found["starts"].split()
