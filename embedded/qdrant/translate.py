@@ -99,7 +99,9 @@ def _match(found: models.Match) -> "edge.MatchType":
             return edge.MatchExcept(found.except_)
         case models.MatchPhrase():
             return edge.MatchPhrase(found.phrase)
-        case models.MatchPrefix() | models.MatchSubstring():
+        case models.MatchPrefix():
+            return edge.MatchPrefix(found.prefix)
+        case models.MatchSubstring():
             raise unsupported(type(found).__name__)
     assert_never(found)
 
@@ -153,8 +155,8 @@ def to_edge_payload_selector(found: models.WithPayloadInterface | None, default:
 
 def to_edge_index(
     found: models.PayloadFieldSchema | None,
-) -> edge.PayloadSchemaType | edge.TextIndexParams:
-    """Translate the kind of a payload index; of its parameters, those of a text index."""
+) -> edge.PayloadSchemaType | edge.TextIndexParams | edge.KeywordIndexParams:
+    """Translate the kind of a payload index; of its parameters, those of a text index, and beginnings of keywords."""
     if found is None:
         raise unsupported("an index without field_schema")
     if isinstance(found, models.TextIndexParams) and found.tokenizer is not None:
@@ -166,6 +168,8 @@ def to_edge_index(
             phrase_matching=found.phrase_matching,
             scoring=bool(found.scoring),
         )
+    if isinstance(found, models.KeywordIndexParams) and found.prefix:
+        return edge.KeywordIndexParams(prefix=True)
     return _INDEX_TYPES[found.value if isinstance(found, models.PayloadSchemaType) else found.type.value]
 
 

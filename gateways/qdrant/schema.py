@@ -18,7 +18,7 @@ from gateways.qdrant.records import BoundCollection, CollectionInfo
 
 FACETS = ("camera_make", "camera_model", "lens", "tags", "label", "people")
 """Fields whose values can be counted."""
-INDEXES: dict[str, models.PayloadSchemaType | models.TextIndexParams] = {
+INDEXES: dict[str, models.PayloadSchemaType | models.TextIndexParams | models.KeywordIndexParams] = {
     **{
         field: models.TextIndexParams(
             type=models.TextIndexType.TEXT, tokenizer=models.TokenizerType.WORD, lowercase=True

@@ -1,5 +1,6 @@
 """Points by what a query says: by words, by vectors, or by several lists that are fused into one."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ from gateways.qdrant.filters import Filters
 from gateways.qdrant.finding import Finding
 from gateways.qdrant.points import WITHOUT_THUMBNAIL
 from gateways.qdrant.records import Hit
-from rules.search.query import Named, Query
+from rules.search.query import Named, Query, Word
 
 RRF_K = 60
 """Of reciprocal rank fusion: Cormack, Clarke & Büttcher, "Reciprocal Rank Fusion" (SIGIR 2009)."""
@@ -65,7 +66,8 @@ class Searching(Finding):
             ]
             if ranking.by_words and query.sought:
                 sought = words.with_a_word(query, where, is_filled=ranking.is_filled)
-                lists.append(words.ranked(query, sought, depth, is_filled=ranking.is_filled))
+                points, have = await self._rarity(name, query)
+                lists.append(words.ranked(query, sought, depth, points=points, have=have, is_filled=ranking.is_filled))
             if not lists:
                 return []
             if len(lists) > 1:
@@ -90,6 +92,16 @@ class Searching(Finding):
             Hit(str(point.id), point.payload or {}, min(1.0, point.score * share) if len(lists) > 1 else point.score)
             for point in found.points
         ]
+
+    async def _rarity(self, name: str, query: Query) -> tuple[int, dict[Word, int]]:
+        """Count all points, and those with words that begin as the words of a query."""
+        begun = words.begun(query)
+        counts = await asyncio.gather(
+            self._client.count(name, exact=True),
+            *(self._client.count(name, where, exact=True) for where in begun.values()),
+        )
+        total, *have = [one.count for one in counts]
+        return total, dict(zip(begun, have, strict=True))
 
     async def list_query(
         self, name: str, query: Query, *, limit: int, cursor: str | None, filters: Filters | None = None

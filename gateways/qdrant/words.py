@@ -1,35 +1,25 @@
 """Words of a query, as Qdrant looks them up: through indexes of the texts that `rules.search.lookup` makes.
 
 A hit has one of the words at least. Its score is BM25 as Qdrant computes it (k1 1.2, b 0.75; Robertson & Zaragoza,
-"The Probabilistic Relevance Framework", 2009), summed over whole words and, at half the weight, words that only begin
-so; times the square of the share of the query's words that the hit has (`coord` of Lucene's classic similarity is the
-share): a picture with both of two words comes before one that has the rarer one as a tag.
+"The Probabilistic Relevance Framework", 2009); plus half of the same rarity for words that only begin so; times the
+square of the share of the query's words that the hit has (`coord` of Lucene's classic similarity is the share): a
+picture with both of two words comes before one that has the rarer one as a tag.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping
 
 from qdrant_client import models
 
 from gateways.qdrant.filters import TEXT_FIELDS, to_filter
-from rules.search.lookup import END, LETTERS, VERSION, WORDS
+from rules.search.lookup import FOUND_BY_THEIR_START, LETTERS, VERSION, WORDS
 from rules.search.query import Condition, InField, Known, Named, Phrase, Query, Wanted, Word
 
-_TEXT, _STARTS, _FIELDS = f"{WORDS}.text", f"{WORDS}.starts", f"{WORDS}.fields"
-_WEIGHTS = {_TEXT: 1.0, _STARTS: 0.5}
-_OLD_WEIGHT = 0.001
 VERSION_FIELD = f"{WORDS}.v"
-_LONGEST_START = 24
-"""Characters by which words are found by their beginning: of longer ones the first."""
-
-
-_BY_START = models.TextIndexParams(
-    type=models.TextIndexType.TEXT,
-    tokenizer=models.TokenizerType.PREFIX,
-    min_token_len=1,
-    max_token_len=_LONGEST_START,
-    lowercase=False,
-)
-INDEXES: dict[str, models.PayloadSchemaType | models.TextIndexParams] = {
+_TEXT, _MARKED = f"{WORDS}.text", f"{WORDS}.marked"
+_BEGUN_WEIGHT = 0.5
+_OLD_WEIGHT = 0.001
+INDEXES: dict[str, models.PayloadSchemaType | models.TextIndexParams | models.KeywordIndexParams] = {
     _TEXT: models.TextIndexParams(
         type=models.TextIndexType.TEXT,
         tokenizer=models.TokenizerType.WHITESPACE,
@@ -37,8 +27,7 @@ INDEXES: dict[str, models.PayloadSchemaType | models.TextIndexParams] = {
         phrase_matching=True,
         scoring=True,
     ),
-    _STARTS: _BY_START.model_copy(update={"scoring": True}),
-    _FIELDS: _BY_START,
+    _MARKED: models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, prefix=True),
     VERSION_FIELD: models.PayloadSchemaType.INTEGER,
 }
 
@@ -85,38 +74,42 @@ def _in_the_old_way(query: Query) -> models.Filter:
     return models.Filter(must=[without_words(), models.Filter(should=places)])
 
 
-def ranked(query: Query, where: models.Filter, limit: int, *, is_filled: bool) -> models.Prefetch:
+def begun(query: Query) -> dict[Word, models.Filter]:
+    """Return what matches the beginnings of words, for the words that are looked for so."""
+    return {word: models.Filter(should=[_begins(way) for way in word.ways]) for word in query.words if word.is_begun}
+
+
+def ranked(
+    query: Query, where: models.Filter, limit: int, *, points: int, have: Mapping[Word, int], is_filled: bool
+) -> models.Prefetch:
     """Return what gives the `limit` best points with a word of the query, with their scores.
 
-    Those without words yet, if not all are filled, come last.
+    `have`: how many of all `points` have words that begin as a word of the query. Those without words yet, if not all
+    are filled, come last.
     """
-    asked = {field: words for field, words in zip(_WEIGHTS, _all_words(query.sought), strict=True) if words}
-    prefetch = [
-        models.Prefetch(query=models.TextQuery(text=" ".join(words)), using=field, filter=where, limit=limit)
-        for field, words in asked.items()
-    ]
-    scores = [models.MultExpression(mult=[_WEIGHTS[field], f"$score[{at}]"]) for at, field in enumerate(asked)]
+    whole = dict.fromkeys(
+        part for one in query.sought for way in ([one.words] if isinstance(one, Phrase) else one.ways) for part in way
+    )
+    prefetch = [models.Prefetch(query=models.TextQuery(text=" ".join(whole)), using=_TEXT, filter=where, limit=limit)]
+    scores: list[models.Expression] = ["$score[0]"]
+    for word, beginning in begun(query).items():
+        prefetch.append(models.Prefetch(filter=models.Filter(must=[where, beginning]), limit=limit))
+        scores.append(models.MultExpression(mult=[_BEGUN_WEIGHT * _rarity(points, have[word]), beginning]))
     has: list[models.Expression] = [models.Filter(should=[_condition(word)]) for word in query.sought]
     share = models.DivExpression(div=models.DivParams(left=models.SumExpression(sum=has), right=float(len(has))))
-    formula: models.Expression = models.MultExpression(mult=[models.SumExpression(sum=[*scores]), share, share])
-    defaults = {f"$score[{at}]": 0.0 for at in range(len(prefetch))}
+    formula: models.Expression = models.MultExpression(mult=[models.SumExpression(sum=scores), share, share])
     if not is_filled:
         prefetch.append(models.Prefetch(filter=models.Filter(must=[where, without_words()]), limit=limit))
         last = models.MultExpression(mult=[_OLD_WEIGHT, without_words()])
         formula = models.SumExpression(sum=[formula, last])
     return models.Prefetch(
-        prefetch=prefetch, query=models.FormulaQuery(formula=formula, defaults=defaults), limit=limit
+        prefetch=prefetch, query=models.FormulaQuery(formula=formula, defaults={"$score[0]": 0.0}), limit=limit
     )
 
 
-def _all_words(sought: Sequence[Word | Phrase]) -> tuple[list[str], list[str]]:
-    """Return the words that are scored whole, and those that are scored by their beginning."""
-    words = [one for one in sought if isinstance(one, Word)]
-    phrases = [one.words for one in sought if isinstance(one, Phrase)]
-    ways = [way for word in words for way in word.ways]
-    begun = [way for word in words if word.is_begun for way in word.ways]
-    whole = dict.fromkeys(part for way in (*ways, *phrases) for part in way)
-    return list(whole), list(dict.fromkeys(part for way in begun for part in way))
+def _rarity(points: int, have: int) -> float:
+    """Return the inverse document frequency, as BM25 of Qdrant and Lucene has it."""
+    return math.log(1 + (max(points, have) - have + 0.5) / (have + 0.5))
 
 
 def _condition(wanted: Condition) -> models.Condition:
@@ -126,7 +119,9 @@ def _condition(wanted: Condition) -> models.Condition:
         case Phrase():
             return models.FieldCondition(key=_TEXT, match=models.MatchPhrase(phrase=" ".join(wanted.words)))
         case InField():
-            return models.Filter(should=[_in_field(wanted, way) for way in wanted.ways])
+            return models.Filter(
+                should=[_marked(LETTERS[wanted.field], way, is_begun=wanted.is_begun) for way in wanted.ways]
+            )
         case Known():
             empty = [models.IsEmptyCondition(is_empty=models.PayloadField(key=field)) for field in wanted.fields]
             return models.Filter(should=[models.Filter(must_not=[one]) for one in empty])
@@ -136,12 +131,17 @@ def _condition(wanted: Condition) -> models.Condition:
 
 
 def _places(way: tuple[str, ...], is_begun: bool) -> list[models.Condition]:
-    text = models.MatchText(text=" ".join(way))
-    return [models.FieldCondition(key=field, match=text) for field in ((_TEXT, _STARTS) if is_begun else (_TEXT,))]
+    whole = models.FieldCondition(key=_TEXT, match=models.MatchText(text=" ".join(way)))
+    return [whole, _begins(way)] if is_begun else [whole]
 
 
-def _in_field(wanted: InField, way: tuple[str, ...]) -> models.Condition:
-    letter = LETTERS[wanted.field]
+def _begins(way: tuple[str, ...]) -> models.Filter:
+    """Match points with words of one field, of which the last need not be whole."""
+    return models.Filter(should=[_marked(letter, way, is_begun=True) for letter in FOUND_BY_THEIR_START])
+
+
+def _marked(letter: str, way: tuple[str, ...], *, is_begun: bool) -> models.Filter:
     *first, last = [f"{letter}{word}" for word in way]
-    words = [*(f"{word}{END}" for word in first), last if wanted.is_begun else f"{last}{END}"]
-    return models.FieldCondition(key=_FIELDS, match=models.MatchText(text=" ".join(words)))
+    matches: list[models.Match] = [models.MatchValue(value=word) for word in first]
+    matches.append(models.MatchPrefix(prefix=last) if is_begun else models.MatchValue(value=last))
+    return models.Filter(must=[models.FieldCondition(key=_MARKED, match=match) for match in matches])

@@ -2,10 +2,10 @@
 
     text     all words in order; what people wrote on purpose (title, tags, people, label) several times, so that it
              counts more: Robertson, Zaragoza & Taylor, "Simple BM25 extension to multiple weighted fields", 2004
-    starts   words that are found by their beginning: of names, tags, people, camera
-    fields   words with the letter of their field before them, and where they end: `TraptorsZ` for a tag
+    marked   each word with the letter of its field before it, `Traptors` for a tag: for words of one field, and for
+             words that are found by their beginning
 
-Words have no capitals, so that a capital is a mark. Between two texts stands a `|`, over which no phrase reaches.
+Words have no capitals, so that a capital is a mark. Between texts stands a `|`, over which no phrase reaches.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +20,6 @@ VERSION = 1
 WORDS = "words"
 """The field of the payload that holds them."""
 BETWEEN = "|"
-END = "Z"
 SAID = {"title": "I", "tags": "T", "people": "P", "label": "B"}
 """Fields of the payload, and the letter that marks their words."""
 SHOWN = {
@@ -33,32 +32,28 @@ SHOWN = {
     "format": "M",
 }
 LETTERS = SAID | SHOWN
-_FOUND_BY_THEIR_START = frozenset({*SAID, "filename", "folder", "camera", "lens"})
+FOUND_BY_THEIR_START = tuple(LETTERS[field] for field in (*SAID, "filename", "folder", "camera", "lens"))
+"""Letters of fields whose words need not be whole: names. In captions one would find too much."""
 TIMES_SAID = 4
 _LONG = 200
 """Characters from which on a text is a picture's own: nobody else has it."""
 _MOST_WORDS = 2000
-"""Of a picture, in each of the three: a picture of very many paths or a very long description is bounded."""
+"""Of a picture, in both: a picture of very many paths or a very long description is bounded."""
 
 
 def lookup(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return the words of a picture, as they are stored."""
     text: list[str] = []
-    starts: dict[str, None] = {}
     marked: dict[str, None] = {}
     for field, written in texts(payload):
         words, others = _cut(written) if len(written) < _LONG else _cut.__wrapped__(written)
-        text += [*words, BETWEEN, *others, BETWEEN] * (TIMES_SAID if field in SAID else 1)
-        if field in _FOUND_BY_THEIR_START:
-            starts |= dict.fromkeys([*words, *others])
-        marked |= dict.fromkeys(f"{LETTERS[field]}{word}{END}" for word in (*words, *others))
+        if field == "lens":
+            others = (*others, *settings.of_lens(written))
+        text += [*words, BETWEEN, *others] * (TIMES_SAID if field in SAID else 1)
+        marked |= dict.fromkeys(f"{LETTERS[field]}{word}" for word in (*words, *others))
     for some in settings.of_picture(payload).values():
         text += some
-    if isinstance(lens := payload.get("lens"), str):
-        text += settings.of_lens(lens)
-        marked |= dict.fromkeys(f"{LETTERS['lens']}{word}{END}" for word in settings.of_lens(lens))
-    found = {"text": text, "starts": [*starts], "fields": [*marked]}
-    return {"v": VERSION} | {name: " ".join(some[:_MOST_WORDS]) for name, some in found.items() if some}
+    return {"v": VERSION, "text": " ".join(text[:_MOST_WORDS]), "marked": list(marked)[:_MOST_WORDS]}
 
 
 def texts(payload: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

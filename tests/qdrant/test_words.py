@@ -187,7 +187,7 @@ async def test_a_collection_without_the_indexes_gets_them(qdrant: Qdrant, url: s
     import httpx
 
     async with httpx.AsyncClient(base_url=url) as rest:
-        for name in ("text", "starts", "fields", "v"):
+        for name in ("text", "marked", "v"):
             await rest.delete(f"/collections/{photos}/index/words.{name}")
     await qdrant.upsert(photos, [photo(1, tags=["raptors"])])
     async with Qdrant(url) as other:
