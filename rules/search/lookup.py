@@ -49,7 +49,7 @@ def lookup(payload: Mapping[str, Any]) -> dict[str, Any]:
         words, others = _cut(written) if len(written) < _LONG else _cut.__wrapped__(written)
         if field == "lens":
             others = (*others, *settings.of_lens(written))
-        text += [*words, BETWEEN, *others] * (TIMES_SAID if field in SAID else 1)
+        text += [*words, BETWEEN, *others, *([BETWEEN] if others else [])] * (TIMES_SAID if field in SAID else 1)
         marked |= dict.fromkeys(f"{LETTERS[field]}{word}" for word in (*words, *others))
     for some in settings.of_picture(payload).values():
         text += some
