@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from qdrant_client import models
 
 from gateways.qdrant.filters import TEXT_FIELDS, to_filter
-from rules.search.lookup import FOUND_BY_THEIR_START, LETTERS, VERSION, WORDS
+from rules.search.lookup import ANYWHERE, FOUND_BY_THEIR_START, LETTERS, VERSION, WORDS
 from rules.search.query import Condition, InField, Known, Named, Phrase, Query, Wanted, Word
 
 VERSION_FIELD = f"{WORDS}.v"
@@ -131,7 +131,8 @@ def _condition(wanted: Condition) -> models.Condition:
 
 
 def _places(way: tuple[str, ...], is_begun: bool) -> list[models.Condition]:
-    whole = models.FieldCondition(key=_TEXT, match=models.MatchText(text=" ".join(way)))
+    # By keywords: for a word that no text has, an index of texts reads every picture.
+    whole = _marked(ANYWHERE, way, is_begun=False)
     return [whole, _begins(way)] if is_begun else [whole]
 
 

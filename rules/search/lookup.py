@@ -2,8 +2,8 @@
 
     text     all words in order; what people wrote on purpose (title, tags, people, label) several times, so that it
              counts more: Robertson, Zaragoza & Taylor, "Simple BM25 extension to multiple weighted fields", 2004
-    marked   each word with the letter of its field before it, `Traptors` for a tag: for words of one field, and for
-             words that are found by their beginning
+    marked   each word as `=raptors`, and with the letter of its field before it, `Traptors` for a tag: for words of
+             one field, and for words that are found by their beginning
 
 Words have no capitals, so that a capital is a mark. Between texts stands a `|`, over which no phrase reaches.
 """
@@ -15,11 +15,13 @@ from typing import Any
 from rules.search import settings
 from rules.search.folding import chunks
 
-VERSION = 1
+VERSION = 2
 """Of these words: a picture whose words are of an earlier version is looked through once more."""
 WORDS = "words"
 """The field of the payload that holds them."""
 BETWEEN = "|"
+ANYWHERE = "="
+"""What marks a word of any field."""
 SAID = {"title": "I", "tags": "T", "people": "P", "label": "B"}
 """Fields of the payload, and the letter that marks their words."""
 SHOWN = {
@@ -53,7 +55,9 @@ def lookup(payload: Mapping[str, Any]) -> dict[str, Any]:
         marked |= dict.fromkeys(f"{LETTERS[field]}{word}" for word in (*words, *others))
     for some in settings.of_picture(payload).values():
         text += some
-    return {"v": VERSION, "text": " ".join(text[:_MOST_WORDS]), "marked": list(marked)[:_MOST_WORDS]}
+    text = text[:_MOST_WORDS]
+    anywhere = dict.fromkeys(f"{ANYWHERE}{word}" for word in text if word != BETWEEN)
+    return {"v": VERSION, "text": " ".join(text), "marked": [*anywhere, *list(marked)[:_MOST_WORDS]]}
 
 
 def texts(payload: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

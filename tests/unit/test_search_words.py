@@ -76,7 +76,7 @@ def test_words_are_stored_by_what_they_count() -> None:
 def test_a_picture_with_very_long_texts_has_a_bounded_number_of_words() -> None:
     found = lookup({"description": "word " * 100_000, "paths": [f"/{number}/a.jpg" for number in range(5000)]})
     assert len(found["text"].split()) == 2000
-    assert len(found["marked"]) == 2000
+    assert len(found["marked"]) <= 4000
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_picture_with_very_long_texts_has_a_bounded_number_of_words() -> None:
     [{}, {"tags": "one", "paths": [1, None], "iso": "x", "taken_at": 5, "filename": {"a": 1}, "title": ["t"]}],
 )
 def test_what_another_program_wrote_has_words_too(payload: dict[str, Any]) -> None:
-    assert lookup(payload)["v"] == 1
+    assert lookup(payload)["v"] == 2
 
 
 def test_each_word_is_found_in_the_field_that_counts_most() -> None:
