@@ -20,7 +20,7 @@ from streams.tasks import start
 from topics.topology import FILE_TOPICS, partitions_read
 
 # Of the setting, however fast they are: bounds what is on its way when a walk comes from known files to new ones.
-MOST_TIMES = 10
+MOST_TIMES = 20
 # So many files of the limit, or so many seconds, are waited for where there is room for fewer: full messages cost less.
 ROOM_SHARE = 6
 ROOM_SECONDS = 0.1

@@ -16,6 +16,9 @@ FETCH_MAX_WAIT_MS = 500
 PARTIAL_FETCH_MAX_WAIT_MS = 50
 # Of a fetch that gathers: where fetches bring something often, or the last one brought messages about so many files.
 MANY_FILES = 32
+# Where each brings so many that its cost does not matter, it waits for less: a walk is held by what is on its way.
+VERY_MANY_FILES = 256
+SHORT_GATHERING_MAX_WAIT_MS = 30
 GATHERED_BYTES = 256 << 10
 GATHERING_MAX_WAIT_MS = 100
 # Where nothing has come for a while, and so no question is asked; what comes is given at once nevertheless.
@@ -50,7 +53,8 @@ class Fetching:
         asked = {TopicPartition(topic, part[0]) for topic, parts in request.topics for part in parts}
         files, self._files = self._files, 0
         if (files >= MANY_FILES or self._pace.is_high) and all(map(self._is_source, asked)):
-            request._min_bytes, request._max_wait_ms = GATHERED_BYTES, GATHERING_MAX_WAIT_MS
+            request._min_bytes = GATHERED_BYTES
+            request._max_wait_ms = SHORT_GATHERING_MAX_WAIT_MS if files >= VERY_MANY_FILES else GATHERING_MAX_WAIT_MS
         elif time.monotonic() - self._came_at > IDLE_SECONDS:
             request._max_wait_ms = max(request._max_wait_ms, IDLE_FETCH_MAX_WAIT_MS)
         for part in assignment.tps:

@@ -13,6 +13,8 @@ from gateways.kafka.offsets import log_ends
 Record: TypeAlias = ConsumerRecord[bytes, bytes]
 
 POLL_MILLISECONDS = 1000
+# What an event says of a file, about: its message does not say how many it is about.
+BYTES_OF_FILE = 256
 
 
 def all_partitions(topic: str, count: int) -> list[TopicPartition]:
@@ -67,7 +69,8 @@ class Reader(Connected):
         """Return what comes within a second: of each partition in its order. What comes often is gathered."""
         fetched = await self._consumer.getmany(timeout_ms=POLL_MILLISECONDS, max_records=max_records)
         if fetched:
-            self._fetching.came()
+            size = sum(len(record.value or b"") for records in fetched.values() for record in records)
+            self._fetching.came(size // BYTES_OF_FILE)
         return [record for records in fetched.values() for record in records]
 
     async def up_to(
