@@ -111,7 +111,12 @@ class _Embedder:
 
     async def _finish(self, items: list[_Item], works: list[Awaitable[None]], permits: Permits) -> None:
         async def do(item: _Item, work: Awaitable[None]) -> None:
-            await self._stage.or_put_back(ML_REQUEST, item, _wait(work))
+            try:
+                await work
+            except DrainingError:
+                # Also one that came alone: a message behind it may be done, which would not be acked before it.
+                self._answers.answer(_question(item), None)  # whoever waits for it goes the same way
+                await self._stage.put_back(ML_REQUEST, item)
             permits.release()
 
         await asyncio.gather(*map(do, items, works))
@@ -265,10 +270,6 @@ def _write(request: MLRequest, answer: Answer) -> DBWrite:
 def _question(item: _Item) -> Question:
     request = item.record
     return Question(request.file_id, request.sha256, request.model_id, request.caption)
-
-
-async def _wait(done: Awaitable[None]) -> None:
-    await done
 
 
 def _raise(problem: Exception | None) -> None:

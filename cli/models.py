@@ -156,18 +156,21 @@ def check(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Default: all that are here.")] = None,
     *,
     data: Data = None,
+    as_json: Json = False,
 ) -> None:
     """Compare each file of the models that are here with its hash; exit 1 if one is not what it was."""
     shelf, _ = _shelf(data)
     names = list(shelf.all()) if name is None else [name]
-    if not names:
+    if not names and not as_json:
         results.print(f"No model is here: `darkroom models get` fetches one to {escape(str(shelf.folder))}.")
-    wrong = False
+    broken: dict[str, list[str]] = {}
     for one in names:
         manifest = shelf.manifest(one)
         with busy(f"Reading {one}"):
             found = list(faults(shelf.at(one), manifest))
-        wrong |= bool(found)
+        broken[one] = found
+        if as_json:
+            continue
         if found:
             results.print(f"[red]broken[/red]  {escape(one)}")
             for fault in found:
@@ -176,7 +179,9 @@ def check(
         else:
             how = "hashes of ours" if manifest.is_verified else "unverified: the hashes that came first"
             results.print(f"[green]ok[/green]      {escape(one)} ({len(manifest.files)} files, {how})")
-    if wrong:
+    if as_json:
+        results.print_json(data=[{"name": one, "faults": found} for one, found in broken.items()], indent=None)
+    if any(broken.values()):
         raise typer.Exit(1)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from rules import camera_clock
 from rules.many_paths import MORE_PATHS
 from rules.name_key import name_key
-from rules.search.lookup import WORDS, lookup
+from rules.search.lookup import WORDS
 from rules.text import nfc
 
 # Kept from the first file that stored the content, so that a replay changes no point.
@@ -49,7 +49,7 @@ def _helpers(merged: Mapping[str, Any]) -> dict[str, Any]:
         helpers["people_key"] = name_key(min(merged["people"], key=str.casefold))
     if (local := camera_clock.sortable(merged.get("taken_at", ""))) is not None:
         helpers["taken_local"] = local
-    return helpers | {WORDS: lookup(merged)}
+    return helpers
 
 
 def _composed(value: Any) -> Any:
@@ -74,8 +74,7 @@ def _read_at(payload: Mapping[str, Any]) -> float:
 
 def with_paths(known: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """Return the payload of a point that gets one more file, and nothing else."""
-    united = {**known, "paths": sorted({*known.get("paths", ()), *new["paths"]})}
-    return united | {WORDS: lookup(united)}
+    return {**known, "paths": sorted({*known.get("paths", ()), *new["paths"]})}
 
 
 def is_same(known: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

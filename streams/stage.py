@@ -149,9 +149,12 @@ class Stage(Rejecting):
         except DrainingError:
             if item.of == 1:
                 raise
-            key = bundle.key_of(topic, item.record)
-            await self.send_file(topic, key, item.record, item.headers)
+            await self.put_back(topic, item)
             return None
+
+    async def put_back(self, topic: Topic[Any], item: Item[Any]) -> None:
+        """Send a file to where it came from, to be taken later, and wait until that is delivered."""
+        await self.send_file(topic, bundle.key_of(topic, item.record), item.record, item.headers)
 
     def item(self, event: Event, record: R, headers: Headers, index: int = 0, of: int = 1) -> Item[R]:
         """Return a file of a message as it is taken; its trace begins."""

@@ -13,7 +13,7 @@ from gateways.qdrant.upserting import write
 from rules.identity import new_id
 from rules.many_paths import MORE_PATHS, divide, list_name, listed
 from rules.payload import HELPERS, REVISION
-from rules.search.lookup import WORDS
+from rules.search.lookup import WORDS, lookup
 
 # Thumbnails are most of a payload and are asked for one at a time.
 WITHOUT_THUMBNAIL = models.PayloadSelectorExclude(exclude=["thumbnail_base64", *HELPERS])
@@ -42,6 +42,8 @@ class Points(Connection):
             fields = point.payload
             if isinstance(fields.get("paths"), list):  # else another program wrote it
                 fields = _divided({**fields, "paths": [*listed(stored), *listed(fields)]}, stored, others)
+                # Only here all paths are known, whose names and folders are among the words.
+                fields |= {WORDS: lookup(fields)}
             divided.append(Point(point.id, point.vector, fields))
         read = {point_id: payload.get(REVISION) for point_id, payload in known.items()}
         async with self._errors(name):

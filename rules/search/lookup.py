@@ -64,9 +64,10 @@ def texts(payload: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the texts of a picture that are looked through, each with the field that it belongs to."""
     for field in ("title", "tags", "people", "label", "caption", "description"):
         yield from ((field, text) for text in _some(payload.get(field)))
-    paths = [path for path in (payload.get("full_path"), *_some(payload.get("paths"))) if isinstance(path, str)]
-    names = [*_some(payload.get("filename")), *(path.rpartition("/")[2] for path in paths)]
-    yield from (("filename", name) for name in dict.fromkeys(names) if name)
+    # In an order that does not tell which copy came first.
+    paths = sorted({*_some(payload.get("full_path")), *_some(payload.get("paths"))})
+    names = {*_some(payload.get("filename")), *(path.rpartition("/")[2] for path in paths)}
+    yield from (("filename", name) for name in sorted(names) if name)
     folders = (folder for path in paths for folder in path.split("/")[:-1])
     yield from (("folder", folder) for folder in dict.fromkeys(folders) if folder)
     camera = " ".join([*_some(payload.get("camera_make")), *_some(payload.get("camera_model"))])

@@ -58,7 +58,7 @@ class Album:
     async def payload(self, point: str, collection: str | None = None) -> dict[str, Any]:
         found = await self.vectors.point(collection or self.collection, point)
         assert found is not None, "the point is gone"
-        return found.payload
+        return {name: value for name, value in found.payload.items() if name != "words"}  # are found anew
 
     def files(self) -> dict[str, bytes]:
         """Return all files below the folder that are not archived, by name."""

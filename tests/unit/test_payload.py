@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from rules.name_key import name_key
 from rules.payload import FIRST_FILE_FIELDS, merge
+from rules.search.lookup import lookup
 
 paths = st.sampled_from(["/a.jpg", "/b.jpg", "/c.jpg"])
 payloads = st.builds(
@@ -54,8 +55,8 @@ def test_what_is_sorted_and_looked_up_by_follows_from_the_names() -> None:
     new = {"filename": "B.jpg", "paths": ["/B.jpg"], "camera_make": "Canon", "camera_model": "EOS R5", "lens": None}
     merged = merge({"filename": "a.jpg"}, new)
     assert merged["name_key"] == name_key("A.JPG")
-    assert "canon eos r5" in merged["words"]["text"]
-    assert "canon" not in merge({}, {"filename": "B.jpg", "paths": []})["words"]["text"]
+    assert "canon eos r5" in lookup(merged)["text"]
+    assert "canon" not in lookup(merge({}, {"filename": "B.jpg", "paths": []}))["text"]
 
 
 @given(st.lists(st.text(max_size=30), min_size=2, max_size=5, unique=True))
