@@ -9,7 +9,7 @@ from rich.progress import Progress as Bars
 
 from cli.console import escape
 from cli.console import progress as console
-from embedded.models.manifest import Manifest
+from embedded.models.manifest import Manifest, megabytes
 from embedded.models.shelf import BUILT_IN, Measured
 from embedded.models.table import Entry
 
@@ -56,7 +56,7 @@ def row_of(
 
 def size(count: int | None) -> str:
     """Return a number of bytes as people read it."""
-    return "" if count is None else f"{count / 1e6:,.0f} MB"
+    return "" if count is None else megabytes(count)
 
 
 class Arriving:
@@ -80,8 +80,8 @@ class Arriving:
     def begin(self, total: int, done: int) -> None:
         """Say how much is to come."""
         self._total, self._done = total, done
-        went_on = f", of which {done / 1e6:,.0f} MB are here from before" if done else ""
-        console.print(f"{total / 1e6:,.0f} MB{went_on}")
+        went_on = f", of which {megabytes(done)} are here from before" if done else ""
+        console.print(f"{megabytes(total)}{went_on}")
         if console.is_terminal:
             columns = (BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
             self._bars = Bars(TextColumn(""), *columns, console=console)
@@ -95,7 +95,7 @@ class Arriving:
             self._bars.update(self._task, completed=self._done)
         elif time.monotonic() - self._last_at >= LINE_SECONDS:
             self._last_at = time.monotonic()
-            console.print(f"{self._done / 1e6:,.0f} of {self._total / 1e6:,.0f} MB")
+            console.print(f"{self._done / 1e6:,.0f} of {megabytes(self._total)}")
 
     def note(self, text: str) -> None:
         """Say something beside it."""

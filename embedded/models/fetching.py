@@ -9,7 +9,7 @@ from typing import Protocol
 
 from core.errors import FatalError
 from embedded.models.hub import Hub, Remote, arrived, is_offline, is_what
-from embedded.models.manifest import LICENCE, MANIFEST, FileFact, Manifest, sha256
+from embedded.models.manifest import LICENCE, MANIFEST, FileFact, Manifest, megabytes, sha256
 from embedded.models.shelf import Measured, Shelf, Trusted
 from embedded.models.table import Entry
 
@@ -134,8 +134,8 @@ def require_room(folder: Path, name: str, needed: int, reserve: int) -> None:
     free = shutil.disk_usage(folder).free
     if free - needed < reserve:
         raise FatalError(
-            f"{name} needs {_mb(needed)} more on the disk of {folder}, of which {_mb(free)} are free and "
-            f"{_mb(reserve)} stay free (DISK_RESERVE_BYTES). Nothing was written: free space, or choose "
+            f"{name} needs {megabytes(needed)} more on the disk of {folder}, of which {megabytes(free)} are free and "
+            f"{megabytes(reserve)} stay free (DISK_RESERVE_BYTES). Nothing was written: free space, or choose "
             "another disk (DARKROOM_DATA)."
         )
 
@@ -153,7 +153,3 @@ def _manifest(entry: Entry, sources: dict[str, str], files: dict[str, FileFact])
         files=files,
         fetched_at=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-
-
-def _mb(count: int) -> str:
-    return f"{count / 1e6:,.0f} MB"
