@@ -1,6 +1,5 @@
-"""The fields of the language: `camera:canon`, `date:2024-05..2024-08`, `rating:>=4`, `has:gps`, `near:48.86,2.35,5`."""
+"""What is asked of a field: `camera:canon`, `date:2024-05..2024-08`, `rating:>=4`, `has:gps`, `near:48.86,2.35,5`."""
 
-import difflib
 import math
 import re
 from collections.abc import Callable
@@ -9,59 +8,11 @@ from uuid import UUID
 
 from rules import camera_clock
 from rules.search import settings
+from rules.search.field_names import wrong
 from rules.search.folding import fold
 from rules.search.lookup import ways_of
-from rules.search.query import Condition, InField, Known, QueryError, Wanted
+from rules.search.query import Condition, InField, Known, Wanted
 
-# Names that people try, and the field that is meant.
-NAMES = {
-    **dict.fromkeys(("camera", "cameras", "make", "model"), "camera"),
-    **dict.fromkeys(("lens", "lenses"), "lens"),
-    **dict.fromkeys(("tag", "tags", "keyword", "keywords"), "tag"),
-    **dict.fromkeys(("person", "people", "persons", "who", "face"), "person"),
-    "title": "title",
-    "caption": "caption",
-    **dict.fromkeys(("description", "desc"), "description"),
-    **dict.fromkeys(("name", "file", "filename"), "name"),
-    **dict.fromkeys(("folder", "path", "in", "dir", "directory", "album"), "folder"),
-    **dict.fromkeys(("label", "color", "colour"), "label"),
-    **dict.fromkeys(("format", "type", "ext"), "format"),
-    **dict.fromkeys(("date", "taken", "when", "time"), "date"),
-    **dict.fromkeys(("rating", "stars"), "rating"),
-    "iso": "iso",
-    **dict.fromkeys(("aperture", "f", "fstop"), "aperture"),
-    **dict.fromkeys(("focal", "focal_length", "focallength", "mm"), "focal"),
-    **dict.fromkeys(("exposure", "shutter", "exposure_time"), "exposure"),
-    "width": "width",
-    "height": "height",
-    **dict.fromkeys(("has", "with"), "has"),
-    **dict.fromkeys(("near", "around"), "near"),
-    **dict.fromkeys(("like", "similar"), "like"),
-}
-EXAMPLES = {
-    "camera": "camera:canon",
-    "lens": 'lens:"50mm f/1.8"',
-    "tag": "tag:holiday",
-    "person": 'person:"Ann Lee"',
-    "title": "title:harbour",
-    "caption": "caption:boat",
-    "description": "description:market",
-    "name": "name:IMG_26",
-    "folder": "folder:iceland",
-    "label": "label:red",
-    "format": "format:jpeg",
-    "date": "date:2024-05..2024-08",
-    "rating": "rating:>=4",
-    "iso": "iso:100..800",
-    "aperture": "aperture:<=2.8",
-    "focal": "focal:24..70",
-    "exposure": "exposure:1/250",
-    "width": "width:>=4000",
-    "height": "height:>=3000",
-    "has": "has:gps",
-    "near": "near:48.86,2.35,5",
-    "like": "like:6f1f6f0a-6d0c-5b0e-9d1c-2f6a3b1c9e57",
-}
 _IN_FIELD = {
     "camera": "camera",
     "lens": "lens",
@@ -85,28 +36,11 @@ _HAS = {
 }
 _RANGE = re.compile(r"(?P<low>.*?)(?:\.\.+|…|\u2013)(?P<high>.*)", re.DOTALL)
 _COMPARED = re.compile(r"(?P<sign><=|>=|=<|=>|<|>|=|≤|≥)\s*(?P<value>.*)", re.DOTALL)
-COMPARED = frozenset({"date", "rating", "iso", "aperture", "focal", "exposure", "width", "height"})
-"""Fields that may stand before a sign without a colon: `rating>=4`."""
 _SIGNS = {"<": "lt", "<=": "lte", "=<": "lte", "≤": "lte", ">": "gt", ">=": "gte", "=>": "gte", "≥": "gte"}
 _DISTANCE = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(km|m|mi)?", re.IGNORECASE)
 _METRES = {"km": 1000.0, "m": 1.0, "mi": 1609.344}
 _TO_METRES = 20_037_508.0
 """Half of the way around the earth: everything is nearer."""
-
-
-def field_named(name: str, at: int) -> str:
-    """Return the field that is meant. Raises QueryError, which lists what there is."""
-    found = NAMES.get(fold(name))
-    if found is not None:
-        return found
-    near = difflib.get_close_matches(fold(name), NAMES, 1)
-    meant = f" Is {NAMES[near[0]]}: meant?" if near else " In quotes it is text."
-    raise QueryError(
-        at,
-        len(name) + 1,
-        f"there is no field {name!r}.{meant} One of {', '.join(f'{field}:' for field in EXAMPLES)} is expected",
-        EXAMPLES[NAMES[near[0]]] if near else EXAMPLES["camera"],
-    )
 
 
 def read_value(field: str, value: str, at: int, *, quoted: bool) -> Condition | str:
@@ -116,7 +50,7 @@ def read_value(field: str, value: str, at: int, *, quoted: bool) -> Condition | 
     Raises QueryError.
     """
     if not value.strip():
-        raise QueryError(at, max(1, len(value)), f"a value must stand right behind {field}:", EXAMPLES[field])
+        raise wrong(field, value, at, f"a value must stand right behind {field}:")
     if field == "near":
         return _near(value, at)
     if field in _IN_FIELD:
@@ -125,7 +59,7 @@ def read_value(field: str, value: str, at: int, *, quoted: bool) -> Condition | 
         try:
             return str(UUID(value))
         except ValueError:
-            raise _wrong(field, value, at, "the id of a picture is expected") from None
+            raise wrong(field, value, at, "the id of a picture is expected") from None
     if field == "has":
         return _has(value, at)
     found = []
@@ -151,17 +85,13 @@ def _placed(value: str, at: int) -> list[tuple[str, int]]:
     return found
 
 
-def _wrong(field: str, value: str, at: int, expected: str) -> QueryError:
-    return QueryError(at, max(1, len(value)), expected, EXAMPLES[field])
-
-
 def _in_field(field: str, value: str, at: int, *, quoted: bool) -> InField:
     ways: list[tuple[str, ...]] = []
     is_begun = value.endswith("*") or (field in ("name", "folder") and not quoted)
     for one, place in [(value, at)] if quoted else _listed(value, at):
         found = written_ways(one)
         if not found:
-            raise _wrong(field, one, place, f"{field}: needs a word")
+            raise wrong(field, one, place, f"{field}: needs a word")
         ways += found
     return InField(_IN_FIELD[field], tuple(ways), is_begun)
 
@@ -185,7 +115,7 @@ def _has(value: str, at: int) -> Known:
         known = _HAS.get(fold(one.strip()))
         if known is None:
             names = "gps, date, tags, people, camera, lens, rating, label, title, caption, description, iso"
-            raise _wrong("has", one, place, f"one of {names} is expected")
+            raise wrong("has", one, place, f"one of {names} is expected")
         fields += known
     return Known(tuple(fields))
 
@@ -193,7 +123,7 @@ def _has(value: str, at: int) -> Known:
 def _near(value: str, at: int) -> Wanted:
     pieces = _placed(value, at)
     if len(pieces) not in (2, 3):
-        raise _wrong("near", value, at, "latitude, longitude and a distance in km are expected")
+        raise wrong("near", value, at, "latitude, longitude and a distance in km are expected")
     (lat, lat_at), (lon, lon_at) = pieces[:2]
     latitude, longitude = _degrees(lat, lat_at, 90, "NS"), _degrees(lon, lon_at, 180, "EW")
     radius = 1000.0
@@ -201,7 +131,7 @@ def _near(value: str, at: int) -> Wanted:
         far, far_at = pieces[2]
         found = _DISTANCE.fullmatch(far.strip())
         if found is None or not (radius := float(found[1]) * _METRES[(found[2] or "km").lower()]) > 0:
-            raise _wrong("near", far, far_at, "a distance above 0 in km is expected")
+            raise wrong("near", far, far_at, "a distance above 0 in km is expected")
     return Wanted("gps", ({"lat": latitude, "lon": longitude, "radius": min(radius, _TO_METRES)},))
 
 
@@ -216,7 +146,7 @@ def _degrees(text: str, at: int, most: float, sides: str) -> float:
         found = math.nan
     if not abs(found) <= most:
         kind = "a latitude" if most == 90 else "a longitude"
-        raise _wrong("near", text, at, f"{kind} from -{most:g} to {most:g} degrees is expected")
+        raise wrong("near", text, at, f"{kind} from -{most:g} to {most:g} degrees is expected")
     return -found if side and side == sides[1] else found
 
 
@@ -228,20 +158,20 @@ def _bounds(
         sign, text = found["sign"], found["value"]
         place = at + value.index(sign) + len(sign)
         if not text.strip():
-            raise _wrong(field, sign, at, f"a value must stand behind {sign}")
+            raise wrong(field, sign, at, f"a value must stand behind {sign}")
         one = read(text, place)
         return {_SIGNS[sign]: one} if sign in _SIGNS else None
     if found := _RANGE.fullmatch(value):
         low, high = found["low"], found["high"]
         if not low.strip() and not high.strip():
-            raise _wrong(field, value, at, "a range needs one end at least")
+            raise wrong(field, value, at, "a range needs one end at least")
         bounds: dict[str, Any] = {}
         if low.strip():
             bounds["gte"] = read(low, at)
         if high.strip():
             bounds["lte"] = read(high, at + found.start("high"))
         if len(bounds) == 2 and order(bounds["gte"]) > order(bounds["lte"]):
-            raise _wrong(field, value, at, "the range ends before it begins")
+            raise wrong(field, value, at, "the range ends before it begins")
         return bounds
     return None
 
@@ -254,7 +184,7 @@ def _date(value: str, at: int) -> Any:
         try:
             camera_clock.span(day)
         except (ValueError, OverflowError):
-            raise _wrong("date", text, place, "a year, month or day is expected") from None
+            raise wrong("date", text, place, "a year, month or day is expected") from None
         return day
 
     bounds = _bounds("date", value, at, read, lambda day: camera_clock.span(day)[0])
@@ -295,7 +225,7 @@ def _numbers(field: str, value: str, at: int) -> Any:
             bare, over = top.strip(), float(bottom) if _PLAIN.fullmatch(bottom.strip()) else math.nan
         found = float(bare) / over if _PLAIN.fullmatch(bare) and over else math.nan
         if not low <= found <= high:
-            raise _wrong(field, text, place, expected)
+            raise wrong(field, text, place, expected)
         return found
 
     bounds = _bounds(field, value, at, read, lambda number: number)

@@ -17,7 +17,8 @@ import re
 from dataclasses import dataclass, field
 
 from rules.search import settings
-from rules.search.fields import COMPARED, NAMES, field_named, read_value, written_ways
+from rules.search.field_names import COMPARED, NAMES, field_named
+from rules.search.fields import read_value, written_ways
 from rules.search.folding import chunks, fold, is_unspaced, words
 from rules.search.query import Condition, Named, Phrase, Query, QueryError, Word
 
