@@ -78,8 +78,11 @@ def with_paths(known: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, An
 
 
 def is_same(known: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Tell whether two payloads differ in nothing but when they were read and written, and in their paths."""
-    aside = {"read_at": None, REVISION: None, "paths": None, MORE_PATHS: None}
+    """Tell whether two payloads differ in nothing but when they were read and written, and in their paths.
+
+    What is looked up follows from the rest, and is found where a point is written.
+    """
+    aside = {"read_at": None, REVISION: None, "paths": None, MORE_PATHS: None, WORDS: None}
     return {**known, **aside} == {**new, **aside}
 
 
