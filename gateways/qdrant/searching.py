@@ -88,10 +88,12 @@ class Searching(Finding):
                 with_payload=WITHOUT_THUMBNAIL,
             )
         share = RRF_K / len(lists)  # of what the first in all lists has
-        return [
+        hits = [
             Hit(str(point.id), point.payload or {}, min(1.0, point.score * share) if len(lists) > 1 else point.score)
             for point in found.points
         ]
+        # Qdrant has points of one score in an order that a restart may change.
+        return sorted(hits, key=lambda hit: (-hit.score, hit.id))
 
     async def _rarity(self, name: str, query: Query) -> tuple[int, dict[Word, int]]:
         """Count all points, and those with words that begin as the words of a query."""
