@@ -4,7 +4,6 @@ What comes in is believed as little as what a hub sends: its files are compared 
 what came first under that name, and with those that it brings itself.
 """
 
-import re
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from core.errors import FatalError
 from embedded.models.fetching import Progress, require_room
 from embedded.models.manifest import LICENCE, MANIFEST, FileFact, Manifest, faults, sha256
 from embedded.models.shelf import Measured, Shelf
-from embedded.models.table import NAME, Entry
+from embedded.models.table import Entry
 
 CHUNK_BYTES = 1 << 20
 KNOWN = {"family", "languages", "licence", "dimension", "logit_scale", "logit_bias"}
@@ -163,7 +162,6 @@ def _manifest(source: Path, opened: _Source) -> Manifest:
         ) from None
     except ValidationError as error:
         raise FatalError(f"{MANIFEST} in {source} cannot be read: it is damaged, or of a newer version.") from error
-    _require_name(manifest.name)
     for name in manifest.files:
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or len(path.parts) < 2:
@@ -173,7 +171,6 @@ def _manifest(source: Path, opened: _Source) -> Manifest:
 
 def _by_hand(source: Path, name: str, family: str) -> Manifest:
     """Return the manifest of files that were put into a folder by hand."""
-    _require_name(name)
     if not (source / "vision/model.onnx").is_file():
         raise FatalError(f"{source} has no vision/model.onnx: docs/models.md says how the files are laid out.")
     files = {
@@ -186,11 +183,6 @@ def _by_hand(source: Path, name: str, family: str) -> Manifest:
     return Manifest(
         name=name, family=family, languages="", licence="as you know", sources={}, files=files, fetched_at=now
     )
-
-
-def _require_name(name: str) -> None:
-    if not re.fullmatch(NAME, name):
-        raise FatalError(f"{name!r} is no name of a model: letters, digits, dots, dashes and underscores make one.")
 
 
 def _read(opened: _Source, name: str) -> bytes:

@@ -70,7 +70,8 @@ class Hub:
         tell: Callable[[str], None] = lambda _: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.endpoint = (endpoint or constants.ENDPOINT).rstrip("/")
+        # Empty as compose and charts pass it on, HF_ENDPOINT would name no hub.
+        self.endpoint = (endpoint or constants.ENDPOINT or constants._HF_DEFAULT_ENDPOINT).rstrip("/")
         self._tell = tell
         self._sleep = sleep
         set_client_factory(_client)
@@ -146,6 +147,11 @@ class Hub:
                 wait = asked if asked is not None else 2.0**tries * random.uniform(0.25, 0.5)  # noqa: S311
                 self._tell(f"{what}: {_said(error)}; goes on in {wait:.0f} s")
                 self._sleep(wait)
+            except (ValueError, httpx.InvalidURL, ImportError) as error:  # of a URL, a proxy, a token, or an answer
+                raise FatalError(
+                    f"{what} cannot be asked for at {self.endpoint}: {_said(error)}. Correct HF_ENDPOINT, HF_TOKEN or "
+                    "the proxy (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY)."
+                ) from error
 
     def _refusal(self, what: str, error: Exception) -> DarkroomError | None:
         """Return what to tell of an error that another try cannot mend; None where it may."""
@@ -170,6 +176,8 @@ class Hub:
                     f"The hub at {self.endpoint} has no {what} (404). It may have been taken away, or the mirror is "
                     "not whole: try another HF_ENDPOINT, or another model."
                 )
+            if isinstance(cause, httpx.UnsupportedProtocol):
+                return FatalError(f"HF_ENDPOINT is {self.endpoint!r}, and must look like https://host.")
             if isinstance(cause, FileMetadataError):
                 return FatalError(
                     f"What answers at {self.endpoint} is no Hugging Face hub: {_said(cause)} Correct HF_ENDPOINT, or "

@@ -8,12 +8,13 @@ nothing half-fetched is ever seen. Beside them lie, by names that no model can h
     .trusted     hashes of what came first, for entries without hashes of ours
     .chosen      which model is used where nothing else is said
     .measured    how fast each is here, and how much memory it takes
-    .learned     how many pictures there is memory for at once
+    .learned     on how many threads each runs best, and with how many pictures at once
 """
 
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from pydantic import BaseModel, ValidationError
 
 from core.errors import FatalError
 from embedded.models.manifest import CAPTIONER, MANIFEST, Manifest, read_manifest
+from embedded.models.table import NAME
 
 BUILT_IN = "visual"
 """The name of what needs no weights: it compares colours and shapes."""
@@ -74,17 +76,17 @@ class Shelf:
         return self.folder / "table.toml"
 
     def at(self, name: str) -> Path:
-        """Return the folder of a model, be it here or not."""
-        return self.folder / name
+        """Return the folder of a model, be it here or not. Raises FatalError for what is no name of a model."""
+        return self.folder / _checked(name)
 
     def fetching(self, name: str) -> Path:
-        """Return where a model is put together."""
-        return self.folder / ".fetching" / name
+        """Return where a model is put together. Raises as `at` does."""
+        return self.folder / ".fetching" / _checked(name)
 
     def all(self) -> dict[str, Manifest]:
         """Return what is here, by name."""
-        names = sorted(file.parent.name for file in self.folder.glob(f"*/{MANIFEST}") if file.parent.name[0] != ".")
-        return {name: self.manifest(name) for name in names}
+        names = sorted(file.parent.name for file in self.folder.glob(f"*/{MANIFEST}"))
+        return {name: self.manifest(name) for name in names if re.fullmatch(NAME, name) and name != BUILT_IN}
 
     def has(self, name: str) -> bool:
         """Whether a model is here, whole."""
@@ -149,7 +151,7 @@ class Shelf:
 
     @property
     def learned(self) -> Path:
-        """Where the ML service remembers how much there is memory for."""
+        """Where the ML service remembers how a model runs best."""
         return self.folder / ".learned"
 
     def in_use(self, name: str | None) -> Path | None:
@@ -221,6 +223,18 @@ class Shelf:
             lock.write(str(os.getpid()))
             lock.flush()
             yield
+
+
+def _checked(name: str) -> str:
+    """Return a name that leads to no other folder: what lies in a model's folder is removed with it."""
+    if not re.fullmatch(NAME, name):
+        raise FatalError(
+            f"{name!r} is no name of a model: letters, digits, dots, dashes and underscores make one. `darkroom models "
+            "list` shows those that there are."
+        )
+    if name == BUILT_IN:
+        raise FatalError(f"{BUILT_IN} has no files: it comes along, and is there always.")
+    return name
 
 
 def _read(file: Path, shape: type[_Shape]) -> _Shape:

@@ -64,6 +64,10 @@ class Told:
         self.came += count
 
 
+def measured(folder: Path) -> Measured:
+    return Measured(dimension=3, ms=7.0, memory=1000)
+
+
 class Fetcher:
     def __init__(self, hub: SmallHub, shelf: Shelf) -> None:
         self.hub, self.shelf = hub, shelf
@@ -113,6 +117,11 @@ def test_a_model_comes_whole_with_its_licence_and_what_it_is(get: Fetcher, hub: 
     assert (get.told.total, get.told.begun, get.told.came) == (total, 0, total)
     assert not list(get.shelf.folder.glob(".fetching/*"))
     assert not [asked for asked in hub.asked if asked.path.startswith("/api/")], "a pinned commit is asked of nobody"
+
+
+def test_an_empty_setting_names_the_public_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "")
+    assert Hub().endpoint.startswith("https://")
 
 
 def test_a_token_goes_to_the_hub_and_not_to_where_large_files_lie(
@@ -230,6 +239,34 @@ def test_what_is_no_hub_is_told(get: Fetcher, hub: SmallHub) -> None:
     hub.misbehave("config.json", Fault(status=200, body=b"<html>Please sign in", method="HEAD", times=9))
     with pytest.raises(FatalError, match=r"HF_ENDPOINT"):
         get()
+
+
+@pytest.mark.parametrize("endpoint", ["mirror.local", "ftp://mirror.local", "http://mirror:port", "http://[::1"])
+def test_an_address_that_is_none_is_told_at_once(tmp_path: Path, endpoint: str) -> None:
+    waits: list[float] = []
+    with pytest.raises(FatalError, match="HF_ENDPOINT"):
+        fetch(Shelf(tmp_path), tiny(), Hub(endpoint, sleep=waits.append), Told(), reserve=0, trial=measured)
+    assert waits == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HF_TOKEN", "h\u00fb"),
+        ("HTTP_PROXY", "ftp://proxy"),
+        ("HTTP_PROXY", "socks5://proxy"),
+    ],
+    ids=["token", "ftp", "socks"],
+)
+def test_a_setting_that_cannot_be_used_is_told_at_once(
+    get: Fetcher, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(FatalError, match=name):
+        get()
+    assert get.waits == []
 
 
 def test_a_hub_that_is_away_is_told(get: Fetcher, hub: SmallHub) -> None:

@@ -89,7 +89,7 @@ def vision(output: str) -> bytes:
         helper.make_node("Identity", ["pixel_values"], ["last_hidden_state"]),
     ]
     given = helper.make_tensor_value_info("pixel_values", TensorProto.FLOAT, ["batch", 3, SIDE, SIDE])
-    return _graph(nodes, given, {"last_hidden_state": 4, output: 2}, {"weights": image_weights()})
+    return graph(nodes, given, {"last_hidden_state": 4, output: 2}, {"weights": image_weights()})
 
 
 def _text(output: str, length: int) -> bytes:
@@ -103,7 +103,7 @@ def _text(output: str, length: int) -> bytes:
     ]
     given = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", length])
     constants: Constants = {"table": table, "offsets": offsets, "places": np.array([1])}
-    return _graph(nodes, given, {"last_hidden_state": 3, output: 2}, constants)
+    return graph(nodes, given, {"last_hidden_state": 3, output: 2}, constants)
 
 
 def _tokenizer() -> str:
@@ -112,18 +112,19 @@ def _tokenizer() -> str:
     return str(tokenizer.to_str())
 
 
-def _graph(
+def graph(
     nodes: list[onnx.NodeProto],
     given: onnx.ValueInfoProto,
     outputs: dict[str, int],
     constants: Constants,
 ) -> bytes:
-    graph = helper.make_graph(
+    """Return an ONNX file; `outputs` (float) are name -> number of axes."""
+    made = helper.make_graph(
         nodes,
         "tiny",
         [given],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, [None] * axes) for name, axes in outputs.items()],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     return bytes(model.SerializeToString())
