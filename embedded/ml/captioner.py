@@ -17,6 +17,9 @@ from PIL import Image
 from pydantic import BaseModel
 from tokenizers import Tokenizer
 
+from embedded.ml.pace import usable_cpus
+from embedded.ml.providers import CPU
+from embedded.ml.towers import open_session
 from embedded.ml.ways import image_way
 
 MAX_TOKENS = 40  # A caption that has not ended by then is cut off.
@@ -52,4 +55,4 @@ class Captioner:
 
 
 def _session(model: Path) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    return open_session(model, CPU, usable_cpus())

@@ -22,10 +22,11 @@ from core.errors import FatalError
 from embedded.ml import caption as plain
 from embedded.ml.captioner import Captioner
 from embedded.ml.descriptor import Array
-from embedded.ml.providers import Device, choose
+from embedded.ml.pace import Learned, Pace, settle
+from embedded.ml.providers import choose
 from embedded.ml.safe_batch import SafeBatch
 from embedded.ml.towers import Idle, TextTower, VisionTower, memory_errors
-from embedded.ml.ways import FAMILIES, Family
+from embedded.ml.ways import FAMILIES
 from embedded.models.manifest import MANIFEST, read_manifest
 
 IDLE_SECONDS = 900.0  # after which a text encoder that nobody used is given up
@@ -34,7 +35,7 @@ IDLE_SECONDS = 900.0  # after which a text encoder that nobody used is given up
 class ClipModel:
     """The models of a folder. Raises FatalError that names the file that is missing or cannot be used.
 
-    `provider` and `device_id` are ML_PROVIDER and ML_DEVICE_ID; `learned` is where the safe batch is remembered.
+    `provider` and `device_id` are ML_PROVIDER and ML_DEVICE_ID; `learned` is where it is remembered how it runs best.
     """
 
     def __init__(
@@ -50,14 +51,23 @@ class ClipModel:
         weights = vision / "model.onnx"
         if not weights.is_file():
             raise FatalError(f"{folder} has no vision/model.onnx")
+        found = Learned(learned)
         device = choose(onnxruntime.get_available_providers(), provider, device_id)
         try:
             manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
             family = FAMILIES.get(manifest.family) if manifest else None
-            self._vision = VisionTower(vision, family, device)
+            # Named by their content: other weights in the same folder are another model.
+            self.model_id = f"{family.name if family else 'clip'}-{_digest(weights)}"
+            self._vision, pace, key = settle(
+                lambda threads: VisionTower(vision, family, device, threads), found, self.model_id
+            )
             self._captioner = Captioner(captioner) if captioner.is_dir() else None
             self.dimension = self._vision.embed([Image.new("RGB", (64, 64), "grey")]).shape[1]
-            self._text = _text_tower(text, family, device, idle_seconds, self.dimension) if text.is_dir() else None
+            self._text: Idle[TextTower] | None = None
+            if text.is_dir():
+                self._text = Idle(lambda: TextTower(text, family, device, pace.threads), idle_seconds)
+                if family is None:  # put there by hand: nobody has tried it before
+                    _require_one_space(folder, self._text.get(), self.dimension)
         except FatalError:
             raise
         except Exception as error:  # Loaders raise nearly everything; whatever it is, we cannot start.
@@ -66,16 +76,14 @@ class ClipModel:
         self.logit_scale = manifest.logit_scale if manifest else None
         self.logit_bias = manifest.logit_bias if manifest else None
         self.device = self._vision.device
-        # Named by their content: other weights in the same folder are another model.
-        self.model_id = f"{family.name if family else 'clip'}-{_digest(weights)}"
         self.caption_model_id = caption_model_id(captioner) if self._captioner else None
         if manifest is not None and self._captioner is None:
             self.caption_model_id = plain.MODEL_ID
-        self._safe_batch = SafeBatch(f"{self.model_id} {self.device}", learned)
+        self._safe_batch = SafeBatch(pace.batch, lambda size: found.put(key, Pace(threads=pace.threads, batch=size)))
 
     @property
     def safe_batch(self) -> int:
-        """How many images there is memory for at once, as far as it was tried."""
+        """With how many images at once it runs best, and has memory for, as far as it was tried."""
         return self._safe_batch.size
 
     def embed(self, images: Sequence[Image.Image]) -> Array:
@@ -95,17 +103,13 @@ class ClipModel:
         return self._text.get().embed(text)
 
 
-def _text_tower(
-    folder: Path, family: Family | None, device: Device, idle_seconds: float, dimension: int
-) -> Idle[TextTower]:
-    """Return the text encoder, to be loaded when it is used. One that was put there by hand is tried at once."""
-    tower = Idle(lambda: TextTower(folder, family, device), idle_seconds)
-    if family is None and (found := tower.get().embed("a photograph").size) != dimension:
+def _require_one_space(folder: Path, text: TextTower, dimension: int) -> None:
+    """Raise FatalError unless texts can be compared with pictures of so many dimensions."""
+    if (found := text.embed("a photograph").size) != dimension:
         raise FatalError(
-            f"in {folder.parent}, text/model.onnx gives vectors of {found} dimensions and vision/model.onnx of "
+            f"in {folder}, text/model.onnx gives vectors of {found} dimensions and vision/model.onnx of "
             f"{dimension}: they are not of the same CLIP model."
         )
-    return tower
 
 
 def caption_model_id(folder: Path) -> str:

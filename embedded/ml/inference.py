@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 from pydantic import BaseModel
 
 from embedded.ml.model import Model
+from embedded.ml.parallel import in_parallel
 
 MAX_IMAGE_SIDE = 4096  # pixels; a larger image is refused before it is decoded
 WORKING_SIDE = 512  # pixels; what is kept of an image while its batch is in work
@@ -29,7 +30,7 @@ class BatchRequest(BaseModel):
 
 def results(model: Model, images: list[ImageRequest], *, caption: bool) -> list[dict[str, Any]]:
     """Embed and caption a batch: one result for each image, in the same order. Raises MemoryError."""
-    pictures = [_read(image.image_base64) for image in images]
+    pictures = in_parallel(_read, (image.image_base64 for image in images))
     readable = [picture for picture in pictures if isinstance(picture, Image.Image)]
     vectors = iter(model.embed(readable)) if readable else iter(())
     answers = []
@@ -61,9 +62,17 @@ def _unanswered(model: Model, image: ImageRequest) -> dict[str, Any]:
 
 
 def _read(image_base64: str) -> Image.Image | str:
+    try:
+        content = base64.b64decode(image_base64, validate=True)
+    except ValueError as error:
+        return f"the image cannot be decoded: {error}"
+    return picture(content)
+
+
+def picture(content: bytes) -> Image.Image | str:
     """Decode an image, upright and in RGB; or say why it cannot be."""
     try:
-        image = Image.open(io.BytesIO(base64.b64decode(image_base64, validate=True)))
+        image = Image.open(io.BytesIO(content))
         if max(image.size) > MAX_IMAGE_SIDE:
             return f"the image has {image.width} x {image.height} pixels, more than {MAX_IMAGE_SIDE} on a side"
         image.thumbnail((WORKING_SIDE, WORKING_SIDE))

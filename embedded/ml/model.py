@@ -8,7 +8,7 @@ from PIL import Image
 
 from embedded.ml import caption, descriptor
 from embedded.ml.descriptor import Array
-from embedded.ml.safe_batch import MOST
+from embedded.ml.pace import MOST
 
 
 class Model(Protocol):

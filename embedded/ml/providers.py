@@ -33,6 +33,9 @@ class Device:
     providers: tuple[tuple[str, dict[str, Any]], ...]
 
 
+CPU = Device("cpu", True, (("CPUExecutionProvider", {}),))
+
+
 def choose(available: Sequence[str], wanted: str, device_id: int) -> Device:
     """Return on what to run, of what onnxruntime says is `available`; `wanted` is `auto` or a name of NAMES.
 

@@ -61,24 +61,45 @@ def test_other_weights_are_another_model(model: ClipModel, tmp_path: Path) -> No
     assert ClipModel(tmp_path).model_id == ClipModel(tmp_path).model_id
 
 
-def test_a_batch_that_there_is_no_memory_for_is_halved_once_and_for_all(tmp_path: Path) -> None:
+def test_how_many_there_is_memory_for_is_found_by_trying_and_remembered(tmp_path: Path) -> None:
     tiny_models.write_hungry_vision(tmp_path / "vision")
     learned = tmp_path / "learned"
     model = ClipModel(tmp_path, learned=learned)
-    assert model.safe_batch == 32
-    np.testing.assert_allclose(model.embed([RED, BLUE, RED]), [[1, 0, 0], [0, 0, 1], [1, 0, 0]], atol=1e-6)
     assert model.safe_batch == 1
-    assert ClipModel(tmp_path, learned=learned).safe_batch == 1, "it is remembered"
+    np.testing.assert_allclose(model.embed([RED, BLUE, RED]), [[1, 0, 0], [0, 0, 1], [1, 0, 0]], atol=1e-6)
+    before = learned.read_bytes()
+    assert ClipModel(tmp_path, learned=learned).safe_batch == 1
+    assert learned.read_bytes() == before
+
+
+def test_a_batch_that_there_is_no_memory_for_any_more_is_halved_once_and_for_all(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned = tmp_path / "learned"
+    model = ClipModel(folder, learned=learned)
+    assert model.safe_batch == 32
+    embed = model._vision.embed
+
+    def embed_with_little(images: Sequence[Image.Image]) -> Array:
+        if len(images) > 2:
+            raise MemoryError
+        return embed(images)
+
+    monkeypatch.setattr(model._vision, "embed", embed_with_little)
+    np.testing.assert_allclose(model.embed([RED, BLUE, RED, BLUE, BLUE])[-2:], [[0, 0, 1], [0, 0, 1]], atol=1e-6)
+    assert model.safe_batch == 2
+    assert ClipModel(folder, learned=learned).safe_batch == 2, "it is remembered"
 
 
 def test_a_picture_that_there_is_no_memory_for_is_a_memory_error() -> None:
     def embed(images: Sequence[Image.Image]) -> Array:
         raise MemoryError
 
-    batch = SafeBatch("tiny cpu", None)
+    told: list[int] = []
+    batch = SafeBatch(8, told.append)
     with pytest.raises(MemoryError):
         batch.run(embed, [RED, BLUE])
-    assert batch.size == 1
+    assert (batch.size, told) == (1, [1])
 
 
 def test_an_empty_folder_says_what_is_missing(tmp_path: Path) -> None:
