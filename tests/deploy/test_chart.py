@@ -48,9 +48,10 @@ def container(workload: dict[str, Any]) -> dict[str, Any]:
     [
         {},
         {"ml.url": "http://clip:8001", "ml.tokenSecret": "token", "uploads.claim": "uploads"},
+        {"ml.model": "small", "ml.environment.HF_ENDPOINT": "http://mirror", "ml.storage": "2Gi"},
         {"autoscaling.enabled": "false", "settingsSecrets[0]": "kafka-login", "settings.CPU_PROCESSES": "4"},
     ],
-    ids=["plain", "with an ML service and uploads", "without KEDA"],
+    ids=["plain", "with an ML service and uploads", "with a model", "without KEDA"],
 )
 def test_it_is_valid_for_kubernetes(values: dict[str, str]) -> None:
     found = objects(**values)
@@ -71,6 +72,29 @@ def test_every_stage_has_workers_that_scale_on_the_lag_of_its_group() -> None:
         triggers = [trigger["metadata"] for trigger in scaler["triggers"]]
         assert {trigger["topic"] for trigger in triggers} == set(topics_read(stage))
         assert {trigger["consumerGroup"] for trigger in triggers} == {f"{Settings().kafka_group_prefix}-{stage}"}
+
+
+def test_models_of_the_ml_service_outlive_its_pod() -> None:
+    found = objects(**{"ml.model": "small", "ml.environment.HF_ENDPOINT": "http://mirror"})
+    pod = found["Deployment", "photos-ml"]["spec"]["template"]["spec"]
+    (fetching,), (service,) = pod["initContainers"], pod["containers"]
+    parse(fetching["command"])
+    assert fetching["command"] == ["darkroom", "models", "get", "small"]
+    for one in (fetching, service):
+        environment = {each["name"]: each["value"] for each in one["env"]}
+        assert environment["ML_MODEL"] == "small"
+        assert environment["HF_ENDPOINT"] == "http://mirror"
+        assert {"name": "models", "mountPath": environment["DARKROOM_DATA"]} in one["volumeMounts"]
+    claims = [each["persistentVolumeClaim"]["claimName"] for each in pod["volumes"] if each["name"] == "models"]
+    assert [("PersistentVolumeClaim", name) in found for name in claims] == [True]
+    assert found["Deployment", "photos-ml"]["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_without_a_model_nothing_is_fetched() -> None:
+    pod = objects()["Deployment", "photos-ml"]["spec"]["template"]["spec"]
+    assert "initContainers" not in pod
+    assert "ML_MODEL" not in {each["name"] for each in pod["containers"][0]["env"]}
+    assert ("PersistentVolumeClaim", "photos-ml") not in objects(**{"ml.url": "http://clip:8001"})
 
 
 def test_prometheus_finds_the_metrics_of_every_worker() -> None:

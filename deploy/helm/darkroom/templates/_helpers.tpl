@@ -30,6 +30,24 @@ envFrom:
 {{- end }}
 {{- end }}
 
+{{- define "darkroom.mlEnvironment" -}}
+env:
+  - {name: DARKROOM_DATA, value: /data}
+  # Where the hub's client keeps what it notes for itself.
+  - {name: HF_HOME, value: /tmp/hub}
+  {{- with .Values.ml.model }}
+  - {name: ML_MODEL, value: {{ . | quote }}}
+  {{- end }}
+  {{- range $name, $value := .Values.ml.environment }}
+  - {name: {{ $name }}, value: {{ $value | quote }}}
+  {{- end }}
+{{- end }}
+
+{{- define "darkroom.mlMounts" -}}
+- {name: models, mountPath: /data}
+- {name: tmp, mountPath: /tmp}
+{{- end }}
+
 {{- define "darkroom.security" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
