@@ -18,6 +18,18 @@ def jpeg(seed: int, width: int = 320, height: int = 240) -> bytes:
     return buffer.getvalue()
 
 
+def painted(*parts: tuple[str, int]) -> bytes:
+    """Return a JPEG of stripes, each of a colour (as Pillow names it) and so many percent of the width."""
+    picture = Image.new("RGB", (200, 120), "white")
+    left = 0
+    for colour, percent in parts:
+        picture.paste(colour, (2 * left, 0, 2 * (left + percent), 120))
+        left += percent
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
 def write(folder: Path, seeds: range, prefix: str = "photo") -> list[Path]:
     """Write a JPEG for each seed; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)

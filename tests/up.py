@@ -23,10 +23,11 @@ T = TypeVar("T")
 
 
 class Up:
-    """A `darkroom up` process; `settings` go before those of the test run."""
+    """A `darkroom up` process; `settings` go before those of the test run. `model`: one that lies in `data`."""
 
-    def __init__(self, data: Path, **settings: Any) -> None:
+    def __init__(self, data: Path, model: str | None = None, **settings: Any) -> None:
         self.data = data
+        self._model = [] if model is None else ["--model", model]
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = {
@@ -41,7 +42,7 @@ class Up:
         self.data.mkdir(exist_ok=True)
         with (self.data / "up.log").open("ab") as output:
             self.process = subprocess.Popen(
-                [DARKROOM, "up", "--data", str(self.data), "--port", str(self.port)],
+                [DARKROOM, "up", "--data", str(self.data), "--port", str(self.port), *self._model],
                 cwd=ROOT,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,

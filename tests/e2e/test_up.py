@@ -14,7 +14,10 @@ import pytest
 
 from embedded.stack import WORKERS
 from tests import pictures
+from tests.cli.command import darkroom
 from tests.deadlines import HANG_SECONDS
+from tests.models import colours
+from tests.models.small_hub import SmallHub
 from tests.up import DARKROOM, Up, eventually
 
 
@@ -71,12 +74,43 @@ def test_a_cancelled_job_ends_with_an_exact_account(up: Up, tmp_path: Path) -> N
     assert status["outcomes"]["skipped"] + status["outcomes"]["stored"] == status["total_files"]
 
 
+def fetch_model(data: Path) -> None:
+    """Have `darkroom models get` bring a model from a hub."""
+    (data / "models").mkdir(parents=True)
+    (data / "models/table.toml").write_text(colours.ENTRY)
+    with SmallHub({("me/colours", path): content for path, content in colours.files().items()}) as hub:
+        settings = {"DARKROOM_DATA": str(data), "HF_HOME": str(data / "home"), "HF_ENDPOINT": hub.url}
+        got = darkroom("models", "get", "colours", cwd=data, **settings)
+    assert got.returncode == 0, got.stderr
+
+
+def find_by_meaning(other: Up, photos: Path) -> None:
+    """Take in pictures that have no words, and search for what they show."""
+    photos.mkdir()
+    for name, parts in {"a": [("blue", 70), ("yellow", 30)], "b": [("lime", 100)], "c": [("red", 100)]}.items():
+        (photos / f"{name}.jpg").write_bytes(pictures.painted(*parts))
+    done = other.darkroom("ingest", str(photos), "--collection", "drawn", "--wait", "--json")
+    assert json.loads(done.stdout)["outcomes"]["stored"] == 3
+
+    told = httpx.get(f"{other.addresses['ML_INFERENCE_SERVICE_URL']}/api/v1/capabilities").json()
+    assert (told["logit_scale"], told["logit_bias"]) == (colours.SCALE, colours.BIAS)
+    found = other.post("/search", json={"query": "the sea", "collection": "drawn"}).json()
+    assert (found["mode"], found["results"][0]["filename"]) == ("semantic", "a.jpg")
+    assert found["results"][0]["probability"] > 0.99
+    assert found["likely"] == {"sure": 1, "maybe": 0}
+    shown = other.darkroom("search", "the", "sea", "--collection", "drawn", "--min-score", "0.5").stdout
+    assert "1 of 1 pictures. 1 sure, 0 maybe." in shown
+    assert "a.jpg" in shown
+
+
 def test_two_run_side_by_side_and_one_that_would_collide_says_so(up: Up, tmp_path: Path) -> None:
-    other = Up(tmp_path / "other")
+    fetch_model(tmp_path / "other")
+    other = Up(tmp_path / "other", model="colours")
     try:
         assert other.is_ready()
         assert up.is_ready()
         assert other.darkroom("doctor").returncode == 0, other.darkroom("doctor").stdout
+        find_by_meaning(other, tmp_path / "drawn")
         clash = subprocess.run(
             [DARKROOM, "up", "--data", str(tmp_path / "third"), "--port", str(up.port)],
             capture_output=True, text=True, timeout=HANG_SECONDS, check=False,
