@@ -15,6 +15,7 @@ from cli.samples.dng import encode_dng
 LARGE = (4000, 3000)
 RAW = (5472, 3648)
 PROCESSES = 2
+RENDITION = (512, 384)
 TILE = 500
 """Pixels: the sides of a large JPEG are multiples of it."""
 
@@ -29,6 +30,11 @@ def write_large_jpegs(folder: Path, count: int, seed: int) -> list[Path]:
 def write_small_jpegs(folder: Path, count: int, seed: int) -> list[Path]:
     """Write JPEGs of 64 x 64 pixels, about 1 KB each."""
     return _write(folder, _small_jpeg, "jpg", count, seed)
+
+
+def write_renditions(folder: Path, count: int, seed: int) -> list[Path]:
+    """Write JPEGs as ML gets them, about 40 KB each."""
+    return _write(folder, _rendition, "jpg", count, seed)
 
 
 def write_raws_with_preview(folder: Path, count: int, seed: int) -> list[Path]:
@@ -74,6 +80,11 @@ def _jpeg(pixels: Pixels, quality: int) -> bytes:
 
 def _large_jpeg(seed: int) -> bytes:
     return _jpeg(_scene(LARGE, seed, grain=24), quality=88)
+
+
+def _rendition(seed: int) -> bytes:
+    grain = np.random.default_rng(seed).integers(0, 24, (RENDITION[1], RENDITION[0], 1), np.uint8)
+    return _jpeg(_scene(RENDITION, seed, grain=0) // 2 + grain, quality=88)
 
 
 def _small_jpeg(seed: int) -> bytes:

@@ -1,4 +1,4 @@
-"""All of Darkroom as `darkroom up` runs it, with the ML stub in place of ML: fed over HTTP, watched from outside."""
+"""All of Darkroom as `darkroom up` runs it, with the ML stub or a model: fed over HTTP, watched from outside."""
 
 import asyncio
 import json
@@ -35,34 +35,40 @@ class Timed:
 
 
 class Darkroom:
-    """Everything in its own data folder; use as an asynchronous context manager."""
+    """Everything in its own data folder; use as an asynchronous context manager.
 
-    def __init__(self, data: Path, **settings: object) -> None:
+    `model`: one that lies in the folder, as `darkroom models` keeps it, in place of the stub.
+    """
+
+    def __init__(self, data: Path, *, model: str | None = None, **settings: object) -> None:
         self.data = data
         self._port, self._ml_port = ports.free_ports(2)
         self.url = f"http://127.0.0.1:{self._port}"
         self.ml_url = f"http://127.0.0.1:{self._ml_port}"
+        self._model = model
         self._environment = os.environ | {
             "TRUST_KAFKA": "1",
-            "ML_INFERENCE_SERVICE_URL": self.ml_url,
+            "ML_INFERENCE_SERVICE_URL": "" if model else self.ml_url,
             "INGEST_ROOTS": str(data),
             "DARKROOM_URL": self.url,
             "LOG_LEVEL": "WARNING",
             **{name.upper(): str(value) for name, value in settings.items()},
         }
         self.start_seconds = 0.0
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.http = httpx.AsyncClient(base_url=self.url, timeout=60)
         self.ml = httpx.AsyncClient(base_url=self.ml_url, timeout=60)
 
     async def __aenter__(self) -> Self:
         """Start, and wait for `/ready`."""
         self.data.mkdir(parents=True, exist_ok=True)
-        self._run("ml", [sys.executable, "-m", "benchmarks.ml_stub", "--port", str(self._ml_port)])
-        await until_answers(self.ml_url + "/health", self._check_running)
+        if self._model is None:
+            self._run("ml stub", [sys.executable, "-m", "benchmarks.ml_stub", "--port", str(self._ml_port)])
+            await until_answers(self.ml_url + "/health", self._check_running)
         begin = time.perf_counter()
-        darkroom = str(Path(sys.executable).with_name("darkroom"))
-        self._run("up", [darkroom, "up", "--data", str(self.data / "darkroom"), "--port", str(self._port)])
+        command = [str(Path(sys.executable).with_name("darkroom")), "up", "--data", str(self.data / "darkroom")]
+        command += ["--port", str(self._port), *(["--model", self._model] if self._model else [])]
+        self._run("supervisor", command)
         await until_answers(self.url + "/ready", self._check_running)
         self.start_seconds = time.perf_counter() - begin
         return self
@@ -71,7 +77,7 @@ class Darkroom:
         """Stop in order."""
         await self.http.aclose()
         await self.ml.aclose()
-        for process in reversed(self._processes):
+        for process in reversed(self._processes.values()):
             process.send_signal(signal.SIGTERM)
             process.wait(60)
 
@@ -141,7 +147,7 @@ class Darkroom:
                 own, children = family(part.pid)
                 found[name] += own
                 found["decode" if name.startswith("worker") else name] += children
-        for name, started in zip(("ml stub", "supervisor"), self._processes, strict=True):
+        for name, started in self._processes.items():
             found[name] += family(started.pid)[0]
         return dict(found)
 
@@ -177,10 +183,10 @@ class Darkroom:
             process = subprocess.Popen(
                 command, cwd=ROOT, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        self._processes.append(process)
+        self._processes[name] = process
 
     def _check_running(self) -> None:
-        if any(process.poll() is not None for process in self._processes):
+        if any(process.poll() is not None for process in self._processes.values()):
             raise RuntimeError(f"A part has ended; see the logs in {self.data}.")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import cold, idle, latency, million, ml_bound, repeat, rescan, scale_out, start
+from benchmarks.cases import cold, idle, latency, million, ml_bound, model, repeat, rescan, scale_out, start
 from benchmarks.measure import Result
 
 Case = Callable[[Result, Path, int], Coroutine[Any, Any, None]]
@@ -15,6 +15,7 @@ CASES: dict[str, Case] = {
     "cold-raw": cold.raw_without_preview,
     "rescan": rescan.run,
     "ml-bound": ml_bound.run,
+    "model": model.run,
     "seed": repeat.run,
     "latency": latency.run,
     "start": start.run,
