@@ -4,11 +4,21 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from rich.progress import BarColumn, DownloadColumn, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.console import RenderableType
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.progress import Progress as Bars
 
 from cli.console import escape
 from cli.console import progress as console
+from cli.render import plain_table
 from embedded.models.manifest import Manifest, megabytes
 from embedded.models.shelf import BUILT_IN, Measured
 from embedded.models.table import Entry
@@ -57,6 +67,37 @@ def row_of(
 def size(count: int | None) -> str:
     """Return a number of bytes as people read it."""
     return "" if count is None else megabytes(count)
+
+
+def recall_table(name: str, measured: dict[str, Any]) -> RenderableType:
+    """Return what an evaluation found, for people."""
+    columns = [f"@{first}" for first in measured["recall"]]
+    table = plain_table("MODEL", "PICTURES", "TEXTS", *columns, right={"PICTURES", "TEXTS", *columns}, whole={"MODEL"})
+    shares = [f"{share:.1%}" for share in measured["recall"].values()]
+    table.add_row(name, f"{measured['pictures']:,}", f"{measured['texts']:,}", *shares)
+    return table
+
+
+class Counting:
+    """Shows on a terminal how many are done. Inside `with`."""
+
+    def __init__(self, what: str, total: int) -> None:
+        columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn(what), TimeRemainingColumn())
+        self._bars = Bars(*columns, console=console, disable=not console.is_terminal, transient=True)
+        self._task = self._bars.add_task("", total=total)
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def advance(self, count: int) -> None:
+        """Show that so many more are done."""
+        self._bars.advance(self._task, count)
 
 
 class Arriving:

@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from cli.checks import GET_MODEL
 from cli.console import busy, escape, results, show
 from cli.console import progress as console
 from cli.jobs import Json
-from cli.model_views import Arriving, built_in, row_of, size
+from cli.model_views import Arriving, Counting, built_in, recall_table, row_of, size
 from cli.render import plain_table
 from core import settings as environment
 from core.errors import FatalError
@@ -69,17 +71,20 @@ def get(
 ) -> None:
     """Fetch a model, from where an earlier try ended. Once it is here, no network is needed or asked."""
     shelf, reserve = _shelf(data)
-    wanted = entry(entries(shelf.table), name)
-    if shelf.has(wanted.name):
-        results.print(f"{escape(wanted.name)} is here already: {escape(str(shelf.at(wanted.name)))}")
+    known = entries(shelf.table)
+    name = name or next(iter(known))
+    if shelf.has(name):
+        results.print(f"{escape(name)} is here already: {escape(str(shelf.at(name)))}")
         return
+    wanted = entry(known, name)
     with _needs_extra():
         from embedded.ml.trial import try_model  # noqa: PLC0415 - with the hub's client; only this command needs it
         from embedded.models.fetching import fetch  # noqa: PLC0415 - as above
         from embedded.models.hub import Hub  # noqa: PLC0415 - as above
     console.print(f"{escape(wanted.name)} ({escape(wanted.about)}), {wanted.licence}")
     with Arriving() as arriving:
-        manifest = fetch(shelf, wanted, Hub(tell=arriving.note), arriving, reserve=reserve, trial=try_model)
+        trial = partial(try_model, learned=shelf.learned)
+        manifest = fetch(shelf, wanted, Hub(tell=arriving.note), arriving, reserve=reserve, trial=trial)
     _tell_arrived(shelf, manifest)
 
 
@@ -106,7 +111,9 @@ def remove(name: Name, *, data: Data = None) -> None:
 @group.command()
 def export(
     name: Name,
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Default: NAME.tar in this folder.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE|FOLDER]", help="Default: NAME.tar in this folder.")
+    ] = None,
     *,
     data: Data = None,
 ) -> None:
@@ -114,7 +121,7 @@ def export(
     from embedded.models import carrying  # noqa: PLC0415 - as in `get`
 
     shelf, reserve = _shelf(data)
-    goal = file or Path(f"{name}.tar")
+    goal = Path(f"{name}.tar") if file is None else file / f"{name}.tar" if file.is_dir() else file
     with Arriving() as arriving:
         carrying.export(shelf, name, goal, arriving, reserve=reserve)
     results.print(f"{escape(name)} is in {escape(str(goal))}. There: `darkroom models import {escape(goal.name)}`.")
@@ -142,8 +149,9 @@ def import_(
     shelf, reserve = _shelf(data)
     named = None if name is None else (name, family or carrying.BY_HAND)
     with Arriving() as arriving:
+        trial = partial(try_model, learned=shelf.learned)
         manifest = carrying.take_in(
-            shelf, entries(shelf.table), source, arriving, named=named, reserve=reserve, trial=try_model
+            shelf, entries(shelf.table), source, arriving, named=named, reserve=reserve, trial=trial
         )
     if manifest is None:
         results.print("It is here already: `darkroom models list` shows it.")
@@ -183,6 +191,51 @@ def check(
         results.print_json(data=[{"name": one, "faults": found} for one, found in broken.items()], indent=None)
     if any(broken.values()):
         raise typer.Exit(1)
+
+
+@group.command("eval")
+def evaluate(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", exists=True, file_okay=False, help="Pictures to look among.")
+    ],
+    captions: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CAPTIONS", exists=True, dir_okay=False, help='JSON lines: {"file": "a.jpg", "text": "a dog"}.'
+        ),
+    ],
+    *,
+    model: Annotated[str | None, typer.Option(metavar="NAME", help="Default: the one that is in use.")] = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Measure how often a model finds a picture by a text: recall among the first 1, 5 and 10.
+
+    Nothing has to run for it, and nothing is stored. `file` is a path in FOLDER; a picture may have several texts.
+    """
+    from cli import model_eval  # noqa: PLC0415 - with decoders and an event loop; only this command needs it
+
+    shelf, _ = _shelf(data)
+    settings = environment.load()
+    name = model or settings.ml_model or shelf.chosen or BUILT_IN
+    home = shelf.in_use(name)
+    if home is None:
+        raise FatalError(f"{name} knows no words, so no text finds a picture by it. {GET_MODEL}")
+    task = model_eval.read_task(folder, captions, settings)
+    with _needs_extra():
+        from embedded.ml.clip import ClipModel  # noqa: PLC0415 - as in `get`
+    with busy(f"Loading {name}"):
+        loaded = ClipModel(home, provider=settings.ml_provider, device_id=settings.ml_device_id, learned=shelf.learned)
+    if not loaded.supports_text:
+        raise FatalError(f"{name} knows no words, so no text finds a picture by it. {GET_MODEL}")
+    with Counting("pictures", len(task.paths)) as counting:
+        measured = model_eval.measure(task, loaded, settings, counting.advance)
+    if as_json:
+        results.print_json(data={"model": name, "model_id": loaded.model_id} | measured, indent=None)
+        return
+    show(recall_table(name, measured))
+    for one in measured["left_out"]:
+        console.print(f"left out: {escape(one['file'])}: {escape(one['reason'])}")
 
 
 def _shelf(data: Path | None) -> tuple[Shelf, int]:

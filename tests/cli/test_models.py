@@ -171,6 +171,20 @@ def test_an_unknown_model_is_told_with_those_that_there_are(person: Person) -> N
     assert "'tiny' is not here" in absent.stderr
 
 
+def test_a_model_of_ones_own_needs_no_entry_to_be_here(person: Person) -> None:
+    tiny_families.write(person.data / "models/mine", "siglip")
+    assert person.models("get", "mine").stdout == f"mine is here already: {person.data}/models/mine\n"
+    assert person.models("use", "mine").returncode == 0
+    assert person.row("mine")["in_use"]
+
+
+@pytest.mark.parametrize("command", ["get", "use", "remove", "check", "export"])
+def test_what_is_no_name_is_told(person: Person, command: str) -> None:
+    refused = person.models(command, "../photos")
+    assert refused.returncode == 1
+    assert "'../photos' is no name of a model" in refused.stderr
+
+
 def test_a_model_that_does_not_fit_is_not_taken_in(person: Person, hub: SmallHub) -> None:
     hub.files["me/tiny", "vision/preprocessor_config.json"] = tiny_families.files("clip")[
         "vision/preprocessor_config.json"
@@ -203,6 +217,11 @@ def test_a_model_is_carried_to_a_machine_without_a_network(person: Person, hub: 
     person.models("get", "tiny")
     exported = person.models("export", "tiny")
     assert "tiny is in tiny.tar. There: `darkroom models import tiny.tar`" in exported.stdout
+    again = person.models("export", "tiny")
+    assert (again.returncode, "tiny.tar exists already" in again.stderr) == (1, True)
+    stick = tmp_path / "stick"
+    stick.mkdir()
+    assert f"tiny is in {stick}/tiny.tar" in person.models("export", "tiny", str(stick)).stdout
     there = Person(tmp_path / "there")
     there.data.mkdir()
     there.environment["HF_HUB_OFFLINE"] = "1"
