@@ -82,13 +82,16 @@ def begun(query: Query) -> dict[Word, models.Filter]:
 def ranked(
     query: Query, where: models.Filter, limit: int, *, points: int, have: Mapping[Word, int], is_filled: bool
 ) -> models.Prefetch:
-    """Return what gives the `limit` best points with a word of the query, with their scores.
+    """Return what gives the `limit` best points with a word of the query, with their scores, and some more.
 
     `have`: how many of all `points` have words that begin as a word of the query. Those without words yet, if not all
     are filled, come last.
     """
     whole = dict.fromkeys(
-        part for one in query.sought for way in ([one.words] if isinstance(one, Phrase) else one.ways) for part in way
+        part
+        for one in query.sought
+        for way in ([one.words, one.others] if isinstance(one, Phrase) else one.ways)
+        for part in way
     )
     prefetch = [models.Prefetch(query=models.TextQuery(text=" ".join(whole)), using=_TEXT, filter=where, limit=limit)]
     scores: list[models.Expression] = ["$score[0]"]
@@ -102,8 +105,11 @@ def ranked(
         prefetch.append(models.Prefetch(filter=models.Filter(must=[where, without_words()]), limit=limit))
         last = models.MultExpression(mult=[_OLD_WEIGHT, without_words()])
         formula = models.SumExpression(sum=[formula, last])
+    # All that were fetched: of those that have one score, Qdrant would leave out any.
     return models.Prefetch(
-        prefetch=prefetch, query=models.FormulaQuery(formula=formula, defaults={"$score[0]": 0.0}), limit=limit
+        prefetch=prefetch,
+        query=models.FormulaQuery(formula=formula, defaults={"$score[0]": 0.0}),
+        limit=limit * len(prefetch),
     )
 
 
@@ -117,17 +123,26 @@ def _condition(wanted: Condition) -> models.Condition:
         case Word():
             return models.Filter(should=[place for way in wanted.ways for place in _places(way, wanted.is_begun)])
         case Phrase():
-            return models.FieldCondition(key=_TEXT, match=models.MatchPhrase(phrase=" ".join(wanted.words)))
+            others = [_marked(ANYWHERE, (word,), is_begun=False) for word in wanted.others]
+            return models.Filter(should=[_phrase(wanted.words), *others])
         case InField():
-            return models.Filter(
-                should=[_marked(LETTERS[wanted.field], way, is_begun=wanted.is_begun) for way in wanted.ways]
-            )
+            return models.Filter(should=[_in_field(wanted, way) for way in wanted.ways])
         case Known():
             empty = [models.IsEmptyCondition(is_empty=models.PayloadField(key=field)) for field in wanted.fields]
             return models.Filter(should=[models.Filter(must_not=[one]) for one in empty])
         case Wanted():
             filters = [to_filter({wanted.field: value}) for value in wanted.values]
             return models.Filter(should=[one for one in filters if one])
+
+
+def _in_field(wanted: InField, way: tuple[str, ...]) -> models.Filter:
+    marked = _marked(LETTERS[wanted.field], way, is_begun=wanted.is_begun)
+    whole = way[:-1] if wanted.is_begun else way
+    return models.Filter(must=[marked, _phrase(whole)]) if wanted.is_phrase and len(whole) > 1 else marked
+
+
+def _phrase(words: tuple[str, ...]) -> models.FieldCondition:
+    return models.FieldCondition(key=_TEXT, match=models.MatchPhrase(phrase=" ".join(words)))
 
 
 def _places(way: tuple[str, ...], is_begun: bool) -> list[models.Condition]:

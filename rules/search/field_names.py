@@ -74,5 +74,6 @@ def field_named(name: str, at: int) -> str:
 
 
 def wrong(field: str, value: str, at: int, expected: str) -> QueryError:
-    """Return the error of a value that stands at a place of a query."""
-    return QueryError(at, max(1, len(value)), expected, EXAMPLES[field])
+    """Return the error of a value that stands at a place of a query, maybe with spaces around it."""
+    bare = value.lstrip()
+    return QueryError(at + len(value) - len(bare), max(1, len(bare.rstrip())), expected, EXAMPLES[field])

@@ -26,6 +26,8 @@ _IN_FIELD = {
     "label": "label",
     "format": "format",
 }
+# Of the others people remember words, and not how they are written together: `lens:"50mm f/1.8"` is an EF50mm f/1.8.
+_OF_PROSE = frozenset({"tag", "person", "title", "caption", "description", "label"})
 _HAS = {
     **dict.fromkeys(("gps", "location", "place", "position"), ("gps",)),
     **dict.fromkeys(("date", "time", "taken"), ("taken_at",)),
@@ -35,7 +37,8 @@ _HAS = {
     **{name: (name,) for name in ("lens", "rating", "label", "title", "caption", "description", "iso")},
 }
 _RANGE = re.compile(r"(?P<low>.*?)(?:\.\.+|…|\u2013)(?P<high>.*)", re.DOTALL)
-_COMPARED = re.compile(r"(?P<sign><=|>=|=<|=>|<|>|=|≤|≥)\s*(?P<value>.*)", re.DOTALL)
+_OR_MORE = re.compile(r"([^+]+)\+\s*")
+_COMPARED = re.compile(r"\s*(?P<sign><=|>=|=<|=>|<|>|=|≤|≥)\s*(?P<value>.*)", re.DOTALL)
 _SIGNS = {"<": "lt", "<=": "lte", "=<": "lte", "≤": "lte", ">": "gt", ">=": "gte", "=>": "gte", "≥": "gte"}
 _DISTANCE = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*(km|m|mi)?", re.IGNORECASE)
 _METRES = {"km": 1000.0, "m": 1.0, "mi": 1609.344}
@@ -43,8 +46,8 @@ _TO_METRES = 20_037_508.0
 """Half of the way around the earth: everything is nearer."""
 
 
-def read_value(field: str, value: str, at: int, *, quoted: bool) -> Condition | str:
-    """Return what a value of a field asks for; of `like` the id.
+def read_value(field: str, value: str, at: int, *, quoted: bool) -> Condition | tuple[str, ...]:
+    """Return what a value of a field asks for; of `like` the ids.
 
     `at`: where in the query the value stands. `quoted`: it stands in quotes, so that a comma is part of it.
     Raises QueryError.
@@ -56,10 +59,7 @@ def read_value(field: str, value: str, at: int, *, quoted: bool) -> Condition | 
     if field in _IN_FIELD:
         return _in_field(field, value, at, quoted=quoted)
     if field == "like":
-        try:
-            return str(UUID(value))
-        except ValueError:
-            raise wrong(field, value, at, "the id of a picture is expected") from None
+        return tuple(_id(one, place) for one, place in _listed(value, at))
     if field == "has":
         return _has(value, at)
     found = []
@@ -69,6 +69,13 @@ def read_value(field: str, value: str, at: int, *, quoted: bool) -> Condition | 
         "date": "taken_at", "focal": "focal_length", "exposure": "exposure_time"
     }.get(field, field)  # fmt: skip
     return Wanted(payload_field, tuple(found))
+
+
+def _id(text: str, at: int) -> str:
+    try:
+        return str(UUID(text.strip()))
+    except ValueError:
+        raise wrong("like", text, at, "the id of a picture is expected") from None
 
 
 def _listed(value: str, at: int) -> list[tuple[str, int]]:
@@ -93,7 +100,7 @@ def _in_field(field: str, value: str, at: int, *, quoted: bool) -> InField:
         if not found:
             raise wrong(field, one, place, f"{field}: needs a word")
         ways += found
-    return InField(_IN_FIELD[field], tuple(ways), is_begun)
+    return InField(_IN_FIELD[field], tuple(ways), is_begun, quoted and field in _OF_PROSE)
 
 
 def written_ways(text: str) -> list[tuple[str, ...]]:
@@ -154,13 +161,14 @@ def _bounds(
     field: str, value: str, at: int, read: Callable[[str, int], Any], order: Callable[[Any], Any]
 ) -> dict[str, Any] | None:
     """Read a range or a comparison; None for a plain value."""
-    if found := _COMPARED.fullmatch(value.strip()):
+    if found := _COMPARED.fullmatch(value):
         sign, text = found["sign"], found["value"]
-        place = at + value.index(sign) + len(sign)
         if not text.strip():
-            raise wrong(field, sign, at, f"a value must stand behind {sign}")
-        one = read(text, place)
+            raise wrong(field, sign, at + found.start("sign"), f"a value must stand behind {sign}")
+        one = read(text, at + found.start("value"))
         return {_SIGNS[sign]: one} if sign in _SIGNS else None
+    if found := _OR_MORE.fullmatch(value):
+        return {"gte": read(found[1], at)}
     if found := _RANGE.fullmatch(value):
         low, high = found["low"], found["high"]
         if not low.strip() and not high.strip():

@@ -8,7 +8,7 @@
     date:2024-05..2024-08    from the start of the one to the end of the other; also `2024`, `..2023`, `>=2024-05-04`
     rating:>=4  iso:100..800 has:gps  near:48.86,2.35,5 (km)
     like:ID  -like:ID        pictures like one that is stored, and unlike another
-    iso 100, 50mm, f/2.8, 1/250, October 2018   as people write them
+    iso 100, 50mm, f/2.8, 1/250, October 2018   as people write them, also in quotes
 
 Everything may stand behind a `-`. What is no query says where, what was expected there, and an example.
 """
@@ -25,12 +25,24 @@ from rules.search.query import Condition, Named, Phrase, Query, QueryError, Word
 MOST_WORDS = 32
 """Words that are looked up; those behind them of a long text only a model compares."""
 
-_QUOTES = {'"': '"', "“": "”", "”": "”", "„": "“”", "«": "»", "»": "«", "\uff02": "\uff02"}
-_FIELD = re.compile(r"([^\W\d_][\w]+|f):(?!//)")
+MOST_CONDITIONS = 64
+"""Conditions of a query: nobody types more, and Qdrant looks at each of them for every picture."""
+
+_QUOTES = {
+    '"': '"', "“": "”", "”": "”", "„": "“”", "«": "»", "»": "«", "\uff02": "\uff02", "「": "」", "『": "』"
+}  # fmt: skip
+_ANY_QUOTE = '"“”\uff02'
+"""What closes a double quote whose own is missing: a keyboard and a word processor do not agree."""
+# What only says in which direction a text runs; each is a space here, so that places stay as they are.
+_DIRECTIONS = dict.fromkeys(
+    [0x61C, 0x200B, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF], " "
+)
+_FIELD = re.compile(r"([^\W\d_][\w]+|f)[:\uff1a](?!//)")
 _COMPARED = re.compile(r"([^\W\d_][\w]+|f)(?=\s?[<>=≤≥])")
 _WORD = re.compile(r"(?:[^\s,;]|(?<=\d)[,;](?=\d))+[,;]*")
 _ENDS_IN_A_SIGN = re.compile("^[<>=≤≥]+$")
-_MINUSES = "-\u2212\u2013"
+_RANGE_GOES_ON = re.compile(r"\s+(?:\.\.+|…)\s*(?=\S)")
+_MINUSES = "-\u2212\u2013\uff0d"
 _STOP = frozenset(
     # English, German, French, Spanish, Italian: words that say nothing by themselves in any of these.
     """
@@ -44,7 +56,7 @@ _STOP = frozenset(
 
 def read(text: str) -> Query:
     """Read a query. Raises QueryError."""
-    return _Reader(text).read()
+    return _Reader(text.translate(_DIRECTIONS)).read()
 
 
 @dataclass
@@ -101,19 +113,24 @@ class _Reader:
         parts = tuple(words(quoted))
         if not parts:
             raise QueryError(place, max(1, len(quoted)), "words must stand between the quotes", '"red roof"')
-        self._add(Phrase(quoted, parts), is_not, start)
+        self._add(Phrase(quoted, parts, _as_setting(quoted)), is_not, start)
         if not is_not:
             self.said.append(quoted.strip())
 
     def _quoted(self) -> tuple[str, int]:
         """Take what stands in quotes; return it, and where it begins."""
         opening = self.at
-        closing = _QUOTES[self.text[opening]]
-        end = next((i for i in range(opening + 1, len(self.text)) if self.text[i] in closing), None)
+        own = _QUOTES[self.text[opening]]
+        end = self._next(own)
+        if end is None and own in _ANY_QUOTE:
+            end = self._next(_ANY_QUOTE)
         if end is None:
             raise QueryError(opening, 1, "a quote that is opened here must be closed", '"red roof"')
         self.at = end + 1
         return self.text[opening + 1 : end], opening + 1
+
+    def _next(self, closing: str) -> int | None:
+        return next((at for at in range(self.at + 1, len(self.text)) if self.text[at] in closing), None)
 
     def _field(self, name: str, is_not: bool, start: int) -> None:
         known = field_named(name, start + is_not)
@@ -122,19 +139,30 @@ class _Reader:
         if quoted:
             value, place = self._quoted()
         else:
-            value = self._up_to_space()
-            # As maps write it: 48.86, 2.35
-            while known == "near" and value.endswith(",") and self._skip_spaces():
-                self._up_to_space()
-                value = self.text[place : self.at]
-            while known in COMPARED and _ENDS_IN_A_SIGN.search(value) and self._skip_spaces():
-                self._up_to_space()
-                value = self.text[place : self.at]
+            value = self._value(known)
         read = read_value(known, value, place, quoted=quoted)
-        if isinstance(read, str):
-            (self.unlike if is_not else self.like).append(read)
+        if isinstance(read, tuple):
+            self._check_number(start)
+            (self.unlike if is_not else self.like).extend(read)
         else:
             self._add(read, is_not, start)
+
+    def _value(self, field: str) -> str:
+        """Take the value of a field: up to a space, or further where people put spaces within one."""
+        place = self.at
+        if field == "date" and (length := settings.date_length(self.text, place)):
+            self.at += length
+        self._up_to_space()
+        # As maps write it: 48.86, 2.35
+        while field == "near" and self.text[self.at - 1] == "," and self._skip_spaces():
+            self._up_to_space()
+        if field in COMPARED:
+            while _ENDS_IN_A_SIGN.search(self.text[place : self.at]) and self._skip_spaces():
+                self._up_to_space()
+            if self.at > place and (found := _RANGE_GOES_ON.match(self.text, self.at)):
+                self.at = found.end()
+                self._up_to_space()
+        return self.text[place : self.at]
 
     def _goes_on(self, at: int) -> bool:
         """Tell whether something stands right behind a colon: `Rome: the market` is text."""
@@ -174,11 +202,25 @@ class _Reader:
             self.found.append((word, word.ways[0][0] in _STOP and len(word.ways[0]) == 1 and not text.endswith("*")))
 
     def _add(self, condition: Condition, is_not: bool, start: int) -> None:
+        self._check_number(start)
         (self.must_not if is_not else self.must).append(Named(self.text[start : self.at], condition))
+
+    def _check_number(self, start: int) -> None:
+        """Refuse one condition too many."""
+        if len(self.must) + len(self.must_not) + len(self.like) + len(self.unlike) >= MOST_CONDITIONS:
+            expected = f"no more than {MOST_CONDITIONS} conditions are expected"
+            raise QueryError(start, self.at - start, expected, "boats camera:canon,nikon -dog")
+
+
+def _as_setting(quoted: str) -> tuple[str, ...]:
+    """Return the words that stand for a text, where it says a setting or a date and nothing else."""
+    text = quoted.strip()
+    written = settings.written(text, 0)
+    return written[1] if written and written[0] == len(text) else ()
 
 
 def _word(text: str) -> Word | None:
-    """Return a word as it is looked for; None where it has neither letter nor digit."""
+    """Return a word as it is looked for; None where it has neither letter nor digit nor emoji."""
     found = chunks(text)
     if not found:
         return None

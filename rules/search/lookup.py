@@ -8,14 +8,14 @@
 Words have no capitals, so that a capital is a mark. Between texts stands a `|`, over which no phrase reaches.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 from rules.search import settings
-from rules.search.folding import chunks
+from rules.search.folding import chunks, cut
 
-VERSION = 2
+VERSION = 3
 """Of these words: a picture whose words are of an earlier version is looked through once more."""
 WORDS = "words"
 """The field of the payload that holds them."""
@@ -48,11 +48,11 @@ def lookup(payload: Mapping[str, Any]) -> dict[str, Any]:
     text: list[str] = []
     marked: dict[str, None] = {}
     for field, written in texts(payload):
-        words, others = _cut(written) if len(written) < _LONG else _cut.__wrapped__(written)
-        if field == "lens":
-            others = (*others, *settings.of_lens(written))
-        text += [*words, BETWEEN, *others, *([BETWEEN] if others else [])] * (TIMES_SAID if field in SAID else 1)
-        marked |= dict.fromkeys(f"{LETTERS[field]}{word}" for word in (*words, *others))
+        words = _cut(written) if len(written) < _LONG else cut(written)
+        beside = (*words.beside, *settings.of_lens(written)) if field == "lens" else words.beside
+        runs = [[*run, BETWEEN] for run in (words.words, beside, words.spelt) if run]
+        text += [word for run in runs for word in run] * (TIMES_SAID if field in SAID else 1)
+        marked |= dict.fromkeys(f"{LETTERS[field]}{word}" for run in runs for word in run[:-1])
     for some in settings.of_picture(payload).values():
         text += some
     text = text[:_MOST_WORDS]
@@ -83,12 +83,7 @@ def _some(value: Any) -> list[str]:
     return [value] if isinstance(value, str) and value else []
 
 
-@lru_cache(maxsize=2048)  # pictures of a folder have its names, a camera and some tags in common
-def _cut(text: str) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the words of a text in order, and other ways to write some of them."""
-    cut = chunks(text)
-    words = tuple(part for chunk in cut for part in chunk.parts)
-    return words, tuple(dict.fromkeys(word for chunk in cut for way in chunk.others for word in way))
+_cut = lru_cache(maxsize=2048)(cut)  # pictures of a folder have its names, a camera and some tags in common
 
 
 def ways_of(text: str) -> Iterable[tuple[str, ...]]:

@@ -18,10 +18,11 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Words that stand side by side."""
+    """Words that stand side by side, or one of the words that stand for them: of `"iso 100"`, `iso100`."""
 
     text: str
     words: tuple[str, ...]
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class InField:
     field: str
     ways: tuple[tuple[str, ...], ...]
     is_begun: bool = False
+    is_phrase: bool = False
+    """Whether they stand side by side, in one of the field's texts: `person:"Ann Lee"` is one person."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rules.search import settings
-from rules.search.folding import chunks
+from rules.search.folding import cut
 from rules.search.lookup import BETWEEN, SAID, texts
 from rules.search.query import Phrase, Query, Word
 
@@ -27,8 +27,8 @@ def of_words(query: Query, payload: Mapping[str, Any]) -> list[Reason]:
     named = {field: f" {' '.join(words)} " for field, words in settings.of_picture(payload).items()}
     found = []
     for one in query.sought:
-        places = [(field, value) for field, value, cut in fields if _has(one, cut)]
-        places += [(field, str(payload[field])) for field, cut in named.items() if _has(one, cut)]
+        places = [(field, value) for field, value, words in fields if _has(one, words)]
+        places += [(field, str(payload[field])) for field, words in named.items() if _has(one, words)]
         if places:
             field, value = min(places, key=lambda place: place[0] not in SAID)
             found.append(Reason(one.text, field, _around(value)))
@@ -36,17 +36,15 @@ def of_words(query: Query, payload: Mapping[str, Any]) -> list[Reason]:
 
 
 def _cut(text: str) -> str:
-    """Return the words of a text and the other ways to write some, each with a space before and behind it."""
-    cut = chunks(text)
-    words = [part for chunk in cut for part in chunk.parts]
-    others = [word for chunk in cut for way in chunk.others for word in way]
-    return f" {' '.join([*words, BETWEEN, *others])} "
+    """Return the words that a text is found by, each with a space before and behind it."""
+    found = cut(text)
+    return f" {f' {BETWEEN} '.join(' '.join(run) for run in (found.words, found.beside, found.spelt))} "
 
 
-def _has(sought: Word | Phrase, cut: str) -> bool:
+def _has(sought: Word | Phrase, words: str) -> bool:
     if isinstance(sought, Phrase):
-        return f" {' '.join(sought.words)} " in cut
-    return any(all(f" {word}{'' if sought.is_begun else ' '}" in cut for word in way) for way in sought.ways)
+        return any(f" {some} " in words for some in (" ".join(sought.words), *sought.others))
+    return any(all(f" {word}{'' if sought.is_begun else ' '}" in words for word in way) for way in sought.ways)
 
 
 def _around(value: str) -> str:

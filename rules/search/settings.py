@@ -96,6 +96,7 @@ _DATES = [
         rf"(?P<month>\d\d?)[-/.]{_YEAR}",
     )
 ]
+_YEAR_ALONE = re.compile(rf"{_YEAR}\s")
 _EITHER = _pattern(rf"(?P<one>\d\d?)[-/](?P<other>\d\d?)[-/]{_YEAR}")
 _LENGTHS = re.compile(r"(\d+(?:\.\d+)?(?:-\d+(?:\.\d+)?)?)\s?mm", re.IGNORECASE)
 _STOPS = re.compile(r"(?:(?<![a-z])|(?<=mm))f/?\s?(\d+(?:\.\d+)?)", re.IGNORECASE)
@@ -124,6 +125,17 @@ def written(text: str, at: int) -> tuple[int, tuple[str, ...]] | None:
         if found := setting.match(text, at):
             return found.end(), (word(found),)
     return None
+
+
+def date_length(text: str, at: int) -> int:
+    """Return how long a date is that begins at a place and has spaces within, as `5 October 2018`; 0 for another.
+
+    A year is a date without what follows it: behind `2024`, `may` may be a word.
+    """
+    if _YEAR_ALONE.match(text, at):
+        return 0
+    lengths = [found.end() - at for pattern in _DATES if (found := pattern.match(text, at)) and _date(found)]
+    return next((length for length in lengths if " " in text[at : at + length].strip()), 0)
 
 
 def of_lens(name: str) -> list[str]:

@@ -46,6 +46,10 @@ def must(text: str) -> Any:
         ("2018-13 31 February 2018", ["2018 13", "31", "2018-02"]),
         ("boats - at … sunset!", ["boats", "sunset"]),
         ("Rome: the market http://a.b 12:30", ["rome", "market", "http a b", "12 30"]),
+        ("🐱 ❤️ 👍🏽 🇫🇷", ["🐱", "❤", "👍", "🇫🇷"]),
+        ("שָׁלוֹם أحمد کتاب ٢٠١٨", ["שלום", "احمد", "كتاب", "2018"]),
+        ("\u200fחתול\u200f Donau\u00addampf", ["חתול", "donaudampf"]),  # noqa: RUF001
+        ("ねこ 猫 고양이", ["ねこ", "猫", "고양이"]),
     ],
 )
 def test_words(text: str, expected: list[str]) -> None:
@@ -79,9 +83,61 @@ def test_everything_may_stand_behind_a_minus() -> None:
     assert (query.like, query.unlike, query.words) == ((OTHER,), (ONE,), ())
 
 
-@pytest.mark.parametrize("text", ['"Red roof"', "“red roof”", "„red roof“", "«red roof»"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"Red roof"',
+        "“red roof”",
+        "„red roof“",
+        "«red roof»",
+        '“red roof"',
+        '"red roof”',
+        "「red roof」",
+        "『red roof』",
+    ],
+)
 def test_a_phrase_in_any_quotes(text: str) -> None:
     assert must(text).words == ("red", "roof")
+
+
+@pytest.mark.parametrize(
+    ("text", "other"),
+    [
+        ('"iso 100"', "iso100"),
+        ('"f/2.8"', "f2.8"),
+        ('"50 mm"', "50mm"),
+        ('"October 2018"', "2018-10"),
+        ('" 1/250 s "', "1/250"),
+    ],
+)
+def test_a_setting_in_quotes_is_that_setting(text: str, other: str) -> None:
+    assert must(text).others == (other,)
+    assert must('"taken at iso 100"').others == ()
+
+
+def test_signs_as_other_keyboards_have_them() -> None:
+    query = read("camera：canon \u200f-dog －cat −sea")  # noqa: RUF001
+    assert [one.text for one in query.must] == ["camera：canon"]  # noqa: RUF001
+    assert [one.text for one in query.must_not] == ["-dog", "－cat", "−sea"]  # noqa: RUF001
+
+
+def test_of_several_pictures_all_are_meant() -> None:
+    assert read(f"like:{ONE},{OTHER.upper()}").like == (ONE, OTHER)
+
+
+@pytest.mark.parametrize("term", ["-dog ", '"red" ', f"-like:{ONE} ", "iso:100 ", "camera:a "])
+def test_a_query_has_a_bounded_number_of_conditions(term: str) -> None:
+    read("boats " + term * 64)
+    with pytest.raises(QueryError, match="no more than 64") as caught:
+        read("boats " + term * 65)
+    assert caught.value.position == 6 + 64 * len(term)
+    assert caught.value.length == len(term.strip())
+
+
+def test_of_very_many_words_the_first_are_looked_up() -> None:
+    query = read("".join(f"w{number} " for number in range(500)))
+    assert len(query.words) == 32
+    assert query.text.endswith("w499")
 
 
 @pytest.mark.parametrize(
@@ -96,6 +152,13 @@ def test_a_phrase_in_any_quotes(text: str) -> None:
         ("date:2023,2024-05", "taken_at", ["2023", "2024-05"]),
         ("date:2024/05/04", "taken_at", ["2024-05-04"]),
         ('date:"May 2024"', "taken_at", ["2024-05"]),
+        ("date:May 2024", "taken_at", ["2024-05"]),
+        ("date:1st May 2024", "taken_at", ["2024-05-01"]),
+        ("date:2024-05 .. 2024-08", "taken_at", [{"gte": "2024-05", "lte": "2024-08"}]),
+        ("date:2024-05 ..2024-08", "taken_at", [{"gte": "2024-05", "lte": "2024-08"}]),
+        ("date:2024+", "taken_at", [{"gte": "2024"}]),
+        ("rating:4+", "rating", [{"gte": 4.0}]),
+        ("iso:100 .. 800", "iso", [{"gte": 100.0, "lte": 800.0}]),
         ("rating:>=4", "rating", [{"gte": 4.0}]),
         ("rating>=4", "rating", [{"gte": 4.0}]),
         ("rating >= 4", "rating", [{"gte": 4.0}]),
@@ -144,6 +207,13 @@ def test_fields_of_words(text: str, field: str, way: tuple[str, ...]) -> None:
     assert (condition.field, condition.ways[0]) == (field, way)
 
 
+def test_behind_an_open_range_and_a_year_stands_a_word() -> None:
+    query = read("date:2024-05.. boats")
+    assert (query.must[0].text, query.text) == ("date:2024-05..", "boats")
+    query = read("date:2024 may be")
+    assert (query.must[0].text, query.text) == ("date:2024", "may be")
+
+
 def test_of_several_values_one() -> None:
     assert must("camera:canon,nikon").ways == (("canon",), ("nikon",))
     assert must("has:gps,rating") == Known(("gps", "rating"))
@@ -178,6 +248,12 @@ def test_of_several_values_one() -> None:
         ("near:1,x,3", 7, 1, "a longitude", "near:48.86,2.35,5"),
         ("near:1,2,-3", 9, 2, "a distance", "near:48.86,2.35,5"),
         ("like:42", 5, 2, "the id of a picture", "like:"),
+        (f"like:{ONE},42", 42, 2, "the id of a picture", "like:"),
+        ("date:2024-05 .. x", 16, 1, "a year, month or day", "date:2024-05..2024-08"),
+        ("🐱 חתול rating:9", 14, 1, "stars from -1", "rating:>=4"),
+        ("rating >=  x", 11, 1, "stars from -1", "rating:>=4"),
+        ("date: 2024", 5, 1, "right behind date:", "date:2024-05..2024-08"),
+        ("-", 0, 1, "a word", "boats"),
         ("shutter:1/0", 8, 3, "a time", "exposure:1/250"),
     ],
 )

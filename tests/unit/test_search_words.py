@@ -11,6 +11,7 @@ from rules.search.folding import fold, words
 from rules.search.language import read
 from rules.search.likeness import TrainedScale, target
 from rules.search.lookup import lookup
+from rules.search.query import Word
 
 PICTURE: dict[str, Any] = {
     "title": "Morning over Reykjavík",
@@ -50,6 +51,11 @@ def why(text: str) -> list[tuple[str, str, str]]:
         ("ＣＡＮＯＮ", "canon"),  # noqa: RUF001
         ("が", "が"),  # a mark that makes another letter
         ("हिन्दी", "हिन्दी"),
+        ("إسلام آمال", "اسلام امال"),
+        ("می\u200cخواهم", "ميخواهم"),  # noqa: RUF001
+        ("مـــرحبا", "مرحبا"),
+        ("۲۰۱۸ २०१८", "2018 2018"),
+        ("❤\ufe0f👍🏽", "❤👍"),
     ],
 )
 def test_case_accents_and_widths_do_not_count(text: str, folded: str) -> None:
@@ -73,6 +79,21 @@ def test_words_are_stored_by_what_they_count() -> None:
     assert {"Traptors", "Cxt4", "Ficeland", "Pzoe", "Pmueller"} <= set(found["marked"])
 
 
+def test_letters_are_spelt_out_within_a_phrase() -> None:
+    found = lookup({"people": ["Jürgen Groß-Müller"], "tags": ["X-T4", "sea"]})
+    assert "juergen gross mueller |" in found["text"]
+    assert "jurgen gross muller |" in found["text"]
+    assert {"Pjuergen", "Pjurgen", "Pgrossmuller", "Txt4"} <= set(found["marked"])
+    assert "sea xt4" not in found["text"]
+
+
+def test_numbers_are_not_joined_over_a_point() -> None:
+    """f/1.6 is not f/16, and 4.2mm not 42mm; 1/250 is no 1250."""
+    found = lookup({"lens": "back camera 4.2mm f/1.6", "exposure_time": 0.004, "filename": "IMG-2612.jpg"})
+    assert {"4.2mm", "f1.6", "1/250", "img2612jpg"} <= set(found["text"].split())
+    assert not {"42mm", "f16", "1250"} & set(found["text"].split())
+
+
 def test_a_picture_with_very_long_texts_has_a_bounded_number_of_words() -> None:
     found = lookup({"description": "word " * 100_000, "paths": [f"/{number}/a.jpg" for number in range(5000)]})
     assert len(found["text"].split()) == 2000
@@ -84,7 +105,37 @@ def test_a_picture_with_very_long_texts_has_a_bounded_number_of_words() -> None:
     [{}, {"tags": "one", "paths": [1, None], "iso": "x", "taken_at": 5, "filename": {"a": 1}, "title": ["t"]}],
 )
 def test_what_another_program_wrote_has_words_too(payload: dict[str, Any]) -> None:
-    assert lookup(payload)["v"] == 2
+    assert lookup(payload)["v"] == 3
+
+
+@pytest.mark.parametrize(
+    ("query", "title"),
+    [
+        ("猫", "黒猫と犬"),
+        ("黒猫", "大きな黒猫"),
+        ("🐱", "Tom🐱!"),
+        ("👍", "👍🏽 done"),
+        ("🇫🇷", "🇩🇪🇫🇷"),
+        ("احمد", "أحمد في البيت"),
+        ('"iso 100"', ""),
+        ('"October 2018"', ""),
+        ('"f/2.8"', ""),
+    ],
+)
+def test_what_is_found_has_a_reason(query: str, title: str) -> None:
+    payload = PICTURE | {"title": title}
+    (word,) = read(query).sought
+    (reason,) = reasons.of_words(read(query), payload)
+    assert reason.value == title or not title
+    kept = lookup(payload)["marked"]
+    ways = word.ways if isinstance(word, Word) else [word.others]
+    assert any(all(f"={part}" in kept for part in way) for way in ways)
+
+
+def test_two_characters_are_found_only_side_by_side() -> None:
+    (word,) = read("京都").words
+    assert "=京都" not in lookup({"title": "都の東京"})["marked"]
+    assert word.ways == (("京都",),)
 
 
 def test_each_word_is_found_in_the_field_that_counts_most() -> None:
