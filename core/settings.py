@@ -98,6 +98,10 @@ class Settings(BaseSettings):
     qdrant_timeout_seconds: Seconds = 60.0
     qdrant_vector_size: Annotated[int, Field(ge=1)] = 512
     qdrant_distance_metric: Literal["Cosine", "Dot", "Euclid", "Manhattan"] = "Cosine"
+    # How a new collection is kept.
+    qdrant_vectors_on_disk: bool = False
+    qdrant_payload_on_disk: bool = True
+    qdrant_quantization: Literal["none", "int8"] = "none"
 
     # Files.
     ingest_roots: Annotated[tuple[Path, ...], NoDecode] = ()

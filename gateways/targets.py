@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from core.errors import MLUnavailableError
 from core.settings import Settings
 from gateways.ml import Capabilities
-from gateways.qdrant import BoundCollection, Qdrant
+from gateways.qdrant import BoundCollection, Qdrant, Storage
 from rules.collections import check_name
 
 
@@ -17,8 +17,26 @@ class Targets:
         self._settings = settings
         self._offered = offered
 
-    async def ensure(self, name: str, model_id: str | None = None, dimension: int | None = None) -> BoundCollection:
+    @property
+    def storage(self) -> Storage:
+        """How a new collection is kept, unless somebody says how."""
+        return Storage(
+            vectors_on_disk=self._settings.qdrant_vectors_on_disk,
+            payload_on_disk=self._settings.qdrant_payload_on_disk,
+            quantization=self._settings.qdrant_quantization,
+        )
+
+    async def ensure(
+        self,
+        name: str,
+        model_id: str | None = None,
+        dimension: int | None = None,
+        *,
+        storage: Storage | None = None,
+    ) -> BoundCollection:
         """Return the collection, made or adopted where it is of no model yet; for vectors of that model and dimension.
+
+        `storage`: how it is kept if it is made; None: as the settings say.
 
         What is None is as the collection has it; where that has none either, as ML offers it, or the settings while ML
         does not run that model. Raises RequestError: 422 for a wrong name, 409 for a collection of another model or
@@ -31,7 +49,11 @@ class Targets:
         elif model_id is None or dimension is None:
             model_id, dimension = await self._new(model_id)
         return await self._qdrant.ensure_collection(
-            name, model_id=model_id, dimension=dimension, distance=self._settings.qdrant_distance_metric
+            name,
+            model_id=model_id,
+            dimension=dimension,
+            distance=self._settings.qdrant_distance_metric,
+            storage=storage or self.storage,
         )
 
     async def _new(self, model_id: str | None) -> tuple[str, int]:

@@ -54,12 +54,21 @@ _PICTURE = {
     "gps": {"lat": 48.8606, "lon": 2.3376}, "caption": "a red roof by the sea", "model_id": "clip-vit-b-32",
     "job_id": _JOB, "ingested_at": "2024-05-05T08:00:00+00:00",
 }  # fmt: skip
+_STORAGE = {"vectors_on_disk": True, "payload_on_disk": True, "quantization": "int8", "warnings": []}
 EXAMPLES: dict[str, dict[str, Any]] = {
     "ScanBody": {"directory_path": "/photos/2024", "collection": "holidays"},
     "RootBody": {"path": "/photos"},
     "Submitted": {"job_id": _JOB, "status": "queued", "message": "Waits for a worker."},
     "CollectionBody": {"name": "holidays"},
-    "Collection": {"name": "holidays", "points": 1204, "dimension": 512, "model_id": "clip-vit-b-32"},
+    "NewCollectionBody": {"name": "holidays", "storage": {"vectors_on_disk": True, "quantization": "int8"}},
+    "StorageBody": {"vectors_on_disk": True, "quantization": "int8"},
+    "Collection": {
+        "name": "holidays",
+        "points": 1204,
+        "dimension": 512,
+        "model_id": "clip-vit-b-32",
+        "storage": _STORAGE,
+    },
     "MergeBody": {"sources": ["2023", "2024"], "target": "holidays"},
     "FromSelectionBody": {"name": "best", "ids": [_ID], "source": "holidays"},
     "CacheClearBody": {"collection": "holidays"},

@@ -1,5 +1,6 @@
 """Collections of photographs."""
 
+from dataclasses import asdict, replace
 from functools import partial
 
 from fastapi import APIRouter
@@ -27,11 +28,15 @@ from api.schemas.collections import (
     Collections,
     FromSelectionBody,
     MergeBody,
+    NewCollectionBody,
+    Storage,
+    StorageBody,
 )
 from api.schemas.jobs import Submitted
 from api.schemas.replay import Run
 from core.errors import CollectionMissingError, RequestError
 from gateways.qdrant import CollectionInfo, Qdrant
+from gateways.qdrant import Storage as StorageInQdrant
 from rules.collections import check_name
 
 router = APIRouter(prefix="/collections", tags=["collections"])
@@ -46,14 +51,15 @@ async def list_collections(qdrant: QdrantDep, kept: KeptDep) -> Collections:
 
 @router.post("", status_code=201, responses=problems(409))
 async def create_collection(
-    body: CollectionBody, qdrant: QdrantDep, model: ModelDep, targets: TargetsDep
+    body: NewCollectionBody, qdrant: QdrantDep, model: ModelDep, targets: TargetsDep
 ) -> Collection:
     """Create a collection for the vectors of the model that ML runs now."""
     check_name(body.name)
     if await qdrant.collection(body.name):
         raise RequestError(f"There is a collection {body.name!r} already.", 409)
     current = await model.ask()
-    return _collection(await targets.ensure(body.name, current.model_id, current.embedding_dim))
+    storage = _changed(targets.storage, body.storage)
+    return _collection(await targets.ensure(body.name, current.model_id, current.embedding_dim, storage=storage))
 
 
 @router.get("/active")
@@ -97,6 +103,13 @@ async def merge(body: MergeBody, copier: CopierDep, runs: RunsDep) -> Run:
 async def info(name: str, qdrant: QdrantDep, kept: KeptDep) -> CollectionDetails:
     """Return what is known of a collection."""
     return await _details(kept, await _existing(qdrant, name))
+
+
+@router.patch("/{name}/storage", responses=problems(404, 409))
+async def keep(name: str, body: StorageBody, qdrant: QdrantDep) -> Collection:
+    """Change how a collection is kept. Qdrant rebuilds what it has in the background, and answers meanwhile."""
+    found = await _existing(qdrant, name)
+    return _collection(await qdrant.keep_collection(name, _changed(found.storage, body)))
 
 
 @router.post("/{name}/renew", responses=problems(404, 409))
@@ -148,4 +161,14 @@ async def _existing(qdrant: Qdrant, name: str) -> CollectionInfo:
 
 
 def _collection(info: CollectionInfo) -> Collection:
-    return Collection(name=info.name, points=info.points, dimension=info.dimension, model_id=info.model_id)
+    return Collection(
+        name=info.name,
+        points=info.points,
+        dimension=info.dimension,
+        model_id=info.model_id,
+        storage=Storage(**asdict(info.storage)),
+    )
+
+
+def _changed(storage: StorageInQdrant, body: StorageBody) -> StorageInQdrant:
+    return replace(storage, **body.model_dump(exclude_none=True))

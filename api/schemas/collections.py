@@ -1,6 +1,6 @@
 """Bodies of requests and answers about collections."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -12,6 +12,38 @@ class CollectionBody(Body):
     """The name of a collection."""
 
     name: str
+
+
+class StorageBody(Body):
+    """How a collection is to be kept; what is left out stays, and of a new collection is as the settings say."""
+
+    vectors_on_disk: bool | None = Field(
+        None, description="Vectors are read from disk when they are compared, in place of being held in memory."
+    )
+    payload_on_disk: bool | None = Field(
+        None,
+        description="What is known of a picture is read from disk when it is shown; what is filtered by is in memory.",
+    )
+    quantization: Literal["none", "int8"] | None = Field(
+        None,
+        description="`int8`: vectors are held in eight bits too, in memory; candidates are found by these, and "
+        "compared by the whole vectors.",
+    )
+
+
+class NewCollectionBody(CollectionBody):
+    """A collection that is to be made."""
+
+    storage: StorageBody = StorageBody()
+
+
+class Storage(BaseModel):
+    """How Qdrant keeps a collection."""
+
+    vectors_on_disk: bool
+    payload_on_disk: bool
+    quantization: str = Field(description="`none`, `int8`, or another kind that somebody else chose.")
+    warnings: list[str] = Field(description="What Qdrant says of it, such as what it does not follow.")
 
 
 class MergeBody(Body):
@@ -55,6 +87,7 @@ class Collection(BaseModel):
     points: int
     dimension: int
     model_id: str | None
+    storage: Storage
 
 
 class CollectionDetails(Collection):

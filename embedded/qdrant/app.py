@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from qdrant_client import models
 
 from core.errors import RequestError
-from embedded.qdrant.collection import CollectionConfig
+from embedded.qdrant.configuration import CollectionConfig
 from embedded.qdrant.store import Store
 from embedded.qdrant.translate import unsupported
 
@@ -78,17 +78,12 @@ def make_app(store: Store) -> FastAPI:
 
     @app.put("/collections/{name}")
     async def create_collection(name: str, body: models.CreateCollection) -> Response:
-        vectors = body.vectors
-        if not isinstance(vectors, models.VectorParams) or body.sparse_vectors:
-            raise unsupported("collections with named or sparse vectors")
-        config = CollectionConfig(vectors.size, vectors.distance.value, body.metadata or {})
+        config = CollectionConfig.of(body)
         return await change(lambda: store.create(name, config))
 
     @app.patch("/collections/{name}")
     async def update_collection(name: str, body: models.UpdateCollection) -> Response:
-        if body.model_fields_set - {"metadata"}:
-            raise unsupported("changing anything but the metadata of a collection")
-        return await change(lambda: store.get(name).merge_metadata(body.metadata or {}))
+        return await change(lambda: store.get(name).change(body))
 
     @app.delete("/collections/{name}")
     async def delete_collection(name: str) -> Response:

@@ -6,20 +6,19 @@ None of this is safe to call from two threads at once.
 """
 
 import math
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 import qdrant_edge as edge
 from qdrant_client import models
 
 from core.errors import RequestError
+from embedded.qdrant.configuration import CollectionConfig
 from embedded.qdrant.queries import to_edge_query
+from embedded.qdrant.syncing import sync_files
 from embedded.qdrant.translate import (
     DISTANCES,
     index_type_name,
@@ -30,21 +29,11 @@ from embedded.qdrant.translate import (
     unsupported,
 )
 
-_CONFIG = "collection.json"
 _SHARD = "shard"
 _LOG = "wal"
 # The engine writes all its files, some hundred of them, after changes of so many points: what loading may have to do
 # again, and the size of the log, are bounded by that.
 _POINTS_LOGGED = 5000
-
-
-@dataclass(frozen=True)
-class CollectionConfig:
-    """What a collection was created with; `distance` as REST spells it."""
-
-    dimension: int
-    distance: str
-    metadata: dict[str, Any]
 
 
 class Collection:
@@ -59,11 +48,11 @@ class Collection:
         shard = edge.EdgeShard.create(str(folder / _SHARD), edge.EdgeConfig(vectors=params))
         shard.flush()
         shard.close()
-        _write_config(folder, config)
+        config.write(folder)
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._config = CollectionConfig(**orjson.loads((folder / _CONFIG).read_bytes()))
+        self._config = CollectionConfig.read(folder)
         self._shard = edge.EdgeShard.load(str(folder / _SHARD))
         self._logged = 0
 
@@ -77,26 +66,21 @@ class Collection:
         return {
             "status": "green",
             "optimizer_status": "ok",
+            "warnings": [{"message": said} for said in self._config.warnings()],
             "indexed_vectors_count": shard.indexed_vectors_count,
             "points_count": shard.points_count,
             "segments_count": shard.segments_count,
-            "config": {
-                "params": {"vectors": {"size": self._config.dimension, "distance": self._config.distance}},
-                # The client requires these two; the values are Qdrant's defaults.
-                "hnsw_config": {"m": 16, "ef_construct": 100, "full_scan_threshold": 10000},
-                "optimizer_config": {"default_segment_number": 0, "flush_interval_sec": 5},
-                "metadata": self._config.metadata,
-            },
+            "config": self._config.described(),
             "payload_schema": {
                 field: {"data_type": index_type_name(index.data_type), "points": index.points}
                 for field, index in shard.payload_schema.items()
             },
         }
 
-    def merge_metadata(self, metadata: dict[str, Any]) -> None:
-        """Add to the metadata, replacing what has the same key."""
-        config = CollectionConfig(self._config.dimension, self._config.distance, {**self._config.metadata, **metadata})
-        _write_config(self._folder, config)
+    def change(self, body: models.UpdateCollection) -> None:
+        """Change the configuration. Raises RequestError(400) for what cannot be changed here."""
+        config = self._config.changed(body)
+        config.write(self._folder)
         self._config = config
 
     def upsert(self, points: list[dict[str, Any]], update_filter: models.Filter | None = None) -> None:
@@ -268,33 +252,3 @@ def _record(record: edge.Record | edge.ScoredPoint) -> dict[str, Any]:
     if record.order_value is not None:
         found["order_value"] = record.order_value
     return found
-
-
-def _write_config(folder: Path, config: CollectionConfig) -> None:
-    temporary = folder / f"{_CONFIG}.new"
-    with temporary.open("wb") as file:
-        file.write(orjson.dumps(config))
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / _CONFIG)
-    sync_folder(folder)
-
-
-def sync_files(folder: Path) -> None:
-    """Make the files in `folder`, and what is in them, survive a power cut."""
-    for file in folder.iterdir():
-        _sync(file)
-    sync_folder(folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the creation, renaming and removal of files in `folder` survive a power cut."""
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

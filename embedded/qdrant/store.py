@@ -10,7 +10,9 @@ import uuid
 from pathlib import Path
 
 from core.errors import FatalError, RequestError
-from embedded.qdrant.collection import Collection, CollectionConfig, sync_folder
+from embedded.qdrant.collection import Collection
+from embedded.qdrant.configuration import CollectionConfig
+from embedded.qdrant.syncing import sync_folder
 from rules.collections import PATHS_SUFFIX, check_name
 
 _LOCK = "lock"

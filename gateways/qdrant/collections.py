@@ -6,16 +6,21 @@ from dataclasses import replace
 
 from core.errors import CollectionMissingError, RequestError
 from gateways.qdrant.connection import Connection
-from gateways.qdrant.records import BoundCollection, CollectionInfo
+from gateways.qdrant.records import BoundCollection, CollectionInfo, Storage
 from gateways.qdrant.schema import collection_info, ensure
+from gateways.qdrant.storage import as_changed
 from rules.collections import check_name
+
+AS_QDRANT_DOES = Storage()
 
 
 class CollectionCalls(Connection):
     """What can be asked of collections as a whole. The lists of paths beside them are no collections to anybody."""
 
-    async def ensure_collection(self, name: str, *, model_id: str, dimension: int, distance: str) -> BoundCollection:
-        """Return the collection `name` for vectors of `model_id`, creating it if it is missing.
+    async def ensure_collection(
+        self, name: str, *, model_id: str, dimension: int, distance: str, storage: Storage = AS_QDRANT_DOES
+    ) -> BoundCollection:
+        """Return the collection `name` for vectors of `model_id`, creating it if it is missing, to be kept so.
 
         `gateways.targets` asks this for all who write.
         One that others made is adopted: it gets our metadata. Raises RequestError: 422 for a wrong name,
@@ -23,7 +28,9 @@ class CollectionCalls(Connection):
         """
         check_name(name)
         async with self._errors(name):
-            return await ensure(self._client, name, model_id=model_id, dimension=dimension, distance=distance)
+            return await ensure(
+                self._client, name, model_id=model_id, dimension=dimension, distance=distance, storage=storage
+            )
 
     async def collection(self, name: str) -> CollectionInfo | None:
         """Return what is known of the collection; None when there is none of that name."""
@@ -68,6 +75,16 @@ class CollectionCalls(Connection):
         """Return the incarnation that the collection has now; None when it is missing, or made by others."""
         found = await self.collection(name)
         return found.incarnation if found else None
+
+    async def keep_collection(self, name: str, storage: Storage) -> CollectionInfo:
+        """Have a collection kept so from now on, and return it as Qdrant describes it then.
+
+        Raises CollectionMissingError.
+        """
+        await self.existing_collection(name)
+        async with self._errors(name):
+            await self._client.update_collection(name, **as_changed(storage))
+        return await self.existing_collection(name)
 
     async def renew_collection(self, name: str) -> CollectionInfo:
         """Give a collection a new incarnation, as if it had been made now, and return it as it is then.

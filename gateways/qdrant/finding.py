@@ -13,6 +13,7 @@ from gateways.qdrant.pages import read_page
 from gateways.qdrant.points import WITHOUT_THUMBNAIL, dense
 from gateways.qdrant.records import Hit, ListedPoint
 from gateways.qdrant.schema import collection_info, complete
+from gateways.qdrant.storage import RESCORED
 from rules.payload import HELPERS
 from rules.text import nfc
 
@@ -127,6 +128,7 @@ class Finding(Connection):
                 offset=offset,
                 score_threshold=min_score,
                 with_payload=WITHOUT_THUMBNAIL,
+                search_params=RESCORED,
             )
         return [Hit(str(point.id), point.payload or {}, point.score) for point in found.points]
 
@@ -142,6 +144,7 @@ class Finding(Connection):
                     query=dense(record.vector),
                     filter=where,
                     limit=limit + 1,  # itself is among them
+                    params=RESCORED,
                     score_threshold=min_score,
                     with_payload=False,
                 )

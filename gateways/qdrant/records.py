@@ -1,8 +1,22 @@
 """What Qdrant holds, as the rest of Darkroom sees it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """How a collection is kept.
+
+    `quantization`: `int8` where vectors are held in eight bits too, by which candidates are found; `none`; or another
+    kind, which somebody else chose. `warnings`: what Qdrant says of it, such as what it does not follow.
+    """
+
+    vectors_on_disk: bool = False
+    payload_on_disk: bool = True
+    quantization: str = "none"
+    warnings: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -14,6 +28,7 @@ class CollectionInfo:
     dimension: int
     model_id: str | None
     incarnation: str | None
+    storage: Storage = Storage()
 
 
 @dataclass(frozen=True)
@@ -38,6 +53,13 @@ class ListedPoint:
 
     id: str
     payload: dict[str, Any]
+
+
+class Ranked(NamedTuple):
+    """A place in the order of hits."""
+
+    id: str
+    score: float
 
 
 @dataclass(frozen=True)

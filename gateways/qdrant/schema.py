@@ -5,6 +5,7 @@ under the same name) and the id of the model whose vectors it holds.
 """
 
 import uuid
+from typing import Any
 
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
@@ -14,7 +15,8 @@ from gateways.qdrant import words
 from gateways.qdrant.errors import unless_missing
 from gateways.qdrant.filters import DATE_FIELDS, TAKEN_LOCAL, TEXT_FIELDS
 from gateways.qdrant.pages import SORTS
-from gateways.qdrant.records import BoundCollection, CollectionInfo
+from gateways.qdrant.records import BoundCollection, CollectionInfo, Storage
+from gateways.qdrant.storage import as_created, storage_of
 
 FACETS = ("camera_make", "camera_model", "lens", "tags", "label", "people")
 """Fields whose values can be counted."""
@@ -38,13 +40,13 @@ INDEXES: dict[str, models.PayloadSchemaType | models.TextIndexParams | models.Ke
 
 
 async def ensure(
-    client: AsyncQdrantClient, name: str, *, model_id: str, dimension: int, distance: str
+    client: AsyncQdrantClient, name: str, *, model_id: str, dimension: int, distance: str, storage: Storage
 ) -> BoundCollection:
     """Return the collection, creating it if it is missing, or adopting it; see `Qdrant.ensure_collection`."""
     ours = {"incarnation": str(uuid.uuid4()), "model_id": model_id, "created_by": "darkroom"}
     info = await unless_missing(client.get_collection(name))
     if info is None:
-        await _create(client, name, dimension, models.Distance(distance), ours)
+        await _create(client, name, ours, as_created(storage, dimension, models.Distance(distance)))
         info = await client.get_collection(name)
     found = collection_info(name, info)
     if found.dimension != dimension:
@@ -75,13 +77,9 @@ async def complete(client: AsyncQdrantClient, name: str, info: models.Collection
         await client.create_payload_index(name, field, INDEXES[field], wait=field == missing[-1])
 
 
-async def _create(
-    client: AsyncQdrantClient, name: str, dimension: int, distance: models.Distance, metadata: dict[str, str]
-) -> None:
+async def _create(client: AsyncQdrantClient, name: str, metadata: dict[str, str], kept: dict[str, Any]) -> None:
     try:
-        await client.create_collection(
-            name, vectors_config=models.VectorParams(size=dimension, distance=distance), metadata=metadata
-        )
+        await client.create_collection(name, metadata=metadata, **kept)
     except UnexpectedResponse as error:
         if error.status_code != 409:  # another process was first, which is as good
             raise
@@ -94,6 +92,7 @@ def collection_info(name: str, info: models.CollectionInfo) -> CollectionInfo:
         raise RequestError(f"Collection {name!r} has named vectors; Darkroom needs one unnamed vector.", status=409)
     metadata = info.config.metadata or {}
     points, model_id, incarnation = info.points_count or 0, metadata.get("model_id"), metadata.get("incarnation")
+    storage = storage_of(info, vectors)
     if model_id is None:
-        return CollectionInfo(name, points, vectors.size, model_id, incarnation)
-    return BoundCollection(name, points, vectors.size, model_id, incarnation)
+        return CollectionInfo(name, points, vectors.size, model_id, incarnation, storage)
+    return BoundCollection(name, points, vectors.size, model_id, incarnation, storage)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 import pytest
 
 from core.settings import Settings
@@ -15,7 +16,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 async def test_a_collection_from_its_creation_to_its_end(service: Service, collection: str) -> None:
     created = await service.http.post("collections", json={"name": collection})
     assert created.status_code == 201
-    expected = {"name": collection, "points": 0, "dimension": 512, "model_id": "stub-1"}
+    storage = {"vectors_on_disk": False, "payload_on_disk": True, "quantization": "none", "warnings": []}
+    expected = {"name": collection, "points": 0, "dimension": 512, "model_id": "stub-1", "storage": storage}
     assert created.json() == expected
     assert expected in (await service.get("collections"))["collections"]
     info = await service.get(f"collections/{collection}/info")
@@ -28,6 +30,30 @@ async def test_a_collection_from_its_creation_to_its_end(service: Service, colle
     assert (await service.http.delete(f"collections/{collection}")).status_code == 204
     assert collection not in [one["name"] for one in (await service.get("collections"))["collections"]]
     assert (await service.http.delete(f"collections/{collection}")).status_code == 404
+
+
+async def test_how_a_collection_is_kept(own: Settings, collection: str) -> None:
+    def of(answer: httpx.Response) -> dict[str, Any]:
+        kept: dict[str, Any] = answer.raise_for_status().json()["storage"]
+        assert all("embedded Qdrant" in said for said in kept.pop("warnings"))
+        return kept
+
+    plain = {"vectors_on_disk": False, "payload_on_disk": True, "quantization": "none"}
+    large = {"vectors_on_disk": True, "payload_on_disk": True, "quantization": "int8"}
+    settings = own.model_copy(update={"qdrant_vectors_on_disk": True, "qdrant_quantization": "int8"})
+    async with serving(settings) as service:
+        by_settings = await service.http.post("collections", json={"name": collection})
+        assert of(by_settings) == large
+        body = {"name": f"{collection}-2", "storage": {"vectors_on_disk": False, "quantization": "none"}}
+        assert of(await service.http.post("collections", json=body)) == plain
+        change = await service.http.patch(f"collections/{collection}/storage", json={"quantization": "none"})
+        assert of(change) == large | {"quantization": "none"}
+        assert of(await service.http.get(f"collections/{collection}/info")) == large | {"quantization": "none"}
+        for wrong in ({"quantization": "int4"}, {"vectors": "disk"}):
+            refused = await service.http.patch(f"collections/{collection}/storage", json=wrong)
+            assert refused.status_code == 422
+        nowhere = await service.http.patch(f"collections/{collection}-3/storage", json={"quantization": "none"})
+        assert nowhere.status_code == 404
 
 
 async def test_the_active_collection_is_the_default_until_one_is_selected_and_survives_a_restart(

@@ -52,6 +52,9 @@ class ScriptedApi(AbstractContextManager["ScriptedApi"]):
             def do_POST(self) -> None:
                 self._answer("POST")
 
+            def do_PATCH(self) -> None:
+                self._answer("PATCH")
+
             def _answer(self, method: str) -> None:
                 url = urlsplit(self.path)
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from core.errors import QdrantUnavailableError
-from embedded.qdrant.collection import Collection, CollectionConfig
+from embedded.qdrant.collection import Collection
+from embedded.qdrant.configuration import CollectionConfig
 from gateways.qdrant import Point, Qdrant
 from tests.qdrant.points import photo
 from tests.qdrant.server import EmbeddedQdrant, free_port

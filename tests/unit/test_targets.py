@@ -7,7 +7,7 @@ import pytest
 from core.errors import MLUnavailableError, RequestError
 from core.settings import Settings
 from gateways.ml import Capabilities
-from gateways.qdrant import BoundCollection, CollectionInfo
+from gateways.qdrant import BoundCollection, CollectionInfo, Storage
 from gateways.targets import Targets
 
 NEW = None
@@ -25,8 +25,10 @@ class Qdrant:
     async def collection(self, _: str) -> CollectionInfo | None:
         return self.known
 
-    async def ensure_collection(self, name: str, *, model_id: str, dimension: int, distance: str) -> BoundCollection:
-        assert distance == "Cosine"
+    async def ensure_collection(
+        self, name: str, *, model_id: str, dimension: int, distance: str, storage: Storage
+    ) -> BoundCollection:
+        assert (distance, storage) == ("Cosine", Storage())
         self.asked.append((model_id, dimension))
         return BoundCollection(name, 0, dimension, model_id, "incarnation")
 
