@@ -130,7 +130,8 @@ def _show(client: SearchClient, found: Found, collection: str | None, *, as_json
     if not as_json:
         words = ", by words only" if found.mode == "keywords" else ""
         likely = f" {found.likely.sure} sure, {found.likely.maybe} maybe." if found.likely else ""
-        show(f"{len(found.results)} of {found.total} pictures{words}.{likely}")
+        clear = f" {found.standing_out} stand out." if found.standing_out else ""
+        show(f"{len(found.results)} of {found.total} pictures{words}.{likely}{clear}")
         if found.hint:
             show(found.hint)
         if found.pending:

@@ -49,6 +49,7 @@ class Found(BaseModel):
     mode: str
     next: str | None = None
     likely: Likely | None = None
+    standing_out: int | None = None
     hint: str | None = None
     pending: int = 0
 

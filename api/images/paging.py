@@ -1,7 +1,7 @@
 """Cursors of a search: which page of which list follows.
 
 A ranked list has no order that a place could be named in by values, so a cursor names the last picture that was shown
-and where it stood. What came or went before it meanwhile moves it a little: it is looked for around there.
+and where it stood. What came or went before it meanwhile moves it: it is looked for, and the page begins behind it.
 """
 
 import base64
@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from core.errors import RequestError, wrong_cursor
-from gateways.qdrant import Hit
+from gateways.qdrant import Ranked
 
 _AROUND = 100
 """Places by which a picture may have moved between two pages."""
@@ -43,19 +43,18 @@ class Place:
             raise RequestError("This cursor belongs to another search: start from the first page.", 422)
         return place
 
-    def window(self, limit: int) -> tuple[int, int]:
-        """Return from where on, and how many hits are to be read for a page."""
-        if self.last is None:
-            return self.offset, limit
-        first = max(0, self.offset - _AROUND)
-        return first, self.offset - first + limit + _AROUND
+    def reach(self, limit: int) -> int:
+        """Return how many places of the order are to be read for a page, and to see whether another follows."""
+        return self.offset + limit + 1 + (_AROUND if self.last else 0)
 
-    def take(self, hits: list[Hit], first: int, limit: int, total: int) -> tuple[list[Hit], str | None]:
-        """Return the page out of the hits of its window, and the cursor of the next; None: it is the last."""
-        begin = next((at + 1 for at, hit in enumerate(hits) if hit.id == self.last), self.offset - first)
-        shown = hits[begin : begin + limit]
-        after = first + begin + len(shown)
-        if len(shown) < limit or after >= total:
+    def take(self, order: list[Ranked], limit: int, total: int) -> tuple[list[Ranked], str | None]:
+        """Return the places of the page out of the whole order, and the cursor of the next; None: it is the last."""
+        # If the last one is gone, what stood behind it has moved up.
+        gone = max(0, self.offset - 1) if self.last else self.offset
+        begin = next((place for place, one in enumerate(order, 1) if one.id == self.last), gone)
+        shown = order[begin : begin + limit]
+        after = begin + len(shown)
+        if not shown or after >= len(order):
             return shown, None
         return shown, _encoded(replace(self, offset=after, total=total, last=shown[-1].id))
 

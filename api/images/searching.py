@@ -20,6 +20,7 @@ from rules.search.language import read
 from rules.search.likeness import TrainedScale
 from rules.search.query import Query
 from rules.search.reasons import Reason
+from rules.search.standing_out import standing_out
 
 log = structlog.get_logger()
 
@@ -59,6 +60,7 @@ class Found:
     mode: Literal["semantic", "keywords"]
     next: str | None = None
     likely: tuple[int, int] | None = None
+    standing_out: int | None = None
     hint: str | None = None
     pending: int = 0
 
@@ -189,11 +191,11 @@ class Searcher:
         if total is None:
             total = await self._qdrant.count_query(collection, asked.query, ranking, filters)
         if asked.vectors or (ranking.by_words and asked.query.sought):
-            first, size = place.window(limit)
-            hits = await self._qdrant.search_query(
-                collection, asked.query, ranking, limit=size, offset=first, filters=filters
+            order = await self._qdrant.ranked(
+                collection, asked.query, ranking, count=place.reach(limit), filters=filters
             )
-            hits, following = place.take(hits, first, limit, total)
+            shown, following = place.take(order, limit, total)
+            hits = await self._qdrant.hits(collection, shown)
         else:
             hits, page = await self._qdrant.list_query(
                 collection, asked.query, limit=place.offset + limit, cursor=place.page, filters=filters
@@ -201,13 +203,15 @@ class Searcher:
             hits, following = hits[place.offset :], replace(place, offset=0).listed(page, total)
         why = await self._why(collection, asked, hits)
         likely = None if wanted["cursor"] else await self._likely(collection, asked, filters)
+        clear = None if wanted["cursor"] else await self._standing_out(collection, asked, filters)
         hint = asked.without_meaning or None
         if not total:
             hint = await hints.of_nothing(
                 self._qdrant, collection, asked.query, filters, without_meaning=asked.without_meaning,
                 is_ours=asked.is_ours,
             )  # fmt: skip
-        return Found(hits, why, total, "semantic" if asked.vectors else "keywords", following, likely, hint, asked.left)
+        mode: Literal["semantic", "keywords"] = "semantic" if asked.vectors else "keywords"
+        return Found(hits, why, total, mode, following, likely, clear, hint, asked.left)
 
     async def _why(self, collection: str, asked: _Asked, hits: list[Hit]) -> list[Why]:
         ids = [hit.id for hit in hits]
@@ -230,3 +234,10 @@ class Searcher:
         bounds = [asked.scale.cosine(bound) for bound in (likeness.SURE, likeness.MAYBE)]
         sure, all_of_them = await self._qdrant.count_near(collection, asked.query, asked.text, bounds, filters)
         return sure, all_of_them - sure
+
+    async def _standing_out(self, collection: str, asked: _Asked, filters: Filters) -> int | None:
+        """Count the pictures that stand clear of the rest, where one vector is compared that nobody tells more of."""
+        if len(asked.vectors) != 1 or (asked.text is not None and asked.scale is not None):
+            return None
+        near = await self._qdrant.nearest(collection, asked.query, asked.vectors[0], filters)
+        return standing_out(near)

@@ -101,6 +101,7 @@ def _results(found: Found) -> SearchResults:
         mode=found.mode,
         next=found.next,
         likely=None if found.likely is None else Likely(sure=found.likely[0], maybe=found.likely[1]),
+        standing_out=found.standing_out,
         hint=found.hint,
         pending=found.pending,
     )

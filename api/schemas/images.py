@@ -12,7 +12,7 @@ SearchMode = Annotated[
     Field(description="What is compared: `auto` meaning and words, as far as the model knows text; or one of both."),
 ]
 MinScore = Annotated[
-    float | None,
+    Annotated[float, Field(allow_inf_nan=False)] | None,
     Field(
         description="An end: the least similarity to a text or picture; the least probability, where the model was "
         "trained to tell it; the least score where only words are looked up. What words find beside it stays."
@@ -141,6 +141,11 @@ class SearchResults(BaseModel):
     mode: Literal["semantic", "keywords"]
     next: str | None = Field(None, description="The cursor of the following page.")
     likely: Likely | None = None
+    standing_out: int | None = Field(
+        None,
+        description="How many pictures are clearly nearer to the text or picture than all others, where the model was "
+        "not trained to tell a probability. Null: their similarity falls evenly, so nothing is claimed.",
+    )
     hint: str | None = Field(
         None, description="What would help, where nothing was found, or meaning could not be compared."
     )

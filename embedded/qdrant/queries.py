@@ -1,4 +1,4 @@
-"""Queries of REST requests, as the engine names them: nearest vectors, words, fusions and formulas."""
+"""Queries of REST requests, as the engine names them: nearest vectors, words and formulas."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,9 +10,6 @@ from embedded.qdrant.translate import to_edge_condition, to_edge_filter, to_edge
 
 CheckedVector = Callable[[Any], list[float]]
 """Returns a vector of the collection, or raises RequestError."""
-
-_RRF_K = 2
-"""What Qdrant takes where a request does not say it."""
 
 
 def to_edge_query(request: models.QueryRequest, checked: CheckedVector) -> edge.QueryRequest:
@@ -57,10 +54,6 @@ def _query(found: models.QueryInterface | None, using: str | None, checked: Chec
             return edge.TextQuery(using or "", found.text if isinstance(found.text, str) else found.text.query)
         case models.FormulaQuery():
             return edge.Formula(_expression(found.formula), found.defaults or {})
-        case models.RrfQuery():
-            return edge.Fusion.Rrf(found.rrf.k or _RRF_K, found.rrf.weights)
-        case models.FusionQuery() if found.fusion is models.Fusion.RRF:
-            return edge.Fusion.Rrf(_RRF_K)
         case models.NearestQuery() if found.mmr is None:
             nearest = found.nearest
         case list():

@@ -11,16 +11,16 @@ from gateways.qdrant.filling import fill
 from gateways.qdrant.filters import Filters
 from gateways.qdrant.finding import Finding
 from gateways.qdrant.points import WITHOUT_THUMBNAIL
-from gateways.qdrant.records import Hit
+from gateways.qdrant.ranking import order_of
+from gateways.qdrant.records import Hit, Ranked
+from gateways.qdrant.storage import RESCORED
+from rules.search.fusion import fused
 from rules.search.query import Named, Query, Word
 
-RRF_K = 60
-"""Of reciprocal rank fusion: Cormack, Clarke & Büttcher, "Reciprocal Rank Fusion" (SIGIR 2009)."""
 END = 100_000
 """Hits of a ranked list: what comes behind them nobody looks for."""
 _DEPTHS = (1_000, 10_000, END)
-"""How many of each list are fused: the same for neighbouring pages, so that they are pages of one list."""
-_FILL_SECONDS = 2.0
+"""How many of each list are read, and fused: few depths, so that pages are pages of one list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,51 +49,57 @@ class Searching(Finding):
             await self._with_all_indexes(name)
             return await fill(self._client, name, seconds=seconds)
 
-    async def search_query(
-        self, name: str, query: Query, ranking: Ranking, *, limit: int, offset: int = 0, filters: Filters | None = None
-    ) -> list[Hit]:
-        """Find what a query says, best first.
+    async def ranked(
+        self, name: str, query: Query, ranking: Ranking, *, count: int, filters: Filters | None = None
+    ) -> list[Ranked]:
+        """Return the order of what a query finds: the best `count` at least, or all.
 
+        It is one order, whatever the count: where one list of each of `_DEPTHS` ends, what the next has more goes on.
         The score is that of the one list; where several are fused, from 0 to 1, which is first in all of them.
         Raises RequestError(422) for filters that are not valid.
         """
+        found: dict[str, Ranked] = {}
         async with self._errors(name):
             where = words.narrowed(query, await self._where(name, filters))
-            depth = next((depth for depth in _DEPTHS if offset + limit <= depth), END)
-            lists = [
-                models.Prefetch(query=list(vector), filter=where, limit=depth, score_threshold=ranking.min_score)
-                for vector in ranking.vectors
-            ]
-            if ranking.by_words and query.sought:
-                sought = words.with_a_word(query, where, is_filled=ranking.is_filled)
-                points, have = await self._rarity(name, query)
-                lists.append(words.ranked(query, sought, depth, points=points, have=have, is_filled=ranking.is_filled))
-            if not lists:
+            by_words = ranking.by_words and bool(query.sought)
+            if not (by_words or ranking.vectors):
                 return []
-            if len(lists) > 1:
-                asked: models.QueryRequest | models.Prefetch = models.Prefetch(
-                    prefetch=lists, query=models.RrfQuery(rrf=models.Rrf(k=RRF_K))
-                )
-            else:
-                asked = lists[0]
-            least = ranking.min_score if len(lists) == 1 else None
-            found = await self._client.query_points(
-                name,
-                prefetch=asked.prefetch,
-                query=asked.query,
-                query_filter=asked.filter,
-                limit=limit,
-                offset=offset,
-                score_threshold=least,
-                with_payload=WITHOUT_THUMBNAIL,
-            )
-        share = RRF_K / len(lists)  # of what the first in all lists has
-        hits = [
-            Hit(str(point.id), point.payload or {}, min(1.0, point.score * share) if len(lists) > 1 else point.score)
-            for point in found.points
-        ]
-        # Qdrant has points of one score in an order that a restart may change.
-        return sorted(hits, key=lambda hit: (-hit.score, hit.id))
+            points, have = await self._rarity(name, query) if by_words else (0, {})
+            for depth in _DEPTHS:
+                lists = [_near(vector, where, depth, ranking.min_score) for vector in ranking.vectors]
+                if by_words:
+                    sought = words.with_a_word(query, where, is_filled=ranking.is_filled)
+                    by_words_alone = None if lists else ranking.min_score
+                    one = words.ranked(query, sought, depth, points=points, have=have, is_filled=ranking.is_filled)
+                    lists.append(one.model_copy(update={"score_threshold": by_words_alone}))
+                orders = await asyncio.gather(*(order_of(self._client, name, one) for one in lists))
+                some = orders[0] if len(orders) == 1 else map(Ranked._make, fused(orders))
+                new = [one for one in some if one.id not in found]
+                if found and (by_words or len(orders) > 1):
+                    # Deeper lists may find more of a point; the scores fall all the same.
+                    least = list(found.values())[-1].score
+                    new = [Ranked(one.id, min(least, one.score)) for one in new]
+                found |= {one.id: one for one in new}
+                if len(found) >= count or all(len(order) < depth for order in orders):
+                    break
+        return list(found.values())
+
+    async def hits(self, name: str, order: Sequence[Ranked]) -> list[Hit]:
+        """Return what stands at these places; what is gone meanwhile is left out."""
+        if not order:
+            return []
+        async with self._errors(name):
+            ids = [one.id for one in order]
+            records = await self._client.retrieve(name, ids, with_payload=WITHOUT_THUMBNAIL)
+        payloads = {str(record.id): record.payload or {} for record in records}
+        return [Hit(one.id, payloads[one.id], one.score) for one in order if one.id in payloads]
+
+    async def search_query(
+        self, name: str, query: Query, ranking: Ranking, *, limit: int, offset: int = 0, filters: Filters | None = None
+    ) -> list[Hit]:
+        """Return a page of what a query finds, as `ranked` orders it, and raising as that does."""
+        order = await self.ranked(name, query, ranking, count=offset + limit, filters=filters)
+        return await self.hits(name, order[offset : offset + limit])
 
     async def _rarity(self, name: str, query: Query) -> tuple[int, dict[Word, int]]:
         """Count all points, and those with words that begin as the words of a query."""
@@ -126,22 +132,22 @@ class Searching(Finding):
                 where = words.with_a_word(query, where, is_filled=ranking.is_filled)
             if ranking.min_score is None:
                 return (await self._client.count(name, where, exact=True)).count
-        return len(await self.search_query(name, query, ranking, limit=_DEPTHS[1], filters=filters))
+        return len((await self.ranked(name, query, ranking, count=_DEPTHS[1], filters=filters))[: _DEPTHS[1]])
 
     async def count_near(
         self, name: str, query: Query, vector: list[float], least: Sequence[float], filters: Filters | None = None
     ) -> list[int]:
         """Count the points that are at least so near to a vector, for each of some bounds; each up to 1,000."""
+        near = await self.nearest(name, query, vector, filters)
+        return [sum(one >= bound for one in near) for bound in least]
+
+    async def nearest(
+        self, name: str, query: Query, vector: list[float], filters: Filters | None = None
+    ) -> list[float]:
+        """Return how near the nearest points to a vector are, up to 1,000 of those that meet the query's conditions."""
         async with self._errors(name):
-            found = await self._client.query_points(
-                name,
-                query=vector,
-                query_filter=words.narrowed(query, await self._where(name, filters)),
-                limit=_DEPTHS[0],
-                score_threshold=min(least),
-                with_payload=False,
-            )
-        return [sum(point.score >= bound for point in found.points) for bound in least]
+            where = words.narrowed(query, await self._where(name, filters))
+            return [one.score for one in await order_of(self._client, name, _near(vector, where, _DEPTHS[0]))]
 
     async def similarities(self, name: str, vector: list[float], ids: Sequence[str]) -> Mapping[str, float]:
         """Return how near these points are to a vector."""
@@ -149,7 +155,9 @@ class Searching(Finding):
             return {}
         only = models.Filter(must=[models.HasIdCondition(has_id=list(ids))])
         async with self._errors(name):
-            found = await self._client.query_points(name, query=vector, query_filter=only, limit=len(ids))
+            found = await self._client.query_points(
+                name, query=vector, query_filter=only, limit=len(ids), with_payload=False, search_params=RESCORED
+            )
         return {str(point.id): point.score for point in found.points}
 
     async def count_named(self, name: str, named: Named, filters: Filters | None = None) -> int:
@@ -159,3 +167,7 @@ class Searching(Finding):
             alone = words.alone(named)
             matched = models.Filter(must=[alone, where]) if where else alone
             return (await self._client.count(name, matched, exact=True)).count
+
+
+def _near(vector: Sequence[float], where: models.Filter, limit: int, least: float | None = None) -> models.Prefetch:
+    return models.Prefetch(query=list(vector), filter=where, limit=limit, score_threshold=least, params=RESCORED)

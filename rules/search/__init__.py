@@ -7,5 +7,7 @@ fields       the fields of the language, and what their values may be
 language     a text of the search box, read
 query        what was read
 reasons      why a picture was found
+fusion       several lists of hits as one
+standing_out  how many hits are clearly better than the rest
 likeness     vectors of pictures that are to be alike, and probabilities
 """

@@ -226,6 +226,44 @@ class TestSearch:
         answer = (await service.http.post("search", json=body)).json()
         assert ([hit["id"] for hit in answer["results"]], answer["total"]) == ([album["red"].id], 1)
 
+    async def test_pictures_that_stand_out_are_counted_where_no_scale_is_known(
+        self, service: Service, vectors: Qdrant, collection: str, album: dict[str, Point]
+    ) -> None:
+        """Of noise nothing is claimed."""
+        body = {"query": "a red roof", "collection": collection, "mode": "semantic"}
+        others = [point(vector_of(f"other {number}".encode())) for number in range(100)]
+        await vectors.upsert(collection, others)
+        answer = (await service.http.post("search", json=body)).json()
+        assert (answer["standing_out"], answer["likely"]) == (1, None)
+        noise = (await service.http.post("search", json=body | {"query": "nothing of these"})).json()
+        assert (noise["standing_out"], noise["total"]) == (None, 104)
+        by_words = (await service.http.post("search", json=body | {"mode": "keywords"})).json()
+        assert by_words["standing_out"] is None
+        data = {"collection": collection}
+        like = await service.http.post("search/image", files={"file": JPEG.read_bytes()}, data=data)
+        assert like.raise_for_status().json()["standing_out"] == 1
+
+    @pytest.mark.parametrize("query", ["stone", "like"])
+    async def test_a_cursor_goes_on_where_the_last_picture_stood(
+        self, service: Service, vectors: Qdrant, collection: str, album: dict[str, Point], query: str
+    ) -> None:
+        """Of pictures that tie, and where the last one was deleted and others came meanwhile."""
+        body: dict[str, object] = {"query": query, "collection": collection, "mode": "keywords", "limit": 10}
+        if query == "like":
+            body |= {"query": f"like:{album['red'].id}", "filters": {"iso": 50}}
+        many = [point(vector_of(b"a stone"), caption="a stone", iso=50) for _ in range(45)]
+        await vectors.upsert(collection, many)
+        answer = (await service.http.post("search", json=body)).raise_for_status().json()
+        seen = [hit["id"] for hit in answer["results"]]
+        await vectors._client.delete(collection, [seen[-1]])
+        first = Point("00000000-0000-4000-8000-000000000000", vector_of(b"a stone"), {"caption": "a stone", "iso": 50})
+        while answer["next"]:
+            answer = (await service.http.post("search", json=body | {"cursor": answer["next"]})).json()
+            seen += [hit["id"] for hit in answer["results"]]
+            await vectors.upsert(collection, [first])
+        assert len(seen) == len(set(seen))
+        assert set(seen) == {one.id for one in many}
+
     @pytest.mark.parametrize(
         ("query", "expected"),
         [

@@ -72,7 +72,7 @@ def test_search_finds_nothing_and_says_how_it_looked(tmp_path: Path) -> None:
         as_json = darkroom("search", "zebra", "--json", cwd=tmp_path, DARKROOM_URL=api.url)
     assert run.returncode == as_json.returncode == 1
     assert "0 of 0 pictures, by words only.\nNo picture has “zebra”." in run.stdout
-    assert json.loads(as_json.stdout) == answer | {"next": None, "likely": None, "pending": 0}
+    assert json.loads(as_json.stdout) == answer | {"next": None, "likely": None, "standing_out": None, "pending": 0}
 
 
 def test_a_query_that_cannot_be_read_is_shown_with_the_place(tmp_path: Path) -> None:
@@ -109,6 +109,12 @@ def test_search_says_why_and_how_many_are_likely(tmp_path: Path) -> None:
     assert api.asked[0][2] == asked
     assert "raptor in tags: raptors; meaning 53%" in run.stdout
     assert "1 of 40 pictures. 12 sure, 30 maybe." in run.stdout
+
+
+def test_search_says_how_many_stand_out(tmp_path: Path) -> None:
+    with ScriptedApi({"POST /search": [(200, FOUND | {"standing_out": 7})]}) as api:
+        run = darkroom("search", "raptor", cwd=tmp_path, DARKROOM_URL=api.url)
+    assert "pictures. 7 stand out." in run.stdout
 
 
 def test_similar_sends_the_file(tmp_path: Path) -> None:

@@ -13,7 +13,13 @@ from tests.qdrant.words import WORDS, by_words
 
 ALBUM = [
     photo(2612, tags=["raptors"], title="Zoë Ångström", paths=["/p/Iceland 2018/IMG_2612.jpg"]),
-    photo(2, caption="a red roof in the sun", people=["Ann Müller"], gps={"lat": 48.86, "lon": 2.35}, rating=4.0),
+    photo(
+        2,
+        caption="a red roof in the sun",
+        people=["Ann Müller", "Bob Lee"],
+        gps={"lat": 48.86, "lon": 2.35},
+        rating=4.0,
+    ),
     photo(3, caption="a roof that is red, with raptors", description="京都タワー", label="Red"),
     photo(4, tags=["dog"], caption="a dog on a red roof", taken_at="2023-05-04T10:20:30"),
     photo(
@@ -63,6 +69,13 @@ def number_of(name: str) -> int:
         ("2018-10-05", [5]),
         ("iceland", [2612]),
         ("タワー", [3]),
+        ("京", [3]),
+        ("都", [3]),
+        ('"iso 100"', [5]),
+        ('"October 2018" -"f/2.8"', []),
+        ('"roof in"', [2]),
+        ('"sun ann"', []),  # no phrase reaches over two fields
+        ("-roof", [2612, 5]),
         ("camera:fujifilm", [5]),
         ("camera:XT4", [5]),
         ("lens:50mm", [5]),
@@ -73,6 +86,11 @@ def number_of(name: str) -> int:
         ("red roof -dog -kyoto -京都", [2]),
         ("name:IMG_2", [2, 2612]),
         ('person:"Ann Müller"', [2]),
+        ('person:"Ann Mueller"', [2]),
+        ('"ann mueller"', [2]),
+        ('person:"Bob Müller"', []),  # two persons, and no third
+        ('tag:"raptors dog"', []),
+        ('lens:"50mm f/2"', [5]),
         ("label:red", [3]),
         ("folder:iceland", [2612]),
         ("near:48.86,2.35,5", [2]),
@@ -121,6 +139,36 @@ async def test_pages_of_a_ranked_list(qdrant: Qdrant, photos: str) -> None:
     assert [total for _, total in pages] == [5, 5]
     assert [len(hits) for hits, _ in pages] == [3, 2]
     assert len({hit.id for hits, _ in pages for hit in hits}) == 5
+
+
+@pytest.mark.parametrize(
+    "ranking", [WORDS, Ranking(by_words=True, vectors=[[1.0, 0.0, 0.0, 0.0]])], ids=["words", "words and a vector"]
+)
+async def test_pages_have_each_of_very_many_that_tie_once(qdrant: Qdrant, photos: str, ranking: Ranking) -> None:
+    """Also where the list goes on beyond the first thousand."""
+    points = [photo(number, [1.0, number % 3, 0.0, 0.0], tags=["sea"], camera_make="Canon") for number in range(2300)]
+    await qdrant.upsert(photos, points)
+    assert await qdrant.fill_words(photos, seconds=60) == 0
+    for query in ("sea", "canon se", "sea lion"):
+        found = [
+            hit
+            for offset in range(0, 2400, 200)
+            for hit in await qdrant.search_query(photos, read(query), ranking, limit=200, offset=offset)
+        ]
+        assert len(found) == len({hit.id for hit in found}) == 2300
+        scores = [hit.score for hit in found]
+        assert scores == sorted(scores, reverse=True)
+        assert [hit.id for hit in found[:50]] == [
+            hit.id for hit in await qdrant.search_query(photos, read(query), ranking, limit=50)
+        ]
+
+
+async def test_the_nearest_by_a_distance_come_first(qdrant: Qdrant, name: str) -> None:
+    await qdrant.ensure_collection(name, model_id="model-a", dimension=4, distance="Euclid")
+    await qdrant.upsert(name, [photo(number, [1.0, number, 0.0, 0.0]) for number in (5, 1, 3)])
+    nearest = Ranking(by_words=False, vectors=[[1.0, 0.0, 0.0, 0.0]])
+    hits = await qdrant.search_query(name, read("sea"), nearest, limit=10)
+    assert [number_of(hit.payload["filename"]) for hit in hits] == [1, 3, 5]
 
 
 async def test_words_and_vectors_are_fused(qdrant: Qdrant, photos: str) -> None:
