@@ -4,7 +4,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cases import cold, idle, latency, million, ml_bound, model, repeat, rescan, scale_out, start
+from benchmarks.cases import cold, idle, latency, million, ml_bound, model, repeat, rescan, scale_out, search, start
 from benchmarks.measure import Result
 
 Case = Callable[[Result, Path, int], Coroutine[Any, Any, None]]
@@ -21,5 +21,6 @@ CASES: dict[str, Case] = {
     "start": start.run,
     "idle": idle.run,
     "scale-out": scale_out.run,
+    "search": search.run,
     "million": million.run,
 }
