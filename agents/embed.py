@@ -174,9 +174,10 @@ class _Embedder:
             except Exception as error:
                 await self._go_on(items, error)
             else:
-                await self._end(items, answers)
+                await self._end(items, *answers)
 
-    async def _attempt(self, items: list[_Item]) -> list[Any]:
+    async def _attempt(self, items: list[_Item]) -> tuple[list[Any], Awaitable[object]]:
+        """Return the answers, and the delivery of what tells that ML was asked."""
         if self._capabilities is None:
             self._capabilities = await self._ml.capabilities()
         offered = self._capabilities
@@ -200,8 +201,8 @@ class _Embedder:
             # It may come back as another one: ask again before the next batch.
             self._capabilities = None
             raise
-        await self._stage.report.ml_sent(Counter(item.record.job_id for item in items))
-        return [answers[image.unique_id] for image in images]
+        counted = await self._stage.report.ml_sent(Counter(item.record.job_id for item in items))
+        return [answers[image.unique_id] for image in images], counted
 
     async def _check_model(self, offered: str, items: list[_Item]) -> None:
         for request in (item.record for item in items):
@@ -226,7 +227,7 @@ class _Embedder:
                 for part in parts:
                     await self._embed([*part])
 
-    async def _end(self, items: list[_Item], answers: list[Embedded | Refused]) -> None:
+    async def _end(self, items: list[_Item], answers: list[Embedded | Refused], counted: Awaitable[object]) -> None:
         refusals, embedded = [], []
         for item, answered in zip(items, answers, strict=True):
             if isinstance(answered, Refused):
@@ -235,7 +236,8 @@ class _Embedder:
                 answer = Answer(array("f", answered.vector), answered.caption)
                 self._answers.answer(_question(item), answer)
                 embedded.append((item, answer))
-        await asyncio.gather(self._publish(embedded), *refusals)
+        # Together: a place is held for as long, and ML would wait for Kafka twice.
+        await asyncio.gather(counted, self._publish(embedded), *refusals)
 
     async def _publish(self, embedded: list[tuple[_Item, Answer]]) -> None:
         writes = []

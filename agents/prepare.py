@@ -34,7 +34,7 @@ from topics.hashed_file import HASHED_FILE, HashedFile
 from topics.image_outcome import IMAGE_OUTCOME
 from topics.ml_request import ML_REQUEST
 
-FILES_WINDOW = 128
+FILES_WINDOW = 256
 OUTCOMES_WINDOW = 512
 
 Work = Coroutine[Any, Any, None]

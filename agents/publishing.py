@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from itertools import islice
@@ -24,6 +24,7 @@ from rules.identity import file_ids
 from rules.many_paths import MORE_PATHS
 from rules.paths import to_wire
 from streams.item import Item
+from streams.overlapping import Overlapping
 from topics.bundle import Own, alike_of
 from topics.raw_path import RAW_PATH, RawPath
 from topics.scan_request import ScanRequest
@@ -33,6 +34,8 @@ ENTRIES_AT_ONCE = 2000
 # A disk may be slow to list: the first photographs do not wait for the others.
 LISTING_SECONDS = 0.05
 POINTS_AT_ONCE = 100
+# Pieces of a walk whose messages are on their way while the next one is listed.
+AT_ONCE = 4
 
 
 class PublishingWalk:
@@ -64,13 +67,15 @@ class PublishingWalk:
     async def walk(self, source: bytes) -> None:
         """Publish what is below one folder, and wait until it is delivered."""
         entries = walk(source, allowed_roots(self._request.roots, self._stage.services.settings), self._chosen)
-        while room := await self._throttle.room():
-            found = await asyncio.to_thread(_next, entries, min(room, ENTRIES_AT_ONCE))
-            if not found:
-                return
-            left_out = [entry for entry in found if isinstance(entry, LeftOut)]
-            self.left_out = total([self.left_out, *left_out])
-            await self._take([entry for entry in found if not isinstance(entry, LeftOut)])
+        async with Overlapping(AT_ONCE) as taking:
+            while room := await self._throttle.room():
+                found = await asyncio.to_thread(_next, entries, min(room, ENTRIES_AT_ONCE))
+                if not found:
+                    return
+                left_out = [entry for entry in found if isinstance(entry, LeftOut)]
+                self.left_out = total([self.left_out, *left_out])
+                # The disk is listed on meanwhile.
+                await taking.add(self._take([entry for entry in found if not isinstance(entry, LeftOut)]))
 
     async def walk_collection(self) -> None:
         """Publish a file of each point of the collection, and wait until it is delivered."""
@@ -102,11 +107,16 @@ class PublishingWalk:
 
         return await self._stage.persist([self._request.job_id], look)
 
-    async def _take(self, entries: list[Found | Refused]) -> None:
-        """Publish what was found, and end what ends here; wait until all of it is delivered."""
+    def _take(self, entries: list[Found | Refused]) -> Coroutine[Any, Any, None]:
+        """Count what was found as outstanding; the result publishes it, and ends what ends here, up to the delivery."""
         self.sent += len(entries)
-        refused = [self._refuse(entry) for entry in entries if isinstance(entry, Refused)]
-        await asyncio.gather(self._publish([entry for entry in entries if isinstance(entry, Found)]), *refused)
+        found = [entry for entry in entries if isinstance(entry, Found)]
+        request = self._request
+        self._outstanding.add(file_ids(request.job_id, request.collection, (entry.path for entry in found)))
+        return self._deliver(found, [entry for entry in entries if isinstance(entry, Refused)])
+
+    async def _deliver(self, found: list[Found], refused: list[Refused]) -> None:
+        await asyncio.gather(self._publish(found), *map(self._refuse, refused))
 
     def _file(self, path: bytes, reread: str | None, stamp: FileStamp | None = None) -> RawPath:
         shown, path_b64 = to_wire(path)
@@ -139,7 +149,6 @@ class PublishingWalk:
         if own:
             first = next(entry for entry in found if entry.path in own)
             file = self._file(first.path, None, first.stamp)
-            self._outstanding.add(file_ids(file.job_id, file.collection, own))
             alike = alike_of(file, self._item.headers)
             for partition in await self._stage.send_alike(RAW_PATH, alike, [*own.values()]):
                 self.per_partition[partition] += 1
@@ -148,7 +157,6 @@ class PublishingWalk:
 
     async def _publish_records(self, found: list[Found]) -> None:
         files = [self._file(entry.path, entry.reread, entry.stamp) for entry in found]
-        self._outstanding.add(file.file_id for file in files)
         with ExitStack() as spans:
             outgoing = []
             for file in files:

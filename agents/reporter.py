@@ -84,10 +84,10 @@ class Reporter:
         self._gathered.moved[job_id] += files
         self._gather(1, 0, MOVED_LINGER_SECONDS)
 
-    async def ml_sent(self, images: dict[str, int]) -> None:
-        """Say how many images of each job were sent to ML in one request."""
-        for job_id, count in images.items():
-            await (await self._publish(MLSent(job_id=job_id, at=time.time(), images=count)))
+    async def ml_sent(self, images: dict[str, int]) -> Awaitable[object]:
+        """Say how many images of each job were sent to ML in one request; await the result for the delivery."""
+        events = [MLSent(job_id=job_id, at=time.time(), images=count) for job_id, count in images.items()]
+        return asyncio.gather(*[await self._publish(event) for event in events])
 
     async def waiting(self, job_ids: Iterable[str], target: WaitTarget | None) -> None:
         """Say that the stage waits for a service with files of these jobs in hand, or no longer does."""

@@ -176,7 +176,7 @@ async def test_a_failed_delivery_is_fatal_and_tells_nobody(topic: Topic) -> None
 
 async def test_what_ml_was_sent_and_what_is_waited_for_go_at_once(topic: Topic) -> None:
     topic.deliver()
-    await topic.reporter.ml_sent({"j1": 3, "j2": 1})
+    await (await topic.reporter.ml_sent({"j1": 3, "j2": 1}))
     await topic.reporter.waiting(["j1"], "ml")
     await topic.reporter.waiting(["j1"], None)
     told = [event.model_dump(exclude={"at", "type"}) for event in topic.events]
