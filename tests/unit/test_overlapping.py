@@ -30,10 +30,13 @@ async def test_what_fails_is_raised_by_the_next_or_at_the_end(at_once: int) -> N
     async def fail() -> None:
         raise OSError("no")
 
-    with pytest.raises(OSError, match="no"):
+    async def block() -> None:
         async with Overlapping(at_once) as overlapping:
             await overlapping.add(fail())
             await overlapping.add(asyncio.sleep(0))
+
+    with pytest.raises(OSError, match="no"):
+        await block()
 
 
 async def test_where_the_block_fails_what_was_begun_is_waited_for() -> None:
