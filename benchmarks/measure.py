@@ -63,7 +63,7 @@ class Result:
 
     def save(self) -> None:
         """Put this case into the file of results, beside those of the other cases."""
-        kept = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
         kept[self.case] = {
             "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "machine": {"cpus": cpu_count(), "python": platform.python_version(), "system": platform.machine()},
@@ -71,4 +71,4 @@ class Result:
             "raw": self.raw,
         }
         RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(kept, indent=2) + "\n")
+        RESULTS.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
