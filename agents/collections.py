@@ -19,7 +19,7 @@ FRESH_SECONDS = 1.0
 REMEMBERED = 1000
 
 
-class Collections:
+class KnownCollections:
     """Answers for a job and a collection, each remembered for a moment and asked once at a time.
 
     None waits for another: a collection that is slow to tell holds up its own files only. What is published again may
@@ -50,7 +50,7 @@ class Collections:
         return await self._known.get((job_id, collection), lambda: self._qdrant.collection(collection))
 
 
-class WritableCollections(Collections):
+class WritableCollections(KnownCollections):
     """Answers likewise, and makes what is missing."""
 
     def __init__(self, qdrant: Qdrant, ml: ML, settings: Settings) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from agents.answers import Answer, Answers, Question
-from agents.collections import Collections
+from agents.collections import KnownCollections
 from agents.end_markers import EndMarkers
 from agents.stage import Services, StageApp
 from core import failpoints, tracing
@@ -70,7 +70,7 @@ class _Embedder:
         settings = stage.services.settings
         self._stage = stage
         self._ml = stage.services.ml
-        self._collections = Collections(stage.services.qdrant)
+        self._collections = KnownCollections(stage.services.qdrant)
         self._setting = settings.ml_inference_batch_size
         self._asked = False
         self._capabilities: Capabilities | None = None

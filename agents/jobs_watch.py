@@ -12,7 +12,7 @@ import structlog
 
 from core.errors import InvalidMessageError
 from gateways.kafka.connection import ClientOptions
-from gateways.kafka.reader import Reader, Record, all_partitions
+from gateways.kafka.reader import KafkaRecord, Reader, all_partitions
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 
 # Files of a finished job may still come in, from a replay or a slow publisher: its end is remembered a while.
@@ -82,7 +82,7 @@ class JobsWatch:
         except Exception as error:
             self._on_fatal(error)
 
-    def _take_all(self, records: Iterable[Record]) -> None:
+    def _take_all(self, records: Iterable[KafkaRecord]) -> None:
         for record in records:
             if record.timestamp_type == BY_KAFKA:
                 self.newest = max(self.newest, record.timestamp / 1000)

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 
 from core.errors import InvalidMessageError
 from gateways.kafka.connection import ClientOptions
-from gateways.kafka.reader import Reader, Record, all_partitions
+from gateways.kafka.reader import KafkaRecord, Reader, all_partitions
 from topics.job_event import JOB_EVENT, Outcomes
 from topics.job_event_codec import OutcomesAlike, decode_keyed, files_of
 
@@ -97,7 +97,7 @@ class OutcomesWatch:
             if not self._walks[job_id]:
                 del self._walks[job_id]
 
-    def _take(self, record: Record) -> None:
+    def _take(self, record: KafkaRecord) -> None:
         # Most events are of no walk here: they are not even decoded.
         walks = self._walks.get((record.key or b"").decode("utf-8", "replace"))
         if not walks:

@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from agents.claims import ClaimKeeper
-from agents.collections import Collections
+from agents.collections import KnownCollections
 from agents.decoder import Decoder
 from agents.effects import Case, Decided, Executor, as_file
 from agents.end_markers import EndMarkers
@@ -44,7 +44,7 @@ def build(services: Services, datadir: Path) -> StageApp:
     """Return the stage."""
     stage = StageApp("prepare", services, datadir)
     images = KnownImages(stage.rows())
-    collections = Collections(services.qdrant)
+    collections = KnownCollections(services.qdrant)
     unchanged = Unchanged(stage, images, collections)
     executor = Executor(stage, images, Decoder(stage), unchanged)
     sweeper = Sweeper(stage, images, executor)
@@ -68,7 +68,7 @@ class _Preparer:
         stage: StageApp,
         images: KnownImages,
         executor: Executor,
-        collections: Collections,
+        collections: KnownCollections,
         unchanged: Unchanged,
     ) -> None:
         self._stage = stage

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from agents.collections import Collections
+from agents.collections import KnownCollections
 from agents.stage import Services, StageApp
 from core import failpoints, tracing
 from core.errors import CollectionMissingError, DrainingError, FatalError, FileError
@@ -52,7 +52,7 @@ class _Storer:
         settings = stage.services.settings
         self._stage = stage
         self._qdrant = stage.services.qdrant
-        self._collections = Collections(stage.services.qdrant)
+        self._collections = KnownCollections(stage.services.qdrant)
         self._pace = Pace()
         self._batcher = stage.batcher(
             self._store,

@@ -7,7 +7,7 @@ remembers the first; an unchanged one matters only where a new path of its conte
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from agents.collections import Collections
+from agents.collections import KnownCollections
 from agents.reporter import PlainFile
 from agents.stage import StageApp
 from core import failpoints, metrics
@@ -29,7 +29,7 @@ _PLAIN = {"path", "size", "mtime_ns", "ctime_ns", "sha256"}
 class Unchanged:
     """Takes them, and knows the first ones by job, collection and content; of many, those of the newest jobs."""
 
-    def __init__(self, stage: StageApp, images: KnownImages, collections: Collections) -> None:
+    def __init__(self, stage: StageApp, images: KnownImages, collections: KnownCollections) -> None:
         self._stage = stage
         self._images = images
         self._collections = collections

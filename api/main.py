@@ -1,4 +1,4 @@
-"""The application: its parts live as long as it does."""
+"""The application: its services live as long as it does."""
 
 import time
 from collections.abc import AsyncIterator
@@ -16,7 +16,6 @@ from api.http.page import add_page
 from api.http.parameters import only_known
 from api.http.problems import answer_errors, problems
 from api.http.sandbox import Sandboxed
-from api.parts import open_parts
 from api.routes import (
     archive,
     collections,
@@ -33,6 +32,7 @@ from api.routes import (
     system,
 )
 from api.routes import metrics as metrics_route
+from api.services import open_services
 from api.system.measure import Measured
 from core.settings import Settings, reveal
 from rules.listening import HTTP_PORT
@@ -48,10 +48,10 @@ def create_app(settings: Settings, port: int = HTTP_PORT) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_parts(settings, port) as parts:
-            app.state.parts = parts
+        async with open_services(settings, port) as services:
+            app.state.services = services
             if app.state.sessions is not None:
-                app.state.sessions.know_ended(await parts.kept.ended_sessions(time.time()))
+                app.state.sessions.know_ended(await services.kept.ended_sessions(time.time()))
             yield
 
     app = FastAPI(title="Darkroom", version="0.1.0", description=DESCRIPTION, openapi_tags=TAGS, lifespan=lifespan)

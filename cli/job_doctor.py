@@ -20,7 +20,7 @@ from cli.replay_client import ReplayClient
 from core.settings import STAGES, Settings, Stage
 from gateways.kafka import groups
 from gateways.kafka.connection import client_options
-from gateways.kafka.reader import Reader, Record
+from gateways.kafka.reader import KafkaRecord, Reader
 from rules.watchdog import missing_in_words
 from topics.job_status import FINISHED, JobStatus
 from topics.record import header_texts
@@ -149,11 +149,11 @@ async def _examine(client: AIOKafkaClient, settings: Settings, names: dict[Stage
     found.slowest = sorted(held, key=lambda each: -each.seconds)[:SLOWEST]
 
 
-def _is_of(record: Record, job_id: str) -> bool:
+def _is_of(record: KafkaRecord, job_id: str) -> bool:
     return record.value is not None and header_texts(record.headers).get("job_id") == job_id
 
 
-def _held(stage: Stage, record: Record) -> Held:
+def _held(stage: Stage, record: KafkaRecord) -> Held:
     """Return a message that waits or is in work. What it is about stands in every record that names a file."""
     return Held(
         stage=stage,

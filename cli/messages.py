@@ -14,7 +14,7 @@ from core.settings import STAGES, Settings
 from gateways.kafka import groups, transactions
 from gateways.kafka.connection import client_options
 from gateways.kafka.offsets import log_begins, stable_ends
-from gateways.kafka.reader import Reader, Record
+from gateways.kafka.reader import KafkaRecord, Reader
 from topics.record import header_texts
 from topics.topology import NAMES, topics_read
 
@@ -64,7 +64,7 @@ async def newest(
 ) -> AsyncIterator[Message]:
     """Give the newest messages of a topic, or of a job in it, in the order of time; then, if asked, what comes."""
 
-    def wanted(records: Sequence[Record]) -> list[Message]:
+    def wanted(records: Sequence[KafkaRecord]) -> list[Message]:
         messages = [_decoded(record) for record in records]
         return [message for message in messages if job is None or message["headers"].get("job_id") == job]
 
@@ -90,7 +90,7 @@ async def newest(
                 yield message
 
 
-def _decoded(record: Record) -> Message:
+def _decoded(record: KafkaRecord) -> Message:
     """Return a message as JSON can show it; what is no JSON, as text."""
     value: object = None
     if record.value is not None:

@@ -24,7 +24,7 @@ from core.errors import InvalidMessageError
 from core.settings import Settings, reveal
 from gateways.kafka.connection import client_options
 from gateways.kafka.member import Member
-from gateways.kafka.reader import Record
+from gateways.kafka.reader import KafkaRecord
 from rules.webhooks import message_id, signature
 from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 
@@ -69,7 +69,7 @@ class Webhooks:
                     await asyncio.sleep(self._wait * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
                     self._wait = min(2 * self._wait, LONGEST_WAIT_SECONDS)
 
-    async def _tell_all(self, member: Member, part: TopicPartition, records: list[Record]) -> bool:
+    async def _tell_all(self, member: Member, part: TopicPartition, records: list[KafkaRecord]) -> bool:
         """Tell what these say, and commit it; from the first on that cannot be told they are read again."""
         for record in records:
             if not await self._tell(record.value):

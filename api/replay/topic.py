@@ -18,7 +18,7 @@ from api.view.view import JobView
 from core.errors import InvalidMessageError, KafkaUnavailableError, RequestError
 from core.settings import Settings
 from gateways.kafka.connection import client_options
-from gateways.kafka.reader import Reader, Record
+from gateways.kafka.reader import KafkaRecord, Reader
 from gateways.targets import Targets
 from topics import bundle, image_outcome, job_event
 from topics.db_write import DBWrite
@@ -60,7 +60,7 @@ class _Found:
     `alone`: the message that a file of a bundle would be by itself, so that its replay brings no neighbours along.
     """
 
-    message: Record
+    message: KafkaRecord
     record: Any = None
     left_out: str | None = None
     alone: Outgoing | None = None
@@ -182,13 +182,13 @@ async def _ranges(reader: Reader, order: ReplayBody) -> dict[TopicPartition, ran
     return {part: range(begins[part], end) for part, end in ends.items() if begins[part] < end}
 
 
-def _judge_all(order: ReplayBody, messages: list[Record], ranges: dict[TopicPartition, range]) -> list[_Found]:
+def _judge_all(order: ReplayBody, messages: list[KafkaRecord], ranges: dict[TopicPartition, range]) -> list[_Found]:
     """Return the messages that the order is about. Decoding takes a while: in a thread."""
     found = (_judge(order, one, ranges) for message in messages for one in _files(order, message))
     return [one for one in found if one is not None]
 
 
-def _files(order: ReplayBody, message: Record) -> Iterator[_Found]:
+def _files(order: ReplayBody, message: KafkaRecord) -> Iterator[_Found]:
     """Yield what a message holds: its files, each as a message of its own."""
     topic = INPUTS[order.topic]
     if message.value is None:

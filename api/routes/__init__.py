@@ -1,1 +1,1 @@
-"""The routes, one file a resource. They are thin: read the request, call a part, shape the answer."""
+"""The routes, one file a resource. They are thin: read the request, call a service, shape the answer."""

@@ -21,11 +21,11 @@ from api.images.thumbnails import Thumbnails
 from api.jobs.publisher import Publisher
 from api.jobs.submitting import Submission, Submitter
 from api.kept import Kept
-from api.parts import Parts
 from api.replay.cache import CacheRebuilder
 from api.replay.dead_letters import DeadLetters
 from api.replay.runs import Runs
 from api.replay.topic import TopicReplayer
+from api.services import Services
 from api.system.overview import Overview
 from api.uploads.receiving import UnderWay
 from api.uploads.room import Room
@@ -40,47 +40,47 @@ from rules.identity import id_from_key, new_id
 from topics.job_status import JobStatus
 
 
-def parts_of(request: Request) -> Parts:
-    """Return the parts of the service that answers a request."""
-    parts: Parts = request.app.state.parts
-    return parts
+def services_of(request: Request) -> Services:
+    """Return the services of the application that answers a request."""
+    services: Services = request.app.state.services
+    return services
 
 
-def _part(kind: type) -> Any:
-    """Return a dependency on the one part that is of this type."""
-    [name] = [field.name for field in fields(Parts) if field.type is kind]
+def _service(kind: type) -> Any:
+    """Return a dependency on the one service that is of this type."""
+    [name] = [field.name for field in fields(Services) if field.type is kind]
 
-    async def part(request: Request) -> Any:  # a coroutine, as FastAPI calls what is none in a thread
-        return getattr(parts_of(request), name)
+    async def service(request: Request) -> Any:  # a coroutine, as FastAPI calls what is none in a thread
+        return getattr(services_of(request), name)
 
-    return Depends(part)
+    return Depends(service)
 
 
-ArchiverDep = Annotated[Archiver, _part(Archiver)]
-CopierDep = Annotated[Copier, _part(Copier)]
-DeadLettersDep = Annotated[DeadLetters, _part(DeadLetters)]
-FinderDep = Annotated[Finder, _part(Finder)]
-JournalDep = Annotated[Journal, _part(Journal)]
-KeptDep = Annotated[Kept, _part(Kept)]
-LocalTokenDep = Annotated[LocalToken, _part(LocalToken)]
-ModelDep = Annotated[CurrentModel, _part(CurrentModel)]
-OriginalsDep = Annotated[Originals, _part(Originals)]
-OverviewDep = Annotated[Overview, _part(Overview)]
-PreviewsDep = Annotated[Previews, _part(Previews)]
-PublisherDep = Annotated[Publisher, _part(Publisher)]
-QdrantDep = Annotated[Qdrant, _part(Qdrant)]
-RebuilderDep = Annotated[CacheRebuilder, _part(CacheRebuilder)]
-ReplayerDep = Annotated[TopicReplayer, _part(TopicReplayer)]
-ReportsDep = Annotated[Reports, _part(Reports)]
-RoomDep = Annotated[Room, _part(Room)]
-RunsDep = Annotated[Runs, _part(Runs)]
-SearcherDep = Annotated[Searcher, _part(Searcher)]
-SettingsDep = Annotated[Settings, _part(Settings)]
-SubmitterDep = Annotated[Submitter, _part(Submitter)]
-TargetsDep = Annotated[Targets, _part(Targets)]
-ThumbnailsDep = Annotated[Thumbnails, _part(Thumbnails)]
-UnderWayDep = Annotated[UnderWay, _part(UnderWay)]
-ViewDep = Annotated[JobView, _part(JobView)]
+ArchiverDep = Annotated[Archiver, _service(Archiver)]
+CopierDep = Annotated[Copier, _service(Copier)]
+DeadLettersDep = Annotated[DeadLetters, _service(DeadLetters)]
+FinderDep = Annotated[Finder, _service(Finder)]
+JournalDep = Annotated[Journal, _service(Journal)]
+KeptDep = Annotated[Kept, _service(Kept)]
+LocalTokenDep = Annotated[LocalToken, _service(LocalToken)]
+ModelDep = Annotated[CurrentModel, _service(CurrentModel)]
+OriginalsDep = Annotated[Originals, _service(Originals)]
+OverviewDep = Annotated[Overview, _service(Overview)]
+PreviewsDep = Annotated[Previews, _service(Previews)]
+PublisherDep = Annotated[Publisher, _service(Publisher)]
+QdrantDep = Annotated[Qdrant, _service(Qdrant)]
+RebuilderDep = Annotated[CacheRebuilder, _service(CacheRebuilder)]
+ReplayerDep = Annotated[TopicReplayer, _service(TopicReplayer)]
+ReportsDep = Annotated[Reports, _service(Reports)]
+RoomDep = Annotated[Room, _service(Room)]
+RunsDep = Annotated[Runs, _service(Runs)]
+SearcherDep = Annotated[Searcher, _service(Searcher)]
+SettingsDep = Annotated[Settings, _service(Settings)]
+SubmitterDep = Annotated[Submitter, _service(Submitter)]
+TargetsDep = Annotated[Targets, _service(Targets)]
+ThumbnailsDep = Annotated[Thumbnails, _service(Thumbnails)]
+UnderWayDep = Annotated[UnderWay, _service(UnderWay)]
+ViewDep = Annotated[JobView, _service(JobView)]
 
 
 async def chosen_collection(kept: Kept, collection: str | None) -> str:

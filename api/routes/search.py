@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute
 from api.http.problems import problems
 from api.http.waiting import while_there
 from api.images.searching import Found, Wanted, Why
-from api.routes.deps import FILTERS, KeptDep, SearcherDep, chosen_collection, parts_of, read_filters
+from api.routes.deps import FILTERS, KeptDep, SearcherDep, chosen_collection, read_filters, services_of
 from api.schemas.images import HitReason, Likely, MinScore, SearchBody, SearchHit, SearchMode, SearchResults
 from gateways.qdrant import Hit
 from topics.record import whole_number
@@ -24,11 +24,11 @@ class _Spooled(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_with_room(request: Request) -> Response:
-            parts = parts_of(request)
+            services = services_of(request)
             size = whole_number(request.headers.get("content-length", ""))
             # What is longer than it may be is refused while it comes.
-            largest = parts.settings.max_file_bytes
-            with parts.room.promised(Path(tempfile.gettempdir()), min(largest if size is None else size, largest)):
+            largest = services.settings.max_file_bytes
+            with services.room.promised(Path(tempfile.gettempdir()), min(largest if size is None else size, largest)):
                 return await handle(request)
 
         return handle_with_room

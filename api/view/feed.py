@@ -17,7 +17,7 @@ from core.disk import MEND
 from gateways.kafka.client import administering, answers, asking
 from gateways.kafka.connection import ClientOptions
 from gateways.kafka.offsets import stable_ends
-from gateways.kafka.reader import Reader, Record, all_partitions
+from gateways.kafka.reader import KafkaRecord, Reader, all_partitions
 from gateways.kafka.sameness import other_logs
 from topics.dead_letter import DEAD_LETTER
 from topics.topology import API
@@ -110,7 +110,7 @@ class Feed:
     def _fail(self, _: object) -> None:
         self._failed, self._problem = True, "is compared with what was read of it, as a broker failed"
 
-    async def _write(self, records: list[Record]) -> None:
+    async def _write(self, records: list[KafkaRecord]) -> None:
         if records:
             messages = [_message(record) for record in records]
             changed = await self._database.write(lambda connection: writing.write(connection, messages))
@@ -163,7 +163,7 @@ class Feed:
             return str((await admin.describe_cluster())["cluster_id"])
 
 
-def _message(record: Record) -> writing.Message:
+def _message(record: KafkaRecord) -> writing.Message:
     return writing.Message(
         topic=record.topic,
         partition=record.partition,

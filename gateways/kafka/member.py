@@ -10,7 +10,7 @@ from gateways.kafka.connection import ClientOptions
 from gateways.kafka.consumer import Connected, new_consumer
 from gateways.kafka.last_reads import LastReads
 from gateways.kafka.offsets import log_ends
-from gateways.kafka.reader import POLL_MILLISECONDS, Record
+from gateways.kafka.reader import POLL_MILLISECONDS, KafkaRecord
 from gateways.kafka.sameness import other_logs
 from rules.positions import Begin, begin_at
 
@@ -31,9 +31,9 @@ class Member(Connected):
         self._consumer = new_consumer(kafka, group_id=group, on_failed=lambda _: self._failed.set())
         self._consumer.subscribe([topic], listener=_Beginnings(self, kafka))
 
-    async def take(self, max_records: int) -> dict[TopicPartition, list[Record]] | None:
+    async def take(self, max_records: int) -> dict[TopicPartition, list[KafkaRecord]] | None:
         """Return what comes within a second, by partition. None: it may be of another log, as a new member can tell."""
-        fetched: dict[TopicPartition, list[Record]]
+        fetched: dict[TopicPartition, list[KafkaRecord]]
         fetched = await self._consumer.getmany(timeout_ms=POLL_MILLISECONDS, max_records=max_records)
         if self._failed.is_set() and fetched:
             return None

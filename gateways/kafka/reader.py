@@ -10,7 +10,7 @@ from gateways.kafka.consumer import Connected, new_consumer
 from gateways.kafka.fetching import Fetching
 from gateways.kafka.offsets import log_ends
 
-Record: TypeAlias = ConsumerRecord[bytes, bytes]
+KafkaRecord: TypeAlias = ConsumerRecord[bytes, bytes]
 
 POLL_MILLISECONDS = 1000
 # What an event says of a file, about: its message does not say how many it is about.
@@ -65,7 +65,7 @@ class Reader(Connected):
         found: int = await self._consumer.position(part)
         return found
 
-    async def take(self, max_records: int | None = None) -> list[Record]:
+    async def take(self, max_records: int | None = None) -> list[KafkaRecord]:
         """Return what comes within a second: of each partition in its order. What comes often is gathered."""
         fetched = await self._consumer.getmany(timeout_ms=POLL_MILLISECONDS, max_records=max_records)
         if fetched:
@@ -75,7 +75,7 @@ class Reader(Connected):
 
     async def up_to(
         self, ends: Mapping[TopicPartition, int], max_records: int | None = None
-    ) -> AsyncIterator[list[Record]]:
+    ) -> AsyncIterator[list[KafkaRecord]]:
         """Give what stands before these ends, as it comes. Of a log that loses its end meanwhile, what is left.
 
         Reading goes on at the ends.
@@ -83,7 +83,7 @@ class Reader(Connected):
         limits = dict(ends)
         while open_ := [part for part, end in limits.items() if await self.position(part) < end]:
             fetched = await self._consumer.getmany(*open_, timeout_ms=POLL_MILLISECONDS, max_records=max_records)
-            found: list[Record] = []
+            found: list[KafkaRecord] = []
             for part, records in fetched.items():
                 found += [record for record in records if record.offset < limits[part]]
                 if records[-1].offset >= limits[part]:

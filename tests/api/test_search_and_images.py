@@ -362,7 +362,7 @@ class TestSearch:
         self, service: Service, collection: str, album: dict[str, Point], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         transport: Any = service.http._transport
-        monkeypatch.setattr(transport.app.state.parts.decoders, "_places", 0)
+        monkeypatch.setattr(transport.app.state.services.decoders, "_places", 0)
         response = await service.http.post(
             "search/image", files={"file": JPEG.read_bytes()}, data={"collection": collection}
         )

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from api.archive.points import give_back_path, take_path
-from api.parts import Parts, open_parts
+from api.services import Services, open_services
 from api.view.dead_letters import DeadLetterFilter
 from core.settings import Settings
 from gateways.qdrant import Point, Qdrant
@@ -33,16 +33,16 @@ NOW = time.time()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def parts(own: Settings) -> AsyncIterator[Parts]:
+async def services(own: Settings) -> AsyncIterator[Services]:
     await create_topics(own, own.kafka_brokers)
-    async with open_parts(own, 1) as opened:
+    async with open_services(own, 1) as opened:
         await up_to_date(opened)
         yield opened
 
 
-async def up_to_date(parts: Parts) -> None:
+async def up_to_date(services: Services) -> None:
     async def is_up_to_date() -> bool:
-        return await parts.view.problem() is None
+        return await services.view.problem() is None
 
     await eventually(is_up_to_date)
 
@@ -67,59 +67,59 @@ async def revision(vectors: Qdrant, collection: str, sha256: str) -> dict[str, A
     return (await vectors.payloads(collection, [point_id(sha256)], [REVISION]))[point_id(sha256)]
 
 
-async def finish(parts: Parts, job_id: str, collection: str) -> None:
+async def finish(services: Services, job_id: str, collection: str) -> None:
     """Let a job end, as the API sees it."""
-    service = Service(None, parts.settings)  # type: ignore[arg-type]
+    service = Service(None, services.settings)  # type: ignore[arg-type]
     events: list[AnyJobEvent] = [
         queued(job_id, collection),
         seen(job_id, ["one.jpg"]),
         outcomes(job_id, {"one.jpg": "stored"}),
     ]
-    await service.publish(*events, *sealed(job_id, parts.settings.kafka_partitions))
+    await service.publish(*events, *sealed(job_id, services.settings.kafka_partitions))
 
     async def ended() -> bool:
-        status = await parts.view.status(job_id)
+        status = await services.view.status(job_id)
         return status is not None and status.end_time is not None
 
     await eventually(ended)
 
 
-async def clean(parts: Parts, *days: float) -> None:
+async def clean(services: Services, *days: float) -> None:
     """Clean on these days from now."""
     for day in days:
-        await parts.upload_cleaner.clean(NOW + day * DAY)
+        await services.upload_cleaner.clean(NOW + day * DAY)
 
 
 async def test_a_file_that_no_point_names_any_more_goes_after_a_week(
-    parts: Parts, vectors: Qdrant, job_id: str, collection: str
+    services: Services, vectors: Qdrant, job_id: str, collection: str
 ) -> None:
-    path = sent(parts.settings, job_id)
-    kept = sent(parts.settings, job_id, "kept.jpg")
+    path = sent(services.settings, job_id)
+    kept = sent(services.settings, job_id, "kept.jpg")
     await stored(vectors, collection, path)
     await stored(vectors, collection, kept)
-    await finish(parts, job_id, collection)
-    await clean(parts, 1, 100, 1000)
+    await finish(services, job_id, collection)
+    await clean(services, 1, 100, 1000)
     assert path.exists()
     await vectors.delete_collection(collection)
     await stored(vectors, f"{collection}-other", kept)  # as a merge leaves it
-    await clean(parts, 1001, 1007.9)
+    await clean(services, 1001, 1007.9)
     assert path.exists()
-    await clean(parts, 1008)
+    await clean(services, 1008)
     assert not path.exists()
     assert kept.exists()
     await vectors.delete_collection(f"{collection}-other")
-    await clean(parts, 1009, 1016)
+    await clean(services, 1009, 1016)
     assert not path.parents[1].exists()
-    assert parts.settings.uploads_folder.exists()
+    assert services.settings.uploads_folder.exists()
 
 
 async def test_a_file_that_one_of_very_many_paths_names_stays(
-    parts: Parts, vectors: Qdrant, job_id: str, collection: str
+    services: Services, vectors: Qdrant, job_id: str, collection: str
 ) -> None:
-    path = sent(parts.settings, job_id)
+    path = sent(services.settings, job_id)
     others = [f"/photos/{number:03}.jpg" for number in range(MAX_PATHS)]
     await stored(vectors, collection, path, others)
-    await finish(parts, job_id, collection)
+    await finish(services, job_id, collection)
     sha256, _ = hash_file(bytes(path))
     # Not in the point itself; and the folder above has moved since.
     await give_back_path(vectors, sha256, f"/moved{path}", {collection: False})
@@ -128,49 +128,51 @@ async def test_a_file_that_one_of_very_many_paths_names_stays(
     await vectors.change(
         collection, point_id(sha256), {"full_path": others[0]}, await revision(vectors, collection, sha256)
     )
-    await clean(parts, 0, 100)
+    await clean(services, 0, 100)
     assert path.exists()
     await take_path(vectors, sha256, f"/moved{path}", {collection: False})
-    await clean(parts, 101, 108)
+    await clean(services, 101, 108)
     assert not path.exists()
 
 
-async def test_what_comes_back_in_time_begins_anew(parts: Parts, vectors: Qdrant, job_id: str, collection: str) -> None:
-    path = sent(parts.settings, job_id)
-    await finish(parts, job_id, collection)
-    await clean(parts, 0, 6)
+async def test_what_comes_back_in_time_begins_anew(
+    services: Services, vectors: Qdrant, job_id: str, collection: str
+) -> None:
+    path = sent(services.settings, job_id)
+    await finish(services, job_id, collection)
+    await clean(services, 0, 6)
     await stored(vectors, collection, path)  # `darkroom replay raw-path` after a deletion by mistake
-    await clean(parts, 7, 8)
+    await clean(services, 7, 8)
     await vectors.delete_collection(collection)
-    await clean(parts, 9, 15)
+    await clean(services, 9, 15)
     assert path.exists()
-    await clean(parts, 16)
+    await clean(services, 16)
     assert not path.exists()
 
 
-async def test_a_file_of_a_job_that_is_not_finished_stays(parts: Parts, job_id: str, collection: str) -> None:
-    path = sent(parts.settings, job_id)
-    service = Service(None, parts.settings)  # type: ignore[arg-type]
+async def test_a_file_of_a_job_that_is_not_finished_stays(services: Services, job_id: str, collection: str) -> None:
+    path = sent(services.settings, job_id)
+    service = Service(None, services.settings)  # type: ignore[arg-type]
     await service.publish(queued(job_id, collection=collection))
-    await eventually(lambda: parts.view.status(job_id))
-    await clean(parts, 0, 100, 200)
+    await eventually(lambda: services.view.status(job_id))
+    await clean(services, 0, 100, 200)
     assert path.exists()
 
 
-async def test_a_file_that_is_on_its_way_stays(parts: Parts, job_id: str) -> None:
-    arriving = parts.settings.uploads_folder.resolve() / f".{job_id}" / "0" / "one.jpg"
+async def test_a_file_that_is_on_its_way_stays(services: Services, job_id: str) -> None:
+    arriving = services.settings.uploads_folder.resolve() / f".{job_id}" / "0" / "one.jpg"
     arriving.parent.mkdir(parents=True)
     arriving.write_bytes(b"\xff\xd8\xff")
-    path = sent(parts.settings, job_id)
-    with parts.uploads_under_way.only(job_id):
-        await clean(parts, 0, 100, 200)
+    path = sent(services.settings, job_id)
+    with services.uploads_under_way.only(job_id):
+        await clean(services, 0, 100, 200)
     assert path.exists()
     assert arriving.exists()
-    await clean(parts, 201, 208)  # nobody ever queued it
+    await clean(services, 201, 208)  # nobody ever queued it
     assert not path.exists()
 
 
-async def letter_about(parts: Parts, path: Path, job_id: str, collection: str) -> None:
+async def letter_about(services: Services, path: Path, job_id: str, collection: str) -> None:
     """Let a file of another job wait as a dead letter."""
     file = RawPath(job_id=f"{job_id}-2", collection=collection, path=str(path))
     failure = Failure(
@@ -178,90 +180,90 @@ async def letter_about(parts: Parts, path: Path, job_id: str, collection: str) -
         stack_trace="", restart_topic=RAW_PATH.name,
     )  # fmt: skip
     letter = DeadLetter.about(file.path_bytes, RAW_PATH.encode(file), Headers(job_id=file.job_id).encode(), failure)
-    async with producing(parts.settings.kafka_brokers) as producer:
+    async with producing(services.settings.kafka_brokers) as producer:
         await producer.send_and_wait(DEAD_LETTER, letter.value, key=letter.key, headers=letter.headers)
 
     async def came() -> bool:
-        letters, _ = await parts.view.letters.find(DeadLetterFilter(job_id=file.job_id), limit=1, cursor=None)
+        letters, _ = await services.view.letters.find(DeadLetterFilter(job_id=file.job_id), limit=1, cursor=None)
         return bool(letters)
 
     await eventually(came)
 
 
-async def decide(parts: Parts, job_id: str, decision: Decision) -> None:
+async def decide(services: Services, job_id: str, decision: Decision) -> None:
     """Mark the letters of that job as replayed or dropped."""
-    letters, _ = await parts.view.letters.find(DeadLetterFilter(job_id=f"{job_id}-2"), limit=1, cursor=None)
+    letters, _ = await services.view.letters.find(DeadLetterFilter(job_id=f"{job_id}-2"), limit=1, cursor=None)
     partition, _, offset = letters[0].id.partition("-")
-    async with producing(parts.settings.kafka_brokers) as producer:
+    async with producing(services.settings.kafka_brokers) as producer:
         mark = Mark(decision, int(offset)).headers()
         await producer.send_and_wait(DEAD_LETTER, None, key=b"any", headers=mark, partition=int(partition))
 
     async def came() -> bool:
-        letters, _ = await parts.view.letters.find(DeadLetterFilter(job_id=f"{job_id}-2"), limit=1, cursor=None)
+        letters, _ = await services.view.letters.find(DeadLetterFilter(job_id=f"{job_id}-2"), limit=1, cursor=None)
         return letters[0].state == decision
 
     await eventually(came)
 
 
-async def test_a_file_that_a_dead_letter_waits_for_stays(parts: Parts, job_id: str, collection: str) -> None:
-    path = sent(parts.settings, job_id)
-    await finish(parts, job_id, collection)
-    await letter_about(parts, path, job_id, collection)
-    await clean(parts, 0, 100, 200)
+async def test_a_file_that_a_dead_letter_waits_for_stays(services: Services, job_id: str, collection: str) -> None:
+    path = sent(services.settings, job_id)
+    await finish(services, job_id, collection)
+    await letter_about(services, path, job_id, collection)
+    await clean(services, 0, 100, 200)
     assert path.exists()
-    await decide(parts, job_id, "replayed")  # it may be on its way, and its job has ended before
-    await clean(parts, 300, 400)
+    await decide(services, job_id, "replayed")  # it may be on its way, and its job has ended before
+    await clean(services, 300, 400)
     assert path.exists()
-    await decide(parts, job_id, "dropped")
-    await clean(parts, 500, 600)
+    await decide(services, job_id, "dropped")
+    await clean(services, 500, 600)
     assert not path.exists()
 
 
-async def test_a_file_that_another_job_has_yet_to_read_stays(parts: Parts, job_id: str, collection: str) -> None:
+async def test_a_file_that_another_job_has_yet_to_read_stays(services: Services, job_id: str, collection: str) -> None:
     """As the job that takes over what is replayed from one that was forgotten."""
-    path = sent(parts.settings, job_id)
-    await finish(parts, job_id, collection)
+    path = sent(services.settings, job_id)
+    await finish(services, job_id, collection)
     later = f"{job_id}-later"
-    service = Service(None, parts.settings)  # type: ignore[arg-type]
+    service = Service(None, services.settings)  # type: ignore[arg-type]
     file = SeenFile(file_id="one", path=str(path))
     await service.publish(queued(later, collection), Seen(job_id=later, at=1.0, collection=collection, files=[file]))
-    await eventually(lambda: parts.view.status(later))
-    await clean(parts, 0, 100, 200)
+    await eventually(lambda: services.view.status(later))
+    await clean(services, 0, 100, 200)
     assert path.exists()
 
 
 async def test_a_folder_that_moved_and_left_a_link_loses_nothing(
-    parts: Parts, vectors: Qdrant, job_id: str, collection: str, tmp_path: Path
+    services: Services, vectors: Qdrant, job_id: str, collection: str, tmp_path: Path
 ) -> None:
     """Points and dead letters name the place that was, and lead to the file by the link."""
-    (tmp_path / "before").symlink_to(parts.settings.uploads_folder.resolve())
-    path = sent(parts.settings, job_id)
-    failed = sent(parts.settings, job_id, "failed.jpg")
-    gone = sent(parts.settings, job_id, "gone.jpg")
+    (tmp_path / "before").symlink_to(services.settings.uploads_folder.resolve())
+    path = sent(services.settings, job_id)
+    failed = sent(services.settings, job_id, "failed.jpg")
+    gone = sent(services.settings, job_id, "gone.jpg")
     await stored(vectors, collection, tmp_path / "before" / job_id / "0" / "one.jpg")
-    await letter_about(parts, tmp_path / "before" / job_id / "0" / "failed.jpg", job_id, collection)
-    await finish(parts, job_id, collection)
-    await clean(parts, 0, 8)
+    await letter_about(services, tmp_path / "before" / job_id / "0" / "failed.jpg", job_id, collection)
+    await finish(services, job_id, collection)
+    await clean(services, 0, 8)
     assert (path.exists(), failed.exists(), gone.exists()) == (True, True, False)
 
 
-async def test_what_was_archived_stays(parts: Parts, vectors: Qdrant, job_id: str, collection: str) -> None:
-    path = sent(parts.settings, job_id)
+async def test_what_was_archived_stays(services: Services, vectors: Qdrant, job_id: str, collection: str) -> None:
+    path = sent(services.settings, job_id)
     await stored(vectors, collection, path, [])
-    archived = parts.settings.uploads_folder.resolve() / ".darkroom-archive" / "some" / job_id / "0" / "one.jpg"
+    archived = services.settings.uploads_folder.resolve() / ".darkroom-archive" / "some" / job_id / "0" / "one.jpg"
     archived.parent.mkdir(parents=True)
     path.rename(archived)
-    await clean(parts, 0, 100)
+    await clean(services, 0, 100)
     assert archived.exists()
 
 
 async def test_nothing_goes_while_qdrant_is_away(own: Settings, job_id: str) -> None:
     settings = own.model_copy(update={"qdrant_url": "http://127.0.0.1:9", "qdrant_timeout_seconds": 1.0})
     path = sent(settings, job_id)
-    async with open_parts(settings, 1) as parts:
-        await up_to_date(parts)
+    async with open_services(settings, 1) as services:
+        await up_to_date(services)
         with pytest.raises(Exception, match="Qdrant"):
-            await parts.upload_cleaner.clean(NOW + 100 * DAY)
+            await services.upload_cleaner.clean(NOW + 100 * DAY)
         with pytest.raises(Exception, match="Qdrant"):
-            await parts.upload_cleaner.clean(NOW + 200 * DAY)
+            await services.upload_cleaner.clean(NOW + 200 * DAY)
     assert path.exists()

@@ -13,7 +13,7 @@ from gateways.kafka import offsets
 from gateways.kafka.client import Connection, administering, answers, asking
 from gateways.kafka.connection import ClientOptions
 from gateways.kafka.offsets import log_begins, log_ends, stable_ends
-from gateways.kafka.reader import Reader, Record, all_partitions
+from gateways.kafka.reader import KafkaRecord, Reader, all_partitions
 from tests.deadlines import HANG_SECONDS
 from tests.parts import Part
 
@@ -44,7 +44,7 @@ async def publish(options: ClientOptions, part: TopicPartition, *values: bytes) 
             await producer.send_and_wait(part.topic, value, partition=part.partition)
 
 
-async def read(reader: Reader, ends: dict[TopicPartition, int]) -> list[Record]:
+async def read(reader: Reader, ends: dict[TopicPartition, int]) -> list[KafkaRecord]:
     async with asyncio.timeout(HANG_SECONDS):
         return [record async for records in reader.up_to(ends) for record in records]
 

@@ -41,8 +41,8 @@ class SlowQdrant(Qdrant):
 
 def storer(qdrant: Qdrant) -> _Storer:
     """Return what stores, of a stage without Kafka."""
-    parts = SimpleNamespace(settings=Settings(), qdrant=qdrant, ml=None)
-    return _Storer(SimpleNamespace(services=parts, batcher=lambda *_, **__: None))  # type: ignore[arg-type]
+    services = SimpleNamespace(settings=Settings(), qdrant=qdrant, ml=None)
+    return _Storer(SimpleNamespace(services=services, batcher=lambda *_, **__: None))  # type: ignore[arg-type]
 
 
 def items(collection: str, *paths: str) -> list[Item[DBWrite]]:

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from agents.collections import Collections
+from agents.collections import KnownCollections
 from core.errors import QdrantUnavailableError
 
 DEADLINE = 10.0
@@ -38,11 +38,11 @@ async def qdrant() -> Qdrant:
 
 
 @pytest.fixture
-def collections(qdrant: Qdrant) -> Collections:
-    return Collections(qdrant)  # type: ignore[arg-type]
+def collections(qdrant: Qdrant) -> KnownCollections:
+    return KnownCollections(qdrant)  # type: ignore[arg-type]
 
 
-async def test_a_slow_collection_holds_up_no_other(collections: Collections, qdrant: Qdrant) -> None:
+async def test_a_slow_collection_holds_up_no_other(collections: KnownCollections, qdrant: Qdrant) -> None:
     slow = asyncio.create_task(collections.incarnation("j1", "slow"))
     await asyncio.sleep(0)
     qdrant.answer("quick", "q")
@@ -52,7 +52,7 @@ async def test_a_slow_collection_holds_up_no_other(collections: Collections, qdr
     assert await slow == "s"
 
 
-async def test_who_asks_meanwhile_gets_the_same_answer(collections: Collections, qdrant: Qdrant) -> None:
+async def test_who_asks_meanwhile_gets_the_same_answer(collections: KnownCollections, qdrant: Qdrant) -> None:
     asked = [asyncio.create_task(collections.incarnation("j1", "c")) for _ in range(5)]
     await asyncio.sleep(0.01)
     asked[0].cancel()
@@ -61,7 +61,7 @@ async def test_who_asks_meanwhile_gets_the_same_answer(collections: Collections,
     assert qdrant.asked["c"] == 1
 
 
-async def test_an_error_is_told_to_all_and_not_remembered(collections: Collections, qdrant: Qdrant) -> None:
+async def test_an_error_is_told_to_all_and_not_remembered(collections: KnownCollections, qdrant: Qdrant) -> None:
     asked = [asyncio.create_task(collections.incarnation("j1", "c")) for _ in range(2)]
     await asyncio.sleep(0.01)
     qdrant.answer("c", QdrantUnavailableError("away"))
@@ -71,7 +71,7 @@ async def test_an_error_is_told_to_all_and_not_remembered(collections: Collectio
     assert await collections.incarnation("j1", "c") == "i"
 
 
-async def test_a_job_asks_anew(collections: Collections, qdrant: Qdrant) -> None:
+async def test_a_job_asks_anew(collections: KnownCollections, qdrant: Qdrant) -> None:
     qdrant.answer("c", "old")
     assert await collections.incarnation("j1", "c") == "old"
     qdrant.answers.clear()
@@ -80,7 +80,7 @@ async def test_a_job_asks_anew(collections: Collections, qdrant: Qdrant) -> None
     assert await collections.incarnation("j2", "c") == "new"
 
 
-async def test_what_is_published_again_is_told_what_is_there_now(collections: Collections, qdrant: Qdrant) -> None:
+async def test_what_is_published_again_is_told_what_is_there_now(collections: KnownCollections, qdrant: Qdrant) -> None:
     """A collection was deleted, and a topic replayed within the second: the files were taken for stored ones."""
     qdrant.answer("c", "old")
     assert await collections.incarnation("j1", "c") == "old"
@@ -95,7 +95,7 @@ async def test_what_is_published_again_is_told_what_is_there_now(collections: Co
 
 
 async def test_a_question_from_before_answers_nothing_that_comes_later(
-    collections: Collections, qdrant: Qdrant
+    collections: KnownCollections, qdrant: Qdrant
 ) -> None:
     before = asyncio.create_task(collections.incarnation("j1", "c"))
     await asyncio.sleep(0.01)

@@ -120,8 +120,8 @@ def test_routes_do_not_import_the_application_they_are_part_of() -> None:
     assert [module for module in routes if "api.main" in imports(module)] == []
 
 
-def test_routes_get_the_parts_that_they_use() -> None:
-    takers = {module for module in modules() if "api.parts" in imports(module)}
+def test_routes_get_the_services_that_they_use() -> None:
+    takers = {module for module in modules() if "api.services" in imports(module)}
     assert takers == {"api.main", "api.routes.deps"}
 
 

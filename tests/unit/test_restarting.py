@@ -19,7 +19,7 @@ LOOKED = JobSample(
 )
 
 
-class Parts:
+class OneJob:
     """The view of one job with a file that was lost, and what is published because of it."""
 
     def __init__(self, job: Job) -> None:
@@ -66,7 +66,7 @@ class Parts:
     ids=["reread", "cancelled reread", "folders", "of another job", "of another job, cancelled"],
 )
 async def test_what_begins_again(known: dict[str, Any], published: tuple[str, Any] | None) -> None:
-    parts = Parts(Job(**{"job_id": "j", "collection": "c", **known}))
-    publisher: Any = parts
-    assert await begin_again(parts.view, publisher, "j", LOOKED) == 7
-    assert parts.published == ([] if published is None else [published])
+    one = OneJob(Job(**{"job_id": "j", "collection": "c", **known}))
+    publisher: Any = one
+    assert await begin_again(one.view, publisher, "j", LOOKED) == 7
+    assert one.published == ([] if published is None else [published])

@@ -12,7 +12,7 @@ from core.errors import KafkaUnavailableError
 from tests.deadlines import HANG_SECONDS
 
 
-class Parts:
+class Jobs:
     """The view, with jobs by their end, and the publisher, which Kafka may fail."""
 
     def __init__(self, ends: dict[str, float]) -> None:
@@ -36,26 +36,26 @@ class Parts:
 
 
 async def test_the_oldest_go_first_and_a_few_at_a_time() -> None:
-    parts: Any = Parts({f"job-{number:03}": number for number in range(100)})
-    assert await forget_old_jobs(parts, parts, 50) == [f"job-{number:03}" for number in range(JOBS_AT_ONCE)]
-    while await forget_old_jobs(parts, parts, 50):
+    jobs: Any = Jobs({f"job-{number:03}": number for number in range(100)})
+    assert await forget_old_jobs(jobs, jobs, 50) == [f"job-{number:03}" for number in range(JOBS_AT_ONCE)]
+    while await forget_old_jobs(jobs, jobs, 50):
         pass
-    assert parts.forgotten == [f"job-{number:03}" for number in range(50)]
+    assert jobs.forgotten == [f"job-{number:03}" for number in range(50)]
 
 
 async def test_a_view_that_is_behind_forgets_nothing() -> None:
-    parts: Any = Parts({"job": 0})
-    parts.says = "is being read: 7 messages are to come"
-    assert await forget_old_jobs(parts, parts, 50) == []
+    jobs: Any = Jobs({"job": 0})
+    jobs.says = "is being read: 7 messages are to come"
+    assert await forget_old_jobs(jobs, jobs, 50) == []
 
 
 async def test_it_goes_on_after_an_error_and_what_is_younger_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "PAUSE_SECONDS", 0.01)
     now = time.time()
-    parts: Any = Parts({"old": now - 31 * DAY_SECONDS, "young": now - 29 * DAY_SECONDS})
-    parts.failures = 2
-    async with open_retention(parts, parts, 30), asyncio.timeout(HANG_SECONDS):
-        while not parts.forgotten:
+    jobs: Any = Jobs({"old": now - 31 * DAY_SECONDS, "young": now - 29 * DAY_SECONDS})
+    jobs.failures = 2
+    async with open_retention(jobs, jobs, 30), asyncio.timeout(HANG_SECONDS):
+        while not jobs.forgotten:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
-    assert parts.forgotten == ["old"]
+    assert jobs.forgotten == ["old"]

@@ -1,4 +1,4 @@
-"""Everything the routes use, built once when the service starts."""
+"""What the routes share: built once when the API starts."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -45,8 +45,8 @@ from rules.leaving_out import NO_MEDIA
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """The service's parts."""
+class Services:
+    """What the routes of the API share; `api.routes.deps` gives each what it uses."""
 
     settings: Settings
     view: JobView
@@ -78,8 +78,8 @@ class Parts:
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
-    """Open all parts until the block ends. The topics exist already (topics.admin)."""
+async def open_services(settings: Settings, port: int) -> AsyncIterator[Services]:
+    """Open all services until the block ends. The topics exist already (topics.admin)."""
     folder = settings.darkroom_data / "api"
     kafka = client_options(settings)
     close_to_others(folder)
@@ -132,7 +132,7 @@ async def open_parts(settings: Settings, port: int) -> AsyncIterator[Parts]:
         lag = LoopLag()
         lag.start()
         stack.push_async_callback(lag.stop)
-        yield Parts(
+        yield Services(
             settings=settings,
             view=view,
             kept=kept,
