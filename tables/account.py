@@ -5,6 +5,8 @@ when it has sealed every partition, and its seals say how many files it has sent
 of which every file was seen, and each file that was seen has its outcome; so the six outcomes sum to the total.
 """
 
+from bisect import bisect_left
+
 from pydantic import BaseModel
 
 from rules.kinds import counted
@@ -12,6 +14,9 @@ from rules.outcomes import OUTCOMES, FileReport, Outcome
 from tables.job_file import MAX_WALKS, Counted, kind_of_skipped
 from topics.job_event import Command, Scanning, Sealed
 from topics.job_status import FINISHED, State
+
+# Of a job that is closed and opened again, or whose files are all known and then not any more, time after time.
+MAX_TURNS = 40
 
 
 class Account(BaseModel):
@@ -37,8 +42,10 @@ class Account(BaseModel):
     paused: bool = False
     failed_reason: str | None = None
     forgotten: bool = False
-    # The offsets of the events with which it was last closed, and opened again; see `is_closed`.
-    closed: tuple[int, int | None] | None = None
+    # By which the files of an event are judged, also where it comes again: the offsets of the events with which the job
+    # was closed (`is_closed`), opened again, closed again; and those with which it was `whole`, and was not any more.
+    closed_turns: list[int] = []
+    whole_turns: list[int] = []
 
     @property
     def state(self) -> State:
@@ -96,17 +103,18 @@ class Account(BaseModel):
             case _:
                 return False
 
-    def note_closed(self, offset: int) -> None:
-        """Note where the event at an offset has closed the job, or has opened it again."""
-        if self.is_closed:
-            if self.closed is None or self.closed[1] is not None:
-                self.closed = (offset, None)
-        elif self.closed is not None and self.closed[1] is None:
-            self.closed = (self.closed[0], offset)
+    def note_turns(self, offset: int) -> None:
+        """Note where the event at an offset has closed the job or opened it, or has made it whole or not."""
+        self.closed_turns = _turned(self.closed_turns, offset, is_so=self.is_closed)
+        self.whole_turns = _turned(self.whole_turns, offset, is_so=self.whole)
 
     def was_closed(self, offset: int) -> bool:
-        """Tell whether the job was closed when the event at an offset came."""
-        return self.closed is not None and self.closed[0] < offset <= (self.closed[1] or offset)
+        """Tell whether the job is closed for the event at an offset: as it was when that came first."""
+        return self.is_closed if offset > self.offset else _was_so(self.closed_turns, offset)
+
+    def was_whole(self, offset: int) -> bool:
+        """Tell whether the job is whole for the event at an offset: as it was when that came first."""
+        return self.whole if offset > self.offset else _was_so(self.whole_turns, offset)
 
     def _sealed_walks(self) -> list[str]:
         count = self.partitions
@@ -207,3 +215,16 @@ class Account(BaseModel):
         """Forget the files of a job that is over. Tell whether it is: one that is not knows better what it needs."""
         self.forgotten = self.state in FINISHED
         return self.forgotten
+
+
+def _turned(turns: list[int], offset: int, *, is_so: bool) -> list[int]:
+    """Return the turns, and the one at an offset where there is one: with an odd number of them it is so."""
+    if len(turns) % 2 == is_so:
+        return turns
+    turned = [*turns, offset]
+    return turned[2:] if len(turned) > MAX_TURNS else turned
+
+
+def _was_so(turns: list[int], offset: int) -> bool:
+    """Tell whether it was so before the event at an offset."""
+    return bisect_left(turns, offset) % 2 == 1

@@ -69,7 +69,7 @@ def apply(job: Job, event: JobEvent, offset: int, known: Mapping[str, JobFile | 
             # Any other event is a sign of life.
             job.active_offset, job.stalled = offset, None
         _keep_account(job, event)
-        job.note_closed(offset)
+        job.note_turns(offset)
         _show(job, event)
     return changed
 
@@ -90,7 +90,7 @@ def _apply_files(job: Job, event: JobEvent, offset: int, rows: Mapping[str, JobF
         case _:
             return _NOTHING
     # Where all files are known, it does not matter who finds them again.
-    walk_id = None if job.whole else event.walk_id
+    walk_id = None if job.was_whole(offset) else event.walk_id
     job.collection = job.collection or event.collection
     was_closed = job.was_closed(offset)
     before: dict[str, JobFile | None] = {}
@@ -107,7 +107,8 @@ def _apply_files(job: Job, event: JobEvent, offset: int, rows: Mapping[str, JobF
         new = None if was_closed else replace(new, walk_id=walk_id)
     # Where the counters hold this event already, it is the rows that are behind.
     if offset > job.offset:
-        counted = [_count(job, file, offset) for file in after.values()]
+        failures = {report.file_id: report for report in reports if report.outcome == "failed"}
+        counted = [_count(job, file, offset, failures) for file in after.values()]
         if new is not None:
             job.count_new(len(new.file_ids), new.outcome, walk_id)
         if new is not None or any(counted):
@@ -134,13 +135,17 @@ def _parted(
     return NewFiles(offset, event.outcome, event.walk_id, file_ids, paths, sha256s), reports
 
 
-def _count(job: Job, file: JobFile, offset: int) -> bool:
-    """Bring the counters from the job's offset to this one; tell whether an outcome has changed, or a file come."""
+def _count(job: Job, file: JobFile, offset: int, failures: Mapping[str, FileReport]) -> bool:
+    """Bring the counters from the job's offset to this one; tell whether an outcome has changed, or a file come.
+
+    `failures`: those that the event tells of. The row may know of a better outcome already, without a reason.
+    """
     before, after = file.at(job.offset), file.at(offset)
     if before == after or after is None or not job.count_file(before, after):
         return False
     if after.outcome == "failed":
-        job.log(f"{file.report.path}: failed: {file.report.reason}")
+        failed = failures.get(file.report.file_id, file.report)
+        job.log(": ".join(filter(None, (failed.path, "failed", failed.reason))))
     return True
 
 

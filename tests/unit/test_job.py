@@ -1,11 +1,13 @@
 """A job is the fold of its events: how it begins, ends, and what deliveries and replays may not change."""
 
+from itertools import chain
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.outcomes import OUTCOMES
-from tables.account import Account
+from tables.account import MAX_TURNS, Account
 from tables.job import Job
 from tables.job_file import MAX_WALKS
 from tables.progress import LOG_CHARACTERS, LOG_LINES
@@ -70,7 +72,23 @@ other_events = st.one_of(
     st.builds(broken, st.just("no such folder")),
     st.builds(forget),
 )
-stories = st.lists(st.one_of(file_events, replays, other_events), max_size=20)
+any_event = st.one_of(file_events, replays, other_events)
+stories = st.lists(any_event, max_size=20)
+# In which a job ends, is opened again, or is forgotten: what takes several events comes at once.
+chapters = st.sampled_from(
+    [
+        [*sealed()],
+        [*sealed(files=[1, 1])],
+        [broken("no such folder"), *sealed(walk="again")],
+        [asked("cancel"), *sealed(walk="again")],
+        [ended("unchanged", *"abcde")],
+        [scanning(walk="again", counted=True)],
+        [ended("unchanged", *"abcde"), *sealed(), forget()],
+    ]
+)
+long_stories = st.lists(st.one_of(any_event.map(lambda event: [event]), chapters), min_size=6, max_size=20).map(
+    lambda story: [*chain.from_iterable(story)]
+)
 
 
 class TestFiles:
@@ -92,7 +110,7 @@ class TestFiles:
             assert (ledger.job.seen, ledger.job.counts) == ledger.counted()
             assert ledger.job.processed <= ledger.job.seen
 
-    @given(stories, st.data())
+    @given(long_stories, st.data())
     def test_what_is_read_as_columns_gives_the_same_rows_and_counters(
         self, story: list[events.AnyJobEvent], data: st.DataObject
     ) -> None:
@@ -116,19 +134,24 @@ class TestFiles:
             again.count(row.report)
         assert again == ledger.job
 
-    @given(stories, st.data())
+    @settings(max_examples=300)
+    @given(long_stories, st.data())
     def test_a_redelivery_changes_nothing(self, story: list[events.AnyJobEvent], data: st.DataObject) -> None:
         ledger = Ledger(*story)
         job, rows = ledger.job.model_copy(deep=True), dict(ledger.rows)
-        for offset in data.draw(st.lists(st.sampled_from(range(len(story))), max_size=8)) if story else []:
+        for offset in data.draw(st.lists(st.sampled_from(range(len(story))), max_size=8)):
             assert ledger.deliver(offset) == []
         assert (ledger.job, ledger.rows) == (job, rows)
 
-    @given(stories, st.data())
+    @settings(max_examples=300)
+    @given(long_stories, st.data())
     def test_a_kill_between_rows_and_counters_loses_nothing_whichever_is_ahead(
         self, story: list[events.AnyJobEvent], data: st.DataObject
     ) -> None:
-        """The job's row is of one moment, each file's row of one of its own; what follows the earliest comes again."""
+        """The job's row is of one moment, each file's row of one of its own; what follows the earliest comes again.
+
+        Rows of a job that is forgotten count no more: they are on their way out.
+        """
         moments = st.integers(0, len(story))
         whole, of_job = Ledger(*story), data.draw(moments)
         killed = Ledger(*story[:of_job])
@@ -142,8 +165,8 @@ class TestFiles:
         killed.log = list(story)
         for offset in range(earliest, len(story)):
             killed.deliver(offset)
-        assert killed.rows == whole.rows
         assert killed.job == whole.job
+        assert killed.rows == whole.rows or killed.job.forgotten
 
     def test_a_file_twice_in_one_event_is_one_file(self) -> None:
         ledger = Ledger(seen("a", "a"), ended("failed", "a", "a", reason="broken"), ended("duplicate", "a", "a"))
@@ -431,6 +454,31 @@ class TestBehindTheEnd:
         for offset in range(len(ledger.log)):
             assert ledger.deliver(offset) == []
 
+    def test_it_does_not_change_either_where_it_was_opened_and_has_ended_again(self) -> None:
+        ledger = Ledger(scanning(counted=True), seen("a", walk="walk"), ended("stored", "a"), *CUT_OFF["failed"])
+        ledger.tell(ended("unchanged", "late"), scanning(walk="second", counted=True), *CUT_OFF["failed"])
+        ledger.tell(ended("unchanged", "later"), scanning(walk="third", counted=True))
+        for offset in range(len(ledger.log)):
+            assert ledger.deliver(offset) == []
+        assert [*ledger.rows] == ["a"]
+
+    def test_a_walk_that_nobody_asked_for_a_file_is_not_taken_to_have_found_it_when_that_comes_again(self) -> None:
+        """A kill before the commit; meanwhile the job was opened again, and asks its walks for all its files."""
+        ledger = Ledger(scanning(counted=True), seen("a", walk="walk"), ended("stored", "a"), *CUT_OFF["failed"])
+        ledger.tell(seen("a", walk="third"), scanning(walk="third", counted=True))
+        for offset in range(len(ledger.log)):
+            assert ledger.deliver(offset) == []
+        ledger.tell(seen("a", walk="third"), *sealed(walk="third", files=[1, 0]))
+        assert (ledger.state, ledger.status.missing_files) == ("completed", 0)
+
+    def test_how_often_it_ended_is_bounded(self) -> None:
+        ledger = Ledger(scanning(counted=True), seen("a", walk="walk"), ended("stored", "a"))
+        for number in range(MAX_TURNS):
+            ledger.tell(*CUT_OFF["failed"], scanning(walk=f"walk-{number}", counted=True))
+        ledger.tell(*CUT_OFF["failed"], ended("unchanged", "late"))
+        assert len(ledger.job.closed_turns) <= MAX_TURNS
+        assert ledger.deliver(len(ledger.log) - 1) == []
+
     def test_what_a_program_publishes_behind_its_close_counts(self) -> None:
         ledger = Ledger(seen("a", walk="mine"), ended("stored", "a"), *sealed(walk="close-job-1"))
         assert ledger.tell(seen("b", walk="mine")).state == "running"
@@ -497,6 +545,15 @@ class TestTimesAndLogs:
         ledger = Ledger(ended("failed", "a", reason="broken"), ended("failed", "a", reason="broken"))
         assert ledger.job.logs == ["/photos/a: failed: broken"]
 
+    def test_a_failure_is_logged_with_its_reason_where_its_row_knows_a_better_outcome(self) -> None:
+        ledger = Ledger(ended("failed", "a", reason="broken"), ended("stored", "a"))
+        ledger.job = Ledger().job  # which a kill left behind its rows
+        ledger.deliver(0)
+        assert ledger.job.logs == ["/photos/a: failed: broken"]
+
+    def test_a_failure_without_a_reason_is_logged_as_one(self) -> None:
+        assert Ledger(ended("failed", "a")).job.logs == ["/photos/a: failed"]
+
 
 class TestWaiting:
     def test_it_ends_by_word_or_by_work(self) -> None:
@@ -557,7 +614,8 @@ ROW = {
     "job_id": "j", "collection": "c", "sources": ["/photos"], "sources_total": 1, "caption": True, "reread": True,
     "model_id": "m", "queued_at": 1.0, "started_at": 2.0, "last_progress_at": 3.0, "offset": 9, "newest_at": 3.0,
     "moved_by": 1, "walk_begun": True, "seals": {"w": [0, 1]}, "published": {"w": 2}, "partitions": 2, "walks_again": 1,
-    "cancelled": True, "paused": True, "failed_reason": "no folder", "forgotten": True, "closed": [7, None], "seen": 2,
+    "cancelled": True, "paused": True, "failed_reason": "no folder", "forgotten": True, "seen": 2,
+    "closed_turns": [7], "whole_turns": [3, 5, 7],
     "counts": {"stored": 1, "cached": 0, "duplicate": 0, "unchanged": 0, "skipped": 1, "failed": 0},
     "walk_files": {"w": 2}, "keeps_counts": True, "skipped": {".mov": 1},
     "left_out": {"job_id": "j", "at": 2.0, "type": "left-out", "walk_id": "w", "files": 3, "folders": 1, "more": False},
