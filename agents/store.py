@@ -1,7 +1,9 @@
 """store: upserts points in batches, and is the only one to say that a file is in the collection.
 
-db-write → Qdrant; then, after Qdrant confirmed, the outcome on job-event, then image-outcome
-`stored` (closes the claim and fills the cache, where the content is new), then the ack.
+It takes db-write. It decides in rules/storing: how a point unites with what is stored of it, which files change
+nothing, and what follows where Qdrant refuses.
+It sends the points to Qdrant; then, after Qdrant confirmed, the outcome on job-event, then image-outcome `stored`
+(closes the claim and fills the cache, where the content is new), then acks.
 """
 
 import asyncio
@@ -17,11 +19,11 @@ import structlog
 from agents.collections import KnownCollections
 from agents.stage import Services, StageApp
 from core import failpoints, tracing
-from core.errors import CollectionMissingError, DrainingError, FatalError, FileError
+from core.errors import CollectionMissingError, DrainingError, FatalError
 from core.pace import Pace
-from gateways.qdrant import Point
-from rules import payload
-from rules.batching import halves
+from rules import storing
+from rules.payload import FIELDS_READ_BACK, Point
+from rules.storing import Again, Asked, Fail
 from streams.item import Item
 from streams.messages import Event
 from streams.tasks import start
@@ -101,21 +103,23 @@ class _Storer:
         with structlog.contextvars.bound_contextvars(job_ids=sorted(jobs), stage="store"):
             try:
                 incarnation, unchanged = await self._stage.persist(jobs, lambda: self._upsert(collection, items))
-            except CollectionMissingError:
-                error = FileError(f"Collection {collection} was deleted while the job ran. Run the job again.")
-                await asyncio.gather(*(self._fail(item, error) for item in items))
             except (DrainingError, FatalError):
                 raise
             except Exception as error:
-                if len(items) == 1:
-                    await self._fail(items[0], error)
-                    return None
-                for half in halves(items):
-                    if (told := await self._store_in(collection, list(half))) is not None:
-                        await told
+                await self._go_on(collection, items, error)
             else:
                 return start(self._confirm(items, incarnation, unchanged))
         return None
+
+    async def _go_on(self, collection: str, items: list[_Item], error: Exception) -> None:
+        """Do what follows where Qdrant refuses a batch as a whole."""
+        match storing.after_error(items, collection, error):
+            case Fail(failed, reason):
+                await asyncio.gather(*(self._fail(item, reason) for item in failed))
+            case Again(parts):
+                for part in parts:
+                    if (told := await self._store_in(collection, [*part])) is not None:
+                        await told
 
     async def _upsert(self, collection: str, items: list[_Item]) -> tuple[str, set[str]]:
         """Upsert, and return the incarnation of the collection as it was before: an older one is safe.
@@ -137,49 +141,20 @@ class _Storer:
 
     async def _write(self, collection: str, items: list[_Item], unchanged: set[str]) -> set[str]:
         """Unite the points with what is stored of them. Return those that were written by another one meanwhile."""
-        ids = list({item.record.point_id for item in items})
-        read = await self._qdrant.payloads(collection, ids, list(payload.FIELDS_READ_BACK))
-        known = await self._whole(collection, items, read)
-        # With the paths of this batch only: Qdrant unites them with those that are stored, of which there may be many.
-        payloads = {point_id: {**stored, "paths": []} for point_id, stored in read.items()}
-        points: dict[str, Point] = {}
-        for item in items:
-            write, new = item.record, _payload(item)
-            stored = payloads.get(write.point_id, {})
-            later = points.get(write.point_id) or known.get(write.point_id)
-            if later is not None and payload.was_read_later(stored, new):
-                point = Point(later.id, later.vector, payload.with_paths(later.payload, new))
-            else:
-                point = Point(write.point_id, write.content.vector, payload.merge(stored, new))
-            if (
-                write.reread
-                and write.outcome == "cached"
-                and _is_same(known.get(point.id), point)
-                and await self._qdrant.has_path(collection, read.get(point.id, {}), write.path)
-            ):
-                unchanged.add(write.file_id)
-                continue
-            points[point.id], payloads[point.id] = point, point.payload
-        with tracing.called("upsert points", [item.headers.traceparent for item in items]):
-            return await self._qdrant.replace(collection, list(points.values()), read)
-
-    async def _whole(
-        self, collection: str, items: list[_Item], payloads: dict[str, dict[str, Any]]
-    ) -> dict[str, Point]:
-        """Return the points that are compared with what is to be stored, or kept as they are, by their ids."""
-        wanted = {
-            item.record.point_id
-            for item in items
-            if item.record.reread
-            or (
-                (stored := payloads.get(item.record.point_id)) is not None
-                and payload.was_read_later(stored, _payload(item))
-            )
+        asked = [_asked(item) for item in items]
+        stored = await self._qdrant.payloads(collection, list({one.point.id for one in asked}), list(FIELDS_READ_BACK))
+        wanted = storing.looked_at_whole(asked, stored)
+        whole = {point.id: point for point in await self._qdrant.points(collection, sorted(wanted))} if wanted else {}
+        listed = {
+            one.file_id
+            for one in asked
+            if one.may_be_stored and await self._qdrant.has_path(collection, stored.get(one.point.id, {}), one.path)
         }
-        if not wanted:
-            return {}
-        points = await self._qdrant.points(collection, sorted(wanted))
-        return {point.id: Point(point.id, point.vector, {**point.payload, "paths": []}) for point in points}
+        decided = storing.decide(asked, stored, whole, listed)
+        unchanged -= {one.file_id for one in asked}
+        unchanged |= decided.unchanged
+        with tracing.called("upsert points", [item.headers.traceparent for item in items]):
+            return await self._qdrant.replace(collection, decided.points, stored)
 
     async def _confirm(self, items: list[_Item], incarnation: str, unchanged: set[str]) -> None:
         alike: defaultdict[tuple[str, str, bool], list[_Item]] = defaultdict(list)
@@ -213,34 +188,21 @@ class _Storer:
     async def _fail(self, item: _Item, error: Exception) -> None:
         """End a file as failed. What ML answered for it is kept all the same, for other files of this content."""
         write = item.record
-        if _is_new(write):
+        if storing.is_new(write.outcome):
             kept = Embedded(**write.file_fields(), content=write.content)
             await self._stage.fail_and_conclude(item, error, kept)
         else:
             await self._stage.fail(item, error)
 
 
-def _is_new(write: DBWrite) -> bool:
-    """Tell whether ML embedded the content for this file: the others have theirs from the cache."""
-    return write.outcome == "stored"
-
-
 def _stored(write: DBWrite, incarnation: str) -> Stored:
-    return Stored(**write.file_fields(), incarnation=incarnation, content=write.content if _is_new(write) else None)
+    content = write.content if storing.is_new(write.outcome) else None
+    return Stored(**write.file_fields(), incarnation=incarnation, content=content)
 
 
-def _is_same(known: Point | None, new: Point) -> bool:
-    return (
-        known is not None
-        and payload.is_same(known.payload, new.payload)
-        and payload.is_same_direction(known.vector, new.vector)
-    )
-
-
-def _payload(item: _Item) -> dict[str, Any]:
-    write = item.record
-    content = write.content
-    return {
+def _asked(item: _Item) -> Asked:
+    write, content = item.record, item.record.content
+    payload = {
         **content.metadata.model_dump(exclude_none=True),
         "filename": write.filename,
         "full_path": write.path,
@@ -253,6 +215,8 @@ def _payload(item: _Item) -> dict[str, Any]:
         "job_id": write.job_id,
         "ingested_at": datetime.fromtimestamp(item.event.message.timestamp, UTC).isoformat(timespec="seconds"),
     }
+    point = Point(write.point_id, content.vector, payload)
+    return Asked(write.file_id, write.path, point, write.outcome, is_reread=bool(write.reread))
 
 
 async def _wait(stored: "list[asyncio.Future[None]]") -> None:

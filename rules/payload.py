@@ -1,8 +1,9 @@
-"""The payload of a point: what search shows and filters by."""
+"""A point, and its payload: what search shows and filters by."""
 
 import math
 import operator
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rules import camera_clock
@@ -22,6 +23,15 @@ HELPERS = (
 FIELDS_READ_BACK = (*FIRST_FILE_FIELDS, "paths", MORE_PATHS, "caption", "read_at", REVISION)
 # Paths are bytes: composed, they would name no file.
 PATH_FIELDS = ("full_path", "paths")
+
+
+@dataclass(frozen=True)
+class Point:
+    """A photograph's vector and payload; `id` is a UUID."""
+
+    id: str
+    vector: Sequence[float]
+    payload: dict[str, Any]
 
 
 def merge(known: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ with without_fastembed():
     import qdrant_client  # noqa: F401 - before all that is below
 
 from gateways.qdrant.client import Qdrant
-from gateways.qdrant.records import BoundCollection, CollectionInfo, Hit, ListedPoint, Point, Ranked, Storage
+from gateways.qdrant.records import BoundCollection, CollectionInfo, Hit, ListedPoint, Ranked, Storage
+from rules.payload import Point
 
 __all__ = ["BoundCollection", "CollectionInfo", "Hit", "ListedPoint", "Point", "Qdrant", "Ranked", "Storage"]

@@ -13,11 +13,11 @@ from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 
 from gateways.qdrant.errors import unless_missing
-from gateways.qdrant.records import Point
 from gateways.qdrant.upserting import write
 from rules.collections import paths_collection
 from rules.many_paths import entry_id
 from rules.paths import end_of
+from rules.payload import Point
 
 # A path may have 16 KB, and Qdrant takes 32 MB.
 ENTRIES_AT_ONCE = 500

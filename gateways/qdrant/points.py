@@ -8,11 +8,11 @@ from qdrant_client import models
 from core.errors import QdrantRejectedError
 from gateways.qdrant import revisions
 from gateways.qdrant.connection import Connection
-from gateways.qdrant.records import ListedPoint, Point
+from gateways.qdrant.records import ListedPoint
 from gateways.qdrant.upserting import write
 from rules.identity import new_id
 from rules.many_paths import MORE_PATHS, divide, list_name, listed
-from rules.payload import HELPERS, REVISION
+from rules.payload import HELPERS, REVISION, Point
 from rules.search.lookup import WORDS, lookup
 
 # Thumbnails are most of a payload and are asked for one at a time.

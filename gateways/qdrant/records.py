@@ -1,6 +1,5 @@
 """What Qdrant holds, as the rest of Darkroom sees it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -36,15 +35,6 @@ class BoundCollection(CollectionInfo):
     """A collection whose vectors are known to be of a model."""
 
     model_id: str
-
-
-@dataclass(frozen=True)
-class Point:
-    """A photograph's vector and payload; `id` is a UUID."""
-
-    id: str
-    vector: Sequence[float]
-    payload: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,8 @@ from typing import Any
 
 from qdrant_client import AsyncQdrantClient, models
 
-from gateways.qdrant.records import Point
 from gateways.qdrant.upserting import write
-from rules.payload import REVISION
+from rules.payload import REVISION, Point
 
 
 async def replace(

@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 from qdrant_client import AsyncQdrantClient, models
 
-from gateways.qdrant.records import Point
+from rules.payload import Point
 
 _JSON = {"Content-Type": "application/json"}
 

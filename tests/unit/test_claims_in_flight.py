@@ -94,12 +94,13 @@ class Stage(StageApp):
         return await attempt()
 
 
-class Hasher(_Hasher):
-    """It knows what a file holds without a look at the disk."""
+class Disk:
+    """It knows what a file holds without a look at it."""
 
-    world: "World"
+    def __init__(self, world: "World") -> None:
+        self.world = world
 
-    async def _fingerprint(self, file: RawPath, known: Fingerprint | None) -> Fingerprint:
+    async def fingerprint(self, file: RawPath, _known: Fingerprint | None) -> Fingerprint:
         content = self.world.disk[file.path]
         if content is None:
             raise FileError("It vanished.")
@@ -149,8 +150,7 @@ class World:
         executor = Executor(stage, images, Decoder(stage), unchanged)
         self.keeper = ClaimKeeper(stage, images, executor, Sweeper(stage, images, executor))
         self.preparer = _Preparer(stage, images, executor, collections, unchanged)
-        self.hasher = Hasher(Stage("hash", self), None, collections)  # type: ignore[arg-type]
-        self.hasher.world = self
+        self.hasher = _Hasher(Stage("hash", self), None, collections, Disk(self))  # type: ignore[arg-type]
 
     def status(self, job: str) -> object:
         known = self.jobs[job]
