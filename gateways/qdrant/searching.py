@@ -68,9 +68,8 @@ class Searching(Finding):
             for depth in _DEPTHS:
                 lists = [_near(vector, where, depth, ranking.min_score) for vector in ranking.vectors]
                 if by_words:
-                    sought = words.with_a_word(query, where, is_filled=ranking.is_filled)
                     by_words_alone = None if lists else ranking.min_score
-                    one = words.ranked(query, sought, depth, points=points, have=have, is_filled=ranking.is_filled)
+                    one = words.ranked(query, where, depth, points=points, have=have, is_filled=ranking.is_filled)
                     lists.append(one.model_copy(update={"score_threshold": by_words_alone}))
                 orders = await asyncio.gather(*(order_of(self._client, name, one) for one in lists))
                 some = orders[0] if len(orders) == 1 else map(Ranked._make, fused(orders))
@@ -131,7 +130,7 @@ class Searching(Finding):
             if not ranking.vectors and ranking.by_words:
                 where = words.with_a_word(query, where, is_filled=ranking.is_filled)
             if ranking.min_score is None:
-                return (await self._client.count(name, where, exact=True)).count
+                return (await self._client.count(name, words.or_all(where), exact=True)).count
         return len((await self.ranked(name, query, ranking, count=_DEPTHS[1], filters=filters))[: _DEPTHS[1]])
 
     async def count_near(
@@ -170,4 +169,6 @@ class Searching(Finding):
 
 
 def _near(vector: Sequence[float], where: models.Filter, limit: int, least: float | None = None) -> models.Prefetch:
-    return models.Prefetch(query=list(vector), filter=where, limit=limit, score_threshold=least, params=RESCORED)
+    return models.Prefetch(
+        query=list(vector), filter=words.or_all(where), limit=limit, score_threshold=least, params=RESCORED
+    )

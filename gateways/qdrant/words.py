@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from qdrant_client import models
 
 from gateways.qdrant.filters import TEXT_FIELDS, to_filter
-from rules.search.lookup import ANYWHERE, FOUND_BY_THEIR_START, LETTERS, VERSION, WORDS
+from rules.search.lookup import BEGUN, LETTERS, VERSION, WHOLE, WORDS
 from rules.search.query import Condition, InField, Known, Named, Phrase, Query, Wanted, Word
 
 VERSION_FIELD = f"{WORDS}.v"
@@ -47,6 +47,11 @@ def narrowed(query: Query, where: models.Filter | None) -> models.Filter:
     return models.Filter(must=[*must, *([where] if where else [])] or None, must_not=must_not or None)
 
 
+def or_all(where: models.Filter) -> models.Filter | None:
+    """Return None for a filter that says nothing: Qdrant would ask it about each point."""
+    return where if where.must or where.must_not or where.should else None
+
+
 def alone(named: Named) -> models.Filter:
     """Match what one condition of a query matches."""
     return models.Filter(must=[_condition(named.condition)])
@@ -76,7 +81,7 @@ def _in_the_old_way(query: Query) -> models.Filter:
 
 def begun(query: Query) -> dict[Word, models.Filter]:
     """Return what matches the beginnings of words, for the words that are looked for so."""
-    return {word: models.Filter(should=[_begins(way) for way in word.ways]) for word in query.words if word.is_begun}
+    return {word: models.Filter(should=_beginnings(word)) for word in query.words if word.is_begun}
 
 
 def ranked(
@@ -84,16 +89,14 @@ def ranked(
 ) -> models.Prefetch:
     """Return what gives the `limit` best points with a word of the query, with their scores, and some more.
 
-    `have`: how many of all `points` have words that begin as a word of the query. Those without words yet, if not all
-    are filled, come last.
+    `where`: what else holds for them. `have`: how many of all `points` have words that begin as a word of the query.
+    Those without words yet, if not all are filled, come last.
     """
-    whole = dict.fromkeys(
-        part
-        for one in query.sought
-        for way in ([one.words, one.others] if isinstance(one, Phrase) else one.ways)
-        for part in way
-    )
-    prefetch = [models.Prefetch(query=models.TextQuery(text=" ".join(whole)), using=_TEXT, filter=where, limit=limit)]
+    parts = [way for one in query.sought for way in ([one.words] if isinstance(one, Phrase) else one.ways)]
+    others = [(word,) for one in query.sought if isinstance(one, Phrase) for word in one.others]
+    whole = dict.fromkeys(part for way in (*parts, *others) for part in way)
+    text, having = models.TextQuery(text=" ".join(whole)), _with_a_whole_word(query, where)
+    prefetch = [models.Prefetch(query=text, using=_TEXT, filter=having, limit=limit)]
     scores: list[models.Expression] = ["$score[0]"]
     for word, beginning in begun(query).items():
         prefetch.append(models.Prefetch(filter=models.Filter(must=[where, beginning]), limit=limit))
@@ -102,7 +105,7 @@ def ranked(
     share = models.DivExpression(div=models.DivParams(left=models.SumExpression(sum=has), right=float(len(has))))
     formula: models.Expression = models.MultExpression(mult=[models.SumExpression(sum=scores), share, share])
     if not is_filled:
-        prefetch.append(models.Prefetch(filter=models.Filter(must=[where, without_words()]), limit=limit))
+        prefetch.append(models.Prefetch(filter=models.Filter(must=[where, _in_the_old_way(query)]), limit=limit))
         last = models.MultExpression(mult=[_OLD_WEIGHT, without_words()])
         formula = models.SumExpression(sum=[formula, last])
     # All that were fetched: of those that have one score, Qdrant would leave out any.
@@ -113,6 +116,13 @@ def ranked(
     )
 
 
+def _with_a_whole_word(query: Query, where: models.Filter) -> models.Filter | None:
+    """Match those that the words of the query find in texts, where each of their parts would find more."""
+    if len(query.sought) > len(query.words) or all(len(way) == 1 for word in query.words for way in word.ways):
+        return or_all(where)
+    return models.Filter(must=[where, models.Filter(should=[one for word in query.words for one in _whole(word)])])
+
+
 def _rarity(points: int, have: int) -> float:
     """Return the inverse document frequency, as BM25 of Qdrant and Lucene has it."""
     return math.log(1 + (max(points, have) - have + 0.5) / (have + 0.5))
@@ -121,9 +131,9 @@ def _rarity(points: int, have: int) -> float:
 def _condition(wanted: Condition) -> models.Condition:
     match wanted:
         case Word():
-            return models.Filter(should=[place for way in wanted.ways for place in _places(way, wanted.is_begun)])
+            return models.Filter(should=[*_whole(wanted), *(_beginnings(wanted) if wanted.is_begun else [])])
         case Phrase():
-            others = [_marked(ANYWHERE, (word,), is_begun=False) for word in wanted.others]
+            others = [_anywhere((word,)) for word in wanted.others]
             return models.Filter(should=[_phrase(wanted.words), *others])
         case InField():
             return models.Filter(should=[_in_field(wanted, way) for way in wanted.ways])
@@ -145,15 +155,25 @@ def _phrase(words: tuple[str, ...]) -> models.FieldCondition:
     return models.FieldCondition(key=_TEXT, match=models.MatchPhrase(phrase=" ".join(words)))
 
 
-def _places(way: tuple[str, ...], is_begun: bool) -> list[models.Condition]:
+def _whole(word: Word) -> list[models.Condition]:
     # By keywords: for a word that no text has, an index of texts reads every picture.
-    whole = _marked(ANYWHERE, way, is_begun=False)
-    return [whole, _begins(way)] if is_begun else [whole]
+    return [_anywhere(way) for way in word.ways]
 
 
-def _begins(way: tuple[str, ...]) -> models.Filter:
-    """Match points with words of one field, of which the last need not be whole."""
-    return models.Filter(should=[_marked(letter, way, is_begun=True) for letter in FOUND_BY_THEIR_START])
+def _beginnings(word: Word) -> list[models.Condition]:
+    """Match points with words of which the last need not be whole."""
+    # What begins as `raptors` begins as `raptor`.
+    ways = [way for way in word.ways if not any(_begins_so(way, other) for other in word.ways if other != way)]
+    return [_marked(BEGUN, way, is_begun=True) for way in ways]
+
+
+def _begins_so(way: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    return way[:-1] == other[:-1] and way[-1].startswith(other[-1])
+
+
+def _anywhere(way: tuple[str, ...]) -> models.Filter:
+    each = [models.MatchAny(any=[f"{WHOLE}{word}", f"{BEGUN}{word}"]) for word in way]
+    return models.Filter(must=[models.FieldCondition(key=_MARKED, match=match) for match in each])
 
 
 def _marked(letter: str, way: tuple[str, ...], *, is_begun: bool) -> models.Filter:

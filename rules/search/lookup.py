@@ -2,8 +2,8 @@
 
     text     all words in order; what people wrote on purpose (title, tags, people, label) several times, so that it
              counts more: Robertson, Zaragoza & Taylor, "Simple BM25 extension to multiple weighted fields", 2004
-    marked   each word as `=raptors`, and with the letter of its field before it, `Traptors` for a tag: for words of
-             one field, and for words that are found by their beginning
+    marked   each word as `~raptors` where it is found by its beginning too, else as `=raptors`; and with the letter of
+             its field before it, `Traptors` for a tag
 
 Words have no capitals, so that a capital is a mark. Between texts stands a `|`, over which no phrase reaches.
 """
@@ -20,8 +20,6 @@ VERSION = 3
 WORDS = "words"
 """The field of the payload that holds them."""
 BETWEEN = "|"
-ANYWHERE = "="
-"""What marks a word of any field."""
 SAID = {"title": "I", "tags": "T", "people": "P", "label": "B"}
 """Fields of the payload, and the letter that marks their words."""
 SHOWN = {
@@ -34,8 +32,10 @@ SHOWN = {
     "format": "M",
 }
 LETTERS = SAID | SHOWN
-FOUND_BY_THEIR_START = tuple(LETTERS[field] for field in (*SAID, "filename", "folder", "camera", "lens"))
-"""Letters of fields whose words need not be whole: names. In captions one would find too much."""
+WHOLE, BEGUN = "=", "~"
+"""What marks a word of any field: one that must be whole, one that need not be."""
+FOUND_BY_THEIR_START = frozenset({*SAID, "filename", "folder", "camera", "lens"})
+"""The fields of such words: names. In captions one would find too much."""
 TIMES_SAID = 4
 _LONG = 200
 """Characters from which on a text is a picture's own: nobody else has it."""
@@ -47,16 +47,20 @@ def lookup(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return the words of a picture, as they are stored."""
     text: list[str] = []
     marked: dict[str, None] = {}
+    begun: set[str] = set()
     for field, written in texts(payload):
         words = _cut(written) if len(written) < _LONG else cut(written)
         beside = (*words.beside, *settings.of_lens(written)) if field == "lens" else words.beside
         runs = [[*run, BETWEEN] for run in (words.words, beside, words.spelt) if run]
         text += [word for run in runs for word in run] * (TIMES_SAID if field in SAID else 1)
-        marked |= dict.fromkeys(f"{LETTERS[field]}{word}" for run in runs for word in run[:-1])
+        found = [word for run in runs for word in run[:-1]]
+        marked |= dict.fromkeys(f"{LETTERS[field]}{word}" for word in found)
+        if field in FOUND_BY_THEIR_START:
+            begun.update(found)
     for some in settings.of_picture(payload).values():
         text += some
     text = text[:_MOST_WORDS]
-    anywhere = dict.fromkeys(f"{ANYWHERE}{word}" for word in text if word != BETWEEN)
+    anywhere = dict.fromkeys(f"{BEGUN if word in begun else WHOLE}{word}" for word in text if word != BETWEEN)
     return {"v": VERSION, "text": " ".join(text), "marked": [*anywhere, *list(marked)[:_MOST_WORDS]]}
 
 
