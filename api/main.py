@@ -25,6 +25,7 @@ from api.routes import (
     images,
     ingest,
     jobs,
+    models,
     previews,
     replay,
     search,
@@ -102,6 +103,7 @@ def create_app(settings: Settings, port: int = HTTP_PORT) -> FastAPI:
         images,
         previews,
         duplicates,
+        models,
         session,
         system,
     ):

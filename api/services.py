@@ -64,6 +64,7 @@ class Services:
     journal: Journal
     archiver: Archiver
     qdrant: Qdrant
+    ml: ML
     model: CurrentModel
     targets: Targets
     thumbnails: Thumbnails
@@ -149,6 +150,7 @@ async def open_services(settings: Settings, port: int) -> AsyncIterator[Services
             journal=journal,
             archiver=archiver,
             qdrant=qdrant,
+            ml=ml,
             model=model,
             targets=targets,
             thumbnails=Thumbnails(qdrant),

@@ -19,49 +19,9 @@ from rich.progress import Progress as Bars
 from cli.console import escape
 from cli.console import progress as console
 from cli.render import plain_table
-from embedded.models.manifest import Manifest, megabytes
-from embedded.models.shelf import BUILT_IN, Measured
-from embedded.models.table import Entry
+from embedded.models.manifest import megabytes
 
 LINE_SECONDS = 10.0
-
-
-def built_in(used: set[str]) -> dict[str, Any]:
-    """Return the row of what needs no weights; `used` names what is in use."""
-    return {
-        "name": BUILT_IN,
-        "about": "colours and shapes; comes along, and knows no words",
-        "here": True,
-        "in_use": BUILT_IN in used,
-        "bytes": 0,
-        "memory_bytes": None,
-        "ms_per_image": None,
-        "dimension": 512,
-        "languages": "none",
-        "licence": "",
-        "verified": True,
-    }
-
-
-def row_of(
-    name: str, known: Entry | None, here: Manifest | None, measured: Measured | None, *, is_used: bool
-) -> dict[str, Any]:
-    """Return what is known of a model, by the names that `--json` shows."""
-    said = here or known
-    assert said is not None  # noqa: S101 - a name comes from one of the two
-    return {
-        "name": name,
-        "about": known.about if known else "",
-        "here": here is not None,
-        "in_use": is_used,
-        "bytes": said.bytes,
-        "memory_bytes": measured.memory if here and measured else None,
-        "ms_per_image": measured.ms if here and measured else None,
-        "dimension": said.dimension,
-        "languages": said.languages,
-        "licence": said.licence,
-        "verified": said.is_verified,
-    }
 
 
 def size(count: int | None) -> str:

@@ -1,7 +1,5 @@
 """`darkroom models`: which models there are, which are here, and how they come."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,10 +10,13 @@ from cli.checks import GET_MODEL
 from cli.console import busy, escape, results, show
 from cli.console import progress as console
 from cli.jobs import Json
-from cli.model_views import Arriving, Counting, built_in, recall_table, row_of, size
+from cli.model_views import Arriving, Counting, recall_table, size
 from cli.render import plain_table
 from core import settings as environment
 from core.errors import FatalError
+from embedded.ml.bringing import bring
+from embedded.models.extra import needs_extra
+from embedded.models.listing import listed
 from embedded.models.manifest import CAPTIONER, Manifest, faults
 from embedded.models.shelf import BUILT_IN, Shelf
 from embedded.models.table import entries, entry
@@ -30,12 +31,7 @@ Data = Annotated[Path | None, typer.Option(help="Folder for all data. Default: D
 def list_models(*, data: Data = None, as_json: Json = False) -> None:
     """Show which models can be had, which are here, and which is in use."""
     shelf, _ = _shelf(data)
-    known, here, used, measured = entries(shelf.table), shelf.all(), _used(shelf), shelf.measured()
-    rows = [
-        row_of(name, known.get(name), here.get(name), measured.get(name), is_used=name in used)
-        for name in [*known, *(name for name in here if name not in known)]
-    ]
-    rows.insert(0, built_in(used))
+    rows = [one.model_dump() for one in listed(shelf, _used(shelf))]
     if as_json:
         results.print_json(data=rows, indent=None)
         return
@@ -43,7 +39,7 @@ def list_models(*, data: Data = None, as_json: Json = False) -> None:
     table = plain_table("MODEL", "HERE", *numbers, "LANGUAGES", "LICENCE", right=set(numbers), whole={"MODEL", "HERE"})
     for row in rows:
         here_word = "in use" if row["in_use"] else "yes" if row["here"] else ""
-        if not here_word and shelf.partly(row["name"]):
+        if not here_word and row["partly"]:
             here_word = "partly"
         ms, dimension = row["ms_per_image"], row["dimension"]
         table.add_row(
@@ -77,14 +73,9 @@ def get(
         results.print(f"{escape(name)} is here already: {escape(str(shelf.at(name)))}")
         return
     wanted = entry(known, name)
-    with _needs_extra():
-        from embedded.ml.trial import try_model  # noqa: PLC0415 - with the hub's client; only this command needs it
-        from embedded.models.fetching import fetch  # noqa: PLC0415 - as above
-        from embedded.models.hub import Hub  # noqa: PLC0415 - as above
     console.print(f"{escape(wanted.name)} ({escape(wanted.about)}), {wanted.licence}")
     with Arriving() as arriving:
-        trial = partial(try_model, learned=shelf.learned)
-        manifest = fetch(shelf, wanted, Hub(tell=arriving.note), arriving, reserve=reserve, trial=trial)
+        manifest = bring(shelf, wanted, arriving, tell=arriving.note, reserve=reserve)
     _tell_arrived(shelf, manifest)
 
 
@@ -118,7 +109,7 @@ def export(
     data: Data = None,
 ) -> None:
     """Write a model into one file, for a machine without a network."""
-    from embedded.models import carrying  # noqa: PLC0415 - as in `get`
+    from embedded.models import carrying  # noqa: PLC0415 - with the hub's client; few commands need it
 
     shelf, reserve = _shelf(data)
     goal = Path(f"{name}.tar") if file is None else file / f"{name}.tar" if file.is_dir() else file
@@ -140,9 +131,9 @@ def import_(
     data: Data = None,
 ) -> None:
     """Take in a model from another machine, or files of your own."""
-    with _needs_extra():
-        from embedded.ml.trial import try_model  # noqa: PLC0415 - as in `get`
-        from embedded.models import carrying  # noqa: PLC0415 - as in `get`
+    with needs_extra():
+        from embedded.ml.trial import try_model  # noqa: PLC0415 - as in `export`
+        from embedded.models import carrying  # noqa: PLC0415 - as in `export`
 
     if family is not None and name is None:
         raise typer.BadParameter("--family is for files of your own: give them a --name, too")
@@ -222,7 +213,7 @@ def evaluate(
     if home is None:
         raise FatalError(f"{name} knows no words, so no text finds a picture by it. {GET_MODEL}")
     task = model_eval.read_task(folder, captions, settings)
-    with _needs_extra():
+    with needs_extra():
         from embedded.ml.clip import ClipModel  # noqa: PLC0415 - as in `get`
     with busy(f"Loading {name}"):
         loaded = ClipModel(home, provider=settings.ml_provider, device_id=settings.ml_device_id, learned=shelf.learned)
@@ -242,16 +233,6 @@ def _shelf(data: Path | None) -> tuple[Shelf, int]:
     """Return the models of a data folder, and the bytes of its disk that stay free."""
     settings = environment.load()
     return Shelf((data or settings.darkroom_data).resolve()), settings.disk_reserve_bytes
-
-
-@contextmanager
-def _needs_extra() -> Iterator[None]:
-    try:
-        yield
-    except ImportError as error:
-        raise FatalError(
-            f"This needs the extra `models`, and {error.name} is missing: pip install -c constraints.txt -e '.[models]'"
-        ) from error
 
 
 def _tell_arrived(shelf: Shelf, manifest: Manifest) -> None:

@@ -77,14 +77,13 @@ def hits(found: list[Hit], *, header: bool = True) -> RenderableType:
     return table
 
 
+_KINDS = {"like": "looks like it"}
+
+
 def _why(hit: Hit) -> str:
     """Say why a picture was found."""
     words = [f"{one.word} in {one.field}: {one.value}" for one in hit.reasons if one.kind == "word"]
-    others = [
-        f"{'looks like it' if one.kind == 'like' else 'meaning'} {_nearness(one)}"
-        for one in hit.reasons
-        if one.kind != "word"
-    ]
+    others = [f"{_KINDS.get(one.kind, one.kind)} {_nearness(one)}" for one in hit.reasons if one.kind != "word"]
     return "; ".join([*words, *others]) or str(hit.payload.get("caption") or hit.payload.get("title") or "")
 
 

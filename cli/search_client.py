@@ -85,7 +85,9 @@ class SearchClient(Client):
 
     def search(self, query: str, *, limit: int, **wanted: Unpack[Wanted]) -> Found:
         """Find pictures by a query."""
-        body = {"query": query, "limit": limit} | {name: value for name, value in wanted.items() if value}
+        body = {"query": query, "limit": limit} | {
+            name: value for name, value in wanted.items() if value not in (None, {})
+        }
         try:
             return self._found(self._call("POST", "/search", json=body))
         except _UnreadableQueryError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 from core.errors import FatalError, KafkaUnavailableError
 from core.settings import Settings, Stage
 from embedded import kafka, ports, probes
-from embedded.models.shelf import BUILT_IN, Shelf
+from embedded.models.shelf import Shelf
 from embedded.part import Part
 from gateways.kafka.client import Connection
 from gateways.kafka.connection import client_options
@@ -109,11 +109,10 @@ def plan(settings: Settings, data: Path, *, host: str, port: int) -> Stack:
             service("qdrant", "embedded.qdrant", qdrant_port, "--data", str(data / "qdrant"), health="/healthz")
         )
     if not settings.ml_inference_service_url:
-        model = settings.ml_model or Shelf(data).chosen or BUILT_IN
-        Shelf(data).in_use(model)  # refuses one that is not here, before anything starts
-        embedded.append(
-            service("ml", "embedded.ml", ml_port, "--model", model, health="/health", start_seconds=MODEL_SECONDS)
-        )
+        Shelf(data).in_use(settings.ml_model)  # refuses one that is not here, before anything starts
+        # Else it is the one that was chosen last, also while we run.
+        forced = ["--model", settings.ml_model] if settings.ml_model else []
+        embedded.append(service("ml", "embedded.ml", ml_port, *forced, health="/health", start_seconds=MODEL_SECONDS))
 
     connection = Connection(client_options(settings.model_copy(update={"kafka_brokers": addresses["KAFKA_BROKERS"]})))
 

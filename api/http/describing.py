@@ -24,6 +24,7 @@ TAGS = [
     {"name": "collections", "description": "Collections of pictures; each is bound to the model of its vectors."},
     {"name": "images", "description": "The stored pictures."},
     {"name": "search", "description": "Search by text, by picture, and for more like a stored one."},
+    {"name": "models", "description": "Models that know what a picture shows: fetching one, and using it."},
     {"name": "duplicates", "description": "Pictures that look alike, and contents with several copies."},
     {"name": "archive", "description": "Moving files out of the way, and back."},
     {"name": "session", "description": "Letting a browser in: a cookie in place of the key."},

@@ -1,24 +1,55 @@
 """What would help where a search finds nothing, or cannot compare meaning."""
 
+from dataclasses import dataclass
+from typing import Literal
+
 from gateways.qdrant import Qdrant
 from gateways.qdrant.filters import Filters
 from rules.search.query import Named, Query
 
-NO_TEXT = (
-    "The model knows no text, so only words were looked up. `darkroom models get` fetches one that finds pictures by "
-    "what they show, for collections that are made with it (docs/models.md)."
-)
-AWAY = "The ML service is away, so only words were looked up: darkroom doctor says why."
+Lacks = Literal["text-model", "same-model", "ml"]
+"""What is missing to compare meaning: a model that knows text, the model that the collection is of, or ML itself."""
 
 
-def another_model(of_collection: str | None, now: str) -> str:
-    """Say why meaning could not be compared."""
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """Why meaning could not be compared: the kind, and in words for a person."""
+
+    kind: Lacks
+    text: str
+
+
+AWAY = Lack("ml", "The ML service is away, so only words were looked up: darkroom doctor says why.")
+
+
+def no_text(*, is_ours: bool) -> Lack:
+    """Say that the model knows no text, and what brings one that does; `is_ours`: the ML service can get it."""
+    mend = (
+        "`darkroom models get` fetches one that finds pictures by what they show, for collections that are made with it"
+    )
+    if not is_ours:
+        mend += "; the ML service that ML_INFERENCE_SERVICE_URL names has to run it"
+    return Lack("text-model", f"The model knows no text, so only words were looked up. {mend} (docs/models.md).")
+
+
+def another_model(of_collection: str | None, now: str) -> Lack:
+    """Say that the collection is of another model than ML runs."""
     models = f"The collection was made by the model {of_collection!r}, and ML now runs {now!r}"
-    return f"{models}, so only words were looked up. `darkroom models use NAME` brings the former one back."
+    return Lack(
+        "same-model",
+        f"{models}, so only words were looked up. `darkroom models use NAME` brings the former one back.",
+    )
 
 
 async def of_nothing(
-    qdrant: Qdrant, collection: str, query: Query, filters: Filters, *, without_meaning: str, is_ours: bool
+    qdrant: Qdrant,
+    collection: str,
+    query: Query,
+    filters: Filters,
+    *,
+    lack: Lack | None,
+    is_ours: bool,
+    by_colour: bool,
 ) -> str:
     """Say what would help: which condition no picture meets, or which words none has."""
     said = []
@@ -35,10 +66,12 @@ async def of_nothing(
         words = ", ".join(f"“{word.text}”" for word in query.words)
         if not (query.must or query.must_not or filters):
             said.append(f"No picture has {words} in its tags, title, names, camera, caption or date.")
+    if by_colour:
+        said.append("Nor has one much of that colour." if said else "No picture has much of that colour.")
     if not is_ours:
         said.append("The collection was made by another program: its words cannot be looked up.")
-    if without_meaning:
-        said.append(without_meaning)
+    if lack:
+        said.append(lack.text)
     return " ".join(said) or "Try other words, or a lower min_score."
 
 

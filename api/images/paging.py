@@ -29,6 +29,8 @@ class Place:
     """Counted for the first page."""
     last: str | None = None
     """The id of the picture before."""
+    least: float | None = None
+    """The similarity at which the list ends."""
     page: str | None = None
     """Of a list that is sorted by date: the vector store's own cursor."""
 
@@ -74,6 +76,8 @@ def _decoded(cursor: str) -> Place:
         raise wrong_cursor() from error
     texts = (place.last, place.page)
     numbers = (place.offset, place.total)
+    if place.least is not None and not isinstance(place.least, float | int):
+        raise wrong_cursor()
     if not all(isinstance(one, str | None) for one in texts) or not all(
         isinstance(one, int) and 0 <= one < 1 << 31 for one in numbers
     ):

@@ -42,10 +42,14 @@ class Wanted(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Why a picture is there: its words; how near it is to the text, and to the pictures that it is to be like."""
+    """Why a picture is there: its words; how near it is to the text, and to the pictures that it is to be like.
+
+    `colour`: of what it has much, where the text names colours, and a model compares nothing but these.
+    """
 
     words: Sequence[Reason] = ()
     meaning: float | None = None
+    colour: str | None = None
     like: float | None = None
     probability: float | None = None
 
@@ -62,6 +66,7 @@ class Found:
     likely: tuple[int, int] | None = None
     standing_out: int | None = None
     hint: str | None = None
+    lacks: hints.Lacks | None = None
     pending: int = 0
 
 
@@ -73,25 +78,37 @@ class _Asked:
     text: list[float] | None = None
     like: list[float] | None = None
     scale: TrainedScale | None = None
+    colours_from: float | None = None
+    """The vector of the text is one of colours; so near to it a picture has them."""
     by_words: bool = True
     is_ours: bool = True
     """Whether the words of the collection's pictures can be looked up."""
     left: int = 0
     """Pictures that have no words yet."""
-    without_meaning: str = ""
-    """Why a text was not compared, for a person."""
+    lack: hints.Lack | None = None
+    """Why a text was not compared."""
 
     @property
     def vectors(self) -> list[list[float]]:
         """Return what pictures are to be near."""
         return [vector for vector in (self.text, self.like) if vector is not None]
 
-    def ranking(self, min_score: float | None) -> Ranking:
-        """Return what hits are ranked by."""
-        is_bound_by_text = self.text is not None and self.like is None
-        if min_score is not None and is_bound_by_text and self.scale is not None:
-            min_score = self.scale.cosine(min_score)
-        return Ranking(self.by_words and self.is_ours, self.vectors, min_score, is_filled=not self.left)
+    def least(self, min_score: float | None, likely: tuple[int, int] | None) -> float | None:
+        """Return the similarity at which the list ends, by `min_score`, else where the model says so; None: nowhere.
+
+        A model that was trained to tell it says so where any picture is likely; else those that are next best are left.
+        """
+        if self.text is None or self.like is not None:
+            return min_score
+        if self.scale is None:
+            return self.colours_from if min_score is None else min_score
+        if min_score is not None:
+            return self.scale.cosine(min_score) if min_score > 0 else None
+        return self.scale.cosine(likeness.MAYBE) if likely is not None and any(likely) else None
+
+    def ranking(self, least: float | None) -> Ranking:
+        """Return what hits are ranked by, down to the least similarity."""
+        return Ranking(self.by_words and self.is_ours, self.vectors, least, is_filled=not self.left)
 
 
 class Searcher:
@@ -148,9 +165,8 @@ class Searcher:
         asked = _Asked(query, like=await self._like(info.name, query), is_ours=is_ours, left=left)
         if mode == "keywords" or not query.text:
             return asked
-        vector, scale, reason = await self._text_vector(info, query.text)
-        by_words = mode == "auto" or vector is None
-        return replace(asked, text=vector, scale=scale, without_meaning=reason, by_words=by_words)
+        asked = await self._with_text(info, asked)
+        return replace(asked, by_words=mode == "auto" or asked.text is None)
 
     async def _like(self, collection: str, query: Query) -> list[float] | None:
         ids = [*query.like, *query.unlike]
@@ -165,28 +181,34 @@ class Searcher:
         except ValueError as error:
             raise RequestError(f"No picture can be found: {error}.", 422) from error
 
-    async def _text_vector(
-        self, info: CollectionInfo, text: str
-    ) -> tuple[list[float] | None, TrainedScale | None, str]:
-        """Return a vector to compare with those of the collection, or None and why there is none."""
+    async def _with_text(self, info: CollectionInfo, asked: _Asked) -> _Asked:
+        """Add a vector of the text, to compare with those of the collection, or why there is none."""
         try:
             model = await self._ml.capabilities()
             if info.model_id not in (None, model.model_id):
-                return None, None, hints.another_model(info.model_id, model.model_id)
-            vector = await self._ml.embed_text(text, dimension=info.dimension) if model.supports_text else None
-            if vector is None:
-                return None, None, hints.NO_TEXT
-            return vector, TrainedScale.of(model.logit_scale, model.logit_bias), ""
+                return replace(asked, lack=hints.another_model(info.model_id, model.model_id))
+            colours_from = None if model.supports_text else model.colours_from
+            vector = None
+            if model.supports_text or colours_from is not None:
+                vector = await self._ml.embed_text(asked.query.text, dimension=info.dimension)
         except (MLUnavailableError, MLRejectedError) as error:
             log.warning("search-without-ml", reason=str(error))
-            return None, None, hints.AWAY
+            return replace(asked, lack=hints.AWAY)
+        if vector is None:
+            return replace(asked, lack=hints.no_text(is_ours=model.chooses_models))
+        scale = TrainedScale.of(model.logit_scale, model.logit_bias)
+        return replace(asked, text=vector, scale=scale, colours_from=colours_from)
 
     async def _found(self, collection: str, asked: _Asked, text: str, wanted: Wanted) -> Found:
-        ranking = asked.ranking(wanted["min_score"])
         filters, limit = wanted["filters"], wanted["limit"]
         place = Place.of(
-            wanted["cursor"], wanted["offset"], collection, text, filters, wanted["mode"], ranking.min_score
+            wanted["cursor"], wanted["offset"], collection, text, filters, wanted["mode"], wanted["min_score"]
         )
+        likely = None
+        if wanted["cursor"] is None:
+            likely = await self._likely(collection, asked, filters)
+            place = replace(place, least=asked.least(wanted["min_score"], likely))
+        ranking = asked.ranking(place.least)
         total = place.total
         if total is None:
             total = await self._qdrant.count_query(collection, asked.query, ranking, filters)
@@ -202,25 +224,28 @@ class Searcher:
             )
             hits, following = hits[place.offset :], replace(place, offset=0).listed(page, total)
         why = await self._why(collection, asked, hits)
-        likely = None if wanted["cursor"] else await self._likely(collection, asked, filters)
         clear = None if wanted["cursor"] else await self._standing_out(collection, asked, filters)
-        hint = asked.without_meaning or None
+        hint = asked.lack.text if asked.lack else None
         if not total:
             hint = await hints.of_nothing(
-                self._qdrant, collection, asked.query, filters, without_meaning=asked.without_meaning,
-                is_ours=asked.is_ours,
+                self._qdrant, collection, asked.query, filters, lack=asked.lack, is_ours=asked.is_ours,
+                by_colour=asked.colours_from is not None,
             )  # fmt: skip
         mode: Literal["semantic", "keywords"] = "semantic" if asked.vectors else "keywords"
-        return Found(hits, why, total, mode, following, likely, clear, hint, asked.left)
+        kind = asked.lack.kind if asked.lack else None
+        return Found(hits, why, total, mode, following, likely, clear, hint, kind, asked.left)
 
     async def _why(self, collection: str, asked: _Asked, hits: list[Hit]) -> list[Why]:
         ids = [hit.id for hit in hits]
         near = await self._qdrant.similarities(collection, asked.text, ids) if asked.text else {}
+        if asked.colours_from is not None:
+            near = {one: similarity for one, similarity in near.items() if similarity >= asked.colours_from}
         alike = await self._qdrant.similarities(collection, asked.like, ids) if asked.like else {}
         return [
             Why(
                 words=reasons.of_words(asked.query, hit.payload) if asked.is_ours else (),
                 meaning=near.get(hit.id),
+                colour=asked.query.text if asked.colours_from is not None and hit.id in near else None,
                 like=alike.get(hit.id),
                 probability=asked.scale.probability(near[hit.id]) if asked.scale and hit.id in near else None,
             )
@@ -237,7 +262,8 @@ class Searcher:
 
     async def _standing_out(self, collection: str, asked: _Asked, filters: Filters) -> int | None:
         """Count the pictures that stand clear of the rest, where one vector is compared that nobody tells more of."""
-        if len(asked.vectors) != 1 or (asked.text is not None and asked.scale is not None):
+        tells_more = asked.text is not None and (asked.scale is not None or asked.colours_from is not None)
+        if len(asked.vectors) != 1 or tells_more:
             return None
         near = await self._qdrant.nearest(collection, asked.query, asked.vectors[0], filters)
         return standing_out(near)

@@ -32,6 +32,7 @@ from api.uploads.room import Room
 from api.view.view import JobView
 from core.errors import RequestError
 from core.settings import Settings
+from gateways.ml import ML
 from gateways.qdrant import Qdrant
 from gateways.qdrant.filters import Filters
 from gateways.targets import Targets
@@ -63,6 +64,7 @@ FinderDep = Annotated[Finder, _service(Finder)]
 JournalDep = Annotated[Journal, _service(Journal)]
 KeptDep = Annotated[Kept, _service(Kept)]
 LocalTokenDep = Annotated[LocalToken, _service(LocalToken)]
+MLDep = Annotated[ML, _service(ML)]
 ModelDep = Annotated[CurrentModel, _service(CurrentModel)]
 OriginalsDep = Annotated[Originals, _service(Originals)]
 OverviewDep = Annotated[Overview, _service(Overview)]

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Form, Request, Response, UploadFile
 from fastapi.routing import APIRoute
@@ -44,7 +44,8 @@ async def search(body: SearchBody, kept: KeptDep, searcher: SearcherDep) -> Sear
 
     `query` is in the language of the search box: words, `"a phrase"`, `-word`, `camera:`, `lens:`, `tag:`, `person:`,
     `date:2024-05..2024-08`, `rating:>=4`, `iso:`, `has:gps`, `near:LAT,LON,KM`, `like:ID`. What is none says where
-    (`query_error` of the problem). Where the model knows no text, only words are looked up.
+    (`query_error` of the problem). Where the model knows no text, only words are looked up, and colours (`dark blue`)
+    where it compares these.
     """
     collection = await chosen_collection(kept, body.collection)
     wanted: Wanted = {
@@ -103,6 +104,7 @@ def _results(found: Found) -> SearchResults:
         likely=None if found.likely is None else Likely(sure=found.likely[0], maybe=found.likely[1]),
         standing_out=found.standing_out,
         hint=found.hint,
+        lacks=found.lacks,
         pending=found.pending,
     )
 
@@ -110,7 +112,9 @@ def _results(found: Found) -> SearchResults:
 def _hit(hit: Hit, why: Why) -> SearchHit:
     reasons = [HitReason(kind="word", word=one.word, field=one.field, value=one.value) for one in why.words]
     if why.meaning is not None:
-        reasons.append(HitReason(kind="meaning", similarity=why.meaning, probability=why.probability))
+        kind: Literal["meaning", "colour"] = "meaning" if why.colour is None else "colour"
+        near = HitReason(kind=kind, word=why.colour, similarity=why.meaning, probability=why.probability)
+        reasons.append(near)
     if why.like is not None:
         reasons.append(HitReason(kind="like", similarity=why.like))
     return SearchHit(

@@ -15,7 +15,8 @@ MinScore = Annotated[
     Annotated[float, Field(allow_inf_nan=False)] | None,
     Field(
         description="An end: the least similarity to a text or picture; the least probability, where the model was "
-        "trained to tell it; the least score where only words are looked up. What words find beside it stays."
+        "trained to tell it; the least score where only words are looked up. What words find beside it stays. Left "
+        "out: where the model says so, which is a probability of 0.05 if any picture has it, and much of a colour."
     ),
 ]
 
@@ -104,8 +105,8 @@ class SearchBody(Body):
 class HitReason(BaseModel):
     """Why a picture was found."""
 
-    kind: Literal["word", "meaning", "like"]
-    word: str | None = Field(None, description="Of the query.")
+    kind: Literal["word", "meaning", "colour", "like"]
+    word: str | None = Field(None, description="Of the query; of a colour all of them.")
     field: str | None = Field(None, description="Of the payload, that has the word; also `folder` and `camera`.")
     value: str | None = Field(None, description="What stands in that field.")
     similarity: float | None = Field(None, description="Cosine of the vectors.")
@@ -148,6 +149,11 @@ class SearchResults(BaseModel):
     )
     hint: str | None = Field(
         None, description="What would help, where nothing was found, or meaning could not be compared."
+    )
+    lacks: Literal["text-model", "same-model", "ml"] | None = Field(
+        None,
+        description="Why meaning was not compared: the model knows no text, is another than that of the collection, or "
+        "ML is away. Null where it was, or nobody asked for it.",
     )
     pending: int = Field(
         0,

@@ -5,17 +5,19 @@ import asyncio
 import logging
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 import uvicorn
-from fastapi import FastAPI
 
 from core import settings as environment
 from core.errors import FatalError
 from core.settings import Settings
 from embedded.guard import NoWebPages
+from embedded.ml.choosing import Choice
 from embedded.ml.model import Model, VisualModel
 from embedded.ml.service import create_app
+from embedded.models.extra import needs_extra
 from embedded.models.shelf import Shelf
 
 log = logging.getLogger("darkroom.ml")
@@ -34,9 +36,16 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     try:
         settings = environment.load()
-        folder = options.clip_models or _chosen(settings, options.model)
+        shelf, forced = Shelf(settings.darkroom_data), options.model or settings.ml_model
+        folder = options.clip_models or shelf.in_use(forced)
+        choice = Choice(
+            shelf,
+            partial(_model, settings, shelf.learned),
+            reserve=settings.disk_reserve_bytes,
+            fixed=_fixed(options.clip_models, forced),
+        )
         with _listen(options.host, options.port) as listening:
-            asyncio.run(_serve(listening, options.host, settings, folder))
+            asyncio.run(_serve(listening, options.host, choice, folder))
     except FatalError as error:
         sys.exit(f"The ML service cannot start: {error}")
     except KeyboardInterrupt:
@@ -52,15 +61,16 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-async def _serve(listening: socket.socket, host: str, settings: Settings, folder: Path | None) -> None:
+async def _serve(listening: socket.socket, host: str, choice: Choice, folder: Path | None) -> None:
     """Answer from the start (with 503), load the models meanwhile, then serve until a signal."""
-    app = create_app()
+    app = create_app(choice)
     server = uvicorn.Server(
         uvicorn.Config(NoWebPages(app, host), log_config=None, access_log=False, timeout_graceful_shutdown=10)
     )
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
-        await _load(app, settings, folder)
+        model = await choice.start(folder)
+        log.info("ready: model %s, %d dimensions, on %s", model.model_id, model.dimension, model.device)
     except FatalError:
         server.should_exit = True
         raise
@@ -68,38 +78,29 @@ async def _serve(listening: socket.socket, host: str, settings: Settings, folder
         await serving
 
 
-async def _load(app: FastAPI, settings: Settings, folder: Path | None) -> None:
-    model = await asyncio.to_thread(_model, settings, folder)
-    app.state.model = model
-    log.info("ready: model %s, %d dimensions, on %s", model.model_id, model.dimension, model.device)
+def _fixed(folder: Path | None, name: str | None) -> str | None:
+    """Say why the model that runs cannot be changed while it runs; None: it can."""
+    if folder is not None:
+        return f"The ML service was started on the models in {folder}. Start it without --clip-models to choose others."
+    if name is not None:
+        return (
+            f"{name} was chosen at the start (--model, ML_MODEL), which goes before. Start without it to choose others."
+        )
+    return None
 
 
-def _chosen(settings: Settings, name: str | None) -> Path | None:
-    """Return the folder of the model to use; None: the one that needs no weights."""
-    return Shelf(settings.darkroom_data).in_use(name or settings.ml_model)
-
-
-def _model(settings: Settings, folder: Path | None) -> Model:
-    shelf = Shelf(settings.darkroom_data)
-    captioner = shelf.captioner
+def _model(settings: Settings, learned: Path, folder: Path | None, captioner: Path | None) -> Model:
+    """Load a model, and the captioner beside it; None: the one that needs no weights, and none."""
     if folder is None and captioner is None:
         return VisualModel()
-    try:
+    with needs_extra():
         from embedded.ml.captioned import Captioned  # noqa: PLC0415  # Only then are its packages needed.
         from embedded.ml.clip import ClipModel  # noqa: PLC0415  # As above.
-    except ImportError as error:
-        raise FatalError(
-            f"Models need the extra `models`, and {error.name} is missing: pip install 'darkroom[models]'"
-        ) from error
     idle = settings.ml_text_idle_seconds
     model: Model = VisualModel()
     if folder is not None:
         model = ClipModel(
-            folder,
-            provider=settings.ml_provider,
-            device_id=settings.ml_device_id,
-            learned=shelf.learned,
-            idle_seconds=idle,
+            folder, provider=settings.ml_provider, device_id=settings.ml_device_id, learned=learned, idle_seconds=idle
         )
     return model if captioner is None else Captioned(model, captioner, idle)
 

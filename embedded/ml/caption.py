@@ -45,13 +45,13 @@ def _orientation(image: Image.Image) -> str:
 def _colours(reduced: Image.Image) -> str:
     pixels = np.asarray(reduced.convert("HSV"), dtype=np.float64).reshape(-1, 3)
     counted = Counter(
-        _name(hue / 255.0 * 360.0, saturation / 255.0, value / 255.0) for hue, saturation, value in pixels
+        colour_name(hue / 255.0 * 360.0, saturation / 255.0, value / 255.0) for hue, saturation, value in pixels
     )
     names = [name for name, count in counted.most_common(2) if count >= MOSTLY * len(pixels)]
     return f"mostly {' and '.join(names)}" if names else "of many colours"
 
 
-def _name(hue: float, saturation: float, value: float) -> str:
+def colour_name(hue: float, saturation: float, value: float) -> str:
     """Name a colour; hue in degrees, saturation and value (HSV) from 0 to 1."""
     if value < 0.2:
         return "black"

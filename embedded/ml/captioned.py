@@ -21,7 +21,7 @@ class Captioned:
         self.model_id = model.model_id
         self.caption_model_id: str | None = caption_model_id(folder)
         self.dimension = model.dimension
-        self.supports_text = model.supports_text
+        self.supports_text, self.colours_from = model.supports_text, model.colours_from
         self.logit_scale, self.logit_bias = model.logit_scale, model.logit_bias
         self.device = model.device
 
@@ -34,7 +34,7 @@ class Captioned:
         """Embed as the model does."""
         return self._model.embed(images)
 
-    def embed_text(self, text: str) -> Array:
+    def embed_text(self, text: str) -> Array | None:
         """Embed as the model does."""
         return self._model.embed_text(text)
 

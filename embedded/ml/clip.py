@@ -73,6 +73,7 @@ class ClipModel:
         except Exception as error:  # Loaders raise nearly everything; whatever it is, we cannot start.
             raise FatalError(f"the models in {folder} cannot be used: {error}") from error
         self.supports_text = self._text is not None
+        self.colours_from: float | None = None
         self.logit_scale = manifest.logit_scale if manifest else None
         self.logit_bias = manifest.logit_bias if manifest else None
         self.device = self._vision.device

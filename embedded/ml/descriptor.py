@@ -40,8 +40,7 @@ def describe(image: Image.Image) -> Array:
     The same pixels give the same values: these are rounded to 7 digits, which is far coarser than
     what processors may differ by in the last bits.
     """
-    reduced = image.convert("YCbCr").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-    luma, blue, red = np.moveaxis(np.asarray(reduced, dtype=np.float64) / 255.0, 2, 0)
+    luma, blue, red = _channels(image.convert("YCbCr").resize((SIDE, SIDE), Image.Resampling.BILINEAR))
     vector = np.concatenate(
         [
             COLOUR_WEIGHT * _scaled(_colours(luma, blue, red), floor=FLOOR),
@@ -50,6 +49,23 @@ def describe(image: Image.Image) -> Array:
         ]
     )
     return np.round(_scaled(vector, floor=0.0), 7) + 0.0  # + 0.0 makes -0.0 into 0.0
+
+
+def of_colours(image: Image.Image) -> Array:
+    """Return a vector of length 1, shape (512,), that only says which colours a picture has, each pixel counted.
+
+    Nothing of where they are, nor of edges: what lies near it has these colours, whatever else it shows.
+    """
+    vector = np.zeros(DIMENSION)
+    colours = _scaled(_colours(*_channels(image.convert("YCbCr"))), floor=0.0)
+    vector[: colours.size] = colours
+    return vector
+
+
+def _channels(image: Image.Image) -> tuple[Array, Array, Array]:
+    """Return luma, blue and red difference of a YCbCr image, from 0 to 1."""
+    luma, blue, red = np.moveaxis(np.asarray(image, dtype=np.float64) / 255.0, 2, 0)
+    return luma, blue, red
 
 
 def _colours(luma: Array, blue: Array, red: Array) -> Array:

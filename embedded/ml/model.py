@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from embedded.ml import caption, descriptor
+from embedded.ml import caption, colours, descriptor
 from embedded.ml.descriptor import Array
 from embedded.ml.pace import MOST
 
@@ -19,6 +19,8 @@ class Model(Protocol):
     """None: it has no captioner."""
     dimension: int
     supports_text: bool
+    colours_from: float | None
+    """It knows texts of colour words alone: the similarity from which on a picture counts as of that colour."""
     logit_scale: float | None
     """With `logit_bias`: it was trained to give probabilities."""
     logit_bias: float | None
@@ -35,8 +37,11 @@ class Model(Protocol):
     def caption(self, image: Image.Image) -> str:
         """Describe an image in a sentence. Called only where there is a `caption_model_id`."""
 
-    def embed_text(self, text: str) -> Array:
-        """Return a vector of length 1 that lies near those of images that show the text. Only if `supports_text`."""
+    def embed_text(self, text: str) -> Array | None:
+        """Return a vector of length 1 that lies near those of images that show the text; None where it knows it not.
+
+        Only if `supports_text`, or it knows colours.
+        """
 
 
 class VisualModel:
@@ -46,6 +51,7 @@ class VisualModel:
     caption_model_id: str | None = caption.MODEL_ID
     dimension = descriptor.DIMENSION
     supports_text = False
+    colours_from: float | None = colours.LEAST
     logit_scale: float | None = None
     logit_bias: float | None = None
     device = "cpu"
@@ -59,6 +65,6 @@ class VisualModel:
         """Name brightness, orientation and colours."""
         return caption.caption(image)
 
-    def embed_text(self, text: str) -> Array:
-        """Raise NotImplementedError: colours and edges know no words."""
-        raise NotImplementedError
+    def embed_text(self, text: str) -> Array | None:
+        """Return a vector of colour words; None for all else: colours and edges know no other words."""
+        return colours.vector(text)

@@ -1,6 +1,6 @@
 """The HTTP face of a model: the contract of the ML service, with bounds on what it takes in.
 
-Until `app.state.model` is set, everything is answered with 503: the models are being loaded.
+Until there is a model, everything that needs one is answered with 503: it is being loaded.
 """
 
 import asyncio
@@ -10,6 +10,9 @@ import orjson
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
 from pydantic import BaseModel, Field, ValidationError
 
+from core.errors import FatalError, RequestError
+from embedded.ml import choosing
+from embedded.ml.choosing import Choice, Chosen
 from embedded.ml.inference import MAX_IMAGE_SIDE, BatchRequest, results
 from embedded.ml.model import Model
 
@@ -24,12 +27,15 @@ class TextRequest(BaseModel):
     text: str = Field(max_length=10_000)
 
 
-def create_app() -> FastAPI:
-    """Build the service, without a model yet."""
+def create_app(choice: Choice) -> FastAPI:
+    """Build the service; it runs what is chosen."""
     app = FastAPI(title="Darkroom's reference ML service")
-    app.state.model = None
+    app.state.choice = choice
     app.state.slots = asyncio.Semaphore(SLOTS)
     app.include_router(router)
+    app.include_router(choosing.router)
+    app.add_exception_handler(RequestError, _refused)
+    app.add_exception_handler(FatalError, _impossible)
     app.add_exception_handler(MemoryError, _out_of_memory)
     app.add_exception_handler(ValidationError, _invalid)
     return app
@@ -38,8 +44,8 @@ def create_app() -> FastAPI:
 router = APIRouter()
 
 
-def _loaded(request: Request) -> Model:
-    model: Model | None = request.app.state.model
+def _loaded(choice: Chosen) -> Model:
+    model = choice.model
     if model is None:
         raise HTTPException(503, "The models are still being loaded.")
     return model
@@ -55,7 +61,7 @@ async def health(model: Loaded) -> dict[str, str]:
 
 
 @router.get("/api/v1/capabilities")
-async def capabilities(model: Loaded) -> dict[str, Any]:
+async def capabilities(model: Loaded, choice: Chosen) -> dict[str, Any]:
     """Say what is loaded, and how much may be sent at once."""
     return {
         "safe_clip_batch": model.safe_batch,
@@ -67,9 +73,11 @@ async def capabilities(model: Loaded) -> dict[str, Any]:
         "embedding_dim": model.dimension,
         "model_id": model.model_id,
         "supports_text": model.supports_text,
+        "colours_from": model.colours_from,
         "logit_scale": model.logit_scale,
         "logit_bias": model.logit_bias,
         "max_image_side": MAX_IMAGE_SIDE,
+        "chooses_models": choice.fixed is None,
     }
 
 
@@ -83,12 +91,14 @@ async def batch_embed_and_caption(request: Request, model: Loaded, caption: bool
 
 @router.post("/api/v1/embed_text")
 async def embed_text(request: Request, model: Loaded) -> dict[str, list[float]]:
-    """Embed a text, to compare it with images; 501 where the model knows no words."""
-    if not model.supports_text:
+    """Embed a text, to compare it with images; 501 where the model knows no words, or none but those of colours."""
+    if not model.supports_text and model.colours_from is None:
         raise HTTPException(501, f"The model {model.model_id} has no text encoder.")
     async with request.app.state.slots:
         text = TextRequest.model_validate_json(await _bounded_body(request)).text
         vector = await asyncio.to_thread(model.embed_text, text)
+    if vector is None:
+        raise HTTPException(501, f"The model {model.model_id} knows no words but those of colours.")
     return {"embedding": vector.tolist()}
 
 
@@ -110,6 +120,14 @@ def _embed(model: Model, body: bytes, caption: bool) -> bytes:
     if len(images) > MAX_BATCH:
         raise HTTPException(413, f"The request has {len(images)} images; at most {MAX_BATCH} are taken.")
     return orjson.dumps({"results": results(model, images, caption=caption)})
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    return _detail(error.status if isinstance(error, RequestError) else 400, str(error))
+
+
+async def _impossible(_: Request, error: Exception) -> Response:
+    return _detail(409, str(error))
 
 
 async def _out_of_memory(_: Request, error: Exception) -> Response:

@@ -14,8 +14,9 @@ from typing import IO, Protocol
 from pydantic import ValidationError
 
 from core.errors import FatalError
-from embedded.models.fetching import Progress, require_room
+from embedded.models.fetching import require_room
 from embedded.models.manifest import LICENCE, MANIFEST, FileFact, Manifest, faults, sha256
+from embedded.models.progress import Progress
 from embedded.models.shelf import Measured, Shelf
 from embedded.models.table import Entry
 

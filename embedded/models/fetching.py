@@ -5,23 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from core.errors import FatalError
 from embedded.models.hub import Hub, Remote, arrived, is_offline, is_what
 from embedded.models.manifest import LICENCE, MANIFEST, FileFact, Manifest, megabytes, sha256
+from embedded.models.progress import Progress
 from embedded.models.shelf import Measured, Shelf, Trusted
 from embedded.models.table import Entry
-
-
-class Progress(Protocol):
-    """Who is told how it goes."""
-
-    def begin(self, total: int, done: int) -> None:
-        """`total` bytes are to come, of which `done` are here from an earlier try."""
-
-    def advance(self, count: int) -> None:
-        """So many bytes more came, or fewer, where a part has to come again."""
 
 
 def fetch(
@@ -121,7 +111,7 @@ class _Fetching:
         goal.unlink()
         raise FatalError(
             f"{source.at} of {repo} came with other bytes: its SHA-256 is {found}, and {wanted} is the one {whose}. It "
-            "was removed, and is not used. Run the command again; if it comes so again, what serves it (HF_ENDPOINT, a "
+            "was removed, and is not used. Try again; if it comes so again, what serves it (HF_ENDPOINT, a "
             "proxy) is not to be trusted."
         )
 

@@ -136,13 +136,12 @@ class Hub:
                 if asked is not None and asked > LONGEST_WAIT:
                     raise HubUnavailableError(
                         f"The hub at {self.endpoint} has too many requests, and asks to wait for {asked:.0f} s before "
-                        f"{what}. Run the command again then: it goes on where it was. A token (HF_TOKEN) may help."
+                        f"{what}. Try again then: it goes on where it was. A token (HF_TOKEN) may help."
                     ) from error
                 if tries >= TRIES:
                     raise HubUnavailableError(
                         f"{what} cannot be fetched from the hub at {self.endpoint}: {_said(error)}. Look at the "
-                        "network, the proxy (HTTPS_PROXY) and HF_ENDPOINT, and run the command again: it goes on "
-                        "where it was."
+                        "network, the proxy (HTTPS_PROXY) and HF_ENDPOINT, and try again: it goes on where it was."
                     ) from error
                 wait = asked if asked is not None else 2.0**tries * random.uniform(0.25, 0.5)  # noqa: S311
                 self._tell(f"{what}: {_said(error)}; goes on in {wait:.0f} s")
@@ -186,7 +185,7 @@ class Hub:
             if isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
                 return FatalError(
                     f"The disk is full: {what} cannot be written ({cause.strerror}). Free space on the disk of "
-                    "DARKROOM_DATA and run the command again: it goes on where it was."
+                    "DARKROOM_DATA and try again: it goes on where it was."
                 )
             if isinstance(cause, PermissionError):
                 return FatalError(f"{what} cannot be written: {cause}. Make the folder writable, or set DARKROOM_DATA.")

@@ -2,5 +2,6 @@
 
 from gateways.ml.answers import Capabilities, Embedded, Refused
 from gateways.ml.client import ML, ImageInput
+from gateways.ml.models import Arrival, Model, ModelsAnswer
 
-__all__ = ["ML", "Capabilities", "Embedded", "ImageInput", "Refused"]
+__all__ = ["ML", "Arrival", "Capabilities", "Embedded", "ImageInput", "Model", "ModelsAnswer", "Refused"]

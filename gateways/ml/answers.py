@@ -14,7 +14,7 @@ import httpx
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from core.errors import MLOutOfMemoryError, MLRejectedError, MLUnavailableError
+from core.errors import MLOutOfMemoryError, MLRejectedError, MLUnavailableError, RequestError
 
 # What fits into a message of Kafka together with all else that is known of a picture.
 MAX_TEXT = 2_000
@@ -51,6 +51,10 @@ class Capabilities:
     logit_scale: float | None = None
     """With `logit_bias`: the model was trained to give probabilities, see `rules.search.likeness`."""
     logit_bias: float | None = None
+    colours_from: float | None = None
+    """It knows texts of colour words alone: the similarity from which on a picture counts as of that colour."""
+    chooses_models: bool = False
+    """Whether other models can be fetched and used while it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,8 @@ class CapabilitiesAnswer(BaseModel):
     device_type: str | None = None
     logit_scale: float | None = None
     logit_bias: float | None = None
+    colours_from: float | None = Field(None, ge=-1, le=1)
+    chooses_models: bool | None = None
 
 
 class Result(BaseModel):
@@ -116,6 +122,10 @@ class TextAnswer(BaseModel):
     embedding: list[float] = Field(min_length=1)
 
 
+class _Refusal(BaseModel):
+    detail: str
+
+
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
@@ -132,6 +142,16 @@ def raise_for_status(response: httpx.Response) -> None:
     if response.is_client_error and status not in NOT_ABOUT_THE_IMAGES:
         raise MLRejectedError(said)
     raise MLUnavailableError(said)
+
+
+def refusal(response: httpx.Response) -> RequestError | None:
+    """Return what the service says of a request that it refuses, in words for a person; None where it says nothing."""
+    if response.status_code not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+        return None
+    try:
+        return RequestError(_Refusal.model_validate_json(response.content).detail, response.status_code)
+    except ValidationError:
+        return None
 
 
 def parse(response: httpx.Response, shape: type[Answer]) -> Answer:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import orjson
@@ -28,7 +29,9 @@ from gateways.ml.answers import (
     fault_of,
     parse,
     raise_for_status,
+    refusal,
 )
+from gateways.ml.models import ModelsAnswer
 
 # Longest wait for a connection, and for an answer that needs no work from a model.
 QUICK_SECONDS = 10.0
@@ -132,7 +135,7 @@ class ML:
         return answer.vector
 
     async def embed_text(self, text: str, *, dimension: int) -> list[float] | None:
-        """Embed a text, to compare it with images; None where the model has no text encoder."""
+        """Embed a text, to compare it with images; None where the model does not know it."""
         response = await self._send("POST", "/api/v1/embed_text", json={"text": text}, timeout=self._text)
         if response.status_code in {HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.NOT_FOUND}:
             return None
@@ -141,6 +144,28 @@ class ML:
         if fault := fault_of(vector, dimension):
             raise MLUnavailableError(f"The ML service answered nonsense to a text: {fault}.")
         return vector
+
+    async def models(self) -> ModelsAnswer | None:
+        """Return which models the service can run; None where that is its own affair. Raises MLUnavailableError."""
+        response = await self._send("GET", "/api/v1/models", timeout=self._quick)
+        return None if response.status_code == HTTPStatus.NOT_FOUND else self._listed(response)
+
+    async def get_model(self, name: str) -> ModelsAnswer:
+        """Have the service begin to fetch a model.
+
+        Raises RequestError: 404 for a name that it does not know, 409 where it says why not; MLUnavailableError.
+        """
+        return self._listed(await self._send("POST", f"/api/v1/models/{quote(name, safe='')}/get", timeout=self._quick))
+
+    async def use_model(self, name: str) -> ModelsAnswer:
+        """Have the service run another model from now on. Raises as `get_model` does."""
+        return self._listed(await self._send("POST", f"/api/v1/models/{quote(name, safe='')}/use"))
+
+    def _listed(self, response: httpx.Response) -> ModelsAnswer:
+        if refused := refusal(response):
+            raise refused
+        raise_for_status(response)
+        return parse(response, ModelsAnswer)
 
     async def healthy(self) -> bool:
         """Whether the service answers and has its models loaded."""

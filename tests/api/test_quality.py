@@ -10,6 +10,7 @@ import socket
 import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,8 +19,10 @@ import uvicorn
 from PIL import Image
 
 from core.settings import Settings
+from embedded.ml.choosing import Choice
 from embedded.ml.clip import ClipModel
 from embedded.ml.service import create_app
+from embedded.models.shelf import Shelf
 from gateways.qdrant import Point, Qdrant
 from tests import pictures
 from tests.api.service import Service, serving
@@ -72,10 +75,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ClipModel:
 
 
 @asynccontextmanager
-async def ml_service(model: ClipModel) -> AsyncIterator[str]:
-    app = create_app()
-    app.state.model = model
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+async def ml_service(model: ClipModel, data: Path) -> AsyncIterator[str]:
+    choice = Choice(Shelf(data), lambda folder, captioner: model, reserve=0)
+    await choice.start(None)
+    server = uvicorn.Server(uvicorn.Config(create_app(choice), log_level="warning"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
         running = asyncio.create_task(server.serve(sockets=[listening]))
         try:
@@ -89,10 +92,9 @@ async def ml_service(model: ClipModel) -> AsyncIterator[str]:
 async def searching(
     settings: Settings, model: ClipModel, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Service]:
-    async with ml_service(model) as url:
-        own = settings.model_copy(
-            update={"ml_inference_service_url": url, "darkroom_data": tmp_path_factory.mktemp("data")}
-        )
+    data = tmp_path_factory.mktemp("data")
+    async with ml_service(model, data) as url:
+        own = settings.model_copy(update={"ml_inference_service_url": url, "darkroom_data": data})
         async with serving(own) as service:
             yield service
 
@@ -136,7 +138,8 @@ async def test_both_in_one_list_find_more_than_each_alone(searching: Service, al
 
 
 async def test_hits_have_the_probability_that_the_model_was_trained_to_give(searching: Service, album: str) -> None:
-    answer = (await searching.http.post("search", json={"query": "desert", "collection": album})).json()
+    body = {"query": "desert", "collection": album, "min_score": 0}
+    answer = (await searching.http.post("search", json=body)).json()
     first, *_, last = answer["results"]
     assert (first["filename"], first["probability"]) == ("IMG_05.jpg", pytest.approx(1.0, abs=1e-6))
     assert last["probability"] < 1e-6

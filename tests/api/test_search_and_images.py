@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -217,9 +218,67 @@ class TestSearch:
         assert answer["likely"] == {"sure": 1, "maybe": 0}
         first, *others = answer["results"]
         assert first["probability"] == pytest.approx(1.0, abs=1e-6)
-        assert all(0 <= hit["probability"] < 0.05 for hit in others)
+        assert (others, answer["total"]) == ([], 1), "the list ends where nothing is likely any more"
+        whole = (await service.http.post("search", json=body | {"min_score": 0})).json()
+        assert (len(whole["results"]), whole["total"]) == (4, 4)
+        assert all(0 <= hit["probability"] < 0.05 for hit in whole["results"][1:])
+        nothing = (await service.http.post("search", json=body | {"query": "a green door"})).json()
+        assert (nothing["likely"], nothing["total"]) == ({"sure": 0, "maybe": 0}, 4), (
+            "the nearest, where none is likely"
+        )
         ended = (await service.http.post("search", json=body | {"min_score": 0.5})).json()
         assert ([hit["id"] for hit in ended["results"]], ended["total"]) == ([album["red"].id], 1)
+
+    async def test_the_end_of_a_list_is_kept_from_page_to_page(
+        self,
+        service: Service,
+        vectors: Qdrant,
+        collection: str,
+        album: dict[str, Point],
+        ml_control: httpx.AsyncClient,
+    ) -> None:
+        await ml_control.post("/control", json={"logit_scale": 4.7245, "logit_bias": -16.772})
+        near = np.array([[number, 0.0] for number in range(4)]) / 100 @ np.eye(2, 512) + vector_of(b"a red roof")
+        await vectors.upsert(collection, [point(vector.tolist()) for vector in near])
+        body: dict[str, object] = {"query": "a red roof", "collection": collection, "mode": "semantic", "limit": 2}
+        seen: list[str] = []
+        cursor = None
+        while not seen or cursor:
+            answer = (await service.http.post("search", json=body | {"cursor": cursor})).raise_for_status().json()
+            assert answer["total"] == 5
+            seen += [hit["id"] for hit in answer["results"]]
+            cursor = answer["next"]
+        assert len(set(seen)) == len(seen) == 5
+
+    async def test_colours_where_the_model_knows_no_other_words(
+        self, service: Service, collection: str, album: dict[str, Point], vectors: Qdrant, ml_control: httpx.AsyncClient
+    ) -> None:
+        await ml_control.post("/control", json={"supports_text": False, "colours_from": 0.9, "chooses_models": True})
+        await vectors.upsert(collection, [point(vector_of(b"red"), filename="rose.jpg")])
+        answer = (await service.http.post("search", json={"query": "red", "collection": collection})).json()
+        found = {hit["filename"]: [(one["kind"], one["word"]) for one in hit["reasons"]] for hit in answer["results"]}
+        assert found == {"rose.jpg": [("colour", "red")], "red.jpg": [("word", "red")]}
+        assert (answer["mode"], answer["hint"], answer["lacks"], answer["total"]) == ("semantic", None, None, 2)
+        other = (await service.http.post("search", json={"query": "red roof", "collection": collection})).json()
+        assert (other["mode"], other["lacks"], other["total"]) == ("keywords", "text-model", 1)
+        body = {"query": "blue", "collection": collection, "mode": "semantic"}
+        none = (await service.http.post("search", json=body)).json()
+        assert none["total"] == 0
+        assert none["hint"].endswith("caption or date. Nor has one much of that colour.")
+
+    async def test_what_is_missing_to_compare_meaning_is_told(
+        self, service: Service, collection: str, album: dict[str, Point], ml_control: httpx.AsyncClient
+    ) -> None:
+        async def lacks(behaviour: dict[str, object], **asked: str) -> object:
+            await ml_control.post("/control", json=behaviour)
+            body = {"query": "roof", "collection": collection} | asked
+            return (await service.http.post("search", json=body)).json()["lacks"]
+
+        assert await lacks({}) is None
+        assert await lacks({"supports_text": False}) == "text-model"
+        assert await lacks({"model_id": "stub-2"}) == "same-model"
+        assert await lacks({"status": 503}) == "ml"
+        assert await lacks({"supports_text": False}, mode="keywords") is None
 
     async def test_an_end_by_similarity(self, service: Service, collection: str, album: dict[str, Point]) -> None:
         body = {"query": "a red roof", "collection": collection, "mode": "semantic", "min_score": 0.9}

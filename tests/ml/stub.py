@@ -54,6 +54,8 @@ class Behaviour(BaseModel):
     supports_text: bool | None = True
     logit_scale: float | None = None
     logit_bias: float | None = None
+    colours_from: float | None = None  # where it knows no text: "red" and "blue" all the same
+    chooses_models: bool | None = None
 
     @classmethod
     def answering(cls, content: object) -> "Behaviour":
@@ -204,6 +206,8 @@ def create_app(stub: Stub) -> FastAPI:
             "embedding_dim": told.dimension,
             "logit_scale": told.logit_scale,
             "logit_bias": told.logit_bias,
+            "colours_from": told.colours_from,
+            "chooses_models": told.chooses_models,
         }
         return _json({name: value for name, value in answer.items() if value is not None})
 
@@ -217,7 +221,7 @@ def create_app(stub: Stub) -> FastAPI:
         stub.texts.append(text.text)
         if told.status is not None:
             return Response(told.body, told.status)
-        if not told.supports_text:
+        if not told.supports_text and (told.colours_from is None or text.text not in {"red", "blue"}):
             return Response('{"detail":"no text encoder"}', 501)
         return _json({"embedding": vector_of(text.text.encode(), told.dimension)})
 

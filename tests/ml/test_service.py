@@ -19,7 +19,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from embedded.ml.choosing import Choice
 from embedded.ml.descriptor import describe
+from embedded.ml.model import VisualModel
 from embedded.ml.service import MAX_BATCH, MAX_BODY, create_app
 from embedded.models.shelf import Shelf
 from gateways.ml import ML, Embedded, ImageInput, Refused
@@ -102,9 +104,11 @@ def test_capabilities_have_the_contract_and_our_additions(url: str) -> None:
         "embedding_dim": 512,
         "model_id": "darkroom-visual-1",
         "supports_text": False,
+        "colours_from": 0.25,
         "logit_scale": None,
         "logit_bias": None,
         "max_image_side": 4096,
+        "chooses_models": True,
     }
 
 
@@ -207,18 +211,24 @@ async def test_the_gateway_and_the_service_understand_each_other(url: str) -> No
     ml = ML(url, timeout=HANG_SECONDS)
     told = await ml.capabilities()
     assert (told.model_id, told.embedding_dim, told.supports_text) == ("darkroom-visual-1", 512, False)
+    assert told.colours_from is not None
     good, bad = ImageInput("good", jpeg(Image.new("RGB", (60, 40), "red")), "1.jpg"), ImageInput("bad", b"", "2.jpg")
     answers = await ml.embed([good, bad], caption=True, dimension=told.embedding_dim)
     assert isinstance(answers["good"], Embedded)
     assert answers["good"].caption == "A landscape picture, mostly red."
     assert answers["good"].model_id == told.model_id
     assert isinstance(answers["bad"], Refused)
-    assert await ml.embed_text("red", dimension=512) is None
+    assert await ml.embed_text("red bird", dimension=512) is None
+    (red, blue) = [await ml.embed_text(colour, dimension=512) for colour in ("red", "blue")]
+    assert red is not None
+    assert blue is not None
+    assert np.dot(red, answers["good"].vector) > told.colours_from > np.dot(blue, answers["good"].vector)
     await ml.close()
 
 
-async def test_before_the_models_are_loaded_it_is_not_healthy() -> None:
-    transport = httpx.ASGITransport(create_app())
+async def test_before_the_models_are_loaded_it_is_not_healthy(tmp_path: Path) -> None:
+    choice = Choice(Shelf(tmp_path), lambda folder, captioner: VisualModel(), reserve=0)
+    transport = httpx.ASGITransport(create_app(choice))
     async with httpx.AsyncClient(transport=transport, base_url="http://ml") as client:
         assert (await client.get("/health")).status_code == 503
         assert (await client.get("/api/v1/capabilities")).status_code == 503
@@ -275,12 +285,13 @@ class TestClip:
         )
         ended = run(sys.executable, "-c", main, "--port", str(free_port()), "--clip-models", str(tmp_path))
         assert ended.returncode == 1
-        assert "onnxruntime is missing: pip install 'darkroom[models]'" in ended.stderr
+        assert "the extra `models`, and onnxruntime is missing: pip install" in ended.stderr
         assert "Traceback" not in ended.stderr
 
 
 def test_the_extra_is_not_imported_without_the_option() -> None:
-    code = "import sys, embedded.ml.__main__ as main; main._model(main.environment.load(), None); print(*sys.modules)"
+    load = "main._model(main.environment.load(), None, None, None)"
+    code = f"import sys, embedded.ml.__main__ as main; {load}; print(*sys.modules)"
     modules = run(sys.executable, "-c", code).stdout.split()
     assert "embedded.ml.model" in modules
     assert not {"huggingface_hub", "onnxruntime", "tokenizers"} & set(modules)

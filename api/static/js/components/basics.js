@@ -14,6 +14,9 @@ export function button(text, { picture, look = "", square = false, ...attributes
   );
 }
 
+/** The parts of a text in which `commands` stand between backticks. */
+export const said = (text) => text.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part));
+
 export function badge(text, look = "") {
   return h("span", { class: `badge ${look}` }, text);
 }

@@ -18,6 +18,7 @@ const EXAMPLES = [
   ["has:gps   -has:tags", "known, or not"],
   ["near:48.86,2.35,5", "at most 5 km from there"],
   ["like:ID   -like:ID", "like one picture, unlike another"],
+  ["dark blue", "colours, too, where the model knows no other words"],
 ];
 const FIELDS = { filename: "name", folder: "folder", tags: "tag", people: "person", taken_at: "date", focal_length: "focal length", exposure_time: "exposure" };
 
@@ -51,8 +52,10 @@ export function pointAt(input, { position, length }) {
 export function inShort(reasons = []) {
   const word = reasons.find((one) => one.kind === "word");
   const like = reasons.find((one) => one.kind === "like");
+  const colour = reasons.find((one) => one.kind === "colour");
   const meaning = reasons.find((one) => one.kind === "meaning");
   if (word) return `${fieldName(word.field)}: ${word.word}`;
+  if (colour) return `${colour.word} (colour)`;
   if (meaning && meaning.probability !== null) return percent(meaning.probability);
   if (like) return percent(like.similarity);
   return meaning ? percent(meaning.similarity) : "";
@@ -62,14 +65,21 @@ export function inShort(reasons = []) {
 export function inFull(reasons = []) {
   return reasons.map((one) => {
     if (one.kind === "word") return [`“${one.word}”`, `${fieldName(one.field)}: ${one.value}`];
+    if (one.kind === "colour") return ["Colour", `${one.word}, similarity ${one.similarity.toFixed(2)}`];
     if (one.kind === "like") return ["Looks alike", percent(one.similarity)];
     if (one.probability !== null) return ["Meaning", `fits with a probability of ${percent(one.probability)}`];
     return ["Meaning", `similarity ${one.similarity.toFixed(2)}`];
   });
 }
 
-/** "12 sure, 30 maybe", where the model tells it. */
-export const likely = (found) => found && `${count(found.sure)} sure, ${count(found.maybe)} maybe`;
+/** "12 sure, 30 maybe", where the model tells it; else how many are clearly nearer than all others. */
+export function likely({ likely: told, standingOut, total }) {
+  if (told && total) return isAny(told) ? `${count(told.sure)} sure, ${count(told.maybe)} maybe` : "None is likely: the nearest come first.";
+  return standingOut ? `${count(standingOut)} stand${standingOut === 1 ? "s" : ""} out` : "";
+}
+
+/** Whether the model finds any picture likely: then the list ends behind these. */
+export const isAny = (found) => Boolean(found && found.sure + found.maybe);
 
 const fieldName = (field) => FIELDS[field] ?? field;
 const percent = (share) => (share > 0 ? (share < 0.01 ? "< 1 %" : `${Math.round(share * 100)} %`) : "0 %");

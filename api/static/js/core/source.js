@@ -12,16 +12,17 @@ export class Source {
   #loading = null;
   #ended = new AbortController();
 
-  /** `page(next, signal)` gives `{ pictures, total, next, mode, likely, hint, pending }`; `next` is null at first, and at the end. */
+  /** `page(next, signal)` gives `{ pictures, total, next, likely, standing_out, hint, lacks, pending }`; `next` is null at first, and at the end. */
   constructor(page) {
     this.#page = page;
     this.pictures = [];
     this.total = null;
     this.done = false;
     this.error = null;
-    this.mode = null;
     this.likely = null;
+    this.standingOut = null;
     this.hint = null;
+    this.lacks = null;
     this.pending = 0;
     this.onchange = () => {};
   }
@@ -64,10 +65,11 @@ export class Source {
       const page = await this.#page(this.#next, this.#ended.signal);
       this.pictures.push(...page.pictures);
       this.total = page.total;
-      this.mode = page.mode ?? null;
       // Told with the first page.
       this.likely ??= page.likely ?? null;
+      this.standingOut ??= page.standing_out ?? null;
       this.hint ??= page.hint ?? null;
+      this.lacks ??= page.lacks ?? null;
       this.pending = page.pending ?? 0;
       this.#next = page.next;
       this.done = page.next === null;
@@ -86,24 +88,25 @@ export function listed({ collection, sort, filters }) {
   });
 }
 
-/** What a query finds. */
-export function found({ collection, query, filters }) {
-  return searched((cursor, signal) => request("/search", { method: "POST", body: { query, limit: SEARCH_PAGE, cursor, collection, filters }, signal }));
+/** What a query finds; `all`: also what the model does not find likely. */
+export function found({ collection, query, filters, all }) {
+  return searched((cursor, signal) => request("/search", { method: "POST", body: { query, limit: SEARCH_PAGE, cursor, collection, filters, min_score: all ? 0 : null }, signal }));
 }
 
-/** Pictures that look like a stored one. */
-export function similar({ collection, id, filters }) {
-  return searched((cursor, signal) => request("/search", { method: "POST", body: { image_id: id, limit: SEARCH_PAGE, cursor, collection, filters }, signal }));
+/** Pictures that look like a stored one, and fit a query, if there is one: in front, so that errors point into it. */
+export function similar({ collection, id, query, filters }) {
+  return found({ collection, query: `${query ? `${query} ` : ""}like:${id}`, filters });
 }
 
-/** Pictures that look like a file. */
-export function alike({ collection, file, filters }) {
+/** Pictures that look like a file, and fit a query, if there is one. */
+export function alike({ collection, file, query, filters }) {
   return searched((cursor, signal) => {
     const form = new FormData();
     form.append("file", file);
     form.append("limit", SEARCH_PAGE);
     form.append("collection", collection);
     form.append("filters", JSON.stringify(filters));
+    if (query) form.append("query", query);
     if (cursor) form.append("cursor", cursor);
     return request("/search/image", { method: "POST", form, signal });
   });

@@ -7,14 +7,16 @@ import { count, monthOf, plural } from "../core/format.js";
 import { go, here, link, listOf, settle } from "../core/router.js";
 import { keep, kept } from "../core/pictures-sent.js";
 import { alike, found, listed, similar } from "../core/source.js";
-import { button, empty, failure, select } from "../components/basics.js";
+import { advice } from "../components/advice.js";
+import { button, empty, failure, said, select } from "../components/basics.js";
 import { archivePictures } from "../components/archiving.js";
 import { askText, show as showDialog } from "../components/dialog.js";
+import { takeDrops } from "../components/drops.js";
 import { chips, filterPanel, filtersOf } from "../components/filters.js";
 import { Grid } from "../components/grid.js";
 import { icon } from "../components/icons.js";
 import { attempt, toast } from "../components/toast.js";
-import { help, likely, misread, pointAt } from "../components/query.js";
+import { help as howToSearch, isAny, likely, misread, pointAt } from "../components/query.js";
 import { openViewer } from "../components/viewer.js";
 
 const SORTS = [["-taken_at", "Newest first"], ["taken_at", "Oldest first"], ["filename", "Name, A to Z"], ["-filename", "Name, Z to A"], ["-ingested_at", "Added last"], ["-rating", "Best rated first"]];
@@ -55,7 +57,7 @@ export async function show(root, { query, signal }) {
     h(
       "div",
       { class: "row" },
-      h("form", { class: "search", role: "search", onsubmit: (event) => (event.preventDefault(), change({ q: search.value.trim(), like: "", file: "" })) }, icon("search"), search, button("How to search", { picture: "info", square: true, look: "bare help", onclick: () => showDialog("How to search", help(), { wide: true }) }), button("Search by a picture", { picture: "picture", square: true, look: "bare", onclick: () => file.click() })),
+      h("form", { class: "search", role: "search", onsubmit: (event) => (event.preventDefault(), change({ q: search.value.trim(), all: "" })) }, icon("search"), search, button("How to search", { picture: "info", square: true, look: "bare help", onclick: () => showDialog("How to search", howToSearch(), { wide: true }) }), button("Search by a picture", { picture: "picture", square: true, look: "bare", onclick: () => file.click() })),
       file,
       collection,
       sort,
@@ -65,10 +67,11 @@ export async function show(root, { query, signal }) {
     state,
     picks,
   );
+  const help = advice(signal, () => build());
   const body = h("div", {});
-  fill(root, h("div", { class: "gallery" }, head, body));
-  search.addEventListener("search", () => search.value === "" && now.q && change({ q: "" }), { signal });
-  takeDrops(root, signal, body, searchBy);
+  fill(root, h("div", { class: "gallery" }, head, help.element, body));
+  search.addEventListener("search", () => search.value === "" && now.q && change({ q: "", all: "" }), { signal });
+  takeDrops(root, signal, (on) => body.querySelector(".grid")?.classList.toggle("over", on), searchBy);
   signal.addEventListener("abort", () => {
     listing.abort();
     source?.close();
@@ -117,20 +120,21 @@ export async function show(root, { query, signal }) {
     if (!panel.hidden) filters.offer();
     sort.disabled = Boolean(now.q || now.like || now.file);
     document.title = `${chosen} · Darkroom`;
-    sent = now.file && !now.q && !now.like ? await kept(now.file) : null;
+    search.placeholder = now.like || now.file ? "Add words to the picture" : "Search pictures";
+    sent = now.file && !now.like ? await kept(now.file) : null;
     if (current.aborted) return;
     if (!known.some((one) => one.name === chosen)) {
       draw(known.length ? missing() : nothing(false));
       return;
     }
-    const where = { collection: chosen, filters: filtersOf(now) };
-    if (now.q) source = found({ ...where, query: now.q });
-    else if (now.like) source = similar({ ...where, id: now.like });
+    const where = { collection: chosen, query: now.q, filters: filtersOf(now) };
+    if (now.like) source = similar({ ...where, id: now.like });
     else if (sent) source = alike({ ...where, file: sent });
     else if (now.file) {
       draw(notKept());
       return;
-    } else source = listed({ ...where, sort: now.sort || "-taken_at" });
+    } else if (now.q) source = found({ ...where, all: now.all });
+    else source = listed({ ...where, sort: now.sort || "-taken_at" });
     grid = new Grid(source, root, {
       collection: chosen,
       named: (now.sort || "").endsWith("filename"),
@@ -155,7 +159,7 @@ export async function show(root, { query, signal }) {
       if (shown.total === 0 && !shown.error) fill(body, nothing(Object.keys(where.filters).length > 0));
       search.toggleAttribute("aria-invalid", Boolean(shown.error?.place));
       if (shown.error?.place) pointAt(search, shown.error.place);
-      fill(end, shown.error?.place ? misread(now.q, shown.error) : shown.error ? failure(shown.error, () => shown.retry()) : shown.done && shown.total > 0 ? `That is all: ${plural(shown.total, "picture")}.` : "");
+      fill(end, shown.error?.place ? misread(now.q, shown.error) : shown.error ? failure(shown.error, () => shown.retry()) : shown.done && shown.total > 0 ? ending(shown) : "");
       grid.draw();
       viewer?.refresh();
       lookOn();
@@ -171,24 +175,31 @@ export async function show(root, { query, signal }) {
     viewer?.close();
     fill(body, instead);
     fill(state);
+    help.hide();
     root.removeAttribute("aria-busy");
   }
 
   function drawState() {
     const { total } = source;
-    summary.textContent = source.error ? "" : total === null ? "Looking …" : now.like || sent ? "Most alike first" : plural(total, "picture");
-    const sure = likely(source.likely);
-    const wordsOnly = source.mode === "keywords" && h("span", {}, "Only words were looked up, not what pictures show.");
+    summary.textContent = source.error ? "" : total === null ? "Looking …" : now.like || sent ? (now.q ? "Best first" : "Most alike first") : plural(total, "picture");
+    const sure = likely(source);
     const pending = source.pending > 0 && h("span", {}, `${plural(source.pending, "picture")} get their words now: of these, only captions and names were looked through.`);
-    const like = (now.like || sent) && h("span", { class: "chip" }, h("span", {}, sent ? `Looks like ${sent.name}` : "More like one picture"), clearButton("Leave this search", () => change({ like: "", file: "" })));
-    const text = now.q && h("span", { class: "chip" }, h("span", {}, `“${now.q}”`), clearButton("Leave this search", () => change({ q: "" })));
-    fill(state, summary, sure, like, text, chips(now, change), wordsOnly, pending, month);
+    const like = (now.like || sent) && h("span", { class: "chip" }, h("span", {}, sent ? `Looks like ${sent.name}` : "More like one picture"), clearButton("Leave this picture", () => change({ like: "", file: "" })));
+    const text = now.q && h("span", { class: "chip" }, h("span", {}, `“${now.q}”`), clearButton("Leave this search", () => change({ q: "", all: "" })));
+    fill(state, summary, sure && h("span", {}, sure), like, text, chips(now, change), pending, month);
+    help.show(source, chosen);
     root.setAttribute("aria-busy", String(total === null && !source.error));
+  }
+
+  /** The end of a list. Where the model has set it, there is more. */
+  function ending({ total, likely: told }) {
+    if (!isAny(told) || now.all) return `That is all: ${plural(total, "picture")}.`;
+    return [h("p", {}, `That is all that is likely: ${plural(total, "picture")}.`), button("Show less likely ones, too", { onclick: () => change({ all: "1" }) })];
   }
 
   function nothing(filtered) {
     if (source && (now.q || now.like || now.file || filtered)) {
-      return empty("search", "Nothing was found", source.hint || "Try other words, or take a filter away.", button("Show all pictures", { onclick: () => go(["gallery"], { collection: chosen }) }));
+      return empty("search", "Nothing was found", source.hint ? said(source.hint) : "Try other words, or take a filter away.", button("Show all pictures", { onclick: () => go(["gallery"], { collection: chosen }) }));
     }
     return empty("gallery", "No pictures here yet", `The collection “${chosen}” is empty. Take in a folder, or drop some files.`, h("a", { class: "button main", href: link(["ingest"], { collection: chosen }) }, "Take in photographs"), others());
   }
@@ -285,19 +296,4 @@ export async function show(root, { query, signal }) {
 
 function clearButton(label, onclick) {
   return h("button", { type: "button", "aria-label": label, title: label, onclick }, icon("close"));
-}
-
-function takeDrops(root, signal, body, take) {
-  const mark = (on) => body.querySelector(".grid")?.classList.toggle("over", on);
-  root.addEventListener("dragover", (event) => {
-    if (![...event.dataTransfer.types].includes("Files")) return;
-    event.preventDefault();
-    mark(true);
-  }, { signal });
-  root.addEventListener("dragleave", (event) => !root.contains(event.relatedTarget) && mark(false), { signal });
-  root.addEventListener("drop", (event) => {
-    event.preventDefault();
-    mark(false);
-    if (event.dataTransfer.files[0]) take(event.dataTransfer.files[0]);
-  }, { signal });
 }

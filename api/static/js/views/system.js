@@ -5,6 +5,7 @@ import { fill, h, repeat } from "../core/dom.js";
 import * as format from "../core/format.js";
 import { badge, failure, note, pageHead, table } from "../components/basics.js";
 import { lineChart } from "../components/chart.js";
+import { modelList } from "../components/models.js";
 
 const EVERY_MS = 5000;
 const PARTS = [["kafka", "Kafka"], ["qdrant", "Qdrant"], ["ml", "ML service"], ["stages", "Stages"]];
@@ -18,7 +19,7 @@ export async function show(root, { signal }) {
   const freshness = h("span", { class: "soft small" });
   const chart = lineChart("Messages a second, by stage, in the last half hour");
   const chartCard = h("section", { class: "card", "aria-label": "Throughput" }, h("div", { class: "row between" }, h("h2", {}, "Throughput"), h("span", { class: "soft small" }, "messages a second, each about one file or many, last 30 minutes")), chart.element);
-  fill(root, h("div", { class: "page" }, pageHead("System", null, freshness), live, chartCard, about(capabilities)));
+  fill(root, h("div", { class: "page" }, pageHead("System", null, freshness), live, chartCard, modelList(signal), about(capabilities)));
   await repeat(load, EVERY_MS, signal);
 
   async function load() {
