@@ -95,7 +95,7 @@ class _Embedder:
         permits = Permits(len(items), items[0].of)
         # Before there is room in the window: an end marker flushes all that came before it.
         works = self._begin(items)
-        await window.add(items[0].event, self._finish(items, works, permits), permits=permits)
+        await window.add(items[0].event, self._stage.do_each(ML_REQUEST, items, works, permits), permits=permits)
 
     def _begin(self, items: list[_Item]) -> list[Awaitable[None]]:
         """Put each image that is new into a batch; return what is to be awaited for each."""
@@ -106,20 +106,8 @@ class _Embedder:
             else:
                 self._answers.ask(_question(item))
         new = [item for item in items if item.index not in works]
-        works |= zip((item.index for item in new), self._ask_ml(new), strict=True)
+        works |= {item.index: self._first(item, done) for item, done in zip(new, self._ask_ml(new), strict=True)}
         return [works[item.index] for item in items]
-
-    async def _finish(self, items: list[_Item], works: list[Awaitable[None]], permits: Permits) -> None:
-        async def do(item: _Item, work: Awaitable[None]) -> None:
-            try:
-                await work
-            except DrainingError:
-                # Also one that came alone: a message behind it may be done, which would not be acked before it.
-                self._answers.answer(_question(item), None)  # whoever waits for it goes the same way
-                await self._stage.put_back(ML_REQUEST, item)
-            permits.release()
-
-        await asyncio.gather(*map(do, items, works))
 
     async def end(self, event: Event, window: Window) -> None:
         """Take an end marker, which asks for no more waiting."""
@@ -134,13 +122,21 @@ class _Embedder:
         weight = len(first.event.value) * len(items) // first.of
         return self._batchers[first.record.caption].add_together(items, weight)
 
+    async def _first(self, item: _Item, done: "asyncio.Future[None]") -> None:
+        """Wait until all that follows from a question to ML is delivered."""
+        try:
+            await done
+        except DrainingError:
+            self._answers.answer(_question(item), None)  # whoever waits for it goes the same way
+            raise
+
     async def _repeat(self, item: _Item, earlier: "asyncio.Future[Answer | None]") -> None:
         """Publish again what ML answered to the same question."""
         answer = await asyncio.shield(earlier)
         if answer is None:
             self._answers.ask(_question(item))
             (done,) = self._ask_ml([item])
-            await done
+            await self._first(item, done)
         else:
             await self._publish([(item, answer)])
 

@@ -96,15 +96,8 @@ class _Preparer:
                 [file.job_id], lambda: self._collections.incarnation(file.job_id, file.collection, since=since)
             )
             with writing_rows(event):
-                works = [
-                    self._stage.or_put_back(HASHED_FILE, item, self._decide_alone(item, incarnation)) for item in items
-                ]
-
-        async def do(work: Work) -> None:
-            await work
-            permits.release()
-
-        await asyncio.gather(*(do(work) for work in works))
+                works = [self._decide_alone(item, incarnation) for item in items]
+        await self._stage.do_each(HASHED_FILE, items, works, permits)
 
     def _decide_alone(self, item: Item[HashedFile], incarnation: str | None) -> Work:
         """Decide on one file; what goes wrong with it concerns no other of its message."""

@@ -19,7 +19,7 @@
     │   └── RequestError          a person or program asked for something that cannot be done
     │       └── TooManyRequestsError   it was asked for too often
     ├── PartitionRevokedError     another worker owns the event now: leave it, it is redelivered there
-    ├── DrainingError             the worker stops before this was begun: leave it, it is redelivered
+    ├── DrainingError             the worker stops before this was begun: it comes again
     └── FatalError                stop the process: going on would break a promise
 
 The message of each says what happened, to which file or part, and what to do.
@@ -130,7 +130,7 @@ class PartitionRevokedError(DarkroomError):
 
 
 class DrainingError(DarkroomError):
-    """The worker stops in order, and this was not begun: leave it unacked, it is delivered again."""
+    """The worker stops in order, and this was not begun: leave it unacked, or send it to its topic again."""
 
 
 class FatalError(DarkroomError):

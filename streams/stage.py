@@ -1,6 +1,7 @@
 """What every stage has: a Faust app, hence a consumer group, and the ways to take messages."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -139,22 +140,27 @@ class Stage(Rejecting):
 
         self.consume(topic.name, handle, **bounds)
 
-    async def or_put_back(self, topic: Topic[Any], item: Item[Any], work: Coroutine[Any, Any, T]) -> T | None:
-        """Do the work on a file; where the worker stops before it is begun, send the file again, to be taken later.
+    async def or_put_back(self, topic: Topic[Any], item: Item[Any], work: Awaitable[T]) -> T | None:
+        """Do the work on a file; where the worker stops before it is begun, send the file to where it came from.
 
-        So its message can be acked, others of which may be done: these would all be done again, up to ML.
+        So its message is acked. Else all that is done behind it, of this message or a later one, would be done again.
         """
         try:
             return await work
         except DrainingError:
-            if item.of == 1:
-                raise
-            await self.put_back(topic, item)
+            await self.send_file(topic, bundle.key_of(topic, item.record), item.record, item.headers)
             return None
 
-    async def put_back(self, topic: Topic[Any], item: Item[Any]) -> None:
-        """Send a file to where it came from, to be taken later, and wait until that is delivered."""
-        await self.send_file(topic, bundle.key_of(topic, item.record), item.record, item.headers)
+    async def do_each(
+        self, topic: Topic[Any], items: Sequence[Item[Any]], works: Iterable[Awaitable[object]], permits: Permits
+    ) -> None:
+        """Do the work on files of one message, or put them back; give back the room of each as it is done."""
+
+        async def do(item: Item[Any], work: Awaitable[object]) -> None:
+            await self.or_put_back(topic, item, work)
+            permits.release()
+
+        await asyncio.gather(*(do(item, work) for item, work in zip(items, works, strict=True)))
 
     def item(self, event: Event, record: R, headers: Headers, index: int = 0, of: int = 1) -> Item[R]:
         """Return a file of a message as it is taken; its trace begins."""

@@ -47,8 +47,8 @@ class Stage:
     async def persist(self, _jobs: list[str], attempt: Callable[[], Coroutine[Any, Any, str]]) -> str:
         return await attempt()
 
-    async def or_put_back(self, _topic: object, _item: object, work: Coroutine[Any, Any, None]) -> None:
-        await work
+    async def do_each(self, _topic: object, _items: object, works: list[Coroutine[Any, Any, None]], _: object) -> None:
+        await asyncio.gather(*works)
 
     async def add(self, _event: object, work: Coroutine[Any, Any, None], permits: object) -> None:
         self.tasks.append(asyncio.create_task(work))
