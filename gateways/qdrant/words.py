@@ -7,7 +7,7 @@ picture with both of two words comes before one that has the rarer one as a tag.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from qdrant_client import models
 
@@ -133,7 +133,7 @@ def _condition(wanted: Condition) -> models.Condition:
         case Word():
             return models.Filter(should=[*_whole(wanted), *(_beginnings(wanted) if wanted.is_begun else [])])
         case Phrase():
-            others = [_anywhere((word,)) for word in wanted.others]
+            others = _anywhere([(word,) for word in wanted.others])
             return models.Filter(should=[_phrase(wanted.words), *others])
         case InField():
             return models.Filter(should=[_in_field(wanted, way) for way in wanted.ways])
@@ -157,7 +157,7 @@ def _phrase(words: tuple[str, ...]) -> models.FieldCondition:
 
 def _whole(word: Word) -> list[models.Condition]:
     # By keywords: for a word that no text has, an index of texts reads every picture.
-    return [_anywhere(way) for way in word.ways]
+    return _anywhere(word.ways)
 
 
 def _beginnings(word: Word) -> list[models.Condition]:
@@ -171,9 +171,16 @@ def _begins_so(way: tuple[str, ...], other: tuple[str, ...]) -> bool:
     return way[:-1] == other[:-1] and way[-1].startswith(other[-1])
 
 
-def _anywhere(way: tuple[str, ...]) -> models.Filter:
-    each = [models.MatchAny(any=[f"{WHOLE}{word}", f"{BEGUN}{word}"]) for word in way]
-    return models.Filter(must=[models.FieldCondition(key=_MARKED, match=match) for match in each])
+def _anywhere(ways: Sequence[tuple[str, ...]]) -> list[models.Condition]:
+    """Match points with all words of a way in any fields; ways of one word are one condition."""
+    single = [way[0] for way in ways if len(way) == 1]
+    found: list[models.Condition] = [_one_of(single)] if single else []
+    return found + [models.Filter(must=[_one_of([word]) for word in way]) for way in ways if len(way) > 1]
+
+
+def _one_of(words: Sequence[str]) -> models.FieldCondition:
+    marked = [f"{mark}{word}" for word in words for mark in (WHOLE, BEGUN)]
+    return models.FieldCondition(key=_MARKED, match=models.MatchAny(any=marked))
 
 
 def _marked(letter: str, way: tuple[str, ...], *, is_begun: bool) -> models.Filter:
