@@ -138,11 +138,17 @@ def _condition(wanted: Condition) -> models.Condition:
         case InField():
             return models.Filter(should=[_in_field(wanted, way) for way in wanted.ways])
         case Known():
-            empty = [models.IsEmptyCondition(is_empty=models.PayloadField(key=field)) for field in wanted.fields]
-            return models.Filter(should=[models.Filter(must_not=[one]) for one in empty])
+            return models.Filter(should=[_known(field) for field in wanted.fields])
         case Wanted():
             filters = [to_filter({wanted.field: value}) for value in wanted.values]
             return models.Filter(should=[one for one in filters if one])
+
+
+def _known(field: str) -> models.Filter:
+    unknown: list[models.Condition] = [models.IsEmptyCondition(is_empty=models.PayloadField(key=field))]
+    if field == "rating":  # programs write 0 stars for none
+        unknown.append(models.FieldCondition(key=field, range=models.Range(gte=0.0, lte=0.0)))
+    return models.Filter(must_not=unknown)
 
 
 def _in_field(wanted: InField, way: tuple[str, ...]) -> models.Filter:

@@ -21,7 +21,7 @@ ALBUM = [
         rating=4.0,
     ),
     photo(3, caption="a roof that is red, with raptors", description="京都タワー", label="Red"),
-    photo(4, tags=["dog"], caption="a dog on a red roof", taken_at="2023-05-04T10:20:30"),
+    photo(4, tags=["dog"], caption="a dog on a red roof", taken_at="2023-05-04T10:20:30", rating=0.0),
     photo(
         5,
         camera_make="FUJIFILM",
@@ -97,6 +97,8 @@ def number_of(name: str) -> int:
         ("has:gps", [2]),
         ("-has:gps -has:tags -has:label", [5]),
         ("rating:>=4", [2]),
+        ("has:rating", [2]),  # no stars are no rating
+        ("-has:rating roof", [3, 4]),
         ("date:2018..2022", [5]),
         ("date:2023", [4]),
         ("iso:50..100 aperture:<=2.8", [5]),
