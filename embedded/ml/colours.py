@@ -1,8 +1,8 @@
 """Colour words as vectors of the descriptor: a picture lies near a colour that it has much of.
 
 A word means the colours that the plain caption calls by it, each as often as any other: the vivid ones where nothing
-else is said, else the `dark`, `light` or `bright` ones. Only a text that says nothing else has a vector: `red`,
-`dark blue`, `green and yellow`, `a grey picture`.
+else is said, less what is as well another colour, else the `dark`, `light` or `bright` ones. Only a text that says
+nothing else has a vector: `red`, `dark blue`, `green and yellow`, `a grey picture`.
 """
 
 import colorsys
@@ -17,7 +17,7 @@ from embedded.ml import descriptor
 from embedded.ml.caption import colour_name
 from embedded.ml.descriptor import Array
 
-LEAST = 0.25
+LEAST = 0.2
 """Similarity from which on a picture has a colour: that of about a tenth of it, of black and white a quarter.
 
 Measured on drawn scenes (tests/ml/test_colours.py): of those with a third of it nine in ten and more are nearer.
@@ -53,6 +53,8 @@ VIVID: dict[str, Shade] = {
     "pink": lambda saturation, _: saturation >= 0.3,
     "brown": lambda saturation, _: saturation >= 0.4,
 }
+OTHERS = 0.5
+"""Share of what colours have in common that is taken out: with none, brown photographs come before red things."""
 ALSO = {"deep": "dark", "pale": "light", "pastel": "light", "vivid": "bright"}
 BESIDE = frozenset(
     {
@@ -63,13 +65,14 @@ BESIDE = frozenset(
 )
 """What may stand beside colours, and says nothing of itself."""
 
+_GREYS = ("black", "white", "grey")
 _HUES, _STEPS = 72, 11  # how finely colours are drawn
 
 
 def vector(text: str) -> Array | None:
     """Return a vector of length 1, shape (512,), near to pictures of these colours; None for what is no colour."""
     colours = _read(text)
-    drawn = [] if colours is None else [_drawn(*colour) for colour in colours]
+    drawn = [] if colours is None else [_apart(*colour) for colour in colours]
     if not drawn or any(one is None for one in drawn):
         return None
     mean = np.mean([one for one in drawn if one is not None], axis=0)
@@ -90,6 +93,17 @@ def _read(text: str) -> Sequence[tuple[str, str | None]] | None:
         elif word not in BESIDE:
             return None
     return None if shade else found
+
+
+@cache
+def _apart(name: str, shade: str | None) -> Array | None:
+    """Return the vector of a colour, less `OTHERS` of what a vivid one has in common with others: red is no brown."""
+    drawn = _drawn(name, shade)
+    if drawn is None or shade is not None or name in {*_GREYS, "brown"}:
+        return drawn
+    others = [other for one in VIVID if one != name and (other := _drawn(one, None)) is not None]
+    apart = np.asarray(drawn - OTHERS * sum(max(0.0, float(drawn @ other)) * other for other in others))
+    return np.asarray(apart / np.linalg.norm(apart))
 
 
 @cache

@@ -104,7 +104,7 @@ def test_capabilities_have_the_contract_and_our_additions(url: str) -> None:
         "embedding_dim": 512,
         "model_id": "darkroom-visual-1",
         "supports_text": False,
-        "colours_from": 0.25,
+        "colours_from": 0.2,
         "logit_scale": None,
         "logit_bias": None,
         "max_image_side": 4096,

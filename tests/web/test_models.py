@@ -144,6 +144,13 @@ def test_a_failure_says_what_to_do_and_the_next_try_goes_on(
     with site_of(start_api, hub, tmp_path, monkeypatch) as (url, _):
         opened = visit(f"gallery?collection={ALBUM}&q=bird", url=url, viewport=PHONE, color_scheme="dark")
         offer = offer_of(opened.page)
+        offer.get_by_role("button", name="Not now").click()
+        expect(offer).to_be_hidden()
+        opened.page.reload()
+        expect(opened.page.get_by_role("heading", name="Nothing was found")).to_be_visible()
+        expect(offer).to_be_hidden()
+        opened.page.evaluate("localStorage.clear()")
+        opened.page.reload()
         offer.get_by_role("button", name="Get this model").click()
         expect(offer).to_contain_text("Set HF_TOKEN to a token that may read it")
         opened.check_look()

@@ -5,9 +5,11 @@ import re
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from gateways.qdrant import Point, Qdrant
@@ -107,3 +109,33 @@ def test_a_model_with_a_trained_scale_says_how_many_it_is_sure_of(visit: Open, m
     search(page, "a red roof in the sun")
     expect(page.get_by_text("1 sure, 0 maybe")).to_be_visible()
     expect(page.locator(".cell .score").first).to_have_text("caption: red")
+
+
+def test_words_beside_a_picture(visit: Open, photos: Path) -> None:
+    opened = visit(f"gallery?collection={COLLECTION}")
+    opened.expect_error("404")  # the pictures have no originals
+    opened.expect_error("422")
+    page, box = opened.page, opened.page.get_by_label("Search pictures")
+    page.get_by_role("button", name=re.compile("^zoe.jpg")).click()
+    page.get_by_role("button", name="More like this").click()
+    expect(page.get_by_text("More like one picture")).to_be_visible()
+    expect(page.get_by_text("Most alike first")).to_be_visible()
+    expect(box).to_have_attribute("placeholder", "Add words to the picture")
+    search(page, "roof -has:people")
+    expect(page.get_by_text("Best first")).to_be_visible()
+    expect(page.locator(".cell .score").first).to_have_text("caption: roof")
+    search(page, "roof date:x")
+    expect(page.locator("#content [role=alert] mark")).to_have_text("x")
+    page.get_by_role("button", name="Leave this picture").click()
+    search(page, "roof")
+    expect(page.get_by_role("button", name=re.compile("^IMG_2700.jpg"))).to_be_visible()
+
+    file = photos / "searched-with.jpg"
+    Image.new("RGB", (40, 30), "red").save(file)
+    page.get_by_label("A picture to search with").set_input_files(file)
+    expect(page.get_by_text("Looks like searched-with.jpg")).to_be_visible()
+    search(page, "raptors")
+    expect(page.locator(".cell .score").first).to_have_text("tag: raptors")
+    expect(page.get_by_text("Looks like searched-with.jpg")).to_be_visible()
+    page.reload()
+    expect(page.locator(".cell .score").first).to_have_text("tag: raptors")

@@ -7,6 +7,7 @@ import { badge, button, failure, note, said, table } from "./basics.js";
 import { attempt, toast } from "./toast.js";
 
 const AGAIN_MS = 1000;
+const LATER = "model-offer";
 
 /**
  * What offers the first model of the list where a search has none that knows text. `show({ lacks, collection })` takes
@@ -45,7 +46,13 @@ export function modelOffer(signal, onused) {
     if (here) return arrived(here, why.collection);
     const failed = found.arrival?.state === "failed" ? found.arrival : null;
     const offered = knowing.find((one) => one.name === (failed?.name ?? found.default));
-    return offered && offer(offered, failed);
+    return offered && (failed || localStorage.getItem(LATER) !== "later") && offer(offered, failed);
+  }
+
+  function later() {
+    localStorage.setItem(LATER, "later");
+    hide();
+    toast("The page of the system offers models at any time.");
   }
 
   function offer(model, failed) {
@@ -54,7 +61,7 @@ export function modelOffer(signal, onused) {
       failed && note(said(failed.message), "bad"),
       h("p", {}, "That needs a model that knows text: ", h("strong", {}, model.name), ` (${model.about}).`),
       facts(model),
-      h("div", { class: "buttons" }, button(failed || model.partly ? "Go on" : "Get this model", { picture: "download", look: "main", onclick: attempt(() => models.ask(model.name, "get")) })),
+      h("div", { class: "buttons" }, button(failed || model.partly ? "Go on" : "Get this model", { picture: "download", look: "main", onclick: attempt(() => models.ask(model.name, "get")) }), !failed && button("Not now", { onclick: later })),
     ];
   }
 
