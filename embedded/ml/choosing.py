@@ -53,7 +53,11 @@ class Choice:
 
     async def start(self, folder: Path | None) -> Model:
         """Load the model that lies in a folder, with the captioner that was chosen. Raises FatalError."""
-        return await self._change(folder, self._shelf.captioner)
+        self._loading = BUILT_IN if folder is None else folder.name
+        try:
+            return await self._change(folder, self._shelf.captioner)
+        finally:
+            self._loading = None
 
     async def models(self) -> Models:
         """Say which models there are. Raises FatalError where the table of own entries is none."""
@@ -100,7 +104,9 @@ class Choice:
 
     @property
     def _used(self) -> set[str]:
-        """Return what is in use: a model, and maybe a captioner beside it."""
+        """Return what is in use: a model, and maybe a captioner beside it; nothing while the first is being loaded."""
+        if self.model is None:
+            return set()
         beside = set() if self._captioner is None else {self._captioner.parent.name}
         if self._folder is None:
             return beside | {BUILT_IN}

@@ -1,6 +1,8 @@
 """A model comes while the service runs, and takes over without a restart; each step and each failure is told."""
 
+import asyncio
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,8 @@ import httpx
 import pytest
 
 from core.errors import RequestError
+from embedded.ml.choosing import Choice
+from embedded.ml.model import Model, VisualModel
 from embedded.models.shelf import Shelf
 from gateways.ml import ML, ModelsAnswer
 from tests.deadlines import HANG_SECONDS
@@ -171,6 +175,23 @@ def test_what_was_said_at_the_start_stays(data: Path) -> None:
         assert "visual was chosen at the start" in models(url)["fixed"]
         refused = ask(url, "visual", "use")
         assert (refused.status_code, refused.json()["detail"]) == (409, models(url)["fixed"])
+
+
+async def test_while_the_first_model_is_loaded_none_is_in_use(data: Path) -> None:
+    shelf, goes_on = Shelf(data), threading.Event()
+
+    def load(folder: Path | None, captioner: Path | None) -> Model:
+        goes_on.wait(HANG_SECONDS)
+        return VisualModel()
+
+    choice = Choice(shelf, load, reserve=0)
+    starting = asyncio.create_task(choice.start(shelf.at("tiny")))
+    await asyncio.sleep(0)
+    found = await choice.models()
+    assert (found.loading, [one.name for one in found.models if one.in_use]) == ("tiny", [])
+    goes_on.set()
+    await starting
+    assert (await choice.models()).loading is None
 
 
 async def test_the_gateway_tells_models_and_refusals(data: Path) -> None:
