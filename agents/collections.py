@@ -28,26 +28,34 @@ class KnownCollections:
 
     def __init__(self, qdrant: Qdrant) -> None:
         self._qdrant = qdrant
-        self._incarnations: _Remembered[str | None] = _Remembered()
+        self._places: _Remembered[BoundCollection | None] = _Remembered()
         self._known: _Remembered[CollectionInfo | None] = _Remembered()
 
-    async def incarnation(self, job_id: str, collection: str, *, since: float = 0.0) -> str | None:
-        """Return the incarnation of a collection; None when there is no such collection.
+    async def target(
+        self, job_id: str, collection: str, model_id: str, *, since: float = 0.0
+    ) -> BoundCollection | None:
+        """Return where files of a model go: the generation of the collection that is of it; None when there is none.
 
         Raises QdrantUnavailableError.
         """
-        return await self._incarnations.get((job_id, collection), lambda: self._qdrant.incarnation(collection), since)
+        key = (job_id, collection, model_id)
+        return await self._places.get(key, lambda: self._qdrant.of_model(collection, model_id), since)
 
-    def known_incarnation(self, job_id: str, collection: str) -> str | None:
-        """Return what `incarnation` would, where that was told lately."""
-        return self._incarnations.known((job_id, collection))
+    def known_target(self, job_id: str, collection: str, model_id: str) -> BoundCollection | None:
+        """Return what `target` would, where that was told lately."""
+        return self._places.known((job_id, collection, model_id))
 
-    async def known(self, job_id: str, collection: str) -> CollectionInfo | None:
-        """Return what is known of a collection; None when there is no such collection.
+    async def known(self, job_id: str, collection: str, model_id: str | None = None) -> CollectionInfo | None:
+        """Return what is known of a collection, of its generation of a model if it has that; None when there is none.
 
         Raises QdrantUnavailableError.
         """
-        return await self._known.get((job_id, collection), lambda: self._qdrant.collection(collection))
+
+        async def ask() -> CollectionInfo | None:
+            found = None if model_id is None else await self._qdrant.of_model(collection, model_id)
+            return found or await self._qdrant.collection(collection)
+
+        return await self._known.get((job_id, collection, model_id), ask)
 
 
 class WritableCollections(KnownCollections):

@@ -1,4 +1,8 @@
-"""Decodes a file whose content is new into an ml-request; used by prepare, for owners of claims."""
+"""Decodes a file whose content is new into an ml-request; used by prepare, for owners of claims.
+
+Where a file is gone, and its picture is to be embedded anew or to get a caption, what is kept of it does: the
+thumbnail that its point has.
+"""
 
 import asyncio
 import base64
@@ -10,7 +14,9 @@ from core.errors import DrainingError, FatalError, FileChangedError, FileError
 from gateways.decoding import prepare
 from imaging.hashing import FileStamp
 from imaging.prepared import Prepared
+from rules.identity import point_id
 from streams.item import Item
+from topics.content import Content
 from topics.hashed_file import HashedFile
 from topics.image_outcome import FailedFile
 from topics.ml_request import ML_REQUEST, MLRequest
@@ -29,6 +35,12 @@ class Decoder:
 
     async def decode(self, item: Item[HashedFile]) -> None:
         """Decode the owner of a claim and wait until what follows from it is delivered."""
+        if item.record.task == "caption":
+            # What is known of the content was lost, but for its point.
+            kept = await self._kept(item)
+            if kept is not None:
+                await self.send_for_caption(item, kept)
+            return
         prepared = await self.prepare(item)
         if prepared is not None:
             await self.send(item, prepared)
@@ -36,6 +48,12 @@ class Decoder:
     async def prepare(self, item: Item[HashedFile]) -> Prepared | None:
         """Decode a file; None where it ended in another way, and what follows from that is delivered."""
         file = item.record
+        if file.kept:
+            kept = await self._kept(item)
+            if kept is None:
+                return None
+            thumbnail = base64.b64decode(kept.thumbnail_base64)
+            return Prepared(kept.metadata, thumbnail, rendition=thumbnail)
         settings = self._stage.services.settings
         try:
             return await self._stage.services.cpu.run_for_file(
@@ -73,6 +91,41 @@ class Decoder:
         await self._stage.send_file(ML_REQUEST, file.sha256, request, file.headers(headers))
         failpoints.reach("prepare-sent")
         self._stage.handed_on(file, headers)
+
+    async def send_for_caption(self, item: Item[HashedFile], known: Content) -> None:
+        """Have ML describe what is kept of a content that is embedded, and wait until that is delivered."""
+        request = MLRequest(
+            **item.record.file_fields(),
+            metadata=known.metadata,
+            thumbnail_base64="",
+            rendition_base64=known.thumbnail_base64.encode(),
+            known=known,
+        )
+        await self._stage.send_file(ML_REQUEST, request.sha256, request, request.headers(item.headers))
+        self._stage.handed_on(item.record, item.headers)
+
+    async def _kept(self, item: Item[HashedFile]) -> Content | None:
+        """Return what the point of a file tells of its content; without a picture, the file fails."""
+        file, qdrant = item.record, self._stage.services.qdrant
+
+        async def read() -> Content:
+            for info in await qdrant.generations(file.collection):
+                point = await qdrant.point(info.at, point_id(file.sha256))
+                if point is not None and point.payload.get("thumbnail_base64"):
+                    content = Content.of_point(point.vector, point.payload)
+                    base64.b64decode(content.thumbnail_base64, validate=True)
+                    return content
+            raise FileError(f"{file.path} is gone, and no picture of it is kept.")
+
+        try:
+            return await self._stage.persist([file.job_id], read)
+        except FileError as error:
+            await self._stage.fail_file(item, error)
+        except (DrainingError, FatalError):
+            raise
+        except Exception as error:
+            await self._stage.fail_file(item, FileError(f"{file.path} is gone, and its point cannot be used: {error}"))
+        return None
 
     async def _hash_again(self, item: Item[HashedFile], error: FileChangedError) -> None:
         file, headers = item.record, item.headers

@@ -212,6 +212,9 @@ class Executor:
         writes = []
         for number, outcome in files:
             item = case.files[number]
+            if item.record.task is not None and item.record.caption and case.content.caption is None:
+                await self._decoder.send_for_caption(item, case.content)
+                continue
             write = _point(item.record, outcome, case.content)
             writes.append((write.sha256.encode(), write, write.headers(item.headers)))
         await self._stage.send_files(DB_WRITE, writes)
@@ -276,4 +279,7 @@ def _content_error(outcome: AnyImageOutcome | None) -> ContentError:
 
 
 def _collection_error(file: HashedFile) -> FileError:
-    return FileError(f"Collection {file.collection} does not exist (any more). Create it, and run the job again.")
+    return FileError(
+        f"Collection {file.collection} does not exist (any more), or is not of model {file.model_id}. Create it, and "
+        "run the job again."
+    )

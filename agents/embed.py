@@ -1,6 +1,6 @@
 """embed: has ML look at each new content, in batches, and publishes the answer.
 
-It takes ml-request, and sends db-write: the point of the file that owns the claim.
+It takes ml-request, and sends db-write: the point of the file that owns the claim. A batch is of one model.
 It decides in rules/embedding: a batch that ML refuses is halved until the guilty image stands alone; ML away, or of
 another model, is waited for. What it has answered is not asked again.
 """
@@ -19,14 +19,15 @@ import structlog
 from agents.answers import Answer, Answers, Question
 from agents.collections import KnownCollections
 from agents.end_markers import EndMarkers
+from agents.offers import LARGEST_BATCH, Kind, Offers, kind_of
 from agents.stage import Services, StageApp
 from core import failpoints, tracing
 from core.errors import ContentError, DrainingError, FatalError, FileError, MLOutOfMemoryError, MLUnavailableError
 from gateways.ml import Capabilities, Embedded, ImageInput, Refused
 from rules import embedding
-from rules.batching import batch_size
 from rules.embedding import Again, Fail
 from rules.identity import point_id
+from streams.batching import Batcher
 from streams.item import Item
 from streams.messages import Event
 from streams.window import Permits, Window
@@ -36,10 +37,6 @@ from topics.ml_request import ML_REQUEST, MLRequest
 
 # One request to ML holds at most this much base64, whatever the batch size.
 MAX_BATCH_BYTES = 64 << 20
-# What ML offers is not used beyond this without ML_INFERENCE_BATCH_SIZE: it bounds the memory of the window.
-LARGEST_BATCH = 128
-# While ML has not said what it can take.
-SMALLEST_BATCH = 32
 
 log = structlog.get_logger()
 
@@ -67,31 +64,17 @@ def build(services: Services, datadir: Path) -> StageApp:
 
 class _Embedder:
     def __init__(self, stage: StageApp) -> None:
-        settings = stage.services.settings
         self._stage = stage
         self._ml = stage.services.ml
         self._collections = KnownCollections(stage.services.qdrant)
-        self._setting = settings.ml_inference_batch_size
-        self._asked = False
-        self._capabilities: Capabilities | None = None
-        self._limit: int | None = None  # learned from ML running out of memory
+        self._offers = Offers(self._ml, stage.services.settings.ml_inference_batch_size)
         self._answers = Answers()
         self._end_markers = EndMarkers(stage, DB_WRITE.name)
-        self._batchers = {
-            caption: stage.batcher(
-                self._embed,
-                size=partial(self._size, caption=caption),
-                linger=lambda: settings.ml_batch_linger_seconds,
-                in_flight=settings.ml_batches_in_flight,
-                max_bytes=MAX_BATCH_BYTES,
-            )
-            for caption in (False, True)
-        }
+        self._batchers: dict[Kind, Batcher[_Item]] = {}
 
     async def take(self, items: list[_Item], window: Window) -> None:
         """Take images of one message."""
-        if not self._asked:
-            await self._ask_capabilities()
+        await self._offers.ask_once(items[0].record.model_id)
         permits = Permits(len(items), items[0].of)
         # Before there is room in the window: an end marker flushes all that came before it.
         works = self._begin(items)
@@ -116,11 +99,28 @@ class _Embedder:
 
     def _ask_ml(self, items: list[_Item]) -> "Iterable[asyncio.Future[None]]":
         """Put images into the next batch, best into one; each is done when all that follows from it is delivered."""
-        if not items:
-            return []
-        first = items[0]
-        weight = len(first.event.value) * len(items) // first.of
-        return self._batchers[first.record.caption].add_together(items, weight)
+        kinds: dict[Kind, list[_Item]] = {}
+        for item in items:
+            kinds.setdefault(kind_of(item.record), []).append(item)
+        done: dict[int, asyncio.Future[None]] = {}
+        for kind, some in kinds.items():
+            weight = len(some[0].event.value) * len(some) // some[0].of
+            added = self._batcher(kind).add_together(some, weight)
+            done |= zip((item.index for item in some), added, strict=True)
+        return [done[item.index] for item in items]
+
+    def _batcher(self, kind: Kind) -> Batcher[_Item]:
+        """Return where pictures wait that can go to ML together."""
+        settings = self._stage.services.settings
+        if kind not in self._batchers:
+            self._batchers[kind] = self._stage.batcher(
+                self._embed,
+                size=partial(self._offers.size, kind),
+                linger=lambda: settings.ml_batch_linger_seconds,
+                in_flight=settings.ml_batches_in_flight,
+                max_bytes=MAX_BATCH_BYTES,
+            )
+        return self._batchers[kind]
 
     async def _first(self, item: _Item, done: "asyncio.Future[None]") -> None:
         """Wait until all that follows from a question to ML is delivered."""
@@ -140,25 +140,6 @@ class _Embedder:
         else:
             await self._publish([(item, answer)])
 
-    def _size(self, *, caption: bool) -> int:
-        if self._capabilities is None:
-            size = self._setting or SMALLEST_BATCH
-        else:
-            size, _ = batch_size(self._setting, self._capabilities, caption=caption)
-            size = size if self._setting else min(size, LARGEST_BATCH)
-        return size if self._limit is None else min(size, self._limit)
-
-    async def _ask_capabilities(self) -> None:
-        """Ask ML what it can do before the first batch, if it answers now."""
-        self._asked = True
-        try:
-            self._capabilities = await self._ml.capabilities()
-        except MLUnavailableError:
-            return
-        _, warning = batch_size(self._setting, self._capabilities, caption=False)
-        if warning:
-            log.warning("ml-batch-size", reason=warning, stage="embed")
-
     async def _embed(self, items: list[_Item]) -> None:
         """Embed a batch, and wait until all that follows from it is delivered."""
         jobs = {item.record.job_id for item in items}
@@ -174,41 +155,53 @@ class _Embedder:
 
     async def _attempt(self, items: list[_Item]) -> tuple[list[Any], Awaitable[object]]:
         """Return the answers, and the delivery of what tells that ML was asked."""
-        if self._capabilities is None:
-            self._capabilities = await self._ml.capabilities()
-        offered = self._capabilities
+        offered = await self._offers.of(items[0].record.model_id)
+        images = [
+            ImageInput(str(number), item.record.rendition_base64, item.record.filename)
+            for number, item in enumerate(items)
+        ]
         try:
-            await self._check_model(offered.model_id, items)
-            await self._check_dimension(offered.embedding_dim, items)
-            images = [
-                ImageInput(str(number), item.record.rendition_base64, item.record.filename)
-                for number, item in enumerate(items)
-            ]
-            with tracing.called("embed images", [item.headers.traceparent for item in items]):
-                answers = await self._ml.embed(images, caption=items[0].record.caption, dimension=offered.embedding_dim)
-            for answer in answers.values():
-                if isinstance(answer, Embedded):
-                    _raise(embedding.answer_problem(offered.model_id, answer.model_id))
+            if kind_of(items[0].record).embed:
+                answers = await self._ask_for_vectors(items, images, offered)
+            else:
+                with tracing.called("caption images", [item.headers.traceparent for item in items]):
+                    answers = await self._ml.caption(images)
         except MLOutOfMemoryError as error:
             if len(items) == 1:
                 raise MLUnavailableError(f"ML has no memory for a single image: {error}") from error
             raise
         except MLUnavailableError:
             # It may come back as another one: ask again before the next batch.
-            self._capabilities = None
+            self._offers.forget()
             raise
         counted = await self._stage.report.ml_sent(Counter(item.record.job_id for item in items))
         return [answers[image.unique_id] for image in images], counted
 
+    async def _ask_for_vectors(
+        self, items: list[_Item], images: list[ImageInput], offered: Capabilities
+    ) -> dict[str, Embedded | Refused]:
+        await self._check_model(offered.model_id, items)
+        await self._check_dimension(offered.embedding_dim, items)
+        kind = kind_of(items[0].record)
+        with tracing.called("embed images", [item.headers.traceparent for item in items]):
+            answers = await self._ml.embed(
+                images, caption=kind.caption, dimension=offered.embedding_dim, model_id=kind.model_id
+            )
+        for answer in answers.values():
+            if isinstance(answer, Embedded):
+                _raise(embedding.answer_problem(offered.model_id, answer.model_id))
+        return answers
+
     async def _check_model(self, offered: str, items: list[_Item]) -> None:
         for request in (item.record for item in items):
             if request.model_id != offered:
-                known = await self._collections.known(request.job_id, request.collection)
+                known = await self._collections.known(request.job_id, request.collection, request.model_id)
                 _raise(embedding.model_problem(offered, request, known))
 
     async def _check_dimension(self, offered: int, items: list[_Item]) -> None:
+        model_id = items[0].record.model_id
         for job_id, collection in {(item.record.job_id, item.record.collection) for item in items}:
-            known = await self._collections.known(job_id, collection)
+            known = await self._collections.known(job_id, collection, model_id)
             _raise(embedding.dimension_problem(offered, collection, known))
 
     async def _go_on(self, items: list[_Item], error: Exception) -> None:
@@ -218,7 +211,7 @@ class _Embedder:
                 await self._fail(item, error)
             case Again(parts, limit):
                 if limit is not None:
-                    self._limit = limit
+                    self._offers.limit = limit
                     log.warning("ml-out-of-memory", batch=len(items), limit=limit)
                 for part in parts:
                     await self._embed([*part])
@@ -228,6 +221,8 @@ class _Embedder:
         for item, answered in zip(items, answers, strict=True):
             if isinstance(answered, Refused):
                 refusals.append(self._fail(item, ContentError(f"ML cannot use this image: {answered.reason}")))
+            elif item.record.known is not None and not answered.caption:
+                refusals.append(self._fail(item, ContentError("ML has no caption for this image.")))
             else:
                 answer = Answer(array("f", answered.vector), answered.caption)
                 self._answers.answer(_question(item), answer)
@@ -254,20 +249,26 @@ class _Embedder:
 
 
 def _write(request: MLRequest, answer: Answer) -> DBWrite:
-    content = Content(
-        vector=answer.vector,
-        caption=answer.caption if request.caption else None,
-        metadata=request.metadata,
-        thumbnail_base64=request.thumbnail_base64,
-        rendition_sha256=hashlib.sha256(request.rendition_base64).hexdigest(),
-        read_at=request.read_at,
-    )
+    if request.known is not None:
+        content = request.known.model_copy(update={"caption": answer.caption})
+    else:
+        content = Content(
+            vector=answer.vector,
+            caption=answer.caption if request.caption else None,
+            metadata=request.metadata,
+            thumbnail_base64=request.thumbnail_base64,
+            rendition_sha256=hashlib.sha256(request.rendition_base64).hexdigest(),
+            read_at=request.read_at,
+            from_thumbnail=request.kept,
+        )
     return DBWrite(**request.file_fields(), point_id=point_id(request.sha256), outcome="stored", content=content)
 
 
 def _question(item: _Item) -> Question:
     request = item.record
-    return Question(request.file_id, request.sha256, request.model_id, request.caption)
+    # No claim is made for a caption alone: of two files of a content that ask for it, one goes to ML.
+    file_id = request.file_id if request.known is None else ""
+    return Question(file_id, request.sha256, request.model_id, request.caption)
 
 
 def _raise(problem: Exception | None) -> None:

@@ -163,11 +163,17 @@ class _Hasher:
         known = before if begins.trusts_stamp else None
         try:
             file = await self._with_model(file)
+            if file.kept:
+                return _as_kept(file)
             content = await self._fingerprinter.fingerprint(file, known)
         except (DrainingError, FatalError):
             raise
         except Exception as error:
+            if file.task is not None and hashing.does_without(error):
+                return _as_kept(file)
             return file, hashing.failed(arrived, error, explain(error))
+        if file.task is not None and file.reread != content.sha256:
+            return _as_kept(file)
         was_read = content is not known
         metrics.CACHE.labels("fingerprints", "miss" if was_read else "hit").inc()
         return file, hashing.found(arrived, content, was_read=was_read)
@@ -240,6 +246,12 @@ class _Hasher:
             [file.job_id], lambda: self._collections.ensure(file.job_id, file.collection, file.model_id)
         )
         return file if file.model_id == model_id else file.model_copy(update={"model_id": model_id})
+
+
+def _as_kept(file: RawPath) -> tuple[RawPath, Effects[Fingerprint]]:
+    """Return a file that is not read, and what follows from what its point says that it held."""
+    held = Fingerprint(size=file.size or 0, mtime_ns=file.mtime_ns or 0, sha256=file.reread or "")
+    return file.model_copy(update={"kept": True}), hashing.kept(held)
 
 
 def _hashed(file: RawPath, content: Fingerprint, walk_id: str | None = None) -> HashedFile:

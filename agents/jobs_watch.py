@@ -60,6 +60,10 @@ class JobsWatch:
         """Return the newest document of a job that is not finished, or None."""
         return self._jobs.get(job_id)
 
+    def of_collection(self, collection: str) -> list[JobStatus]:
+        """Return the newest documents of the unfinished jobs of a collection."""
+        return [status for status in self._jobs.values() if status.collection == collection]
+
     def is_cancelled(self, job_id: str) -> bool:
         """Tell whether the files of a job that have not been taken up are to be skipped."""
         return job_id in self._cancelled

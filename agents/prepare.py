@@ -92,9 +92,11 @@ class _Preparer:
         # the order in which they came.
         turn = self._turns.setdefault(file.collection, asyncio.Lock())
         async with turn:
-            incarnation = await self._stage.persist(
-                [file.job_id], lambda: self._collections.incarnation(file.job_id, file.collection, since=since)
+            target = await self._stage.persist(
+                [file.job_id],
+                lambda: self._collections.target(file.job_id, file.collection, file.model_id, since=since),
             )
+            incarnation = None if target is None else target.incarnation
             with writing_rows(event):
                 works = [self._decide_alone(item, incarnation) for item in items]
         await self._stage.do_each(HASHED_FILE, items, works, permits)
@@ -118,8 +120,9 @@ class _Preparer:
             as_file(item.number, file, self._stage.services.jobs),
             item.headers.begun,
             has_collection=incarnation is not None,
-            is_confirmed=incarnation is not None and self._images.is_confirmed(file, incarnation),
-            rereads=file.reread is not None,
+            # A task is about the whole point, not about this path of it.
+            is_confirmed=incarnation is not None and file.task is None and self._images.is_confirmed(file, incarnation),
+            rereads=file.reread is not None and file.task is None,
             first_unchanged=self._unchanged.first(file),
         )
         decided = self._executor.decide(Case(item.event, file, {item.number: item}), arrived)

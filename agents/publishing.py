@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Iterator
-from contextlib import ExitStack, closing
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -19,6 +19,8 @@ from agents.throttle import Throttle
 from agents.walking import Found, Refused, Walked, walk
 from core import tracing
 from core.errors import CollectionMissingError, FileError
+from gateways.qdrant import ListedPoint
+from gateways.qdrant.filters import Filters
 from imaging.files import FileStamp, Roots
 from rules.identity import file_ids
 from rules.many_paths import MORE_PATHS
@@ -36,6 +38,8 @@ LISTING_SECONDS = 0.05
 POINTS_AT_ONCE = 100
 # Pieces of a walk whose messages are on their way while the next one is listed.
 AT_ONCE = 4
+
+Wanted = Callable[[list[ListedPoint]], Awaitable[list[ListedPoint]]]
 
 
 class PublishingWalk:
@@ -77,29 +81,40 @@ class PublishingWalk:
                 # The disk is listed on meanwhile.
                 await taking.add(self._take([entry for entry in found if not isinstance(entry, LeftOut)]))
 
-    async def walk_collection(self) -> None:
-        """Publish a file of each point of the collection, and wait until it is delivered."""
-        roots = allowed_roots(self._request.roots, self._stage.services.settings)
-        qdrant, name = self._stage.services.qdrant, self._request.collection
-        pages = qdrant.pages(name, limit=POINTS_AT_ONCE)
-        with closing(Published()) as published:
-            while await self._throttle.room():
-                try:
-                    page = await self._stage.persist([self._request.job_id], pages.next)
-                except CollectionMissingError:
-                    return  # it was deleted meanwhile, and has no further file
-                if page is None:
-                    return
-                payloads = [await self._with_a_file(record.payload, roots) for record in page]
-                await self._take(await asyncio.to_thread(files_of, payloads, roots, published))
+    async def walk_collection(
+        self,
+        published: Published,
+        *,
+        at: str | None = None,
+        filters: Filters | None = None,
+        wanted: Wanted | None = None,
+    ) -> bool:
+        """Publish a file of each point of the collection, and wait until it is delivered; tell whether it went through.
 
-    async def _with_a_file(self, payload: dict[str, Any], roots: Roots) -> dict[str, Any]:
+        `at`: the generation to walk. `wanted`: tells the points of a page that are; None: all.
+        """
+        roots = allowed_roots(self._request.roots, self._stage.services.settings)
+        qdrant, name = self._stage.services.qdrant, at or self._request.collection
+        pages = qdrant.pages(name, limit=POINTS_AT_ONCE, filters=filters)
+        while await self._throttle.room():
+            try:
+                page = await self._stage.persist([self._request.job_id], pages.next)
+            except CollectionMissingError:
+                return True  # it was deleted meanwhile, and has no further file
+            if page is None:
+                return True
+            points = page if wanted is None else await wanted(page)
+            payloads = [await self._with_a_file(name, point.payload, roots) for point in points]
+            await self._take(await asyncio.to_thread(files_of, payloads, roots, published, self._request.task))
+        return False
+
+    async def _with_a_file(self, name: str, payload: dict[str, Any], roots: Roots) -> dict[str, Any]:
         """Return the payload of a point: with paths beside it, where only one of those can be read."""
-        if MORE_PATHS not in payload:
+        if MORE_PATHS not in payload or self._request.task == "caption":
             return payload
 
         async def look() -> dict[str, Any]:
-            async for paths in self._stage.services.qdrant.all_paths(self._request.collection, payload):
+            async for paths in self._stage.services.qdrant.all_paths(name, payload):
                 beside = payload | {"paths": paths}
                 if isinstance(await asyncio.to_thread(file_of, beside, roots), Found):
                     return beside
@@ -118,7 +133,7 @@ class PublishingWalk:
     async def _deliver(self, found: list[Found], refused: list[Refused]) -> None:
         await asyncio.gather(self._publish(found), *map(self._refuse, refused))
 
-    def _file(self, path: bytes, reread: str | None, stamp: FileStamp | None = None) -> RawPath:
+    def _file(self, path: bytes, reread: str | None, stamp: FileStamp | None = None, *, kept: bool = False) -> RawPath:
         shown, path_b64 = to_wire(path)
         return RawPath(
             job_id=self._request.job_id,
@@ -129,6 +144,8 @@ class PublishingWalk:
             model_id=self._model_id,
             roots=self._request.roots,
             reread=reread,
+            task=self._request.task,
+            kept=kept or None,
             size=stamp and stamp.size,
             mtime_ns=stamp and stamp.mtime_ns,
             walk_id=stamp and self._walk_id,
@@ -156,7 +173,7 @@ class PublishingWalk:
             await self._publish_records(others)
 
     async def _publish_records(self, found: list[Found]) -> None:
-        files = [self._file(entry.path, entry.reread, entry.stamp) for entry in found]
+        files = [self._file(entry.path, entry.reread, entry.stamp, kept=entry.kept) for entry in found]
         with ExitStack() as spans:
             outgoing = []
             for file in files:

@@ -17,11 +17,12 @@ from typing import Any, TypeGuard
 
 from agents.walking import Found, Refused
 from core.errors import FileError
-from imaging.files import Roots, open_regular, stamp_of
+from imaging.files import FileStamp, Roots, open_regular, stamp_of
 from imaging.hashing import hash_file, is_sha256
 from imaging.prepared import Prepared
 from rules.paths import from_readable
 from topics.content import Content
+from topics.files import Task
 from topics.limits import MAX_PATH
 
 # Files of one content that are looked into, until one holds it.
@@ -48,10 +49,28 @@ class Published:
         self._database.close()
 
 
-def files_of(payloads: Iterable[Mapping[str, Any]], roots: Roots, published: Published) -> list[Found | Refused]:
-    """Return the files to be read again for points; see `file_of`. Blocks."""
-    files = [file for payload in payloads if (file := file_of(payload, roots))]
+def files_of(
+    payloads: Iterable[Mapping[str, Any]], roots: Roots, published: Published, task: Task | None = None
+) -> list[Found | Refused]:
+    """Return the files to be read again for points; see `file_of`, and `kept_file` for what is kept. Blocks."""
+    files = [file for payload in payloads if (file := _file_for(task, payload, roots))]
     return [replace(file, counts=published.add(file.path)) if isinstance(file, Found) else file for file in files]
+
+
+def _file_for(task: Task | None, payload: Mapping[str, Any], roots: Roots) -> Found | Refused | None:
+    if task == "caption":
+        return kept_file(payload)
+    file = file_of(payload, roots)
+    return kept_file(payload) if task is not None and isinstance(file, Refused) else file
+
+
+def kept_file(payload: Mapping[str, Any]) -> Found | None:
+    """Return the first file of a point, not to be read; None for a point that Darkroom did not write."""
+    sha256, first, size = (payload.get(name) for name in ("file_hash", "full_path", "file_size"))
+    if not (is_sha256(sha256) and _is_path(first)):
+        return None
+    stamp = FileStamp(size if isinstance(size, int) and size >= 0 else 0, 0)
+    return Found(_shown(first), stamp, reread=sha256, kept=True)
 
 
 def file_of(payload: Mapping[str, Any], roots: Roots) -> Found | Refused | None:

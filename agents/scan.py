@@ -7,6 +7,7 @@ is walked again under a new walk id; equal paths have equal file ids, so nothing
 import asyncio
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,13 +17,16 @@ from agents.collections import WritableCollections
 from agents.leaving_out import Chosen
 from agents.outcomes_watch import OutcomesWatch
 from agents.publishing import PublishingWalk
+from agents.reembedding import Reembedding
+from agents.rereading import Published
 from agents.roots import allowed_roots
 from agents.stage import Services, StageApp, now
 from agents.throttle import Places, Throttle, check_goes_on
 from core import failpoints
-from core.errors import DrainingError, FatalError, RequestError
+from core.errors import DrainingError, FatalError, PartitionRevokedError, RequestError
 from core.settings import Settings
 from gateways.kafka.connection import client_options
+from gateways.qdrant.filters import Filters
 from rules import paths as paths_of
 from rules.identity import new_id
 from rules.leaving_out import Patterns
@@ -95,9 +99,7 @@ class _Scanner:
                 allowed_roots(request.roots, self._services.settings)  # or it walks nothing
                 chosen = _chosen(request, self._services.settings)
                 sources = await asyncio.to_thread(outermost, request.sources)
-                model_id = await self._stage.persist(
-                    [job_id], lambda: self._collections.ensure(job_id, request.collection, request.model_id)
-                )
+                model_id = await self._model_id(request)
             except (DrainingError, FatalError):
                 raise
             except Exception as error:
@@ -118,6 +120,7 @@ class _Scanner:
                     caption=request.caption,
                     model_id=model_id,
                     reread=request.reread,
+                    task=request.task,
                     walk_id=walk_id,
                     exclude=request.exclude,
                     counted=True,
@@ -129,8 +132,14 @@ class _Scanner:
                 walked = PublishingWalk(
                     self._stage, item, outstanding, chosen, throttle=throttle, walk_id=walk_id, model_id=model_id
                 )
-                if request.reread:
-                    await walked.walk_collection()
+                if request.task == "reembed":
+                    # A replay would give the collection a model that it may have left since.
+                    if not item.headers.replay:
+                        await self._reembed(item, walked, throttle)
+                elif not sources:
+                    filters: Filters | None = {"caption": None} if request.task == "caption" else None
+                    with closing(Published()) as published:
+                        await walked.walk_collection(published, filters=filters)
                 for source in sources:
                     await walked.walk(source)
             failpoints.reach("scan-walked")
@@ -140,6 +149,30 @@ class _Scanner:
                 )
             await self._seal(job_id, walk_id, walked.per_partition)
             log.info("scan-done", walk_id=walk_id, files=walked.sent)
+
+    async def _model_id(self, request: ScanRequest) -> str:
+        """Return the model of a job's files, with the collection there to take them."""
+        if request.task == "reembed":
+            if request.model_id is None:
+                raise RequestError("A collection is embedded anew with a model, which the request does not name.")
+            return request.model_id
+        return await self._stage.persist(
+            [request.job_id],
+            lambda: self._collections.ensure(request.job_id, request.collection, request.model_id),
+        )
+
+    async def _reembed(self, item: Item[ScanRequest], walked: PublishingWalk, throttle: Throttle) -> None:
+        """Embed a collection anew; where that cannot be done, the job fails."""
+        request = item.record
+        try:
+            await Reembedding(self._stage, request, walked, throttle).run()
+        except (DrainingError, FatalError, PartitionRevokedError):
+            raise
+        except Exception as error:
+            log.warning("reembed-failed", reason=str(error))
+            await self._stage.emit(
+                JobFailed(job_id=request.job_id, at=now(), collection=request.collection, reason=explain(error))
+            )
 
     async def _seal(self, job_id: str, walk_id: str, per_partition: Sequence[int | None]) -> None:
         deliveries = [

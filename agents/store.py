@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from agents.collections import KnownCollections
+from agents.confirmed import Confirmed, former_of
 from agents.stage import Services, StageApp
 from core import failpoints, tracing
 from core.errors import CollectionMissingError, DrainingError, FatalError
@@ -29,7 +30,7 @@ from streams.messages import Event
 from streams.tasks import start
 from streams.window import Permits, Window
 from topics.db_write import DB_WRITE, DBWrite
-from topics.image_outcome import Embedded, Stored
+from topics.image_outcome import Embedded
 from topics.job_event import FileOutcome
 
 MAX_BATCH_BYTES = 8 << 20
@@ -82,13 +83,11 @@ class _Storer:
 
     async def _store(self, items: list[_Item]) -> Awaitable[Any]:
         """Store a batch; await the result to know that all that follows from it is delivered."""
-        by_collection: dict[str, list[_Item]] = {}
+        groups: dict[tuple[str, str], list[_Item]] = {}
         for item in items:
-            by_collection.setdefault(item.record.collection, []).append(item)
+            groups.setdefault((item.record.collection, item.record.model_id), []).append(item)
         # A collection that is slow holds up no other. One that cannot go on leaves none behind in work.
-        ends = await asyncio.gather(
-            *(self._store_in(collection, group) for collection, group in by_collection.items()), return_exceptions=True
-        )
+        ends = await asyncio.gather(*map(self._store_in, groups.values()), return_exceptions=True)
         follows = asyncio.gather(*(end for end in ends if isinstance(end, asyncio.Task)))
         errors = [end for end in ends if isinstance(end, BaseException)]
         if errors:
@@ -97,51 +96,51 @@ class _Storer:
             raise error
         return follows
 
-    async def _store_in(self, collection: str, items: list[_Item]) -> "asyncio.Task[None] | None":
-        """Store points of one collection; return what tells of them, unless that has ended."""
+    async def _store_in(self, items: list[_Item]) -> "asyncio.Task[None] | None":
+        """Store points of one collection and model; return what tells of them, unless that has ended."""
         jobs = {item.record.job_id for item in items}
         with structlog.contextvars.bound_contextvars(job_ids=sorted(jobs), stage="store"):
             try:
-                incarnation, unchanged = await self._stage.persist(jobs, lambda: self._upsert(collection, items))
+                stored = await self._stage.persist(jobs, lambda: self._upsert(items))
             except (DrainingError, FatalError):
                 raise
             except Exception as error:
-                await self._go_on(collection, items, error)
+                await self._go_on(items, error)
             else:
-                return start(self._confirm(items, incarnation, unchanged))
+                return start(self._confirm(items, stored))
         return None
 
-    async def _go_on(self, collection: str, items: list[_Item], error: Exception) -> None:
+    async def _go_on(self, items: list[_Item], error: Exception) -> None:
         """Do what follows where Qdrant refuses a batch as a whole."""
-        match storing.after_error(items, collection, error):
+        of = items[0].record
+        match storing.after_error(items, of.collection, of.model_id, error):
             case Fail(failed, reason):
                 await asyncio.gather(*(self._fail(item, reason) for item in failed))
             case Again(parts):
                 for part in parts:
-                    if (told := await self._store_in(collection, [*part])) is not None:
+                    if (told := await self._store_in([*part])) is not None:
                         await told
 
-    async def _upsert(self, collection: str, items: list[_Item]) -> tuple[str, set[str]]:
-        """Upsert, and return the incarnation of the collection as it was before: an older one is safe.
-
-        Also the ids of files that were read again, and found to be stored as they are already.
-        """
+    async def _upsert(self, items: list[_Item]) -> Confirmed:
+        """Upsert, and return the incarnation of the collection as it was before: an older one is safe."""
         since = time.monotonic() if any(item.headers.replay for item in items) else 0.0
-        incarnation = await self._collections.incarnation(items[0].record.job_id, collection, since=since)
-        if incarnation is None:
-            raise CollectionMissingError(collection)
-        unchanged: set[str] = set()
+        of = items[0].record
+        target = await self._collections.target(of.job_id, of.collection, of.model_id, since=since)
+        if target is None or target.incarnation is None:
+            raise CollectionMissingError(of.collection)
+        ids = {item.record.point_id for item in items if item.record.task == "reembed"}
+        stored = Confirmed(target.incarnation, await former_of(self._qdrant, target, sorted(ids)) if ids else {})
         # A point that somebody else has written since it was read, such as a worker that has lost the partition and
         # does not know it yet, is read again.
         left = items
         while left:
-            others = await self._write(collection, left, unchanged)
+            others = await self._write(target.at, left, stored)
             left = [item for item in left if item.record.point_id in others]
-        return incarnation, unchanged
+        return stored
 
-    async def _write(self, collection: str, items: list[_Item], unchanged: set[str]) -> set[str]:
+    async def _write(self, collection: str, items: list[_Item], told: Confirmed) -> set[str]:
         """Unite the points with what is stored of them. Return those that were written by another one meanwhile."""
-        asked = [_asked(item) for item in items]
+        asked = [told.united(_asked(item)) for item in items]
         stored = await self._qdrant.payloads(collection, list({one.point.id for one in asked}), list(FIELDS_READ_BACK))
         wanted = storing.looked_at_whole(asked, stored)
         whole = {point.id: point for point in await self._qdrant.points(collection, sorted(wanted))} if wanted else {}
@@ -151,21 +150,22 @@ class _Storer:
             if one.may_be_stored and await self._qdrant.has_path(collection, stored.get(one.point.id, {}), one.path)
         }
         decided = storing.decide(asked, stored, whole, listed)
-        unchanged -= {one.file_id for one in asked}
-        unchanged |= decided.unchanged
+        told.unchanged.difference_update(one.file_id for one in asked)
+        told.unchanged.update(decided.unchanged)
         with tracing.called("upsert points", [item.headers.traceparent for item in items]):
             return await self._qdrant.replace(collection, decided.points, stored)
 
-    async def _confirm(self, items: list[_Item], incarnation: str, unchanged: set[str]) -> None:
+    async def _confirm(self, items: list[_Item], stored: Confirmed) -> None:
         alike: defaultdict[tuple[str, str, bool], list[_Item]] = defaultdict(list)
         for item in items:
             failpoints.reach("store-upserted")
             alike[item.record.job_id, item.record.collection, item.headers.replay].append(item)
-        for told in [self._report(some, unchanged) for some in alike.values()]:
+        for told in [self._report(some, stored.unchanged) for some in alike.values()]:
             await told
         for _ in items:
             failpoints.reach("store-reported")
-        await self._stage.conclude_all((_stored(item.record, incarnation), item.headers) for item in items)
+        for outcomes in stored.outcomes(items):
+            await self._stage.conclude_all(outcomes)
         for _ in items:
             failpoints.reach("store-concluded")
         for some in alike.values():
@@ -195,28 +195,25 @@ class _Storer:
             await self._stage.fail(item, error)
 
 
-def _stored(write: DBWrite, incarnation: str) -> Stored:
-    content = write.content if storing.is_new(write.outcome) else None
-    return Stored(**write.file_fields(), incarnation=incarnation, content=content)
-
-
 def _asked(item: _Item) -> Asked:
     write, content = item.record, item.record.content
     payload = {
         **content.metadata.model_dump(exclude_none=True),
         "filename": write.filename,
         "full_path": write.path,
-        "paths": [write.path],
+        # What is kept of a file says nothing of where it lies.
+        "paths": [] if write.kept else [write.path],
         "file_hash": write.sha256,
         "caption": content.caption,
         "thumbnail_base64": content.thumbnail_base64,
         "read_at": content.read_at,
+        "from_thumbnail": content.from_thumbnail,
         "model_id": write.model_id,
         "job_id": write.job_id,
         "ingested_at": datetime.fromtimestamp(item.event.message.timestamp, UTC).isoformat(timespec="seconds"),
     }
     point = Point(write.point_id, content.vector, payload)
-    return Asked(write.file_id, write.path, point, write.outcome, is_reread=bool(write.reread))
+    return Asked(write.file_id, write.path, point, write.outcome, is_reread=bool(write.reread) and write.task is None)
 
 
 async def _wait(stored: "list[asyncio.Future[None]]") -> None:

@@ -94,6 +94,33 @@ class Throttle:
             await self._news()
         return 0
 
+    async def all_done(self) -> bool:
+        """Wait until every file of the walk has its outcome; False: the job was cancelled meanwhile."""
+        since, before = time.monotonic(), len(self._outstanding)
+        while len(self._outstanding):
+            if not await self.goes_on():
+                return False
+            await self._news()
+            if len(self._outstanding) != before:
+                since, before = time.monotonic(), len(self._outstanding)
+            elif time.monotonic() - since >= self._settings.restart_after_seconds:
+                since = time.monotonic()
+                await self._look_for_them()
+        return await self.goes_on()
+
+    async def goes_on(self) -> bool:
+        """Tell whether the walk may go on, which waits while its job is paused."""
+        jobs = self._stage.services.jobs
+        while not jobs.is_cancelled(self._job_id):
+            check_goes_on(self._stage, self._event)
+            status = jobs.status(self._job_id)
+            if status is not None and status.paused:
+                self._places.leave(self._event)
+            elif self._places.take(self._event):
+                return True
+            await jobs.changed(seconds=1.0)
+        return False
+
     async def _look_for_them(self) -> None:
         """Go on without files that were lost: of a job that has ended, the watchdog sends none again."""
         files = len(self._outstanding)

@@ -47,12 +47,12 @@ class Unchanged:
             or self._stage.services.jobs.is_cancelled(first.job_id)
         ):
             return files.indexes_without(())
-        incarnation = self._collections.known_incarnation(first.job_id, first.collection)
-        if incarnation is None:
+        target = self._collections.known_target(first.job_id, first.collection, first.model_id)
+        if target is None or target.incarnation is None:
             return files.indexes_without(())
         plain = files.plain(_PLAIN)
         confirmed = self._images.are_confirmed(
-            first, [file["sha256"] for _, file in plain], [file["path"] for _, file in plain], incarnation
+            first, [file["sha256"] for _, file in plain], [file["path"] for _, file in plain], target.incarnation
         )
         unchanged = {index: file for (index, file), known in zip(plain, confirmed, strict=True) if known}
         if unchanged:

@@ -25,6 +25,7 @@ class Found:
     stamp: FileStamp
     reread: str | None = None  # as in topics.files
     counts: bool = True  # it is none that its walk has published before
+    kept: bool = False  # as in topics.files
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import orjson
+from pydantic import TypeAdapter
 
 from api.access.sources import resolved
 from api.uploads.receiving import RefusedFile
@@ -14,6 +15,8 @@ from api.view.database import Database
 from core import grants
 from core.settings import Settings
 from gateways.ml import Capabilities
+
+_CAPABILITIES = TypeAdapter(Capabilities)
 
 
 class Kept:
@@ -39,7 +42,7 @@ class Kept:
     async def capabilities(self) -> Capabilities | None:
         """Return what the ML service said last; None where it never said anything."""
         found = await self._get("ml_capabilities")
-        return Capabilities(**found) if isinstance(found, dict) else None
+        return _CAPABILITIES.validate_python(found) if isinstance(found, dict) else None
 
     async def keep_capabilities(self, capabilities: Capabilities) -> None:
         """Remember what the ML service said."""

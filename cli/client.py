@@ -104,7 +104,23 @@ class Client:
 
     def reread(self, collection: str) -> str:
         """Ask for the files of a collection to be read again, as one job; return its id."""
-        answer = self._call("POST", f"/collections/{quote(collection, safe='')}/reread")
+        return self._begin(collection, "reread")
+
+    def reembed(self, collection: str, model: str, *, caption: bool, accept_failed: bool) -> str:
+        """Ask for a collection to be embedded with another model, as one job; return its id."""
+        body = {"model": model, "caption": caption, "accept_failed": accept_failed}
+        return self._begin(collection, "reembed", json=body)
+
+    def caption(self, collection: str) -> str:
+        """Ask for the captions that pictures of a collection lack, as one job; return its id."""
+        return self._begin(collection, "caption")
+
+    def check(self, collection: str) -> dict[str, Any]:
+        """Return what the pictures of a collection lack, counted."""
+        return self._call("GET", f"/collections/{quote(collection, safe='')}/check")
+
+    def _begin(self, collection: str, what: str, **request: object) -> str:
+        answer = self._call("POST", f"/collections/{quote(collection, safe='')}/{what}", **request)
         try:
             return str(answer["job_id"])
         except KeyError as error:

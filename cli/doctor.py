@@ -9,8 +9,9 @@ from typing import Annotated, NoReturn
 import psutil
 import typer
 
-from cli import checks
+from cli import checks, collection_checks
 from cli.checks import Check
+from cli.client import Client
 from cli.console import busy, escape, results, show
 from cli.jobs import Json
 from cli.replay_client import ReplayClient
@@ -31,6 +32,9 @@ def doctor(
         Path | None,
         typer.Option(help="Data folder of the `darkroom up` to look at. Default: DARKROOM_DATA, or .darkroom."),
     ] = None,
+    collection: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only count what the pictures of this collection lack.")
+    ] = None,
     worker: Annotated[
         str | None, typer.Option(metavar="STAGES", help="Only ask Kafka whether these stages work on this host.")
     ] = None,
@@ -42,6 +46,9 @@ def doctor(
         _examine_job(settings, job, data, as_json=as_json)
     if worker is not None:
         found = _examine_worker(settings, worker)
+    elif collection is not None:
+        with busy("Counting"), Client.of(settings) as client:
+            found = list(collection_checks.checks(collection, client.check(collection)))
     else:
         with busy("Asking every part"):
             found = asyncio.run(_examine(settings, (data or settings.darkroom_data).resolve()))

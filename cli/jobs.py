@@ -72,6 +72,42 @@ def reread(
         _show_begun(client, client.reread(collection), wait=wait, as_json=as_json)
 
 
+def reembed(
+    collection: Annotated[str, typer.Argument(metavar="COLLECTION", help="The collection to embed anew.")],
+    *,
+    model: Annotated[str, typer.Option(metavar="NAME", help="The model, as `darkroom models list` names it.")],
+    caption: Annotated[bool, typer.Option("--caption", help="Also ask ML for captions.")] = False,
+    accept_failed: Annotated[
+        bool,
+        typer.Option("--accept-failed", help="Go on without vectors of pictures that cannot be embedded."),
+    ] = False,
+    wait: Wait = False,
+    as_json: Json = False,
+) -> None:
+    """Give a collection vectors of another model, as one job; the former ones serve until all of the new are there.
+
+    Pictures that come in meanwhile are taken along. Where a file is gone, its thumbnail is embedded. Where pictures
+    cannot be embedded, the job fails and the former vectors serve on; begin it again to try those alone.
+    """
+    with Client.of(settings.load()) as client:
+        job_id = client.reembed(collection, model, caption=caption, accept_failed=accept_failed)
+        _show_begun(client, job_id, wait=wait, as_json=as_json)
+
+
+def caption(
+    collection: Annotated[str, typer.Argument(metavar="COLLECTION", help="The collection whose pictures to describe.")],
+    *,
+    wait: Wait = False,
+    as_json: Json = False,
+) -> None:
+    """Add captions to the pictures of a collection that have none, as one job.
+
+    ML describes what is kept of each picture, its thumbnail: no file is read, and nothing is embedded.
+    """
+    with Client.of(settings.load()) as client:
+        _show_begun(client, client.caption(collection), wait=wait, as_json=as_json)
+
+
 def recent(
     *,
     find: Annotated[str, typer.Option(metavar="TEXT", help="Only jobs with this in their id or in a folder.")] = "",

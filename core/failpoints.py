@@ -33,6 +33,8 @@ Point = Literal[
     "store-reported",  # the outcome is delivered, image-outcome is not sent
     "store-concluded",  # image-outcome is delivered, db-write is not acked
     "track-checkpoint",  # the row of a job is written, its status is not sent
+    "reembed-filled",  # the next generation of a collection is whole, the former one serves
+    "reembed-switched",  # the next one serves, the former is not gone
 ]
 
 _armed: tuple[str, int] | None = None

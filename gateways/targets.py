@@ -39,11 +39,18 @@ class Targets:
         `storage`: how it is kept if it is made; None: as the settings say.
 
         What is None is as the collection has it; where that has none either, as ML offers it, or the settings while ML
-        does not run that model. Raises RequestError: 422 for a wrong name, 409 for a collection of another model or
-        dimension; MLUnavailableError where only ML could tell the model; QdrantUnavailableError.
+        does not run that model. Who asks for a model that the collection was of before gets the one that it is of now;
+        one that it is being embedded anew with is its own, too.
+        Raises RequestError: 422 for a wrong name, 409 for a collection of another model or dimension;
+        MLUnavailableError where only ML could tell the model; QdrantUnavailableError.
         """
         check_name(name)
         known = await self._qdrant.collection(name)
+        if isinstance(known, BoundCollection) and model_id not in (None, known.model_id):
+            if model_id in known.former:
+                model_id, dimension = known.model_id, known.dimension
+            elif (other := await self._qdrant.of_model(name, str(model_id))) is not None:
+                return other
         if isinstance(known, BoundCollection):
             model_id, dimension = model_id or known.model_id, dimension or known.dimension
         elif model_id is None or dimension is None:

@@ -126,6 +126,16 @@ def failed(file: Arrived[F], error: Exception, reason: str) -> Effects[F]:
     return Fail(error), *_let_go(file, reason)
 
 
+def does_without(error: Exception) -> bool:
+    """Tell whether a task that can do with what is kept of a picture goes on so: where its file is gone, it does."""
+    return isinstance(error, FileError)
+
+
+def kept(held: F) -> Effects[F]:
+    """Decide what follows where a file is not read: what is kept of it tells nothing of what lies at its path."""
+    return (HandOn(held),)
+
+
 def _let_go(file: Arrived[F], reason: str) -> tuple[LetGo[F], ...]:
     """Of a file that begins again: it may own the claim on what it held before, so whoever waits for it takes over.
 

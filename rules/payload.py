@@ -45,6 +45,18 @@ def merge(known: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     return merged | _helpers(merged)
 
 
+def of_former(known: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
+    """Return what a point keeps when it is embedded anew: of its first file, all paths, and its caption."""
+    kept = {name: known[name] for name in (*FIRST_FILE_FIELDS, "caption") if known.get(name) is not None}
+    return kept | {"paths": list(paths)}
+
+
+def embedded_anew(former: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the payload of a point with what `of_former` gives; a caption that it got now stays."""
+    caption = {"caption": new["caption"]} if new.get("caption") is not None else {}
+    return {**new, **former, **caption}
+
+
 def named(path: str) -> dict[str, Any]:
     """Return the fields that follow from the path of a picture's first file."""
     filename = nfc(path.rpartition("/")[2])

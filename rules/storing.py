@@ -107,8 +107,9 @@ class Again(Generic[I]):
     parts: tuple[Sequence[I], ...]
 
 
-def after_error(items: Sequence[I], collection: str, error: Exception) -> Fail[I] | Again[I]:
+def after_error(items: Sequence[I], collection: str, model_id: str, error: Exception) -> Fail[I] | Again[I]:
     """Decide what becomes of a batch that Qdrant refuses: it is halved until the guilty one stands alone."""
     if isinstance(error, CollectionMissingError):
-        return Fail(items, FileError(f"Collection {collection} was deleted while the job ran. Run the job again."))
+        reason = f"Collection {collection} was deleted while the job ran, or is no more of model {model_id}."
+        return Fail(items, FileError(f"{reason} Run the job again."))
     return Fail(items, error) if len(items) == 1 else Again(halves(items))

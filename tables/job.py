@@ -3,6 +3,7 @@
 from rules.paths import first_paths
 from tables.account import Account
 from tables.progress import Progress
+from topics.files import Task
 
 
 class Job(Account, Progress):
@@ -14,6 +15,9 @@ class Job(Account, Progress):
     sources_total: int = 0
     caption: bool = False
     reread: bool = False
+    task: Task | None = None
+    accept_failed: bool = False
+    step: str = ""  # of a task, in words
     model_id: str | None = None
 
     def name_sources(self, sources: list[str]) -> None:

@@ -27,6 +27,7 @@ def document(job: Job) -> JobStatus:
         model_id=job.model_id,
         caption=job.caption,
         reread=job.reread,
+        task=job.task,
         sources=job.sources,
         sources_total=job.sources_total,
         progress=_progress(job, finished=finished, total_known=total_known),
@@ -99,12 +100,13 @@ def _gauges(job: Job) -> dict[Stage, StageGauge]:
 
 def _message(job: Job, state: State) -> str:
     missing = f" {missing_in_words(job.missing)}." if state in FINISHED and job.missing else ""
+    step = f" {job.step}" if job.step else ""
     if state == "failed":
         return (job.failed_reason or "The job failed.") + missing
     if state in FINISHED:
         counts = job.counts
         done = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "no files"
-        return f"{state.replace('_', ' ').capitalize()}: {done}.{missing}"
+        return f"{state.replace('_', ' ').capitalize()}: {done}.{missing}{step}"
     if job.stalled:
         return f"Stalled: {job.stalled}"
     if job.waiting:
@@ -112,7 +114,7 @@ def _message(job: Job, state: State) -> str:
     if state == "queued":
         return "Queued."
     missing = f"; {missing_in_words(job.missing)}" if job.missing else ""
-    return f"{job.processed} of {job.seen} files so far have their outcome{missing}."
+    return f"{job.processed} of {job.seen} files so far have their outcome{missing}.{step}"
 
 
 def _iso(at: float | None) -> str | None:

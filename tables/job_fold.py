@@ -177,6 +177,9 @@ def _show(job: Job, event: JobEvent) -> None:
             if job.state not in FINISHED:
                 job.moved[event.stage] += event.files
             job.waiting.pop(event.stage, None)
+        case events.Step():
+            job.step = event.text
+            job.log(event.text)
         case events.MLSent():
             job.ml_images_sent += event.images
         case events.Waiting():
@@ -191,7 +194,7 @@ def _queue(job: Job, event: events.Queued) -> None:
     job.collection = event.collection
     job.name_sources(event.sources)
     job.caption = event.caption
-    job.reread = event.reread
+    job.reread, job.task, job.accept_failed = event.reread, event.task, event.accept_failed
     job.model_id = event.model_id
     if job.queued_at is None:
         job.queued_at = event.at
@@ -203,7 +206,7 @@ def _begin_walk(job: Job, event: events.Scanning) -> None:
     if not job.sources:
         job.name_sources(event.sources)
     job.caption = job.caption or event.caption
-    job.reread = job.reread or event.reread
+    job.reread, job.task = job.reread or event.reread, job.task or event.task
     job.model_id = job.model_id or event.model_id
     job.begin_walk(event)
     job.started_at = job.started_at or event.at

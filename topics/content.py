@@ -3,8 +3,8 @@
 import binascii
 import sys
 from array import array
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Self
 
 from pydantic import PlainSerializer, PlainValidator, SerializationInfo, WithJsonSchema
 
@@ -65,6 +65,20 @@ class Content(Record):
     rendition_sha256: Sha256 | None = None
     # When Kafka had the message that had it decoded, in seconds since 1970: of two readings the later one counts.
     read_at: float | None = None
+    # Its file was gone when it was embedded: ML has seen the thumbnail.
+    from_thumbnail: bool | None = None
+
+    @classmethod
+    def of_point(cls, vector: Sequence[float], payload: Mapping[str, Any]) -> Self:
+        """Return what a point tells of its content. Raises ValidationError for one that others wrote."""
+        return cls(
+            vector=vector,
+            caption=payload.get("caption"),
+            metadata=Metadata.model_validate(payload),
+            thumbnail_base64=payload.get("thumbnail_base64", ""),
+            read_at=payload.get("read_at"),
+            from_thumbnail=payload.get("from_thumbnail"),
+        )
 
     def is_older_than(self, other: "Content | None") -> bool:
         """Tell whether another reading of the same content was made later, by a newer version perhaps."""

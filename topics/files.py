@@ -1,7 +1,7 @@
 """The fields that say which file a message is about; the records of several topics extend them."""
 
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,8 @@ JobId = Annotated[str, Field(pattern=JOB_ID)]
 Size = Annotated[int, Field(ge=0, lt=1 << 63)]
 Nanoseconds = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Task = Literal["reembed", "caption"]
+"""What a job does with the pictures of a collection, other than to read their files again; see agents.reembedding."""
 
 
 class FileOfJob(Record):
@@ -35,9 +37,14 @@ class FileOfJob(Record):
     roots: Paths | None = None
     # The content that is stored, and to be read again for what a newer version sees in it; see agents.rereading.
     reread: Sha256 | None = None
+    # What that is done for; and whether the file is not read, but what is kept of it: its thumbnail.
+    task: Task | None = None
+    kept: bool | None = None
 
     @model_validator(mode="after")
     def _has_a_path(self) -> Self:
+        if (self.task is not None or self.kept) and self.reread is None:
+            raise ValueError("a task names the content of each file (reread)")
         try:
             self.path_bytes  # noqa: B018 - every stage counts on it
         except InvalidMessageError as error:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from core.settings import Stage
 from rules.outcomes import Outcome
-from topics.files import JobId, Sha256
+from topics.files import JobId, Sha256, Task
 from topics.limits import Name, Paths, PathText, Reason
 from topics.record import Record, Topic
 
@@ -45,6 +45,8 @@ class Queued(_Event):
     caption: bool = False
     model_id: Name | None = None
     reread: bool = False
+    task: Task | None = None
+    accept_failed: bool = False
     exclude: Paths = []
     message: Reason = ""
 
@@ -58,6 +60,7 @@ class Scanning(_Event):
     caption: bool = False
     model_id: Name | None = None
     reread: bool = False
+    task: Task | None = None
     walk_id: Name
     exclude: Paths = []
     # Each of its files names the walk, so that those that are never seen can be counted.
@@ -117,6 +120,13 @@ class Moved(_Event):
     type: Literal["moved"] = "moved"
     stage: Stage
     files: Count
+
+
+class Step(_Event):
+    """How far a job of several steps is, or how it ended, for people."""
+
+    type: Literal["step"] = "step"
+    text: Reason
 
 
 class MLSent(_Event):
@@ -190,6 +200,7 @@ AnyJobEvent = (
     | Outcomes
     | Sealed
     | Moved
+    | Step
     | MLSent
     | Waiting
     | Command

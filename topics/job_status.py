@@ -3,7 +3,7 @@
 from typing import Literal
 
 from core.settings import Stage
-from topics.files import JobId
+from topics.files import JobId, Task
 from topics.record import Record, Topic
 
 State = Literal["queued", "scanning", "running", "paused", "completed", "completed_with_errors", "failed", "cancelled"]
@@ -47,6 +47,7 @@ class JobStatus(Record):
     model_id: str | None = None
     caption: bool = False
     reread: bool = False
+    task: Task | None = None
     # Of many the first few; `sources_total` counts them all.
     sources: list[str] = []
     sources_total: int = 0

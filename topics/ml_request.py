@@ -3,6 +3,7 @@
 from pydantic import Base64Bytes
 
 from imaging.metadata import Metadata
+from topics.content import Content
 from topics.files import HashedFileOfJob
 from topics.record import Topic
 
@@ -14,6 +15,8 @@ class MLRequest(HashedFileOfJob):
     thumbnail_base64: str
     rendition_base64: Base64Bytes  # bytes here, base64 on the wire
     read_at: float | None = None  # as in topics.content
+    # Of a content that is embedded: a caption alone is asked for, of what is kept, and this gets it.
+    known: Content | None = None
 
 
 # No more than ML takes at once, even a slow one: a kill repeats the requests to ML that were on their way, and those

@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import model_validator
 
-from topics.files import JobId
+from topics.files import JobId, Task
 from topics.limits import Name, Paths
 from topics.record import Record, Topic
 
@@ -23,11 +23,15 @@ class ScanRequest(Record):
     roots: Paths | None = None
     # No folder is walked, but the collection: what it holds is to be read again; see agents.rereading.
     reread: bool = False
+    # As `reread`, for another end: vectors of `model_id`, or captions where there are none.
+    task: Task | None = None
+    # The new vectors serve though some pictures could not be embedded: these are found by their words alone then.
+    accept_failed: bool = False
 
     @model_validator(mode="after")
     def _names_what_to_walk(self) -> Self:
-        if self.reread == bool(self.sources):
-            raise ValueError("name the sources to be walked, or (reread) none, as a collection is")
+        if (self.reread or self.task is not None) == bool(self.sources):
+            raise ValueError("name the sources to be walked, or (reread, task) none, as a collection is")
         return self
 
     @property

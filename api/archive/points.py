@@ -5,6 +5,7 @@ from typing import Any
 
 from core.errors import CollectionMissingError
 from gateways.qdrant import Qdrant
+from rules.collections import public_name
 from rules.identity import point_id
 from rules.many_paths import MAX_PATHS, MORE_PATHS, listed
 from rules.payload import REVISION, named
@@ -27,7 +28,7 @@ async def holders(qdrant: Qdrant, sha256: str, path: str) -> Holders:
 
 async def take_path(qdrant: Qdrant, sha256: str, path: str, where: Holders) -> None:
     """Take a path away from the points that have it. Doing it twice is doing it once."""
-    for collection in where:
+    for collection in await _addresses(qdrant, where):
         # Also where a job writes to the point meanwhile.
         while (payload := await _payload(qdrant, collection, sha256)) is not None:
             await qdrant.remove_other_path(collection, payload, path)
@@ -42,7 +43,8 @@ async def take_path(qdrant: Qdrant, sha256: str, path: str, where: Holders) -> N
 
 async def give_back_path(qdrant: Qdrant, sha256: str, path: str, where: Holders) -> None:
     """Undo `take_path`."""
-    for collection, is_first in where.items():
+    for collection in await _addresses(qdrant, where):
+        is_first = where[public_name(collection)]
         while (payload := await _payload(qdrant, collection, sha256)) is not None:
             fields = with_path(payload, path, is_first=is_first)
             if await qdrant.change(collection, point_id(sha256), fields, payload):
@@ -64,6 +66,11 @@ def with_path(payload: Mapping[str, Any], path: str, *, is_first: bool) -> dict[
     """Return the fields that change."""
     fields: dict[str, Any] = {"paths": sorted({*listed(payload), path})}
     return fields | named(path) if is_first else fields
+
+
+async def _addresses(qdrant: Qdrant, where: Holders) -> list[str]:
+    """Return all generations of collections: also one whose pictures are being embedded anew."""
+    return [at for collection in where for at in await qdrant.addresses(collection)]
 
 
 async def _payload(qdrant: Qdrant, collection: str, sha256: str) -> dict[str, Any] | None:

@@ -44,10 +44,19 @@ class Copier:
         return await self._targets.ensure(target, model_id, dimension)
 
     async def merge(self, sources: Sequence[str], target: str, progress: Run) -> None:
-        """Copy all points of the sources. Raises CollectionMissingError, QdrantUnavailableError."""
+        """Copy all points of the sources.
+
+        Raises CollectionMissingError, QdrantUnavailableError; RequestError(409) where the target is of another model
+        by now.
+        """
         progress.total = sum([await self._qdrant.count(name) for name in sources])
+        into = await self._qdrant.existing_collection(target)
         for name in sources:
             async for page in self._qdrant.pages(name, limit=POINTS_AT_ONCE):
+                if (now := await self._qdrant.existing_collection(target)).model_id != into.model_id:
+                    raise RequestError(
+                        f"Collection {target!r} was embedded anew meanwhile, with {now.model_id}: merge again.", 409
+                    )
                 progress.published += await self.copy(name, target, [record.id for record in page])
                 progress.read += len(page)
 

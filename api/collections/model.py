@@ -1,7 +1,7 @@
 """Which model makes the vectors. A job's is fixed when it is submitted, also while the ML service is away."""
 
 from api.kept import Kept
-from core.errors import FatalError, MLUnavailableError
+from core.errors import FatalError, MLUnavailableError, RequestError
 from core.settings import Settings
 from gateways.ml import ML, Capabilities
 
@@ -30,3 +30,19 @@ class CurrentModel:
         if answer != await self._kept.capabilities():
             await self._kept.keep_capabilities(answer)
         return answer
+
+    async def named(self, model: str) -> str:
+        """Return the id of a model that ML can run, by its name or its id.
+
+        Raises RequestError(422) where ML has none of that name, MLUnavailableError.
+        """
+        answer = await self._ml.capabilities()
+        if model == answer.model_id:
+            return model
+        found = next((one.model_id for one in answer.models if model in (one.name, one.model_id)), None)
+        if found is None:
+            there = ", ".join([one.name for one in answer.models] or [answer.model_id])
+            raise RequestError(
+                f"ML has no model {model[:80]!r}; it has {there}. `darkroom models get NAME` fetches one.", 422
+            )
+        return found

@@ -75,6 +75,8 @@ class _Asked:
     """A query, with the vectors that are compared."""
 
     query: Query
+    at: str
+    """The generation of the collection whose vectors they are compared with, also if another serves meanwhile."""
     text: list[float] | None = None
     like: list[float] | None = None
     scale: TrainedScale | None = None
@@ -141,17 +143,17 @@ class Searcher:
         of another model; MLUnavailableError.
         """
         info = await self._qdrant.existing_collection(collection)
-        model = await self._ml.capabilities()
+        model = await self._ml.capabilities(info.model_id)
         if info.model_id not in (None, model.model_id):
             raise RequestError(
                 f"Collection {collection!r} was made by the model {info.model_id!r}, and ML now runs "
                 f"{model.model_id!r}: their vectors cannot be compared.",
                 409,
             )
-        asked = _Asked(Query()) if text is None else await self._asked(info, read(text), wanted["mode"])
+        asked = _Asked(Query(), info.at) if text is None else await self._asked(info, read(text), wanted["mode"])
         rendition = await self._renditions.of(picture)
         try:
-            vector = await self._ml.embed_image(rendition, dimension=info.dimension)
+            vector = await self._ml.embed_image(rendition, dimension=info.dimension, model_id=info.model_id)
         except MLRejectedError as error:
             raise RequestError(str(error), 422) from error
         like = vector if asked.like is None else likeness.target([vector, asked.like], [])
@@ -162,20 +164,20 @@ class Searcher:
         left = await self._qdrant.fill_words(info.name, seconds=_FILL_SECONDS) if is_ours else 0
         if left:
             self._words.go_on()
-        asked = _Asked(query, like=await self._like(info.name, query), is_ours=is_ours, left=left)
+        asked = _Asked(query, info.at, like=await self._like(info, query), is_ours=is_ours, left=left)
         if mode == "keywords" or not query.text:
             return asked
         asked = await self._with_text(info, asked)
         return replace(asked, by_words=mode == "auto" or asked.text is None)
 
-    async def _like(self, collection: str, query: Query) -> list[float] | None:
+    async def _like(self, info: CollectionInfo, query: Query) -> list[float] | None:
         ids = [*query.like, *query.unlike]
         if not ids:
             return None
-        vectors = {point.id: point.vector for point in await self._qdrant.points(collection, ids)}
+        vectors = {point.id: point.vector for point in await self._qdrant.points(info.at, ids)}
         missing = next((one for one in ids if one not in vectors), None)
         if missing is not None:
-            raise RequestError(f"There is no picture {missing} in collection {collection!r}.", 404)
+            raise RequestError(f"There is no picture {missing} in collection {info.name!r}.", 404)
         try:
             return likeness.target([vectors[one] for one in query.like], [vectors[one] for one in query.unlike])
         except ValueError as error:
@@ -184,13 +186,14 @@ class Searcher:
     async def _with_text(self, info: CollectionInfo, asked: _Asked) -> _Asked:
         """Add a vector of the text, to compare with those of the collection, or why there is none."""
         try:
-            model = await self._ml.capabilities()
+            model = await self._ml.capabilities(info.model_id)
             if info.model_id not in (None, model.model_id):
                 return replace(asked, lack=hints.another_model(info.model_id, model.model_id))
             colours_from = None if model.supports_text else model.colours_from
             vector = None
             if model.supports_text or colours_from is not None:
-                vector = await self._ml.embed_text(asked.query.text, dimension=info.dimension)
+                text = asked.query.text
+                vector = await self._ml.embed_text(text, dimension=info.dimension, model_id=info.model_id)
         except (MLUnavailableError, MLRejectedError) as error:
             log.warning("search-without-ml", reason=str(error))
             return replace(asked, lack=hints.AWAY)
@@ -206,41 +209,39 @@ class Searcher:
         )
         likely = None
         if wanted["cursor"] is None:
-            likely = await self._likely(collection, asked, filters)
+            likely = await self._likely(asked, filters)
             place = replace(place, least=asked.least(wanted["min_score"], likely))
         ranking = asked.ranking(place.least)
         total = place.total
         if total is None:
-            total = await self._qdrant.count_query(collection, asked.query, ranking, filters)
+            total = await self._qdrant.count_query(asked.at, asked.query, ranking, filters)
         if asked.vectors or (ranking.by_words and asked.query.sought):
-            order = await self._qdrant.ranked(
-                collection, asked.query, ranking, count=place.reach(limit), filters=filters
-            )
+            order = await self._qdrant.ranked(asked.at, asked.query, ranking, count=place.reach(limit), filters=filters)
             shown, following = place.take(order, limit, total)
-            hits = await self._qdrant.hits(collection, shown)
+            hits = await self._qdrant.hits(asked.at, shown)
         else:
             hits, page = await self._qdrant.list_query(
-                collection, asked.query, limit=place.offset + limit, cursor=place.page, filters=filters
+                asked.at, asked.query, limit=place.offset + limit, cursor=place.page, filters=filters
             )
             hits, following = hits[place.offset :], replace(place, offset=0).listed(page, total)
-        why = await self._why(collection, asked, hits)
-        clear = None if wanted["cursor"] else await self._standing_out(collection, asked, filters)
+        why = await self._why(asked, hits)
+        clear = None if wanted["cursor"] else await self._standing_out(asked, filters)
         hint = asked.lack.text if asked.lack else None
         if not total:
             hint = await hints.of_nothing(
-                self._qdrant, collection, asked.query, filters, lack=asked.lack, is_ours=asked.is_ours,
+                self._qdrant, asked.at, asked.query, filters, lack=asked.lack, is_ours=asked.is_ours,
                 by_colour=asked.colours_from is not None,
             )  # fmt: skip
         mode: Literal["semantic", "keywords"] = "semantic" if asked.vectors else "keywords"
         kind = asked.lack.kind if asked.lack else None
         return Found(hits, why, total, mode, following, likely, clear, hint, kind, asked.left)
 
-    async def _why(self, collection: str, asked: _Asked, hits: list[Hit]) -> list[Why]:
+    async def _why(self, asked: _Asked, hits: list[Hit]) -> list[Why]:
         ids = [hit.id for hit in hits]
-        near = await self._qdrant.similarities(collection, asked.text, ids) if asked.text else {}
+        near = await self._qdrant.similarities(asked.at, asked.text, ids) if asked.text else {}
         if asked.colours_from is not None:
             near = {one: similarity for one, similarity in near.items() if similarity >= asked.colours_from}
-        alike = await self._qdrant.similarities(collection, asked.like, ids) if asked.like else {}
+        alike = await self._qdrant.similarities(asked.at, asked.like, ids) if asked.like else {}
         return [
             Why(
                 words=reasons.of_words(asked.query, hit.payload) if asked.is_ours else (),
@@ -252,18 +253,18 @@ class Searcher:
             for hit in hits
         ]
 
-    async def _likely(self, collection: str, asked: _Asked, filters: Filters) -> tuple[int, int] | None:
+    async def _likely(self, asked: _Asked, filters: Filters) -> tuple[int, int] | None:
         """Count the pictures that a text surely fits, and perhaps, where the model was trained to tell it."""
         if asked.text is None or asked.scale is None:
             return None
         bounds = [asked.scale.cosine(bound) for bound in (likeness.SURE, likeness.MAYBE)]
-        sure, all_of_them = await self._qdrant.count_near(collection, asked.query, asked.text, bounds, filters)
+        sure, all_of_them = await self._qdrant.count_near(asked.at, asked.query, asked.text, bounds, filters)
         return sure, all_of_them - sure
 
-    async def _standing_out(self, collection: str, asked: _Asked, filters: Filters) -> int | None:
+    async def _standing_out(self, asked: _Asked, filters: Filters) -> int | None:
         """Count the pictures that stand clear of the rest, where one vector is compared that nobody tells more of."""
         tells_more = asked.text is not None and (asked.scale is not None or asked.colours_from is not None)
         if len(asked.vectors) != 1 or tells_more:
             return None
-        near = await self._qdrant.nearest(collection, asked.query, asked.vectors[0], filters)
+        near = await self._qdrant.nearest(asked.at, asked.query, asked.vectors[0], filters)
         return standing_out(near)

@@ -81,6 +81,8 @@ class Publisher:
             caption=request.caption,
             model_id=request.model_id,
             reread=request.reread,
+            task=request.task,
+            accept_failed=request.accept_failed,
             exclude=request.exclude,
         )
         return await self._send_event(queued)
@@ -153,13 +155,16 @@ class Publisher:
         return await self._send_event(Restarted(job_id=job_id, at=time.time(), files=files, attempt=attempt))
 
     async def reread(self, job: Job, roots: list[str], attempt: int) -> None:
-        """Publish once more that a collection is to be read again, for its job; `roots`: all that the job may read."""
+        """Publish once more what is to be done with a collection, for its job; `roots`: all that the job may read."""
         request = ScanRequest(
             job_id=job.job_id,
             collection=job.collection,
+            caption=job.caption,
             model_id=job.model_id,
             roots=roots,
-            reread=True,
+            reread=job.reread,
+            task=job.task,
+            accept_failed=job.accept_failed,
         )
         headers = SCAN_REQUEST.headers(request, Headers(job_id=job.job_id, attempt=attempt))
         await self._send(SCAN_REQUEST.name, job.job_id, SCAN_REQUEST.encode(request), headers)

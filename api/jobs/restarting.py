@@ -25,7 +25,7 @@ async def begin_again(view: JobView, publisher: Publisher, job_id: str, looked: 
     log.warning("job-restarted", job_id=job_id, files=looked.unfinished, attempt=attempt)
     offset = await publisher.restarted(job_id, looked.unfinished, attempt)
     job, asked = await view.folded(job_id), await view.request(job_id)
-    if job is not None and job.reread and not job.cancelled:
+    if job is not None and (job.reread or job.task is not None) and not job.cancelled:
         # Which content each of its files is of is told by the collection; of a job that is cancelled, no matter.
         await publisher.reread(job, asked.sources or job.sources, attempt + 1)
         return offset

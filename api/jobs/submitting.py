@@ -13,9 +13,10 @@ from api.jobs.publisher import Publisher
 from api.kept import Kept
 from api.view.view import JobView
 from core.errors import KafkaUnavailableError, RequestError
-from gateways.qdrant import Qdrant
+from gateways.qdrant import BoundCollection, Qdrant
 from gateways.targets import Targets
 from rules.collections import check_name
+from topics.files import Task
 from topics.job_status import JobStatus
 from topics.scan_request import ScanRequest
 
@@ -73,16 +74,60 @@ class Submitter:
 
         Raises CollectionMissingError; RequestError: 409 for a collection that others made, and as `submit`.
         """
+        known = await self._ours(name)
+        return await self._queue(submission, name, known.model_id, [], await self._readable(), reread=True)
+
+    async def submit_reembed(
+        self, submission: Submission, name: str, model: str, *, accept_failed: bool = False
+    ) -> JobStatus:
+        """Queue a job that gives a collection vectors of another model, by its name or its id.
+
+        Raises CollectionMissingError, MLUnavailableError; RequestError: 409 for a collection that others made, that is
+        of that model or is being embedded anew already, 422 for a model that ML does not have; and as `submit`.
+        """
+        known = await self._ours(name)
+        model_id = await self._model.named(model)
+        if await self._view.status(submission.job_id) is None:
+            async for job in self._view.unfinished():
+                if (job.collection, job.task) == (name, "reembed"):
+                    raise RequestError(
+                        f"Job {job.job_id} is embedding {name!r} anew: wait for its end, or cancel it.", 409
+                    )
+            if known.model_id == model_id and await self._qdrant.leaving(name) is None:
+                raise RequestError(f"Collection {name!r} holds vectors of {model_id} already.", 409)
+        roots = await self._readable()
+        return await self._queue(submission, name, model_id, [], roots, task="reembed", accept_failed=accept_failed)
+
+    async def submit_caption(self, submission: Submission, name: str) -> JobStatus:
+        """Queue a job that asks ML for the captions that pictures of a collection lack.
+
+        Raises CollectionMissingError, MLUnavailableError; RequestError: 409 for a collection that others made, or an ML
+        that writes none; and as `submit`.
+        """
+        known = await self._ours(name)
+        offered = await self._model.ask()
+        if offered.blip_model_loaded is False:
+            raise RequestError(
+                f"The model that ML runs, {offered.model_id}, writes no captions. `darkroom models get captions` "
+                "fetches one that does; then start ML again.",
+                409,
+            )
+        return await self._queue(submission, name, known.model_id, [], await self._readable(), task="caption")
+
+    async def _ours(self, name: str) -> BoundCollection:
+        """Return a collection of ours, with all indexes."""
         known = await self._qdrant.existing_collection(name)
         if known.model_id is None:
             raise RequestError(f"Collection {name!r} was made by another program: nothing is known of its files.", 409)
         # One of an older version lacks indexes. ML is not asked: it sees what has changed, and can be waited for.
-        await self._targets.ensure(name)
-        roots = await asyncio.to_thread(real_roots, await self._kept.readable_roots())
-        return await self._queue(submission, name, known.model_id, [], roots, reread=True)
+        return await self._targets.ensure(name)
+
+    async def _readable(self) -> list[str]:
+        """Return the folders in which files of a collection may be read."""
+        return await asyncio.to_thread(real_roots, await self._kept.readable_roots())
 
     async def target(self, submission: Submission) -> tuple[str, str]:
-        """Return the collection, created if it is new, and the model id.
+        """Return the collection, created if it is new, and the model id: the collection's, where ML can run that.
 
         Raises RequestError: 422 for a wrong name, 409 when the collection is of another model; MLUnavailableError,
         QdrantUnavailableError.
@@ -90,8 +135,10 @@ class Submitter:
         name = submission.collection or await self._kept.active_collection()
         check_name(name)
         model = await self._model.ask()
-        await self._targets.ensure(name, model.model_id, model.embedding_dim)
-        return name, model.model_id
+        known = await self._qdrant.collection(name)
+        if known is not None and known.model_id in {one.model_id for one in model.models}:
+            return name, (await self._targets.ensure(name)).model_id
+        return name, (await self._targets.ensure(name, model.model_id, model.embedding_dim)).model_id
 
     async def submit(self, submission: Submission, sources: list[str], roots: list[str]) -> JobStatus:
         """Queue a job for sources that have been checked; return when it shows in the API's own view.
@@ -110,6 +157,8 @@ class Submitter:
         roots: list[str],
         *,
         reread: bool = False,
+        task: Task | None = None,
+        accept_failed: bool = False,
     ) -> JobStatus:
         try:
             request = ScanRequest(
@@ -120,6 +169,8 @@ class Submitter:
                 model_id=model_id,
                 roots=roots,
                 reread=reread,
+                task=task,
+                accept_failed=accept_failed,
                 exclude=list(submission.exclude),
             )
         except ValidationError as error:  # more paths than fit into a message
@@ -147,11 +198,14 @@ class Submitter:
         asked = await self._view.request(request.job_id)
         # A job that is finished may be known by its status alone, which does not say what it left out.
         exclude = request.exclude if asked.exclude is None else asked.exclude
-        if (status.collection, asked.sources, status.caption, status.reread, exclude) == (
+        model_id = status.model_id if request.task == "reembed" else request.model_id
+        if (status.collection, asked.sources, status.caption, status.reread, status.task, model_id, exclude) == (
             request.collection,
             request.folders,
             request.caption,
             request.reread,
+            request.task,
+            request.model_id,
             request.exclude,
         ):
             return status

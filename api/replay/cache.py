@@ -12,7 +12,6 @@ from api.jobs.publisher import Outgoing, Publisher
 from api.schemas.replay import Run
 from core.errors import RequestError
 from gateways.qdrant import CollectionInfo, Point, Qdrant
-from imaging.metadata import Metadata
 from topics.content import Content
 from topics.files import HashedFileOfJob
 from topics.image_outcome import IMAGE_OUTCOME, ClaimsCleared, ContentOutcome, Embedded, Forgotten, Stored
@@ -79,15 +78,12 @@ class CacheRebuilder:
 def _messages(point: Point, collection: CollectionInfo, progress: Run) -> Iterator[Outgoing]:
     """Yield `embedded` for the content, then `stored` for each path; nothing for a point that others wrote."""
     payload = point.payload
+    if payload.get("model_id") not in {None, collection.model_id}:
+        progress.leave_out("points whose picture could not be embedded with the model of their collection")
+        return
     try:
         first = _file(payload, collection, payload.get("full_path"))
-        content = Content(
-            vector=point.vector,
-            caption=payload.get("caption"),
-            metadata=Metadata.model_validate(payload),
-            thumbnail_base64=payload.get("thumbnail_base64", ""),
-            read_at=payload.get("read_at"),
-        )
+        content = Content.of_point(point.vector, payload)
         messages: list[Embedded | Stored] = [Embedded(**first.model_dump(), content=content)]
         messages += _stored(payload, payload["paths"], collection)
     except (ValidationError, RequestError, KeyError, TypeError):

@@ -24,6 +24,7 @@ from topics import bundle, image_outcome, job_event
 from topics.db_write import DBWrite
 from topics.files import FileOfJob
 from topics.job_event import JOB_EVENT
+from topics.raw_path import RawPath
 from topics.record import Headers
 from topics.replay import REPLAY_OF, Place, replay_headers
 from topics.topology import INPUTS
@@ -35,6 +36,7 @@ REFUSED = {
 MESSAGES_AT_ONCE = 200
 # Facts of a moment, which would be told as if they were true now, and sums, which would count twice.
 _MOMENTS = (
+    job_event.Step,
     job_event.Moved,
     job_event.MLSent,
     job_event.Waiting,
@@ -162,11 +164,14 @@ class TopicReplayer:
         if key not in refused:
             dimension = len(file.content.vector) if isinstance(file, DBWrite) else None
             try:
-                await self._targets.ensure(file.collection, file.model_id, dimension)
+                target = await self._targets.ensure(file.collection, file.model_id, dimension)
             except RequestError as error:
                 refused[key] = str(error)
             else:
-                refused[key] = None
+                is_former = file.model_id not in (None, target.model_id) and not isinstance(file, RawPath)
+                refused[key] = (
+                    f"files of {file.model_id}, a model that {file.collection} is of no more" if is_former else None
+                )
         return refused[key]
 
 

@@ -24,11 +24,13 @@ from api.schemas.collections import (
     ActiveCollection,
     Collection,
     CollectionBody,
+    CollectionCheck,
     CollectionDetails,
     Collections,
     FromSelectionBody,
     MergeBody,
     NewCollectionBody,
+    ReembedBody,
     Storage,
     StorageBody,
 )
@@ -112,6 +114,17 @@ async def keep(name: str, body: StorageBody, qdrant: QdrantDep) -> Collection:
     return _collection(await qdrant.keep_collection(name, _changed(found.storage, body)))
 
 
+@router.get("/{name}/check", responses=problems(404, 409))
+async def check(name: str, qdrant: QdrantDep) -> CollectionCheck:
+    """Count the pictures of a collection that have no vector of its model, no caption, or no file any more."""
+    info = await _existing(qdrant, name)
+    survey, filling = await qdrant.survey(name, info.model_id), await qdrant.filling(name)
+    found = _collection(info).model_dump() | asdict(survey)
+    if filling is not None:
+        found |= {"filling": filling.model_id, "filled": filling.points}
+    return CollectionCheck(**found)
+
+
 @router.post("/{name}/renew", responses=problems(404, 409))
 async def renew(name: str, qdrant: QdrantDep, kept: KeptDep) -> CollectionDetails:
     """Have every file of a collection written again when it comes again, as after a restore from a snapshot of Qdrant.
@@ -134,6 +147,32 @@ async def reread(name: str, submitter: SubmitterDep, key: IdempotencyKey = None)
     submission = new_submission(name, False, key)
     with bound_contextvars(job_id=submission.job_id):
         status = await submitter.submit_reread(submission, name)
+    return Submitted(job_id=status.job_id, status=status.status, message=status.message)
+
+
+@router.post("/{name}/reembed", status_code=202, responses=problems(404, 409))
+async def reembed(name: str, body: ReembedBody, submitter: SubmitterDep, key: IdempotencyKey = None) -> Submitted:
+    """Give a collection vectors of another model, as one job. The former ones serve until all of the new are there.
+
+    Where a file is gone, the thumbnail that is kept of it is embedded. Where some pictures cannot be embedded, the job
+    fails and the former vectors serve on, unless `accept_failed` is set; beginning it again tries those alone.
+    """
+    check_name(name)
+    submission = new_submission(name, body.caption, key)
+    with bound_contextvars(job_id=submission.job_id):
+        status = await submitter.submit_reembed(
+            submission, name, body.model or body.model_id or "", accept_failed=body.accept_failed
+        )
+    return Submitted(job_id=status.job_id, status=status.status, message=status.message)
+
+
+@router.post("/{name}/caption", status_code=202, responses=problems(404, 409))
+async def caption(name: str, submitter: SubmitterDep, key: IdempotencyKey = None) -> Submitted:
+    """Add captions to the pictures of a collection that have none, as one job. No file is read, nothing is embedded."""
+    check_name(name)
+    submission = new_submission(name, True, key)
+    with bound_contextvars(job_id=submission.job_id):
+        status = await submitter.submit_caption(submission, name)
     return Submitted(job_id=status.job_id, status=status.status, message=status.message)
 
 

@@ -67,6 +67,27 @@ class FromSelectionBody(Body):
     source: str | None = Field(None, description="The collection that they are in. Default: the active one.")
 
 
+class ReembedBody(Body):
+    """Which model makes the new vectors of a collection."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    model: str | None = Field(None, max_length=255, description="As `darkroom models list` names it.")
+    model_id: str | None = Field(None, max_length=255, description="Or the id that its vectors have.")
+    caption: bool = Field(False, description="Ask ML for captions too.")
+    accept_failed: bool = Field(
+        False,
+        description="Let the new vectors serve though some pictures could not be embedded: these keep all else, and "
+        "words and dates find them. By default the former vectors serve on then.",
+    )
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if (self.model is None) == (self.model_id is None):
+            raise ValueError("name the model, by model or by model_id")
+        return self
+
+
 class CacheClearBody(Body):
     """Whose contents the dedupe cache forgets."""
 
@@ -95,6 +116,22 @@ class CollectionDetails(Collection):
 
     incarnation: str | None
     active: bool
+
+
+class CollectionCheck(Collection):
+    """What the points of a collection lack, counted.
+
+    `of_model`: with a vector of the collection's model. `from_thumbnail`: embedded from what was kept, as their files
+    were gone. `archived`: none of whose files is listed any more. `filling`: the model that the collection is being
+    embedded anew with, and how many points have vectors of it.
+    """
+
+    of_model: int
+    without_caption: int
+    from_thumbnail: int
+    archived: int
+    filling: str | None = None
+    filled: int = 0
 
 
 class Collections(BaseModel):

@@ -40,8 +40,17 @@ class PreviewCapabilities(BaseModel):
     version: str
 
 
+class OfferedModel(BaseModel):
+    """A model that the ML service can run: the name that people give it, and the id that its vectors have."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    name: str
+    model_id: str
+
+
 class MLCapabilities(BaseModel):
-    """What the ML service said last; batches in images."""
+    """What the ML service said last; batches in images. `models`: what a collection can be embedded anew with."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -50,6 +59,7 @@ class MLCapabilities(BaseModel):
     supports_text: bool
     safe_clip_batch: int
     safe_blip_batch: int
+    models: list[OfferedModel]
 
 
 class ServiceCapabilities(BaseModel):

@@ -8,8 +8,9 @@ from PIL import Image
 from embedded.ml.captioner import Captioner
 from embedded.ml.clip import caption_model_id
 from embedded.ml.descriptor import Array
+from embedded.ml.idle import Idle
 from embedded.ml.model import Model
-from embedded.ml.towers import Idle, memory_errors
+from embedded.ml.towers import memory_errors
 
 
 class Captioned:

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from core.errors import FatalError, RequestError
 from embedded.ml.bringing import Arrival, Arrivals
 from embedded.ml.model import Model
+from embedded.ml.several import Others
 from embedded.models.listing import Listed, listed
 from embedded.models.manifest import CAPTIONER
 from embedded.models.shelf import BUILT_IN, Shelf
@@ -48,6 +49,7 @@ class Choice:
         self._folder: Path | None = None
         self._captioner: Path | None = None
         self._arrivals = Arrivals(shelf, reserve)
+        self.others = Others(shelf, lambda folder: load(folder, self._captioner))
         self._loading: str | None = None
         self._changing = asyncio.Lock()
 

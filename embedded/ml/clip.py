@@ -22,12 +22,13 @@ from core.errors import FatalError
 from embedded.ml import caption as plain
 from embedded.ml.captioner import Captioner
 from embedded.ml.descriptor import Array
+from embedded.ml.idle import Idle
 from embedded.ml.pace import Learned, Pace, settle
 from embedded.ml.providers import choose
 from embedded.ml.safe_batch import SafeBatch
-from embedded.ml.towers import Idle, TextTower, VisionTower, memory_errors
+from embedded.ml.towers import TextTower, VisionTower, memory_errors
 from embedded.ml.ways import FAMILIES
-from embedded.models.manifest import MANIFEST, read_manifest
+from embedded.models.manifest import MANIFEST, model_id_of, read_manifest
 
 IDLE_SECONDS = 900.0  # after which a text encoder that nobody used is given up
 
@@ -57,7 +58,7 @@ class ClipModel:
             manifest = read_manifest(folder) if (folder / MANIFEST).is_file() else None
             family = FAMILIES.get(manifest.family) if manifest else None
             # Named by their content: other weights in the same folder are another model.
-            self.model_id = f"{family.name if family else 'clip'}-{_digest(weights)}"
+            self.model_id = model_id_of(folder, manifest) if manifest and family else f"clip-{_digest(weights)}"
             self._vision, pace, key = settle(
                 lambda threads: VisionTower(vision, family, device, threads), found, self.model_id
             )

@@ -28,10 +28,10 @@ class BatchRequest(BaseModel):
     images: list[ImageRequest]
 
 
-def results(model: Model, images: list[ImageRequest], *, caption: bool) -> list[dict[str, Any]]:
+def results(model: Model, images: list[ImageRequest], *, caption: bool, embed: bool) -> list[dict[str, Any]]:
     """Embed and caption a batch: one result for each image, in the same order. Raises MemoryError."""
     pictures = in_parallel(_read, (image.image_base64 for image in images))
-    readable = [picture for picture in pictures if isinstance(picture, Image.Image)]
+    readable = [picture for picture in pictures if isinstance(picture, Image.Image)] if embed else []
     vectors = iter(model.embed(readable)) if readable else iter(())
     answers = []
     for image, picture in zip(images, pictures, strict=True):
@@ -39,8 +39,9 @@ def results(model: Model, images: list[ImageRequest], *, caption: bool) -> list[
         if isinstance(picture, str):
             answer["error"] = picture
         else:
-            vector = next(vectors)
-            answer |= {"embedding": vector.tolist(), "embedding_shape": [len(vector)]}
+            if embed:
+                vector = next(vectors)
+                answer |= {"embedding": vector.tolist(), "embedding_shape": [len(vector)]}
             if caption and model.caption_model_id:
                 answer["caption"] = model.caption(picture)
         answers.append(answer)

@@ -1,13 +1,14 @@
 """The HTTP face of a model: the contract of the ML service, with bounds on what it takes in.
 
 Until there is a model, everything that needs one is answered with 503: it is being loaded.
+A request may name another model (`model_id`); where that is not here, the one answers that runs.
 """
 
 import asyncio
 from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from core.errors import FatalError, RequestError
@@ -44,11 +45,16 @@ def create_app(choice: Choice) -> FastAPI:
 router = APIRouter()
 
 
-def _loaded(choice: Chosen) -> Model:
+ModelId = Annotated[str | None, Query(max_length=255, description="One of `models`. Default: the one that runs.")]
+
+
+async def _loaded(choice: Chosen, model_id: ModelId = None) -> Model:
     model = choice.model
     if model is None:
         raise HTTPException(503, "The models are still being loaded.")
-    return model
+    if model_id in (None, model.model_id):
+        return model
+    return await asyncio.to_thread(choice.others.get, str(model_id)) or model
 
 
 Loaded = Annotated[Model, Depends(_loaded)]
@@ -62,7 +68,8 @@ async def health(model: Loaded) -> dict[str, str]:
 
 @router.get("/api/v1/capabilities")
 async def capabilities(model: Loaded, choice: Chosen) -> dict[str, Any]:
-    """Say what is loaded, and how much may be sent at once."""
+    """Say what a model can do, how much may be sent at once, and which others there are."""
+    offered = await asyncio.to_thread(choice.others.offered)
     return {
         "safe_clip_batch": model.safe_batch,
         "safe_blip_batch": model.safe_batch,
@@ -78,14 +85,21 @@ async def capabilities(model: Loaded, choice: Chosen) -> dict[str, Any]:
         "logit_bias": model.logit_bias,
         "max_image_side": MAX_IMAGE_SIDE,
         "chooses_models": choice.fixed is None,
+        "models": [one._asdict() for one in offered],
     }
 
 
 @router.post("/api/v1/batch_embed_and_caption")
-async def batch_embed_and_caption(request: Request, model: Loaded, caption: bool = False) -> Response:
-    """Embed images, and describe them if asked. An image that cannot be decoded has `error` set."""
+async def batch_embed_and_caption(
+    request: Request, model: Loaded, caption: bool = False, embed: bool = True
+) -> Response:
+    """Embed images, and describe them if asked; with `embed=false` they are described alone.
+
+    An image that cannot be decoded has `error` set.
+    """
     async with request.app.state.slots:
-        content = await asyncio.to_thread(_embed, model, await _bounded_body(request), caption)
+        body = await _bounded_body(request)
+        content = await asyncio.to_thread(lambda: _answer(model, body, caption=caption, embed=embed))
     return Response(content, media_type="application/json")
 
 
@@ -115,11 +129,11 @@ async def _bounded_body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _embed(model: Model, body: bytes, caption: bool) -> bytes:
+def _answer(model: Model, body: bytes, *, caption: bool, embed: bool) -> bytes:
     images = BatchRequest.model_validate_json(body).images
     if len(images) > MAX_BATCH:
         raise HTTPException(413, f"The request has {len(images)} images; at most {MAX_BATCH} are taken.")
-    return orjson.dumps({"results": results(model, images, caption=caption)})
+    return orjson.dumps({"results": results(model, images, caption=caption, embed=embed)})
 
 
 async def _refused(_: Request, error: Exception) -> Response:

@@ -4,9 +4,9 @@ import contextlib
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -24,7 +24,6 @@ NO_MEMORY = re.compile(r"failed to allocate|out of memory|smaller than requested
 TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(int64)": np.int64}
 TYPES |= {"tensor(int32)": np.int32}
 BY_HAND = 77  # tokens, where a folder does not say
-Made = TypeVar("Made")
 IDS, MASKS = {"input_ids", "text"}, {"attention_mask"}
 
 
@@ -125,39 +124,6 @@ class TextTower:
         said = json.loads((folder / "tokenizer_config.json").read_bytes())
         self._tokenizer.enable_truncation(min(int(said.get("model_max_length", BY_HAND)), 1024))
         self._tokenizer.no_padding()
-
-
-class Idle(Generic[Made]):
-    """Something that takes memory: it is made at its first use, and given up when nobody has used it for a while."""
-
-    def __init__(self, make: Callable[[], Made], seconds: float) -> None:
-        self._make = make
-        self._seconds = seconds
-        self._lock = threading.Lock()
-        self._made: Made | None = None
-        self._timer: threading.Timer | None = None
-
-    @property
-    def is_there(self) -> bool:
-        """Whether it takes memory now."""
-        return self._made is not None
-
-    def get(self) -> Made:
-        """Return it, for one use."""
-        with self._lock:
-            if self._made is None:
-                self._made = self._make()
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = threading.Timer(self._seconds, self._give_up)
-            self._timer.daemon = True
-            self._timer.start()
-            return self._made
-
-    def _give_up(self) -> None:
-        with self._lock:
-            if threading.current_thread() is self._timer:
-                self._made = self._timer = None
 
 
 def open_session(model: Path, device: Device, threads: int) -> onnxruntime.InferenceSession:

@@ -75,6 +75,13 @@ def faults(folder: Path, manifest: Manifest) -> Iterator[str]:
             yield f"{file} has other content: its SHA-256 is {found} in place of {fact.sha256}"
 
 
+def model_id_of(folder: Path, manifest: Manifest) -> str:
+    """Return the id of a model that compares pictures: named by its content, other weights are another model."""
+    weights = "vision/model.onnx"
+    fact = manifest.files.get(weights)
+    return f"{manifest.family}-{(fact.sha256 if fact else sha256(folder / weights))[:12]}"
+
+
 def sha256(file: Path) -> str:
     """Return the SHA-256 of a file's content, in hexadecimal."""
     with file.open("rb") as content:

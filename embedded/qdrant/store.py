@@ -13,7 +13,7 @@ from core.errors import FatalError, RequestError
 from embedded.qdrant.collection import Collection
 from embedded.qdrant.configuration import CollectionConfig
 from embedded.qdrant.syncing import sync_folder
-from rules.collections import PATHS_SUFFIX, check_name
+from rules.collections import check_stored_name
 
 _LOCK = "lock"
 _LEFTOVERS = ".half-*"
@@ -54,7 +54,7 @@ class Store:
 
     def create(self, name: str, config: CollectionConfig) -> None:
         """Create the collection; RequestError: 422 for a wrong name, 409 when there is one."""
-        check_name(name.removesuffix(PATHS_SUFFIX))
+        check_stored_name(name)
         if name in self._collections:
             raise RequestError(f"Wrong input: Collection `{name}` already exists!", status=409)
         half = self._half()

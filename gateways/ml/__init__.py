@@ -1,7 +1,17 @@
 """The client of the ML service, and what it gives."""
 
-from gateways.ml.answers import Capabilities, Embedded, Refused
+from gateways.ml.answers import Capabilities, Embedded, OfferedModel, Refused
 from gateways.ml.client import ML, ImageInput
 from gateways.ml.models import Arrival, Model, ModelsAnswer
 
-__all__ = ["ML", "Arrival", "Capabilities", "Embedded", "ImageInput", "Model", "ModelsAnswer", "Refused"]
+__all__ = [
+    "ML",
+    "Arrival",
+    "Capabilities",
+    "Embedded",
+    "ImageInput",
+    "Model",
+    "ModelsAnswer",
+    "OfferedModel",
+    "Refused",
+]

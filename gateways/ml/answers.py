@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import httpx
 import numpy as np
@@ -37,6 +37,14 @@ NOT_ABOUT_THE_IMAGES = {
 
 
 @dataclass(frozen=True, slots=True)
+class OfferedModel:
+    """A model that a service can run, by the name that people give it, and by the one that its vectors have."""
+
+    name: Annotated[str, Field(max_length=MAX_MODEL_ID)]
+    model_id: Annotated[str, Field(max_length=MAX_MODEL_ID)]
+
+
+@dataclass(frozen=True, slots=True)
 class Capabilities:
     """What the ML service says about itself, with the contract's defaults for what it leaves out."""
 
@@ -55,14 +63,19 @@ class Capabilities:
     """It knows texts of colour words alone: the similarity from which on a picture counts as of that colour."""
     chooses_models: bool = False
     """Whether other models can be fetched and used while it runs."""
+    blip_model_loaded: bool | None = None
+    """Whether it writes captions; None: not said."""
+    models: tuple[OfferedModel, ...] = ()
+    """The models that a request may name; without any, the service runs one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
     """A checked answer for one image.
 
-    `vector` has the asked dimension, finite values and a length above zero. `model_id` is the model
-    that made it; None where the service does not name its model, so that `ML_MODEL_ID` stands for it.
+    `vector` has the asked dimension, finite values and a length above zero; it is empty where captions alone were asked
+    for. `model_id` is the model that made it; None where the service does not name its model, so that `ML_MODEL_ID`
+    stands for it.
     """
 
     unique_id: str
@@ -95,6 +108,8 @@ class CapabilitiesAnswer(BaseModel):
     logit_bias: float | None = None
     colours_from: float | None = Field(None, ge=-1, le=1)
     chooses_models: bool | None = None
+    blip_model_loaded: bool | None = None
+    models: tuple[OfferedModel, ...] | None = None
 
 
 class Result(BaseModel):

@@ -62,6 +62,7 @@ class ML:
             raise FatalError(f"ML_INFERENCE_SERVICE_URL is {url!r}, but must look like http://host:8001")
         self._default_model_id = default_model_id
         self._service_names_its_model = False
+        self._models: frozenset[str] = frozenset()
         self._quick = httpx.Timeout(min(timeout, QUICK_SECONDS))
         self._text = httpx.Timeout(min(timeout, TEXT_SECONDS), connect=min(timeout, QUICK_SECONDS))
         without_sniffio()
@@ -74,12 +75,20 @@ class ML:
             verify=authorities(url),
         )
 
-    async def capabilities(self) -> Capabilities:
-        """Ask the service about itself.
+    async def capabilities(self, model_id: str | None = None) -> Capabilities:
+        """Ask the service about itself, or about a model of its `models`; where it has not that, about itself.
 
         Raises MLUnavailableError, and FatalError where neither the service nor `ML_MODEL_ID` names the model.
         """
-        response = await self._send("GET", "/api/v1/capabilities", timeout=self._quick)
+        answer = await self._capabilities({}, self._quick)
+        self._models = frozenset(one.model_id for one in answer.models)
+        if model_id is None or model_id == answer.model_id or model_id not in self._models:
+            return answer
+        # This may load the model.
+        return await self._capabilities({"model_id": model_id}, self._text)
+
+    async def _capabilities(self, params: dict[str, str], wait: httpx.Timeout) -> Capabilities:
+        response = await self._send("GET", "/api/v1/capabilities", timeout=wait, params=params)
         raise_for_status(response)
         answer = parse(response, CapabilitiesAnswer)
         self._service_names_its_model = bool(answer.model_id)
@@ -88,25 +97,42 @@ class ML:
             raise FatalError(
                 f"The ML service at {self._http.base_url} does not name its model: set ML_MODEL_ID to a name for it."
             )
-        return Capabilities(**(answer.model_dump(exclude_none=True) | {"model_id": model_id}))
+        said = {name: value for name in answer.model_fields_set if (value := getattr(answer, name)) is not None}
+        return Capabilities(**(said | {"model_id": model_id}))
 
     async def embed(
-        self, images: Sequence[ImageInput], *, caption: bool, dimension: int
+        self, images: Sequence[ImageInput], *, caption: bool, dimension: int, model_id: str | None = None
     ) -> dict[str, Embedded | Refused]:
         """Embed a batch: one answer for each image, by `unique_id` (these must differ).
 
+        `model_id`: which of the service's `models` is to do it; a service of one model knows nothing of that.
         Raises MLOutOfMemoryError (send fewer), MLUnavailableError (also for an answer that cannot be
         trusted, such as missing or unknown images) and MLRejectedError (for the batch as a whole).
         """
+        results = await self._batch(images, {"caption": caption} | self._named(model_id))
+        lengths = {len(result.embedding) for result in results if result.embedding}
+        if lengths and dimension not in lengths:
+            raise MLUnavailableError(
+                f"The ML service answers with vectors of {', '.join(map(str, sorted(lengths)))} dimensions instead of "
+                f"{dimension}: its model changed. Bring the former model back, or ingest into a new collection."
+            )
+        return {result.unique_id: self._checked(result, dimension) for result in results}
+
+    async def caption(self, images: Sequence[ImageInput]) -> dict[str, Embedded | Refused]:
+        """Have a batch described and not embedded; else as `embed`. A service that cannot do so embeds for nothing."""
+        results = await self._batch(images, {"caption": True} | ({"embed": False} if self._models else {}))
+        return {result.unique_id: self._checked(result, None) for result in results}
+
+    async def _batch(self, images: Sequence[ImageInput], params: dict[str, Any]) -> list[Result]:
         if not images:
-            return {}
+            return []
         asked = {image.unique_id for image in images}
         if len(asked) < len(images):
             raise ValueError("Two images of one batch have the same unique_id")
         response = await self._send(
             "POST",
             "/api/v1/batch_embed_and_caption",
-            params={"caption": caption},
+            params=params,
             content=await asyncio.to_thread(_encode, images),
             headers={"Content-Type": "application/json"},
         )
@@ -118,25 +144,22 @@ class ML:
                 f"The ML service answered nonsense: {len(images)} images were sent, and the answer has "
                 f"{len(answered)} results for {len(asked & set(answered))} of them."
             )
-        lengths = {len(result.embedding) for result in results if result.embedding}
-        if lengths and dimension not in lengths:
-            raise MLUnavailableError(
-                f"The ML service answers with vectors of {', '.join(map(str, sorted(lengths)))} dimensions instead of "
-                f"{dimension}: its model changed. Bring the former model back, or ingest into a new collection."
-            )
-        return {result.unique_id: self._checked(result, dimension) for result in results}
+        return results
 
-    async def embed_image(self, jpeg: bytes, *, dimension: int) -> list[float]:
+    async def embed_image(self, jpeg: bytes, *, dimension: int, model_id: str | None = None) -> list[float]:
         """Embed one image. Raises as `embed` does, and MLRejectedError where ML cannot read the image."""
         query = ImageInput("query", jpeg, "query.jpg")
-        answer = (await self.embed([query], caption=False, dimension=dimension))[query.unique_id]
+        answers = await self.embed([query], caption=False, dimension=dimension, model_id=model_id)
+        answer = answers[query.unique_id]
         if isinstance(answer, Refused):
             raise MLRejectedError(f"The ML service cannot use this image: {answer.reason}")
         return answer.vector
 
-    async def embed_text(self, text: str, *, dimension: int) -> list[float] | None:
+    async def embed_text(self, text: str, *, dimension: int, model_id: str | None = None) -> list[float] | None:
         """Embed a text, to compare it with images; None where the model does not know it."""
-        response = await self._send("POST", "/api/v1/embed_text", json={"text": text}, timeout=self._text)
+        response = await self._send(
+            "POST", "/api/v1/embed_text", json={"text": text}, timeout=self._text, params=self._named(model_id)
+        )
         if response.status_code in {HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.NOT_FOUND}:
             return None
         raise_for_status(response)
@@ -194,13 +217,19 @@ class ML:
         finally:
             metrics.ML.labels(path.rpartition("/")[2], result).observe(time.monotonic() - started)
 
-    def _checked(self, result: Result, dimension: int) -> Embedded | Refused:
-        fault = result.error or fault_of(result.embedding or [], dimension)
+    def _checked(self, result: Result, dimension: int | None) -> Embedded | Refused:
+        """Check one answer; `dimension`: None where captions alone were asked for."""
+        fault = result.error or (None if dimension is None else fault_of(result.embedding or [], dimension))
         if fault:
             return Refused(result.unique_id, fault[:MAX_TEXT])
         caption = result.caption and result.caption[:MAX_TEXT]
         model_id = result.model_name_clip if self._service_names_its_model else None
-        return Embedded(result.unique_id, list(result.embedding or []), caption, model_id)
+        vector = [] if dimension is None else list(result.embedding or [])
+        return Embedded(result.unique_id, vector, caption, model_id)
+
+    def _named(self, model_id: str | None) -> dict[str, str]:
+        """Return what names a model in a request, where the service is known to have it."""
+        return {"model_id": model_id} if model_id in self._models and model_id is not None else {}
 
 
 def _encode(images: Sequence[ImageInput]) -> bytes:

@@ -6,7 +6,10 @@ points        of points, by their ids
 finding       of points, by what they are
 searching     of points, by a query of the search box
 paths         of the paths of a content that has very many
+succession  of the generations of a collection, of which one serves
+survey      of what points lack
 connection  what these share
+generations   which of them serves
 schema      collections as Darkroom makes them
 storage     how they are kept: on disk, in eight bits
 filters     filters of a request, as Qdrant names them

@@ -1,20 +1,23 @@
 """Collections: made, found, listed, renewed, deleted."""
 
 import asyncio
+import time
 import uuid
 from dataclasses import replace
 
 from core.errors import CollectionMissingError, RequestError
-from gateways.qdrant.connection import Connection
+from gateways.qdrant.errors import unless_missing
+from gateways.qdrant.generations import Generations
 from gateways.qdrant.records import BoundCollection, CollectionInfo, Storage
 from gateways.qdrant.schema import collection_info, ensure
 from gateways.qdrant.storage import as_changed
-from rules.collections import check_name
+from gateways.qdrant.succession import Succession
+from rules.collections import check_name, in_qdrant
 
 AS_QDRANT_DOES = Storage()
 
 
-class CollectionCalls(Connection):
+class CollectionCalls(Succession):
     """What can be asked of collections as a whole. The lists of paths beside them are no collections to anybody."""
 
     async def ensure_collection(
@@ -33,16 +36,22 @@ class CollectionCalls(Connection):
             )
 
     async def collection(self, name: str) -> CollectionInfo | None:
-        """Return what is known of the collection; None when there is none of that name."""
+        """Return what is known of the collection, as it serves now; None when there is none of that name."""
         try:
             check_name(name)  # it becomes a part of an address
         except RequestError:
             return None
-        try:
-            async with self._errors(name):
-                return collection_info(name, await self._client.get_collection(name))
-        except CollectionMissingError:
-            return None
+        asked_at = time.monotonic()
+        async with self._errors(name):
+            info = await unless_missing(self._client.get_collection(name))
+            if info is None:
+                return None
+            generations = Generations.of(info)
+            at = in_qdrant(generations.address(name))
+            self._note_serving(name, generations, asked_at)
+            if at != name and (info := await unless_missing(self._client.get_collection(at))) is None:
+                return None  # it is being deleted, or was followed just now
+            return collection_info(name, info, generations)
 
     async def existing_collection(self, name: str) -> CollectionInfo:
         """Return what is known of the collection. Raises CollectionMissingError when there is none of that name."""
@@ -65,8 +74,13 @@ class CollectionCalls(Connection):
             return None
 
     async def delete_collection(self, name: str) -> bool:
-        """Delete the collection with all its points; False when there was none."""
+        """Delete the collection with all its points and generations; False when there was none."""
         async with self._errors(name):
+            # First those that the one with the name tells of.
+            for at in await self._addresses(name):
+                if at != name:
+                    await self._lists.delete_all(at)
+                    await self._client.delete_collection(at)
             deleted = await self._client.delete_collection(name)
             await self._lists.delete_all(name)
         return deleted
@@ -81,9 +95,9 @@ class CollectionCalls(Connection):
 
         Raises CollectionMissingError.
         """
-        await self.existing_collection(name)
+        found = await self.existing_collection(name)
         async with self._errors(name):
-            await self._client.update_collection(name, **as_changed(storage))
+            await self._client.update_collection(in_qdrant(found.at), **as_changed(storage))
         return await self.existing_collection(name)
 
     async def renew_collection(self, name: str) -> CollectionInfo:
@@ -96,5 +110,5 @@ class CollectionCalls(Connection):
             raise RequestError(f"Collection {name!r} was made by another program: nothing is known of it.", 409)
         incarnation = str(uuid.uuid4())
         async with self._errors(name):
-            await self._client.update_collection(name, metadata={"incarnation": incarnation})
+            await self._client.update_collection(in_qdrant(found.at), metadata={"incarnation": incarnation})
         return replace(found, incarnation=incarnation)

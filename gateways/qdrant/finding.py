@@ -26,12 +26,12 @@ class Finding(Connection):
     async def sample(self, name: str, *, limit: int, filters: Filters | None = None) -> list[ListedPoint]:
         """Return points that match, chosen at random: ids follow from contents and tell nothing about them."""
         start = str(uuid.uuid4())
-        async with self._errors(name):
-            where = await self._where(name, filters)
-            found, _ = await self._client.scroll(name, where, limit, offset=start, with_payload=WITHOUT_THUMBNAIL)
+        async with self._in(name) as at:
+            where = await self._where(at, filters)
+            found, _ = await self._client.scroll(at, where, limit, offset=start, with_payload=WITHOUT_THUMBNAIL)
             if len(found) < limit:
                 # Go on at the first one, up to where it began.
-                first, _ = await self._client.scroll(name, where, limit, with_payload=WITHOUT_THUMBNAIL)
+                first, _ = await self._client.scroll(at, where, limit, with_payload=WITHOUT_THUMBNAIL)
                 known = {record.id for record in found}
                 found += [record for record in first if record.id not in known]
         return [ListedPoint(str(record.id), record.payload or {}) for record in found[:limit]]
@@ -50,10 +50,10 @@ class Finding(Connection):
         `sort`: one of `pages.SORTS`, with a leading `-` the other way round; points without it come last. None: by id.
         Raises RequestError(422) for a filter, sort or cursor that is not valid.
         """
-        async with self._errors(name):
+        async with self._in(name) as at:
             if sort is not None:
-                await self._with_all_indexes(name)
-            return await self._page(name, await self._where(name, filters), sort, limit, cursor)
+                await self._with_all_indexes(at)
+            return await self._page(at, await self._where(at, filters), sort, limit, cursor)
 
     async def _page(
         self, name: str, where: models.Filter | None, sort: str | None, limit: int, cursor: str | None
@@ -77,19 +77,19 @@ class Finding(Connection):
 
     async def count(self, name: str, filters: Filters | None = None, *, without: str | None = None) -> int:
         """Count the points that match, but the one with the id `without`."""
-        async with self._errors(name):
-            where = await self._where(name, filters, without)
-            return (await self._client.count(name, where, exact=True)).count
+        async with self._in(name) as at:
+            where = await self._where(at, filters, without)
+            return (await self._client.count(at, where, exact=True)).count
 
     async def facet(self, name: str, field: str, *, limit: int, filters: Filters | None = None) -> dict[str, int]:
         """Count the points that match by the values of a field that is indexed as a keyword, most frequent first.
 
         Values that were stored before texts were composed count with those that look the same.
         """
-        async with self._errors(name):
-            where = await self._where(name, filters)
-            await self._with_all_indexes(name)
-            found = await self._client.facet(name, field, facet_filter=where, limit=limit, exact=True)
+        async with self._in(name) as at:
+            where = await self._where(at, filters)
+            await self._with_all_indexes(at)
+            found = await self._client.facet(at, field, facet_filter=where, limit=limit, exact=True)
         counts: Counter[str] = Counter()
         for hit in found.hits:
             counts[nfc(str(hit.value))] += hit.count
@@ -119,11 +119,11 @@ class Finding(Connection):
         min_score: float | None = None,
     ) -> list[Hit]:
         """Find the points most similar to `vector`, best first, but the one with the id `without`."""
-        async with self._errors(name):
+        async with self._in(name) as at:
             found = await self._client.query_points(
-                name,
+                at,
                 query=vector,
-                query_filter=await self._where(name, filters, without),
+                query_filter=await self._where(at, filters, without),
                 limit=limit,
                 offset=offset,
                 score_threshold=min_score,
@@ -136,9 +136,9 @@ class Finding(Connection):
         self, name: str, ids: Sequence[str], *, limit: int, min_score: float, filters: Filters | None = None
     ) -> dict[str, list[tuple[str, float]]]:
         """Return for each of these points the ids of up to `limit` others that are at least so similar, best first."""
-        async with self._errors(name):
-            where = await self._where(name, filters)
-            records = await self._client.retrieve(name, list(ids), with_payload=False, with_vectors=True)
+        async with self._in(name) as at:
+            where = await self._where(at, filters)
+            records = await self._client.retrieve(at, list(ids), with_payload=False, with_vectors=True)
             asked = [
                 models.QueryRequest(
                     query=dense(record.vector),
@@ -150,7 +150,7 @@ class Finding(Connection):
                 )
                 for record in records
             ]
-            answers = await self._client.query_batch_points(name, asked) if asked else []
+            answers = await self._client.query_batch_points(at, asked) if asked else []
         return {
             str(record.id): [(str(point.id), point.score) for point in answer.points if point.id != record.id][:limit]
             for record, answer in zip(records, answers, strict=True)

@@ -28,9 +28,9 @@ class Paths(Connection):
         """Yield the paths that do not stand in the point, so many at a time."""
         start: str | None = None
         while beside := list_name(payload):
-            async with self._errors(name):
+            async with self._in(name) as at:
                 page, start = await self._lists.page(
-                    name, beside, limit=PATHS_AT_ONCE, start=start, without=listed(payload)
+                    at, beside, limit=PATHS_AT_ONCE, start=start, without=listed(payload)
                 )
             yield page
             if start is None:
@@ -53,8 +53,8 @@ class Paths(Connection):
             return page, None
         if not room:
             return page, "l"
-        async with self._errors(name):
-            more, following = await self._lists.page(name, beside, limit=room, start=start, without=held)
+        async with self._in(name) as at:
+            more, following = await self._lists.page(at, beside, limit=room, start=start, without=held)
         return page + more, following and f"l{following}"
 
     async def count_paths(self, name: str, payload: Mapping[str, Any]) -> int:
@@ -62,8 +62,8 @@ class Paths(Connection):
         held, beside = set(listed(payload)), list_name(payload)
         if beside is None:
             return len(held)
-        async with self._errors(name):
-            return len(held) + await self._lists.count(name, beside, without=list(held))
+        async with self._in(name) as at:
+            return len(held) + await self._lists.count(at, beside, without=list(held))
 
     async def has_path(self, name: str, payload: Mapping[str, Any], path: str) -> bool:
         """Tell whether the content has this path."""
@@ -71,22 +71,22 @@ class Paths(Connection):
             return True
         if (beside := list_name(payload)) is None:
             return False
-        async with self._errors(name):
-            return await self._lists.has(name, beside, path)
+        async with self._in(name) as at:
+            return await self._lists.has(at, beside, path)
 
     async def remove_other_path(self, name: str, payload: Mapping[str, Any], path: str) -> None:
         """Take a path off the list beside the point. In the point it stays: who changes that follows."""
         if beside := list_name(payload):
-            async with self._errors(name):
-                await self._lists.remove(name, beside, path)
+            async with self._in(name) as at:
+                await self._lists.remove(at, beside, path)
 
     async def ends_of_others(self, name: str, payloads: Sequence[Mapping[str, Any]], ends: Sequence[str]) -> list[str]:
         """Return those of the `ends` (see `rules.paths.end_of`) that paths beside these points have."""
         lists = [beside for payload in payloads if (beside := list_name(payload))]
         if not lists:
             return []
-        async with self._errors(name):
-            return await self._lists.ends(name, lists, ends)
+        async with self._in(name) as at:
+            return await self._lists.ends(at, lists, ends)
 
 
 def _place(cursor: str | None) -> tuple[str | None, str | None]:

@@ -26,8 +26,8 @@ class Points(Connection):
         """Write the points, in one request; on return Qdrant has confirmed them. All or none are written."""
         if not points:
             return
-        async with self._errors(name):
-            await write(self._client, name, points)
+        async with self._in(name) as at:
+            await write(self._client, at, points)
 
     async def replace(self, name: str, points: Sequence[Point], known: Mapping[str, Mapping[str, Any]]) -> set[str]:
         """Write points, each with its paths and those that it had before, and wait until Qdrant confirms.
@@ -46,9 +46,9 @@ class Points(Connection):
                 fields |= {WORDS: lookup(fields)}
             divided.append(Point(point.id, point.vector, fields))
         read = {point_id: payload.get(REVISION) for point_id, payload in known.items()}
-        async with self._errors(name):
-            await self._lists.put(name, others)
-            return await revisions.replace(self._client, name, divided, read)
+        async with self._in(name) as at:
+            await self._lists.put(at, others)
+            return await revisions.replace(self._client, at, divided, read)
 
     async def change(self, name: str, point_id: str, fields: dict[str, Any], known: Mapping[str, Any]) -> bool:
         """Set these fields of a point's payload; the others stay. False: it was written since `known` was read."""
@@ -56,16 +56,16 @@ class Points(Connection):
         if "paths" in fields:
             # Names and folders are among the words: they are found anew.
             fields = _divided(fields, known, others) | {WORDS: {}}
-        async with self._errors(name):
-            await self._lists.put(name, others)
-            return await revisions.change(self._client, name, point_id, fields, known.get(REVISION))
+        async with self._in(name) as at:
+            await self._lists.put(at, others)
+            return await revisions.change(self._client, at, point_id, fields, known.get(REVISION))
 
     async def payloads(self, name: str, ids: Sequence[str], fields: list[str]) -> dict[str, dict[str, Any]]:
         """Return the named fields of those of the points that exist, by point id."""
         if not ids:
             return {}
-        async with self._errors(name):
-            records = await self._client.retrieve(name, list(ids), with_payload=fields, with_vectors=False)
+        async with self._in(name) as at:
+            records = await self._client.retrieve(at, list(ids), with_payload=fields, with_vectors=False)
         return {str(record.id): record.payload or {} for record in records}
 
     async def point(self, name: str, point_id: str) -> Point | None:
@@ -76,8 +76,8 @@ class Points(Connection):
         """Return those of the points that exist, whole, as `point` does."""
         if not ids:
             return []
-        async with self._errors(name):
-            records = await self._client.retrieve(name, list(ids), with_payload=True, with_vectors=True)
+        async with self._in(name) as at:
+            records = await self._client.retrieve(at, list(ids), with_payload=True, with_vectors=True)
         payloads = [{**(record.payload or {})} for record in records]
         for payload in payloads:
             payload.pop(REVISION, None)  # it names a write, and is no part of what was written
@@ -90,8 +90,8 @@ class Points(Connection):
         """Return those of the points that exist, as lists show them."""
         if not ids:
             return []
-        async with self._errors(name):
-            found = await self._client.retrieve(name, list(ids), with_payload=WITHOUT_THUMBNAIL, with_vectors=False)
+        async with self._in(name) as at:
+            found = await self._client.retrieve(at, list(ids), with_payload=WITHOUT_THUMBNAIL, with_vectors=False)
         return [ListedPoint(str(record.id), record.payload or {}) for record in found]
 
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from rules.collections import generation
+
 
 @dataclass(frozen=True, slots=True)
 class Storage:
@@ -20,7 +22,10 @@ class Storage:
 
 @dataclass(frozen=True)
 class CollectionInfo:
-    """A collection. `model_id` and `incarnation` are None where it was made by someone else."""
+    """A collection. `model_id` and `incarnation` are None where it was made by someone else.
+
+    `number`: of the generation that this tells of. `former`: models that the collection was of before.
+    """
 
     name: str
     points: int
@@ -28,6 +33,13 @@ class CollectionInfo:
     model_id: str | None
     incarnation: str | None
     storage: Storage = Storage()
+    number: int = 1
+    former: tuple[str, ...] = ()
+
+    @property
+    def at(self) -> str:
+        """The address of this generation: what is asked of that is asked of no other."""
+        return generation(self.name, self.number)
 
 
 @dataclass(frozen=True)

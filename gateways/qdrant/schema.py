@@ -14,10 +14,13 @@ from core.errors import RequestError
 from gateways.qdrant import words
 from gateways.qdrant.errors import unless_missing
 from gateways.qdrant.filters import DATE_FIELDS, TAKEN_LOCAL, TEXT_FIELDS
+from gateways.qdrant.generations import Generations
 from gateways.qdrant.pages import SORTS
 from gateways.qdrant.records import BoundCollection, CollectionInfo, Storage
 from gateways.qdrant.storage import as_created, storage_of
+from rules.collections import in_qdrant
 
+_ALONE = Generations()
 FACETS = ("camera_make", "camera_model", "lens", "tags", "label", "people")
 """Fields whose values can be counted."""
 INDEXES: dict[str, models.PayloadSchemaType | models.TextIndexParams | models.KeywordIndexParams] = {
@@ -43,30 +46,39 @@ async def ensure(
     client: AsyncQdrantClient, name: str, *, model_id: str, dimension: int, distance: str, storage: Storage
 ) -> BoundCollection:
     """Return the collection, creating it if it is missing, or adopting it; see `Qdrant.ensure_collection`."""
-    ours = {"incarnation": str(uuid.uuid4()), "model_id": model_id, "created_by": "darkroom"}
+    ours = our_metadata(model_id)
     info = await unless_missing(client.get_collection(name))
     if info is None:
-        await _create(client, name, ours, as_created(storage, dimension, models.Distance(distance)))
+        await create(client, name, ours, as_created(storage, dimension, models.Distance(distance)))
         info = await client.get_collection(name)
-    found = collection_info(name, info)
+    generations = Generations.of(info)
+    at = in_qdrant(generations.address(name))
+    if at != name:
+        info = await client.get_collection(at)
+    found = collection_info(name, info, generations)
     if found.dimension != dimension:
         raise RequestError(
             f"Collection {name!r} holds vectors of {found.dimension} dimensions, and {model_id!r} makes "
-            f"{dimension}: choose another collection.",
+            f"{dimension}: choose another collection, or embed it anew (darkroom reembed).",
             status=409,
         )
     if found.incarnation is None:
-        await client.update_collection(name, metadata=ours)
-        found = collection_info(name, await client.get_collection(name))
+        await client.update_collection(at, metadata=ours)
+        found = collection_info(name, await client.get_collection(at), generations)
     if not isinstance(found, BoundCollection) or found.model_id != model_id:
         raise RequestError(
             f"Collection {name!r} holds vectors of the model {found.model_id!r}, not of {model_id!r}: "
-            "choose another collection.",
+            "choose another collection, or embed it anew (darkroom reembed).",
             status=409,
         )
     # Also here, not only after creating: whoever created it may have died before it got so far.
-    await complete(client, name, info)
+    await complete(client, at, info)
     return found
+
+
+def our_metadata(model_id: str) -> dict[str, str]:
+    """Return the metadata of a new collection."""
+    return {"incarnation": str(uuid.uuid4()), "model_id": model_id, "created_by": "darkroom"}
 
 
 async def complete(client: AsyncQdrantClient, name: str, info: models.CollectionInfo) -> None:
@@ -77,7 +89,8 @@ async def complete(client: AsyncQdrantClient, name: str, info: models.Collection
         await client.create_payload_index(name, field, INDEXES[field], wait=field == missing[-1])
 
 
-async def _create(client: AsyncQdrantClient, name: str, metadata: dict[str, str], kept: dict[str, Any]) -> None:
+async def create(client: AsyncQdrantClient, name: str, metadata: dict[str, str], kept: dict[str, Any]) -> None:
+    """Make a collection, unless another process has."""
     try:
         await client.create_collection(name, metadata=metadata, **kept)
     except UnexpectedResponse as error:
@@ -85,14 +98,20 @@ async def _create(client: AsyncQdrantClient, name: str, metadata: dict[str, str]
             raise
 
 
-def collection_info(name: str, info: models.CollectionInfo) -> CollectionInfo:
-    """Return what a description says. Raises RequestError(409) for vectors that are not one and unnamed."""
+def collection_info(
+    name: str, info: models.CollectionInfo, generations: Generations = _ALONE, number: int | None = None
+) -> CollectionInfo:
+    """Return what a description says of a generation; `number`: None for the one that serves.
+
+    Raises RequestError(409) for vectors that are not one and unnamed.
+    """
     vectors = info.config.params.vectors
     if not isinstance(vectors, models.VectorParams):
         raise RequestError(f"Collection {name!r} has named vectors; Darkroom needs one unnamed vector.", status=409)
     metadata = info.config.metadata or {}
     points, model_id, incarnation = info.points_count or 0, metadata.get("model_id"), metadata.get("incarnation")
     storage = storage_of(info, vectors)
+    number, former = number or generations.serving, generations.former
     if model_id is None:
-        return CollectionInfo(name, points, vectors.size, model_id, incarnation, storage)
-    return BoundCollection(name, points, vectors.size, model_id, incarnation, storage)
+        return CollectionInfo(name, points, vectors.size, model_id, incarnation, storage, number, former)
+    return BoundCollection(name, points, vectors.size, model_id, incarnation, storage, number, former)

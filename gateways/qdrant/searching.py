@@ -45,9 +45,9 @@ class Searching(Finding):
 
         Of a collection that is not ours, none.
         """
-        async with self._errors(name):
-            await self._with_all_indexes(name)
-            return await fill(self._client, name, seconds=seconds)
+        async with self._in(name) as at:
+            await self._with_all_indexes(at)
+            return await fill(self._client, at, seconds=seconds)
 
     async def ranked(
         self, name: str, query: Query, ranking: Ranking, *, count: int, filters: Filters | None = None
@@ -59,19 +59,19 @@ class Searching(Finding):
         Raises RequestError(422) for filters that are not valid.
         """
         found: dict[str, Ranked] = {}
-        async with self._errors(name):
-            where = words.narrowed(query, await self._where(name, filters))
+        async with self._in(name) as at:
+            where = words.narrowed(query, await self._where(at, filters))
             by_words = ranking.by_words and bool(query.sought)
             if not (by_words or ranking.vectors):
                 return []
-            points, have = await self._rarity(name, query) if by_words else (0, {})
+            points, have = await self._rarity(at, query) if by_words else (0, {})
             for depth in _DEPTHS:
                 lists = [_near(vector, where, depth, ranking.min_score) for vector in ranking.vectors]
                 if by_words:
                     by_words_alone = None if lists else ranking.min_score
                     one = words.ranked(query, where, depth, points=points, have=have, is_filled=ranking.is_filled)
                     lists.append(one.model_copy(update={"score_threshold": by_words_alone}))
-                orders = await asyncio.gather(*(order_of(self._client, name, one) for one in lists))
+                orders = await asyncio.gather(*(order_of(self._client, at, one) for one in lists))
                 some = orders[0] if len(orders) == 1 else map(Ranked._make, fused(orders))
                 new = [one for one in some if one.id not in found]
                 if found and (by_words or len(orders) > 1):
@@ -87,9 +87,9 @@ class Searching(Finding):
         """Return what stands at these places; what is gone meanwhile is left out."""
         if not order:
             return []
-        async with self._errors(name):
+        async with self._in(name) as at:
             ids = [one.id for one in order]
-            records = await self._client.retrieve(name, ids, with_payload=WITHOUT_THUMBNAIL)
+            records = await self._client.retrieve(at, ids, with_payload=WITHOUT_THUMBNAIL)
         payloads = {str(record.id): record.payload or {} for record in records}
         return [Hit(one.id, payloads[one.id], one.score) for one in order if one.id in payloads]
 
@@ -117,20 +117,20 @@ class Searching(Finding):
 
         The score is 1: nothing tells them apart. Raises RequestError(422) for a cursor or filters that are not valid.
         """
-        async with self._errors(name):
-            await self._with_all_indexes(name)
-            where = words.narrowed(query, await self._where(name, filters))
-            found, following = await self._page(name, where, "-taken_at", limit, cursor)
+        async with self._in(name) as at:
+            await self._with_all_indexes(at)
+            where = words.narrowed(query, await self._where(at, filters))
+            found, following = await self._page(at, where, "-taken_at", limit, cursor)
         return [Hit(one.id, one.payload, 1.0) for one in found], following
 
     async def count_query(self, name: str, query: Query, ranking: Ranking, filters: Filters | None = None) -> int:
         """Count what a query finds, up to 10,000 where a score is the bound."""
-        async with self._errors(name):
-            where = words.narrowed(query, await self._where(name, filters))
+        async with self._in(name) as at:
+            where = words.narrowed(query, await self._where(at, filters))
             if not ranking.vectors and ranking.by_words:
                 where = words.with_a_word(query, where, is_filled=ranking.is_filled)
             if ranking.min_score is None:
-                return (await self._client.count(name, words.or_all(where), exact=True)).count
+                return (await self._client.count(at, words.or_all(where), exact=True)).count
         return len((await self.ranked(name, query, ranking, count=_DEPTHS[1], filters=filters))[: _DEPTHS[1]])
 
     async def count_near(
@@ -144,28 +144,28 @@ class Searching(Finding):
         self, name: str, query: Query, vector: list[float], filters: Filters | None = None
     ) -> list[float]:
         """Return how near the nearest points to a vector are, up to 1,000 of those that meet the query's conditions."""
-        async with self._errors(name):
-            where = words.narrowed(query, await self._where(name, filters))
-            return [one.score for one in await order_of(self._client, name, _near(vector, where, _DEPTHS[0]))]
+        async with self._in(name) as at:
+            where = words.narrowed(query, await self._where(at, filters))
+            return [one.score for one in await order_of(self._client, at, _near(vector, where, _DEPTHS[0]))]
 
     async def similarities(self, name: str, vector: list[float], ids: Sequence[str]) -> Mapping[str, float]:
         """Return how near these points are to a vector."""
         if not ids:
             return {}
         only = models.Filter(must=[models.HasIdCondition(has_id=list(ids))])
-        async with self._errors(name):
+        async with self._in(name) as at:
             found = await self._client.query_points(
-                name, query=vector, query_filter=only, limit=len(ids), with_payload=False, search_params=RESCORED
+                at, query=vector, query_filter=only, limit=len(ids), with_payload=False, search_params=RESCORED
             )
         return {str(point.id): point.score for point in found.points}
 
     async def count_named(self, name: str, named: Named, filters: Filters | None = None) -> int:
         """Count the points that one condition of a query matches."""
-        async with self._errors(name):
-            where = await self._where(name, filters)
+        async with self._in(name) as at:
+            where = await self._where(at, filters)
             alone = words.alone(named)
             matched = models.Filter(must=[alone, where]) if where else alone
-            return (await self._client.count(name, matched, exact=True)).count
+            return (await self._client.count(at, matched, exact=True)).count
 
 
 def _near(vector: Sequence[float], where: models.Filter, limit: int, least: float | None = None) -> models.Prefetch:

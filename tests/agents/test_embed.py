@@ -3,13 +3,15 @@
 import base64
 import hashlib
 import json
+from collections import Counter
 from typing import Any
 
 import httpx
 import pytest
 
+from gateways.qdrant import Qdrant
 from rules.identity import point_id
-from tests.agents.messages import Message, check_envelope, ml_request, sealed, unread_file
+from tests.agents.messages import Message, check_envelope, content, ml_request, sealed, unread_file
 from tests.bus import Bus
 from tests.ml.stub import vector_of
 from tests.parts import Part
@@ -168,6 +170,42 @@ async def test_another_model_is_waited_out(bus: Bus, ml: Part, job: str, created
     await bus.until(lambda: len(bus.values("db-write", job_id=f"{job}-2")) == 2, "two answers")
     check_written(bus, first)
     check_written(bus, second)
+
+
+async def test_pictures_of_two_models_go_in_batches_of_their_own(
+    bus: Bus, ml: Part, job: str, created: str, store: Qdrant
+) -> None:
+    told(ml, models={"stub-2": 24})
+    await store.ensure_collection(f"{created}-2", model_id="stub-2", dimension=24, distance="Cosine")
+    files = requests(job, created, 3)
+    others = requests(f"{job}-2", f"{created}-2", 3, model_id="stub-2")
+    await embedded(bus, [file for pair in zip(files, others, strict=True) for file in pair])
+    written = {value["path"]: value for name in (job, f"{job}-2") for value in bus.values("db-write", job_id=name)}
+    vectors = {value["model_id"]: len(value["content"]["vector"]) for value in written.values()}
+    assert vectors == {"stub-1": 512, "stub-2": 24}
+    seen = Counter(dict.fromkeys((None, "stub-2"), 0))
+    for batch in asked(ml):
+        seen[batch["model_id"]] += len(batch["images"])
+    assert seen == {None: 3, "stub-2": 3}
+    for file in others:
+        vector = vector_of(base64.b64decode(file["rendition_base64"]), 24, "stub-2")
+        assert written[file["path"]]["content"]["vector"] == pytest.approx(vector)
+
+
+async def test_a_caption_alone_costs_no_vector_and_is_asked_for_once(
+    bus: Bus, ml: Part, job: str, collection: str
+) -> None:
+    told(ml, models={"stub-2": 24})
+    known = content(7) | {"rendition_sha256": "ab" * 32, "read_at": 5.0}
+    files = requests(job, collection, 2, caption=True, known=known)
+    files.append(files[0] | {"path": "/elsewhere/copy.jpg", "collection": f"{collection}-other"})
+    await embedded(bus, files)
+    written = {value["path"]: value["content"] for value in bus.values("db-write", job_id=job)}
+    assert len(written) == 3
+    for got in written.values():
+        assert got["caption"].startswith("A picture called")
+        assert {name: got[name] for name in known} == known
+    assert [(len(batch["images"]), batch["caption"]) for batch in asked(ml)] == [(2, True)]
 
 
 async def test_a_picture_for_a_model_that_its_collection_is_not_of_fails_alone(

@@ -168,6 +168,8 @@ async def test_a_file_of_a_message_whose_fields_are_no_such_is_refused_alone(
     bus: Bus, job: str, created: str, store: Qdrant, tmp_path: Path
 ) -> None:
     """Only a program could send them: a hash that makes up another row's key, and a size that is no number."""
+    created = f"{created}-ab"
+    await store.ensure_collection(created, model_id="a|b", dimension=512, distance="Cosine")
     path = picture(tmp_path / "a.jpg")
     known = hashed_file(job, created, path) | {"model_id": "a|b"}
     await send(bus, known)

@@ -29,6 +29,9 @@ ONCE = {"scan-walked", "embed-answered", "embed-written", "unchanged-told"}
 OF_A_VANISHED_OWNER = {"waiter-promoted"}
 # Files that have not changed bring these.
 OF_UNCHANGED_FILES = {"unchanged-told"}
+# See tests/replay/test_reembed.py.
+OF_A_REEMBEDDING = {"reembed-filled", "reembed-switched"}
+ELSEWHERE = OF_A_VANISHED_OWNER | OF_UNCHANGED_FILES | OF_A_REEMBEDDING
 
 
 def fill(folder: Path, seed: int) -> None:
@@ -41,7 +44,7 @@ def fill(folder: Path, seed: int) -> None:
 
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("point", sorted(set(get_args(failpoints.Point)) - OF_A_VANISHED_OWNER - OF_UNCHANGED_FILES))
+@pytest.mark.parametrize("point", sorted(set(get_args(failpoints.Point)) - ELSEWHERE))
 async def test_a_kill_here_is_harmless(
     point: str, idle_pipeline: Pipeline, kafka: Part, qdrant: Part, ml: Part, collection: str, tmp_path: Path
 ) -> None:

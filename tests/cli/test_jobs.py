@@ -360,6 +360,40 @@ def test_reread_begins_a_job_and_can_wait_for_its_end(tmp_path: Path) -> None:
     assert (missing.returncode, "no POST /collections/other/reread" in missing.stderr) == (1, True)
 
 
+def test_a_collection_is_embedded_anew_and_captioned_as_a_job(tmp_path: Path) -> None:
+    final = job(outcomes={"stored": 3})
+    routes: dict[str, list[Answer]] = {
+        "POST /collections/home/reembed": [SUBMITTED],
+        "POST /collections/home/caption": [SUBMITTED],
+        f"GET /ingest/status/{JOB}": [(200, final)],
+    }
+    with ScriptedApi(routes) as api:
+        command = ("reembed", "home", "--model", "two", "--caption", "--accept-failed")
+        begun = darkroom(*command, cwd=tmp_path, DARKROOM_URL=api.url)
+        waited = darkroom("caption", "home", "--wait", "--json", cwd=tmp_path, DARKROOM_URL=api.url)
+        nameless = darkroom("reembed", "home", cwd=tmp_path, DARKROOM_URL=api.url)
+        asked = [body for route, _, body in api.asked if route.endswith("/reembed")]
+    assert (begun.returncode, JOB in begun.stdout) == (0, True)
+    assert asked == [{"model": "two", "caption": True, "accept_failed": True}]
+    assert (waited.returncode, json.loads(waited.stdout)["outcomes"]["stored"]) == (0, 3)
+    assert (nameless.returncode, "--model" in nameless.stderr) == (2, True)
+
+
+def test_doctor_counts_what_the_pictures_of_a_collection_lack(tmp_path: Path) -> None:
+    counts = {"name": "home", "points": 9, "dimension": 4, "model_id": "m", "of_model": 9, "without_caption": 9,
+              "from_thumbnail": 0, "archived": 0, "filling": None, "filled": 0}  # fmt: skip
+    lacking = counts | {"of_model": 7, "without_caption": 2, "from_thumbnail": 1, "filling": "n", "filled": 3}
+    with ScriptedApi({"GET /collections/home/check": [(200, counts), (200, lacking)]}) as api:
+        well = darkroom("doctor", "--collection", "home", cwd=tmp_path, DARKROOM_URL=api.url)
+        ill = darkroom("doctor", "--collection", "home", "--json", cwd=tmp_path, DARKROOM_URL=api.url)
+    assert (well.returncode, "all 9 pictures have vectors of m" in well.stdout) == (0, True)
+    found = {check["name"]: check for check in json.loads(ill.stdout)}
+    assert (ill.returncode, found["Model"]["level"]) == (1, "problem")
+    assert found["Model"]["detail"].startswith("2 of 9 pictures have no vector of m")
+    assert "darkroom caption home" in found["Captions"]["mend"]
+    assert "3 of 9 have vectors of n" in found["Embedded anew"]["detail"]
+
+
 def test_a_collection_is_renewed(tmp_path: Path) -> None:
     with ScriptedApi({"POST /collections/home/renew": [(200, {"name": "home", "incarnation": "new"})]}) as api:
         said = darkroom("collections", "renew", "home", cwd=tmp_path, DARKROOM_URL=api.url)

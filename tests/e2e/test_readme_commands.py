@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from embedded.ports import free_port
@@ -30,6 +31,9 @@ EXPECTED = {
     "files": r"failed +.*broken\.jpg",
     "search": r"of \d+ pictures",
     "reread": r"^Job [0-9a-f]{32}\.",
+    "reembed": r"^Job [0-9a-f]{32}\.",
+    "caption": r"^Job [0-9a-f]{32}\.",
+    "doctor --collection": r"pictures have (no )?vectors? of",
     "doctor": r"ok +Kafka",
     "doctor JOB": r"(?s){job}.*1 files failed",
     "topics": r"raw-path +[\d,]+ +darkroom-hash \d+",
@@ -100,6 +104,8 @@ async def test_the_commands_do_what_the_readme_says(
         "ML_INFERENCE_SERVICE_URL": ml.url,
         "DEFAULT_COLLECTION": "home",
     }
+    models = {"siglip2-base-patch16-224": 24}
+    httpx.post(f"{ml.url}/control", json={"models": models}).raise_for_status()
     seen = set()
     for command in commands("darkroom"):
         words = [

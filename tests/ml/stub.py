@@ -23,6 +23,8 @@ import uvicorn
 from fastapi import FastAPI, Response
 from pydantic import BaseModel, ConfigDict
 
+NAMES = {"stub-2": "two"}
+
 
 class Behaviour(BaseModel):
     """How the stub answers. An image is named by its `unique_id` or its filename."""
@@ -56,6 +58,9 @@ class Behaviour(BaseModel):
     logit_bias: float | None = None
     colours_from: float | None = None  # where it knows no text: "red" and "blue" all the same
     chooses_models: bool | None = None
+    # Others that a request may name, with their dimensions. The name of `stub-2` is `two`.
+    models: dict[str, int] = {}
+    writes_captions: bool | None = None
 
     @classmethod
     def answering(cls, content: object) -> "Behaviour":
@@ -90,6 +95,8 @@ class LoggedBatch(BaseModel):
     images: list[LoggedImage]
     caption: bool
     status: int = 0
+    model_id: str | None = None  # as the request named it
+    embed: bool = True
 
 
 class Stub:
@@ -123,9 +130,10 @@ class Stub:
     def batch_sizes(self) -> list[int]:
         return [len(batch.images) for batch in self.batches]
 
-    async def embed(self, batch: Batch, caption: bool) -> Response:
+    async def embed(self, batch: Batch, caption: bool, model_id: str | None, embed: bool) -> Response:
         images = [(image, base64.b64decode(image.image_base64)) for image in batch.images]
         logged = LoggedBatch(images=[_logged(image, data) for image, data in images], caption=caption)
+        logged.model_id, logged.embed = model_id, embed
         self.batches.append(logged)
         if self._log is not None:
             with self._log.open("a") as file:
@@ -133,11 +141,11 @@ class Stub:
         while self.behaviour.hang:
             await self._changed.wait()
         await asyncio.sleep(self.behaviour.delay_per_image * len(images))
-        response = self._answer(images, caption)
+        response = self._answer(images, logged)
         logged.status = response.status_code
         return response
 
-    def _answer(self, images: list[tuple[Image, bytes]], caption: bool) -> Response:
+    def _answer(self, images: list[tuple[Image, bytes]], asked: LoggedBatch) -> Response:
         told = self.behaviour
         if told.status is not None:
             return Response(told.body, told.status)
@@ -145,7 +153,7 @@ class Stub:
             return Response('{"detail":"CUDA out of memory"}', 500)
         if any(_named(image, told.reject_batch_with) for image, _ in images):
             return Response('{"detail":"cannot read one of the images"}', 422)
-        results = [self._result(image, data, caption) for image, data in images]
+        results = [self._result(image, data, asked) for image, data in images]
         results = results[: len(results) - told.drop_results]
         results += results[: told.repeat_results]
         results += [results[0] | {"unique_id": f"strange-{n}"} for n in range(told.strange_results)]
@@ -154,9 +162,10 @@ class Stub:
         # This `json` writes NaN, as a careless service would.
         return _json({"results": results})
 
-    def _result(self, image: Image, data: bytes, caption: bool) -> dict[str, Any]:
+    def _result(self, image: Image, data: bytes, asked: LoggedBatch) -> dict[str, Any]:
         told = self.behaviour
-        vector = vector_of(data, told.dimension)
+        other = asked.model_id if asked.model_id in told.models else None
+        vector = vector_of(data, told.models.get(other or "", told.dimension), other)
         if _named(image, told.nan_images):
             vector[0] = math.nan
         if _named(image, told.short_images):
@@ -169,19 +178,19 @@ class Stub:
         return {
             "unique_id": image.unique_id,
             "filename": image.filename,
-            "embedding": None if failed else vector,
+            "embedding": vector if asked.embed and not failed else None,
             "embedding_shape": [len(vector)],
-            "caption": said if caption and not failed else None,
+            "caption": said if asked.caption and not failed else None,
             "error": complaint if failed else None,
-            "model_name_clip": told.model_name or told.model_id,
+            "model_name_clip": other or told.model_name or told.model_id,
             "model_name_blip": None,
             "device_used": "cpu",
         }
 
 
-def vector_of(image: bytes, dimension: int = 512) -> list[float]:
-    """The unit vector that the stub answers for an image: random, but always the same for the same bytes."""
-    seed = int.from_bytes(hashlib.sha256(image).digest())
+def vector_of(image: bytes, dimension: int = 512, model_id: str | None = None) -> list[float]:
+    """The unit vector that the stub answers for an image: random, but always the same for the same bytes and model."""
+    seed = int.from_bytes(hashlib.sha256(image + (model_id or "").encode()).digest())
     vector = np.random.default_rng(seed).standard_normal(dimension)
     return [float(value) for value in vector / np.linalg.norm(vector)]
 
@@ -194,16 +203,19 @@ def create_app(stub: Stub) -> FastAPI:
         return Response(stub.behaviour.body, stub.behaviour.status or 200)
 
     @app.get("/api/v1/capabilities")
-    async def capabilities() -> Response:
+    async def capabilities(model_id: str | None = None) -> Response:
         told = stub.behaviour
+        other = model_id if model_id in told.models else None
         if told.status is not None:
             return Response(told.body, told.status)
         answer = {
             "safe_clip_batch": told.safe_clip_batch,
             "safe_blip_batch": told.safe_blip_batch,
-            "model_id": told.model_id,
+            "model_id": other or told.model_id,
             "supports_text": told.supports_text,
-            "embedding_dim": told.dimension,
+            "embedding_dim": told.models[other] if other else told.dimension,
+            "models": [{"name": NAMES.get(one, one), "model_id": one} for one in told.models] or None,
+            "blip_model_loaded": told.writes_captions,
             "logit_scale": told.logit_scale,
             "logit_bias": told.logit_bias,
             "colours_from": told.colours_from,
@@ -212,18 +224,21 @@ def create_app(stub: Stub) -> FastAPI:
         return _json({name: value for name, value in answer.items() if value is not None})
 
     @app.post("/api/v1/batch_embed_and_caption")
-    async def batch_embed_and_caption(batch: Batch, caption: bool = False) -> Response:
-        return await stub.embed(batch, caption)
+    async def batch_embed_and_caption(
+        batch: Batch, caption: bool = False, model_id: str | None = None, embed: bool = True
+    ) -> Response:
+        return await stub.embed(batch, caption, model_id, embed)
 
     @app.post("/api/v1/embed_text")
-    async def embed_text(text: Text) -> Response:
+    async def embed_text(text: Text, model_id: str | None = None) -> Response:
         told = stub.behaviour
         stub.texts.append(text.text)
         if told.status is not None:
             return Response(told.body, told.status)
         if not told.supports_text and (told.colours_from is None or text.text not in {"red", "blue"}):
             return Response('{"detail":"no text encoder"}', 501)
-        return _json({"embedding": vector_of(text.text.encode(), told.dimension)})
+        other = model_id if model_id in told.models else None
+        return _json({"embedding": vector_of(text.text.encode(), told.models.get(other or "", told.dimension), other)})
 
     @app.post("/control")
     async def control(behaviour: Behaviour) -> None:

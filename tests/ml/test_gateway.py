@@ -64,6 +64,30 @@ class TestEmbed:
         assert [(len(batch.images), batch.caption) for batch in stub.batches] == [(5, False)]
         assert {answer.caption for answer in answers.values() if isinstance(answer, Embedded)} == {None}
 
+    async def test_another_model_is_named_where_the_service_has_it(self, stub: Stub, ml: ML) -> None:
+        await ml.capabilities("stub-2")
+        await ml.embed(IMAGES, caption=False, dimension=512, model_id="stub-2")
+        stub.behaviour = Behaviour(models={"stub-2": 24})
+        told = await ml.capabilities("stub-2")
+        assert (told.model_id, told.embedding_dim) == ("stub-2", 24)
+        answers = await ml.embed(IMAGES, caption=False, dimension=24, model_id="stub-2")
+        assert [batch.model_id for batch in stub.batches] == [None, "stub-2"]
+        for image in IMAGES:
+            answer = answers[image.unique_id]
+            assert isinstance(answer, Embedded)
+            assert answer.vector == pytest.approx(vector_of(image.jpeg, 24, "stub-2"))
+        assert await ml.embed_text("red", dimension=24, model_id="stub-2") == vector_of(b"red", 24, "stub-2")
+
+    @pytest.mark.parametrize("models", [{}, {"stub-2": 24}], ids=["a service of one model", "a service of several"])
+    async def test_captions_alone_need_no_vector(self, stub: Stub, ml: ML, models: dict[str, int]) -> None:
+        stub.behaviour = Behaviour(models=models)
+        await ml.capabilities()
+        answers = await ml.caption(IMAGES)
+        assert [answer.caption for answer in answers.values() if isinstance(answer, Embedded)] == [
+            f"A picture called {image.filename}" for image in IMAGES
+        ]
+        assert [(batch.caption, batch.embed) for batch in stub.batches] == [(True, not models)]
+
     async def test_no_images_cost_no_request(self, stub: Stub, ml: ML) -> None:
         assert await ml.embed([], caption=True, dimension=512) == {}
         assert stub.batches == []

@@ -109,7 +109,37 @@ def test_capabilities_have_the_contract_and_our_additions(url: str) -> None:
         "logit_bias": None,
         "max_image_side": 4096,
         "chooses_models": True,
+        "models": [{"name": "visual", "model_id": "darkroom-visual-1"}],
     }
+
+
+async def test_a_request_may_name_a_model_of_the_shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that came to the shelf after the start: a collection is embedded anew while searches go on."""
+    monkeypatch.setenv("DARKROOM_DATA", str(tmp_path))
+    picture = ImageInput("a", jpeg(Image.new("RGB", (60, 40), "red")), "a.jpg")
+    with service("--model", "visual") as url:
+        ml = ML(url, timeout=HANG_SECONDS)
+        assert [one.name for one in (await ml.capabilities()).models] == ["visual"]
+        tiny_families.write(Shelf(tmp_path).at("tiny"), "siglip")
+        first, (_, other) = await ml.capabilities(), (await ml.capabilities()).models
+        assert (other.name, other.model_id[:7]) == ("tiny", "siglip-")
+        told = await ml.capabilities(other.model_id)
+        assert (told.model_id, told.embedding_dim) == (other.model_id, tiny_families.DIMENSION)
+        assert (told.supports_text, told.logit_scale) == (True, 4.7245)
+        vectors = {}
+        for one in (first, told):
+            answers = await ml.embed([picture], caption=True, dimension=one.embedding_dim, model_id=one.model_id)
+            answer = answers["a"]
+            assert isinstance(answer, Embedded)
+            vectors[answer.model_id] = answer.vector
+        assert {name: len(vector) for name, vector in vectors.items()} == {first.model_id: 512, told.model_id: 24}
+        assert len(await ml.embed_text("red", dimension=24, model_id=told.model_id) or []) == 24
+        # A model that nobody has is that of the service, as its answer says.
+        assert (await ml.capabilities("nobody's")).model_id == first.model_id
+        alone = (await ml.caption([picture]))["a"]
+        assert isinstance(alone, Embedded)
+        assert (alone.caption, alone.vector) == ("A landscape picture, mostly red.", [])
+        await ml.close()
 
 
 def test_a_result_has_all_fields_of_the_contract(url: str) -> None:

@@ -50,7 +50,10 @@ def test_it_is_told_over_http_and_remembers(stub: httpx.Client) -> None:
     (result,) = stub.post(embed[0], json=embed[1]).json()["results"]
     assert result["embedding"] == vector_of(b"picture")
     logged = {"unique_id": "a", "filename": "1.jpg", "sha256": hashlib.sha256(b"picture").hexdigest(), "size": 7}
-    assert stub.get("/log").json() == [{"images": [logged], "caption": True, "status": status} for status in (503, 200)]
+    named = {"model_id": None, "embed": True}
+    assert stub.get("/log").json() == [
+        {"images": [logged], "caption": True, "status": status} | named for status in (503, 200)
+    ]
     stub.delete("/log")
     assert stub.get("/log").json() == []
 

@@ -51,7 +51,7 @@ def items(collection: str, *paths: str) -> list[Item[DBWrite]]:
     found = []
     for path in paths:
         message = db_write(hashed_file("job", collection, path, b"content"))  # type: ignore[arg-type]
-        message |= {"sha256": SHA256, "point_id": point_id(SHA256)}
+        message |= {"sha256": SHA256, "point_id": point_id(SHA256), "model_id": "model-a"}
         message["content"]["vector"] = [1.0, 0.0, 0.0, 0.0]
         found.append(Item(event, DBWrite.model_validate(message), Headers()))
     return found
@@ -67,11 +67,11 @@ async def test_two_store_workers_lose_no_path(url: str, qdrant: Qdrant, photos: 
     """One has lost the partition and does not know it yet: it read before the other one wrote, and writes after it."""
     first = PATHS[:1] if is_known else []
     if first:
-        await storer(qdrant)._upsert(photos, items(photos, *first))
+        await storer(qdrant)._upsert(items(photos, *first))
     async with SlowQdrant(url) as slow:
-        late = asyncio.create_task(storer(slow)._upsert(photos, items(photos, PATHS[1])))
+        late = asyncio.create_task(storer(slow)._upsert(items(photos, PATHS[1])))
         await slow.has_read.wait()
-        await storer(qdrant)._upsert(photos, items(photos, PATHS[2], PATHS[3]))
+        await storer(qdrant)._upsert(items(photos, PATHS[2], PATHS[3]))
         slow.goes_on.set()
         await late
     assert await paths_of(qdrant, photos) == [*first, *PATHS[1:]]
@@ -80,9 +80,9 @@ async def test_two_store_workers_lose_no_path(url: str, qdrant: Qdrant, photos: 
 async def test_an_archived_path_neither_comes_back_nor_takes_another_one_away(
     url: str, qdrant: Qdrant, photos: str
 ) -> None:
-    await storer(qdrant)._upsert(photos, items(photos, *PATHS[:2]))
+    await storer(qdrant)._upsert(items(photos, *PATHS[:2]))
     async with SlowQdrant(url) as slow:
-        late = asyncio.create_task(storer(slow)._upsert(photos, items(photos, PATHS[2])))
+        late = asyncio.create_task(storer(slow)._upsert(items(photos, PATHS[2])))
         await slow.has_read.wait()
         await take_path(qdrant, SHA256, PATHS[0], {photos: True})
         slow.goes_on.set()
@@ -91,7 +91,7 @@ async def test_an_archived_path_neither_comes_back_nor_takes_another_one_away(
     async with SlowQdrant(url) as slow:
         archived = asyncio.create_task(take_path(slow, SHA256, PATHS[1], {photos: True}))
         await slow.has_read.wait()
-        await storer(qdrant)._upsert(photos, items(photos, PATHS[3]))
+        await storer(qdrant)._upsert(items(photos, PATHS[3]))
         slow.goes_on.set()
         await archived
     assert await paths_of(qdrant, photos) == PATHS[2:]
@@ -101,12 +101,12 @@ async def test_a_copy_unites_with_what_a_job_writes_meanwhile(url: str, qdrant: 
     source = f"{photos}-source"
     await qdrant.ensure_collection(source, model_id="model-a", dimension=4, distance="Cosine")
     try:
-        await storer(qdrant)._upsert(source, items(source, PATHS[0]))
+        await storer(qdrant)._upsert(items(source, PATHS[0]))
         async with SlowQdrant(url) as slow:
             copier = Copier(slow, None, "Cosine")  # type: ignore[arg-type]
             copied = asyncio.create_task(copier.copy(source, photos, [point_id(SHA256)]))
             await slow.has_read.wait()
-            await storer(qdrant)._upsert(photos, items(photos, PATHS[1]))
+            await storer(qdrant)._upsert(items(photos, PATHS[1]))
             slow.goes_on.set()
             assert await copied == 1
     finally:

@@ -117,6 +117,10 @@ def moved(stage: str, files: int, at: float = START) -> events.Moved:
     return events.Moved.model_validate({"job_id": JOB, "at": at, "stage": stage, "files": files})
 
 
+def step(text: str) -> events.Step:
+    return events.Step(job_id=JOB, at=START, text=text)
+
+
 def sent(images: int) -> events.MLSent:
     return events.MLSent(job_id=JOB, at=START, images=images)
 

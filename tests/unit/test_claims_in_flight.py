@@ -140,7 +140,7 @@ class World:
             cpu=SimpleNamespace(run_for_file=lambda _size, *call, **options: self.decode(*call, **options)),
         )
         collections: Any = SimpleNamespace(
-            incarnation=lambda *_, **__: answer("i"),
+            target=lambda *_, **__: answer(SimpleNamespace(incarnation="i")),
             known=lambda *_: answer(collection),
             ensure=lambda *_: answer(MODEL),
         )

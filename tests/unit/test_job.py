@@ -29,6 +29,7 @@ from tests.unit.ledger import (
     seen,
     sent,
     stalled,
+    step,
     waiting,
     walked_again,
 )
@@ -602,6 +603,13 @@ def test_the_bytes_of_a_path_are_kept() -> None:
     assert ledger.rows["a"].report.path_b64 == odd.path_b64
 
 
+def test_a_job_of_several_steps_says_how_far_it_is_and_how_it_ended() -> None:
+    ledger = Ledger(seen("a"), step("Waiting for the end of job b."))
+    assert ledger.status.message == "0 of 1 files so far have their outcome. Waiting for the end of job b."
+    ledger.tell(ended("stored", "a"), step("All 1 pictures have vectors."), *sealed())
+    assert ledger.status.message == "Completed: 1 stored. All 1 pictures have vectors."
+
+
 @pytest.mark.parametrize("event", [sent(3), moved("hash", 3)], ids=["ml-sent", "moved"])
 def test_numbers_are_added_once_for_each_message(event: events.AnyJobEvent) -> None:
     ledger = Ledger(event, event)
@@ -612,6 +620,7 @@ def test_numbers_are_added_once_for_each_message(event: events.AnyJobEvent) -> N
 
 ROW = {
     "job_id": "j", "collection": "c", "sources": ["/photos"], "sources_total": 1, "caption": True, "reread": True,
+    "task": "reembed", "accept_failed": True, "step": "Waiting.",
     "model_id": "m", "queued_at": 1.0, "started_at": 2.0, "last_progress_at": 3.0, "offset": 9, "newest_at": 3.0,
     "moved_by": 1, "walk_begun": True, "seals": {"w": [0, 1]}, "published": {"w": 2}, "partitions": 2, "walks_again": 1,
     "cancelled": True, "paused": True, "failed_reason": "no folder", "forgotten": True, "seen": 2,

@@ -37,6 +37,7 @@ def test_every_field_of_a_job_that_is_done() -> None:
         "model_id": "m-1",
         "caption": True,
         "reread": False,
+        "task": None,
         "sources": ["/photos"],
         "sources_total": 1,
         "progress": 100.0,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from agents.prepare import _Preparer
+from gateways.qdrant import BoundCollection
 from streams.item import Item
 from topics.hashed_file import HashedFile
 from topics.record import Headers
@@ -31,11 +32,11 @@ class Collections:
         self.slow: dict[str, asyncio.Event] = {}
         self.since: list[float] = []
 
-    async def incarnation(self, _job_id: str, name: str, *, since: float) -> str:
+    async def target(self, _job_id: str, name: str, model_id: str, *, since: float) -> BoundCollection:
         self.since.append(since)
         if name in self.slow:
             await self.slow[name].wait()
-        return name
+        return BoundCollection(name, 0, 512, model_id, "i")
 
 
 class Stage:
@@ -44,7 +45,7 @@ class Stage:
     def __init__(self) -> None:
         self.tasks: list[asyncio.Task[None]] = []
 
-    async def persist(self, _jobs: list[str], attempt: Callable[[], Coroutine[Any, Any, str]]) -> str:
+    async def persist(self, _jobs: list[str], attempt: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
         return await attempt()
 
     async def do_each(self, _topic: object, _items: object, works: list[Coroutine[Any, Any, None]], _: object) -> None:

@@ -56,6 +56,7 @@ class OneJob:
     ("known", "published"),
     [
         ({"reread": True}, ("j", 2)),
+        ({"task": "reembed"}, ("j", 2)),
         # The scan takes no file of it any more, so nothing else would end the one that was lost.
         ({"reread": True, "cancelled": True}, (PATH, 2)),
         ({}, (PATH, 2)),
@@ -63,7 +64,7 @@ class OneJob:
         ({"collection": "d"}, None),
         ({"collection": "d", "cancelled": True}, (PATH, "skipped")),
     ],
-    ids=["reread", "cancelled reread", "folders", "of another job", "of another job, cancelled"],
+    ids=["reread", "task", "cancelled reread", "folders", "of another job", "of another job, cancelled"],
 )
 async def test_what_begins_again(known: dict[str, Any], published: tuple[str, Any] | None) -> None:
     one = OneJob(Job(**{"job_id": "j", "collection": "c", **known}))

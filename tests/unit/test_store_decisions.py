@@ -141,12 +141,12 @@ def test_what_is_compared_or_kept_is_read_whole_and_nothing_else() -> None:
 
 def test_a_batch_that_is_refused_is_halved_until_the_guilty_one_stands_alone() -> None:
     error = ContentError("a vector of another length")
-    assert after_error([1, 2, 3], "home", error) == Again(([1, 2], [3]))
-    assert after_error([3], "home", error) == Fail([3], error)
+    assert after_error([1, 2, 3], "home", "m", error) == Again(([1, 2], [3]))
+    assert after_error([3], "home", "m", error) == Fail([3], error)
 
 
 def test_all_files_of_a_collection_that_is_gone_fail_as_files() -> None:
-    failed = after_error([1, 2], "home", CollectionMissingError("home"))
+    failed = after_error([1, 2], "home", "m", CollectionMissingError("home"))
     assert isinstance(failed, Fail)
     assert failed.items == [1, 2]
     assert isinstance(failed.error, FileError)

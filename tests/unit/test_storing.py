@@ -13,7 +13,7 @@ from agents.store import _Storer
 from core.errors import DrainingError, FatalError, QdrantUnavailableError
 from core.pace import OFTEN
 from core.settings import Settings
-from gateways.qdrant import Point
+from gateways.qdrant import BoundCollection, Point
 from streams.item import Item
 from tests.agents.messages import db_write, unread_file
 from tests.deadlines import HANG_SECONDS
@@ -29,10 +29,10 @@ class Qdrant:
         self.let_go: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.fails: dict[str, Exception] = {}
 
-    async def incarnation(self, name: str) -> str:
+    async def of_model(self, name: str, model_id: str) -> BoundCollection:
         if name in self.fails:
             raise self.fails[name]
-        return name
+        return BoundCollection(name, 0, 512, model_id, "i")
 
     async def payloads(self, *_: object) -> dict[str, Any]:
         return {}
@@ -41,7 +41,7 @@ class Qdrant:
         return []
 
     async def replace(self, name: str, *_: object) -> set[str]:
-        if name == "slow":
+        if name == "slow~1":
             await self.let_go
         return set()
 

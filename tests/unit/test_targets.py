@@ -1,5 +1,6 @@
 """The one way to have a collection to write to: which model and dimension it gets, and when ML is asked for them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,10 +21,14 @@ class Qdrant:
 
     def __init__(self, known: CollectionInfo | None) -> None:
         self.known = known
+        self.other: BoundCollection | None = None
         self.asked: list[tuple[str, int]] = []
 
     async def collection(self, _: str) -> CollectionInfo | None:
         return self.known
+
+    async def of_model(self, *_: object) -> BoundCollection | None:
+        return self.other
 
     async def ensure_collection(
         self, name: str, *, model_id: str, dimension: int, distance: str, storage: Storage
@@ -74,6 +79,14 @@ async def test_model_and_dimension(
     known: CollectionInfo | None, ml: Any, wanted: tuple[Any, ...], expected: tuple[str, int]
 ) -> None:
     assert await ensured(known, ml, *wanted) == expected
+
+
+async def test_a_former_model_is_the_present_one_and_one_that_is_on_its_way_has_a_place() -> None:
+    followed = replace(OURS, former=("model-0",))
+    assert await ensured(followed, unwanted, "model-0", 5) == ("model-a", 768)
+    qdrant: Any = Qdrant(followed)
+    qdrant.other = BoundCollection("c", 1, 7, "model-b", "i", number=2)
+    assert await Targets(qdrant, Settings(), unwanted).ensure("c", "model-b") == qdrant.other
 
 
 async def test_while_ml_is_away_the_settings_name_the_model_of_a_new_one() -> None:
