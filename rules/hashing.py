@@ -96,7 +96,7 @@ def arrived(file: Arrived[F]) -> Look | Effects[F]:
 
 
 def go_together(first: Arrived[F]) -> bool:
-    """Tell whether files of one message may go on as one, unread, as far as all of them have kept size and time.
+    """Tell whether those files of a message that have kept their size and time of change go on as one, unread.
 
     `first`: one of them; all share its job and its attempt, and whether they are to be read again.
     """
