@@ -73,6 +73,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "MergeBody": {"sources": ["2023", "2024"], "target": "holidays"},
     "FromSelectionBody": {"name": "best", "ids": [_ID], "source": "holidays"},
     "CacheClearBody": {"collection": "holidays"},
+    "ReembedBody": {"model": "siglip2-base-patch16-224"},
     "RebuildBody": {"collection": "holidays"},
     "ReplayBody": {"topic": "raw-path", "since": "2024-05-04T00:00:00Z", "dry_run": True},
     "ReplayChoice": {"error_class": "ContentError"},

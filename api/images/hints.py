@@ -22,23 +22,20 @@ class Lack:
 AWAY = Lack("ml", "The ML service is away, so only words were looked up: darkroom doctor says why.")
 
 
-def no_text(*, is_ours: bool) -> Lack:
+def no_text(collection: str, *, is_ours: bool) -> Lack:
     """Say that the model knows no text, and what brings one that does; `is_ours`: the ML service can get it."""
-    mend = (
-        "`darkroom models get` fetches one that finds pictures by what they show, for collections that are made with it"
-    )
+    mend = "`darkroom models get` fetches one that finds pictures by what they show"
     if not is_ours:
-        mend += "; the ML service that ML_INFERENCE_SERVICE_URL names has to run it"
-    return Lack("text-model", f"The model knows no text, so only words were looked up. {mend} (docs/models.md).")
+        mend += ", which the ML service that ML_INFERENCE_SERVICE_URL names has to run"
+    anew = f"`darkroom reembed {collection} --model NAME` has this collection found so, too (docs/models.md)."
+    return Lack("text-model", f"The model knows no text, so only words were looked up. {mend}; {anew}")
 
 
-def another_model(of_collection: str | None, now: str) -> Lack:
-    """Say that the collection is of another model than ML runs."""
-    models = f"The collection was made by the model {of_collection!r}, and ML now runs {now!r}"
-    return Lack(
-        "same-model",
-        f"{models}, so only words were looked up. `darkroom models use NAME` brings the former one back.",
-    )
+def another_model(collection: str, its: str | None, now: str) -> Lack:
+    """Say that a collection is of another model than ML runs."""
+    models = f"The collection was made by the model {its!r}, and ML now runs {now!r}, so only words were looked up."
+    mend = f"`darkroom models use NAME` brings the former one back, and `darkroom reembed {collection} --model NAME`"
+    return Lack("same-model", f"{models} {mend} gives the collection vectors of the one that runs.")
 
 
 async def of_nothing(

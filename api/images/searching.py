@@ -188,7 +188,7 @@ class Searcher:
         try:
             model = await self._ml.capabilities(info.model_id)
             if info.model_id not in (None, model.model_id):
-                return replace(asked, lack=hints.another_model(info.model_id, model.model_id))
+                return replace(asked, lack=hints.another_model(info.name, info.model_id, model.model_id))
             colours_from = None if model.supports_text else model.colours_from
             vector = None
             if model.supports_text or colours_from is not None:
@@ -198,7 +198,7 @@ class Searcher:
             log.warning("search-without-ml", reason=str(error))
             return replace(asked, lack=hints.AWAY)
         if vector is None:
-            return replace(asked, lack=hints.no_text(is_ours=model.chooses_models))
+            return replace(asked, lack=hints.no_text(info.name, is_ours=model.chooses_models))
         scale = TrainedScale.of(model.logit_scale, model.logit_bias)
         return replace(asked, text=vector, scale=scale, colours_from=colours_from)
 

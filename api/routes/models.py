@@ -40,8 +40,8 @@ async def get_model(name: Name, ml: MLDep) -> Models:
 async def use_model(name: Name, ml: MLDep, model: ModelDep) -> Models:
     """Run another model from now on, also after a restart.
 
-    A collection stays with the model that it was made with: until that is in use again, or the collection was embedded
-    anew, its pictures are found by words, and jobs of it wait.
+    A collection stays with the model that it was made with until it is embedded anew
+    (`POST /collections/{name}/reembed`).
     """
     await _require_offer(ml)
     answer = _models(await ml.use_model(name))

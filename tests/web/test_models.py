@@ -119,8 +119,11 @@ def test_search_before_a_model_the_offer_its_way_and_search_after_it(
         expect(offer).to_contain_text(f"darkroom reembed {ALBUM} --model {DEFAULT}")
         search(page, "rose")
         expect(count).to_have_text("1 picture")
-        expect(page.get_by_text("The collection was made by the model 'darkroom-visual-1'")).to_be_visible()
+        expect(page.get_by_text("The model knows no text, so only words were looked up.")).to_be_visible()
+        expect(offer.get_by_role("button", name=f"Embed “{ALBUM}” anew")).to_be_visible()
         opened.check_look()
+        search(page, "red")  # its own model is there, too
+        expect(page.get_by_text("red (colour)")).to_be_visible()
 
         model_id = httpx.get(f"{ml}/api/v1/capabilities").json()["model_id"]
         flying = embedded(ml, "a bird in flight")

@@ -3,6 +3,7 @@
 import { get, post } from "../core/api.js";
 import { fill, h } from "../core/dom.js";
 import * as format from "../core/format.js";
+import { go } from "../core/router.js";
 import { badge, button, failure, note, said, table } from "./basics.js";
 import { attempt, toast } from "./toast.js";
 
@@ -68,7 +69,7 @@ export function modelOffer(signal, onused) {
   function arrived(model, collection) {
     return [
       h("h2", {}, `${model.name} is here`),
-      h("p", {}, "New collections are made with it, and found by what their pictures show. A collection stays with the model that it was made with: ", collection ? `“${collection}”` : "each", " is found by words until it is embedded anew. Jobs that are under way wait until their model is back: let them end first."),
+      h("p", {}, "New collections are made with it, and found by what their pictures show. A collection stays with the model that it was made with: ", collection ? `“${collection}”` : "each", " is found by words until it is embedded anew, which the next step offers."),
       h("div", { class: "buttons" }, useButton(model)),
     ];
   }
@@ -200,7 +201,13 @@ function bar(share, label) {
 function otherModel(collection, used) {
   return [
     h("h2", {}, `“${collection}” is of another model`),
-    h("p", {}, `${used.name} is in use now. Until the pictures of “${collection}” are embedded anew by it, they are found by words. New pictures go into another collection until then.`),
-    h("p", {}, "To embed them anew: ", h("code", {}, `darkroom reembed ${collection} --model ${used.name}`)),
+    h("p", {}, `${used.name} is in use now. Until the pictures of “${collection}” are embedded anew by it, they are found by words.`),
+    h("p", { class: "soft" }, "What was found before is found while the job runs, and each picture counts as one call of ML. The same by a command: ", h("code", {}, `darkroom reembed ${collection} --model ${used.name}`)),
+    h("div", { class: "buttons" }, button(`Embed “${collection}” anew`, { picture: "retry", look: "main", onclick: attempt(() => reembed(collection, used.name)) })),
   ];
+}
+
+async function reembed(collection, model) {
+  const { job_id: job } = await post(`/collections/${encodeURIComponent(collection)}/reembed`, { model });
+  go(["jobs", job]);
 }
