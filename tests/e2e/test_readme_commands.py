@@ -31,6 +31,7 @@ EXPECTED = {
     "files": r"failed +.*broken\.jpg",
     "search": r"of \d+ pictures",
     "reread": r"^Job [0-9a-f]{32}\.",
+    "collections list": r"home.*stub-1",
     "reembed": r"^Job [0-9a-f]{32}\.",
     "caption": r"^Job [0-9a-f]{32}\.",
     "doctor --collection": r"pictures have (no )?vectors? of",
@@ -85,6 +86,9 @@ def expectation(table: dict[str, str], command: str) -> tuple[str, str]:
 
 
 async def job_of(pipeline: Pipeline, photos: Path, api: Part, tmp_path: Path, collection: str) -> str:
+    # The model that the collection is embedded anew with.
+    behaviour = {"models": {"siglip2-base-patch16-224": 24}}
+    httpx.post(f"{pipeline.ml.url}/control", json=behaviour).raise_for_status()
     run = darkroom("ingest", str(photos), "--collection", collection, cwd=tmp_path, DARKROOM_URL=api.url)
     (job,) = re.findall(r"Job ([0-9a-f]{32})", run.stdout)
     await pipeline.bus.finished(job)
@@ -104,8 +108,6 @@ async def test_the_commands_do_what_the_readme_says(
         "ML_INFERENCE_SERVICE_URL": ml.url,
         "DEFAULT_COLLECTION": "home",
     }
-    models = {"siglip2-base-patch16-224": 24}
-    httpx.post(f"{ml.url}/control", json={"models": models}).raise_for_status()
     seen = set()
     for command in commands("darkroom"):
         words = [
