@@ -45,6 +45,26 @@ def test_a_batch_grows_while_an_image_takes_less_time(seconds: Callable[[int, in
     assert tune(seconds, [2]) == Pace(threads=2, batch=expected)
 
 
+def test_what_else_the_machine_does_meanwhile_decides_nothing() -> None:
+    disturbed = iter([0.3, 0.3, 0.1])  # by what starts with it
+
+    def seconds(threads: int, batch: int) -> float:
+        return next(disturbed, 0.1) if batch == FEWEST else 0.12
+
+    assert tune(seconds, [2]).batch == FEWEST
+
+
+def test_a_slow_machine_is_not_tried_for_long() -> None:
+    tried: list[int] = []
+
+    def seconds(threads: int, batch: int) -> float:
+        tried.append(batch)
+        return 3.0
+
+    assert tune(seconds, [2]).batch == FEWEST
+    assert tried == [FEWEST]
+
+
 def test_where_there_is_no_memory_for_one_image_it_is_said() -> None:
     with pytest.raises(MemoryError):
         tune(on(lambda threads, batch: 0.0, room=0), [2])
