@@ -141,8 +141,8 @@ class Hub:
                 if tries >= TRIES:
                     raise HubUnavailableError(
                         f"{what} cannot be fetched from the hub at {self.endpoint}: {_said(error)}. Look at the "
-                        "network, the proxy (HTTPS_PROXY) and HF_ENDPOINT, and try again: it goes on where it was. From a "
-                        "machine that has the model it comes by `darkroom models export` and `import`."
+                        "network, the proxy (HTTPS_PROXY) and HF_ENDPOINT, and try again: it goes on where it was. "
+                        "From a machine that has the model it comes by `darkroom models export` and `import`."
                     ) from error
                 wait = asked if asked is not None else 2.0**tries * random.uniform(0.25, 0.5)  # noqa: S311
                 self._tell(f"{what}: {_said(error)}; goes on in {wait:.0f} s")
