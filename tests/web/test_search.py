@@ -127,6 +127,7 @@ def test_words_beside_a_picture(visit: Open, photos: Path) -> None:
     search(page, "roof date:x")
     expect(page.locator("#content [role=alert] mark")).to_have_text("x")
     page.get_by_role("button", name="Leave this picture").click()
+    expect(page.get_by_text("More like one picture")).to_have_count(0)
     search(page, "roof")
     expect(page.get_by_role("button", name=re.compile("^IMG_2700.jpg"))).to_be_visible()
 
