@@ -86,11 +86,11 @@ class Shelf:
     def all(self) -> dict[str, Manifest]:
         """Return what is here, by name."""
         names = sorted(file.parent.name for file in self.folder.glob(f"*/{MANIFEST}"))
-        return {name: self.manifest(name) for name in names if re.fullmatch(NAME, name) and name != BUILT_IN}
+        return {name: self.manifest(name) for name in names if _is_name(name)}
 
     def has(self, name: str) -> bool:
         """Whether a model is here, whole."""
-        return (self.at(name) / MANIFEST).is_file()
+        return _is_name(name) and (self.at(name) / MANIFEST).is_file()
 
     def manifest(self, name: str) -> Manifest:
         """Read what a model says of itself. Raises FatalError where it is not here, or its manifest is broken."""
@@ -225,15 +225,19 @@ class Shelf:
             yield
 
 
+def _is_name(name: str) -> bool:
+    return re.fullmatch(NAME, name) is not None and name != BUILT_IN
+
+
 def _checked(name: str) -> str:
     """Return a name that leads to no other folder: what lies in a model's folder is removed with it."""
-    if not re.fullmatch(NAME, name):
+    if name == BUILT_IN:
+        raise FatalError(f"{BUILT_IN} has no files: it comes along, and is there always.")
+    if not _is_name(name):
         raise FatalError(
             f"{name!r} is no name of a model: letters, digits, dots, dashes and underscores make one. `darkroom models "
             "list` shows those that there are."
         )
-    if name == BUILT_IN:
-        raise FatalError(f"{BUILT_IN} has no files: it comes along, and is there always.")
     return name
 
 

@@ -178,7 +178,7 @@ def test_a_model_of_ones_own_needs_no_entry_to_be_here(person: Person) -> None:
     assert person.row("mine")["in_use"]
 
 
-@pytest.mark.parametrize("command", ["get", "use", "remove", "check", "export"])
+@pytest.mark.parametrize("command", ["use", "remove", "check", "export"])
 def test_what_is_no_name_is_told(person: Person, command: str) -> None:
     refused = person.models(command, "../photos")
     assert refused.returncode == 1

@@ -25,7 +25,8 @@ def shelf(tmp_path: Path) -> Shelf:
 def test_what_is_no_name_of_a_model_is_refused_and_removes_nothing(shelf: Shelf, tmp_path: Path, name: str) -> None:
     before = sorted(tmp_path.rglob("*"))
     wanted = name.replace("/{photos}", str(tmp_path / "photos"))
-    for use in (shelf.remove, shelf.partly, shelf.has, shelf.choose, shelf.begin, shelf.manifest):
+    assert not shelf.has(wanted)
+    for use in (shelf.remove, shelf.partly, shelf.choose, shelf.begin, shelf.manifest):
         with pytest.raises(FatalError, match="is no name of a model"):
             use(wanted)
     assert [path for path in sorted(tmp_path.rglob("*")) if path.name != ".lock"] == before
