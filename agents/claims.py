@@ -5,9 +5,11 @@ What is decided and written at once is so in the iteration; what takes a while, 
 
 import asyncio
 from functools import partial
+from typing import cast
 
 import structlog
 
+from agents.departing import DepartureKeeper
 from agents.effects import Case, Executor
 from agents.stage import StageApp
 from agents.sweeps import Step, Sweeper
@@ -25,7 +27,15 @@ from topics.image_outcome import IMAGE_OUTCOME, AnyImageOutcome
 class ClaimKeeper:
     """Ends claims."""
 
-    def __init__(self, stage: StageApp, images: KnownImages, executor: Executor, sweeper: Sweeper) -> None:
+    def __init__(
+        self,
+        stage: StageApp,
+        images: KnownImages,
+        executor: Executor,
+        sweeper: Sweeper,
+        departures: DepartureKeeper,
+    ) -> None:
+        self._departures = departures
         self._stage = stage
         self._images = images
         self._executor = executor
@@ -36,6 +46,9 @@ class ClaimKeeper:
         event, of, done = items[0].event, items[0].of, list[Step]()
         with structlog.contextvars.bound_contextvars(job_id=getattr(items[0].record, "job_id", ""), stage="prepare"):
             for item in items:
+                if isinstance(item.record, told.OfDepartures):
+                    await self._departures.take(cast("Item[told.OfDepartures]", item), window)
+                    continue
                 try:
                     step = self._step(item)
                 except (PartitionRevokedError, DrainingError, FatalError):
@@ -53,6 +66,7 @@ class ClaimKeeper:
 
     def _step(self, item: Item[AnyImageOutcome]) -> Step:
         outcome = item.record
+        assert not isinstance(outcome, told.OfDepartures)  # noqa: S101 - these are taken elsewhere
         if isinstance(outcome, told.JobCancelled):
             return self._sweeper.end_waiters(item.event, outcome)
         if isinstance(outcome, told.ClaimsCleared):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from agents.decoder import Decoder
+from agents.departing import DepartureKeeper
 from agents.jobs_watch import JobsWatch
 from agents.rereading import is_same_picture, read_again
 from agents.stage import StageApp
@@ -109,7 +110,15 @@ def as_file(number: int, file: HashedFile, jobs: JobsWatch) -> File:
 class Executor:
     """Carries out what is decided."""
 
-    def __init__(self, stage: StageApp, images: KnownImages, decoder: Decoder, unchanged: Unchanged) -> None:
+    def __init__(
+        self,
+        stage: StageApp,
+        images: KnownImages,
+        decoder: Decoder,
+        unchanged: Unchanged,
+        departures: DepartureKeeper,
+    ) -> None:
+        self._departures = departures
         self._stage = stage
         self._images = images
         self._decoder = decoder
@@ -152,7 +161,11 @@ class Executor:
             case do.PutAnswer(claim, is_stored):
                 assert case.content is not None  # noqa: S101 - only an answer asks for it
                 stored = case.outcome if is_stored and isinstance(case.outcome, Stored) else None
-                return [images.put_answer(of, case.content, claim, stored)]
+                follows: list[Awaitable[object]] = []
+                if stored is not None:
+                    is_one, follows = self._departures.confirm(stored, lambda: case.content)
+                    stored = stored if is_one else None
+                return [images.put_answer(of, case.content, claim, stored), *follows]
             case do.DropContent():
                 return [images.drop_content(of)]
             case do.PutWaiter(number):
@@ -162,7 +175,8 @@ class Executor:
                 return images.drop_waiters(of, numbers)
             case do.PutPath():
                 assert isinstance(case.outcome, Stored)  # noqa: S101 - only that asks for it
-                return [images.confirm(case.outcome, case.outcome.incarnation)]
+                is_one, follows = self._departures.confirm(case.outcome, lambda: images.content(of))
+                return [images.confirm(case.outcome, case.outcome.incarnation), *follows] if is_one else follows
 
     async def _do_all(self, case: Case, works: Sequence[do.Work]) -> None:
         for work in works:

@@ -17,9 +17,11 @@ import structlog
 from agents.collections import WritableCollections
 from agents.fingerprinting import Fingerprinter
 from agents.stage import Services, StageApp, now
+from agents.sweeping import InWork, Sweeper
 from core import failpoints, metrics
 from core.errors import DrainingError, FatalError
 from rules import hashing
+from rules.departures import PLAIN
 from rules.hashing import Arrived, Effect, Effects, Fail, HandOn, LetGo, Look, Remember, Skip
 from streams.item import Item
 from streams.messages import Event, header_list
@@ -34,11 +36,13 @@ from topics.job_event import Sealed
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import Headers
 from topics.sentinel import Sentinel, read_sentinel
+from topics.sweep import BEHIND, Sweep, read_sweep
 
 WINDOW = 256
 
 # A file with these alone says no more of itself than where it is, and how it was found.
 _PLAIN = {"path", "size", "mtime_ns"}
+_OF_CONTENT = ("size", "mtime_ns", "ctime_ns", "sha256")
 _PASSED_ON = set(FileOfJob.model_fields) - {"size", "mtime_ns"}
 
 
@@ -66,6 +70,8 @@ class _Hasher:
         self._fingerprints = fingerprints
         self._collections = collections
         self._fingerprinter = fingerprinter
+        self._in_work = InWork()
+        self._sweeper = Sweeper(stage, fingerprints, self._in_work)
 
     async def take_unchanged(self, event: Event, files: Bundle[RawPath], window: Window) -> Iterable[int]:
         """Send on together the files of a bundle that have not changed; return the indexes of all others."""
@@ -73,10 +79,12 @@ class _Hasher:
         if first is None or not hashing.go_together(self._arrived(first, files.headers, None)):
             return files.indexes_without(())
         plain = files.plain(_PLAIN)
-        known = self._fingerprints.of_unchanged([file for _, file in plain])
+        known = self._fingerprints.of_unchanged([file for _, file in plain], first.collection, first.source or PLAIN)
         unchanged = {index: before for (index, _), before in zip(plain, known, strict=True) if before is not None}
         if unchanged:
-            work = self._pass_on(event, files, first, unchanged)
+            paths = [files.files[index]["path"].encode() for index in unchanged]
+            self._in_work.begin(paths)
+            work = self._in_work.until_done(paths, self._pass_on(event, files, first, unchanged))
             # They take the room of one: nothing slow is done with them.
             await window.add(event, work, permits=Permits(1, len(files.files)))
         return files.indexes_without(unchanged)
@@ -84,14 +92,22 @@ class _Hasher:
     async def take(self, items: list[Item[RawPath]], window: Window) -> None:
         """Take files of raw-path."""
         for item in items:
-            before = self._fingerprints.get(item.record.path_bytes)
+            path = item.record.path_bytes
+            before = self._fingerprints.get(path)
+            self._in_work.begin([path])
             work = self._stage.or_put_back(RAW_PATH, item, self._hash(item, before))
+            work = self._in_work.until_done([path], work)
             await window.add(item.event, work, self._remember(item), item.permits())
 
     async def end(self, event: Event, window: Window) -> None:
-        """Take the end marker of a walk."""
+        """Take the end marker of a walk, or a step of a sweep."""
         sentinel = read_sentinel(event.message.headers)
-        await window.add_in_order(event, lambda: self._seal(event, sentinel))
+        sweep = read_sweep(event.message.headers)
+        if sweep is not None:
+            await self._sweeper.take(event, sweep, window)
+            return
+        behind = read_sweep(event.message.headers, BEHIND)
+        await window.add_in_order(event, lambda: self._seal(event, sentinel, behind))
 
     async def _pass_on(
         self, event: Event, files: Bundle[RawPath], first: RawPath, unchanged: Mapping[int, dict[str, Any]]
@@ -118,7 +134,7 @@ class _Hasher:
             hashed = _hashed(first, Fingerprint(**next(iter(unchanged.values()))), walk_id)
             alike = alike_of(hashed, files.headers)
             own = [
-                Own(unchanged[index]["sha256"].encode(), orjson.dumps({"path": paths[index]} | unchanged[index]))
+                Own(unchanged[index]["sha256"].encode(), orjson.dumps({"path": paths[index]} | _told(unchanged[index])))
                 for index in inside
             ]
             await self._stage.send_alike(HASHED_FILE, alike, own)
@@ -136,8 +152,12 @@ class _Hasher:
         await self._stage.fail(item, error)
 
     def _remember(self, item: Item[RawPath]) -> Callable[[Fingerprint | None], Deliveries]:
-        path = item.record.path_bytes
-        return lambda fresh: [] if fresh is None else [self._fingerprints.put(path, fresh)]
+        file = item.record
+        # Who reads a collection again holds nothing in it.
+        by = None if file.reread is not None else file.source or PLAIN
+        return lambda fresh: (
+            [] if fresh is None else self._fingerprints.hand_on(file.path_bytes, fresh, file.collection, by)
+        )
 
     async def _hash(self, item: Item[RawPath], before: Fingerprint | None) -> Fingerprint | None:
         """Take a file up; `before`: what it held when it was last read. Return what is to be remembered of it."""
@@ -150,7 +170,7 @@ class _Hasher:
                 raise
             await seen
             for effect in effects:
-                await self._do(effect, item, file)
+                await self._do(effect, item, file, 0 if before is None else before.sequence)
             return next((effect.content for effect in effects if isinstance(effect, Remember)), None)
 
     async def _decide(self, item: Item[RawPath], before: Fingerprint | None) -> tuple[RawPath, Effects[Fingerprint]]:
@@ -174,14 +194,13 @@ class _Hasher:
             return file, hashing.failed(arrived, error, explain(error))
         if file.task is not None and file.reread != content.sha256:
             return _as_kept(file)
-        was_read = content is not known
-        metrics.CACHE.labels("fingerprints", "miss" if was_read else "hit").inc()
-        return file, hashing.found(arrived, content, was_read=was_read)
+        metrics.CACHE.labels("fingerprints", "hit" if content is known else "miss").inc()
+        return file, hashing.found(arrived, content)
 
     def _arrived(self, file: RawPath, headers: Headers, before: Fingerprint | None) -> Arrived[Fingerprint]:
         return Arrived(file.path, headers.attempt, self._jobs.is_cancelled(file.job_id), before, file.reread)
 
-    async def _do(self, effect: Effect[Fingerprint], item: Item[RawPath], file: RawPath) -> None:
+    async def _do(self, effect: Effect[Fingerprint], item: Item[RawPath], file: RawPath, sequence: int) -> None:
         headers = item.headers
         match effect:
             case Skip(reason):
@@ -190,7 +209,7 @@ class _Hasher:
                 await self._stage.fail(item, error)
             case HandOn(content):
                 failpoints.reach("hash-seen")
-                hashed = _hashed(file, content)
+                hashed = _hashed(file, content, sequence=sequence)
                 await self._stage.send_file(HASHED_FILE, hashed.sha256, hashed, hashed.headers(headers))
                 failpoints.reach("hash-sent")
                 self._stage.handed_on(file, headers)
@@ -210,8 +229,11 @@ class _Hasher:
         outcome = FailedFile(**_hashed(file, held).file_fields(), reason=reason)
         await self._stage.conclude(outcome, headers)
 
-    async def _seal(self, event: Event, sentinel: Sentinel) -> Deliveries:
-        """Say that a walk ends on this partition, after all files before the sentinel were handed on."""
+    async def _seal(self, event: Event, sentinel: Sentinel, behind: Sweep | None) -> Deliveries:
+        """Say that a walk ends on this partition, after all files before the sentinel were handed on.
+
+        `behind`: what is looked for then.
+        """
         sealed = await self._stage.publish(
             Sealed(
                 job_id=sentinel.job_id,
@@ -224,11 +246,14 @@ class _Hasher:
         )
         failpoints.reach("hash-sealed")
         # The files before the sentinel are spread over all partitions of hashed-file.
-        headers = header_list(event)
+        headers = [(name, value) for name, value in header_list(event) if name != BEHIND]
         tombstones = [
             await self._stage.send_raw(HASHED_FILE.name, sentinel.job_id.encode(), None, headers, partition)
             for partition in range(self._partitions)
         ]
+        if behind is not None:
+            await sealed
+            await self._sweeper.ask(behind, event.message.partition)
         return [sealed, *tombstones]
 
     async def _with_model(self, file: RawPath) -> RawPath:
@@ -254,6 +279,13 @@ def _as_kept(file: RawPath) -> tuple[RawPath, Effects[Fingerprint]]:
     return file.model_copy(update={"kept": True}), hashing.kept(held)
 
 
-def _hashed(file: RawPath, content: Fingerprint, walk_id: str | None = None) -> HashedFile:
+def _hashed(file: RawPath, content: Fingerprint, walk_id: str | None = None, sequence: int = 0) -> HashedFile:
     fields = {name: getattr(file, name) for name in _PASSED_ON}
-    return HashedFile.model_validate(fields | content.__dict__ | {"walk_id": walk_id})
+    told = _told(content.__dict__ | {"sequence": sequence})
+    return HashedFile.model_validate(fields | told | {"walk_id": walk_id})
+
+
+def _told(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what goes on with a file of its fingerprint."""
+    sequence = fingerprint.get("sequence")
+    return {name: fingerprint[name] for name in _OF_CONTENT} | ({"sequence": sequence} if sequence else {})

@@ -6,7 +6,8 @@ A reader without a group: every worker process reads all partitions.
 import asyncio
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
 
 import structlog
 
@@ -17,6 +18,8 @@ from topics.job_status import FINISHED, JOB_STATUS, JobStatus
 
 # Files of a finished job may still come in, from a replay or a slow publisher: its end is remembered a while.
 REMEMBERED_CANCELLATIONS = 10_000
+LATELY_SECONDS = 7 * 86_400
+REMEMBERED_SYNCS = 1000
 
 BY_KAFKA = 1
 """The type of a time that is the broker's."""
@@ -32,6 +35,8 @@ class JobsWatch:
         self._on_fatal = on_fatal
         self._jobs: dict[str, JobStatus] = {}
         self._cancelled: OrderedDict[str, None] = OrderedDict()
+        # Source → its syncs that have removed something: when each ended, and how many pictures went.
+        self._lost: dict[str, dict[str, tuple[float, int]]] = {}
         self._changed = asyncio.Event()
         # The time of the newest message, by Kafka's clock, in seconds since 1970.
         self.newest = 0.0
@@ -63,6 +68,14 @@ class JobsWatch:
     def of_collection(self, collection: str) -> list[JobStatus]:
         """Return the newest documents of the unfinished jobs of a collection."""
         return [status for status in self._jobs.values() if status.collection == collection]
+
+    def unfinished(self) -> Collection[JobStatus]:
+        """Return the newest documents of all jobs that are not finished."""
+        return self._jobs.values()
+
+    def lost_lately(self, source: str, now: float) -> int:
+        """Return how many pictures a source has lost by syncs that ended within seven days before `now`."""
+        return sum(lost for ended, lost in self._lost.get(source, {}).values() if ended >= now - LATELY_SECONDS)
 
     def is_cancelled(self, job_id: str) -> bool:
         """Tell whether the files of a job that have not been taken up are to be skipped."""
@@ -99,6 +112,8 @@ class JobsWatch:
                 log.warning("job-status-ignored", reason=str(error))
 
     def _take(self, status: JobStatus) -> None:
+        if status.source is not None and status.removals is not None:
+            self._note_lost(status.source, status.job_id, status)
         if status.status in FINISHED:
             self._jobs.pop(status.job_id, None)
         else:
@@ -107,6 +122,14 @@ class JobsWatch:
             self._cancelled[status.job_id] = None
             if len(self._cancelled) > REMEMBERED_CANCELLATIONS:
                 self._cancelled.popitem(last=False)
+
+    def _note_lost(self, source: str, job_id: str, status: JobStatus) -> None:
+        lost = self._lost.setdefault(source, {})
+        lost.pop(job_id, None)
+        if status.removals is not None and status.removals.state in {"removing", "removed"} and status.end_time:
+            lost[job_id] = datetime.fromisoformat(status.end_time).timestamp(), status.removals.lost
+            if len(lost) > REMEMBERED_SYNCS:
+                del lost[next(iter(lost))]
 
     def _forget(self, job_id: str) -> None:
         """Know no more of a job whose status was deleted: nobody waits for it, or skips its files."""

@@ -18,6 +18,7 @@ import structlog
 from agents.claims import ClaimKeeper
 from agents.collections import KnownCollections
 from agents.decoder import Decoder
+from agents.departing import DepartureKeeper
 from agents.effects import Case, Decided, Executor, as_file
 from agents.end_markers import EndMarkers
 from agents.stage import Services, StageApp
@@ -29,6 +30,7 @@ from rules.claims.effects import Decode, Effects, Finish, PutWaiter, Send
 from rules.claims.events import Arrived
 from streams.item import Item
 from streams.window import Permits, Window, writing_rows
+from tables.departures import Departures
 from tables.known_images import KnownImages
 from topics.hashed_file import HASHED_FILE, HashedFile
 from topics.image_outcome import IMAGE_OUTCOME
@@ -43,13 +45,15 @@ Work = Coroutine[Any, Any, None]
 def build(services: Services, datadir: Path) -> StageApp:
     """Return the stage."""
     stage = StageApp("prepare", services, datadir)
-    images = KnownImages(stage.rows())
+    rows = stage.rows()
+    images = KnownImages(rows)
     collections = KnownCollections(services.qdrant)
     unchanged = Unchanged(stage, images, collections)
-    executor = Executor(stage, images, Decoder(stage), unchanged)
+    departures = DepartureKeeper(stage, Departures(rows), collections)
+    executor = Executor(stage, images, Decoder(stage), unchanged, departures)
     sweeper = Sweeper(stage, images, executor)
     stage.app.task(sweeper.watch)
-    keeper = ClaimKeeper(stage, images, executor, sweeper)
+    keeper = ClaimKeeper(stage, images, executor, sweeper, departures)
     preparer = _Preparer(stage, images, executor, collections, unchanged)
     stage.consume_files(
         HASHED_FILE,

@@ -66,6 +66,7 @@ class PublishingWalk:
         self.left_out = LeftOut(0, 0)
         self._throttle = throttle
         self.sent = 0
+        self.is_whole = True
         self.per_partition = [0] * stage.services.settings.kafka_partitions
 
     async def walk(self, source: bytes) -> None:
@@ -80,6 +81,7 @@ class PublishingWalk:
                 self.left_out = total([self.left_out, *left_out])
                 # The disk is listed on meanwhile.
                 await taking.add(self._take([entry for entry in found if not isinstance(entry, LeftOut)]))
+            self.is_whole = False  # it was cut off
 
     async def walk_collection(
         self,
@@ -149,6 +151,7 @@ class PublishingWalk:
             size=stamp and stamp.size,
             mtime_ns=stamp and stamp.mtime_ns,
             walk_id=stamp and self._walk_id,
+            source=self._request.source,
             counted=stamp and True,
         )
 

@@ -20,6 +20,8 @@ from agents.publishing import PublishingWalk
 from agents.reembedding import Reembedding
 from agents.rereading import Published
 from agents.roots import allowed_roots
+from agents.schedule import Schedule
+from agents.source_looks import SourceLooks
 from agents.stage import Services, StageApp, now
 from agents.throttle import Places, Throttle, check_goes_on
 from core import failpoints
@@ -41,6 +43,8 @@ from topics.raw_path import RAW_PATH
 from topics.record import Headers
 from topics.scan_request import SCAN_REQUEST, ScanRequest
 from topics.sentinel import sentinel_headers
+from topics.sources import Sources
+from topics.sweep import Sweep
 
 WALKS_AT_ONCE = 64
 # With those whose job is paused: these are walked again, and all that is behind them, when a worker starts anew.
@@ -55,13 +59,20 @@ def build(services: Services, datadir: Path) -> StageApp:
     kafka = client_options(services.settings)
     outcomes = OutcomesWatch(kafka, services.settings.kafka_partitions, services.stop)
     stage.app.task(outcomes.run)
-    scanner = _Scanner(stage, WritableCollections(services.qdrant, services.ml, services.settings), outcomes)
+    sources = Sources(kafka, services.settings.kafka_partitions)
+    stage.app.task(sources.run)
+    stage.app.task(Schedule(stage, sources).run)
+    collections = WritableCollections(services.qdrant, services.ml, services.settings)
+    scanner = _Scanner(stage, collections, outcomes, SourceLooks(stage, sources))
     stage.consume(SCAN_REQUEST.name, scanner.take, window=REQUESTS_AT_ONCE)
     return stage
 
 
 class _Scanner:
-    def __init__(self, stage: StageApp, collections: WritableCollections, outcomes: OutcomesWatch) -> None:
+    def __init__(
+        self, stage: StageApp, collections: WritableCollections, outcomes: OutcomesWatch, looks: SourceLooks
+    ) -> None:
+        self._looks = looks
         self._stage = stage
         self._services = stage.services
         self._collections = collections
@@ -123,10 +134,12 @@ class _Scanner:
                     task=request.task,
                     walk_id=walk_id,
                     exclude=request.exclude,
+                    source=request.source,
                     counted=True,
                 )
             )
             log.info("scan-begun", walk_id=walk_id, sources=request.sources)
+            mounts = await self._looks.mounts(request)
             async with self._outcomes.walk(job_id) as outstanding:
                 throttle = Throttle(self._stage, event, job_id, outstanding, self._places)
                 walked = PublishingWalk(
@@ -147,7 +160,10 @@ class _Scanner:
                 await self._stage.emit(
                     job_event.LeftOut(job_id=job_id, at=now(), walk_id=walk_id, **asdict(walked.left_out))
                 )
-            await self._seal(job_id, walk_id, walked.per_partition)
+            sweep = None
+            if mounts is not None and walked.is_whole:
+                sweep = await self._looks.sweep_behind(request, walk_id, mounts)
+            await self._seal(job_id, walk_id, walked.per_partition, sweep)
             log.info("scan-done", walk_id=walk_id, files=walked.sent)
 
     async def _model_id(self, request: ScanRequest) -> str:
@@ -174,10 +190,13 @@ class _Scanner:
                 JobFailed(job_id=request.job_id, at=now(), collection=request.collection, reason=explain(error))
             )
 
-    async def _seal(self, job_id: str, walk_id: str, per_partition: Sequence[int | None]) -> None:
+    async def _seal(
+        self, job_id: str, walk_id: str, per_partition: Sequence[int | None], sweep: Sweep | None = None
+    ) -> None:
+        behind = [] if sweep is None else [sweep.header_of_end()]
         deliveries = [
             await self._stage.send_raw(
-                RAW_PATH.name, job_id.encode(), None, sentinel_headers(job_id, walk_id, files), partition
+                RAW_PATH.name, job_id.encode(), None, [*sentinel_headers(job_id, walk_id, files), *behind], partition
             )
             for partition, files in enumerate(per_partition)
         ]

@@ -11,14 +11,16 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable
 from datetime import UTC, datetime
+from itertools import chain, groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import structlog
 
 from agents.collections import KnownCollections
 from agents.confirmed import Confirmed, former_of
-from agents.stage import Services, StageApp
+from agents.stage import Services, StageApp, now
+from agents.storing_departures import LeavingPaths
 from core import failpoints, tracing
 from core.errors import CollectionMissingError, DrainingError, FatalError
 from core.pace import Pace
@@ -28,10 +30,12 @@ from rules.storing import Again, Asked, Fail
 from streams.item import Item
 from streams.messages import Event
 from streams.tasks import start
-from streams.window import Permits, Window
-from topics.db_write import DB_WRITE, DBWrite
-from topics.image_outcome import Embedded
-from topics.job_event import FileOutcome
+from streams.window import Deliveries, Permits, Window
+from topics.db_write import DB_WRITE, AnyDBWrite, DBWrite
+from topics.departure import Left, LeftEnd, Tally
+from topics.image_outcome import IMAGE_OUTCOME, Embedded
+from topics.job_event import FileOutcome, LeftAll
+from topics.record import Headers
 
 MAX_BATCH_BYTES = 8 << 20
 # Where messages come often, a batch waits so many times as long: its three requests cost as much for few points.
@@ -39,6 +43,7 @@ MUCH_TO_DO = 2.5
 
 
 _Item = Item[DBWrite]
+_Either = Item[DBWrite] | Item[Left]
 
 
 def build(services: Services, datadir: Path) -> StageApp:
@@ -56,6 +61,7 @@ class _Storer:
         self._stage = stage
         self._qdrant = stage.services.qdrant
         self._collections = KnownCollections(stage.services.qdrant)
+        self._leaving = LeavingPaths(stage)
         self._pace = Pace()
         self._batcher = stage.batcher(
             self._store,
@@ -66,9 +72,14 @@ class _Storer:
             max_bytes=MAX_BATCH_BYTES,
         )
 
-    async def take(self, items: list[_Item], window: Window) -> None:
-        """Take points."""
+    async def take(self, items: list[Item[AnyDBWrite]], window: Window) -> None:
+        """Take points, and paths that leave them; what is about all of them is passed on behind them."""
         event, of = items[0].event, items[0].of
+        if isinstance(about_all := items[0].record, Tally | LeftEnd):
+            self._stage.flush()
+            replayed = items[0].headers.replay
+            await window.add_in_order(event, lambda: self._pass_on(event, None if replayed else about_all))
+            return
         permits = Permits(len(items), of)
         self._pace.note()
         stored = self._batcher.add_together(items, len(event.value) * len(items) // of)
@@ -81,20 +92,58 @@ class _Storer:
         self._stage.flush()
         await window.add(event, _nothing())
 
-    async def _store(self, items: list[_Item]) -> Awaitable[Any]:
+    async def _pass_on(self, event: Event, about_all: Tally | LeftEnd | None) -> Deliveries:
+        """Go on with a sync, now that all before is stored and told of."""
+        match about_all:
+            case None:
+                return []
+            case Tally():
+                value = IMAGE_OUTCOME.encode(about_all)
+                headers = IMAGE_OUTCOME.headers(about_all, Headers(job_id=about_all.job_id))
+                key, partition = about_all.job_id.encode(), event.message.partition
+                return [await self._stage.send_raw(IMAGE_OUTCOME.name, key, value, headers, partition)]
+            case LeftEnd():
+                done = LeftAll(
+                    job_id=about_all.job_id,
+                    at=now(),
+                    round=about_all.round,
+                    sent_from=about_all.sent_from,
+                    partition=event.message.partition,
+                )
+                return [await self._stage.publish(done)]
+
+    async def _store(self, items: list[Item[AnyDBWrite]]) -> Awaitable[Any]:
         """Store a batch; await the result to know that all that follows from it is delivered."""
-        groups: dict[tuple[str, str], list[_Item]] = {}
-        for item in items:
-            groups.setdefault((item.record.collection, item.record.model_id), []).append(item)
+        by_collection: dict[str, list[_Either]] = {}
+        for item in cast("list[_Either]", items):
+            # What a replay says has left says nothing of the folder as it is now.
+            if not (item.headers.replay and isinstance(item.record, Left)):
+                by_collection.setdefault(item.record.collection, []).append(item)
         # A collection that is slow holds up no other. One that cannot go on leaves none behind in work.
-        ends = await asyncio.gather(*map(self._store_in, groups.values()), return_exceptions=True)
-        follows = asyncio.gather(*(end for end in ends if isinstance(end, asyncio.Task)))
+        ends = await asyncio.gather(*map(self._in_order, by_collection.values()), return_exceptions=True)
+        follows = asyncio.gather(*chain.from_iterable(end for end in ends if isinstance(end, list)))
         errors = [end for end in ends if isinstance(end, BaseException)]
         if errors:
             await follows
         for error in sorted(errors, key=lambda error: isinstance(error, DrainingError)):
             raise error
         return follows
+
+    async def _in_order(self, items: list[_Either]) -> "list[asyncio.Task[None]]":
+        """Store what comes, and take away what leaves, in their order; return what tells of it where that goes on."""
+        told: list[asyncio.Task[None]] = []
+        for leaves, some in groupby(items, lambda item: isinstance(item.record, Left)):
+            await asyncio.gather(*told)
+            told.clear()
+            if leaves:
+                await self._leaving.take(cast("list[Item[Left]]", list(some)))
+            else:
+                by_model: dict[str, list[_Item]] = {}
+                for item in cast("list[_Item]", list(some)):
+                    by_model.setdefault(item.record.model_id, []).append(item)
+                begun = [await self._store_in(of_model) for of_model in by_model.values()]
+                told += [task for task in begun if task is not None]
+        return told
 
     async def _store_in(self, items: list[_Item]) -> "asyncio.Task[None] | None":
         """Store points of one collection and model; return what tells of them, unless that has ended."""

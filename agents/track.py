@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agents.removing import asks
 from agents.stage import Services, StageApp, now
 from core import failpoints
 from streams.messages import Event
@@ -24,9 +25,10 @@ from tables.job_document import document
 from tables.job_file import JobFile
 from tables.job_fold import apply, place
 from tables.jobs import Jobs
+from tables.removals import Asked
 from topics.job_event import JOB_EVENT, Forget
 from topics.job_event_codec import JobEvent, decode_keyed, files_of
-from topics.job_status import FINISHED, JOB_STATUS, JobStatus
+from topics.job_status import COMPLETED, FINISHED, JOB_STATUS, JobStatus
 from topics.record import Headers
 
 # A checkpoint comes after this time, or sooner: see Tracker._is_news.
@@ -83,11 +85,15 @@ class Tracker:
             await window.add(event, self._take_late(job_event))
             return
         offset = place(job, event.message.offset, event.message.timestamp)
+        asked = None if offset <= job.offset else _asked(job)
         changed = apply(job, job_event, offset, self._files(known, job_event))
         known.files.update((file.report.file_id, file) for file in changed.files)
         # Nothing else is to come to these before the checkpoint: their rows are ahead of the counters until then.
         new = changed.new
         deliveries: list[Awaitable[object]] = [] if new is None else self._jobs.put_new(job.job_id, new)
+        # An event that comes again may not have got so far as to ask.
+        if (now_asked := _asked(job)) is not None and now_asked != asked:
+            deliveries.extend(await asks(self._stage, job, now_asked))
         self._changed[job.job_id] = (known, event)
         if self._checkpoint is None:
             self._at_once.clear()
@@ -179,9 +185,24 @@ class Tracker:
             await self._stage.emit(Forget(job_id=job_id, at=now(), after=file_id))
 
 
+def _asked(job: Job) -> Asked:
+    """Return what other stages are to do for a sync now."""
+    removals = job.removals
+    return None if removals is None else removals.asked(is_over=job.state in COMPLETED)
+
+
 def _told(job: Job) -> object:
     """Return what people and stages want to know of at once."""
-    return job.state, job.cancelled, job.paused, job.stalled, [*job.waiting.values()], job.missing, job.forgotten
+    return (
+        job.removals and job.removals.state,
+        job.state,
+        job.cancelled,
+        job.paused,
+        job.stalled,
+        [*job.waiting.values()],
+        job.missing,
+        job.forgotten,
+    )
 
 
 async def _delivered(deliveries: list[Awaitable[object]]) -> None:

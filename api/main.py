@@ -30,6 +30,7 @@ from api.routes import (
     replay,
     search,
     session,
+    sources,
     system,
 )
 from api.routes import metrics as metrics_route
@@ -105,6 +106,7 @@ def create_app(settings: Settings, port: int = HTTP_PORT) -> FastAPI:
         duplicates,
         models,
         session,
+        sources,
         system,
     ):
         app.include_router(module.router, max_body_size=JSON_BYTES, **guarded)

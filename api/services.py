@@ -28,6 +28,7 @@ from api.replay.cache import CacheRebuilder
 from api.replay.dead_letters import DeadLetters
 from api.replay.runs import Runs
 from api.replay.topic import TopicReplayer
+from api.sources.keeper import SourceKeeper
 from api.system.overview import Overview
 from api.system.watchdog import open_watchdog
 from api.uploads.cleaning import UploadCleaner, open_upload_cleaner
@@ -42,6 +43,7 @@ from gateways.ml import ML
 from gateways.qdrant import Qdrant
 from gateways.targets import Targets
 from rules.leaving_out import NO_MEDIA
+from topics.sources import open_sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class Services:
     duplicates: Finder
     runs: Runs
     overview: Overview
+    sources: SourceKeeper
 
 
 @asynccontextmanager
@@ -133,13 +136,15 @@ async def open_services(settings: Settings, port: int) -> AsyncIterator[Services
         lag = LoopLag()
         lag.start()
         stack.push_async_callback(lag.stop)
+        submitter = Submitter(view=view, kept=kept, publisher=publisher, qdrant=qdrant, targets=targets, model=model)
+        sources = await stack.enter_async_context(open_sources(kafka, settings.kafka_partitions))
         yield Services(
             settings=settings,
             view=view,
             kept=kept,
             local_token=local_token,
             publisher=publisher,
-            submitter=Submitter(view=view, kept=kept, publisher=publisher, qdrant=qdrant, targets=targets, model=model),
+            submitter=submitter,
             decoders=decoders,
             previews=Previews(renditions, shown),
             originals=Originals(qdrant, kept),
@@ -162,4 +167,5 @@ async def open_services(settings: Settings, port: int) -> AsyncIterator[Services
             duplicates=Finder(qdrant, reports),
             runs=runs,
             overview=Overview(settings, view, qdrant, ml, watchdog),
+            sources=SourceKeeper(sources=sources, view=view, kept=kept, publisher=publisher, submitter=submitter),
         )

@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from cli import collections, dead_letters, demo, doctor, jobs, models, replay, search, services, topics
+from cli import collections, dead_letters, demo, doctor, jobs, models, replay, search, services, sources, topics
 from cli.console import escape, progress
 from core.errors import DarkroomError, RetryableError
 
@@ -33,6 +33,8 @@ app.command()(jobs.ingest)
 app.command()(jobs.reread)
 app.command()(jobs.reembed)
 app.command()(jobs.caption)
+app.add_typer(sources.group, name="sources")
+app.command()(sources.sync)
 app.command("jobs")(jobs.recent)
 app.command()(jobs.status)
 app.command()(jobs.files)

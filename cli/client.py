@@ -23,7 +23,7 @@ POLL_SECONDS = 0.3
 PATIENCE_SECONDS = 60.0
 PAGE_FILES = 1000
 
-JobCommand = Literal["pause", "resume", "cancel", "close", "forget"]
+JobCommand = Literal["pause", "resume", "cancel", "close", "forget", "confirm", "keep"]
 
 
 def is_local(url: str) -> bool:
@@ -215,6 +215,8 @@ class Client:
                 f"No Darkroom answers at {self._url}: {str(error).rstrip('.')}. "
                 "Start it with `darkroom up`, or set DARKROOM_URL to where it runs."
             ) from error
+        if response.status_code == HTTPStatus.NO_CONTENT:
+            return {}
         try:
             answer = response.json()
         except ValueError:

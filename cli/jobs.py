@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -25,6 +25,8 @@ SAID: dict[JobCommand, str] = {
     "resume": "It goes on. ",
     "cancel": "It is being cancelled. ",
     "close": "",
+    "confirm": "They are being removed. ",
+    "keep": "They stay. ",
     "forget": "",
 }
 """Goes before the API's message, which tells how far the job is."""
@@ -199,20 +201,26 @@ def forget(job: JobId, *, as_json: Json = False) -> None:
 def submit(
     client: Client, paths: list[Path], *, collection: str | None, caption: bool, exclude: Sequence[str] = ()
 ) -> str:
-    """Start a job for folders and files, and return its id.
+    """Start a job for folders and files, and return its id."""
+    return client.submit(allow(client, paths), collection=collection, caption=caption, exclude=exclude)
 
-    An API on this host is first allowed to read them: who runs this command can read them anyway.
+
+def allow(client: Client, paths: list[Path]) -> list[Path]:
+    """Allow an API on this host to read paths, and return them as it names them.
+
+    Who runs this command can read them anyway.
     """
-    if client.is_local:
-        paths = [_existing(path) for path in paths]
-        for path in paths:
-            try:
-                client.add_root(path)
-            except RequestError as error:
-                # An API in a container sees a stranger here: its own roots decide.
-                if error.status != HTTPStatus.FORBIDDEN:
-                    raise
-    return client.submit(paths, collection=collection, caption=caption, exclude=exclude)
+    if not client.is_local:
+        return paths
+    paths = [_existing(path) for path in paths]
+    for path in paths:
+        try:
+            client.add_root(path)
+        except RequestError as error:
+            # An API in a container sees a stranger here: its own roots decide.
+            if error.status != HTTPStatus.FORBIDDEN:
+                raise
+    return paths
 
 
 def follow(client: Client, job_id: str) -> JobStatus:
@@ -229,6 +237,11 @@ def follow(client: Client, job_id: str) -> JobStatus:
         progress.print(f"The job goes on. `darkroom status {job_id}` tells how it goes.")
         raise
     return final
+
+
+def decide(job: str, command: Literal["confirm", "keep"], *, as_json: bool) -> None:
+    """Say yes or no to the removals of a sync."""
+    _command(job, command, as_json=as_json)
 
 
 def _command(job: str, command: JobCommand, *, as_json: bool, **options: bool) -> None:

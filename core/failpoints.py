@@ -11,9 +11,14 @@ from typing import Literal, cast, get_args
 from core.errors import FatalError
 
 Point = Literal[
+    "sync-asked",  # the scan request of a source that is due is delivered, nothing says that it was acted on
     "scan-walked",  # all files are delivered, no sentinel is sent
     "hash-seen",  # seen is delivered, hashed-file is not sent
     "hash-sent",  # hashed-file is delivered, its fingerprint is not written and its event is not acked
+    "sweep-step",  # what a step of a sweep found is sent, the next step is not
+    "sweep-sent",  # what leaves is sent, the rows still hold it
+    "left-kept",  # prepare has noted what leaves, store is not told
+    "store-left",  # a path has left its point, its message is not acked
     "hash-sealed",  # sealed is sent, the tombstones are not
     "unchanged-told",  # the outcome of unchanged files is delivered, their hashed-file is not acked
     "prepare-claimed",  # the claim is written, ml-request is not sent

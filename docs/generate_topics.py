@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from topics.topology import (  # noqa: E402
     NAMES,
     PROGRAMS,
     TOPICS,
+    TOPOLOGY,
     topics_read,
     topics_written,
 )
@@ -72,10 +73,14 @@ def writers(topic: str) -> list[str]:
 
 def readers(topic: str) -> list[str]:
     """Return who reads a topic, in words."""
-    stages = [stage for stage in STAGES if topic in topics_read(stage)]
+    stages = [stage for stage in STAGES if topic in {*topics_read(stage), *_names(TOPOLOGY[stage].follows)}]
     if topic == DEAD_LETTER:
         return [*stages, *OTHERS]
-    return [*stages, *(name for name, node in OTHERS.items() if any(topic == one.name for one in node.reads))]
+    return [*stages, *(name for name, node in OTHERS.items() if topic in _names((*node.reads, *node.follows)))]
+
+
+def _names(topics: Iterable[Topic[Any]]) -> set[str]:
+    return {topic.name for topic in topics}
 
 
 def with_flow(readme: str) -> str:

@@ -78,7 +78,7 @@ class LetGo(Generic[F]):
 
 @dataclass(frozen=True, slots=True)
 class Remember(Generic[F]):
-    """Write the row of the path."""
+    """Have the row of the path say what it holds, and that it was handed on."""
 
     content: F
 
@@ -111,14 +111,14 @@ def seen_by_outcome(walk_id: str | None, *, is_counted: bool) -> str | None:
     return walk_id if is_counted else None
 
 
-def found(file: Arrived[F], content: F, *, was_read: bool) -> Effects[F]:
-    """Decide what follows from what a file holds. Not `was_read`: it is what is remembered."""
+def found(file: Arrived[F], content: F) -> Effects[F]:
+    """Decide what follows from what a file holds."""
     if file.wanted not in {None, content.sha256}:
         error = FileError(f"{file.path} holds another picture than the one that is stored: ingest its folder.")
         return failed(file, error, str(error))
     has_changed = file.held is not None and file.held.sha256 != content.sha256
     let_go = _let_go(file, "its content has changed") if has_changed else ()
-    return HandOn(content), *let_go, *((Remember(content),) if was_read else ())
+    return HandOn(content), *let_go, Remember(content)
 
 
 def failed(file: Arrived[F], error: Exception, reason: str) -> Effects[F]:

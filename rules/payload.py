@@ -2,12 +2,12 @@
 
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rules import camera_clock
-from rules.many_paths import MORE_PATHS
+from rules.many_paths import MORE_PATHS, listed
 from rules.name_key import name_key
 from rules.search.lookup import WORDS
 from rules.text import nfc
@@ -15,12 +15,14 @@ from rules.text import nfc
 # Kept from the first file that stored the content, so that a replay changes no point.
 FIRST_FILE_FIELDS = ("filename", "full_path", "job_id", "ingested_at")
 # What a vector store sorts and looks words up by, and nobody is shown.
+GONE_AT = "gone_at"  # since when a picture has no path; no query finds it then
 REVISION = "revision"  # of the point: who writes what follows from it writes only what has not changed meanwhile
 HELPERS = (
     *("name_key", "label_key", "people_key", "taken_local", WORDS, "read_at", REVISION),
     "camera_words",  # of points that versions before the search of today stored
 )
-FIELDS_READ_BACK = (*FIRST_FILE_FIELDS, "paths", MORE_PATHS, "caption", "read_at", REVISION)
+PATHLESS_FIELDS = ("job_id", "ingested_at")
+FIELDS_READ_BACK = (*FIRST_FILE_FIELDS, "paths", MORE_PATHS, "caption", "read_at", GONE_AT, REVISION)
 # Paths are bytes: composed, they would name no file.
 PATH_FIELDS = ("full_path", "paths")
 
@@ -37,7 +39,8 @@ class Point:
 def merge(known: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """Return the payload of a point that gets one more file: paths are united, nothing known is lost."""
     merged = {name: value for name, value in new.items() if value is not None}
-    merged |= {name: known[name] for name in FIRST_FILE_FIELDS if name in known}
+    kept = FIRST_FILE_FIELDS if known.get(GONE_AT) is None else PATHLESS_FIELDS
+    merged |= {name: known[name] for name in kept if name in known}
     if "caption" in known and "caption" not in merged:
         merged["caption"] = known["caption"]
     merged |= {name: _composed(value) for name, value in merged.items() if name not in PATH_FIELDS}
@@ -96,7 +99,26 @@ def _read_at(payload: Mapping[str, Any]) -> float:
 
 def with_paths(known: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """Return the payload of a point that gets one more file, and nothing else."""
-    return {**known, "paths": sorted({*known.get("paths", ()), *new["paths"]})}
+    united = {**known, "paths": sorted({*known.get("paths", ()), *new["paths"]})}
+    if united.pop(GONE_AT, None) is not None:
+        united |= named(new["full_path"])
+    return united
+
+
+def without_paths(
+    known: Mapping[str, Any], gone: Collection[str], others: Sequence[str] = (), at: str | None = None
+) -> dict[str, Any]:
+    """Return the fields of a point that change as paths leave it. The last one stays in `full_path`: it was there.
+
+    `others`: paths that take the place of the last one that stands in the point. `at`: when they left for good; a point
+    that has none then is gone.
+    """
+    before = listed(known)
+    left = [path for path in before if path not in gone] or sorted(others)
+    fields: dict[str, Any] = {"paths": left}
+    if not left:
+        return fields | ({GONE_AT: at} if at is not None and before else {})
+    return fields | (named(left[0]) if known.get("full_path") in gone else {})
 
 
 def is_same(known: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

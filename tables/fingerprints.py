@@ -1,9 +1,11 @@
 """`fingerprints`: path → size, time of change, SHA-256. Written by hash; saves reading a file again.
 
-It never decides an outcome: a file whose fingerprint is known goes on like any other.
+It never decides an outcome: a file whose fingerprint is known goes on like any other. It also holds what the path was
+taken in with, which is what leaves a collection when the path does (`rules.departures`).
 """
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from itertools import islice
 from operator import itemgetter
 from typing import Any
 
@@ -11,6 +13,7 @@ import orjson
 from pydantic import BaseModel
 
 from imaging.hashing import FileStamp
+from rules.departures import Held, held_too
 from streams.rows import Rows
 
 _STAMP = itemgetter("size", "mtime_ns")
@@ -18,12 +21,19 @@ _STAMP = itemgetter("size", "mtime_ns")
 
 
 class Fingerprint(BaseModel):
-    """What a path held when it was last read."""
+    """What a path held when it was last read.
+
+    `held`: what was handed on for it and has not left, and who holds that. `sequence`: how often something has left.
+    `leaving`: the walk that has found something that would.
+    """
 
     size: int
     mtime_ns: int
     ctime_ns: int | None = None
     sha256: str
+    held: tuple[Held, ...] = ()
+    sequence: int = 0
+    leaving: str | None = None
 
     def matches(self, stamp: FileStamp) -> bool:
         """Tell whether a file with this size and time of change need not be read again."""
@@ -41,18 +51,62 @@ class Fingerprints:
         row = self._rows.get(path)
         return None if row is None else Fingerprint.model_validate_json(row)
 
-    def of_unchanged(self, files: Sequence[Mapping[str, Any]]) -> "list[dict[str, Any] | None]":
+    def of_unchanged(
+        self, files: Sequence[Mapping[str, Any]], collection: str, by: str
+    ) -> "list[dict[str, Any] | None]":
         """Return the fingerprint of each file that it matches, as JSON has it: no record is made of either.
 
-        `files`: path, size and time of change of each.
+        `files`: path, size and time of change of each. Only those that are held in the collection `by` a source or a
+        plain ingest: their row need not be written.
         """
         rows = self._rows.get_many([file["path"].encode() for file in files])
         found = [None if row is None else orjson.loads(row) for row in rows]
         return [
-            known if known is not None and _STAMP(known) == _STAMP(file) else None
+            known if known is not None and _STAMP(known) == _STAMP(file) and _is_held(known, collection, by) else None
             for known, file in zip(found, files, strict=True)
         ]
 
     def put(self, path: bytes, fingerprint: Fingerprint) -> Awaitable[object]:
         """Remember a path; await the result for the delivery of the changelog record."""
-        return self._rows.put(path, fingerprint.model_dump_json().encode())
+        return self._rows.put(path, _row(fingerprint))
+
+    def hand_on(self, path: bytes, fresh: Fingerprint, collection: str, by: str | None) -> list[Awaitable[object]]:
+        """Remember what a path held that was handed on to a collection, beside what is known of the path by now.
+
+        `by`: who holds it there from now on; None: nobody who did not before.
+        """
+        before = self.get(path)
+        known = before or fresh
+        held = None if by is None else held_too(known.held, collection, fresh.sha256, by)
+        kept = {
+            "held": known.held if held is None else held,
+            "sequence": known.sequence,
+            "leaving": known.leaving,
+        }
+        after = fresh.model_copy(update=kept)
+        return [] if after == before else [self.put(path, after)]
+
+    def below(self, folder: bytes, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """Return up to `limit` rows of paths below a folder, in the order of the paths, from behind a path."""
+        return list(islice(self._below(folder, after), limit))
+
+    def is_as_it_was(self, path: bytes, row: bytes) -> bool:
+        """Tell whether the row of a path is the same still."""
+        return self._rows.get(path) == row
+
+    def _below(self, folder: bytes, after: bytes) -> Iterator[tuple[bytes, bytes]]:
+        return self._rows.starting_with(folder.rstrip(b"/") + b"/", after)
+
+
+def read_row(row: bytes) -> Fingerprint:
+    """Return what a row says."""
+    return Fingerprint.model_validate_json(row)
+
+
+def _row(fingerprint: Fingerprint) -> bytes:
+    fields = fingerprint.model_dump(mode="json", exclude_defaults=True)
+    return orjson.dumps({"ctime_ns": None} | fields)
+
+
+def _is_held(known: Mapping[str, Any], collection: str, by: str) -> bool:
+    return any(one[0] == collection and one[1] == known["sha256"] and by in one[2] for one in known.get("held", ()))

@@ -3,6 +3,7 @@
 from rules.paths import first_paths
 from tables.account import Account
 from tables.progress import Progress
+from tables.removals import Removals
 from topics.files import Task
 
 
@@ -19,6 +20,8 @@ class Job(Account, Progress):
     accept_failed: bool = False
     step: str = ""  # of a task, in words
     model_id: str | None = None
+    source: str | None = None
+    removals: Removals | None = None
 
     def name_sources(self, sources: list[str]) -> None:
         """Note which folders and files were asked for."""

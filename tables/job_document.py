@@ -6,7 +6,7 @@ from core.settings import Stage
 from rules.outcomes import Outcome
 from rules.watchdog import missing_in_words
 from tables.job import Job
-from topics.job_status import FINISHED, JobStatus, LeftOutCounts, OutcomeCounts, StageGauge, State
+from topics.job_status import FINISHED, JobStatus, LeftOutCounts, OutcomeCounts, RemovalStatus, StageGauge, State
 
 WRITTEN: tuple[Outcome, ...] = ("stored", "cached", "duplicate")
 """What store has confirmed."""
@@ -28,6 +28,8 @@ def document(job: Job) -> JobStatus:
         caption=job.caption,
         reread=job.reread,
         task=job.task,
+        source=job.source,
+        removals=_removals(job),
         sources=job.sources,
         sources_total=job.sources_total,
         progress=_progress(job, finished=finished, total_known=total_known),
@@ -55,6 +57,14 @@ def document(job: Job) -> JobStatus:
         message=_message(job, state),
         logs=job.logs,
         offset=job.offset,
+    )
+
+
+def _removals(job: Job) -> RemovalStatus | None:
+    if (removals := job.removals) is None:
+        return None
+    return RemovalStatus(
+        state=removals.state, unread=removals.unread, reason=removals.guarded, **removals.counts.model_dump()
     )
 
 
@@ -106,7 +116,7 @@ def _message(job: Job, state: State) -> str:
     if state in FINISHED:
         counts = job.counts
         done = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "no files"
-        return f"{state.replace('_', ' ').capitalize()}: {done}.{missing}{step}"
+        return f"{state.replace('_', ' ').capitalize()}: {done}.{missing}{_left_in_words(job)}{step}"
     if job.stalled:
         return f"Stalled: {job.stalled}"
     if job.waiting:
@@ -115,6 +125,26 @@ def _message(job: Job, state: State) -> str:
         return "Queued."
     missing = f"; {missing_in_words(job.missing)}" if job.missing else ""
     return f"{job.processed} of {job.seen} files so far have their outcome{missing}.{step}"
+
+
+def _left_in_words(job: Job) -> str:
+    """Say what has left, or why nothing has."""
+    if (removals := job.removals) is None:
+        return ""
+    counts = removals.counts
+    named = {name: getattr(counts, name) for name in ("moved", "gone", "replaced", "excluded")}
+    left = ", ".join(f"{name} {count}" for name, count in named.items() if count)
+    match removals.state:
+        case "guarded":
+            return f" Nothing was removed: {removals.guarded}."
+        case "held":
+            return f" Not removed yet, as {counts.lost} pictures would go: {left}. Say yes or no."
+        case "kept":
+            return f" Kept, as you said: {left}."
+        case "removed" if left:
+            return f" Left: {left}."
+        case _:
+            return ""
 
 
 def _iso(at: float | None) -> str | None:

@@ -18,9 +18,10 @@ from rules.outcomes import FileReport
 from rules.watchdog import missing_in_words
 from tables.job import Job
 from tables.job_file import JobFile, NewFiles, fold
+from tables.removals import Removals
 from topics import job_event as events
 from topics.job_event_codec import JobEvent, OutcomesAlike
-from topics.job_status import FINISHED
+from topics.job_status import FINISHED, REMOVALS_SETTLED
 from topics.limits import clipped
 
 REASON_CHARACTERS = 2000
@@ -163,8 +164,23 @@ def _keep_account(job: Job, event: JobEvent) -> None:
             _fail(job, event)
         case events.Forget():
             _forget(job)
+        case events.Sweeping():
+            job.removals = job.removals or Removals(
+                sweep=event.sweep, pictures=event.pictures, lost_lately=event.lost_lately
+            )
+        case events.Guarded() | events.Swept() | events.Tallied() | events.LeftAll():
+            _take_removals(job, event)
         case _:
             pass
+
+
+def _take_removals(job: Job, event: events.Guarded | events.Swept | events.Tallied | events.LeftAll) -> None:
+    if job.removals is None:
+        return
+    before = job.removals.state
+    job.removals.take(event)
+    if job.removals.state != before and job.removals.state in REMOVALS_SETTLED:
+        job.log(f"What has left: {job.removals.state}.")
 
 
 def _show(job: Job, event: JobEvent) -> None:
@@ -196,6 +212,7 @@ def _queue(job: Job, event: events.Queued) -> None:
     job.caption = event.caption
     job.reread, job.task, job.accept_failed = event.reread, event.task, event.accept_failed
     job.model_id = event.model_id
+    job.source = event.source
     if job.queued_at is None:
         job.queued_at = event.at
         job.log(event.message or f"Queued for collection {event.collection}.")
@@ -208,6 +225,7 @@ def _begin_walk(job: Job, event: events.Scanning) -> None:
     job.caption = job.caption or event.caption
     job.reread, job.task = job.reread or event.reread, job.task or event.task
     job.model_id = job.model_id or event.model_id
+    job.source = job.source or event.source
     job.begin_walk(event)
     job.started_at = job.started_at or event.at
     job.left_out = None
@@ -232,6 +250,10 @@ def _fail(job: Job, event: events.JobFailed) -> None:
 
 
 def _command(job: Job, event: events.Command) -> None:
+    if event.type in {"confirm", "keep"}:
+        if job.removals is not None and job.removals.decide(event.type):
+            job.log(f"Asked to {event.type} what is gone.")
+        return
     if not job.obey(event):
         return
     if event.type == "cancel":

@@ -3,7 +3,7 @@
     i|content                       Claim: who may send it to ML, who was first in each job
     c|content                       Content: ML's answer and all else that a point needs
     w|content|number                Waiter: a file that waits for the claim's end
-    p|content|collection|path       the incarnation of the collection that holds this path
+    p|content|collection|path       the incarnation of the collection that holds this path, and the job that brought it
 
 where `content` is SHA-256|model id. The claim's end, the content and the path of the file that ML answered for are
 written at once, as one record of the changelog.
@@ -100,7 +100,8 @@ class KnownImages:
         if self._rows.get(key) is not None:
             paths = dict(islice(self._rows.starting_with(_key(b"p", file, b"")), PATHS_KEPT))
         if stored is not None:
-            paths[_path_key(stored)] = stored.incarnation.encode()
+            place = _path_key(stored)
+            paths[place] = self._confirmed(place, stored, stored.incarnation)
         answer = {
             key: content.model_dump_json(exclude_none=True, context=PACKED).encode(),
             _key(b"i", file): claim.model_dump_json().encode(),
@@ -146,7 +147,7 @@ class KnownImages:
 
     def is_confirmed(self, file: HashedFileOfJob, incarnation: str) -> bool:
         """Tell whether Qdrant confirmed this path with this content in this incarnation of its collection."""
-        return self._rows.get(_path_key(file)) == incarnation.encode()
+        return _is_of(self._rows.get(_path_key(file)), incarnation.encode())
 
     def are_confirmed(
         self, of: HashedFileOfJob, sha256s: Sequence[str], paths: Sequence[str], incarnation: str
@@ -160,13 +161,26 @@ class KnownImages:
         claims = self._rows.get_many([_key(b"i", content) for content in contents])
         keys = [_key(b"p", content, collection, path.encode()) for content, path in zip(contents, paths, strict=True)]
         return [
-            claim is not None and claim.startswith(_ANSWERED) and confirmed == answer
+            claim is not None and claim.startswith(_ANSWERED) and _is_of(confirmed, answer)
             for claim, confirmed in zip(claims, self._rows.get_many(keys), strict=True)
         ]
 
     def confirm(self, file: HashedFileOfJob, incarnation: str) -> Awaitable[object]:
         """Note that Qdrant confirmed this path with this content."""
-        return self._rows.put(_path_key(file), incarnation.encode())
+        place = _path_key(file)
+        return self._rows.put(place, self._confirmed(place, file, incarnation))
+
+    def _confirmed(self, place: bytes, file: HashedFileOfJob, incarnation: str) -> bytes:
+        """Return the row of a path: it names the job that first had it confirmed."""
+        known = self._rows.get(place)
+        if known is not None and _is_of(known, incarnation.encode()):
+            return known
+        return f"{incarnation}|{file.job_id}".encode()
+
+
+def _is_of(row: bytes | None, incarnation: bytes) -> bool:
+    """Tell whether the row of a path is of an incarnation; older rows name no job."""
+    return row is not None and (row == incarnation or row.startswith(incarnation + b"|"))
 
 
 def content_of(key: bytes) -> ContentKey:

@@ -91,9 +91,12 @@ def document(version: str = "0.1.0") -> dict[str, Any]:
 
 def members(record: Any) -> tuple[type[BaseModel], ...]:
     """Return the records of a topic, which may be a union."""
-    if get_origin(record) is Annotated:
-        record = get_args(record)[0]
-    return get_args(record) if get_origin(record) in (Union, UnionType) else (record,)
+    record = _plain(record)
+    return tuple(map(_plain, get_args(record))) if get_origin(record) in (Union, UnionType) else (record,)
+
+
+def _plain(record: Any) -> Any:
+    return get_args(record)[0] if get_origin(record) is Annotated else record
 
 
 def _channel(topic: Topic[Any], messages: dict[str, Any]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ MAX_BYTES = 512 << 10
 # More than a message of at most MAX_MESSAGE_BYTES can hold: an offset and an index make one number.
 MAX_FILES_READ = 1 << 16
 
-SHARED = ("job_id", "collection", "caption", "model_id", "roots", "walk_id", "counted")
+SHARED = ("job_id", "collection", "caption", "model_id", "roots", "walk_id", "counted", "source")
 """The fields that stand once for all files of a message, as it is written. What they all share may."""
 _SHARED = frozenset(SHARED)
 

@@ -1,8 +1,11 @@
 """`db-write`: one point to be upserted, and the outcome that its file has once Qdrant confirmed it."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Tag
 
 from topics.content import Content
+from topics.departure import Left, LeftEnd, Tally
 from topics.files import HashedFileOfJob
 from topics.limits import Name
 from topics.record import Topic
@@ -16,4 +19,20 @@ class DBWrite(HashedFileOfJob):
     content: Content
 
 
-DB_WRITE: Topic[DBWrite] = Topic("db-write", key="sha256", record=DBWrite, has_bundles=True, brings_files=True)
+AnyDBWrite = DBWrite | Left | LeftEnd | Tally
+
+
+def _kind(value: Any) -> str:
+    """Return what a record is: a point to be written has no kind, as in version 0.1.0."""
+    kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
+    return kind if isinstance(kind, str) else "point"
+
+
+_Record = Annotated[
+    Annotated[DBWrite, Tag("point")]
+    | Annotated[Left, Tag("left")]
+    | Annotated[LeftEnd, Tag("left-end")]
+    | Annotated[Tally, Tag("tally")],
+    Discriminator(_kind),
+]
+DB_WRITE: Topic[AnyDBWrite] = Topic("db-write", key="sha256", record=_Record, has_bundles=True, brings_files=True)

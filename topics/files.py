@@ -16,6 +16,7 @@ JobId = Annotated[str, Field(pattern=JOB_ID)]
 # As a file system has them: 64 bits, with a sign.
 Size = Annotated[int, Field(ge=0, lt=1 << 63)]
 Nanoseconds = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
+Sequence = Annotated[int, Field(ge=0, lt=1 << 63)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Task = Literal["reembed", "caption"]
 """What a job does with the pictures of a collection, other than to read their files again; see agents.reembedding."""
@@ -87,8 +88,12 @@ class FileOfJob(Record):
 
 
 class HashedFileOfJob(FileOfJob):
-    """A file whose content is known by its SHA-256."""
+    """A file whose content is known by its SHA-256.
 
+    `sequence`: how often its path had left a collection when hash handed it on, where it had; see topics.departure.
+    """
+
+    sequence: Sequence | None = None
     size: Size
     mtime_ns: Nanoseconds
     model_id: Name

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from topics.content import Content
+from topics.departure import Departed, Left, LeftEnd, Tally
 from topics.files import HashedFileOfJob, JobId, Sha256
 from topics.limits import Name, Reason
 from topics.record import Record, Topic
@@ -84,8 +85,19 @@ class ClaimsCleared(Record):
     after: str = ""
 
 
+OfDepartures = Departed | Left | Tally | LeftEnd
+"""What is about paths that leave."""
 AnyImageOutcome = (
-    Embedded | Stored | FailedContent | FailedFile | Forgotten | MoreWaiters | Released | JobCancelled | ClaimsCleared
+    Embedded
+    | Stored
+    | FailedContent
+    | FailedFile
+    | Forgotten
+    | MoreWaiters
+    | Released
+    | JobCancelled
+    | ClaimsCleared
+    | OfDepartures
 )
 ContentOutcome = Embedded | Stored | FailedContent | FailedFile | Forgotten
 """What became of a content; the others are for prepare alone."""

@@ -9,6 +9,8 @@ from rules.outcomes import Outcome
 from topics.files import JobId, Sha256, Task
 from topics.limits import Name, Paths, PathText, Reason
 from topics.record import Record, Topic
+from topics.source import SourceName
+from topics.sweep import Sweep
 
 
 class SeenFile(Record):
@@ -48,6 +50,7 @@ class Queued(_Event):
     task: Task | None = None
     accept_failed: bool = False
     exclude: Paths = []
+    source: SourceName | None = None
     message: Reason = ""
 
 
@@ -63,6 +66,7 @@ class Scanning(_Event):
     task: Task | None = None
     walk_id: Name
     exclude: Paths = []
+    source: SourceName | None = None
     # Each of its files names the walk, so that those that are never seen can be counted.
     counted: bool = False
 
@@ -114,6 +118,60 @@ class LeftOut(_Event):
     more: bool = False
 
 
+class Sweeping(_Event):
+    """A source's walk is whole: what has left its folder is looked for, behind its end markers.
+
+    A request that is delivered again is walked again. What all its walks find to have left is that of one sync.
+    """
+
+    type: Literal["sweeping"] = "sweeping"
+    sweep: Sweep
+    # In the collection, before the walk; and those that were lost by other syncs of the source within seven days.
+    pictures: Count
+    lost_lately: Count = 0
+
+
+class Guarded(_Event):
+    """Nothing is removed for what a walk of a sync has not found, and why."""
+
+    type: Literal["guarded"] = "guarded"
+    reason: Reason
+
+
+class Swept(_Event):
+    """Hash has looked for what would leave by a sync, in one partition of `raw-path`.
+
+    `departed`: contents that would, each with its path. `unread`: paths of which the disk did not tell.
+    """
+
+    type: Literal["swept"] = "swept"
+    partition: Count
+    partitions: Annotated[int, Field(ge=1)]
+    departed: Count = 0
+    unread: Count = 0
+
+
+class Tallied(_Event):
+    """Prepare has counted what would leave by a sync, in one partition. `lost`: pictures that would have no path."""
+
+    type: Literal["tallied"] = "tallied"
+    partition: Count
+    moved: Count
+    gone: Count
+    replaced: Count
+    excluded: Count
+    lost: Count
+
+
+class LeftAll(_Event):
+    """Store has removed what `sent_from`, a partition of `raw-path`, had to be removed of one of `db-write`."""
+
+    type: Literal["left-all"] = "left-all"
+    round: Count
+    sent_from: Count
+    partition: Count
+
+
 class Moved(_Event):
     """A stage has handed on so many files: a gauge for people, no part of the accounting."""
 
@@ -150,7 +208,7 @@ class Waiting(_Event):
 class Command(_Event):
     """Someone asked for it over HTTP."""
 
-    type: Literal["cancel", "pause", "resume"]
+    type: Literal["cancel", "pause", "resume", "confirm", "keep"]
 
 
 class JobFailed(_Event):
@@ -193,7 +251,12 @@ class Forget(_Event):
 
 
 AnyJobEvent = (
-    Queued
+    Sweeping
+    | Guarded
+    | Swept
+    | Tallied
+    | LeftAll
+    | Queued
     | Scanning
     | LeftOut
     | Seen

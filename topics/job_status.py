@@ -10,6 +10,7 @@ State = Literal["queued", "scanning", "running", "paused", "completed", "complet
 JobsShown = Literal["all", "running", "errors", "completed", "cancelled"]
 """Which jobs a list shows. `running`: not finished. `errors`: failed, or with a file that did."""
 FINISHED: frozenset[State] = frozenset({"completed", "completed_with_errors", "failed", "cancelled"})
+COMPLETED: frozenset[State] = frozenset({"completed", "completed_with_errors"})
 
 
 class OutcomeCounts(Record):
@@ -38,6 +39,27 @@ class LeftOutCounts(Record):
     more: bool = False
 
 
+RemovalState = Literal["looking", "none", "counting", "removing", "held", "removed", "kept", "guarded"]
+"""`held`: what is gone waits for a yes or no. `kept`: it was a no. `guarded`: nothing is removed, for a `reason`."""
+REMOVALS_SETTLED: frozenset[RemovalState] = frozenset({"none", "held", "removed", "kept", "guarded"})
+
+
+class RemovalStatus(Record):
+    """What a sync has found to have left its source: paths by reason, where it is counted.
+
+    `lost`: pictures that have no path then. `unread`: paths of which the disk did not tell: they stay.
+    """
+
+    state: RemovalState
+    moved: int = 0
+    gone: int = 0
+    replaced: int = 0
+    excluded: int = 0
+    lost: int = 0
+    unread: int = 0
+    reason: str | None = None
+
+
 class JobStatus(Record):
     """The status document, as HTTP serves it. Times are ISO 8601 in UTC; rates are files a second."""
 
@@ -48,6 +70,8 @@ class JobStatus(Record):
     caption: bool = False
     reread: bool = False
     task: Task | None = None
+    source: str | None = None  # that this is a look at
+    removals: RemovalStatus | None = None
     # Of many the first few; `sources_total` counts them all.
     sources: list[str] = []
     sources_total: int = 0

@@ -3,6 +3,7 @@
 from topics.files import FileOfJob
 from topics.limits import Name
 from topics.record import Topic
+from topics.source import SourceName
 
 
 class RawPath(FileOfJob):
@@ -16,6 +17,8 @@ class RawPath(FileOfJob):
 
     walk_id: Name | None = None
     counted: bool | None = None
+    # Who holds it in the collection from now on; None: a plain ingest.
+    source: SourceName | None = None
 
 
 # Never compacted: the null value of a sentinel would delete the files with the same key.

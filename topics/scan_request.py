@@ -5,8 +5,10 @@ from typing import Self
 from pydantic import model_validator
 
 from topics.files import JobId, Task
+from topics.job_event import Queued
 from topics.limits import Name, Paths
 from topics.record import Record, Topic
+from topics.source import SourceName
 
 
 class ScanRequest(Record):
@@ -27,6 +29,8 @@ class ScanRequest(Record):
     task: Task | None = None
     # The new vectors serve though some pictures could not be embedded: these are found by their words alone then.
     accept_failed: bool = False
+    # The source that is looked at; its folder is what is walked.
+    source: SourceName | None = None
 
     @model_validator(mode="after")
     def _names_what_to_walk(self) -> Self:
@@ -39,7 +43,23 @@ class ScanRequest(Record):
         """Where its files lie, for people."""
         return self.sources or self.roots or []
 
+    def queued(self, at: float) -> Queued:
+        """Return the event that tells of it; `at`: seconds since 1970."""
+        return Queued(
+            job_id=self.job_id,
+            at=at,
+            collection=self.collection,
+            sources=self.folders,
+            caption=self.caption,
+            model_id=self.model_id,
+            reread=self.reread,
+            task=self.task,
+            accept_failed=self.accept_failed,
+            exclude=self.exclude,
+            source=self.source,
+        )
+
 
 SCAN_REQUEST: Topic[ScanRequest] = Topic(
-    "scan-request", key="job id", record=ScanRequest, event_id=lambda request, _: request.job_id
+    "scan-request", key="job id, or the source", record=ScanRequest, event_id=lambda request, _: request.job_id
 )

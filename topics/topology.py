@@ -22,20 +22,28 @@ from topics.ml_request import ML_REQUEST
 from topics.raw_path import RAW_PATH
 from topics.record import Topic
 from topics.scan_request import SCAN_REQUEST
+from topics.source import SOURCE
+from topics.source_status import SOURCE_STATUS
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One that reads and writes topics. A stage reads as one consumer group, and alone writes its `table`."""
+    """One that reads and writes topics. A stage reads as one consumer group, and alone writes its `table`.
+
+    `follows`: what each process reads as a whole, without a group, to know what holds now.
+    """
 
     reads: tuple[Topic[Any], ...]
     writes: tuple[Topic[Any], ...]
     table: str | None = None
+    follows: tuple[Topic[Any], ...] = ()
 
 
 TOPOLOGY: dict[Stage, Node] = {
-    "scan": Node(reads=(SCAN_REQUEST,), writes=(RAW_PATH,)),
-    "hash": Node(reads=(RAW_PATH,), writes=(HASHED_FILE, IMAGE_OUTCOME), table="fingerprints"),
+    "scan": Node(
+        reads=(SCAN_REQUEST,), writes=(RAW_PATH, SCAN_REQUEST, SOURCE_STATUS), follows=(SOURCE, SOURCE_STATUS)
+    ),
+    "hash": Node(reads=(RAW_PATH,), writes=(HASHED_FILE, IMAGE_OUTCOME, RAW_PATH), table="fingerprints"),
     "prepare": Node(
         reads=(HASHED_FILE, IMAGE_OUTCOME),
         writes=(ML_REQUEST, DB_WRITE, IMAGE_OUTCOME, RAW_PATH),
@@ -43,13 +51,17 @@ TOPOLOGY: dict[Stage, Node] = {
     ),
     "embed": Node(reads=(ML_REQUEST,), writes=(DB_WRITE, IMAGE_OUTCOME)),
     "store": Node(reads=(DB_WRITE,), writes=(IMAGE_OUTCOME,)),
-    "track": Node(reads=(JOB_EVENT,), writes=(JOB_STATUS,), table="jobs"),
+    "track": Node(reads=(JOB_EVENT,), writes=(JOB_STATUS, RAW_PATH, DB_WRITE), table="jobs"),
 }
 """The stages, in the order in which a file passes through them. Each also reports on `job-event`, and puts what it
 cannot do on `dead-letter`."""
-API = Node(reads=(JOB_EVENT, JOB_STATUS), writes=(SCAN_REQUEST, RAW_PATH, IMAGE_OUTCOME, JOB_EVENT))
+API = Node(
+    reads=(JOB_EVENT, JOB_STATUS),
+    writes=(SCAN_REQUEST, RAW_PATH, IMAGE_OUTCOME, JOB_EVENT, SOURCE),
+    follows=(SOURCE, SOURCE_STATUS),
+)
 """Also reads `dead-letter`, and marks there what was decided. A replay writes any topic that a stage reads."""
-PROGRAMS = Node(reads=(JOB_STATUS,), writes=(SCAN_REQUEST, RAW_PATH))
+PROGRAMS = Node(reads=(JOB_STATUS, SOURCE_STATUS), writes=(SCAN_REQUEST, RAW_PATH, SOURCE))
 """Programs of others, which may read `dead-letter` too."""
 
 EVERY_STAGE_WRITES = frozenset({JOB_EVENT.name, DEAD_LETTER})
@@ -57,7 +69,15 @@ EVERY_STAGE_WRITES = frozenset({JOB_EVENT.name, DEAD_LETTER})
 
 _NODES = TOPOLOGY.values()
 TOPICS: tuple[Topic[Any], ...] = tuple(
-    dict.fromkeys(chain.from_iterable([*(node.reads for node in _NODES), *(node.writes for node in _NODES)]))
+    dict.fromkeys(
+        chain.from_iterable(
+            [
+                *(node.reads for node in _NODES),
+                *(node.writes for node in _NODES),
+                *(node.follows for node in _NODES),
+            ]
+        )
+    )
 )
 """All topics that have a record, in the order of the stages that read them; `dead-letter` comes beside them."""
 NAMES: tuple[str, ...] = (*(topic.name for topic in TOPICS), DEAD_LETTER)

@@ -1,6 +1,6 @@
 """The `paths` of points, as files come and go. A content has the same point in every collection that has it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from core.errors import CollectionMissingError
@@ -8,7 +8,7 @@ from gateways.qdrant import Qdrant
 from rules.collections import public_name
 from rules.identity import point_id
 from rules.many_paths import MAX_PATHS, MORE_PATHS, listed
-from rules.payload import REVISION, named
+from rules.payload import REVISION, named, without_paths
 
 FIELDS = ["paths", MORE_PATHS, "full_path", "filename", REVISION]
 
@@ -32,11 +32,11 @@ async def take_path(qdrant: Qdrant, sha256: str, path: str, where: Holders) -> N
         # Also where a job writes to the point meanwhile.
         while (payload := await _payload(qdrant, collection, sha256)) is not None:
             await qdrant.remove_other_path(collection, payload, path)
-            fields = without_path(payload, path)
+            fields = without_paths(payload, [path])
             if not fields["paths"]:
                 # A point without paths is one whose files are all archived: those beside it take their place.
                 others, _ = await qdrant.paths_page(collection, payload | {"paths": []}, limit=MAX_PATHS)
-                fields = without_path(payload, path, others)
+                fields = without_paths(payload, [path], others)
             if await qdrant.change(collection, point_id(sha256), fields, payload):
                 break
 
@@ -49,17 +49,6 @@ async def give_back_path(qdrant: Qdrant, sha256: str, path: str, where: Holders)
             fields = with_path(payload, path, is_first=is_first)
             if await qdrant.change(collection, point_id(sha256), fields, payload):
                 break
-
-
-def without_path(payload: Mapping[str, Any], path: str, others: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the fields that change. The last path stays in `full_path`, to say where the file was.
-
-    `others`: paths that take the place of the last one that stands in the point.
-    """
-    left = [known for known in listed(payload) if known != path] or sorted(others)
-    if payload.get("full_path") != path or not left:
-        return {"paths": left}
-    return {"paths": left} | named(left[0])
 
 
 def with_path(payload: Mapping[str, Any], path: str, *, is_first: bool) -> dict[str, Any]:

@@ -18,6 +18,7 @@ The messages on Kafka are described in `/asyncapi.json`.
 """
 TAGS = [
     {"name": "ingest", "description": "Asking for jobs: folders of the service's machine, and files that are sent."},
+    {"name": "sources", "description": "Folders that are kept in step with a collection."},
     {"name": "jobs", "description": "Looking at jobs and steering them."},
     {"name": "dead letters", "description": "What could not be done, and trying it again."},
     {"name": "replay", "description": "Doing again what topics and collections hold, in the background."},
@@ -34,6 +35,7 @@ PARAMETERS = {
     "job_id": "The id that the submit answered, or that a program has published files under.",
     "image_id": "The id of a picture: a UUID that follows from its content, the same in every collection.",
     "name": "The collection.",
+    "source": "The name of a source.",
     "collection": "Default: the active one.",
     "archive_id": "The id that the archiving answered.",
     "report_id": "The id that the search for duplicates answered.",
@@ -59,6 +61,7 @@ _STORAGE = {"vectors_on_disk": True, "payload_on_disk": True, "quantization": "i
 EXAMPLES: dict[str, dict[str, Any]] = {
     "ScanBody": {"directory_path": "/photos/2024", "collection": "holidays"},
     "RootBody": {"path": "/photos"},
+    "SourceBody": {"folder": "/photos", "collection": "home", "every_seconds": 21600, "exclude": ["private/"]},
     "Submitted": {"job_id": _JOB, "status": "queued", "message": "Waits for a worker."},
     "CollectionBody": {"name": "holidays"},
     "NewCollectionBody": {"name": "holidays", "storage": {"vectors_on_disk": True, "quantization": "int8"}},

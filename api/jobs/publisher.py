@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import structlog
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.structs import RecordMetadata
 
@@ -38,6 +38,7 @@ from topics.raw_path import RAW_PATH, RawPath
 from topics.record import HeaderList, Headers
 from topics.scan_request import SCAN_REQUEST, ScanRequest
 from topics.sentinel import sentinel_headers
+from topics.source import SOURCE, Source
 
 log = structlog.get_logger()
 
@@ -57,6 +58,9 @@ class Outgoing:
     partition: int | None = None
 
 
+JobCommand = Literal["cancel", "pause", "resume", "confirm", "keep"]
+
+
 class Publisher:
     """The API's one producer."""
 
@@ -72,20 +76,16 @@ class Publisher:
         """
         with tracing.published(SCAN_REQUEST.name, {"job_id": request.job_id}) as traceparent:
             headers = SCAN_REQUEST.headers(request, Headers(job_id=request.job_id, traceparent=traceparent))
-            await self._send(SCAN_REQUEST.name, request.job_id, SCAN_REQUEST.encode(request), headers)
-        queued = Queued(
-            job_id=request.job_id,
-            at=time.time(),
-            collection=request.collection,
-            sources=request.folders,
-            caption=request.caption,
-            model_id=request.model_id,
-            reread=request.reread,
-            task=request.task,
-            accept_failed=request.accept_failed,
-            exclude=request.exclude,
-        )
-        return await self._send_event(queued)
+            await self._send(SCAN_REQUEST.name, request.source or request.job_id, SCAN_REQUEST.encode(request), headers)
+        return await self._send_event(request.queued(time.time()))
+
+    async def source(self, name: str, source: Source | None) -> tuple[TopicPartition, int]:
+        """Publish what is wanted of a source (None: it is no more); return where that stands."""
+        log.info("source-written", source=name, removed=source is None)
+        headers = Headers().encode() if source is None else SOURCE.headers(source, Headers())
+        value = None if source is None else SOURCE.encode(source)
+        confirmed = await self._send(SOURCE.name, name, value, headers)
+        return TopicPartition(confirmed.topic, confirmed.partition), int(confirmed.offset)
 
     async def queued(self, job_id: str, *, collection: str, caption: bool, model_id: str | None, message: str) -> int:
         """Publish that a job is begun whose files are published here; return the event's offset."""
@@ -107,7 +107,7 @@ class Publisher:
             Seen(job_id=file.job_id, at=time.time(), collection=file.collection, files=[seen])
         )
 
-    async def command(self, job_id: str, command: Literal["cancel", "pause", "resume"]) -> int:
+    async def command(self, job_id: str, command: JobCommand) -> int:
         """Publish what someone asked of a job; return the event's offset."""
         log.info("job-command", job_id=job_id, command=command)
         return await self._send_event(Command(job_id=job_id, at=time.time(), type=command))

@@ -16,9 +16,11 @@ from core.errors import KafkaUnavailableError, RequestError
 from gateways.qdrant import BoundCollection, Qdrant
 from gateways.targets import Targets
 from rules.collections import check_name
+from rules.sources import asked_job
 from topics.files import Task
 from topics.job_status import JobStatus
 from topics.scan_request import ScanRequest
+from topics.source import Source
 
 log = structlog.get_logger()
 
@@ -126,6 +128,19 @@ class Submitter:
         """Return the folders in which files of a collection may be read."""
         return await asyncio.to_thread(real_roots, await self._kept.readable_roots())
 
+    async def submit_source(self, source: Source) -> JobStatus:
+        """Queue a look at a source. Raises as `submit` does."""
+        submission = Submission(
+            asked_job(source.name), source.collection, source.caption, exclude=tuple(source.exclude)
+        )
+        collection, model_id = await self.target(submission)
+        # Who published it without roots has its files bound to those of the workers.
+        return await self._queue(submission, collection, model_id, [source.folder], source.roots, source=source.name)
+
+    async def make_target(self, collection: str) -> None:
+        """Make a collection for what is to come. Raises as `target` does."""
+        await self.target(Submission("", collection, caption=False))
+
     async def target(self, submission: Submission) -> tuple[str, str]:
         """Return the collection, created if it is new, and the model id: the collection's, where ML can run that.
 
@@ -154,11 +169,12 @@ class Submitter:
         collection: str,
         model_id: str,
         sources: list[str],
-        roots: list[str],
+        roots: list[str] | None,
         *,
         reread: bool = False,
         task: Task | None = None,
         accept_failed: bool = False,
+        source: str | None = None,
     ) -> JobStatus:
         try:
             request = ScanRequest(
@@ -171,6 +187,7 @@ class Submitter:
                 reread=reread,
                 task=task,
                 accept_failed=accept_failed,
+                source=source,
                 exclude=list(submission.exclude),
             )
         except ValidationError as error:  # more paths than fit into a message

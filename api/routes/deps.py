@@ -26,6 +26,7 @@ from api.replay.dead_letters import DeadLetters
 from api.replay.runs import Runs
 from api.replay.topic import TopicReplayer
 from api.services import Services
+from api.sources.keeper import SourceKeeper
 from api.system.overview import Overview
 from api.uploads.receiving import UnderWay
 from api.uploads.room import Room
@@ -78,6 +79,7 @@ RoomDep = Annotated[Room, _service(Room)]
 RunsDep = Annotated[Runs, _service(Runs)]
 SearcherDep = Annotated[Searcher, _service(Searcher)]
 SettingsDep = Annotated[Settings, _service(Settings)]
+SourceKeeperDep = Annotated[SourceKeeper, _service(SourceKeeper)]
 SubmitterDep = Annotated[Submitter, _service(Submitter)]
 TargetsDep = Annotated[Targets, _service(Targets)]
 ThumbnailsDep = Annotated[Thumbnails, _service(Thumbnails)]

@@ -144,6 +144,28 @@ async def sources(job: JobDep, view: ViewDep) -> JobSources:
     return JobSources(sources=known)
 
 
+@router.post("/{job_id}/confirm", status_code=202, responses=problems(404, 409))
+async def confirm(job: JobDep, view: ViewDep, publisher: PublisherDep) -> Submitted:
+    """Say yes to the removals of a sync that are held: what is gone from the disk leaves the collection."""
+    return await _decide(job, view, publisher, "confirm")
+
+
+@router.post("/{job_id}/keep", status_code=202, responses=problems(404, 409))
+async def keep(job: JobDep, view: ViewDep, publisher: PublisherDep) -> Submitted:
+    """Say no to the removals of a sync that are held: nothing is removed, and the next sync asks again."""
+    return await _decide(job, view, publisher, "keep")
+
+
+async def _decide(
+    job: JobStatus, view: JobView, publisher: Publisher, command: Literal["confirm", "keep"]
+) -> Submitted:
+    if job.removals is None or job.removals.state != "held":
+        state = "it is no sync that found anything gone" if job.removals is None else f"they are {job.removals.state}"
+        raise RequestError(f"No removals of job {job.job_id} wait for a yes or no: {state}.", 409)
+    now = await _seen(view, job.job_id, await publisher.command(job.job_id, command), command)
+    return Submitted(job_id=now.job_id, status=now.status, message=now.message)
+
+
 async def _command(
     job: JobStatus, view: JobView, publisher: Publisher, command: Literal["cancel", "pause", "resume"]
 ) -> Submitted:

@@ -25,7 +25,7 @@ from gateways.kafka import groups
 from gateways.kafka.client import asking
 from topics.admin import create_topics
 from topics.bundle import decode
-from topics.db_write import DB_WRITE
+from topics.db_write import DB_WRITE, DBWrite
 
 WORKERS = (1, 2, 4, 8)
 PARTITIONS = 8
@@ -126,7 +126,8 @@ def _sha256s(message: ConsumerRecord[bytes, bytes]) -> Iterator[str]:
     for entry in decode(DB_WRITE, message.value or b"", message.headers):
         if entry.record is None:
             raise RuntimeError(f"A message on db-write is not valid: {message.value!r}")
-        yield entry.record.sha256
+        if isinstance(entry.record, DBWrite):
+            yield entry.record.sha256
 
 
 def _request(name: str, digest: str) -> bytes:

@@ -46,7 +46,8 @@ class Connection:
             )
         measure(self._client)
         self._lists = PathLists(self._client)
-        self._complete: set[str] = set()
+        # Collection → whether it is one of ours, with all indexes.
+        self._complete: dict[str, bool] = {}
         # By the names of collections, with the time when it was asked.
         self._serving: dict[str, tuple[float, str]] = {}
 

@@ -8,13 +8,13 @@ from typing import Any, Self
 from qdrant_client import models
 
 from gateways.qdrant.connection import Connection
-from gateways.qdrant.filters import Filters, to_filter
+from gateways.qdrant.filters import EARLIEST, Filters, date_range, to_filter
 from gateways.qdrant.pages import read_page
 from gateways.qdrant.points import WITHOUT_THUMBNAIL, dense
 from gateways.qdrant.records import Hit, ListedPoint
 from gateways.qdrant.schema import collection_info, complete
 from gateways.qdrant.storage import RESCORED
-from rules.payload import HELPERS
+from rules.payload import GONE_AT, HELPERS
 from rules.text import nfc
 
 _WITH_SORT_KEYS = models.PayloadSelectorExclude(exclude=["thumbnail_base64"])
@@ -52,7 +52,7 @@ class Finding(Connection):
         """
         async with self._in(name) as at:
             if sort is not None:
-                await self._with_all_indexes(at)
+                await self._has_all_indexes(at)
             return await self._page(at, await self._where(at, filters), sort, limit, cursor)
 
     async def _page(
@@ -88,24 +88,25 @@ class Finding(Connection):
         """
         async with self._in(name) as at:
             where = await self._where(at, filters)
-            await self._with_all_indexes(at)
+            await self._has_all_indexes(at)
             found = await self._client.facet(at, field, facet_filter=where, limit=limit, exact=True)
         counts: Counter[str] = Counter()
         for hit in found.hits:
             counts[nfc(str(hit.value))] += hit.count
         return dict(counts.most_common())
 
-    async def _with_all_indexes(self, name: str) -> None:
+    async def _has_all_indexes(self, name: str) -> bool:
         """Make the indexes that a collection of ours lacks, as it was made before there was the field.
 
-        Once for each collection: whoever makes it anew under the same name makes them all.
+        Once for each collection: whoever makes it anew under the same name makes them all. False: it is not ours.
         """
-        if name in self._complete:
-            return
-        info = await self._client.get_collection(name)
-        if collection_info(name, info).incarnation is not None:
-            await complete(self._client, name, info)
-        self._complete.add(name)
+        if name not in self._complete:
+            info = await self._client.get_collection(name)
+            is_ours = collection_info(name, info).incarnation is not None
+            if is_ours:
+                await complete(self._client, name, info)
+            self._complete[name] = is_ours
+        return self._complete[name]
 
     async def search(
         self,
@@ -157,14 +158,19 @@ class Finding(Connection):
         }
 
     async def _where(self, name: str, filters: Filters | None, without: str | None = None) -> models.Filter | None:
-        """Return Qdrant's form of the filters. Call it where errors are translated. Raises RequestError(422)."""
+        """Return Qdrant's form of the filters. Call it where errors are translated. Raises RequestError(422).
+
+        What has no path any more is found by a filter of `gone_at` alone.
+        """
         filters = filters or {}
         where = to_filter(filters, without)  # refuses what has a wrong shape
-        wanted = filters.get("paths")
-        if not wanted:
+        if wanted := filters.get("paths"):
+            lists = await self._lists.with_paths(name, [wanted] if isinstance(wanted, str) else wanted)
+            where = to_filter(filters, without, lists)
+        if GONE_AT in filters or not await self._has_all_indexes(name):
             return where
-        lists = await self._lists.with_paths(name, [wanted] if isinstance(wanted, str) else wanted)
-        return to_filter(filters, without, lists)
+        gone = date_range(GONE_AT, gte=EARLIEST)
+        return models.Filter(must=[where], must_not=[gone]) if where else models.Filter(must_not=[gone])
 
 
 class AllPages:

@@ -46,7 +46,7 @@ class Searching(Finding):
         Of a collection that is not ours, none.
         """
         async with self._in(name) as at:
-            await self._with_all_indexes(at)
+            await self._has_all_indexes(at)
             return await fill(self._client, at, seconds=seconds)
 
     async def ranked(
@@ -118,7 +118,7 @@ class Searching(Finding):
         The score is 1: nothing tells them apart. Raises RequestError(422) for a cursor or filters that are not valid.
         """
         async with self._in(name) as at:
-            await self._with_all_indexes(at)
+            await self._has_all_indexes(at)
             where = words.narrowed(query, await self._where(at, filters))
             found, following = await self._page(at, where, "-taken_at", limit, cursor)
         return [Hit(one.id, one.payload, 1.0) for one in found], following

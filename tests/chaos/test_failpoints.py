@@ -31,7 +31,9 @@ OF_A_VANISHED_OWNER = {"waiter-promoted"}
 OF_UNCHANGED_FILES = {"unchanged-told"}
 # See tests/replay/test_reembed.py.
 OF_A_REEMBEDDING = {"reembed-filled", "reembed-switched"}
-ELSEWHERE = OF_A_VANISHED_OWNER | OF_UNCHANGED_FILES | OF_A_REEMBEDDING
+# Syncs bring these; see tests.chaos.test_syncs.
+OF_SYNCS = {"sync-asked", "sweep-step", "sweep-sent", "left-kept", "store-left"}
+ELSEWHERE = OF_A_VANISHED_OWNER | OF_UNCHANGED_FILES | OF_A_REEMBEDDING | OF_SYNCS
 
 
 def fill(folder: Path, seed: int) -> None:

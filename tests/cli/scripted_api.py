@@ -55,6 +55,9 @@ class ScriptedApi(AbstractContextManager["ScriptedApi"]):
             def do_PATCH(self) -> None:
                 self._answer("PATCH")
 
+            def do_DELETE(self) -> None:
+                self._answer("DELETE")
+
             def _answer(self, method: str) -> None:
                 url = urlsplit(self.path)
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))

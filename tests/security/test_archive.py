@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from api.archive import moving
-from api.archive.points import with_path, without_path
+from api.archive.points import with_path
 from core.errors import FileError
 from core.settings import Settings
 from gateways.qdrant import Point, Qdrant
 from rules import many_paths
 from rules.identity import point_id
 from rules.name_key import name_key
+from rules.payload import without_paths
 from tests.api.events import queued, scanning, sealed
 from tests.api.service import Service, serving
 from topics.job_event import FileOutcome, Outcomes, Seen, SeenFile
@@ -391,15 +392,15 @@ class TestMoving:
 
 async def test_paths_of_a_point() -> None:
     payload = {"paths": ["/a", "/b"], "full_path": "/a", "filename": "a", "name_key": name_key("a")}
-    assert without_path(payload, "/b") == {"paths": ["/a"]}
-    assert without_path(payload, "/a") == {
+    assert without_paths(payload, ["/b"]) == {"paths": ["/a"]}
+    assert without_paths(payload, ["/a"]) == {
         "paths": ["/b"],
         "full_path": "/b",
         "filename": "b",
         "name_key": name_key("b"),
     }
-    assert without_path({"paths": ["/a"], "full_path": "/a"}, "/a") == {"paths": []}
-    taken = payload | without_path(payload, "/a")
+    assert without_paths({"paths": ["/a"], "full_path": "/a"}, ["/a"]) == {"paths": []}
+    taken = payload | without_paths(payload, ["/a"])
     assert taken | with_path(taken, "/a", is_first=True) == payload
-    twice = taken | without_path(taken, "/a")
+    twice = taken | without_paths(taken, ["/a"])
     assert twice == taken

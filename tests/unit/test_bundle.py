@@ -142,7 +142,7 @@ def test_vectors_travel_as_bytes_and_are_read_as_numbers_too() -> None:
     alike, own = bundle.take_apart(b"/a", write, SHARED)
     assert isinstance(orjson.loads(own.fields)["content"]["vector"], str)
     (first, _) = bundle.decode(DB_WRITE, bundle.encode(alike, [own, own]), [])
-    assert first.record is not None
+    assert isinstance(first.record, DBWrite)
     assert first.record.content.vector == pytest.approx(vector, rel=1e-7)
     # Alone it has the form that version 0.1.0 reads.
     assert orjson.loads(bundle.message(DB_WRITE, alike, [own])[0])["content"]["vector"] == pytest.approx(vector)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from agents import decoder as decoding
 from agents.claims import ClaimKeeper
 from agents.decoder import Decoder
+from agents.departing import DepartureKeeper
 from agents.effects import Executor
 from agents.hash import _Hasher
 from agents.prepare import _Preparer
@@ -34,6 +35,7 @@ from rules.outcomes import FileReport, fold_file
 from rules.watchdog import RESTARTS
 from streams.item import Item
 from streams.sending import Outgoing
+from tables.departures import Departures
 from tables.fingerprints import Fingerprint
 from tables.known_images import KnownImages
 from tests.unit.test_claim_keeper import CONTENT, Rows
@@ -147,8 +149,9 @@ class World:
         stage = Stage("prepare", self)
         images = KnownImages(self.rows)  # type: ignore[arg-type]
         unchanged = Unchanged(stage, images, collections)
-        executor = Executor(stage, images, Decoder(stage), unchanged)
-        self.keeper = ClaimKeeper(stage, images, executor, Sweeper(stage, images, executor))
+        departures = DepartureKeeper(stage, Departures(self.rows), collections)  # type: ignore[arg-type]
+        executor = Executor(stage, images, Decoder(stage), unchanged, departures)
+        self.keeper = ClaimKeeper(stage, images, executor, Sweeper(stage, images, executor), departures)
         self.preparer = _Preparer(stage, images, executor, collections, unchanged)
         self.hasher = _Hasher(Stage("hash", self), None, collections, Disk(self))  # type: ignore[arg-type]
 
@@ -243,12 +246,13 @@ class World:
             case ML_REQUEST.name:
                 request = ML_REQUEST.decode(event.value)
                 self.asked.add((request.sha256, request.file_id))
-                write = DBWrite(
+                sent = DBWrite(
                     **request.file_fields(), point_id=point_id(request.sha256), outcome="stored", content=CONTENT
                 )
-                self.send(DB_WRITE.name, DB_WRITE.encode(write), write.headers(headers).encode())
+                self.send(DB_WRITE.name, DB_WRITE.encode(sent), sent.headers(headers).encode())
             case DB_WRITE.name:
                 write = DB_WRITE.decode(event.value)
+                assert isinstance(write, DBWrite)
                 outcome: Any = SimpleNamespace(outcome=write.outcome)
                 await self.report(write, outcome, replay=False)
                 content = write.content if write.outcome == "stored" else None

@@ -49,7 +49,7 @@ def taken(file: Arrived[Content], holds: Content | None) -> Effects[Content]:
         return begins
     if holds is None:
         return failed(file, ContentError("broken"), "broken")
-    return found(file, holds, was_read=not (begins.trusts_stamp and file.held == holds))
+    return found(file, holds)
 
 
 @pytest.mark.parametrize(
@@ -71,23 +71,23 @@ def test_whether_a_file_is_looked_at(file: Arrived[Content], begins: object) -> 
 
 
 @pytest.mark.parametrize(
-    ("file", "was_read", "effects"),
+    ("file", "effects"),
     [
-        (Arrived("a"), True, (HandOn(NEW), Remember(NEW))),
-        (Arrived("a", held=NEW), False, (HandOn(NEW),)),
-        (Arrived("a", held=OLD), True, (HandOn(NEW), Remember(NEW))),
-        (Arrived("a", 2, held=NEW), True, (HandOn(NEW), Remember(NEW))),
-        (Arrived("a", 2, held=OLD), True, (HandOn(NEW), LetGo(OLD, "its content has changed"), Remember(NEW))),
-        (Arrived("a", wanted=NEW.sha256), True, (HandOn(NEW), Remember(NEW))),
+        (Arrived("a"), (HandOn(NEW), Remember(NEW))),
+        (Arrived("a", held=NEW), (HandOn(NEW), Remember(NEW))),
+        (Arrived("a", held=OLD), (HandOn(NEW), Remember(NEW))),
+        (Arrived("a", 2, held=NEW), (HandOn(NEW), Remember(NEW))),
+        (Arrived("a", 2, held=OLD), (HandOn(NEW), LetGo(OLD, "its content has changed"), Remember(NEW))),
+        (Arrived("a", wanted=NEW.sha256), (HandOn(NEW), Remember(NEW))),
     ],
     ids=["new", "known", "changed", "begins again", "begins again, changed", "as it is stored"],
 )
-def test_what_follows_from_what_a_file_holds(file: Arrived[Content], was_read: bool, effects: Effects[Content]) -> None:
-    assert found(file, NEW, was_read=was_read) == effects
+def test_what_follows_from_what_a_file_holds(file: Arrived[Content], effects: Effects[Content]) -> None:
+    assert found(file, NEW) == effects
 
 
 def test_a_file_that_is_read_again_and_is_another_picture_fails() -> None:
-    (fail,) = found(Arrived("/photos/a.jpg", wanted=OLD.sha256), NEW, was_read=True)
+    (fail,) = found(Arrived("/photos/a.jpg", wanted=OLD.sha256), NEW)
     assert isinstance(fail, Fail)
     assert isinstance(fail.error, FileError)
     assert "/photos/a.jpg holds another picture" in str(fail.error)
@@ -119,7 +119,7 @@ def test_what_is_remembered_is_what_goes_on(file: Arrived[Content], holds: Conte
 @given(files)
 def test_what_goes_on_as_one_would_go_on_unread_alone(file: Arrived[Content]) -> None:
     if go_together(file) and file.held is not None:
-        assert taken(file, file.held) == (HandOn(file.held),)
+        assert taken(file, file.held) == (HandOn(file.held), Remember(file.held))
 
 
 @pytest.mark.parametrize(

@@ -621,6 +621,7 @@ def test_numbers_are_added_once_for_each_message(event: events.AnyJobEvent) -> N
 ROW = {
     "job_id": "j", "collection": "c", "sources": ["/photos"], "sources_total": 1, "caption": True, "reread": True,
     "task": "reembed", "accept_failed": True, "step": "Waiting.",
+    "source": None, "removals": None,
     "model_id": "m", "queued_at": 1.0, "started_at": 2.0, "last_progress_at": 3.0, "offset": 9, "newest_at": 3.0,
     "moved_by": 1, "walk_begun": True, "seals": {"w": [0, 1]}, "published": {"w": 2}, "partitions": 2, "walks_again": 1,
     "cancelled": True, "paused": True, "failed_reason": "no folder", "forgotten": True, "seen": 2,

@@ -1,0 +1,121 @@
+"""Looks on the disk for paths that were taken in from a source: which are there, gone, or left out by now.
+
+Nothing is gone that the disk does not say to be gone: what cannot be read, or is on another mount, is unread.
+"""
+
+import os
+import stat
+from collections.abc import Sequence
+
+from agents.leaving_out import Chosen, Scopes, ignore_file
+from agents.mounted import mounted_at
+from core.errors import FileError
+from imaging.files import Roots
+from rules.departures import Seen
+from rules.mounts import Mount
+
+_Listing = frozenset[bytes] | Seen
+"""The names in a folder, or what is to be said of all of them."""
+
+
+class Absence:
+    """One look at some paths below the folder of a source. Blocks."""
+
+    def __init__(self, folder: bytes, roots: Roots, chosen: Chosen, mounts: Sequence[Mount]) -> None:
+        self._folder = folder
+        self._roots = roots
+        self._chosen = chosen
+        self._mounts = tuple(mounts)
+        self._listings: dict[bytes, _Listing] = {}
+        self._scopes: dict[bytes, Scopes | None] = {}
+
+    def why_nothing(self) -> str | None:
+        """Say why nothing can be said to be gone; None where the folder is as it was when its walk began."""
+        shown = os.fsdecode(self._folder)
+        if mounted_at(shown) != self._mounts:
+            return f"{shown} is on another mount than when the walk began, or its disk is away here"
+        try:
+            with os.scandir(self._folder) as entries:
+                if next(entries, None) is None:
+                    return f"{shown} is empty"
+        except OSError as error:
+            return f"{shown} cannot be read: {error.strerror or error}"
+        return None
+
+    def look(self, paths: Sequence[bytes]) -> list[Seen] | str:
+        """Return what became of each path, or why nothing can be said of any."""
+        if (why := self.why_nothing()) is not None:
+            return why
+        found = [self._seen(path) for path in paths]
+        # What was mounted or taken away meanwhile makes all of it void.
+        return self.why_nothing() or found
+
+    def _seen(self, path: bytes) -> Seen:
+        parent = _parent(path)
+        listing = self._listing(parent)
+        if not isinstance(listing, frozenset):
+            return listing
+        if path.rpartition(b"/")[2] not in listing:
+            return "gone"
+        try:
+            return "excluded" if self._is_left_out(path, parent) else "there"
+        except (FileError, OSError):
+            return "unread"
+
+    def _listing(self, folder: bytes) -> _Listing:
+        known = self._listings.get(folder)
+        if known is None:
+            known = self._listings[folder] = self._list(folder)
+        return known
+
+    def _list(self, folder: bytes) -> _Listing:
+        try:
+            with os.scandir(folder) as entries:
+                # A folder that took the place of a file is none.
+                return frozenset(entry.name for entry in entries if not entry.is_dir())
+        except (FileNotFoundError, NotADirectoryError):
+            return self._without(folder)
+        except OSError:
+            return "unread"
+
+    def _without(self, folder: bytes) -> Seen:
+        """Say what a folder that is missing means for what was in it: a link whose target is away hides it only."""
+        while folder != self._folder:
+            try:
+                is_link = stat.S_ISLNK(os.lstat(folder).st_mode)
+                return "unread" if is_link and not os.path.exists(folder) else "gone"  # noqa: PTH110 - bytes
+            except (FileNotFoundError, NotADirectoryError):
+                folder = _parent(folder)
+            except OSError:
+                return "unread"
+        return "gone"
+
+    def _is_left_out(self, path: bytes, parent: bytes) -> bool:
+        if path in self._chosen.named:
+            return False
+        scopes = self._scopes_in(parent)
+        return scopes is None or self._chosen.verdict(path, scopes, self._folder, is_folder=False)
+
+    def _scopes_in(self, folder: bytes) -> Scopes | None:
+        """Return the patterns for what is in a folder; None where the folder is left out."""
+        way = []
+        while folder not in self._scopes and folder != self._folder:
+            way.append(folder)
+            folder = _parent(folder)
+        if folder not in self._scopes:
+            self._scopes[folder] = self._with_own(folder, self._chosen.scopes_of(folder, self._roots))
+        scopes = self._scopes[folder]
+        for below in reversed(way):
+            if scopes is not None:
+                is_left_out = self._chosen.verdict(below, scopes, self._folder, is_folder=True)
+                scopes = None if is_left_out else self._with_own(below, scopes)
+            self._scopes[below] = scopes
+        return scopes
+
+    def _with_own(self, folder: bytes, above: Scopes) -> Scopes:
+        patterns = ignore_file(folder, self._roots)
+        return ((folder, patterns), *above) if patterns else above
+
+
+def _parent(path: bytes) -> bytes:
+    return path.rpartition(b"/")[0] or b"/"

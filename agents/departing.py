@@ -1,0 +1,142 @@
+"""Takes what is about paths that leave: prepare's part in a sync. It counts these, and has store take them away."""
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import groupby
+
+import structlog
+
+from agents.collections import KnownCollections
+from agents.stage import StageApp, now
+from core import failpoints
+from core.errors import InvalidMessageError
+from rules.identity import point_id
+from rules.tally import Tallied as Counts
+from rules.tally import tally
+from streams.item import Item
+from streams.messages import Event
+from streams.window import Deliveries, Window, writing_rows
+from tables.departures import Departures, Leaving
+from topics.content import Content
+from topics.db_write import DB_WRITE, DBWrite
+from topics.departure import Departed, Left, LeftEnd, Tally
+from topics.image_outcome import IMAGE_OUTCOME, OfDepartures, Stored
+from topics.job_event import Tallied
+from topics.record import Headers
+
+ROWS_AT_ONCE = 500
+
+
+class DepartureKeeper:
+    """Takes them one by one; `Left` and what ends it in order."""
+
+    def __init__(self, stage: StageApp, departures: Departures, collections: KnownCollections) -> None:
+        self._stage = stage
+        self._departures = departures
+        self._collections = collections
+
+    async def take(self, item: Item[OfDepartures], window: Window) -> None:
+        """Take one message, or one file of it. A replay says nothing of the folder as it is now."""
+        record, event, permits = item.record, item.event, item.permits()
+        if item.headers.replay:
+            await window.add(event, _delivered(()), permits=permits)
+            return
+        match record:
+            case Departed():
+                await window.add(event, _delivered([self._departures.put_leaving(record)]), permits=permits)
+            case Left():
+                await window.add(event, self._leave(record, self._departures.void(record)), permits=permits)
+            case Tally():
+                await window.add(event, self._count(event, record), permits=permits)
+            case LeftEnd():
+                await window.add_in_order(event, lambda: self._pass_on(event, record))
+
+    def confirm(self, stored: Stored, content: Callable[[], Content | None]) -> tuple[bool, list[Awaitable[object]]]:
+        """Tell whether a path that Qdrant has confirmed is one of its content; return what is to be awaited.
+
+        It is none where it left after it was handed on: then store is told again. Where it came back meanwhile, that
+        may have been carried out behind it: then it is written once more.
+        """
+        known = self._departures.voided(stored)
+        if known is None:
+            return True, []
+        voided, was_told_again = known
+        if (stored.sequence or 0) > voided:
+            again = content() if was_told_again else None
+            sent = [] if again is None else [self._write_again(stored, again)]
+            return True, [self._departures.forget_void(stored), *sent]
+        left = Left(
+            **stored.model_dump(include={"job_id", "collection", "path", "path_b64", "sha256"}),
+            sequence=voided,
+            reason="gone",
+        )
+        return False, [self._departures.note_told_again(stored, voided), self._send([left])]
+
+    async def _write_again(self, stored: Stored, content: Content) -> None:
+        fields = stored.file_fields()
+        write = DBWrite(**fields, point_id=point_id(stored.sha256), outcome="cached", content=content)
+        await self._stage.send_file(DB_WRITE, stored.sha256, write, write.headers())
+
+    async def _leave(self, left: Left, rows: Iterable[Awaitable[object]]) -> None:
+        await _delivered(rows)
+        failpoints.reach("left-kept")
+        await self._send([left])
+
+    async def _send(self, left: list[Left]) -> None:
+        await self._stage.send_files(DB_WRITE, [(one.sha256.encode(), one, one.headers()) for one in left])
+
+    async def _count(self, event: Event, asked: Tally) -> None:
+        with structlog.contextvars.bound_contextvars(job_id=asked.job_id, stage="prepare"):
+            collection = await self._stage.persist(
+                [asked.job_id], lambda: self._collections.known(asked.job_id, asked.collection)
+            )
+            incarnation = None if collection is None else collection.incarnation
+            with writing_rows(event):
+                rows = self._departures.leaving(asked.job_id, _after(asked), ROWS_AT_ONCE)
+                counts = [self._tally(list(of), asked.job_id, incarnation) for _, of in groupby(rows, _content)]
+            total = Counts(asked.moved, asked.gone, asked.replaced, asked.excluded, asked.lost)
+            for one in counts:
+                total = total.plus(one)
+            if len(rows) >= ROWS_AT_ONCE:
+                after = base64.b64encode(rows[-1].key).decode()
+                await self._ask(event, asked.model_copy(update={"after": after, **total._asdict()}))
+            else:
+                partition = event.message.partition
+                found = Tallied(job_id=asked.job_id, at=now(), partition=partition, **total._asdict())
+                await self._stage.emit(found)
+            with writing_rows(event):
+                dropped = self._departures.drop_leaving(rows)
+            await _delivered(dropped)
+
+    def _tally(self, rows: list[Leaving], job_id: str, incarnation: str | None) -> Counts:
+        paths = self._departures.paths(rows[0].sha256, rows[0].collection)
+        known = {one.path: one.job_id for one in paths if one.incarnation == incarnation}
+        # One that is no picture, or was never stored, is nothing that leaves.
+        leaving = [(one.path, one.reason) for one in rows if one.path in known]
+        return tally(leaving, [(path, brought_by == job_id) for path, brought_by in known.items()])
+
+    async def _ask(self, event: Event, following: Tally) -> None:
+        value, headers = IMAGE_OUTCOME.encode(following), IMAGE_OUTCOME.headers(following, Headers())
+        key, partition = following.job_id.encode(), event.message.partition
+        await (await self._stage.send_raw(IMAGE_OUTCOME.name, key, value, headers, partition))
+
+    async def _pass_on(self, event: Event, end: LeftEnd) -> Deliveries:
+        value, headers = DB_WRITE.encode(end), DB_WRITE.headers(end, Headers(job_id=end.job_id))
+        key, partition = end.job_id.encode(), event.message.partition
+        return [await self._stage.send_raw(DB_WRITE.name, key, value, headers, partition)]
+
+
+def _after(asked: Tally) -> bytes:
+    try:
+        return base64.b64decode(asked.after, validate=True)
+    except ValueError as error:
+        raise InvalidMessageError("A tally says how far it is in no base64.") from error
+
+
+def _content(row: Leaving) -> tuple[str, str]:
+    return row.sha256, row.collection
+
+
+async def _delivered(deliveries: Iterable[Awaitable[object]]) -> None:
+    await asyncio.gather(*deliveries)

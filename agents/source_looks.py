@@ -1,0 +1,85 @@
+"""What scan adds to a source's walk: whether what has left may be looked for behind it, and what is known of it then.
+
+A source remembers what its folder, and all below it, was mounted on. Another mount, or one that is away, is a disk that
+is not there: its files are not gone.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from agents.mounted import mounted_at
+from agents.stage import StageApp, now
+from rules.mounts import Mount
+from topics.job_event import Guarded, Sweeping
+from topics.record import Headers
+from topics.scan_request import ScanRequest
+from topics.source_status import SOURCE_STATUS, SourceStatus
+from topics.sources import Sources
+from topics.sweep import Sweep
+
+log = structlog.get_logger()
+
+
+class SourceLooks:
+    """Tells for walks of sources."""
+
+    def __init__(self, stage: StageApp, sources: Sources) -> None:
+        self._stage = stage
+        self._services = stage.services
+        self._sources = sources
+
+    async def mounts(self, request: ScanRequest) -> tuple[Mount, ...] | None:
+        """Return what the folder is on as its walk begins; None for a request that is about no source."""
+        if request.source is None or len(request.sources) != 1:
+            return None
+        await self._sources.read()
+        return await asyncio.to_thread(mounted_at, request.sources[0])
+
+    async def sweep_behind(self, request: ScanRequest, walk_id: str, mounts: Sequence[Mount]) -> Sweep | None:
+        """Tell that a whole walk of a source has ended; return what is looked for behind it, where that may be."""
+        assert request.source is not None  # noqa: S101 - or nothing is on mounts
+        sweep = Sweep(
+            job_id=request.job_id,
+            walk_id=walk_id,
+            source=request.source,
+            collection=request.collection,
+            folder=request.sources[0],
+            exclude=request.exclude,
+            roots=request.roots,
+            mounts=tuple(mounts),
+        )
+        pictures = await self._stage.persist([request.job_id], lambda: self._services.qdrant.count(request.collection))
+        lately = self._services.jobs.lost_lately(request.source, now())
+        await self._stage.emit(
+            Sweeping(job_id=request.job_id, at=now(), sweep=sweep, pictures=pictures, lost_lately=lately)
+        )
+        why = await self._why_not(sweep)
+        if why is None:
+            return sweep
+        log.warning("sync-guarded", source=request.source, reason=why)
+        await self._stage.emit(Guarded(job_id=request.job_id, at=now(), reason=why))
+        return None
+
+    async def _why_not(self, sweep: Sweep) -> str | None:
+        """Say why nothing is looked for. What a source is on is remembered when it is looked at for the first time."""
+        known = self._sources.get(sweep.source)
+        if known is None:
+            return f"there is no source {sweep.source!r} any more"
+        if await asyncio.to_thread(mounted_at, sweep.folder) != sweep.mounts:
+            return f"what is mounted at {sweep.folder} changed during the walk"
+        before = known.mounted
+        if before is None or before.accepted != known.source.accepted:
+            status = SourceStatus(name=sweep.source, mounts=sweep.mounts, accepted=known.source.accepted)
+            await (await self._stage.send(SOURCE_STATUS, status.key, status, Headers(job_id=sweep.job_id)))
+        elif before.mounts != sweep.mounts:
+            return (
+                f"{sweep.folder} is on {_shown(sweep.mounts)} now and was on {_shown(before.mounts or ())}. "
+                f"`darkroom sources accept {sweep.source}` takes that"
+            )
+        return None
+
+
+def _shown(mounts: Sequence[Mount]) -> str:
+    return ", ".join(f"{mount.source} ({mount.type}) at {mount.point}" for mount in mounts) or "nothing known"

@@ -1,0 +1,238 @@
+"""Sweeps of hash: what has left the folder of a source, found by its table and the disk, a step a message.
+
+The end marker of a source's whole walk asks for it (`topics.sweep`). The first look marks the rows of what would leave,
+and tells prepare, which counts. The second has removed what was marked, and is still so.
+"""
+
+import asyncio
+import os
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
+
+import structlog
+
+from agents.absence import Absence
+from agents.leaving_out import Chosen
+from agents.roots import allowed_roots
+from agents.stage import StageApp, now
+from core import failpoints
+from core.errors import FileError
+from rules.departures import Departure, Seen, departing
+from rules.leaving_out import Patterns
+from rules.paths import normal, to_wire
+from streams.messages import Event
+from streams.window import Window, writing_rows
+from tables.fingerprints import Fingerprint, Fingerprints, read_row
+from topics.departure import Departed, Left, LeftEnd
+from topics.image_outcome import IMAGE_OUTCOME
+from topics.job_event import Guarded, Swept
+from topics.raw_path import RAW_PATH
+from topics.record import Headers
+from topics.sweep import Sweep
+
+T = TypeVar("T")
+
+ROWS_AT_ONCE = 1000
+
+log = structlog.get_logger()
+
+
+class InWork:
+    """The paths that hash has in work: what is found of them on the disk may be old by the time it is acted on."""
+
+    def __init__(self) -> None:
+        self._paths: dict[bytes, int] = {}
+        self._watches: list[set[bytes]] = []
+
+    def begin(self, paths: Sequence[bytes]) -> None:
+        """Note paths that were taken."""
+        for path in paths:
+            self._paths[path] = self._paths.get(path, 0) + 1
+        for watch in self._watches:
+            watch.update(paths)
+
+    def end(self, paths: Sequence[bytes]) -> None:
+        """Note that work on paths has ended."""
+        for path in paths:
+            left = self._paths[path] - 1
+            if left:
+                self._paths[path] = left
+            else:
+                del self._paths[path]
+
+    async def until_done(self, paths: Sequence[bytes], work: Coroutine[Any, Any, T]) -> T:
+        """Do work on paths, which are in work until then. They have begun already."""
+        try:
+            return await work
+        finally:
+            self.end(paths)
+
+    @contextmanager
+    def watched(self) -> Iterator[set[bytes]]:
+        """Give the paths that are in work at any time until the block ends."""
+        watch = set(self._paths)
+        self._watches.append(watch)
+        try:
+            yield watch
+        finally:
+            self._watches.remove(watch)
+
+
+class _Found(NamedTuple):
+    """A path of which something leaves, or that is held by fewer: its row, and what that is to become."""
+
+    path: bytes
+    row: bytes
+    before: Fingerprint
+    departure: Departure
+
+    @property
+    def is_gone(self) -> bool:
+        return any(one.reason == "gone" for one in self.departure.leaves)
+
+
+class Sweeper:
+    """Takes the steps of sweeps."""
+
+    def __init__(self, stage: StageApp, fingerprints: Fingerprints, in_work: InWork) -> None:
+        self._stage = stage
+        self._fingerprints = fingerprints
+        self._in_work = in_work
+
+    async def take(self, event: Event, sweep: Sweep, window: Window) -> None:
+        """Take one step."""
+        await window.add(event, self._step(event, sweep))
+
+    async def ask(self, sweep: Sweep, partition: int) -> None:
+        """Ask for a step in a partition of `raw-path`, and wait until that is delivered."""
+        key = sweep.job_id.encode()
+        await (await self._stage.send_raw(RAW_PATH.name, key, None, sweep.headers(), partition))
+
+    async def _step(self, event: Event, sweep: Sweep) -> None:
+        with structlog.contextvars.bound_contextvars(job_id=sweep.job_id, stage="hash"):
+            with self._in_work.watched() as in_work:
+                with writing_rows(event):
+                    rows = self._fingerprints.below(_folder(sweep), sweep.after_path, ROWS_AT_ONCE)
+                known = [(path, row, read_row(row)) for path, row in rows]
+                if sweep.phase == "remove":
+                    known = [one for one in known if one[2].leaving == sweep.job_id]
+                looked = await self._look(sweep, [path for path, _, _ in known])
+                if isinstance(looked, str):
+                    log.warning("sweep-guarded", source=sweep.source, reason=looked)
+                    guarded = Guarded(job_id=sweep.job_id, at=now(), reason=looked)
+                    await self._stage.emit(guarded)
+                    return
+                found = [
+                    _Found(path, row, before, departure)
+                    for (path, row, before), seen in zip(known, looked, strict=True)
+                    if (departure := _departure(before, seen, sweep)).held != before.held
+                ]
+                if sweep.phase == "look":
+                    await self._mark(event, sweep, found, in_work)
+                else:
+                    await self._remove(event, sweep, found, in_work)
+            failpoints.reach("sweep-step")
+            departed = sum(len(one.departure.leaves) for one in found)
+            following = sweep.behind(rows[-1][0] if rows else b"", departed, sum(seen == "unread" for seen in looked))
+            if len(rows) == ROWS_AT_ONCE:
+                await self.ask(following, event.message.partition)
+            else:
+                await self._end(event, following)
+
+    async def _look(self, sweep: Sweep, paths: list[bytes]) -> list[Seen] | str:
+        settings = self._stage.services.settings
+        folder = _folder(sweep)
+        try:
+            roots = allowed_roots(sweep.roots, settings)
+            chosen = Chosen(Patterns(sweep.exclude), Patterns(settings.scan_exclude), frozenset({folder}))
+        except (FileError, ValueError) as error:
+            return str(error)
+        return await asyncio.to_thread(Absence(folder, roots, chosen, sweep.mounts).look, paths)
+
+    async def _mark(self, event: Event, sweep: Sweep, found: list[_Found], in_work: set[bytes]) -> None:
+        """Mark the rows of what would leave, and tell prepare."""
+        files = self._fingerprints
+        marked, rows = [], []
+        with writing_rows(event):
+            for one in found:
+                if one.path not in in_work and files.is_as_it_was(one.path, one.row):
+                    marked.append(one)
+                    rows.append(files.put(one.path, one.before.model_copy(update={"leaving": sweep.job_id})))
+        departed = [
+            Departed(**_named(sweep, one.path), sha256=leaves.sha256, reason=leaves.reason)
+            for one in marked
+            for leaves in one.departure.leaves
+        ]
+        await asyncio.gather(*rows)
+        await self._send(departed)
+
+    async def _remove(self, event: Event, sweep: Sweep, found: list[_Found], in_work: set[bytes]) -> None:
+        """Have removed what leaves still. What is handed on for a path from now on has a higher sequence."""
+        files = self._fingerprints
+        raised: list[tuple[_Found, Fingerprint]] = []
+        with writing_rows(event):
+            for one in found:
+                is_allowed = sweep.gone or not one.is_gone
+                if is_allowed and one.path not in in_work and files.is_as_it_was(one.path, one.row):
+                    raised.append((one, one.before.model_copy(update={"sequence": one.before.sequence + 1})))
+            rows = [files.put(one.path, after) for one, after in raised]
+        await asyncio.gather(*rows)
+        await self._send(
+            [
+                Left(
+                    **_named(sweep, one.path),
+                    sha256=leaves.sha256,
+                    sequence=one.before.sequence,
+                    reason=leaves.reason,
+                )
+                for one, _ in raised
+                for leaves in one.departure.leaves
+            ]
+        )
+        failpoints.reach("sweep-sent")
+        with writing_rows(event):
+            rows = [
+                files.put(one.path, after.model_copy(update={"held": one.departure.held, "leaving": None}))
+                for one, after in raised
+                if files.get(one.path) == after
+            ]
+        await asyncio.gather(*rows)
+
+    async def _send(self, records: Sequence[Departed | Left]) -> None:
+        await self._stage.send_files(IMAGE_OUTCOME, [(one.sha256.encode(), one, one.headers()) for one in records])
+
+    async def _end(self, event: Event, sweep: Sweep) -> None:
+        partitions, partition = self._stage.services.settings.kafka_partitions, event.message.partition
+        if sweep.phase == "look":
+            await self._stage.emit(
+                Swept(
+                    job_id=sweep.job_id,
+                    at=now(),
+                    partition=partition,
+                    partitions=partitions,
+                    departed=sweep.departed,
+                    unread=sweep.unread,
+                )
+            )
+            return
+        end = LeftEnd(job_id=sweep.job_id, round=sweep.round, sent_from=partition)
+        value, headers = IMAGE_OUTCOME.encode(end), IMAGE_OUTCOME.headers(end, Headers(job_id=sweep.job_id))
+        deliveries = [
+            await self._stage.send_raw(IMAGE_OUTCOME.name, sweep.job_id.encode(), value, headers, number)
+            for number in range(partitions)
+        ]
+        await asyncio.gather(*deliveries)
+
+
+def _folder(sweep: Sweep) -> bytes:
+    return normal(os.fsencode(sweep.folder))
+
+
+def _departure(before: Fingerprint, seen: Seen, sweep: Sweep) -> Departure:
+    return departing(before.held, seen, before.sha256, collection=sweep.collection, source=sweep.source)
+
+
+def _named(sweep: Sweep, path: bytes) -> dict[str, Any]:
+    shown, path_b64 = to_wire(path)
+    return {"job_id": sweep.job_id, "collection": sweep.collection, "path": shown, "path_b64": path_b64}

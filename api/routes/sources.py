@@ -1,0 +1,90 @@
+"""Sources: folders that are kept in step with a collection."""
+
+import time
+from datetime import UTC, datetime
+
+from fastapi import APIRouter
+
+from api.http.problems import problems
+from api.routes.deps import SourceKeeperDep
+from api.schemas.jobs import Submitted
+from api.schemas.sources import SourceAnswer, SourceBody, SourcesAnswer
+from api.sources.keeper import SourceKeeper, Wanted
+from rules.sources import following
+from topics.job_status import FINISHED, JobStatus
+from topics.sources import KnownSource
+
+router = APIRouter(prefix="/sources", tags=["sources"])
+
+
+@router.get("")
+async def list_sources(keeper: SourceKeeperDep) -> SourcesAnswer:
+    """List all sources."""
+    known = await keeper.all()
+    jobs = await keeper.last_jobs([one.source.name for one in known])
+    return SourcesAnswer(sources=[_answer(one, jobs.get(one.source.name)) for one in known])
+
+
+@router.post("", status_code=201, responses=problems(409))
+async def add(body: SourceBody, keeper: SourceKeeperDep) -> SourceAnswer:
+    """Keep a folder in step with a collection: it is looked at at once, then as often as `every_seconds` says."""
+    return await _described(keeper, await keeper.add(Wanted(**body.model_dump())))
+
+
+@router.get("/{source}", responses=problems(404))
+async def show(source: str, keeper: SourceKeeperDep) -> SourceAnswer:
+    """Return a source."""
+    return await _described(keeper, await keeper.get(source))
+
+
+@router.post("/{source}/sync", status_code=202, responses=problems(404, 409))
+async def sync(source: str, keeper: SourceKeeperDep) -> Submitted:
+    """Look at a source now, also at one that is paused; one that is looked at already is not looked at twice."""
+    job = await keeper.look(source)
+    return Submitted(job_id=job.job_id, status=job.status, message=job.message)
+
+
+@router.post("/{source}/pause", responses=problems(404))
+async def pause(source: str, keeper: SourceKeeperDep) -> SourceAnswer:
+    """Look at a source no more by itself."""
+    return await _described(keeper, await keeper.pause(source, paused=True))
+
+
+@router.post("/{source}/resume", responses=problems(404))
+async def resume(source: str, keeper: SourceKeeperDep) -> SourceAnswer:
+    """Look at a source by itself again, and at once."""
+    return await _described(keeper, await keeper.pause(source, paused=False))
+
+
+@router.post("/{source}/accept", responses=problems(404))
+async def accept(source: str, keeper: SourceKeeperDep) -> SourceAnswer:
+    """Take what the folder of a source is mounted on now for right: another disk, or the same after a change."""
+    return await _described(keeper, await keeper.accept(source))
+
+
+@router.delete("/{source}", status_code=204, responses=problems(404))
+async def remove(source: str, keeper: SourceKeeperDep) -> None:
+    """Keep a folder in step no more. What was taken in from it stays."""
+    await keeper.remove(source)
+
+
+async def _described(keeper: SourceKeeper, known: KnownSource) -> SourceAnswer:
+    name = known.source.name
+    return _answer(known, (await keeper.last_jobs([name])).get(name))
+
+
+def _answer(known: KnownSource, job: JobStatus | None) -> SourceAnswer:
+    source = known.source
+    is_open = job is not None and job.status not in FINISHED
+    after = None if source.paused else following(known.wanted_at, source.every_seconds, time.time())
+    return SourceAnswer(
+        name=source.name,
+        folder=source.folder,
+        collection=source.collection,
+        every_seconds=source.every_seconds,
+        exclude=source.exclude,
+        caption=source.caption,
+        state="syncing" if is_open else "paused" if source.paused else "idle",
+        next_at=None if after is None else datetime.fromtimestamp(after, UTC).isoformat(timespec="seconds"),
+        last_job=job,
+    )

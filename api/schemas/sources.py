@@ -1,0 +1,49 @@
+"""Bodies of requests and answers about sources."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, field_validator
+
+from api.schemas.body import Body
+from rules.leaving_out import Patterns
+from topics.job_status import JobStatus
+from topics.source import LEAST_SECONDS, MOST_SECONDS, SourceName
+
+
+class SourceBody(Body):
+    """A folder that is to be kept in step."""
+
+    folder: str = Field(description="Absolute path of a folder on the service's machine.")
+    name: SourceName | None = Field(None, description="Default: that of the folder.")
+    collection: str | None = Field(None, description="Where to; created if it is new. Default: the active one.")
+    every_seconds: Annotated[int, Field(ge=LEAST_SECONDS, le=MOST_SECONDS)] | None = Field(
+        None, description="How often it is looked at. Default: once, and whenever someone asks."
+    )
+    exclude: list[str] = Field([], description="What is left out, in the form of .gitignore.")
+    caption: bool = Field(False, description="Also ask ML for captions.")
+
+    @field_validator("exclude")
+    @classmethod
+    def _are_patterns(cls, value: list[str]) -> list[str]:
+        Patterns(value)  # says which is none
+        return value
+
+
+class SourceAnswer(BaseModel):
+    """A source, and how it stands."""
+
+    name: str
+    folder: str
+    collection: str
+    every_seconds: int | None
+    exclude: list[str]
+    caption: bool
+    state: Literal["syncing", "paused", "idle"] = Field(description="`syncing`: a job looks at it now.")
+    next_at: str | None = Field(description="When it is looked at by itself for the next time, ISO 8601 in UTC.")
+    last_job: JobStatus | None = Field(description="The newest job that looked at it, as far as it is known still.")
+
+
+class SourcesAnswer(BaseModel):
+    """All sources, by name."""
+
+    sources: list[SourceAnswer]

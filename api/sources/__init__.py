@@ -1,0 +1,1 @@
+"""Sources: folders that are kept in step."""

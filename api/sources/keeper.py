@@ -1,0 +1,156 @@
+"""Adds, changes and removes sources, on their topic; and has one looked at now."""
+
+import asyncio
+from dataclasses import dataclass
+
+from aiokafka import TopicPartition
+
+from api.access.sources import allowed_source, roots_around
+from api.jobs.publisher import CONFIRM_SECONDS, Publisher
+from api.jobs.submitting import Submitter
+from api.kept import Kept
+from api.view.view import JobView
+from core.errors import KafkaUnavailableError, RequestError
+from rules.collections import check_name
+from rules.sources import check_source_name, name_for
+from topics.job_status import FINISHED, JobStatus
+from topics.source import Source
+from topics.sources import KnownSource, Sources
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A source that somebody asks for. What is None is chosen here."""
+
+    folder: str
+    name: str | None
+    collection: str | None
+    every_seconds: int | None
+    exclude: list[str]
+    caption: bool
+
+
+class SourceKeeper:
+    """The API's hand on sources."""
+
+    def __init__(
+        self, *, sources: Sources, view: JobView, kept: Kept, publisher: Publisher, submitter: Submitter
+    ) -> None:
+        self._sources = sources
+        self._view = view
+        self._kept = kept
+        self._publisher = publisher
+        self._submitter = submitter
+        # Two that are added at once must not both find a name free.
+        self._adding = asyncio.Lock()
+
+    async def all(self) -> list[KnownSource]:
+        """Return all sources. Raises KafkaUnavailableError where they cannot be read."""
+        await self._read()
+        return self._sources.all()
+
+    async def get(self, name: str) -> KnownSource:
+        """Return a source. Raises RequestError(404), KafkaUnavailableError."""
+        await self._read()
+        known = self._sources.get(name)
+        if known is None:
+            raise RequestError(f"There is no source {name!r}. `darkroom sources list` shows those that there are.", 404)
+        return known
+
+    async def add(self, wanted: Wanted) -> KnownSource:
+        """Add a source, which is looked at at once, by its schedule.
+
+        Raises RequestError: 400 for a folder that cannot be used, 409 where another source has that name or keeps this
+        folder in this collection; KafkaUnavailableError.
+        """
+        await self._read()
+        collection = wanted.collection or await self._kept.active_collection()
+        check_name(collection)
+        roots = await self._kept.roots()
+        folder = await asyncio.to_thread(lambda: allowed_source(wanted.folder, roots, must_be_folder=True))
+        # It is made, or refused, before anything is kept in step with it.
+        await self._submitter.make_target(collection)
+        async with self._adding:
+            known = {one.source.name: one.source for one in self._sources.all()}
+            name = wanted.name or name_for(folder, set(known))
+            check_source_name(name)
+            self._check_free(known, name, folder, collection)
+            source = Source(
+                name=name,
+                folder=folder,
+                collection=collection,
+                every_seconds=wanted.every_seconds,
+                exclude=wanted.exclude,
+                caption=wanted.caption,
+                roots=await asyncio.to_thread(roots_around, [folder], roots),
+            )
+            return await self._put(source)
+
+    async def pause(self, name: str, *, paused: bool) -> KnownSource:
+        """Have a source not looked at by itself, or again; what was due meanwhile is done then, once."""
+        known = await self.get(name)
+        if known.source.paused == paused:
+            return known
+        return await self._put(known.source.model_copy(update={"paused": paused}))
+
+    async def accept(self, name: str) -> KnownSource:
+        """Take what a source's folder is on now for right, from its next look on, which comes at once."""
+        known = (await self.get(name)).source
+        return await self._put(known.model_copy(update={"accepted": known.accepted + 1}))
+
+    async def remove(self, name: str) -> None:
+        """Forget a source. What was taken in from it stays."""
+        await self.get(name)
+        await self._known_up_to(await self._publisher.source(name, None))
+
+    async def look(self, name: str) -> JobStatus:
+        """Have a source looked at now; return the job, or the one that is walking its folder already."""
+        known = await self.get(name)
+        last = (await self.last_jobs([name])).get(name)
+        if last is not None and not last.total_known and last.status not in FINISHED:
+            return last
+        return await self._submitter.submit_source(known.source)
+
+    async def last_jobs(self, names: list[str]) -> dict[str, JobStatus]:
+        """Return the newest job of each source that has one, as far as they are known still."""
+        left = set(names)
+
+        def is_newest(job: JobStatus) -> bool:
+            if job.source not in left:
+                return False
+            left.remove(job.source)
+            return True
+
+        if not names:
+            return {}
+        jobs, _ = await self._view.recent(is_newest, limit=len(names), cursor=None)
+        return {job.source: job for job in jobs if job.source is not None}
+
+    async def _put(self, source: Source) -> KnownSource:
+        await self._known_up_to(await self._publisher.source(source.name, source))
+        return await self.get(source.name)
+
+    async def _known_up_to(self, published: tuple[TopicPartition, int]) -> None:
+        try:
+            await self._sources.know(*published, CONFIRM_SECONDS)
+        except TimeoutError as error:
+            raise KafkaUnavailableError("It is written, but sources cannot be read yet: Kafka is slow.") from error
+
+    async def _read(self) -> None:
+        try:
+            async with asyncio.timeout(CONFIRM_SECONDS):
+                await self._sources.read()
+        except TimeoutError as error:
+            raise KafkaUnavailableError(
+                "Sources cannot be read: Kafka does not answer. Try again in a moment."
+            ) from error
+
+    @staticmethod
+    def _check_free(known: dict[str, Source], name: str, folder: str, collection: str) -> None:
+        if name in known:
+            raise RequestError(
+                f"There is a source {name!r} already, of {known[name].folder}: choose another name.", 409
+            )
+        for one in known.values():
+            if (one.folder, one.collection) == (folder, collection):
+                raise RequestError(f"{folder} is kept in {collection!r} already, by the source {one.name!r}.", 409)

@@ -1,0 +1,78 @@
+"""What the commands about sources ask of the API."""
+
+import time
+from typing import Any
+from urllib.parse import quote
+
+from pydantic import BaseModel, ValidationError
+
+from cli.client import POLL_SECONDS, Client
+from topics.job_status import REMOVALS_SETTLED, JobStatus
+
+
+class SourceShown(BaseModel):
+    """A source, as the API tells it."""
+
+    name: str
+    folder: str
+    collection: str
+    every_seconds: int | None
+    exclude: list[str]
+    caption: bool
+    state: str
+    next_at: str | None
+    last_job: JobStatus | None
+
+
+class SourceClient(Client):
+    """The part of the API that is about sources."""
+
+    def add_source(self, **wanted: object) -> SourceShown:
+        """Have a folder kept in step."""
+        body = {name: value for name, value in wanted.items() if value}
+        return self._source(self._call("POST", "/sources", json=body))
+
+    def sources(self) -> list[SourceShown]:
+        """Return all sources, by name."""
+        return [self._source(one) for one in self._call("GET", "/sources").get("sources", [])]
+
+    def source(self, name: str) -> SourceShown:
+        """Return a source."""
+        return self._source(self._call("GET", _path(name)))
+
+    def pause_source(self, name: str, *, paused: bool) -> SourceShown:
+        """Have a source not looked at by itself, or again."""
+        return self._source(self._call("POST", f"{_path(name)}/{'pause' if paused else 'resume'}"))
+
+    def accept_source(self, name: str) -> SourceShown:
+        """Have what a source's folder is on now taken for right."""
+        return self._source(self._call("POST", f"{_path(name)}/accept"))
+
+    def remove_source(self, name: str) -> None:
+        """Have a folder kept in step no more."""
+        self._call("DELETE", _path(name))
+
+    def sync(self, name: str) -> str:
+        """Have a source looked at now; return the job's id."""
+        answer = self._call("POST", f"{_path(name)}/sync")
+        try:
+            return str(answer["job_id"])
+        except KeyError as error:
+            raise self._nonsense() from error
+
+    def settled(self, job: JobStatus) -> JobStatus:
+        """Return the status of a sync that has ended once it is known what becomes of what has left."""
+        while job.removals is not None and job.removals.state not in REMOVALS_SETTLED:
+            time.sleep(POLL_SECONDS)
+            job = self.status(job.job_id)
+        return job
+
+    def _source(self, answer: Any) -> SourceShown:
+        try:
+            return SourceShown.model_validate(answer)
+        except ValidationError as error:
+            raise self._nonsense() from error
+
+
+def _path(name: str) -> str:
+    return f"/sources/{quote(name, safe='')}"

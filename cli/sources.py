@@ -1,0 +1,212 @@
+"""The commands about sources: `sources add|list|show|pause|resume|remove`, and `sync`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from cli import render
+from cli.console import on_one_line, results, show
+from cli.jobs import Json, Wait, allow, decide, follow
+from cli.source_client import SourceClient, SourceShown
+from core import settings
+from core.errors import RequestError
+from rules.sources import in_words, seconds_of
+
+group = typer.Typer(help="Folders that are kept in step with a collection.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A source, as `darkroom sources list` shows it.")]
+
+
+@group.command()
+def add(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder to keep in step.")],
+    *,
+    collection: Annotated[
+        str, typer.Option(help="Collection to add to; made when it is new. Default: the active one.")
+    ] = "",
+    name: Annotated[str, typer.Option(help="What to call it. Default: as the folder is called.")] = "",
+    every: Annotated[
+        str, typer.Option(metavar="TIME", help="How often to look, such as 30m, 6h or 1d. Default: when you ask.")
+    ] = "",
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Leave out what this matches, as in .gitignore; may be given again."),
+    ] = None,
+    caption: Annotated[bool, typer.Option("--caption", help="Also ask ML for captions.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Keep a folder in step: it is looked at at once, then as often as you say."""
+    with SourceClient.of(settings.load()) as client:
+        [path] = allow(client, [folder])
+        added = client.add_source(
+            folder=str(path),
+            name=name,
+            collection=collection,
+            every_seconds=seconds_of(every) if every else None,
+            exclude=exclude,
+            caption=caption,
+        )
+    if as_json:
+        results.out(added.model_dump_json(), highlight=False)
+        return
+    often = f"every {in_words(added.every_seconds)}" if added.every_seconds else "when you ask"
+    results.out(
+        f"Source {added.name}: {on_one_line(added.folder)} is kept in collection {added.collection}, and looked at "
+        f"{often}. `darkroom sync {added.name}` looks now.",
+        highlight=False,
+    )
+
+
+@group.command("list")
+def list_sources(*, as_json: Json = False) -> None:
+    """List all sources."""
+    with SourceClient.of(settings.load()) as client:
+        found = client.sources()
+    if as_json:
+        results.print_json(data=[one.model_dump() for one in found], indent=None)
+    elif found:
+        show(_table(found, results.width))
+    else:
+        results.print("No sources yet. `darkroom sources add FOLDER` keeps a folder in step.")
+
+
+@group.command("show")
+def show_source(name: Name, *, as_json: Json = False) -> None:
+    """Show one source."""
+    with SourceClient.of(settings.load()) as client:
+        found = client.source(name)
+    _show(found, as_json=as_json)
+
+
+@group.command()
+def pause(name: Name, *, as_json: Json = False) -> None:
+    """Look at a source no more by itself. `darkroom sync NAME` still does."""
+    with SourceClient.of(settings.load()) as client:
+        found = client.pause_source(name, paused=True)
+    _show(found, as_json=as_json)
+
+
+@group.command()
+def resume(name: Name, *, as_json: Json = False) -> None:
+    """Look at a source by itself again, and at once."""
+    with SourceClient.of(settings.load()) as client:
+        found = client.pause_source(name, paused=False)
+    _show(found, as_json=as_json)
+
+
+@group.command()
+def accept(name: Name, *, as_json: Json = False) -> None:
+    """Take what a source's folder is mounted on now for right, and look at it."""
+    with SourceClient.of(settings.load()) as client:
+        found = client.accept_source(name)
+    _show(found, as_json=as_json)
+
+
+@group.command()
+def remove(name: Name, *, as_json: Json = False) -> None:
+    """Keep a folder in step no more. Its pictures stay in the collection."""
+    with SourceClient.of(settings.load()) as client:
+        client.remove_source(name)
+    if as_json:
+        results.print_json(data={"removed": name}, indent=None)
+    else:
+        results.print(f"Source {name} is removed. Its pictures stay.")
+
+
+def sync(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Sources. Default: all that are not paused.")
+    ] = None,
+    *,
+    confirm: Annotated[str, typer.Option(metavar="JOB", help="Say yes to the removals of a sync that are held.")] = "",
+    keep: Annotated[str, typer.Option(metavar="JOB", help="Say no to them: nothing is removed.")] = "",
+    wait: Wait = False,
+    as_json: Json = False,
+) -> None:
+    """Look at sources now: what is new or has changed is taken in, and what has left the folder leaves too."""
+    if confirm or keep:
+        if names or (confirm and keep):
+            raise typer.BadParameter("Say --confirm JOB or --keep JOB, and no names.")
+        decide(confirm or keep, "confirm" if confirm else "keep", as_json=as_json)
+        return
+    with SourceClient.of(settings.load()) as client:
+        chosen = names or [one.name for one in client.sources() if one.state != "paused"]
+        if not chosen:
+            raise RequestError("There is no source to look at. `darkroom sources add FOLDER` keeps a folder in step.")
+        jobs = {name: client.sync(name) for name in dict.fromkeys(chosen)}
+        if not wait:
+            if as_json:
+                results.print_json(data={"jobs": jobs}, indent=None)
+            else:
+                for name, job in jobs.items():
+                    results.print(f"{name}: job {job}. `darkroom status {job}` tells how it goes.")
+            return
+        ended = [client.settled(follow(client, job)) for job in jobs.values()]
+    if as_json:
+        results.print_json(data=[job.model_dump() for job in ended], indent=None)
+    else:
+        for name, status in zip(jobs, ended, strict=True):
+            results.out(f"{name}: {status.message}", highlight=False)
+            if status.removals is not None and status.removals.state == "held":
+                yes, no = f"darkroom sync --confirm {status.job_id}", f"--keep {status.job_id}"
+                results.out(f"`{yes}` removes them, `{no}` does not.", highlight=False)
+    sys.exit(0 if all(status.status == "completed" for status in ended) else 1)
+
+
+def _show(source: SourceShown, *, as_json: bool) -> None:
+    if as_json:
+        results.out(source.model_dump_json(), highlight=False)
+    else:
+        show(_facts(source))
+
+
+def _table(found: list[SourceShown], width: int) -> RenderableType:
+    """Return one row a source, or two lines where they do not fit."""
+    if width < render.NARROW:
+        return Group(
+            *(
+                Text.assemble(
+                    (one.name, "bold"),
+                    f"\n  {one.state}, every {_every(one)}, last {_last(one)}, in {one.collection}",
+                    (f"\n  {on_one_line(one.folder)}", "dim"),
+                )
+                for one in found
+            )
+        )
+    table = render.plain_table("SOURCE", "STATE", "EVERY", "COLLECTION", "LAST", "FOLDER", whole={"SOURCE"})
+    for one in found:
+        table.add_row(one.name, one.state, _every(one), one.collection, _last(one), Text(on_one_line(one.folder)))
+    return table
+
+
+def _facts(source: SourceShown) -> RenderableType:
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    facts.add_row("Source", source.name)
+    facts.add_row("Folder", Text(on_one_line(source.folder)))
+    facts.add_row("Collection", source.collection)
+    facts.add_row("State", source.state)
+    facts.add_row("Looked at", f"every {_every(source)}" if source.every_seconds else "when someone asks")
+    if source.next_at is not None:
+        facts.add_row("Next", source.next_at)
+    for pattern in source.exclude:
+        facts.add_row("Left out", Text(on_one_line(pattern)))
+    if source.last_job is not None:
+        facts.add_row("Last job", source.last_job.job_id)
+        facts.add_row("", Text(source.last_job.message))
+    return facts
+
+
+def _every(source: SourceShown) -> str:
+    return in_words(source.every_seconds) if source.every_seconds else "-"
+
+
+def _last(source: SourceShown) -> str:
+    job = source.last_job
+    return "never" if job is None else job.status.replace("_", " ")

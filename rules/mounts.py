@@ -1,0 +1,74 @@
+"""What is mounted at a folder, below it and above it, as `/proc/self/mountinfo` tells: a folder whose disk is away.
+
+The form of that file is that of proc_pid_mountinfo(5). Device numbers change at a reboot, and are not looked at.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from rules.paths import is_within
+
+NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "afs", "lustre", "fuse.sshfs",
+                     "fuse.rclone", "fuse.s3fs", "fuse.davfs", "davfs", "ncpfs", "virtiofs"})  # fmt: skip
+"""Types of file systems whose changes are not told to watchers."""
+
+
+class Mount(NamedTuple):
+    """A mount: where, of which type, of what (a UUID where one is known), and which folder of that."""
+
+    point: str
+    type: str
+    source: str
+    root: str
+
+
+def read_mounts(text: bytes, uuids: Mapping[str, str]) -> list[Mount]:
+    """Return the mounts of a process, in order: of two at one point, the later one hides the other.
+
+    `uuids`: of block devices, by their paths.
+    """
+    found = []
+    for line in text.splitlines():
+        before, separator, behind = line.partition(b" - ")
+        fields, last = before.split(b" "), behind.split(b" ")
+        if not separator or len(fields) < 5 or len(last) < 2:
+            continue
+        source = _plain(last[1])
+        uuid = uuids.get(source)
+        found.append(
+            Mount(_plain(fields[4]), _plain(last[0]), source if uuid is None else f"UUID={uuid}", _plain(fields[3]))
+        )
+    return found
+
+
+def mounts_of(folder: str, mounts: Iterable[Mount]) -> tuple[Mount, ...]:
+    """Return the mount that a folder lies in, and those that are below it: what its files are on. Sorted.
+
+    `folder`: absolute, without links.
+    """
+    path = folder.encode("utf-8", "surrogateescape")
+    visible: dict[str, Mount] = {}
+    for mount in mounts:
+        # A mount over a folder hides what was mounted below that.
+        point = mount.point.encode("utf-8", "surrogateescape")
+        visible = {at: one for at, one in visible.items() if not is_within(_bytes(at), (point,))}
+        visible[mount.point] = mount
+    above = [mount for at, mount in visible.items() if is_within(path, (_bytes(at),))]
+    below = [mount for at, mount in visible.items() if at != folder and is_within(_bytes(at), (path,))]
+    return tuple(sorted([*([max(above, key=lambda mount: len(mount.point))] if above else []), *below]))
+
+
+def is_on_network(mounts: Iterable[Mount]) -> bool:
+    """Tell whether any of these is a file system of another machine."""
+    return any(mount.type in NETWORK for mount in mounts)
+
+
+def _bytes(point: str) -> bytes:
+    return point.encode("utf-8", "surrogateescape")
+
+
+def _plain(field: bytes) -> str:
+    """Return a field: spaces, tabs, line feeds and backslashes are written as octal numbers."""
+    plain = re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8) & 0xFF]), field)
+    return plain.decode("utf-8", "surrogateescape")

@@ -1,0 +1,103 @@
+"""Rows of `known_images` about paths that leave. Written by prepare alone; every row is on its content's partition.
+
+    g|job|SHA-256|collection|path     the reason; until what would leave by that sync is counted
+    r|SHA-256|collection|path         the sequence up to which what was handed on is void; `+`: store was told again
+
+A path row names the job that first had the path confirmed, behind the incarnation: `incarnation|job`.
+"""
+
+from collections.abc import Awaitable, Iterator
+from typing import NamedTuple
+
+from rules.departures import Reason
+from streams.rows import Rows
+from topics.departure import Departed, Left
+from topics.files import HashedFileOfJob
+
+
+class Leaving(NamedTuple):
+    """A row of what would leave."""
+
+    key: bytes
+    sha256: str
+    collection: str
+    path: bytes
+    reason: Reason
+
+
+class KnownPath(NamedTuple):
+    """A path of a content in a collection, under whatever model, and the job that first had it confirmed."""
+
+    key: bytes
+    path: bytes
+    incarnation: str
+    job_id: str
+
+
+class Departures:
+    """These rows. Methods that write return deliveries of changelog records, to be awaited before the ack."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def put_leaving(self, departed: Departed) -> Awaitable[object]:
+        """Note what would leave."""
+        key = b"|".join((b"g", departed.job_id.encode(), _place(departed)))
+        return self._rows.put(key, departed.reason.encode())
+
+    def leaving(self, job_id: str, after: bytes, limit: int) -> list[Leaving]:
+        """Return what would leave by a sync, from behind a key: `limit` rows, and all others of the last content."""
+        found: list[Leaving] = []
+        for one in self._leaving(job_id, after):
+            if len(found) >= limit and one.sha256 != found[-1].sha256:
+                break
+            found.append(one)
+        return found
+
+    def drop_leaving(self, rows: list[Leaving]) -> list[Awaitable[object]]:
+        """Forget what was counted."""
+        return [self._rows.delete(one.key) for one in rows]
+
+    def paths(self, sha256: str, collection: str) -> list[KnownPath]:
+        """Return the known paths of a content in a collection."""
+        prefix = b"p|" + sha256.encode() + b"|"
+        found = []
+        for key, row in self._rows.starting_with(prefix):
+            model_id, _, rest = key[len(prefix) :].partition(b"|" + collection.encode() + b"|/")
+            if b"|" not in model_id and rest:
+                incarnation, _, job_id = row.decode().partition("|")
+                found.append(KnownPath(key, b"/" + rest, incarnation, job_id))
+        return found
+
+    def void(self, left: Left) -> list[Awaitable[object]]:
+        """Note that a path has left with a content, under all models."""
+        path = left.path_bytes
+        known = [one for one in self.paths(left.sha256, left.collection) if one.path == path]
+        kept = self._rows.put(b"r|" + _place(left), str(left.sequence).encode())
+        return [kept, *(self._rows.delete(one.key) for one in known)]
+
+    def voided(self, file: HashedFileOfJob) -> tuple[int, bool] | None:
+        """Return up to which sequence what was handed on for a file's path is void, and whether store was told again.
+
+        None: the path has never left, or came back.
+        """
+        row = self._rows.get(b"r|" + _place(file))
+        return None if row is None else (int(row.rstrip(b"+")), row.endswith(b"+"))
+
+    def note_told_again(self, file: HashedFileOfJob, sequence: int) -> Awaitable[object]:
+        """Note that store is told again that a path has left."""
+        return self._rows.put(b"r|" + _place(file), b"%d+" % sequence)
+
+    def forget_void(self, file: HashedFileOfJob) -> Awaitable[object]:
+        """Note that a path has come back with a content."""
+        return self._rows.delete(b"r|" + _place(file))
+
+    def _leaving(self, job_id: str, after: bytes) -> Iterator[Leaving]:
+        prefix = b"g|" + job_id.encode() + b"|"
+        for key, row in self._rows.starting_with(prefix, after):
+            sha256, collection, path = key[len(prefix) :].split(b"|", 2)
+            yield Leaving(key, sha256.decode(), collection.decode(), path, row.decode())  # type: ignore[arg-type]
+
+
+def _place(of: Departed | Left | HashedFileOfJob) -> bytes:
+    return b"|".join((of.sha256.encode(), of.collection.encode(), of.path_bytes))

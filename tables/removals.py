@@ -1,0 +1,133 @@
+"""What leaves a collection by a sync: where that stands, as a part of the fold of its job.
+
+It begins when the walk is whole, and goes on behind the job's own end: hash looks for what would leave, prepare counts
+it, and then it is removed, or waits for a person.
+"""
+
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel
+
+from rules.departures import needs_yes
+from topics import job_event as events
+from topics.job_status import RemovalState
+from topics.sweep import Sweep
+
+
+class Remove(NamedTuple):
+    """What is to be asked of hash: the second look. `gone`: whether what is gone is removed, too."""
+
+    round: int
+    gone: bool
+
+
+Asked = Literal["tally"] | Remove | None
+
+
+class Counts(BaseModel):
+    """Paths that leave, by reason; `lost`: pictures without a path then."""
+
+    moved: int = 0
+    gone: int = 0
+    replaced: int = 0
+    excluded: int = 0
+    lost: int = 0
+
+
+class Removals(BaseModel):
+    """Of all walks of a sync that were whole: of each partition the first word counts."""
+
+    sweep: Sweep
+    pictures: int
+    lost_lately: int = 0
+    partitions: int | None = None
+    swept: dict[int, tuple[int, int]] = {}  # partition → contents that would leave, and paths that are unread
+    tallied: dict[int, Counts] = {}
+    decided: Literal["confirm", "keep"] | None = None
+    left: dict[int, list[tuple[int, int]]] = {}  # round → pairs of partitions that are done
+    guarded: str | None = None
+
+    @property
+    def unread(self) -> int:
+        """Paths of which the disk did not tell."""
+        return sum(unread for _, unread in self.swept.values())
+
+    @property
+    def counts(self) -> Counts:
+        """What leaves, all partitions together."""
+        return Counts(
+            **{name: sum(getattr(one, name) for one in self.tallied.values()) for name in Counts.model_fields}
+        )
+
+    @property
+    def needs_yes(self) -> bool:
+        """Whether what is gone waits for a person, or did."""
+        return needs_yes(self.pictures, self.counts.lost, self.lost_lately)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether all that would leave is counted."""
+        return self.partitions is not None and len(self.tallied) >= self.partitions
+
+    @property
+    def state(self) -> RemovalState:
+        """Where it stands."""
+        if self.guarded is not None:
+            return "guarded"
+        if self.partitions is None or len(self.swept) < self.partitions:
+            return "looking"
+        if not any(departed for departed, _ in self.swept.values()):
+            return "none"
+        if not self.is_counted:
+            return "counting"
+        if not self._is_done(1):
+            return "removing"
+        if not self.needs_yes:
+            return "removed"
+        if self.decided is None:
+            return "held"
+        if self.decided == "keep":
+            return "kept"
+        return "removed" if self._is_done(2) else "removing"
+
+    def asked(self, *, is_over: bool) -> Asked:
+        """Return what the other stages are to be asked for now. `is_over`: the job has completed."""
+        if not is_over:
+            return None
+        match self.state:
+            case "counting":
+                return "tally"
+            case "removing" if self.is_counted and not self._is_done(1):
+                return Remove(1, gone=not self.needs_yes)
+            case "removing":
+                return Remove(2, gone=True)
+            case _:
+                return None
+
+    def take(self, event: events.Guarded | events.Swept | events.Tallied | events.LeftAll) -> None:
+        """Fold an event."""
+        match event:
+            case events.Guarded():
+                # Of a walk that was made again, when all was done.
+                if self.state in {"looking", "counting", "removing"}:
+                    self.guarded = event.reason
+            case events.Swept():
+                self.partitions = event.partitions
+                self.swept.setdefault(event.partition, (event.departed, event.unread))
+            case events.Tallied():
+                found = {name: getattr(event, name) for name in Counts.model_fields}
+                self.tallied.setdefault(event.partition, Counts(**found))
+            case events.LeftAll():
+                pairs = self.left.setdefault(event.round, [])
+                if (event.sent_from, event.partition) not in pairs:
+                    pairs.append((event.sent_from, event.partition))
+
+    def decide(self, command: Literal["confirm", "keep"]) -> bool:
+        """Take a person's word. Tell whether it was asked for."""
+        if self.state != "held":
+            return False
+        self.decided = command
+        return True
+
+    def _is_done(self, number: int) -> bool:
+        return self.partitions is not None and len(self.left.get(number, ())) >= self.partitions**2

@@ -1,0 +1,80 @@
+"""A kill at each step of a sync: what has left the folder leaves the collection, and nothing else does."""
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests import pictures
+from tests.chaos.test_failpoints import OF_SYNCS, QUICK, killed_at
+from tests.parts import Part
+from tests.pipeline import Pipeline, account
+from tests.worker import Worker
+from topics.job_status import REMOVALS_SETTLED
+
+PHOTOS = 30
+GONE = 4
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "point",
+    sorted({*OF_SYNCS, "hash-sealed", "hash-sent", "fingerprints-row-written", "known_images-row-written",
+            "store-concluded", "jobs-row-written", "track-checkpoint"}),
+)  # fmt: skip
+async def test_a_kill_in_a_sync_is_harmless(
+    point: str, idle_pipeline: Pipeline, kafka: Part, qdrant: Part, ml: Part, collection: str, tmp_path: Path
+) -> None:
+    photos, bus, name = tmp_path / "photos", idle_pipeline.bus, f"s-{uuid.uuid4().hex[:12]}"
+    (photos / "2023").mkdir(parents=True)
+    seed = uuid.uuid4().int % 10**8
+    pictures.write(photos, range(seed, seed + PHOTOS))
+    pictures.write(photos / "2023", range(seed + PHOTOS, seed + PHOTOS + 5))
+    data = tmp_path / "data"
+    source = {"name": name, "folder": str(photos), "collection": collection}
+    await bus.publish("source", name, source)
+    with Worker(kafka, qdrant, ml, data, **QUICK):
+        first = await settled(idle_pipeline, name, 1)
+    assert (first["outcomes"]["stored"], first["removals"]["state"]) == (PHOTOS + 5, "none")
+
+    files = sorted(path for path in photos.iterdir() if path.is_file())
+    for path in files[:GONE]:
+        path.unlink()
+    (photos / "2023").rename(photos / "2024")
+    files[GONE].write_bytes(pictures.jpeg(seed + 1000))
+    httpx.delete(f"{ml.url}/log").raise_for_status()
+    # It is changed, and so looked at.
+    await bus.publish("source", name, source | {"exclude": ["*.tmp"]})
+    await killed_at(f"{point}:1", bus, Worker(kafka, qdrant, ml, data, darkroom_failpoint=f"{point}:1", **QUICK))
+    with Worker(kafka, qdrant, ml, data, **QUICK):
+        status = await settled(idle_pipeline, name, 2)
+    counts = {reason: status["removals"][reason] for reason in ("moved", "gone", "replaced", "excluded")}
+    assert status["removals"]["state"] == "removed"
+    assert counts == {"moved": 5, "gone": GONE, "replaced": 1, "excluded": 0}
+    points = await idle_pipeline.points(collection)
+    assert set(points) == {str(path) for path in photos.rglob("*") if path.is_file()}
+    assert {name for batch in idle_pipeline.ml_batches() for name in batch} == {files[GONE].name}
+
+
+async def settled(pipeline: Pipeline, source: str, number: int) -> dict[str, Any]:
+    """Wait for the so many-th job of a source, until all of it is settled."""
+    bus = pipeline.bus
+
+    def jobs() -> list[str]:
+        return list(dict.fromkeys(status["job_id"] for status in bus.values("job-status", source=source)))
+
+    await bus.until(lambda: len(jobs()) >= number, f"the job number {number} of {source}")
+    job_id = jobs()[number - 1]
+    account(await bus.finished(job_id))
+
+    def newest() -> dict[str, Any] | None:
+        status = max(bus.values("job-status", job_id=job_id), key=lambda found: found["offset"])
+        removals = status.get("removals")
+        return status if removals is not None and removals["state"] in REMOVALS_SETTLED else None
+
+    status: dict[str, Any] = await bus.until(newest, f"what becomes of what {json.dumps(job_id)} has found to be gone")
+    return status

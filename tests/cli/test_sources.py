@@ -1,0 +1,99 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.command import darkroom
+from tests.cli.scripted_api import Answer, ScriptedApi, job
+from tests.cli.terminal import in_terminal, lines
+
+JOB = job()["job_id"]
+SUBMITTED: Answer = (202, {"job_id": JOB, "status": "queued", "message": "Queued."})
+
+
+def source(**fields: Any) -> dict[str, Any]:
+    return {
+        "name": "home",
+        "folder": "/photos/home",
+        "collection": "photos",
+        "every_seconds": 21_600,
+        "exclude": ["private/"],
+        "caption": False,
+        "state": "idle",
+        "next_at": "2026-11-29T04:00:00+00:00",
+        "last_job": job(outcomes={"stored": 2}),
+    } | fields
+
+
+def test_a_folder_is_added_as_it_really_is(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "photos")
+    routes: dict[str, list[Answer]] = {"POST /ingest/roots": [(200, {"roots": []})], "POST /sources": [(201, source())]}
+    with ScriptedApi(routes) as api:
+        run = darkroom("sources", "add", "link", "--every", "6h", "--exclude", "private/", "--name", "home",
+                       cwd=tmp_path, DARKROOM_URL=api.url)  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert "every 6h" in run.stdout
+    assert api.asked[-1] == (
+        "POST /sources",
+        "",
+        {"folder": str(tmp_path / "photos"), "name": "home", "every_seconds": 21_600, "exclude": ["private/"]},
+    )
+
+
+@pytest.mark.parametrize("every", ["6", "often"])
+def test_a_time_that_is_none_is_said(tmp_path: Path, every: str) -> None:
+    with ScriptedApi({"POST /ingest/roots": [(200, {"roots": []})]}) as api:
+        run = darkroom("sources", "add", ".", "--every", every, cwd=tmp_path, DARKROOM_URL=api.url)
+    assert run.returncode == 1
+    assert "such as 30m, 6h or 1d" in run.stderr
+
+
+def test_sources_are_shown(tmp_path: Path) -> None:
+    long = source(name="x" * 64, folder="/photos/" + "ü" * 300 + "\x1b[31m", every_seconds=None, last_job=None)
+    with ScriptedApi({"GET /sources": [(200, {"sources": [source(), long]})]}) as api:
+        _, shown = in_terminal("sources", "list", columns=80, cwd=tmp_path, DARKROOM_URL=api.url)
+        as_json = darkroom("sources", "list", "--json", cwd=tmp_path, DARKROOM_URL=api.url)
+    text = "\n".join(lines(shown))
+    assert "home" in text
+    assert "never" in text
+    assert "\x1b[31m" not in text
+    assert [one["name"] for one in json.loads(as_json.stdout)] == ["home", "x" * 64]
+
+
+def test_a_source_is_paused_removed_and_shown(tmp_path: Path) -> None:
+    routes: dict[str, list[Answer]] = {
+        "POST /sources/home/pause": [(200, source(state="paused", next_at=None))],
+        "DELETE /sources/home": [(204, {})],
+        "GET /sources/none": [(404, {"detail": "There is no source 'none'."})],
+    }
+    with ScriptedApi(routes) as api:
+        paused = darkroom("sources", "pause", "home", cwd=tmp_path, DARKROOM_URL=api.url)
+        removed = darkroom("sources", "remove", "home", "--json", cwd=tmp_path, DARKROOM_URL=api.url)
+        unknown = darkroom("sources", "show", "none", cwd=tmp_path, DARKROOM_URL=api.url)
+    assert "paused" in paused.stdout
+    assert json.loads(removed.stdout) == {"removed": "home"}
+    assert unknown.returncode == 1
+    assert "There is no source 'none'." in unknown.stderr
+
+
+def test_sync_looks_at_all_that_are_not_paused(tmp_path: Path) -> None:
+    routes: dict[str, list[Answer]] = {
+        "GET /sources": [(200, {"sources": [source(), source(name="away", state="paused")]})],
+        "POST /sources/home/sync": [SUBMITTED],
+        f"GET /ingest/status/{JOB}": [(200, job(outcomes={"stored": 2}))],
+    }
+    with ScriptedApi(routes) as api:
+        begun = darkroom("sync", "--json", cwd=tmp_path, DARKROOM_URL=api.url)
+        ended = darkroom("sync", "home", "--wait", cwd=tmp_path, DARKROOM_URL=api.url)
+    assert json.loads(begun.stdout) == {"jobs": {"home": JOB}}
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("home: ")
+
+
+def test_sync_without_sources_says_what_to_do(tmp_path: Path) -> None:
+    with ScriptedApi({"GET /sources": [(200, {"sources": []})]}) as api:
+        run = darkroom("sync", cwd=tmp_path, DARKROOM_URL=api.url)
+    assert run.returncode == 1
+    assert "darkroom sources add FOLDER" in run.stderr

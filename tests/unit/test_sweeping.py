@@ -1,0 +1,108 @@
+"""What a sweep looks at: the disk, the paths that are in work, and the message that asks for a step."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from agents.absence import Absence
+from agents.leaving_out import Chosen
+from agents.mounted import mounted_at
+from agents.sweeping import InWork
+from core.errors import InvalidMessageError
+from rules.departures import Seen
+from rules.leaving_out import Patterns
+from topics.sweep import BEHIND, Sweep, read_sweep
+
+
+def look(folder: Path, *names: str, exclude: tuple[str, ...] = ()) -> list[Seen] | str:
+    root = bytes(folder)
+    absence = Absence(root, None, Chosen(Patterns(exclude), Patterns(()), frozenset({root})), mounted_at(str(folder)))
+    return absence.look([os.fsencode(folder / name) for name in names])
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    (folder / "2024" / "private").mkdir(parents=True)
+    for name in ("a.jpg", "2024/b.jpg", "2024/private/c.jpg"):
+        (folder / name).touch()
+    return folder
+
+
+def test_what_is_there_gone_and_left_out(photos: Path) -> None:
+    names = ("a.jpg", "2024/b.jpg", "2024/private/c.jpg", "A.jpg", "2024/none.jpg", "2023/x/y.jpg", "a.jpg/below.jpg")
+    assert look(photos, *names) == ["there", "there", "there", "gone", "gone", "gone", "gone"]
+    assert look(photos, *names[:3], exclude=("private/",)) == ["there", "there", "excluded"]
+    (photos / "2024" / ".darkroomignore").write_text("b*\n")
+    assert look(photos, *names[:3]) == ["there", "excluded", "there"]
+
+
+def test_names_are_compared_byte_for_byte(photos: Path) -> None:
+    (photos / "e\u0301.jpg").touch()
+    assert look(photos, "e\u0301.jpg", "\u00e9.jpg") == ["there", "gone"]
+
+
+def test_a_folder_in_the_place_of_a_file_is_none(photos: Path) -> None:
+    (photos / "d.jpg").mkdir()
+    assert look(photos, "d.jpg") == ["gone"]
+
+
+def test_behind_a_link_that_leads_nowhere_nothing_is_gone(photos: Path, tmp_path: Path) -> None:
+    (photos / "disk").symlink_to(tmp_path / "unplugged")
+    assert look(photos, "disk/a.jpg", "disk/2024/b.jpg") == ["unread", "unread"]
+    (tmp_path / "unplugged").mkdir()
+    assert look(photos, "disk/a.jpg", "disk/2024/b.jpg") == ["gone", "gone"]
+
+
+def test_a_deep_path_is_looked_at(photos: Path) -> None:
+    assert look(photos, "x/" * 1200 + "a.jpg") == ["gone"]
+
+
+def test_of_a_folder_that_is_empty_or_away_nothing_is_said(tmp_path: Path) -> None:
+    assert "is empty" in look(tmp_path, "a.jpg")
+    assert "cannot be read" in look(tmp_path / "none", "a.jpg")
+
+
+def test_on_another_mount_nothing_is_said(photos: Path) -> None:
+    root = bytes(photos)
+    known = [mount._replace(source="another disk") for mount in mounted_at(str(photos))]
+    found = Absence(root, None, Chosen(named=frozenset({root})), known).look([root + b"/none.jpg"])
+    assert "on another mount" in found
+
+
+async def test_paths_in_work_are_known_from_the_begin_of_a_step() -> None:
+    in_work = InWork()
+    in_work.begin([b"/early", b"/twice"])
+    in_work.begin([b"/twice"])
+    in_work.end([b"/twice"])
+    with in_work.watched() as seen:
+        in_work.end([b"/early", b"/twice"])
+        in_work.begin([b"/late"])
+        in_work.end([b"/late"])
+    in_work.begin([b"/behind"])
+    assert seen == {b"/early", b"/twice", b"/late"}
+
+    async def fails() -> None:
+        raise OSError("no")
+
+    with pytest.raises(OSError, match="no"):
+        await in_work.until_done([b"/behind"], fails())
+    with in_work.watched() as none:
+        await asyncio.sleep(0)
+    assert none == set()
+
+
+def test_a_step_says_how_far_it_is_and_is_no_end_marker() -> None:
+    sweep = Sweep(job_id="j", walk_id="w", source="home", collection="photos", folder="/photos")
+    step = sweep.behind(b"/photos/\xff.jpg", departed=2, unread=1).behind(b"/photos/z.jpg", departed=1)
+    assert (step.departed, step.unread) == (3, 1)
+    assert read_sweep(step.headers()) == step
+    assert step.after_path == b"/photos/z.jpg"
+    end = [("job_id", b"j"), ("walk_id", b"w"), sweep.header_of_end()]
+    assert read_sweep(end) is None
+    assert read_sweep(end, BEHIND) == sweep
+    assert read_sweep([*step.headers(), ("replay", b"true")]) is None
+    with pytest.raises(InvalidMessageError):
+        read_sweep([("sweep", sweep.model_copy(update={"after": "!"}).model_dump_json().encode())])

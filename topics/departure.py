@@ -1,0 +1,77 @@
+"""How paths leave a collection: what goes from hash to prepare (on `image-outcome`) and on to store (on `db-write`).
+
+A sync looks twice. The first look finds what would leave, and prepare counts it (`Departed`, `Tally`). The second, once
+that is allowed, finds it again and has it removed (`Left`), and ends with a marker (`LeftEnd`) that passes all stages.
+
+A path that leaves raises its `sequence`, which every file of that path carries from then on: what was handed on before,
+and comes to prepare or store behind the removal, adds the path no more.
+"""
+
+from typing import Any, Literal
+
+from pydantic import ConfigDict
+
+from rules.departures import Reason
+from topics.files import FileOfJob, JobId, Sequence, Sha256
+from topics.limits import Name
+from topics.record import Record
+
+
+def _names_its_kind(schema: dict[str, Any]) -> None:
+    """Require the kind: a message without one is another record of its topic."""
+    schema["required"] = ["kind", *schema.get("required", [])]
+
+
+_KIND = ConfigDict(json_schema_extra=_names_its_kind)
+
+
+class Departed(FileOfJob):
+    """A path would leave with a content, found by a sync; nothing is removed yet."""
+
+    kind: Literal["departed"] = "departed"
+    sha256: Sha256
+    reason: Reason
+
+
+class Left(FileOfJob):
+    """A path leaves with a content. What was handed on for it with this `sequence`, or a lower one, is void."""
+
+    model_config = _KIND
+
+    kind: Literal["left"] = "left"
+    sha256: Sha256
+    sequence: Sequence
+    reason: Reason
+
+
+class Tally(Record):
+    """All that would leave is known: count it. By way of store, so that all that is stored is known as well.
+
+    `after`: a row of prepare, as base64, and what was counted before it.
+    """
+
+    model_config = _KIND
+
+    kind: Literal["tally"] = "tally"
+    job_id: JobId
+    collection: Name
+    after: str = ""
+    moved: int = 0
+    gone: int = 0
+    replaced: int = 0
+    excluded: int = 0
+    lost: int = 0
+
+
+class LeftEnd(Record):
+    """All that leaves by a sync has been sent, from one partition of `raw-path` to one of those behind it.
+
+    `round`: which of its removals.
+    """
+
+    model_config = _KIND
+
+    kind: Literal["left-end"] = "left-end"
+    job_id: JobId
+    round: int
+    sent_from: int

@@ -1,0 +1,87 @@
+"""A look for what has left the folder of a source: a message without a value on `raw-path`, as the end of its walk is.
+
+It goes on in steps, in each partition by itself: each looks at some rows of hash's table, and asks for the next with a
+message that says how far it came. It stands in the header `sweep`, as JSON.
+"""
+
+import base64
+from typing import Literal
+
+from core.errors import InvalidMessageError
+from rules.mounts import Mount
+from topics.files import JobId
+from topics.limits import Name, Paths, PathText
+from topics.record import HeaderList, Headers, RawHeaders, Record, Topic, header_texts
+from topics.source import SourceName
+
+HEADER = "sweep"
+BEHIND = "sweep-behind"
+"""The header of an end marker that asks for a sweep behind it."""
+
+
+class Sweep(Record):
+    """What is looked for, and how far it is.
+
+    `mounts`: what the folder was on as the walk began; where it is on something else, nothing is gone. `phase`: `look`
+    finds what would leave; `remove` has that removed which was found, and is allowed: with `gone`, also what is gone.
+    `after`: the last path that was looked at, as base64.
+    """
+
+    job_id: JobId
+    walk_id: Name
+    source: SourceName
+    collection: Name
+    folder: PathText
+    exclude: Paths = []
+    roots: Paths | None = None
+    mounts: tuple[Mount, ...] = ()
+    phase: Literal["look", "remove"] = "look"
+    gone: bool = True
+    round: int = 1
+    after: str = ""
+    departed: int = 0
+    unread: int = 0
+
+    @property
+    def after_path(self) -> bytes:
+        """The last path that was looked at; empty at the begin."""
+        return base64.b64decode(self.after, validate=True)
+
+    def behind(self, path: bytes, departed: int = 0, unread: int = 0) -> "Sweep":
+        """Return the next step."""
+        return self.model_copy(
+            update={
+                "after": base64.b64encode(path).decode(),
+                "departed": self.departed + departed,
+                "unread": self.unread + unread,
+            }
+        )
+
+    def headers(self) -> HeaderList:
+        """Return the headers of the message. To a worker of an older version it is one more end of the walk."""
+        named = ("walk_id", self.walk_id.encode())
+        return [*Headers(job_id=self.job_id).encode(), named, (HEADER, _SWEEP.encode(self))]
+
+    def header_of_end(self) -> tuple[str, bytes]:
+        """Return the header of an end marker that asks for it."""
+        return BEHIND, _SWEEP.encode(self)
+
+
+_SWEEP: Topic[Sweep] = Topic("raw-path", key="job id", record=Sweep)
+
+
+def read_sweep(headers: RawHeaders, header: str = HEADER) -> Sweep | None:
+    """Return the step that a message without a value asks for; None where it is an end marker.
+
+    `header`: BEHIND for what an end marker asks for. Nothing, in a replay: it says nothing of the folder as it is now.
+    Raises InvalidMessageError.
+    """
+    text = header_texts(headers).get(header)
+    if text is None or Headers.decode(headers).replay:
+        return None
+    sweep = _SWEEP.decode(text.encode())
+    try:
+        sweep.after_path  # noqa: B018 - counted on
+    except ValueError as error:
+        raise InvalidMessageError("A sweep says how far it is in no base64.") from error
+    return sweep
