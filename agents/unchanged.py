@@ -75,6 +75,7 @@ class Unchanged:
         """Finish one that came alone."""
         self._note(file, [(file.sha256, file.file_id)])
         await self._stage.finish(file, "unchanged", headers, sha256=file.sha256)
+        failpoints.reach("unchanged-told")
 
     def first(self, file: HashedFileOfJob) -> str | None:
         """Return the id of the first unchanged file of a job with the same content, or None."""
