@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,13 +15,14 @@ from rules.identity import point_id
 from rules.many_paths import MAX_PATHS
 from rules.payload import REVISION
 from tests import parts, pictures
+from tests.agents.messages import hashed_file
 from tests.api.service import Service
 from tests.deadlines import HANG_SECONDS
 from tests.ml.stub import vector_of
 from tests.pipeline import Pipeline, account
 from tests.replay.conftest import Quiet, run_to_its_end
 from tests.replay.test_all_topics import points
-from tests.replay.test_reread import allowed, counts, listed, photos, read, write
+from tests.replay.test_reread import allowed, counts, listed, photos, read, taken, write
 from tests.worker import Worker
 
 __all__ = ["allowed", "photos"]
@@ -288,6 +290,41 @@ async def test_a_kill_anywhere_leaves_one_whole_collection(
     # A kill may repeat what was with ML, and nothing else.
     assert 8 <= asked(pipeline) <= 16
     assert counts(await pipeline.run(allowed, collection=collection)) == {"unchanged": 8}
+
+
+async def test_what_comes_into_the_former_after_the_switch_is_brought_over(
+    pipeline: Pipeline, service: Service, worker: Worker, second_worker: Callable[[str], Worker],
+    kafka: parts.Part, qdrant: parts.Part, ml: parts.Part, collection: str, allowed: Path, tmp_path: Path,
+) -> None:  # fmt: skip
+    """A message of the former model was on its way when the switch came, and a job of it is submitted just then."""
+    pictures.write_new(allowed, 3)
+    await pipeline.run(allowed, collection=collection)
+    killed = second_worker("reembed-switched")
+    killed.launch()
+    job_id = await begin(service, collection)
+    await pipeline.bus.until(killed.has_ended, "a kill behind the switch")
+    assert await model_of(pipeline, collection) == (NEW, DIMENSION)
+    late, path = f"{job_id}-late", allowed / "late.jpg"
+    path.write_bytes(taken(8900, 2011))
+    message = hashed_file(late, collection, path)
+    with Worker(
+        kafka, qdrant, ml, tmp_path / "late", "hash,prepare,embed,store,track", kafka_session_timeout_seconds=2
+    ):
+        await pipeline.bus.publish("hashed-file", message["sha256"], message)
+        await pipeline.bus.until(lambda: pipeline.bus.outcomes(late), "the outcome of the late file")
+        (await service.http.post(f"ingest/{late}/close")).raise_for_status()
+        assert counts(await pipeline.bus.finished(late)) == {"stored": 1}
+    assert str(path) not in await pipeline.points(collection)
+    (allowed / "later.jpg").write_bytes(taken(8901, 2012))
+    later = await pipeline.scan(allowed / "later.jpg", collection=collection, model_id="stub-1")
+    worker.start()
+    status = account(await pipeline.bus.finished(job_id))
+    assert status["status"] == "completed"
+    assert re.search(rf"All [45] pictures of {collection} have vectors of {NEW}\.", status["message"])
+    assert counts(account(await pipeline.bus.finished(later))) == {"stored": 1}
+    assert set(await pipeline.points(collection)) == {str(one) for one in listed(allowed)}
+    await check_vectors(pipeline, collection)
+    assert [info.model_id for info in await pipeline.qdrant.generations(collection)] == [NEW]
 
 
 async def test_it_is_held_and_cancelled_as_any_job(
