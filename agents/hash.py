@@ -94,9 +94,10 @@ class _Hasher:
         for item in items:
             path = item.record.path_bytes
             before = self._fingerprints.get(path)
-            self._in_work.begin([path])
+            paths = [path]
+            self._in_work.begin(paths)
             work = self._stage.or_put_back(RAW_PATH, item, self._hash(item, before))
-            work = self._in_work.until_done([path], work)
+            work = self._in_work.until_done(paths, work)
             await window.add(item.event, work, self._remember(item), item.permits())
 
     async def end(self, event: Event, window: Window) -> None:
@@ -134,7 +135,7 @@ class _Hasher:
             hashed = _hashed(first, Fingerprint(**next(iter(unchanged.values()))), walk_id)
             alike = alike_of(hashed, files.headers)
             own = [
-                Own(unchanged[index]["sha256"].encode(), orjson.dumps({"path": paths[index]} | _told(unchanged[index])))
+                Own(unchanged[index]["sha256"].encode(), orjson.dumps(_told(unchanged[index]) | {"path": paths[index]}))
                 for index in inside
             ]
             await self._stage.send_alike(HASHED_FILE, alike, own)
@@ -287,5 +288,7 @@ def _hashed(file: RawPath, content: Fingerprint, walk_id: str | None = None, seq
 
 def _told(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
     """Return what goes on with a file of its fingerprint."""
-    sequence = fingerprint.get("sequence")
-    return {name: fingerprint[name] for name in _OF_CONTENT} | ({"sequence": sequence} if sequence else {})
+    told = {name: fingerprint[name] for name in _OF_CONTENT}
+    if sequence := fingerprint.get("sequence"):
+        told["sequence"] = sequence
+    return told

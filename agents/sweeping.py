@@ -8,6 +8,7 @@ import asyncio
 import os
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 import structlog
@@ -42,24 +43,18 @@ class InWork:
     """The paths that hash has in work: what is found of them on the disk may be old by the time it is acted on."""
 
     def __init__(self) -> None:
-        self._paths: dict[bytes, int] = {}
+        self._pieces: dict[int, Sequence[bytes]] = {}
         self._watches: list[set[bytes]] = []
 
     def begin(self, paths: Sequence[bytes]) -> None:
-        """Note paths that were taken."""
-        for path in paths:
-            self._paths[path] = self._paths.get(path, 0) + 1
+        """Note paths that were taken, as one piece of work."""
+        self._pieces[id(paths)] = paths
         for watch in self._watches:
             watch.update(paths)
 
     def end(self, paths: Sequence[bytes]) -> None:
-        """Note that work on paths has ended."""
-        for path in paths:
-            left = self._paths[path] - 1
-            if left:
-                self._paths[path] = left
-            else:
-                del self._paths[path]
+        """Note that a piece of work has ended, by the very list that it has begun with."""
+        del self._pieces[id(paths)]
 
     async def until_done(self, paths: Sequence[bytes], work: Coroutine[Any, Any, T]) -> T:
         """Do work on paths, which are in work until then. They have begun already."""
@@ -71,7 +66,7 @@ class InWork:
     @contextmanager
     def watched(self) -> Iterator[set[bytes]]:
         """Give the paths that are in work at any time until the block ends."""
-        watch = set(self._paths)
+        watch = set(chain.from_iterable(self._pieces.values()))
         self._watches.append(watch)
         try:
             yield watch

@@ -109,4 +109,7 @@ def _row(fingerprint: Fingerprint) -> bytes:
 
 
 def _is_held(known: Mapping[str, Any], collection: str, by: str) -> bool:
-    return any(one[0] == collection and one[1] == known["sha256"] and by in one[2] for one in known.get("held", ()))
+    for at, sha256, holders in known.get("held", ()):
+        if at == collection and sha256 == known["sha256"] and by in holders:
+            return True
+    return False

@@ -74,21 +74,22 @@ def test_on_another_mount_nothing_is_said(photos: Path) -> None:
 
 async def test_paths_in_work_are_known_from_the_begin_of_a_step() -> None:
     in_work = InWork()
-    in_work.begin([b"/early", b"/twice"])
-    in_work.begin([b"/twice"])
-    in_work.end([b"/twice"])
+    early, late, behind, twice = [b"/early", b"/both"], [b"/late"], [b"/behind"], [b"/both"]
+    in_work.begin(early)
+    in_work.begin(twice)
+    in_work.end(twice)
     with in_work.watched() as seen:
-        in_work.end([b"/early", b"/twice"])
-        in_work.begin([b"/late"])
-        in_work.end([b"/late"])
-    in_work.begin([b"/behind"])
-    assert seen == {b"/early", b"/twice", b"/late"}
+        in_work.end(early)
+        in_work.begin(late)
+        in_work.end(late)
+    in_work.begin(behind)
+    assert seen == {b"/early", b"/both", b"/late"}
 
     async def fails() -> None:
         raise OSError("no")
 
     with pytest.raises(OSError, match="no"):
-        await in_work.until_done([b"/behind"], fails())
+        await in_work.until_done(behind, fails())
     with in_work.watched() as none:
         await asyncio.sleep(0)
     assert none == set()
