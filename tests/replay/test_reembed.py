@@ -17,7 +17,6 @@ from rules.payload import REVISION
 from tests import parts, pictures
 from tests.agents.messages import hashed_file
 from tests.api.service import Service
-from tests.deadlines import HANG_SECONDS
 from tests.ml.stub import vector_of
 from tests.pipeline import Pipeline, account
 from tests.replay.conftest import Quiet, run_to_its_end
@@ -55,7 +54,14 @@ async def begin_to(service: Service, what: str, collection: str, body: object = 
 
 async def reembed(pipeline: Pipeline, service: Service, collection: str, **body: object) -> dict[str, Any]:
     """Embed a collection anew; return the status at the end."""
-    return account(await pipeline.bus.finished(await begin(service, collection, **body)))
+    return await ended(pipeline, service, await begin(service, collection, **body))
+
+
+async def ended(pipeline: Pipeline, service: Service, job_id: str) -> dict[str, Any]:
+    """Return the status at the end of a job, which the API knows of as well."""
+    status = account(await pipeline.bus.finished(job_id))
+    await service.status(job_id, offset=status["offset"])
+    return status
 
 
 async def model_of(pipeline: Pipeline, collection: str) -> tuple[str | None, int]:
@@ -222,7 +228,7 @@ async def test_what_fails_stays_findable_under_the_former_until_a_person_goes_on
     pipeline.forget_ml()
     told(pipeline, fail_images=["photo-8302.jpg"])
     job_id = await begin(service, collection)
-    status = account(await pipeline.bus.finished(job_id))
+    status = await ended(pipeline, service, job_id)
     assert (status["status"], counts(status)) == ("failed", {"stored": 3, "failed": 1})
     assert f"1 picture of {collection} has no vector of {NEW}" in status["message"]
     assert await model_of(pipeline, collection) == ("stub-1", 512)
@@ -340,7 +346,7 @@ async def test_it_is_held_and_cancelled_as_any_job(
     (await service.http.post(f"ingest/{job_id}/pause")).raise_for_status()
     (await service.http.post(f"ingest/{job_id}/cancel")).raise_for_status()
     told(pipeline)
-    status = account(await pipeline.bus.finished(job_id))
+    status = await ended(pipeline, service, job_id)
     assert status["status"] == "cancelled"
     assert await model_of(pipeline, collection) == ("stub-1", 512)
     pipeline.forget_ml()
@@ -379,10 +385,10 @@ async def test_captions_are_added_to_what_has_none_without_a_file_or_a_vector(
         path.unlink()
     pipeline.forget_ml()
     jobs = await asyncio.gather(*(begin_to(service, "caption", name) for name in (collection, other)))
-    ended = [account(await pipeline.bus.finished(job, HANG_SECONDS)) for job in jobs]
-    assert [status["status"] for status in ended] == ["completed", "completed"]
-    assert [status["total_files"] for status in ended] == [3, 3]
-    assert sum(status["ml_images_sent"] for status in ended) == 3
+    both = [await ended(pipeline, service, job) for job in jobs]
+    assert [status["status"] for status in both] == ["completed", "completed"]
+    assert [status["total_files"] for status in both] == [3, 3]
+    assert sum(status["ml_images_sent"] for status in both) == 3
     batches = httpx.get(f"{pipeline.ml.url}/log").json()
     assert {(batch["caption"], batch["embed"]) for batch in batches} == {(True, False)}
     assert sum(len(batch["images"]) for batch in batches) == 3
