@@ -26,6 +26,8 @@ SECTION = USE_IT.partition("\n## ")[0]
 EXPECTED = {
     "models get": r"^siglip2-base-patch16-224 is here already",
     "ingest": r"^Job [0-9a-f]{32}\.",
+    "sources add": r"^Source Pictures: .* is kept in collection home, and looked at every 6h\.",
+    "sync": r"^Pictures: job sync-Pictures-",
     "jobs": r"{job}",
     "status": r"Status +completed",
     "files": r"failed +.*broken\.jpg",
