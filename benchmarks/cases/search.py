@@ -141,11 +141,11 @@ class _Model:
     def __init__(self, library: Library) -> None:
         self._library = library
 
-    async def capabilities(self) -> Capabilities:
+    async def capabilities(self, model_id: str | None = None) -> Capabilities:  # noqa: ARG002 - as ML's is called
         """Name a model that knows text."""
         return Capabilities(MODEL, embedding_dim=DIMENSION, supports_text=True)
 
-    async def embed_text(self, text: str, *, dimension: int) -> list[float]:  # noqa: ARG002 - as ML's is called
+    async def embed_text(self, text: str, *, dimension: int, model_id: str | None = None) -> list[float]:  # noqa: ARG002
         """Return the vector of a group of pictures, the same for the same text."""
         return self._library.near(sum(text.encode()))
 
