@@ -1,6 +1,5 @@
 """Takes what is about paths that leave: prepare's part in a sync. It counts these, and has store take them away."""
 
-import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Iterable
 from itertools import groupby
@@ -16,6 +15,7 @@ from rules.tally import Tallied as Counts
 from rules.tally import tally
 from streams.item import Item
 from streams.messages import Event
+from streams.tasks import delivered
 from streams.window import Deliveries, Window, writing_rows
 from tables.departures import Departures, Leaving
 from topics.content import Content
@@ -40,11 +40,11 @@ class DepartureKeeper:
         """Take one message, or one file of it. A replay says nothing of the folder as it is now."""
         record, event, permits = item.record, item.event, item.permits()
         if item.headers.replay:
-            await window.add(event, _delivered(()), permits=permits)
+            await window.add(event, delivered(()), permits=permits)
             return
         match record:
             case Departed():
-                await window.add(event, _delivered([self._departures.put_leaving(record)]), permits=permits)
+                await window.add(event, delivered([self._departures.put_leaving(record)]), permits=permits)
             case Left():
                 await window.add(event, self._leave(record, self._departures.void(record)), permits=permits)
             case Tally():
@@ -79,7 +79,7 @@ class DepartureKeeper:
         await self._stage.send_file(DB_WRITE, stored.sha256, write, write.headers())
 
     async def _leave(self, left: Left, rows: Iterable[Awaitable[object]]) -> None:
-        await _delivered(rows)
+        await delivered(rows)
         failpoints.reach("left-kept")
         await self._send([left])
 
@@ -107,7 +107,7 @@ class DepartureKeeper:
                 await self._stage.emit(found)
             with writing_rows(event):
                 dropped = self._departures.drop_leaving(rows)
-            await _delivered(dropped)
+            await delivered(dropped)
 
     def _tally(self, rows: list[Leaving], job_id: str, incarnation: str | None) -> Counts:
         paths = self._departures.paths(rows[0].sha256, rows[0].collection)
@@ -117,14 +117,12 @@ class DepartureKeeper:
         return tally(leaving, [(path, brought_by == job_id) for path, brought_by in known.items()])
 
     async def _ask(self, event: Event, following: Tally) -> None:
-        value, headers = IMAGE_OUTCOME.encode(following), IMAGE_OUTCOME.headers(following, Headers())
-        key, partition = following.job_id.encode(), event.message.partition
-        await (await self._stage.send_raw(IMAGE_OUTCOME.name, key, value, headers, partition))
+        partition = event.message.partition
+        await (await self._stage.send(IMAGE_OUTCOME, following.job_id, following, Headers(), partition))
 
     async def _pass_on(self, event: Event, end: LeftEnd) -> Deliveries:
-        value, headers = DB_WRITE.encode(end), DB_WRITE.headers(end, Headers(job_id=end.job_id))
-        key, partition = end.job_id.encode(), event.message.partition
-        return [await self._stage.send_raw(DB_WRITE.name, key, value, headers, partition)]
+        headers = Headers(job_id=end.job_id)
+        return [await self._stage.send(DB_WRITE, end.job_id, end, headers, event.message.partition)]
 
 
 def _after(asked: Tally) -> bytes:
@@ -136,7 +134,3 @@ def _after(asked: Tally) -> bytes:
 
 def _content(row: Leaving) -> tuple[str, str]:
     return row.sha256, row.collection
-
-
-async def _delivered(deliveries: Iterable[Awaitable[object]]) -> None:
-    await asyncio.gather(*deliveries)

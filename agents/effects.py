@@ -147,9 +147,7 @@ class Executor:
 
     async def tell(self, event: messages.Event, key: str, outcome: AnyImageOutcome, headers: Headers) -> None:
         """Send a message to prepare itself, on the partition of an event, and wait until it is delivered."""
-        value, encoded = IMAGE_OUTCOME.encode(outcome), IMAGE_OUTCOME.headers(outcome, headers)
-        partition = event.message.partition
-        await (await self._stage.send_raw(IMAGE_OUTCOME.name, key.encode(), value, encoded, partition))
+        await (await self._stage.send(IMAGE_OUTCOME, key, outcome, headers, event.message.partition))
 
     def _write(self, case: Case, row: do.Row) -> Sequence[Awaitable[object]]:
         images, of = self._images, case.of

@@ -14,7 +14,7 @@ import structlog
 from core.errors import InvalidMessageError
 from gateways.kafka.connection import ClientOptions
 from gateways.kafka.reader import KafkaRecord, Reader, all_partitions
-from topics.job_status import FINISHED, JOB_STATUS, JobStatus
+from topics.job_status import FINISHED, JOB_STATUS, JobStatus, RemovalStatus
 
 # Files of a finished job may still come in, from a replay or a slow publisher: its end is remembered a while.
 REMEMBERED_CANCELLATIONS = 10_000
@@ -113,7 +113,7 @@ class JobsWatch:
 
     def _take(self, status: JobStatus) -> None:
         if status.source is not None and status.removals is not None:
-            self._note_lost(status.source, status.job_id, status)
+            self._note_lost(status.source, status, status.removals)
         if status.status in FINISHED:
             self._jobs.pop(status.job_id, None)
         else:
@@ -123,11 +123,11 @@ class JobsWatch:
             if len(self._cancelled) > REMEMBERED_CANCELLATIONS:
                 self._cancelled.popitem(last=False)
 
-    def _note_lost(self, source: str, job_id: str, status: JobStatus) -> None:
+    def _note_lost(self, source: str, status: JobStatus, removals: RemovalStatus) -> None:
         lost = self._lost.setdefault(source, {})
-        lost.pop(job_id, None)
-        if status.removals is not None and status.removals.state in {"removing", "removed"} and status.end_time:
-            lost[job_id] = datetime.fromisoformat(status.end_time).timestamp(), status.removals.lost
+        lost.pop(status.job_id, None)
+        if removals.state in {"removing", "removed"} and status.end_time:
+            lost[status.job_id] = datetime.fromisoformat(status.end_time).timestamp(), removals.lost
             if len(lost) > REMEMBERED_SYNCS:
                 del lost[next(iter(lost))]
 

@@ -9,7 +9,6 @@ from topics.db_write import DB_WRITE
 from topics.departure import Tally
 from topics.raw_path import RAW_PATH
 from topics.record import Headers
-from topics.sweep import Sweep
 
 
 async def asks(stage: StageApp, job: Job, asked: "Remove | str") -> list[Awaitable[object]]:
@@ -17,14 +16,9 @@ async def asks(stage: StageApp, job: Job, asked: "Remove | str") -> list[Awaitab
     assert job.removals is not None  # noqa: S101 - it asks
     sweep = job.removals.sweep
     partitions = range(stage.services.settings.kafka_partitions)
-    key = job.job_id.encode()
     if isinstance(asked, Remove):
         again = sweep.model_copy(update={"phase": "remove", "gone": asked.gone, "round": asked.round})
-        return [await stage.send_raw(RAW_PATH.name, key, None, again.headers(), number) for number in partitions]
-    return [await _tally(stage, sweep, key, number) for number in partitions]
-
-
-async def _tally(stage: StageApp, sweep: Sweep, key: bytes, partition: int) -> Awaitable[object]:
-    tally = Tally(job_id=sweep.job_id, collection=sweep.collection)
-    headers = DB_WRITE.headers(tally, Headers(job_id=sweep.job_id))
-    return await stage.send_raw(DB_WRITE.name, key, DB_WRITE.encode(tally), headers, partition)
+        key, marks = job.job_id.encode(), again.headers()
+        return [await stage.send_raw(RAW_PATH.name, key, None, marks, number) for number in partitions]
+    tally, headers = Tally(job_id=job.job_id, collection=sweep.collection), Headers(job_id=job.job_id)
+    return [await stage.send(DB_WRITE, job.job_id, tally, headers, number) for number in partitions]

@@ -98,10 +98,8 @@ class _Storer:
             case None:
                 return []
             case Tally():
-                value = IMAGE_OUTCOME.encode(about_all)
-                headers = IMAGE_OUTCOME.headers(about_all, Headers(job_id=about_all.job_id))
-                key, partition = about_all.job_id.encode(), event.message.partition
-                return [await self._stage.send_raw(IMAGE_OUTCOME.name, key, value, headers, partition)]
+                job_id, partition = about_all.job_id, event.message.partition
+                return [await self._stage.send(IMAGE_OUTCOME, job_id, about_all, Headers(job_id=job_id), partition)]
             case LeftEnd():
                 done = LeftAll(
                     job_id=about_all.job_id,

@@ -212,10 +212,9 @@ class Sweeper:
             )
             return
         end = LeftEnd(job_id=sweep.job_id, round=sweep.round, sent_from=partition)
-        value, headers = IMAGE_OUTCOME.encode(end), IMAGE_OUTCOME.headers(end, Headers(job_id=sweep.job_id))
+        headers = Headers(job_id=sweep.job_id)
         deliveries = [
-            await self._stage.send_raw(IMAGE_OUTCOME.name, sweep.job_id.encode(), value, headers, number)
-            for number in range(partitions)
+            await self._stage.send(IMAGE_OUTCOME, sweep.job_id, end, headers, number) for number in range(partitions)
         ]
         await asyncio.gather(*deliveries)
 

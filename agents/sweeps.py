@@ -55,11 +55,9 @@ class Sweeper:
             cancelling = jobs.cancelling()
             for job_id in sorted(cancelling - told):
                 log.info("waiters-end", job_id=job_id, stage="prepare")
-                record = JobCancelled(job_id=job_id)
-                value = IMAGE_OUTCOME.encode(record)
-                headers = IMAGE_OUTCOME.headers(record, Headers(job_id=job_id))
+                record, headers = JobCancelled(job_id=job_id), Headers(job_id=job_id)
                 deliveries = [
-                    await self._stage.send_raw(IMAGE_OUTCOME.name, job_id.encode(), value, headers, partition)
+                    await self._stage.send(IMAGE_OUTCOME, job_id, record, headers, partition)
                     for partition in range(self._stage.services.settings.kafka_partitions)
                 ]
                 await asyncio.gather(*deliveries)

@@ -18,7 +18,7 @@ from agents.stage import Services, StageApp, now
 from core import failpoints
 from streams.messages import Event
 from streams.rows import is_current
-from streams.tasks import start
+from streams.tasks import delivered, start
 from streams.window import Window, writing_rows
 from tables.job import Job
 from tables.job_document import document
@@ -168,7 +168,7 @@ class Tracker:
     def _take_late(self, job_event: JobEvent) -> Coroutine[Any, Any, None]:
         """Take an event of a job that was forgotten: it changes nothing, but may go on with forgetting."""
         if not isinstance(job_event, Forget):
-            return _delivered([])
+            return delivered([])
         job_id = job_event.job_id
         if job_event.after is None or job_id in self._changed:
             return self._forget_behind(job_id, "", [] if self._checkpoint is None else [self._checkpoint])
@@ -180,7 +180,7 @@ class Tracker:
 
         Each few rows have an event of their own, so that other jobs go on, and a kill repeats no more than these.
         """
-        await _delivered(deliveries)
+        await delivered(deliveries)
         if file_id is not None:
             await self._stage.emit(Forget(job_id=job_id, at=now(), after=file_id))
 
@@ -203,7 +203,3 @@ def _told(job: Job) -> object:
         job.missing,
         job.forgotten,
     )
-
-
-async def _delivered(deliveries: list[Awaitable[object]]) -> None:
-    await asyncio.gather(*deliveries)

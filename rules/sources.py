@@ -7,7 +7,6 @@ from core.errors import RequestError
 from rules.identity import new_id
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 def due(wanted_at: float, every: float | None, done: float | None, now: float) -> float | None:
@@ -50,16 +49,6 @@ def in_words(seconds: int) -> str:
     """Return a time as `seconds_of` reads it, in its largest unit."""
     unit, size = next((unit, size) for unit, size in reversed(_UNITS.items()) if seconds % size == 0)
     return f"{seconds // size}{unit}"
-
-
-def check_source_name(name: str) -> None:
-    """Raise RequestError(422) unless `name` can name a source."""
-    if not _NAME.fullmatch(name):
-        raise RequestError(
-            f"{name[:80]!r} cannot name a source: use 1 to 64 letters, digits, '_', '-' or '.', "
-            "starting with a letter or digit.",
-            422,
-        )
 
 
 def name_for(folder: str, taken: set[str]) -> str:

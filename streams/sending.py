@@ -37,9 +37,12 @@ class Sending:
         self._writes = topics_written(name).union(put_back)
         self.outbox = Outbox(self.send_raw, settings.kafka_partitions, settings.kafka_files_per_message, stop)
 
-    async def send(self, topic: Topic[R], key: str | bytes, record: R, headers: Headers) -> Awaitable[object]:
-        """Send a record; await the result to know that it is delivered."""
-        return await self.send_raw(topic.name, _bytes(key), topic.encode(record), topic.headers(record, headers))
+    async def send(
+        self, topic: Topic[R], key: str | bytes, record: R, headers: Headers, partition: int | None = None
+    ) -> Awaitable[object]:
+        """Send a record, to the partition of its key or to another; await the result to know that it is delivered."""
+        value, encoded = topic.encode(record), topic.headers(record, headers)
+        return await self.send_raw(topic.name, _bytes(key), value, encoded, partition)
 
     async def send_file(self, topic: Topic[Any], key: str | bytes, record: FileOfJob, headers: Headers) -> None:
         """Send a file, maybe in one message with others, and wait until it is delivered."""

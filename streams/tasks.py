@@ -1,8 +1,8 @@
-"""How a task is started that belongs to no event."""
+"""How a task is started that belongs to no event, and how many deliveries are waited for."""
 
 import asyncio
 import contextvars
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from faust.streams import _current_event
@@ -18,3 +18,8 @@ def start(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
     context = contextvars.copy_context()
     context.run(_current_event.set, None)
     return asyncio.get_running_loop().create_task(work, context=context)
+
+
+async def delivered(deliveries: Iterable[Awaitable[object]]) -> None:
+    """Wait for all of them; a coroutine, where work is wanted as one."""
+    await asyncio.gather(*deliveries)

@@ -71,10 +71,12 @@ class Departures:
 
     def void(self, left: Left) -> list[Awaitable[object]]:
         """Note that a path has left with a content, under all models."""
-        path = left.path_bytes
-        known = [one for one in self.paths(left.sha256, left.collection) if one.path == path]
+        of = left.sha256.encode()
+        place = b"|".join((left.collection.encode(), left.path_bytes))
+        keys = [b"|".join((b"p", of, model_id, place)) for model_id in self._models(of)]
+        known = [key for key in keys if self._rows.get(key) is not None]
         kept = self._rows.put(b"r|" + _place(left), str(left.sequence).encode())
-        return [kept, *(self._rows.delete(one.key) for one in known)]
+        return [kept, *map(self._rows.delete, known)]
 
     def voided(self, file: HashedFileOfJob) -> tuple[int, bool] | None:
         """Return up to which sequence what was handed on for a file's path is void, and whether store was told again.
@@ -91,6 +93,15 @@ class Departures:
     def forget_void(self, file: HashedFileOfJob) -> Awaitable[object]:
         """Note that a path has come back with a content."""
         return self._rows.delete(b"r|" + _place(file))
+
+    def _models(self, sha256: bytes) -> Iterator[bytes]:
+        """Yield the models under which paths of a content are known, with one look at each: there may be many paths."""
+        prefix = b"p|" + sha256 + b"|"
+        after = b""
+        while (found := next(self._rows.starting_with(prefix, after), None)) is not None:
+            model_id = found[0][len(prefix) :].partition(b"|")[0]
+            yield model_id
+            after = prefix + model_id + b"|\xff"
 
     def _leaving(self, job_id: str, after: bytes) -> Iterator[Leaving]:
         prefix = b"g|" + job_id.encode() + b"|"

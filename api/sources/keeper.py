@@ -12,7 +12,7 @@ from api.kept import Kept
 from api.view.view import JobView
 from core.errors import KafkaUnavailableError, RequestError
 from rules.collections import check_name
-from rules.sources import check_source_name, name_for
+from rules.sources import name_for
 from topics.job_status import FINISHED, JobStatus
 from topics.source import Source
 from topics.sources import KnownSource, Sources
@@ -73,7 +73,6 @@ class SourceKeeper:
         async with self._adding:
             known = {one.source.name: one.source for one in self._sources.all()}
             name = wanted.name or name_for(folder, set(known))
-            check_source_name(name)
             self._check_free(known, name, folder, collection)
             source = Source(
                 name=name,

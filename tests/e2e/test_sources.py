@@ -2,39 +2,17 @@
 
 import time
 import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.settings import Settings
 from tests import pictures
 from tests.api.service import Service, eventually, serving
 from tests.bus import Bus
 from tests.parts import Part
 from tests.pipeline import Pipeline, account
 from tests.worker import Worker
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-async def service(kafka: Part, qdrant: Part, ml: Part, photos: Path, tmp_path: Path) -> AsyncIterator[Service]:
-    settings = Settings(
-        kafka_brokers=kafka.address,
-        qdrant_url=qdrant.url,
-        ml_inference_service_url=ml.url,
-        darkroom_data=tmp_path / "api",
-        ingest_roots=(photos.parent,),
-    )
-    async with serving(settings) as running:
-        yield running
 
 
 @pytest.fixture

@@ -2,16 +2,14 @@
 
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from core.settings import Settings
 from tests import pictures
-from tests.api.service import Service, eventually, serving
-from tests.parts import Part
+from tests.api.service import Service, eventually
 from tests.pipeline import Pipeline, account
 from topics.job_status import FINISHED, REMOVALS_SETTLED
 
@@ -78,26 +76,6 @@ def left(status: dict[str, Any]) -> dict[str, int]:
     return {
         name: status["removals"][name] for name in ("moved", "gone", "replaced", "excluded") if status["removals"][name]
     }
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-async def service(kafka: Part, qdrant: Part, ml: Part, photos: Path, tmp_path: Path) -> AsyncIterator[Service]:
-    settings = Settings(
-        kafka_brokers=kafka.address,
-        qdrant_url=qdrant.url,
-        ml_inference_service_url=ml.url,
-        darkroom_data=tmp_path / "api",
-        ingest_roots=(photos.parent,),
-    )
-    async with serving(settings) as running:
-        yield running
 
 
 @pytest.fixture

@@ -117,11 +117,13 @@ class Stage:
         for _ in files:
             await Delivery(self.log, "write")
 
-    async def send_raw(self, topic: str, key: bytes, value: bytes | None, headers: Any, partition: int) -> Delivery:
-        if value is not None:
-            assert (topic, partition) == (IMAGE_OUTCOME.name, 3)
-            self.told.append(value)
-            return Delivery(self.log, "told")
+    async def send(self, topic: Any, _key: str, record: Any, _headers: Any, partition: int) -> Delivery:
+        assert (topic.name, partition) == (IMAGE_OUTCOME.name, 3)
+        self.told.append(topic.encode(record))
+        return Delivery(self.log, "told")
+
+    async def send_raw(self, topic: str, key: bytes, value: None, headers: Any, partition: int) -> Delivery:
+        assert value is None
         self.flushed.append((topic, key.decode()))
         return Delivery(self.log, "flush")
 
