@@ -10,10 +10,12 @@ import typer
 from cli import render
 from cli.client import Client
 from cli.console import progress, results, show
+from cli.demo_sync import show_sync
 from cli.interrupt import INTERRUPTED, run_until_signal
 from cli.jobs import submit
 from cli.progress import JobProgress
 from cli.services import tell
+from cli.source_client import SourceClient
 from core import settings as environment
 from core.errors import FatalError
 from core.settings import Settings, reveal
@@ -28,7 +30,7 @@ def demo(
     *,
     photos: Annotated[Path | None, typer.Option(help="Folder of photographs. Default: samples are made.")] = None,
 ) -> None:
-    """Start everything, take photographs in, show what became of them, and stop everything.
+    """Start everything, take photographs in, show what became of them, keep a folder in step, and stop everything.
 
     The last line of stdout is the job's status as JSON. Exits 0 when the job finished and every file has its outcome.
     """
@@ -62,10 +64,11 @@ async def _demo(settings: Settings, photos: Path | None, finished: list[JobStatu
     planned = stack.plan(settings, data, host=stack.LOOPBACK, port=ports.free_port())
     await stack.require_given(settings)
     async with planned.kafka, Supervisor(data, planned.waves, tell, addresses=planned.addresses) as parts:
-        with Client(planned.url, reveal(settings.darkroom_api_key)) as client:
+        with SourceClient(planned.url, reveal(settings.darkroom_api_key)) as client:
             final = await parts.during(_ingest(client, photos))
-        show(render.outcomes(final))
-        results.print(f"{final.ml_images_sent} images were sent to ML.")
+            show(render.outcomes(final))
+            results.print(f"{final.ml_images_sent} images were sent to ML.")
+            await parts.during(show_sync(client, FOLDER / "source"))
     finished.append(final)
 
 

@@ -1,13 +1,14 @@
 """The sample album: about 60 files of every kind that Darkroom meets in a real folder."""
 
 import io
+import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pillow_heif
-from PIL import Image
+from PIL import Image, ImageOps
 from PIL.TiffImagePlugin import IFDRational
 
 from cli.samples.dng import Shot, encode_dng
@@ -51,6 +52,8 @@ _WIDE, _TALL = (960, 640), (640, 960)
 _FIRST_HOLIDAY = 200
 """Seed of the picture that has copies."""
 
+_FEW = ("beach.jpg", "harbour.jpg", "market.jpg", "old town.jpg")
+
 Sample = tuple[str, Callable[[], bytes]]
 """Path below the folder, and what makes its bytes: the same in every run."""
 
@@ -66,6 +69,25 @@ def make_samples(folder: Path) -> None:
         unfinished = path.with_name(path.name + ".part")
         unfinished.write_bytes(content())
         unfinished.replace(path)
+
+
+def make_few(folder: Path) -> None:
+    """Have a few of the samples in a folder, under other names, and nothing else: whatever it held before."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for number, name in enumerate(_FEW):
+        (folder / name).write_bytes(_jpeg(_FIRST_HOLIDAY + number))
+
+
+def change_few(folder: Path) -> None:
+    """Move one of these, delete one, and make one black and white."""
+    moved, deleted, edited, _ = (folder / name for name in _FEW)
+    (folder / "moved").mkdir()
+    moved.rename(folder / "moved" / moved.name)
+    deleted.unlink()
+    with Image.open(edited) as picture:
+        grey = ImageOps.grayscale(picture)
+    grey.save(edited)
 
 
 def _album() -> Iterator[Sample]:

@@ -10,6 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cli.console import results
+from cli.demo_sync import show_sync
+from cli.source_client import SourceClient
 from embedded.ports import free_port
 from tests import parts, pictures
 from tests.cli.command import darkroom
@@ -128,6 +131,21 @@ async def test_the_commands_do_what_the_readme_says(
             f"{command}: {run.stdout}{run.stderr}"
         )
     assert seen == EXPECTED.keys()
+
+
+async def test_the_demo_shows_what_has_left_a_folder_each_time_it_runs(
+    pipeline: Pipeline, api: Part, tmp_path: Path
+) -> None:
+    [shown] = re.findall(r"^    (moved .*)", README, re.MULTILINE)
+    pipeline.forget_ml()
+    with SourceClient(api.url) as client:
+        for sent_to_ml in (5, 0):
+            with results.capture() as printed:
+                await show_sync(client, tmp_path / "source")
+            assert printed.get().splitlines()[1:] == [shown]
+            # What was edited, and then all that was there before.
+            assert sum(map(len, pipeline.ml_batches())) == sent_to_ml
+            pipeline.forget_ml()
 
 
 @pytest.mark.system
