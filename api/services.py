@@ -12,6 +12,7 @@ from api.collections.model import CurrentModel
 from api.collections.words import open_words
 from api.duplicates.finder import Finder
 from api.duplicates.reports import Reports, open_reports
+from api.forgetting.gone import GonePictures
 from api.images.decoders import Decoders
 from api.images.originals import Originals
 from api.images.preview_store import PreviewStore
@@ -79,6 +80,7 @@ class Services:
     runs: Runs
     overview: Overview
     sources: SourceKeeper
+    gone: GonePictures
 
 
 @asynccontextmanager
@@ -167,5 +169,6 @@ async def open_services(settings: Settings, port: int) -> AsyncIterator[Services
             duplicates=Finder(qdrant, reports),
             runs=runs,
             overview=Overview(settings, view, qdrant, ml, watchdog),
+            gone=GonePictures(qdrant, settings.purge_after_days),
             sources=SourceKeeper(sources=sources, view=view, kept=kept, publisher=publisher, submitter=submitter),
         )

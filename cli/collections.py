@@ -115,7 +115,7 @@ def _tell(one: Collection, *, as_json: bool) -> None:
 
 def _show(found: list[Collection]) -> None:
     """Print a row for each collection, and below what Qdrant says of them."""
-    numbers = ("PICTURES", "DIM")
+    numbers = ("PICTURES", "GONE", "DIM")
     table = plain_table(
         "COLLECTION", *numbers, "VECTORS", "PAYLOAD", "QUANTIZED", "MODEL", right=set(numbers), whole={"COLLECTION"}
     )
@@ -129,6 +129,7 @@ def _show(found: list[Collection]) -> None:
         table.add_row(
             one.name,
             f"{one.points:,}",
+            f"{one.gone:,}",
             str(one.dimension),
             *places,
             quantized,

@@ -24,6 +24,7 @@ class Collection(BaseModel):
 
     name: str
     points: int
+    gone: int
     dimension: int
     model_id: str | None
     storage: Storage

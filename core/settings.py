@@ -127,6 +127,8 @@ class Settings(BaseSettings):
 
     # So long after its end the files of a job are forgotten.
     job_retention_days: Annotated[float, Field(gt=0, le=36_500)] = 30.0
+    # So long after its last file has left a picture is kept; then it is purged, with all that is known of it.
+    purge_after_days: Annotated[float, Field(gt=0, le=36_500)] = 30.0
 
     # The watchdog: longer than the slowest step of a healthy stage.
     stalled_after_seconds: Seconds = 30.0

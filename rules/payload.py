@@ -16,6 +16,7 @@ from rules.text import nfc
 FIRST_FILE_FIELDS = ("filename", "full_path", "job_id", "ingested_at")
 # What a vector store sorts and looks words up by, and nobody is shown.
 GONE_AT = "gone_at"  # since when a picture has no path; no query finds it then
+KEEP_UNTIL = "keep_until"  # before which a person wants a picture that is gone not to be purged
 REVISION = "revision"  # of the point: who writes what follows from it writes only what has not changed meanwhile
 HELPERS = (
     *("name_key", "label_key", "people_key", "taken_local", WORDS, "read_at", REVISION),
@@ -101,6 +102,7 @@ def with_paths(known: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, An
     """Return the payload of a point that gets one more file, and nothing else."""
     united = {**known, "paths": sorted({*known.get("paths", ()), *new["paths"]})}
     if united.pop(GONE_AT, None) is not None:
+        united.pop(KEEP_UNTIL, None)
         united |= named(new["full_path"])
     return united
 

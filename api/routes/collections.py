@@ -1,11 +1,13 @@
 """Collections of photographs."""
 
+import asyncio
 from dataclasses import asdict, replace
 from functools import partial
 
 from fastapi import APIRouter
 from structlog.contextvars import bound_contextvars
 
+from api.forgetting.gone import ALL as GONE
 from api.http.problems import problems
 from api.kept import Kept
 from api.routes.deps import (
@@ -47,7 +49,8 @@ router = APIRouter(prefix="/collections", tags=["collections"])
 @router.get("")
 async def list_collections(qdrant: QdrantDep, kept: KeptDep) -> Collections:
     """List all collections."""
-    found = [_collection(info) for info in await qdrant.collections()]
+    infos = await qdrant.collections()
+    found = await asyncio.gather(*(_collection(qdrant, info) for info in infos))
     return Collections(collections=found, selected=await kept.selected_collection())
 
 
@@ -61,7 +64,8 @@ async def create_collection(
         raise RequestError(f"There is a collection {body.name!r} already.", 409)
     current = await model.ask()
     storage = _changed(targets.storage, body.storage)
-    return _collection(await targets.ensure(body.name, current.model_id, current.embedding_dim, storage=storage))
+    made = await targets.ensure(body.name, current.model_id, current.embedding_dim, storage=storage)
+    return await _collection(qdrant, made)
 
 
 @router.get("/active")
@@ -86,7 +90,7 @@ async def from_selection(body: FromSelectionBody, copier: CopierDep, qdrant: Qdr
         raise RequestError(f"The pictures are in {source!r} already: name another collection.", 422)
     await copier.prepare([source], body.name)
     await copier.select(source, body.name, [str(one) for one in dict.fromkeys(body.ids)])
-    return _collection(await _existing(qdrant, body.name))
+    return await _collection(qdrant, await _existing(qdrant, body.name))
 
 
 @router.post("/merge", status_code=202, responses=problems(404, 409))
@@ -104,14 +108,14 @@ async def merge(body: MergeBody, copier: CopierDep, runs: RunsDep) -> Run:
 @router.get("/{name}/info", responses=problems(404, 409))
 async def info(name: str, qdrant: QdrantDep, kept: KeptDep) -> CollectionDetails:
     """Return what is known of a collection."""
-    return await _details(kept, await _existing(qdrant, name))
+    return await _details(qdrant, kept, await _existing(qdrant, name))
 
 
 @router.patch("/{name}/storage", responses=problems(404, 409))
 async def keep(name: str, body: StorageBody, qdrant: QdrantDep) -> Collection:
     """Change how a collection is kept. Qdrant rebuilds what it has in the background, and answers meanwhile."""
     found = await _existing(qdrant, name)
-    return _collection(await qdrant.keep_collection(name, _changed(found.storage, body)))
+    return await _collection(qdrant, await qdrant.keep_collection(name, _changed(found.storage, body)))
 
 
 @router.get("/{name}/check", responses=problems(404, 409))
@@ -119,7 +123,7 @@ async def check(name: str, qdrant: QdrantDep) -> CollectionCheck:
     """Count the pictures of a collection that have no vector of its model, no caption, or no file any more."""
     info = await _existing(qdrant, name)
     survey, filling = await qdrant.survey(name, info.model_id), await qdrant.filling(name)
-    found = _collection(info).model_dump() | asdict(survey)
+    found = (await _collection(qdrant, info)).model_dump() | asdict(survey)
     if filling is not None:
         found |= {"filling": filling.model_id, "filled": filling.points}
     return CollectionCheck(**found)
@@ -133,7 +137,7 @@ async def renew(name: str, qdrant: QdrantDep, kept: KeptDep) -> CollectionDetail
     ML call. The points stay as they are.
     """
     check_name(name)
-    return await _details(kept, await qdrant.renew_collection(name))
+    return await _details(qdrant, kept, await qdrant.renew_collection(name))
 
 
 @router.post("/{name}/reread", status_code=202, responses=problems(404, 409))
@@ -176,9 +180,9 @@ async def caption(name: str, submitter: SubmitterDep, key: IdempotencyKey = None
     return Submitted(job_id=status.job_id, status=status.status, message=status.message)
 
 
-async def _details(kept: Kept, found: CollectionInfo) -> CollectionDetails:
+async def _details(qdrant: Qdrant, kept: Kept, found: CollectionInfo) -> CollectionDetails:
     return CollectionDetails(
-        **_collection(found).model_dump(),
+        **(await _collection(qdrant, found)).model_dump(),
         incarnation=found.incarnation,
         active=found.name == await kept.active_collection(),
     )
@@ -199,14 +203,24 @@ async def _existing(qdrant: Qdrant, name: str) -> CollectionInfo:
     return await qdrant.existing_collection(name)
 
 
-def _collection(info: CollectionInfo) -> Collection:
+async def _collection(qdrant: Qdrant, info: CollectionInfo) -> Collection:
+    # In those of others nothing is gone, nor indexed.
+    gone = 0 if info.incarnation is None else await _gone(qdrant, info.name)
     return Collection(
         name=info.name,
-        points=info.points,
+        points=max(0, info.points - gone),
+        gone=gone,
         dimension=info.dimension,
         model_id=info.model_id,
         storage=Storage(**asdict(info.storage)),
     )
+
+
+async def _gone(qdrant: Qdrant, name: str) -> int:
+    try:
+        return await qdrant.count(name, GONE)
+    except CollectionMissingError:
+        return 0  # it was deleted just now
 
 
 def _changed(storage: StorageInQdrant, body: StorageBody) -> StorageInQdrant:

@@ -100,12 +100,16 @@ class CacheClearBody(Body):
 
 
 class Collection(BaseModel):
-    """A collection; `model_id` is null where another program made it."""
+    """A collection; `model_id` is null where another program made it.
+
+    `points`: pictures; without those that are `gone`, as all their files have left.
+    """
 
     model_config = ConfigDict(protected_namespaces=())
 
     name: str
     points: int
+    gone: int
     dimension: int
     model_id: str | None
     storage: Storage

@@ -25,13 +25,13 @@ from qdrant_client import models
 from core.errors import RequestError
 from rules import camera_clock
 from rules.many_paths import MORE_PATHS
-from rules.payload import GONE_AT, PATH_FIELDS
+from rules.payload import GONE_AT, KEEP_UNTIL, PATH_FIELDS
 from rules.text import forms
 
 Filters = dict[str, Any]
 
 TEXT_FIELDS = ("caption", "filename")
-DATE_FIELDS = ("taken_at", "ingested_at", GONE_AT)
+DATE_FIELDS = ("taken_at", "ingested_at", GONE_AT, KEEP_UNTIL)
 TAKEN_LOCAL = "taken_local"
 """`taken_at` by the camera's clock. Points that were stored by version 0.1.0 have none until they are read again."""
 EARLIEST = "0001-01-01T00:00:00+23:59"
@@ -227,6 +227,6 @@ _TRANSLATORS: dict[str, Callable[[str, Any], models.Condition]] = {
     **dict.fromkeys(_EXACT_FIELDS, _exact_condition),
     **dict.fromkeys(_NUMBER_FIELDS, _number_condition),
     "taken_at": _taken_condition,
-    **dict.fromkeys(("ingested_at", GONE_AT), _date_condition),
+    **dict.fromkeys(("ingested_at", GONE_AT, KEEP_UNTIL), _date_condition),
     "gps": _place_condition,
 }

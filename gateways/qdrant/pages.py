@@ -28,6 +28,7 @@ from qdrant_client import models
 from core.errors import RequestError, wrong_cursor
 from gateways.qdrant.filters import EARLIEST, TAKEN_LOCAL
 from rules.name_key import PARTS
+from rules.payload import GONE_AT
 
 Order = tuple[str, ...]
 """Payload fields that are compared, one after the other."""
@@ -41,6 +42,7 @@ SORTS: dict[str, tuple[Order, ...]] = {
     "taken_at": ((TAKEN_LOCAL,), ("taken_at",)),
     "ingested_at": (("ingested_at",),),
     "filename": (_name("name_key"),),
+    GONE_AT: ((GONE_AT,),),
     "rating": (("rating",),),
     "label": (_name("label_key"),),
     "people": (_name("people_key"),),
@@ -48,7 +50,7 @@ SORTS: dict[str, tuple[Order, ...]] = {
 """What can be sorted by, and the orders that make it: of points that lack the first, the next."""
 
 _LOWEST: dict[str, str | int] = {
-    **dict.fromkeys(("taken_at", "ingested_at"), EARLIEST),
+    **dict.fromkeys(("taken_at", "ingested_at", GONE_AT), EARLIEST),
     **dict.fromkeys(("filename", "label", "people"), 0),
     "rating": -(1 << 53),
 }

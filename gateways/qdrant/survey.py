@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from qdrant_client import models
 
 from gateways.qdrant.connection import Connection
+from rules.payload import GONE_AT
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Points of a collection.
+    """Points of a collection, without those that are gone.
 
     `of_model`: with a vector of the collection's model. `from_thumbnail`: those that were embedded from what was kept,
     as their files were gone. `archived`: none of whose files is listed any more.
@@ -28,17 +29,19 @@ class Surveying(Connection):
 
     async def survey(self, name: str, model_id: str | None) -> Survey:
         """Count the points of a collection, which is of this model."""
-        wanted = [
-            None,
-            models.Filter(must=[models.FieldCondition(key="model_id", match=models.MatchValue(value=model_id))])
-            if model_id is not None
-            else None,
-            models.Filter(must=[_is_empty("caption")]),
-            models.Filter(must_not=[_is_empty("from_thumbnail")]),
-            models.Filter(must=[_is_empty("paths")]),
+        is_of_model = models.FieldCondition(key="model_id", match=models.MatchValue(value=model_id))
+        wanted: list[list[models.Condition]] = [
+            [],
+            [is_of_model] if model_id is not None else [],
+            [_is_empty("caption")],
+            [models.Filter(must_not=[_is_empty("from_thumbnail")])],
+            [_is_empty("paths")],
         ]
+        there = _is_empty(GONE_AT)
         async with self._in(name) as at:
-            found = await asyncio.gather(*(self._client.count(at, where, exact=True) for where in wanted))
+            found = await asyncio.gather(
+                *(self._client.count(at, models.Filter(must=[there, *one]), exact=True) for one in wanted)
+            )
         return Survey(*(one.count for one in found))
 
 

@@ -17,7 +17,7 @@ async def test_a_collection_from_its_creation_to_its_end(service: Service, colle
     created = await service.http.post("collections", json={"name": collection})
     assert created.status_code == 201
     storage = {"vectors_on_disk": False, "payload_on_disk": True, "quantization": "none", "warnings": []}
-    expected = {"name": collection, "points": 0, "dimension": 512, "model_id": "stub-1", "storage": storage}
+    expected = {"name": collection, "points": 0, "gone": 0, "dimension": 512, "model_id": "stub-1", "storage": storage}
     assert created.json() == expected
     assert expected in (await service.get("collections"))["collections"]
     info = await service.get(f"collections/{collection}/info")

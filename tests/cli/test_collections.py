@@ -14,7 +14,7 @@ WARNING = "The embedded Qdrant compares whole vectors: it does not quantize them
 
 def collection(name: str, **storage: Any) -> dict[str, Any]:
     kept = {"vectors_on_disk": False, "payload_on_disk": True, "quantization": "none", "warnings": []} | storage
-    return {"name": name, "points": 1234, "dimension": 512, "model_id": "model-a", "storage": kept}
+    return {"name": name, "points": 1234, "gone": 7, "dimension": 512, "model_id": "model-a", "storage": kept}
 
 
 def test_all_are_listed_with_how_they_are_kept(tmp_path: Path) -> None:
@@ -27,8 +27,8 @@ def test_all_are_listed_with_how_they_are_kept(tmp_path: Path) -> None:
         said = darkroom("collections", "list", cwd=tmp_path, DARKROOM_URL=api.url)
         as_json = darkroom("collections", "list", "--json", cwd=tmp_path, DARKROOM_URL=api.url)
     rows = [line.split() for line in said.stdout.splitlines()]
-    assert rows[1] == ["home", "1,234", "512", "memory", "disk", "model-a"]
-    assert rows[2] == ["library", "1,234", "512", "disk", "disk", "int8", "model-a"]
+    assert rows[1] == ["home", "1,234", "7", "512", "memory", "disk", "model-a"]
+    assert rows[2] == ["library", "1,234", "7", "512", "disk", "disk", "int8", "model-a"]
     assert "of another program" in said.stdout
     assert f"library: {WARNING}" in said.stdout.replace("\n", " ")
     assert json.loads(as_json.stdout) == found

@@ -1,0 +1,1 @@
+"""Pictures that are gone, and those that are to be forgotten."""

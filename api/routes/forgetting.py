@@ -1,0 +1,36 @@
+"""Pictures that are gone."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from api.http.problems import problems
+from api.routes.deps import CollectionDep, GonePicturesDep
+from api.schemas.forgetting import GonePicture, GonePicturesAnswer, KeepBody
+
+router = APIRouter(tags=["forgetting"])
+
+
+@router.get("/images/gone", responses=problems(404))
+async def gone(
+    pictures: GonePicturesDep,
+    collection: CollectionDep,
+    per_page: Annotated[int, Query(ge=1, le=200)] = 50,
+    cursor: str | None = None,
+) -> GonePicturesAnswer:
+    """List the pictures whose files have all left: no other list or search shows them. Those that went last first."""
+    images, total, following = await pictures.page(collection, limit=per_page, cursor=cursor)
+    return GonePicturesAnswer(images=images, total=total, next=following)
+
+
+@router.post("/images/{image_id}/keep", responses=problems(404, 409))
+async def keep(image_id: UUID, body: KeepBody, pictures: GonePicturesDep, collection: CollectionDep) -> GonePicture:
+    """Keep a picture that is gone longer than PURGE_AFTER_DAYS says. A file that comes back ends that."""
+    return await pictures.keep(collection, str(image_id), body.days)
+
+
+@router.delete("/images/{image_id}/keep", responses=problems(404, 409))
+async def release(image_id: UUID, pictures: GonePicturesDep, collection: CollectionDep) -> GonePicture:
+    """Keep a picture that is gone no longer than others."""
+    return await pictures.release(collection, str(image_id))
