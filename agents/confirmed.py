@@ -7,6 +7,7 @@ from typing import Any
 
 from gateways.qdrant import BoundCollection, Qdrant
 from rules import payload
+from rules.identity import point_id
 from rules.paths import from_readable, to_wire
 from rules.storing import Asked, is_new
 from streams.item import Item
@@ -22,20 +23,24 @@ OUTCOMES_AT_ONCE = 500
 class Confirmed:
     """Points of one collection and model, and the incarnation of the collection that they are in.
 
-    `former`: of those that were embedded anew, what they keep of the generation before, by their ids. `unchanged`: ids
-    of files that were read again, and found to be stored as they are already.
+    `former`: of those that were embedded anew, what they keep of the generation before, by their ids. `edited`: the
+    histories that files go on with whose metadata alone has changed, by their ids. `unchanged`: ids of files that were
+    read again, and found to be stored as they are already.
     """
 
     incarnation: str
     former: Mapping[str, Mapping[str, Any]]
+    edited: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     unchanged: set[str] = field(default_factory=set)
 
     def united(self, asked: Asked) -> Asked:
-        """Return a point that a file asks for with what it keeps of the generation before."""
+        """Return a point that a file asks for with what it keeps of the generation before, or of what it was."""
         former, point = self.former.get(asked.point.id), asked.point
-        if former is None:
-            return asked
-        return replace(asked, point=replace(point, payload=payload.embedded_anew(former, point.payload)))
+        if former is not None:
+            return replace(asked, point=replace(point, payload=payload.embedded_anew(former, point.payload)))
+        if (history := self.edited.get(asked.file_id)) is not None:
+            return replace(asked, point=replace(point, payload={**point.payload, **history}))
+        return asked
 
     def outcomes(self, items: Sequence[Item[DBWrite]]) -> Iterator[list[tuple[ContentOutcome, Headers]]]:
         """Yield what is to be told on image-outcome, some at a time."""
@@ -66,7 +71,14 @@ async def former_of(qdrant: Qdrant, target: BoundCollection, ids: Sequence[str])
     for other in await qdrant.generations(target.name):
         if other.at == target.at:
             continue
-        for point_id, known in (await qdrant.payloads(other.at, ids, list(payload.FIELDS_READ_BACK))).items():
+        for name, known in (await qdrant.payloads(other.at, ids, list(payload.FIELDS_READ_BACK))).items():
             paths = [path async for some in qdrant.all_paths(other.at, known) for path in some]
-            found.setdefault(point_id, payload.of_former(known, paths))
+            found.setdefault(name, payload.of_former(known, paths))
     return found
+
+
+async def histories(qdrant: Qdrant, target: BoundCollection, writes: Sequence[DBWrite]) -> dict[str, dict[str, Any]]:
+    """Return the histories that files go on with whose metadata alone has changed, by the ids of the files."""
+    edited = {write.file_id: point_id(write.former) for write in writes if write.former is not None}
+    known = await qdrant.payloads(target.at, sorted(set(edited.values())), list(payload.HISTORY))
+    return {file_id: known[former] for file_id, former in edited.items() if former in known}

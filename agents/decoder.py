@@ -7,6 +7,7 @@ thumbnail that its point has.
 import asyncio
 import base64
 
+from agents.rereading import taken_over
 from agents.roots import allowed_roots
 from agents.stage import StageApp
 from core import failpoints
@@ -14,11 +15,13 @@ from core.errors import DrainingError, FatalError, FileChangedError, FileError
 from gateways.decoding import prepare
 from imaging.hashing import FileStamp
 from imaging.prepared import Prepared
+from rules.claims.claim import Known
 from rules.identity import point_id
 from streams.item import Item
 from topics.content import Content
+from topics.db_write import DB_WRITE, DBWrite
 from topics.hashed_file import HashedFile
-from topics.image_outcome import FailedFile
+from topics.image_outcome import Embedded, FailedFile
 from topics.ml_request import ML_REQUEST, MLRequest
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import Headers
@@ -42,8 +45,13 @@ class Decoder:
                 await self.send_for_caption(item, kept)
             return
         prepared = await self.prepare(item)
-        if prepared is not None:
+        if prepared is None:
+            return
+        known = taken_over(item.record.former, prepared, item.event.message.timestamp)
+        if known is None:
             await self.send(item, prepared)
+        else:
+            await self.send_known(item, known)
 
     async def prepare(self, item: Item[HashedFile]) -> Prepared | None:
         """Decode a file; None where it ended in another way, and what follows from that is delivered."""
@@ -104,6 +112,14 @@ class Decoder:
         await self._stage.send_file(ML_REQUEST, request.sha256, request, request.headers(item.headers))
         self._stage.handed_on(item.record, item.headers)
 
+    async def send_known(self, item: Item[HashedFile], content: Content) -> None:
+        """Have a file stored whose content ML need not see, tell that it is known, and wait until that is delivered."""
+        write, headers = point_of(item.record, "cached", content), item.headers
+        await self._stage.send_file(DB_WRITE, write.sha256, write, write.headers(headers))
+        failpoints.reach("edit-written")
+        await self._stage.conclude(Embedded(**write.file_fields(), content=content), headers)
+        self._stage.handed_on(write, headers)
+
     async def _kept(self, item: Item[HashedFile]) -> Content | None:
         """Return what the point of a file tells of its content; without a picture, the file fails."""
         file, qdrant = item.record, self._stage.services.qdrant
@@ -138,3 +154,16 @@ class Decoder:
         await (await self._stage.send(RAW_PATH, file.path_bytes, again, sent))
         # No outcome yet: this file goes on under its new content. The claim on the old one passes on.
         await self._stage.conclude(FailedFile(**file.file_fields(), reason=str(error)), headers)
+
+
+def point_of(file: HashedFile, outcome: Known, content: Content) -> DBWrite:
+    """Return what has a file stored whose content is known; an edit of metadata alone names what it was before."""
+    former = file.former
+    is_same_picture = former is not None and former.rendition_sha256 == content.rendition_sha256
+    return DBWrite(
+        **file.file_fields(),
+        point_id=point_id(file.sha256),
+        outcome=outcome,
+        content=content,
+        former=former.sha256 if former is not None and is_same_picture else None,
+    )

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from agents.decoder import Decoder
+from agents.decoder import Decoder, point_of
 from agents.departing import DepartureKeeper
 from agents.jobs_watch import JobsWatch
 from agents.rereading import is_same_picture, read_again
@@ -22,15 +22,14 @@ from rules.claims import effects as do
 from rules.claims.claim import Claim, Known, scope
 from rules.claims.events import ContentFailed, Event, File, FollowUp, HasRead, More
 from rules.claims.machine import decide
-from rules.identity import point_id
 from streams import messages
 from streams.item import Item
 from streams.window import Deliveries, writing_rows
 from tables.known_images import KnownImages, OfContent, Waiter
 from topics.content import Content
-from topics.db_write import DB_WRITE, DBWrite
+from topics.db_write import DB_WRITE
 from topics.hashed_file import HashedFile
-from topics.image_outcome import IMAGE_OUTCOME, AnyImageOutcome, Embedded, FailedContent, MoreWaiters, Stored
+from topics.image_outcome import IMAGE_OUTCOME, AnyImageOutcome, FailedContent, MoreWaiters, Stored
 from topics.ml_request import ML_REQUEST
 from topics.record import Headers
 from topics.sentinel import sentinel_headers
@@ -227,7 +226,7 @@ class Executor:
             if item.record.task is not None and item.record.caption and case.content.caption is None:
                 await self._decoder.send_for_caption(item, case.content)
                 continue
-            write = _point(item.record, outcome, case.content)
+            write = point_of(item.record, outcome, case.content)
             writes.append((write.sha256.encode(), write, write.headers(item.headers)))
         await self._stage.send_files(DB_WRITE, writes)
         for _, write, headers in writes:
@@ -270,19 +269,11 @@ class Executor:
 
     async def _send_reading(self, case: Case, item: Item[HashedFile]) -> None:
         assert case.content is not None and case.prepared is not None  # noqa: S101, PT018 - both were read
-        file, headers = item.record, item.headers
-        reading = read_again(case.content, case.prepared, item.event.message.timestamp)
-        await self._stage.send_file(DB_WRITE, file.sha256, _point(file, "cached", reading), file.headers(headers))
-        await self._stage.conclude(Embedded(**file.file_fields(), content=reading), headers)
-        self._stage.handed_on(file, headers)
+        await self._decoder.send_known(item, read_again(case.content, case.prepared, item.event.message.timestamp))
 
 
 def _items(case: Case, numbers: Sequence[int]) -> list[Item[HashedFile]]:
     return [case.files[number] for number in numbers]
-
-
-def _point(file: HashedFile, outcome: Known, content: Content) -> DBWrite:
-    return DBWrite(**file.file_fields(), point_id=point_id(file.sha256), outcome=outcome, content=content)
 
 
 def _content_error(outcome: AnyImageOutcome | None) -> ContentError:

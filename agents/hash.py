@@ -16,6 +16,7 @@ import structlog
 
 from agents.collections import WritableCollections
 from agents.fingerprinting import Fingerprinter
+from agents.handing_on import as_kept, hashed_file, told_of
 from agents.stage import Services, StageApp, now
 from agents.sweeping import InWork, Sweeper
 from core import failpoints, metrics
@@ -29,8 +30,7 @@ from streams.rejecting import explain
 from streams.window import Deliveries, Permits, Window
 from tables.fingerprints import Fingerprint, Fingerprints
 from topics.bundle import Bundle, Own, alike_of
-from topics.files import FileOfJob
-from topics.hashed_file import HASHED_FILE, HashedFile
+from topics.hashed_file import HASHED_FILE
 from topics.image_outcome import FailedFile
 from topics.job_event import Sealed
 from topics.raw_path import RAW_PATH, RawPath
@@ -42,8 +42,6 @@ WINDOW = 256
 
 # A file with these alone says no more of itself than where it is, and how it was found.
 _PLAIN = {"path", "size", "mtime_ns"}
-_OF_CONTENT = ("size", "mtime_ns", "ctime_ns", "sha256")
-_PASSED_ON = set(FileOfJob.model_fields) - {"size", "mtime_ns"}
 
 
 def build(services: Services, datadir: Path) -> StageApp:
@@ -79,7 +77,8 @@ class _Hasher:
         if first is None or not hashing.go_together(self._arrived(first, files.headers, None)):
             return files.indexes_without(())
         plain = files.plain(_PLAIN)
-        known = self._fingerprints.of_unchanged([file for _, file in plain], first.collection, first.source or PLAIN)
+        by = first.source or PLAIN
+        known = self._fingerprints.of_unchanged([file for _, file in plain], first.job_id, first.collection, by)
         unchanged = {index: before for (index, _), before in zip(plain, known, strict=True) if before is not None}
         if unchanged:
             paths = [files.files[index]["path"].encode() for index in unchanged]
@@ -132,10 +131,13 @@ class _Hasher:
                 records = [files.entry(index).record for index in inside]
                 await asyncio.gather(*(self._stage.report.seen(record) for record in records if record is not None))
                 failpoints.reach("hash-seen")
-            hashed = _hashed(first, Fingerprint(**next(iter(unchanged.values()))), walk_id)
+            hashed = hashed_file(first, Fingerprint(**next(iter(unchanged.values()))), walk_id)
             alike = alike_of(hashed, files.headers)
             own = [
-                Own(unchanged[index]["sha256"].encode(), orjson.dumps(_told(unchanged[index]) | {"path": paths[index]}))
+                Own(
+                    unchanged[index]["sha256"].encode(),
+                    orjson.dumps(told_of(unchanged[index]) | {"path": paths[index]}),
+                )
                 for index in inside
             ]
             await self._stage.send_alike(HASHED_FILE, alike, own)
@@ -157,7 +159,9 @@ class _Hasher:
         # Who reads a collection again holds nothing in it.
         by = None if file.reread is not None else file.source or PLAIN
         return lambda fresh: (
-            [] if fresh is None else self._fingerprints.hand_on(file.path_bytes, fresh, file.collection, by)
+            []
+            if fresh is None
+            else self._fingerprints.hand_on(file.path_bytes, fresh, file.job_id, file.collection, by)
         )
 
     async def _hash(self, item: Item[RawPath], before: Fingerprint | None) -> Fingerprint | None:
@@ -171,7 +175,7 @@ class _Hasher:
                 raise
             await seen
             for effect in effects:
-                await self._do(effect, item, file, 0 if before is None else before.sequence)
+                await self._do(effect, item, file, before)
             return next((effect.content for effect in effects if isinstance(effect, Remember)), None)
 
     async def _decide(self, item: Item[RawPath], before: Fingerprint | None) -> tuple[RawPath, Effects[Fingerprint]]:
@@ -185,23 +189,25 @@ class _Hasher:
         try:
             file = await self._with_model(file)
             if file.kept:
-                return _as_kept(file)
+                return as_kept(file)
             content = await self._fingerprinter.fingerprint(file, known)
         except (DrainingError, FatalError):
             raise
         except Exception as error:
             if file.task is not None and hashing.does_without(error):
-                return _as_kept(file)
+                return as_kept(file)
             return file, hashing.failed(arrived, error, explain(error))
         if file.task is not None and file.reread != content.sha256:
-            return _as_kept(file)
+            return as_kept(file)
         metrics.CACHE.labels("fingerprints", "hit" if content is known else "miss").inc()
         return file, hashing.found(arrived, content)
 
     def _arrived(self, file: RawPath, headers: Headers, before: Fingerprint | None) -> Arrived[Fingerprint]:
         return Arrived(file.path, headers.attempt, self._jobs.is_cancelled(file.job_id), before, file.reread)
 
-    async def _do(self, effect: Effect[Fingerprint], item: Item[RawPath], file: RawPath, sequence: int) -> None:
+    async def _do(
+        self, effect: Effect[Fingerprint], item: Item[RawPath], file: RawPath, before: Fingerprint | None
+    ) -> None:
         headers = item.headers
         match effect:
             case Skip(reason):
@@ -210,8 +216,8 @@ class _Hasher:
                 await self._stage.fail(item, error)
             case HandOn(content):
                 failpoints.reach("hash-seen")
-                hashed = _hashed(file, content, sequence=sequence)
-                await self._stage.send_file(HASHED_FILE, hashed.sha256, hashed, hashed.headers(headers))
+                hashed = hashed_file(file, content, before=before)
+                await self._stage.send_file(HASHED_FILE, hashed.lies_by, hashed, hashed.headers(headers))
                 failpoints.reach("hash-sent")
                 self._stage.handed_on(file, headers)
             case LetGo(held, reason):
@@ -227,7 +233,7 @@ class _Hasher:
             if known is None or known.model_id is None:
                 return
             file = file.model_copy(update={"model_id": known.model_id})
-        outcome = FailedFile(**_hashed(file, held).file_fields(), reason=reason)
+        outcome = FailedFile(**hashed_file(file, held).file_fields(), reason=reason)
         await self._stage.conclude(outcome, headers)
 
     async def _seal(self, event: Event, sentinel: Sentinel, behind: Sweep | None) -> Deliveries:
@@ -272,23 +278,3 @@ class _Hasher:
             [file.job_id], lambda: self._collections.ensure(file.job_id, file.collection, file.model_id)
         )
         return file if file.model_id == model_id else file.model_copy(update={"model_id": model_id})
-
-
-def _as_kept(file: RawPath) -> tuple[RawPath, Effects[Fingerprint]]:
-    """Return a file that is not read, and what follows from what its point says that it held."""
-    held = Fingerprint(size=file.size or 0, mtime_ns=file.mtime_ns or 0, sha256=file.reread or "")
-    return file.model_copy(update={"kept": True}), hashing.kept(held)
-
-
-def _hashed(file: RawPath, content: Fingerprint, walk_id: str | None = None, sequence: int = 0) -> HashedFile:
-    fields = {name: getattr(file, name) for name in _PASSED_ON}
-    told = _told(content.__dict__ | {"sequence": sequence})
-    return HashedFile.model_validate(fields | told | {"walk_id": walk_id})
-
-
-def _told(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what goes on with a file of its fingerprint."""
-    told = {name: fingerprint[name] for name in _OF_CONTENT}
-    if sequence := fingerprint.get("sequence"):
-        told["sequence"] = sequence
-    return told

@@ -2,6 +2,7 @@
 
 It takes hashed-file, and image-outcome (agents/claims.py): what became of a content.
 It decides by the rows of the content, in rules/claims: new, known, unchanged, or to wait for another file's answer.
+A file whose path held another content before comes by way of that one, and is passed on with what is known of it.
 It sends (agents/effects.py) ml-request for a new content, db-write for a known one, outcomes on job-event, and
 image-outcome where a content or a file cannot be used. One that is not what was hashed goes back to raw-path.
 """
@@ -31,10 +32,11 @@ from rules.claims.events import Arrived
 from streams.item import Item
 from streams.window import Permits, Window, writing_rows
 from tables.departures import Departures
-from tables.known_images import KnownImages
+from tables.known_images import ContentKey, KnownImages
 from topics.hashed_file import HASHED_FILE, HashedFile
 from topics.image_outcome import IMAGE_OUTCOME
 from topics.ml_request import ML_REQUEST
+from topics.record import Headers
 
 FILES_WINDOW = 256
 OUTCOMES_WINDOW = 512
@@ -84,8 +86,33 @@ class _Preparer:
 
     async def take(self, items: list[Item[HashedFile]], window: Window) -> None:
         """Take files of hashed-file."""
-        permits = Permits(len(items), items[0].of)
-        await window.add(items[0].event, self._take(items, permits), permits=permits)
+        edited = [item for item in items if item.record.by_way_of is not None]
+        others = [item for item in items if item.record.by_way_of is None]
+        for some, take in ((edited, self._pass_on), (others, self._take)):
+            if some:
+                permits = Permits(len(some), some[0].of)
+                await window.add(some[0].event, take(some, permits), permits=permits)
+
+    async def _pass_on(self, items: list[Item[HashedFile]], permits: Permits) -> None:
+        """Send files on to the partition of their content, with what is known of the one that their path held before.
+
+        Nothing is waited for: what ML has not answered yet is not known.
+        """
+        with writing_rows(items[0].event):
+            works = [self._pass_on_alone(item) for item in items]
+        await self._stage.do_each(HASHED_FILE, items, works, permits)
+
+    def _pass_on_alone(self, item: Item[HashedFile]) -> Work:
+        file = item.record
+        assert file.by_way_of is not None  # noqa: S101 - only such are passed on
+        known = self._images.content(ContentKey(file.by_way_of, file.model_id))
+        former = None if known is None else known.as_former(file.by_way_of)
+        passed_on = file.model_copy(update={"by_way_of": None, "former": former})
+        return self._send_on(passed_on, item.headers)
+
+    async def _send_on(self, file: HashedFile, headers: Headers) -> None:
+        await self._stage.send_file(HASHED_FILE, file.sha256, file, headers)
+        failpoints.reach("edit-passed-on")
 
     async def _take(self, items: list[Item[HashedFile]], permits: Permits) -> None:
         event, file = items[0].event, items[0].record  # what matters here is the same for all

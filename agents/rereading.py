@@ -21,7 +21,7 @@ from imaging.files import FileStamp, Roots, open_regular, stamp_of
 from imaging.hashing import hash_file, is_sha256
 from imaging.prepared import Prepared
 from rules.paths import from_readable
-from topics.content import Content
+from topics.content import Content, Former
 from topics.files import Task
 from topics.limits import MAX_PATH
 
@@ -147,4 +147,19 @@ def read_again(content: Content, prepared: Prepared, read_at: float) -> Content:
             "rendition_sha256": hashlib.sha256(prepared.rendition).hexdigest(),
             "read_at": read_at,
         }
+    )
+
+
+def taken_over(former: Former | None, prepared: Prepared, read_at: float) -> Content | None:
+    """Return the content of an edit that ML need not see: its rendition is that of the former content."""
+    rendition_sha256 = hashlib.sha256(prepared.rendition).hexdigest()
+    if former is None or former.rendition_sha256 != rendition_sha256:
+        return None
+    return Content(
+        vector=former.vector,
+        caption=former.caption,
+        metadata=prepared.metadata,
+        thumbnail_base64=base64.b64encode(prepared.thumbnail).decode(),
+        rendition_sha256=rendition_sha256,
+        read_at=read_at,
     )

@@ -18,7 +18,7 @@ from typing import Any, cast
 import structlog
 
 from agents.collections import KnownCollections
-from agents.confirmed import Confirmed, former_of
+from agents.confirmed import Confirmed, former_of, histories
 from agents.stage import Services, StageApp, now
 from agents.storing_departures import LeavingPaths
 from core import failpoints, tracing
@@ -176,7 +176,11 @@ class _Storer:
         if target is None or target.incarnation is None:
             raise CollectionMissingError(of.collection)
         ids = {item.record.point_id for item in items if item.record.task == "reembed"}
-        stored = Confirmed(target.incarnation, await former_of(self._qdrant, target, sorted(ids)) if ids else {})
+        stored = Confirmed(
+            target.incarnation,
+            former=await former_of(self._qdrant, target, sorted(ids)) if ids else {},
+            edited=await histories(self._qdrant, target, [item.record for item in items]),
+        )
         # A point that somebody else has written since it was read, such as a worker that has lost the partition and
         # does not know it yet, is read again.
         left = items

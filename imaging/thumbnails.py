@@ -54,7 +54,8 @@ def rendition(image: Image.Image, *, orientation: int, colours: Colours, side: i
 def jpeg(image: Image.Image, quality: int = QUALITY) -> bytes:
     """Encode an RGB picture, without any metadata."""
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality)
+    # Else Pillow hands on the comment of what the picture was read from.
+    image.save(buffer, "JPEG", quality=quality, comment=b"")
     return buffer.getvalue()
 
 

@@ -47,6 +47,17 @@ def held_too(held: Sequence[Held], collection: str, sha256: str, by: str) -> tup
     return (*held, Held(collection, sha256, (by,)))
 
 
+def former(held: Sequence[Held], was: str | None, sha256: str, collection: str) -> str | None:
+    """Return the content that a path held before this one, which may be an edit of it; None: none that is known.
+
+    `was`: what it held when it was last read. Where that is this one, as another job saw the edit first or a kill
+    repeats it, what is held for it in this collection tells.
+    """
+    if was != sha256:
+        return was
+    return next((one.sha256 for one in reversed(held) if one.collection == collection and one.sha256 != sha256), None)
+
+
 def departing(held: Iterable[Held], seen: Seen, sha256: str, *, collection: str, source: str) -> Departure:
     """Decide what leaves with a path. `sha256`: what the path held when it was last read."""
     leaves: list[Leaves] = []

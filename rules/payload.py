@@ -22,7 +22,8 @@ HELPERS = (
     *("name_key", "label_key", "people_key", "taken_local", WORDS, "read_at", REVISION),
     "camera_words",  # of points that versions before the search of today stored
 )
-PATHLESS_FIELDS = ("job_id", "ingested_at")
+# What a picture keeps without any path, and hands on to an edit of its metadata: here belongs what people decide.
+HISTORY = ("job_id", "ingested_at")
 FIELDS_READ_BACK = (*FIRST_FILE_FIELDS, "paths", MORE_PATHS, "caption", "read_at", GONE_AT, REVISION)
 # Paths are bytes: composed, they would name no file.
 PATH_FIELDS = ("full_path", "paths")
@@ -40,7 +41,7 @@ class Point:
 def merge(known: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     """Return the payload of a point that gets one more file: paths are united, nothing known is lost."""
     merged = {name: value for name, value in new.items() if value is not None}
-    kept = FIRST_FILE_FIELDS if known.get(GONE_AT) is None else PATHLESS_FIELDS
+    kept = FIRST_FILE_FIELDS if known.get(GONE_AT) is None else HISTORY
     merged |= {name: known[name] for name in kept if name in known}
     if "caption" in known and "caption" not in merged:
         merged["caption"] = known["caption"]

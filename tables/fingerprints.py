@@ -24,7 +24,7 @@ class Fingerprint(BaseModel):
     """What a path held when it was last read.
 
     `held`: what was handed on for it and has not left, and who holds that. `sequence`: how often something has left.
-    `leaving`: the walk that has found something that would.
+    `leaving`: the walk that has found something that would. `edited_in`: the job that found another content.
     """
 
     size: int
@@ -34,6 +34,7 @@ class Fingerprint(BaseModel):
     held: tuple[Held, ...] = ()
     sequence: int = 0
     leaving: str | None = None
+    edited_in: str | None = None
 
     def matches(self, stamp: FileStamp) -> bool:
         """Tell whether a file with this size and time of change need not be read again."""
@@ -52,17 +53,23 @@ class Fingerprints:
         return None if row is None else Fingerprint.model_validate_json(row)
 
     def of_unchanged(
-        self, files: Sequence[Mapping[str, Any]], collection: str, by: str
+        self, files: Sequence[Mapping[str, Any]], job_id: str, collection: str, by: str
     ) -> "list[dict[str, Any] | None]":
         """Return the fingerprint of each file that it matches, as JSON has it: no record is made of either.
 
         `files`: path, size and time of change of each. Only those that are held in the collection `by` a source or a
-        plain ingest: their row need not be written.
+        plain ingest: their row need not be written. Nor those that changed in this very job, as a kill repeats them:
+        they go on as they did.
         """
         rows = self._rows.get_many([file["path"].encode() for file in files])
         found = [None if row is None else orjson.loads(row) for row in rows]
         return [
-            known if known is not None and _STAMP(known) == _STAMP(file) and _is_held(known, collection, by) else None
+            known
+            if known is not None
+            and _STAMP(known) == _STAMP(file)
+            and known.get("edited_in") != job_id
+            and _is_held(known, collection, by)
+            else None
             for known, file in zip(found, files, strict=True)
         ]
 
@@ -70,8 +77,10 @@ class Fingerprints:
         """Remember a path; await the result for the delivery of the changelog record."""
         return self._rows.put(path, _row(fingerprint))
 
-    def hand_on(self, path: bytes, fresh: Fingerprint, collection: str, by: str | None) -> list[Awaitable[object]]:
-        """Remember what a path held that was handed on to a collection, beside what is known of the path by now.
+    def hand_on(
+        self, path: bytes, fresh: Fingerprint, job_id: str, collection: str, by: str | None
+    ) -> list[Awaitable[object]]:
+        """Remember what a path held that a job handed on to a collection, beside what is known of the path by now.
 
         `by`: who holds it there from now on; None: nobody who did not before.
         """
@@ -82,6 +91,7 @@ class Fingerprints:
             "held": known.held if held is None else held,
             "sequence": known.sequence,
             "leaving": known.leaving,
+            "edited_in": job_id if known.sha256 != fresh.sha256 else known.edited_in,
         }
         after = fresh.model_copy(update=kept)
         return [] if after == before else [self.put(path, after)]

@@ -139,7 +139,9 @@ class KnownImages:
         row = Waiter(
             **file.model_dump(), attempt=headers.attempt, replay=headers.replay, traceparent=headers.traceparent
         )
-        return self._rows.put(_waiter_key(file, number), row.model_dump_json(exclude_none=True).encode())
+        return self._rows.put(
+            _waiter_key(file, number), row.model_dump_json(exclude_none=True, context=PACKED).encode()
+        )
 
     def drop_waiters(self, file: OfContent, numbers: Iterable[int]) -> list[Awaitable[object]]:
         """Forget files that waited; their effects are delivered."""

@@ -18,6 +18,27 @@ def jpeg(seed: int, width: int = 320, height: int = 240) -> bytes:
     return buffer.getvalue()
 
 
+def described(picture: bytes, text: str) -> bytes:
+    """Return a JPEG with the same pixels and this description in its EXIF."""
+    exif = Image.Exif()
+    exif[0x010E] = text
+    return _with_segment(picture, exif.tobytes())
+
+
+def with_xmp(picture: bytes, title: str) -> bytes:
+    """Return a JPEG with the same pixels and this title in its XMP."""
+    packet = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title><rdf:Alt><rdf:li xml:lang="x-default">'
+        f"{title}</rdf:li></rdf:Alt></dc:title></rdf:Description></rdf:RDF></x:xmpmeta>"
+    )
+    return _with_segment(picture, b"http://ns.adobe.com/xap/1.0/\0" + packet.encode())
+
+
+def _with_segment(picture: bytes, content: bytes) -> bytes:
+    return picture[:2] + b"\xff\xe1" + (len(content) + 2).to_bytes(2, "big") + content + picture[2:]
+
+
 def painted(*parts: tuple[str, int]) -> bytes:
     """Return a JPEG of stripes, each of a colour (as Pillow names it) and so many percent of the width."""
     picture = Image.new("RGB", (200, 120), "white")

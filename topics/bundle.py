@@ -140,7 +140,9 @@ class Bundle(Generic[R]):
 
 def key_of(topic: Topic[Any], record: Any) -> bytes:
     """Return the key that a file has in messages of a topic."""
-    return bytes(record.path_bytes) if topic.key == "path" else str(getattr(record, topic.key, "")).encode()
+    if topic.key == "path":
+        return bytes(record.path_bytes)
+    return str(getattr(record, "lies_by", None) or getattr(record, topic.key, "")).encode()
 
 
 def take_apart(key: bytes, record: FileOfJob, headers: Headers) -> tuple[Alike, Own]:

@@ -80,6 +80,21 @@ class Content(Record):
             from_thumbnail=payload.get("from_thumbnail"),
         )
 
+    def as_former(self, sha256: str) -> "Former | None":
+        """Return what another content may take over from this one; None where no rendition of it is known."""
+        if self.rendition_sha256 is None:
+            return None
+        return Former(sha256=sha256, rendition_sha256=self.rendition_sha256, vector=self.vector, caption=self.caption)
+
     def is_older_than(self, other: "Content | None") -> bool:
         """Tell whether another reading of the same content was made later, by a newer version perhaps."""
         return other is not None and (self.read_at or 0.0) < (other.read_at or 0.0)
+
+
+class Former(Record):
+    """What ML has answered for the content that a path held before: it holds for whatever has the same rendition."""
+
+    sha256: Sha256
+    rendition_sha256: Sha256
+    vector: Vector
+    caption: str | None = None

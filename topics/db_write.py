@@ -6,17 +6,22 @@ from pydantic import Discriminator, Tag
 
 from topics.content import Content
 from topics.departure import Left, LeftEnd, Tally
-from topics.files import HashedFileOfJob
+from topics.files import HashedFileOfJob, Sha256
 from topics.limits import Name
 from topics.record import Topic
 
 
 class DBWrite(HashedFileOfJob):
-    """A point of Qdrant: its id follows from the SHA-256, its vector and payload from `content`."""
+    """A point of Qdrant: its id follows from the SHA-256, its vector and payload from `content`.
+
+    `former`: the content that its path held before, where this one differs in metadata alone. A new point goes on with
+    the history of that one's.
+    """
 
     point_id: Name
     outcome: Literal["stored", "cached", "duplicate"]
     content: Content
+    former: Sha256 | None = None
 
 
 AnyDBWrite = DBWrite | Left | LeftEnd | Tally

@@ -46,7 +46,7 @@ TOPOLOGY: dict[Stage, Node] = {
     "hash": Node(reads=(RAW_PATH,), writes=(HASHED_FILE, IMAGE_OUTCOME, RAW_PATH), table="fingerprints"),
     "prepare": Node(
         reads=(HASHED_FILE, IMAGE_OUTCOME),
-        writes=(ML_REQUEST, DB_WRITE, IMAGE_OUTCOME, RAW_PATH),
+        writes=(HASHED_FILE, ML_REQUEST, DB_WRITE, IMAGE_OUTCOME, RAW_PATH),
         table="known_images",
     ),
     "embed": Node(reads=(ML_REQUEST,), writes=(DB_WRITE, IMAGE_OUTCOME)),

@@ -292,3 +292,15 @@ async def test_a_file_is_read_again_only_when_its_stamp_changes_also_after_a_res
 
     os.utime(path)
     assert await hashed(bus, job, collection, path) == new
+
+
+async def test_another_content_of_a_path_goes_by_way_of_the_one_before(
+    bus: Bus, job: str, collection: str, tmp_path: Path
+) -> None:
+    path = picture(tmp_path / "a.jpg")
+    await remembered(bus, job, collection, path)
+    before = hashlib.sha256(path.read_bytes()).hexdigest()
+    again = new_job()
+    assert await hashed(bus, again, collection, picture(path)) == hashlib.sha256(path.read_bytes()).hexdigest()
+    (record,) = [record for record in bus.of_job("hashed-file", again) if record.value]
+    assert (record.key, json.loads(record.value)["by_way_of"]) == (before.encode(), before)

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiokafka import ConsumerRecord
 from PIL import Image
 
@@ -361,3 +362,23 @@ async def test_copies_wait_on_when_the_local_tables_are_lost(
     await bus.until(lambda: about(bus, "db-write", owner), "the copy's point")
     (write,) = values(about(bus, "db-write", owner))
     assert (write["path"], write["outcome"], write["content"]) == (copy["path"], "duplicate", content(5))
+
+
+@pytest.mark.parametrize("rendition", ["ab" * 32, None], ids=["known", "of-0.1.0"])
+async def test_an_edit_is_passed_on_with_what_is_known_of_the_content_before(
+    rendition: str | None, bus: Bus, job: str, created: str, tmp_path: Path
+) -> None:
+    """Where no rendition is known of it, nothing is: the edit costs a call of ML."""
+    former = await claimed(bus, job, created, tmp_path / "former.jpg")
+    await waiting(bus, former, "copy.jpg", job)
+    known = content(5) | ({} if rendition is None else {"rendition_sha256": rendition})
+    await tell(bus, former, "embedded", content=known)
+    await bus.until(lambda: about(bus, "db-write", former), "the copy, as its content is known")
+    edit = unread_file(job, created, "edit.jpg")
+    await bus.publish("hashed-file", former["sha256"], edit | {"by_way_of": former["sha256"]})
+    await bus.until(lambda: about(bus, "hashed-file", edit), "the edit on its own partition")
+    (passed_on,) = values(about(bus, "hashed-file", edit))
+    told = passed_on.pop("former", None)
+    assert passed_on == edit | {"caption": False}
+    taken = {"sha256": former["sha256"], "rendition_sha256": rendition, "vector": known["vector"]}
+    assert told == (None if rendition is None else taken)

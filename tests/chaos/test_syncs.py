@@ -46,6 +46,7 @@ async def test_a_kill_in_a_sync_is_harmless(
         path.unlink()
     (photos / "2023").rename(photos / "2024")
     files[GONE].write_bytes(pictures.jpeg(seed + 1000))
+    files[GONE + 1].write_bytes(pictures.described(files[GONE + 1].read_bytes(), "An edit"))
     httpx.delete(f"{ml.url}/log").raise_for_status()
     # It is changed, and so looked at.
     await bus.publish("source", name, source | {"exclude": ["*.tmp"]})
@@ -54,9 +55,11 @@ async def test_a_kill_in_a_sync_is_harmless(
         status = await settled(idle_pipeline, name, 2)
     counts = {reason: status["removals"][reason] for reason in ("moved", "gone", "replaced", "excluded")}
     assert status["removals"]["state"] == "removed"
-    assert counts == {"moved": 5, "gone": GONE, "replaced": 1, "excluded": 0}
+    assert counts == {"moved": 5, "gone": GONE, "replaced": 2, "excluded": 0}
     points = await idle_pipeline.points(collection)
     assert set(points) == {str(path) for path in photos.rglob("*") if path.is_file()}
+    edited = points[str(files[GONE + 1])]
+    assert (edited["description"], edited["job_id"]) == ("An edit", first["job_id"])
     assert {name for batch in idle_pipeline.ml_batches() for name in batch} == {files[GONE].name}
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.departures import PLAIN, Held, Leaves, Seen, departing, held_too, needs_yes
+from rules.departures import PLAIN, Held, Leaves, Seen, departing, former, held_too, needs_yes
 
 names = st.sampled_from(["home", "away", PLAIN])
 held = st.builds(
@@ -88,3 +88,19 @@ def test_what_is_handed_on_is_held_once(before: tuple[Held, ...], new: Held) -> 
 )
 def test_many_removals_wait_for_a_yes(pictures: int, lost: int, lately: int, held: bool) -> None:
     assert needs_yes(pictures, lost, lately) is held
+
+
+@pytest.mark.parametrize(
+    ("held", "was", "found"),
+    [
+        ((), "a", "a"),  # a row of version 0.1.0
+        ((), None, None),
+        ((), "new", None),
+        ((Held("photos", "b", ("home",)),), "a", "a"),  # what was read last counts
+        ((Held("photos", "a", ("home",)), Held("photos", "new", ("home",))), "new", "a"),  # a kill repeats it
+        ((Held("photos", "a", ("home",)), Held("other", "new", (PLAIN,))), "new", "a"),  # another job saw it first
+        ((Held("other", "a", (PLAIN,)), Held("photos", "new", ("home",))), "new", None),
+    ],
+)
+def test_what_a_path_held_before_an_edit(held: tuple[Held, ...], was: str | None, found: str | None) -> None:
+    assert former(held, was, "new", "photos") == found

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from cli.samples.scenes import scene
 from imaging.decoding import prepare
@@ -158,3 +159,26 @@ def test_formats_without_a_listed_name(format_name: str, mode: str, tmp_path: Pa
     result = prepared(path)
     assert result.metadata.format == ("JPEG" if format_name == "MPO" else format_name)
     assert _difference(decoded(result.rendition), original) < 8
+
+
+@pytest.mark.parametrize("extension", ["jpg", "png", "gif", "tiff", "webp"])
+def test_both_pictures_show_the_pixels_and_nothing_of_the_metadata(extension: str, tmp_path: Path) -> None:
+    format_name, options = SAVED[extension]
+    texts = PngInfo()
+    texts.add_text("Comment", "At the sea")
+    tags = Image.Exif()
+    tags[0x010E] = "At the sea"
+    told: dict[str, dict[str, Any]] = {
+        "jpg": {"comment": b"At the sea", "exif": tags},
+        "png": {"pnginfo": texts, "exif": tags},
+        "gif": {"comment": b"At the sea"},
+        "tiff": {"exif": tags},
+        "webp": {"exif": tags},
+    }
+    found = []
+    for name, more in (("plain", {}), ("told", told[extension])):
+        path = tmp_path / f"{name}.{extension}"
+        Image.fromarray(scene(WIDTH, HEIGHT, 1)).save(path, format_name, **options, **more)
+        found.append(prepared(path))
+    assert found[0].metadata != found[1].metadata
+    assert (found[0].rendition, found[0].thumbnail) == (found[1].rendition, found[1].thumbnail)

@@ -1,0 +1,41 @@
+"""What goes on with a file from hash to prepare: who it is, and what its fingerprint tells of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rules import hashing
+from rules.departures import former
+from rules.hashing import Effects
+from tables.fingerprints import Fingerprint
+from topics.files import FileOfJob
+from topics.hashed_file import HashedFile
+from topics.raw_path import RawPath
+
+_OF_CONTENT = ("size", "mtime_ns", "ctime_ns", "sha256")
+_PASSED_ON = set(FileOfJob.model_fields) - {"size", "mtime_ns"}
+
+
+def as_kept(file: RawPath) -> tuple[RawPath, Effects[Fingerprint]]:
+    """Return a file that is not read, and what follows from what its point says that it held."""
+    held = Fingerprint(size=file.size or 0, mtime_ns=file.mtime_ns or 0, sha256=file.reread or "")
+    return file.model_copy(update={"kept": True}), hashing.kept(held)
+
+
+def hashed_file(
+    file: RawPath, content: Fingerprint, walk_id: str | None = None, before: Fingerprint | None = None
+) -> HashedFile:
+    """Return a file as it goes on; `before`: what its path held when it was last read."""
+    fields = {name: getattr(file, name) for name in _PASSED_ON}
+    told = told_of(content.__dict__ | {"sequence": 0 if before is None else before.sequence})
+    edited = None
+    if before is not None and not file.reread:
+        edited = former(before.held, before.sha256, content.sha256, file.collection)
+    return HashedFile.model_validate(fields | told | {"walk_id": walk_id, "by_way_of": edited})
+
+
+def told_of(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what goes on with a file of its fingerprint."""
+    told = {name: fingerprint[name] for name in _OF_CONTENT}
+    if sequence := fingerprint.get("sequence"):
+        told["sequence"] = sequence
+    return told
