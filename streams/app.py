@@ -14,18 +14,6 @@ from streams.consumer import PutAside, make_gapless
 from streams.producer import share
 from streams.recovery import TableRecovery
 
-# RocksDB's own defaults in Faust (64 MiB of write buffer, 2 GiB of cache) are for one store, and
-# every partition of a table is one.
-ROCKSDB_OPTIONS = {
-    "driver": "rocksdict",
-    "write_buffer_size": 4 << 20,
-    "max_write_buffer_number": 2,
-    "block_cache_size": 8 << 20,
-    "max_open_files": 64,
-    # Bits a key. With Faust's 3, every fourth look-up of what is not there reads a block of each file.
-    "bloom_filter_size": 10,
-}
-
 
 class _Tables(TableManager):
     """Faust's, without the second that it waits at each start for tables to be declared: ours all are."""

@@ -23,6 +23,7 @@ from core import failpoints
 from core.disk import MEND
 from core.errors import FatalError, PartitionRevokedError
 from streams.changelog import Changelog
+from streams.database import DatabaseOptions
 from streams.noting import HoldsMessage, Noting
 
 # Before the keys of records that hold many rows. Behind it the prefix of these, and a name of so many bytes.
@@ -71,6 +72,7 @@ class Rows:
 
     def __init__(self, table: "TableT[bytes, bytes]", producer: AIOKafkaProducer, holds_message: HoldsMessage) -> None:
         self._table = table
+        table.data.rocksdb_options = DatabaseOptions()  # type: ignore[attr-defined]
         self._row_written = failpoints.row_written(table.name)
         noting = Noting(table.data, holds_message)
         table.apply_changelog_batch = self._recover  # type: ignore[method-assign,assignment]

@@ -16,7 +16,7 @@ from core.settings import Settings
 from core.settings import Stage as Name
 from gateways.kafka.connection import client_options
 from gateways.kafka.reader import holds_message
-from streams.app import ROCKSDB_OPTIONS, new_app
+from streams.app import new_app
 from streams.batching import Batcher
 from streams.item import Item
 from streams.messages import check_size
@@ -216,7 +216,7 @@ class Stage(Rejecting):
                 partitions=self.settings.kafka_partitions,
                 key_type=bytes,
                 value_type=bytes,
-                options=dict(ROCKSDB_OPTIONS),
+                options={"driver": "rocksdict"},
             ),
             self._producer,
             lambda tp, first, last: holds_message(kafka, TopicPartition(*tp), first, last),

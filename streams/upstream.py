@@ -71,6 +71,8 @@ USED: dict[str, tuple[str, ...]] = {
         "need_recovery",
         "tp_to_table",
     ),
+    # streams/database.py
+    "faust.stores.rocksdb:RocksDBOptions": ("as_options",),
     # streams/rows.py, streams/noting.py
     "faust:Table": ("apply_changelog_batch",),
     "faust.stores.rocksdb:Store": (
@@ -78,6 +80,7 @@ USED: dict[str, tuple[str, ...]] = {
         "_dbs",
         "partition_path",
         "persisted_offset",
+        "rocksdb_options",
         "set_persisted_offset",
     ),
     # streams/window.py
