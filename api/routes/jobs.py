@@ -35,6 +35,7 @@ async def recent_jobs(
     cursor: Annotated[str | None, Query(description="`next` of the page before.")] = None,
     find: Annotated[str, Query(description="A part of the job's id or of a folder of its, in any case.")] = "",
     collection: Annotated[str, Query(description="Empty: all.")] = "",
+    source: Annotated[str, Query(description="Only looks at this source. Empty: all.")] = "",
     show: Annotated[JobsShown, Query(description="`errors`: those that failed, or of which files did.")] = "all",
 ) -> RecentJobs:
     """Return the jobs that were begun last, the latest first."""
@@ -42,7 +43,7 @@ async def recent_jobs(
     def matches(job: JobStatus) -> bool:
         return is_shown(job, show) and collection in {"", job.collection} and is_found(job, find)
 
-    jobs, following = await view.recent(matches, limit=limit, cursor=cursor)
+    jobs, following = await view.recent(matches, limit=limit, cursor=cursor, source=source, is_open=show == "running")
     return RecentJobs(jobs=jobs, next=following)
 
 

@@ -112,18 +112,7 @@ class SourceKeeper:
 
     async def last_jobs(self, names: list[str]) -> dict[str, JobStatus]:
         """Return the newest job of each source that has one, as far as they are known still."""
-        left = set(names)
-
-        def is_newest(job: JobStatus) -> bool:
-            if job.source not in left:
-                return False
-            left.remove(job.source)
-            return True
-
-        if not names:
-            return {}
-        jobs, _ = await self._view.recent(is_newest, limit=len(names), cursor=None)
-        return {job.source: job for job in jobs if job.source is not None}
+        return await self._view.newest_of_sources(names)
 
     async def _put(self, source: Source) -> KnownSource:
         await self._known_up_to(await self._publisher.source(source.name, source))

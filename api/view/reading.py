@@ -1,7 +1,7 @@
 """What is asked of the view, in the reader's thread."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -59,22 +59,46 @@ def folded(connection: sqlite3.Connection, job_id: str) -> Job | None:
 
 
 def recent(
-    connection: sqlite3.Connection, matches: Callable[[JobStatus], bool], *, limit: int, cursor: str | None
+    connection: sqlite3.Connection,
+    matches: Callable[[JobStatus], bool],
+    *,
+    limit: int,
+    cursor: str | None,
+    source: str = "",
+    is_open: bool = False,
 ) -> tuple[list[JobStatus], str | None]:
     """Return the newest documents of the jobs that match, the latest begun first, and the cursor of the next page.
 
+    `source`: only looks at this one; `is_open`: only what is not finished. By these, few documents are read.
     The cursor is the last job's id: a job keeps its place. Raises RequestError(422) for one that is none.
     """
-    behind = ""
-    place: tuple[float, str] | tuple[()] = ()
+    where: dict[str, tuple[object, ...]] = {}
     if cursor:
         place = connection.execute("SELECT -begun, job_id FROM jobs WHERE job_id = ?", (cursor,)).fetchone()
         if place is None:
             raise wrong_cursor()
-        behind = "WHERE (-begun, job_id) > (?, ?)"
-    rows = connection.execute(f"{_DOCUMENT} {behind} ORDER BY begun DESC, job_id", place)
+        where["(-begun, job_id) > (?, ?)"] = place
+    if source:
+        where["source = ?"] = (source,)
+    if is_open:
+        where["NOT finished"] = ()
+    behind = f" WHERE {' AND '.join(where)}" if where else ""
+    values = [value for some in where.values() for value in some]
+    rows = connection.execute(f"{_DOCUMENT}{behind} ORDER BY begun DESC, job_id", values)
     found = list(islice(filter(matches, (_newest(*row) for row in rows)), limit + 1))
     return found[:limit], found[limit - 1].job_id if len(found) > limit else None
+
+
+def newest_of_sources(connection: sqlite3.Connection, names: Iterable[str]) -> dict[str, JobStatus]:
+    """Return the newest document of the job that looked last, of each of these sources that has one."""
+    found = {}
+    for name in names:
+        row = connection.execute(
+            f"{_DOCUMENT} WHERE source = ? ORDER BY begun DESC, job_id LIMIT 1", (name,)
+        ).fetchone()
+        if row:
+            found[name] = _newest(*row)
+    return found
 
 
 def files(

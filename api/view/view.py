@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -44,15 +44,27 @@ class JobView:
         return await self._reader.read(lambda connection: reading.folded(connection, job_id))
 
     async def recent(
-        self, matches: Callable[[JobStatus], bool], *, limit: int, cursor: str | None
+        self,
+        matches: Callable[[JobStatus], bool],
+        *,
+        limit: int,
+        cursor: str | None,
+        source: str = "",
+        is_open: bool = False,
     ) -> tuple[list[JobStatus], str | None]:
         """Return the jobs that match, the latest begun first, and the cursor of the next page (None: none follows).
 
-        Raises RequestError(422) for a wrong cursor.
+        `source` and `is_open` as in reading.recent. Raises RequestError(422) for a wrong cursor.
         """
         return await self._searcher.read(
-            lambda connection: reading.recent(connection, matches, limit=limit, cursor=cursor)
+            lambda connection: reading.recent(
+                connection, matches, limit=limit, cursor=cursor, source=source, is_open=is_open
+            )
         )
+
+    async def newest_of_sources(self, names: Iterable[str]) -> dict[str, JobStatus]:
+        """Return the newest job of each of these sources that has one, as far as they are known still."""
+        return await self._reader.read(lambda connection: reading.newest_of_sources(connection, names))
 
     async def files(
         self, job_id: str, *, outcome: Outcome | None, limit: int, cursor: str | None

@@ -24,7 +24,7 @@ from topics.record import HeaderList, Headers
 log = structlog.get_logger()
 
 # Raised with every change of the tables or of the fold: an older view is rebuilt from the topics.
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12
 # Of a job that was forgotten, and of the disk: so that nobody waits for it.
 FILES_AT_ONCE = 2000
 PAGES_AT_ONCE = 1000
@@ -45,10 +45,12 @@ CREATE TABLE jobs (
     finished INTEGER NOT NULL DEFAULT 0,  -- from here on: as the newer of the two says
     ended REAL,                       -- seconds since 1970, by Kafka's timestamp of the message that told of it
     forgotten INTEGER NOT NULL DEFAULT 0,
+    source TEXT,                      -- that it is a look at
     kept INTEGER NOT NULL DEFAULT 0   -- whether files of one that is forgotten may be left
 );
 CREATE INDEX jobs_by_age ON jobs (begun);
 CREATE INDEX jobs_unfinished ON jobs (job_id) WHERE NOT finished;
+CREATE INDEX jobs_by_source ON jobs (source, begun) WHERE source IS NOT NULL;
 CREATE INDEX jobs_by_end ON jobs (ended) WHERE finished AND NOT forgotten;
 CREATE INDEX jobs_kept ON jobs (job_id) WHERE kept;
 CREATE TABLE offsets (
@@ -202,8 +204,9 @@ def _note(connection: sqlite3.Connection, status: JobStatus, at: float) -> None:
     finished, forgotten = status.status in FINISHED, status.forgotten
     connection.execute(
         "UPDATE jobs SET finished = ?, ended = iif(?, coalesce(ended, ?), NULL),"
-        " kept = max(kept, ? AND NOT forgotten), forgotten = max(forgotten, ?) WHERE job_id = ?",
-        (finished, finished, at, forgotten, forgotten, status.job_id),
+        " kept = max(kept, ? AND NOT forgotten), forgotten = max(forgotten, ?), source = coalesce(?, source)"
+        " WHERE job_id = ?",
+        (finished, finished, at, forgotten, forgotten, status.source, status.job_id),
     )
 
 

@@ -131,6 +131,28 @@ def test_jobs_that_ended_long_ago_are_found_the_oldest_first(view: View) -> None
     assert reading.ended(view.connection, before=START + 500, limit=9) == ["older"]
 
 
+def test_the_last_looks_at_sources_are_found_among_many_jobs_without_reading_these(view: View) -> None:
+    looks = [f"look-{number:02}" for number in range(60)]
+    for number in range(1000):
+        view.tell(queued(), job_id=f"job-{number:04}", at=START + number)
+    for source in looks:
+        look = queued().model_copy(update={"source": source})
+        view.tell(look, job_id=f"{source}-new", at=START + 2)
+        view.tell(look, job_id=f"{source}-old", at=START + 1)
+    view.tell(seen("a"), ended("stored", "a"), *sealed(), job_id="look-07-new", at=START + 3)
+    steps = []
+    view.connection.set_progress_handler(lambda: steps.append(1), 1)
+    found = reading.newest_of_sources(view.connection, ["none", *looks])
+    open_ones, _ = reading.recent(
+        view.connection, lambda _: True, limit=99, cursor=None, source="look-07", is_open=True
+    )
+    view.connection.set_progress_handler(None, 1)
+    assert {name: job.job_id for name, job in found.items()} == {name: f"{name}-new" for name in looks}
+    assert found["look-07"].status == "completed"
+    assert [job.job_id for job in open_ones] == ["look-07-old"]
+    assert len(steps) < 100 * len(looks)
+
+
 class TestFiles:
     """As looking again at many brings them, and as single files."""
 
