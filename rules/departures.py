@@ -99,3 +99,9 @@ def needs_yes(pictures: int, lost: int, lost_lately: int) -> bool:
     if pictures < FEW:
         return both > MOST_OF_FEW and both > SHARE_HELD_BACK * pictures
     return both > MOST_HELD_BACK or both > SHARE_HELD_BACK * pictures
+
+
+def why_held(pictures: int, lost: int, lost_lately: int) -> str:
+    """Say in words why a removal waits for a person."""
+    lately = f", after {lost_lately} in the seven days before" if lost_lately else ""
+    return f"{lost} of {pictures} pictures of the collection would have no file any more{lately}"

@@ -64,7 +64,7 @@ def _removals(job: Job) -> RemovalStatus | None:
     if (removals := job.removals) is None:
         return None
     return RemovalStatus(
-        state=removals.state, unread=removals.unread, reason=removals.guarded, **removals.counts.model_dump()
+        state=removals.state, unread=removals.unread, reason=removals.reason, **removals.counts.model_dump()
     )
 
 
@@ -136,9 +136,9 @@ def _left_in_words(job: Job) -> str:
     left = ", ".join(f"{name} {count}" for name, count in named.items() if count)
     match removals.state:
         case "guarded":
-            return f" Nothing was removed: {removals.guarded}."
+            return f" Nothing was removed: {removals.reason}."
         case "held":
-            return f" Not removed yet, as {counts.lost} pictures would go: {left}. Say yes or no."
+            return f" Not removed yet, as {removals.reason}: {left}. Say yes or no."
         case "kept":
             return f" Kept, as you said: {left}."
         case "removed" if left:

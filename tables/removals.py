@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel
 
-from rules.departures import needs_yes
+from rules.departures import needs_yes, why_held
 from topics import job_event as events
 from topics.job_status import RemovalState
 from topics.sweep import Sweep
@@ -89,6 +89,13 @@ class Removals(BaseModel):
         if self.decided == "keep":
             return "kept"
         return "removed" if self._is_done(2) else "removing"
+
+    @property
+    def reason(self) -> str | None:
+        """Why nothing is removed, or not before a person says so; None: something is, or there is nothing."""
+        if self.guarded is None and self.state == "held":
+            return why_held(self.pictures, self.counts.lost, self.lost_lately)
+        return self.guarded
 
     def asked(self, *, is_over: bool) -> Asked:
         """Return what the other stages are to be asked for now. `is_over`: the job has completed."""

@@ -47,7 +47,8 @@ REMOVALS_SETTLED: frozenset[RemovalState] = frozenset({"none", "held", "removed"
 class RemovalStatus(Record):
     """What a sync has found to have left its source: paths by reason, where it is counted.
 
-    `lost`: pictures that have no path then. `unread`: paths of which the disk did not tell: they stay.
+    `lost`: pictures that have no path then. `unread`: paths of which the disk did not tell: they stay. `reason`: why
+    nothing is removed, or not before a person says so.
     """
 
     state: RemovalState

@@ -69,6 +69,7 @@ def test_many_wait_for_a_word(word: Any) -> None:
     assert not removals.decide(word)  # what is replaced goes first
     after(removals, *left_all(1))
     assert (removals.state, removals.asked(is_over=True)) == ("held", None)
+    assert removals.reason == "12 of 20 pictures of the collection would have no file any more"
     assert removals.decide(word)
     assert not removals.decide("keep")
     if word == "keep":
