@@ -84,6 +84,7 @@ def _answer(known: KnownSource, job: JobStatus | None) -> SourceAnswer:
         every_seconds=source.every_seconds,
         exclude=source.exclude,
         caption=source.caption,
+        paused=source.paused,
         state="syncing" if is_open else "paused" if source.paused else "idle",
         next_at=None if after is None else datetime.fromtimestamp(after, UTC).isoformat(timespec="seconds"),
         last_job=job,

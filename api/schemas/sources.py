@@ -38,6 +38,7 @@ class SourceAnswer(BaseModel):
     every_seconds: int | None
     exclude: list[str]
     caption: bool
+    paused: bool
     state: Literal["syncing", "paused", "idle"] = Field(description="`syncing`: a job looks at it now.")
     next_at: str | None = Field(description="When it is looked at by itself for the next time, ISO 8601 in UTC.")
     last_job: JobStatus | None = Field(description="The newest job that looked at it, as far as it is known still.")

@@ -3,6 +3,7 @@
 import { get, request } from "./core/api.js";
 import { fill, h, repeat } from "./core/dom.js";
 import { count } from "./core/format.js";
+import { standing } from "./core/looks.js";
 import { forgetAll } from "./core/pictures-sent.js";
 import { here, link } from "./core/router.js";
 import { button, failure } from "./components/basics.js";
@@ -17,26 +18,31 @@ import * as ingest from "./views/ingest.js";
 import * as job from "./views/job.js";
 import * as jobs from "./views/jobs.js";
 import * as letters from "./views/letters.js";
+import * as source from "./views/source.js";
+import * as sources from "./views/sources.js";
 import * as system from "./views/system.js";
 
 const PLACES = [
   ["gallery", "Gallery", "gallery"],
   ["ingest", "Ingest", "ingest"],
+  ["sources", "Sources", "sources"],
   ["jobs", "Jobs", "jobs"],
   ["dead-letters", "Dead letters", "letters"],
   ["duplicates", "Duplicates", "duplicates"],
   ["collections", "Collections", "collections"],
   ["system", "System", "system"],
 ];
-const VIEWS = { gallery, ingest, jobs, "dead-letters": letters, duplicates, collections, system };
-const LETTERS_EVERY_MS = 15000;
+const VIEWS = { gallery, ingest, sources, jobs, "dead-letters": letters, duplicates, collections, system };
+/** What shows one of those that a view lists. */
+const ONE = { jobs: job, sources: source };
+const COUNT_EVERY_MS = 15000;
 
 const KEYS = [
-  ["/", "Search"], ["g then i, j, d, u, c, s, g", "Ingest, jobs, dead letters, duplicates, collections, system, gallery"],
+  ["/", "Search"], ["g then i, o, j, d, u, c, s, g", "Ingest, sources, jobs, dead letters, duplicates, collections, system, gallery"],
   ["Arrows, Home, End, Page keys", "Move through the gallery"], ["Enter", "Open a picture"], ["x or Space", "Select a picture"],
   ["← →", "Picture before, picture after"], ["+ - 0", "Closer, further, all of a picture; a wheel, two fingers and a double click do it too, arrows and dragging move it"], ["i", "Show or hide what is known of a picture"], ["m", "More like this"], ["Escape", "Close"], ["?", "These keys"],
 ];
-const GO_KEYS = { g: "gallery", i: "ingest", j: "jobs", d: "dead-letters", u: "duplicates", c: "collections", s: "system" };
+const GO_KEYS = { g: "gallery", i: "ingest", o: "sources", j: "jobs", d: "dead-letters", u: "duplicates", c: "collections", s: "system" };
 
 const content = document.querySelector("#content");
 let left = new AbortController();
@@ -46,7 +52,7 @@ let waitsForPlace = 0;
 async function route() {
   const { path, query } = here();
   const name = path[0] in VIEWS ? path[0] : "gallery";
-  const view = name === "jobs" && path[1] ? job : VIEWS[name];
+  const view = (path[1] && ONE[name]) || VIEWS[name];
   const place = [name, ...path.slice(1)].join("/");
   markPlace(name);
   if (shown?.place === place && shown.update) {
@@ -93,12 +99,21 @@ async function signOut() {
   location.reload();
 }
 
-/** Shows in the navigation that letters wait. */
+/** Shows in the navigation what waits for a person: open letters, and sources. */
 async function countLetters() {
-  const anchor = document.querySelector('.nav a[data-place="dead-letters"]');
   const { total } = await get("/dead-letters", { state: "open", limit: 1 });
+  tell("dead-letters", total, "open");
+}
+
+async function countSources() {
+  const { sources: all } = await get("/sources");
+  tell("sources", all.filter((one) => standing(one)[2]).length, "need you");
+}
+
+function tell(place, number, what) {
+  const anchor = document.querySelector(`.nav a[data-place="${place}"]`);
   anchor.querySelector(".count")?.remove();
-  if (total) anchor.append(h("span", { class: "count" }, count(total), h("span", { class: "hidden-text" }, " open")));
+  if (number) anchor.append(h("span", { class: "count" }, count(number), h("span", { class: "hidden-text" }, ` ${what}`)));
 }
 
 function showKeys() {
@@ -127,6 +142,8 @@ window.addEventListener("hashchange", (event) => {
 });
 buildFrame();
 route();
-const showLetters = () => countLetters().catch(() => {});
-window.addEventListener("letters", showLetters); // what a view has decided about some
-repeat(showLetters, LETTERS_EVERY_MS, new AbortController().signal);
+for (const [news, call] of [["letters", countLetters], ["sources", countSources]]) {
+  const showCount = () => call().catch(() => {});
+  window.addEventListener(news, showCount); // what a view has decided about some
+  repeat(showCount, COUNT_EVERY_MS, new AbortController().signal);
+}

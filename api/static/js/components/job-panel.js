@@ -3,9 +3,11 @@
 import { address, get, post } from "../core/api.js";
 import { fill, h } from "../core/dom.js";
 import * as format from "../core/format.js";
+import { BECAME, isLooking } from "../core/looks.js";
 import { FINISHED, OUTCOMES, OUTCOME_MEANS, STAGES } from "../core/names.js";
 import { button, note, stateBadge } from "./basics.js";
 import { ask } from "./dialog.js";
+import { asks } from "./removals.js";
 import { attempt, toast } from "./toast.js";
 
 const AGAIN_MS = 3000;
@@ -66,9 +68,11 @@ export function jobPanel() {
   const notTaken = h("div", { class: "small soft" });
   const stages = h("div", { class: "stages" });
   const notes = h("div", { role: "status" });
-  const element = h("section", { class: "card", "aria-label": "Progress of the job" }, h("div", { class: "row" }, state, message, controls), bar, notes, figures, stages, outcomes, notTaken);
+  const left = h("div", { class: "body-parts", role: "status" });
+  const element = h("section", { class: "card", "aria-label": "Progress of the job" }, h("div", { class: "row" }, state, message, controls), bar, notes, left, figures, stages, outcomes, notTaken);
   let shownState = "";
   let shownNotes = "";
+  let shownLeft = "";
   return { element, update };
 
   function update(job) {
@@ -82,6 +86,7 @@ export function jobPanel() {
     message.textContent = job.message;
     drawBar(job, finished);
     drawNotes(job);
+    drawLeft(job);
     fill(
       figures,
       figure(job.total_known ? `${format.count(job.processed_files)} of ${format.count(job.total_files)}` : `${format.count(job.processed_files)} of ${format.count(job.total_files)}+`, "files done"),
@@ -119,6 +124,14 @@ export function jobPanel() {
     if (text === shownNotes) return;
     shownNotes = text;
     fill(notes, text && note(text, "warn"));
+  }
+
+  /** What a look at a source has found to have left. */
+  function drawLeft(job) {
+    const text = JSON.stringify([job.removals, FINISHED.has(job.status)]);
+    if (text === shownLeft) return;
+    shownLeft = text;
+    fill(left, job.removals && FINISHED.has(job.status) && (isLooking(job) ? h("p", {}, `${BECAME[job.removals.state]}.`) : asks(job)));
   }
 
   function actions(job) {

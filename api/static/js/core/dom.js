@@ -33,6 +33,17 @@ function shown(children) {
   return children.flat(Infinity).filter((child) => child !== false && child !== null && child !== undefined);
 }
 
+/** Draws an element anew, and puts the keyboard and the place that was scrolled to back to where they were. */
+export function keepingFocus(element, draw) {
+  const name = (one) => one.getAttribute("href") ?? one.getAttribute("aria-label") ?? one.textContent;
+  const focused = element.contains(document.activeElement) && [document.activeElement.localName, name(document.activeElement)];
+  const scrolled = element.querySelector(".table-wrap")?.scrollLeft ?? 0;
+  draw();
+  const wrap = element.querySelector(".table-wrap");
+  if (wrap) wrap.scrollLeft = scrolled;
+  if (focused) [...element.querySelectorAll(focused[0])].find((one) => name(one) === focused[1])?.focus();
+}
+
 /** Waits until it has not been called for a while; `cancel` calls off what waits, as does the signal. */
 export function settled(call, milliseconds, signal) {
   let timer;

@@ -4,12 +4,14 @@ import { API, ApiError, detail, get, post, request } from "../core/api.js";
 import { opened, used } from "../core/collections.js";
 import { fill, h } from "../core/dom.js";
 import * as format from "../core/format.js";
+import { nameOf } from "../core/jobs.js";
 import { FINISHED } from "../core/names.js";
 import { link, settle } from "../core/router.js";
+import { asked } from "../components/allowing.js";
 import { button, check, field, note, pageHead } from "../components/basics.js";
 import { icon } from "../components/icons.js";
 import { follow, jobPanel } from "../components/job-panel.js";
-import { attempt, toast } from "../components/toast.js";
+import { toast } from "../components/toast.js";
 
 export const title = "Ingest";
 
@@ -56,34 +58,13 @@ export async function show(root, { query, signal }) {
   if (first) watch(first, others);
 
   async function submitFolder() {
-    fill(problem);
+    const folder = path.value.trim();
     submitButton.disabled = true;
-    try {
+    await asked(async () => {
       const { collection: name, caption } = options();
-      const job = await post("/ingest/scan", { directory_path: path.value.trim(), collection: name }, { caption });
-      await begun(job);
-    } catch (error) {
-      fill(problem, note(error.message, "bad", mayAllow(error) && h("div", { class: "buttons" }, button("Allow this folder, and take it in", { onclick: attempt(() => allow()) }))));
-    } finally {
-      submitButton.disabled = false;
-    }
-  }
-
-  function mayAllow(error) {
-    return error instanceof ApiError && error.status === 400 && error.message.includes("INGEST_ROOTS");
-  }
-
-  /** Who can read the token of the machine may read the folder anyway; the refusal says where the token is. */
-  async function allow(token) {
-    try {
-      await request("/ingest/roots", { method: "POST", body: { path: path.value.trim() }, headers: token ? { "Darkroom-Local-Token": token } : {} });
-    } catch (error) {
-      if (error.status !== 403) throw error;
-      const shown = h("input", { class: "input mono", type: "password", autocomplete: "off" });
-      fill(problem, note(error.message, "bad", field("What is in that file", shown), h("div", { class: "buttons" }, button("Allow this folder, and take it in", { onclick: attempt(() => allow(shown.value.trim())) }))));
-      return;
-    }
-    await submitFolder();
+      await begun(await post("/ingest/scan", { directory_path: folder, collection: name }, { caption }));
+    }, folder, problem, "Allow this folder, and take it in");
+    submitButton.disabled = false;
   }
 
   async function upload(files) {
@@ -156,10 +137,10 @@ export async function show(root, { query, signal }) {
     const result = h("div", { class: "buttons" });
     fill(
       progress,
-      h("div", { class: "page-head" }, h("h2", {}, job.sources.length ? format.fileName(job.sources[0]) : job.job_id), h("div", { class: "buttons" }, h("a", { class: "button", href: link(["jobs", job.job_id]) }, "All about this job"), result)),
+      h("div", { class: "page-head" }, h("h2", {}, nameOf(job)), h("div", { class: "buttons" }, h("a", { class: "button", href: link(["jobs", job.job_id]) }, "All about this job"), result)),
       h("p", {}),
       panel.element,
-      others.length > 0 && h("p", { class: "soft" }, "Also running: ", others.map((one, index) => [index > 0 && ", ", h("a", { href: link(["jobs", one.job_id]) }, one.sources[0] ? format.fileName(one.sources[0]) : one.job_id)])),
+      others.length > 0 && h("p", { class: "soft" }, "Also running: ", others.map((one, index) => [index > 0 && ", ", h("a", { href: link(["jobs", one.job_id]) }, nameOf(one))])),
     );
     function draw(status) {
       panel.update(status);

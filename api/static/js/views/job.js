@@ -3,6 +3,7 @@
 import { get } from "../core/api.js";
 import { fill, h } from "../core/dom.js";
 import * as format from "../core/format.js";
+import { nameOf, originOf } from "../core/jobs.js";
 import { FINISHED, OUTCOMES, OUTCOME_MEANS } from "../core/names.js";
 import { go, link } from "../core/router.js";
 import { addRows, badge, button, empty, failure, pageHead, table, tabs } from "../components/basics.js";
@@ -22,13 +23,12 @@ export async function show(root, { path: [jobId], query, signal }) {
   const outcomeTabs = h("div", {});
   const files = h("div", {});
   const log = h("ol", { class: "log", tabindex: "0", "aria-label": "Log of the job" });
-  const name = status.sources.length ? status.sources.map(format.fileName).join(", ") : jobId;
   fill(
     root,
     h(
       "div",
       { class: "page" },
-      pageHead(name, null, h("a", { class: "button", href: link(["gallery"], { collection: status.collection, sort: "-ingested_at" }) }, "Show the collection"), h("a", { class: "button", href: link(["dead-letters"], { job: jobId, state: "open" }) }, "Dead letters")),
+      pageHead(nameOf(status), null, h("a", { class: "button", href: link(["gallery"], { collection: status.collection, sort: "-ingested_at" }) }, "Show the collection"), h("a", { class: "button", href: link(["dead-letters"], { job: jobId, state: "open" }) }, "Dead letters")),
       panel.element,
       h("section", { class: "card", "aria-label": "Files" }, h("h2", {}, "Files"), outcomeTabs, files),
       h(
@@ -101,11 +101,12 @@ function about(status) {
   const pairs = [
     ["Job id", h("span", { class: "mono" }, status.job_id)],
     ["Collection", status.collection],
-    ["Folders", status.sources.length ? h("ul", { class: "plain mono" }, status.sources.map((source) => h("li", {}, source))) : "published to Kafka by a program"],
+    status.source && ["Source", h("a", { href: link(["sources", status.source]) }, status.source)],
+    status.task || status.reread ? ["Files", originOf(status)] : ["Folders", status.sources.length ? h("ul", { class: "plain mono" }, status.sources.map((source) => h("li", {}, source))) : "published to Kafka by a program"],
     ["Model", status.model_id || "—"],
     ["Captions", status.caption ? "asked for" : "not asked for"],
     ["Begun", format.dateTime(status.start_time)],
     ["Ended", format.dateTime(status.end_time)],
   ];
-  return pairs.map(([term, value]) => [h("dt", {}, term), h("dd", {}, value)]);
+  return pairs.filter(Boolean).map(([term, value]) => [h("dt", {}, term), h("dd", {}, value)]);
 }

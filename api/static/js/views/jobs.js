@@ -3,6 +3,7 @@
 import { get } from "../core/api.js";
 import { fill, h, repeat } from "../core/dom.js";
 import * as format from "../core/format.js";
+import { nameOf, originOf } from "../core/jobs.js";
 import { FINISHED } from "../core/names.js";
 import { go, link } from "../core/router.js";
 import { button, empty, failure, pageHead, select, stateBadge, table, tabs } from "../components/basics.js";
@@ -85,16 +86,15 @@ export async function show(root, { query, signal }) {
 
 function row(job) {
   const where = link(["jobs", job.job_id]);
-  const name = job.sources.length ? job.sources.map(format.fileName).join(", ") : job.job_id;
   return h(
     "tr",
     { class: "link", onclick: (event) => event.target.closest("a") || (location.hash = where) },
-    h("td", { class: "wrap" }, h("a", { href: where }, name), h("div", { class: "small soft" }, job.sources[0] || "published to Kafka")),
+    h("td", { class: "wrap" }, h("a", { href: where }, nameOf(job)), h("div", { class: "small soft clamp", title: originOf(job) }, originOf(job))),
     h("td", {}, stateBadge(job.status), h("div", { class: "small soft" }, job.waiting_for ? `waits for ${job.waiting_for}` : job.stalled ? `stalled: ${job.stalled}` : "")),
-    h("td", {}, job.collection),
+    h("td", { class: "short" }, job.collection),
     h("td", { class: "number" }, FINISHED.has(job.status) ? format.count(job.total_files) : `${format.count(job.processed_files)} / ${format.count(job.total_files)}`),
     h("td", { class: "number" }, format.count(job.failed_files)),
-    h("td", {}, format.dateTime(job.start_time)),
+    h("td", { class: "when" }, format.dateTime(job.start_time)),
     h("td", { class: "number" }, format.between(job.start_time, job.end_time)),
   );
 }

@@ -1,0 +1,54 @@
+/** Sources in words: how one stands, and what its looks have found to have left. */
+
+import { count, plural } from "./format.js";
+import { FINISHED } from "./names.js";
+
+/** Why files have left, in the order in which they are told. */
+export const REASONS = ["moved", "replaced", "excluded", "gone"];
+
+export const REASON_MEANS = {
+  moved: "The file lies elsewhere in the source; its picture keeps all",
+  replaced: "The path holds another picture now",
+  excluded: "A pattern leaves it out now",
+  gone: "It is not there any more",
+};
+
+const UNITS = [["week", 604800], ["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+
+/** 21600 -> "every 6 hours" */
+export function every(seconds) {
+  if (!seconds) return "when you ask";
+  const [unit, size] = UNITS.find(([, length]) => seconds % length === 0);
+  return seconds === size ? `every ${unit}` : `every ${plural(seconds / size, unit)}`;
+}
+
+/** Whether a look is under way: its files, or behind them what has left. */
+export const isLooking = (job) => Boolean(job) && (!FINISHED.has(job.status) || ["looking", "counting", "removing"].includes(job.removals?.state));
+
+/** How a source stands: [its state in a word or two, its look, whether a person is to do something]. */
+export function standing({ last_job: job, paused, watching }) {
+  if (isLooking(job)) return FINISHED.has(job.status) ? ["looks for what has left", "calm", false] : [job.paused ? "look paused" : "is looked at", "calm", false];
+  if (job?.removals?.state === "held") return ["asks you", "warn", true];
+  if (job?.removals?.state === "guarded") return ["nothing removed", "warn", true];
+  if (job?.status === "failed") return ["last look failed", "bad", true];
+  if (paused) return ["paused", "", false];
+  if (job?.status === "cancelled") return ["last look cancelled", "warn", false];
+  if (job?.failed_files) return [`${plural(job.failed_files, "file")} failed`, "warn", false];
+  if (watching) return ["watched", "good", false];
+  return job ? ["in step", "good", false] : ["not looked at yet", "", false];
+}
+
+/** "moved 4, gone 1"; empty where nothing has left. */
+export const leftInWords = (removals) => REASONS.filter((reason) => removals?.[reason]).map((reason) => `${reason} ${count(removals[reason])}`).join(", ");
+
+/** What became of what a look found to have left, by the state of its removals. */
+export const BECAME = {
+  looking: "What has left is looked for",
+  counting: "What has left is counted",
+  removing: "What has left is taken out",
+  none: "Nothing has left",
+  removed: "Taken out",
+  held: "Waits for you",
+  kept: "Kept, as you said",
+  guarded: "Nothing was removed",
+};
