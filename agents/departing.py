@@ -7,9 +7,9 @@ from itertools import groupby
 import structlog
 
 from agents.collections import KnownCollections
+from agents.comparing import Comparer
 from agents.stage import StageApp, now
 from core import failpoints
-from core.errors import InvalidMessageError
 from rules.identity import point_id
 from rules.tally import Tallied as Counts
 from rules.tally import tally
@@ -20,7 +20,7 @@ from streams.window import Deliveries, Window, writing_rows
 from tables.departures import Departures, Leaving
 from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite
-from topics.departure import Departed, Left, LeftEnd, Tally
+from topics.departure import Compare, Departed, Left, LeftEnd, Tally
 from topics.image_outcome import IMAGE_OUTCOME, OfDepartures, Stored
 from topics.job_event import Tallied
 from topics.record import Headers
@@ -35,6 +35,7 @@ class DepartureKeeper:
         self._stage = stage
         self._departures = departures
         self._collections = collections
+        self._comparer = Comparer(stage, departures)
 
     async def take(self, item: Item[OfDepartures], window: Window) -> None:
         """Take one message, or one file of it. A replay says nothing of the folder as it is now."""
@@ -51,6 +52,8 @@ class DepartureKeeper:
                 await window.add(event, self._count(event, record), permits=permits)
             case LeftEnd():
                 await window.add_in_order(event, lambda: self._pass_on(event, record))
+            case Compare():
+                await window.add(event, self._comparer.take(event, record), permits=permits)
 
     def confirm(self, stored: Stored, content: Callable[[], Content | None]) -> tuple[bool, list[Awaitable[object]]]:
         """Tell whether a path that Qdrant has confirmed is one of its content; return what is to be awaited.
@@ -93,7 +96,7 @@ class DepartureKeeper:
             )
             incarnation = None if collection is None else collection.incarnation
             with writing_rows(event):
-                rows = self._departures.leaving(asked.job_id, _after(asked), ROWS_AT_ONCE)
+                rows = self._departures.leaving(asked.job_id, base64.b64decode(asked.after), ROWS_AT_ONCE)
                 counts = [self._tally(list(of), asked.job_id, incarnation) for _, of in groupby(rows, _content)]
             total = Counts(asked.moved, asked.gone, asked.replaced, asked.excluded, asked.lost)
             for one in counts:
@@ -123,13 +126,6 @@ class DepartureKeeper:
     async def _pass_on(self, event: Event, end: LeftEnd) -> Deliveries:
         headers = Headers(job_id=end.job_id)
         return [await self._stage.send(DB_WRITE, end.job_id, end, headers, event.message.partition)]
-
-
-def _after(asked: Tally) -> bytes:
-    try:
-        return base64.b64decode(asked.after, validate=True)
-    except ValueError as error:
-        raise InvalidMessageError("A tally says how far it is in no base64.") from error
 
 
 def _content(row: Leaving) -> tuple[str, str]:

@@ -27,6 +27,7 @@ from rules.hashing import Arrived, Effect, Effects, Fail, HandOn, LetGo, Look, R
 from streams.item import Item
 from streams.messages import Event, header_list
 from streams.rejecting import explain
+from streams.tasks import delivered
 from streams.window import Deliveries, Permits, Window
 from tables.fingerprints import Fingerprint, Fingerprints
 from topics.bundle import Bundle, Own, alike_of
@@ -36,7 +37,7 @@ from topics.job_event import Sealed
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import Headers
 from topics.sentinel import Sentinel, read_sentinel
-from topics.sweep import BEHIND, Sweep, read_sweep
+from topics.sweep import BEHIND, Sweep, read_known, read_sweep
 
 WINDOW = 256
 
@@ -100,8 +101,12 @@ class _Hasher:
             await window.add(item.event, work, self._remember(item), item.permits())
 
     async def end(self, event: Event, window: Window) -> None:
-        """Take the end marker of a walk, or a step of a sweep."""
+        """Take the end marker of a walk, a step of a sweep, or what prepare knows before the first."""
         sentinel = read_sentinel(event.message.headers)
+        if (known := read_known(event.message.headers)) is not None:
+            rows = [row for one in known for row in self._fingerprints.hold(*one)]
+            await window.add(event, delivered(rows))
+            return
         sweep = read_sweep(event.message.headers)
         if sweep is not None:
             await self._sweeper.take(event, sweep, window)

@@ -25,7 +25,7 @@ from rules.paths import normal, to_wire
 from streams.messages import Event
 from streams.window import Window, writing_rows
 from tables.fingerprints import Fingerprint, Fingerprints, read_row
-from topics.departure import Departed, Left, LeftEnd
+from topics.departure import Compare, Departed, Left, LeftEnd
 from topics.image_outcome import IMAGE_OUTCOME
 from topics.job_event import Guarded, Swept
 from topics.raw_path import RAW_PATH
@@ -106,6 +106,8 @@ class Sweeper:
 
     async def _step(self, event: Event, sweep: Sweep) -> None:
         with structlog.contextvars.bound_contextvars(job_id=sweep.job_id, stage="hash"):
+            if sweep.phase == "look" and not sweep.after and not await self._is_compared(event, sweep):
+                return
             with self._in_work.watched() as in_work:
                 with writing_rows(event):
                     rows = self._fingerprints.below(_folder(sweep), sweep.after_path, ROWS_AT_ONCE)
@@ -134,6 +136,21 @@ class Sweeper:
                 await self.ask(following, event.message.partition)
             else:
                 await self._end(event, following)
+
+    async def _is_compared(self, event: Event, sweep: Sweep) -> bool:
+        """Tell whether all is held here that prepare knows of the folder. Else it is asked, and the look comes behind.
+
+        That is so once a folder: version 0.1.0 did not note what is in collections.
+        """
+        with writing_rows(event):
+            if self._fingerprints.is_compared(sweep.collection, _folder(sweep)):
+                return True
+            noted = [self._fingerprints.note_compared(sweep.collection, _folder(sweep))] if sweep.compared else []
+        await asyncio.gather(*noted)
+        if not noted:
+            asked = Compare(job_id=sweep.job_id, sweep=sweep, partition=event.message.partition)
+            await (await self._stage.send(IMAGE_OUTCOME, sweep.job_id, asked, Headers(job_id=sweep.job_id), 0))
+        return bool(noted)
 
     async def _look(self, sweep: Sweep, paths: list[bytes]) -> list[Seen] | str:
         settings = self._stage.services.settings

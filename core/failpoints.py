@@ -17,6 +17,7 @@ Point = Literal[
     "hash-sent",  # hashed-file is delivered, its fingerprint is not written and its event is not acked
     "edit-passed-on",  # an edited file is sent on with what is known of its former content, its event is not acked
     "edit-written",  # its db-write is delivered, image-outcome does not say yet that its content is known
+    "known-told",  # what prepare knows of a folder is told, the next step is not asked for
     "sweep-step",  # what a step of a sweep found is sent, the next step is not
     "sweep-sent",  # what leaves is sent, the rows still hold it
     "left-kept",  # prepare has noted what leaves, store is not told

@@ -7,6 +7,7 @@ A path row names the job that first had the path confirmed, behind the incarnati
 """
 
 from collections.abc import Awaitable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from rules.departures import Reason
@@ -68,6 +69,24 @@ class Departures:
                 incarnation, _, job_id = row.decode().partition("|")
                 found.append(KnownPath(key, b"/" + rest, incarnation, job_id))
         return found
+
+    def in_folder(
+        self, collection: str, folder: bytes, job_id: str, after: bytes, limit: int
+    ) -> tuple[list[tuple[bytes, str]], bytes | None]:
+        """Return paths below a folder, each with its content, of the next `limit` rows, and the row to go on behind.
+
+        Of all rows behind one; None: no row is left. Those that a job has brought are left out.
+        """
+        below = b"|" + collection.encode() + b"|" + folder.rstrip(b"/") + b"/"
+        found: dict[tuple[bytes, str], None] = {}
+        looked, last = 0, None
+        for last, row in islice(self._rows.starting_with(b"p|", after), limit):
+            looked += 1
+            content, _, rest = last[len(b"p|") :].partition(below)
+            sha256, _, model_id = content.partition(b"|")
+            if rest and b"|" not in model_id and not row.endswith(b"|" + job_id.encode()):
+                found[below[len(collection.encode()) + 2 :] + rest, sha256.decode()] = None
+        return [*found], last if looked == limit else None
 
     def void(self, left: Left) -> list[Awaitable[object]]:
         """Note that a path has left with a content, under all models."""

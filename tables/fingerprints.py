@@ -2,6 +2,8 @@
 
 It never decides an outcome: a file whose fingerprint is known goes on like any other. It also holds what the path was
 taken in with, which is what leaves a collection when the path does (`rules.departures`).
+
+A row `compared|collection|folder` says that all is held which prepare knew of a folder (`topics.departure.Compare`).
 """
 
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
@@ -13,11 +15,15 @@ import orjson
 from pydantic import BaseModel
 
 from imaging.hashing import FileStamp
-from rules.departures import Held, held_too
+from rules.departures import PLAIN, Held, held_too
 from streams.rows import Rows
 
 _STAMP = itemgetter("size", "mtime_ns")
 """Whether a file need be read again is told by these."""
+
+
+NEVER = -(1 << 63)
+"""A time of change that no file has."""
 
 
 class Fingerprint(BaseModel):
@@ -96,6 +102,23 @@ class Fingerprints:
         after = fresh.model_copy(update=kept)
         return [] if after == before else [self.put(path, after)]
 
+    def hold(self, path: bytes, sha256: str, collection: str) -> list[Awaitable[object]]:
+        """Note that a path is in a collection with a content, where its row does not say so yet."""
+        before = self.get(path) or Fingerprint(size=0, mtime_ns=NEVER, sha256=sha256)
+        if any((one.collection, one.sha256) == (collection, sha256) for one in before.held):
+            return []
+        held = (Held(collection, sha256, (PLAIN,)), *before.held)
+        return [self.put(path, before.model_copy(update={"held": held}))]
+
+    def is_compared(self, collection: str, folder: bytes) -> bool:
+        """Tell whether all that prepare knew of a folder, or of one above it, was noted here."""
+        above = [folder, *(folder[:end] for end, byte in enumerate(folder) if byte == ord("/") and end), b"/"]
+        return any(row is not None for row in self._rows.get_many([_compared(collection, one) for one in above]))
+
+    def note_compared(self, collection: str, folder: bytes) -> Awaitable[object]:
+        """Note that."""
+        return self._rows.put(_compared(collection, folder), b"1")
+
     def below(self, folder: bytes, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """Return up to `limit` rows of paths below a folder, in the order of the paths, from behind a path."""
         return list(islice(self._below(folder, after), limit))
@@ -106,6 +129,11 @@ class Fingerprints:
 
     def _below(self, folder: bytes, after: bytes) -> Iterator[tuple[bytes, bytes]]:
         return self._rows.starting_with(folder.rstrip(b"/") + b"/", after)
+
+
+def _compared(collection: str, folder: bytes) -> bytes:
+    """Name the row of a folder; no path begins so."""
+    return b"compared|" + collection.encode() + b"|" + folder
 
 
 def read_row(row: bytes) -> Fingerprint:

@@ -13,8 +13,9 @@ from pydantic import ConfigDict
 
 from rules.departures import Reason
 from topics.files import FileOfJob, JobId, Sequence, Sha256
-from topics.limits import Name
+from topics.limits import Base64Text, Name
 from topics.record import Record
+from topics.sweep import Sweep
 
 
 def _names_its_kind(schema: dict[str, Any]) -> None:
@@ -55,7 +56,7 @@ class Tally(Record):
     kind: Literal["tally"] = "tally"
     job_id: JobId
     collection: Name
-    after: str = ""
+    after: Base64Text = ""
     moved: int = 0
     gone: int = 0
     replaced: int = 0
@@ -75,3 +76,17 @@ class LeftEnd(Record):
     job_id: JobId
     round: int
     sent_from: int
+
+
+class Compare(Record):
+    """A folder is looked at for the first time: tell hash what is known of it on one partition of `raw-path`.
+
+    It goes through the partitions of prepare, one after the other, in steps; behind the last, the `sweep` is asked for.
+    `after`: a row of prepare, as base64.
+    """
+
+    kind: Literal["compare"] = "compare"
+    job_id: JobId
+    sweep: Sweep
+    partition: int
+    after: Base64Text = ""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from topics.content import Content
-from topics.departure import Departed, Left, LeftEnd, Tally
+from topics.departure import Compare, Departed, Left, LeftEnd, Tally
 from topics.files import HashedFileOfJob, JobId, Sha256
 from topics.limits import Name, Reason
 from topics.record import Record, Topic
@@ -85,7 +85,7 @@ class ClaimsCleared(Record):
     after: str = ""
 
 
-OfDepartures = Departed | Left | Tally | LeftEnd
+OfDepartures = Departed | Left | Tally | LeftEnd | Compare
 """What is about paths that leave."""
 AnyImageOutcome = (
     Embedded

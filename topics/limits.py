@@ -4,6 +4,7 @@ Anyone may publish. A text without a bound would come out again in a message tha
 stage that has to send it could neither go on nor give it up.
 """
 
+import base64
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -31,6 +32,11 @@ def _bounded(paths: list[str]) -> list[str]:
     return paths
 
 
+def _decodes(text: str) -> str:
+    base64.b64decode(text, validate=True)  # or it raises a ValueError
+    return text
+
+
 def clipped(text: str, length: int = MAX_REASON) -> str:
     """Return a text with its middle left out where it is too long: what it is about, and how it ends."""
     if len(text) <= length:
@@ -41,5 +47,6 @@ def clipped(text: str, length: int = MAX_REASON) -> str:
 
 PathText = Annotated[str, Field(max_length=MAX_PATH)]
 Paths = Annotated[list[str], AfterValidator(_bounded)]
+Base64Text = Annotated[str, Field(max_length=2 * MAX_PATH), AfterValidator(_decodes)]
 Name = Annotated[str, Field(max_length=MAX_NAME)]
 Reason = Annotated[str, Field(max_length=MAX_REASON)]

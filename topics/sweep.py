@@ -2,21 +2,25 @@
 
 It goes on in steps, in each partition by itself: each looks at some rows of hash's table, and asks for the next with a
 message that says how far it came. It stands in the header `sweep`, as JSON.
+
+Where a folder is looked at for the first time, prepare's rows are compared before that (`topics.departure.Compare`), as
+version 0.1.0 did not note in hash's what is in collections: what prepare knows stands in the header `known`.
 """
 
 import base64
 from typing import Literal
 
-from core.errors import InvalidMessageError
 from rules.mounts import Mount
-from topics.files import JobId
-from topics.limits import Name, Paths, PathText
+from topics.files import JobId, Sha256
+from topics.limits import Base64Text, Name, Paths, PathText
 from topics.record import HeaderList, Headers, RawHeaders, Record, Topic, header_texts
 from topics.source import SourceName
 
 HEADER = "sweep"
 BEHIND = "sweep-behind"
 """The header of an end marker that asks for a sweep behind it."""
+KNOWN = "known"
+"""The header of a message that tells what prepare knows."""
 
 
 class Sweep(Record):
@@ -24,7 +28,7 @@ class Sweep(Record):
 
     `mounts`: what the folder was on as the walk began; where it is on something else, nothing is gone. `phase`: `look`
     finds what would leave; `remove` has that removed which was found, and is allowed: with `gone`, also what is gone.
-    `after`: the last path that was looked at, as base64.
+    `after`: the last path that was looked at, as base64. `compared`: all that prepare knows of the folder was told.
     """
 
     job_id: JobId
@@ -38,14 +42,15 @@ class Sweep(Record):
     phase: Literal["look", "remove"] = "look"
     gone: bool = True
     round: int = 1
-    after: str = ""
+    after: Base64Text = ""
     departed: int = 0
     unread: int = 0
+    compared: bool = False
 
     @property
     def after_path(self) -> bytes:
         """The last path that was looked at; empty at the begin."""
-        return base64.b64decode(self.after, validate=True)
+        return base64.b64decode(self.after)
 
     def behind(self, path: bytes, departed: int = 0, unread: int = 0) -> "Sweep":
         """Return the next step."""
@@ -67,6 +72,21 @@ class Sweep(Record):
         return BEHIND, _SWEEP.encode(self)
 
 
+class KnownPaths(Record):
+    """Paths of one partition that are in a collection, as base64, and the content of each."""
+
+    job_id: JobId
+    walk_id: Name
+    collection: Name
+    paths: list[tuple[Base64Text, Sha256]]
+
+    def headers(self) -> HeaderList:
+        """Return the headers of the message. To a worker of an older version it is one more end of the walk."""
+        named = ("walk_id", self.walk_id.encode())
+        return [*Headers(job_id=self.job_id).encode(), named, (KNOWN, _KNOWN_PATHS.encode(self))]
+
+
+_KNOWN_PATHS: Topic[KnownPaths] = Topic("raw-path", key="job id", record=KnownPaths)
 _SWEEP: Topic[Sweep] = Topic("raw-path", key="job id", record=Sweep)
 
 
@@ -79,9 +99,16 @@ def read_sweep(headers: RawHeaders, header: str = HEADER) -> Sweep | None:
     text = header_texts(headers).get(header)
     if text is None or Headers.decode(headers).replay:
         return None
-    sweep = _SWEEP.decode(text.encode())
-    try:
-        sweep.after_path  # noqa: B018 - counted on
-    except ValueError as error:
-        raise InvalidMessageError("A sweep says how far it is in no base64.") from error
-    return sweep
+    return _SWEEP.decode(text.encode())
+
+
+def read_known(headers: RawHeaders) -> list[tuple[bytes, str, str]] | None:
+    """Return the paths that a message tells to be in a collection, with content and collection; None for another.
+
+    Nothing, in a replay. Raises InvalidMessageError.
+    """
+    text = header_texts(headers).get(KNOWN)
+    if text is None or Headers.decode(headers).replay:
+        return None
+    known = _KNOWN_PATHS.decode(text.encode())
+    return [(base64.b64decode(path), sha256, known.collection) for path, sha256 in known.paths]

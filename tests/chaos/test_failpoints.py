@@ -32,7 +32,16 @@ OF_UNCHANGED_FILES = {"unchanged-told"}
 # See tests/replay/test_reembed.py.
 OF_A_REEMBEDDING = {"reembed-filled", "reembed-switched"}
 # Syncs bring these; see tests.chaos.test_syncs.
-OF_SYNCS = {"edit-passed-on", "edit-written", "sync-asked", "sweep-step", "sweep-sent", "left-kept", "store-left"}
+OF_SYNCS = {
+    "known-told",
+    "edit-passed-on",
+    "edit-written",
+    "sync-asked",
+    "sweep-step",
+    "sweep-sent",
+    "left-kept",
+    "store-left",
+}
 ELSEWHERE = OF_A_VANISHED_OWNER | OF_UNCHANGED_FILES | OF_A_REEMBEDDING | OF_SYNCS
 
 

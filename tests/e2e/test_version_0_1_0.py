@@ -19,6 +19,7 @@ from tests.fixtures.version_0_1_0 import SETTINGS, unpacked
 from tests.pipeline import account
 from tests.up import Up, eventually
 from topics.admin import wanted
+from topics.job_status import REMOVALS_SETTLED
 
 ENDED: dict[str, tuple[str, dict[str, int]]] = {
     "album": ("completed_with_errors", {"stored": 9, "duplicate": 1, "failed": 1, "skipped": 1}),
@@ -172,6 +173,29 @@ def test_what_it_stored_wrongly_comes_right_when_it_is_read_again(up: Up) -> Non
     # What holds the same contents takes them at its own reread, without ML.
     other = account(json.loads(up.darkroom("reread", "holiday", "--wait", "--json").stdout))
     assert other["ml_images_sent"] == 0
+
+
+def test_what_had_left_before_its_folder_became_a_source_is_found(up: Up) -> None:
+    folder = PHOTOS / "holiday"
+    (folder / "2022").mkdir()
+    (folder / "dunes.jpg").rename(folder / "2022/dunes.jpg")
+    (folder / "canon again.jpg").unlink()
+    (folder / "beach copy.jpg").write_bytes(jpeg(99))
+    before = {name: image["id"] for name, image in payloads(up, "holiday").items()}
+    up.post("/sources", json={"folder": str(folder), "name": "holiday", "collection": "holiday"}).raise_for_status()
+
+    def removed() -> dict[str, Any] | None:
+        job = up.get("/sources/holiday").raise_for_status().json()["last_job"]
+        found = None if job is None else status(up, job["job_id"])["removals"]
+        return found if found and found["state"] in REMOVALS_SETTLED else None
+
+    removals = eventually(removed, "what has left")
+    counts = {name: removals[name] for name in ("moved", "gone", "replaced", "excluded")}
+    assert (removals["state"], counts) == ("removed", {"moved": 1, "gone": 1, "replaced": 1, "excluded": 0})
+    found = payloads(up, "holiday")
+    paths = {path.removeprefix(f"{folder}/") for image in found.values() for path in image["paths"]}
+    assert {path for path in paths if not path.startswith("/")} == {"2022/dunes.jpg", "beach.jpg", "beach copy.jpg"}
+    assert found["dunes.jpg"]["id"] == before["dunes.jpg"]
 
 
 async def test_its_topics_are_configured_as_today(up: Up) -> None:

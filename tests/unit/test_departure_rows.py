@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
-from rules.departures import Reason
+from imaging.hashing import FileStamp
+from rules.departures import PLAIN, Held, Reason
 from tables.departures import Departures
+from tables.fingerprints import Fingerprint, Fingerprints
 from tables.known_images import KnownImages
 from topics.departure import Left
 from topics.hashed_file import HashedFile
@@ -19,6 +21,9 @@ class Rows(dict[bytes, bytes]):
 
     def put(self, key: bytes, value: bytes) -> None:
         self[key] = value
+
+    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        return [self.get(key) for key in keys]
 
     def delete(self, key: bytes) -> None:
         del self[key]
@@ -65,3 +70,43 @@ def test_a_path_that_was_never_stored_leaves_its_sequence() -> None:
     departures.void(left("/a", sequence=1))
     assert departures.voided(file("/a")) == (1, False)
     assert departures.voided(file("/b")) is None
+
+
+def test_what_is_known_of_a_folder_is_found_a_few_rows_at_a_time() -> None:
+    rows = Rows()
+    departures = Departures(rows)  # type: ignore[arg-type]
+    wanted = [file("/p/a"), file("/p/b/c|photos|/p/d"), file("/p/a", sha256="b" * 64)]
+    others = [file("/pa"), file("/p/a", collection="other"), file("/b|photos|/p/e"), file("/p/a", model_id="z")]
+    for one in (*wanted, *others):
+        content = one.sha256.encode(), one.model_id.encode(), one.collection.encode()
+        rows[b"|".join((b"p", *content, one.path_bytes))] = b"i"
+    rows[b"p|%s|m|photos|/p/new" % SHA.encode()] = b"i|now"  # this very job has brought it
+    found: list[tuple[bytes, str]] = []
+    after: bytes | None = b""
+    while after is not None:
+        some, after = departures.in_folder("photos", b"/p", "now", after, 2)
+        found += some
+    assert sorted(set(found)) == sorted({(one.path_bytes, one.sha256) for one in wanted})
+
+
+def test_what_prepare_knows_is_held_once_and_never_instead_of_what_is() -> None:
+    rows = Rows()
+    files = Fingerprints(rows)  # type: ignore[arg-type]
+    here = Fingerprint(size=1, mtime_ns=2, sha256="new", held=(Held("photos", "new", ("home",)),))
+    files.put(b"/p/a", here)
+    for sha256 in ("new", "old", "old"):
+        files.hold(b"/p/a", sha256, "photos")
+    files.hold(b"/p/left", "old", "photos")
+    after, left = files.get(b"/p/a"), files.get(b"/p/left")
+    assert after == here.model_copy(update={"held": (Held("photos", "old", (PLAIN,)), *here.held)})
+    assert left is not None
+    assert left.held == (Held("photos", "old", (PLAIN,)),)
+    assert not left.matches(FileStamp(0, 0))
+
+
+def test_a_folder_is_compared_with_those_above_it() -> None:
+    files = Fingerprints(Rows())  # type: ignore[arg-type]
+    files.note_compared("photos", b"/p/2024")
+    asked = [b"/p/2024", b"/p/2024/may", b"/p/2024b", b"/p"]
+    assert [files.is_compared("photos", folder) for folder in asked] == [True, True, False, False]
+    assert not files.is_compared("other", b"/p/2024")
