@@ -10,6 +10,7 @@ from imaging.hashing import FileStamp
 from rules import identity, paths
 from topics.limits import MAX_NAME, Name, Paths, PathText, clipped
 from topics.record import Headers, Record
+from topics.source import SourceName
 
 JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 JobId = Annotated[str, Field(pattern=JOB_ID)]
@@ -41,6 +42,8 @@ class FileOfJob(Record):
     # What that is done for; and whether the file is not read, but what is kept of it: its thumbnail.
     task: Task | None = None
     kept: bool | None = None
+    # Who holds it in the collection from now on; None: a plain ingest. Any record may have to begin the file anew.
+    source: SourceName | None = None
 
     @model_validator(mode="after")
     def _has_a_path(self) -> Self:

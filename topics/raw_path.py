@@ -3,7 +3,6 @@
 from topics.files import FileOfJob
 from topics.limits import Name
 from topics.record import Topic
-from topics.source import SourceName
 
 
 class RawPath(FileOfJob):
@@ -17,8 +16,6 @@ class RawPath(FileOfJob):
 
     walk_id: Name | None = None
     counted: bool | None = None
-    # Who holds it in the collection from now on; None: a plain ingest.
-    source: SourceName | None = None
 
 
 # Never compacted: the null value of a sentinel would delete the files with the same key.

@@ -60,6 +60,7 @@ def start(job: Job, asked: JobRequest, row: UnfinishedFile) -> RawPath | None:
             model_id=job.model_id,
             # What the job may read did not change.
             roots=asked.sources or None if asked.roots is None else asked.roots,
+            source=job.source,
         )
     except ValidationError:
         return None

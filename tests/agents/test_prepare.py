@@ -245,8 +245,9 @@ async def test_a_file_that_fails_lets_the_next_copy_take_over(bus: Bus, job: str
 
 async def test_what_cannot_be_decoded_fails_with_its_content(bus: Bus, job: str, created: str, tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").write_bytes(picture(tmp_path / "a.jpg").read_bytes()[:2000])
-    broken = hashed_file(job, created, tmp_path / "broken.jpg")
-    gone = hashed_file(job, created, picture(tmp_path / "gone.jpg"))
+    held = {"source": "home"}
+    broken = hashed_file(job, created, tmp_path / "broken.jpg") | held
+    gone = hashed_file(job, created, picture(tmp_path / "gone.jpg")) | held
     (tmp_path / "gone.jpg").unlink()
     await send(bus, broken, gone)
     await bus.until(lambda: len(bus.of_job("image-outcome", job)) == 2, "two image-outcomes")
@@ -257,17 +258,19 @@ async def test_what_cannot_be_decoded_fails_with_its_content(bus: Bus, job: str,
     for record in bus.of_job("image-outcome", job):
         check_envelope(record, json.loads(record.value)["sha256"], json.loads(record.value))
     assert {file["outcome"] for file in bus.outcomes(job).values()} == {"failed"}
-    assert {letter.key.decode() for letter in bus.of_job("dead-letter", job)} == {broken["path"], gone["path"]}
+    letters = bus.of_job("dead-letter", job)
+    assert {letter.key.decode() for letter in letters} == {broken["path"], gone["path"]}
+    assert [letter["source"] for letter in values(letters)] == ["home", "home"]
 
 
 async def test_a_file_that_changed_is_hashed_again(bus: Bus, job: str, created: str, tmp_path: Path) -> None:
-    file = hashed_file(job, created, picture(tmp_path / "a.jpg"))
+    file = hashed_file(job, created, picture(tmp_path / "a.jpg")) | {"source": "home"}
     picture(tmp_path / "a.jpg")
     await send(bus, file)
     await bus.until(lambda: bus.of_job("image-outcome", job), "an image-outcome")
     (record,) = bus.of_job("raw-path", job)
     assert record.key == file["path"].encode()
-    again = {name: file[name] for name in ("job_id", "collection", "path", "model_id")}
+    again = {name: file[name] for name in ("job_id", "collection", "path", "model_id", "source")}
     assert json.loads(record.value) == again | {"caption": False}
     assert dict(record.headers)["attempt"] == b"2"
     assert bus.values("image-outcome", job_id=job)[0]["kind"] == "failed-file"

@@ -25,6 +25,7 @@ class OneJob:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.published: list[Any] = []
+        self.held_by: list[str | None] = []
         pages = [[UnfinishedFile(1, file_id(job.job_id, "c", PATH.encode()), PATH, None)], []]
         self.view: Any = SimpleNamespace(
             folded=self._folded, request=self._request, unfinished_files=lambda *_, **__: self._page(pages)
@@ -50,6 +51,7 @@ class OneJob:
 
     async def restart(self, files: list[RawPath], attempt: int) -> None:
         self.published.extend((file.path, attempt) for file in files)
+        self.held_by = [file.source for file in files]
 
 
 @pytest.mark.parametrize(
@@ -71,3 +73,10 @@ async def test_what_begins_again(known: dict[str, Any], published: tuple[str, An
     publisher: Any = one
     assert await begin_again(one.view, publisher, "j", LOOKED) == 7
     assert one.published == ([] if published is None else [published])
+
+
+async def test_what_begins_again_is_held_by_its_source() -> None:
+    one = OneJob(Job(job_id="j", collection="c", source="home"))
+    publisher: Any = one
+    await begin_again(one.view, publisher, "j", LOOKED)
+    assert one.held_by == ["home"]
