@@ -44,12 +44,13 @@ class InWork:
 
     def __init__(self) -> None:
         self._pieces: dict[int, Sequence[bytes]] = {}
-        self._watches: list[set[bytes]] = []
+        # By identity: two may hold the same paths.
+        self._watches: dict[int, set[bytes]] = {}
 
     def begin(self, paths: Sequence[bytes]) -> None:
         """Note paths that were taken, as one piece of work."""
         self._pieces[id(paths)] = paths
-        for watch in self._watches:
+        for watch in self._watches.values():
             watch.update(paths)
 
     def end(self, paths: Sequence[bytes]) -> None:
@@ -67,11 +68,11 @@ class InWork:
     def watched(self) -> Iterator[set[bytes]]:
         """Give the paths that are in work at any time until the block ends."""
         watch = set(chain.from_iterable(self._pieces.values()))
-        self._watches.append(watch)
+        self._watches[id(watch)] = watch
         try:
             yield watch
         finally:
-            self._watches.remove(watch)
+            del self._watches[id(watch)]
 
 
 class _Found(NamedTuple):

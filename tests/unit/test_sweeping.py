@@ -95,6 +95,17 @@ async def test_paths_in_work_are_known_from_the_begin_of_a_step() -> None:
     assert none == set()
 
 
+def test_steps_that_go_on_at_once_know_of_the_same_paths() -> None:
+    in_work = InWork()
+    other, late = [b"/other"], [b"/late"]
+    in_work.begin(other)
+    with in_work.watched() as first:
+        with in_work.watched() as second:
+            assert second == first
+        in_work.begin(late)
+    assert first == {b"/other", b"/late"}
+
+
 def test_a_step_says_how_far_it_is_and_is_no_end_marker() -> None:
     sweep = Sweep(job_id="j", walk_id="w", source="home", collection="photos", folder="/photos")
     step = sweep.behind(b"/photos/\xff.jpg", departed=2, unread=1).behind(b"/photos/z.jpg", departed=1)
