@@ -6,7 +6,16 @@ from core.settings import Stage
 from rules.outcomes import Outcome
 from rules.watchdog import missing_in_words
 from tables.job import Job
-from topics.job_status import FINISHED, JobStatus, LeftOutCounts, OutcomeCounts, RemovalStatus, StageGauge, State
+from topics.job_status import (
+    FINISHED,
+    REMOVALS_SETTLED,
+    JobStatus,
+    LeftOutCounts,
+    OutcomeCounts,
+    RemovalStatus,
+    StageGauge,
+    State,
+)
 
 WRITTEN: tuple[Outcome, ...] = ("stored", "cached", "duplicate")
 """What store has confirmed."""
@@ -29,7 +38,7 @@ def document(job: Job) -> JobStatus:
         reread=job.reread,
         task=job.task,
         source=job.source,
-        removals=_removals(job),
+        removals=_removals(job, state),
         sources=job.sources,
         sources_total=job.sources_total,
         progress=_progress(job, finished=finished, total_known=total_known),
@@ -60,12 +69,14 @@ def document(job: Job) -> JobStatus:
     )
 
 
-def _removals(job: Job) -> RemovalStatus | None:
+def _removals(job: Job, state: State) -> RemovalStatus | None:
     if (removals := job.removals) is None:
         return None
-    return RemovalStatus(
-        state=removals.state, unread=removals.unread, reason=removals.reason, **removals.counts.model_dump()
-    )
+    shown, reason = removals.state, removals.reason
+    if state in {"failed", "cancelled"} and shown not in REMOVALS_SETTLED:
+        # A walk was whole, and a kill had its request walked again, which ended so: nobody asks any further.
+        shown, reason = "guarded", "the job failed" if state == "failed" else "the job was cancelled"
+    return RemovalStatus(state=shown, unread=removals.unread, reason=reason, **removals.counts.model_dump())
 
 
 def _left_out(job: Job) -> LeftOutCounts | None:
@@ -116,7 +127,7 @@ def _message(job: Job, state: State) -> str:
     if state in FINISHED:
         counts = job.counts
         done = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count) or "no files"
-        return f"{state.replace('_', ' ').capitalize()}: {done}.{missing}{_left_in_words(job)}{step}"
+        return f"{state.replace('_', ' ').capitalize()}: {done}.{missing}{_left_in_words(_removals(job, state))}{step}"
     if job.stalled:
         return f"Stalled: {job.stalled}"
     if job.waiting:
@@ -127,12 +138,11 @@ def _message(job: Job, state: State) -> str:
     return f"{job.processed} of {job.seen} files so far have their outcome{missing}.{step}"
 
 
-def _left_in_words(job: Job) -> str:
+def _left_in_words(removals: RemovalStatus | None) -> str:
     """Say what has left, or why nothing has."""
-    if (removals := job.removals) is None:
+    if removals is None:
         return ""
-    counts = removals.counts
-    named = {name: getattr(counts, name) for name in ("moved", "gone", "replaced", "excluded")}
+    named = {name: getattr(removals, name) for name in ("moved", "gone", "replaced", "excluded")}
     left = ", ".join(f"{name} {count}" for name, count in named.items() if count)
     match removals.state:
         case "guarded":

@@ -1,9 +1,11 @@
 """The status document: every field that http-contract names, and numbers that cannot contradict each other."""
 
+import pytest
 from hypothesis import given
 
 from rules.outcomes import OUTCOMES
 from tests.unit.ledger import (
+    JOB,
     START,
     Ledger,
     asked,
@@ -20,6 +22,7 @@ from tests.unit.ledger import (
 from tests.unit.test_job import stories
 from topics import job_event as events
 from topics.job_status import FINISHED
+from topics.sweep import Sweep
 
 SIX = list("abcdef")
 
@@ -139,6 +142,24 @@ def test_a_stall_is_shown_with_its_reason() -> None:
 def test_messages_of_ends() -> None:
     assert Ledger(*sealed()).status.message == "Completed: no files."
     assert Ledger(ended("skipped", "a"), asked("cancel")).status.message == "Cancelled: 1 skipped."
+
+
+@pytest.mark.parametrize(
+    ("ends", "reason"),
+    [
+        (events.JobFailed(job_id=JOB, at=START, collection="photos", reason="There is no folder."), "the job failed"),
+        (asked("cancel"), "the job was cancelled"),
+    ],
+    ids=["failed", "cancelled"],
+)
+def test_a_look_whose_walk_was_made_again_and_ended_so_is_over(ends: events.AnyJobEvent, reason: str) -> None:
+    """A kill behind the whole walk had it begin again."""
+    sweep = Sweep(job_id=JOB, walk_id="w1", source="home", collection="photos", folder="/photos")
+    sweeping = events.Sweeping(job_id=JOB, at=START, sweep=sweep, pictures=3)
+    ledger = Ledger(queued(), scanning(), seen("a"), ended("unchanged", "a"), sweeping, scanning(), ends, *sealed())
+    removals = ledger.status.removals
+    assert removals is not None
+    assert (removals.state, removals.reason) == ("guarded", reason)
 
 
 @given(stories)
