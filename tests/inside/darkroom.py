@@ -1,0 +1,271 @@
+"""All stages over the topics in memory, with a decoder and an ML service that know pictures of a line of text."""
+
+import asyncio
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import pytest
+
+from agents import absence, departing, embed, prepare, scan, source_looks, store, sweeping, track
+from agents import hash as hasher
+from agents.collections import WritableCollections
+from agents.jobs_watch import JobsWatch
+from agents.outcomes_watch import OutcomesWatch
+from agents.stage import Services, StageApp
+from core.errors import ContentError, FileChangedError, FileError
+from core.settings import Settings, Stage
+from gateways.decoding import prepare as decode
+from gateways.ml import Capabilities, Embedded, ImageInput
+from imaging.files import FileStamp
+from imaging.metadata import Metadata
+from imaging.prepared import Prepared
+from rules import departures
+from rules.mounts import Mount
+from streams import stage as streams_stage
+from tests.inside.kafka import PARTITIONS, App, Kafka, Kept, Producer, task_of_app
+from tests.inside.loop import Loop
+from tests.inside.qdrant import Qdrant
+from topics import sources as topics_sources
+from topics.job_event import JOB_EVENT, Command
+from topics.job_status import FINISHED, JOB_STATUS, REMOVALS_SETTLED, JobStatus
+from topics.record import Headers, Topic
+from topics.scan_request import SCAN_REQUEST, ScanRequest
+from topics.source import SOURCE, Source
+from topics.source_status import SOURCE_STATUS
+from topics.sources import Sources
+
+MODEL = "inside"
+STAGES = get_args(Stage)
+SECONDS = 600.0
+"""Within which all that is under way must have ended, by the time of the loop."""
+
+_BUILDS = {
+    "hash": hasher.build,
+    "prepare": prepare.build,
+    "embed": embed.build,
+    "store": store.build,
+    "track": track.build,
+}
+_SETTINGS = Settings(
+    kafka_brokers="127.0.0.1:1",
+    kafka_partitions=PARTITIONS,
+    trust_kafka=True,
+    ml_inference_batch_size=3,
+    ml_batch_linger_seconds=1e-9,
+    qdrant_upsert_batch_size=4,
+    qdrant_batch_linger_seconds=1e-9,
+)
+
+
+def picture(pixels: int, metadata: int = 0) -> bytes:
+    """Return what a file of a picture holds."""
+    return b"picture %d %d" % (pixels, metadata)
+
+
+class Cpu:
+    """Hashes as ever, and decodes what `picture` makes."""
+
+    async def run_for_file(self, _size: int | None, function: Any, *args: Any, **options: Any) -> Any:
+        return await asyncio.to_thread(_decode if function is decode else function, *args, **options)
+
+
+def _decode(path: bytes, expected: FileStamp, sha256: str, **_: object) -> Prepared:
+    try:
+        held = Path(path.decode()).read_bytes()
+    except OSError as error:
+        raise FileError(f"{path!r} is away.") from error
+    if hashlib.sha256(held).hexdigest() != sha256:
+        raise FileChangedError(f"{path!r} holds another picture.")
+    if not held.startswith(b"picture "):
+        raise ContentError("It is no picture.")
+    _picture, pixels, metadata = held.split(b" ")
+    known = Metadata(
+        width=1, height=1, format="JPEG", mode="RGB", file_size=len(held), title=f"title {metadata.decode()}"
+    )
+    return Prepared(known, pixels, pixels)
+
+
+class ML:
+    """`asked`: how often it was asked for each rendition."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self.asked: Counter[str] = Counter()
+
+    async def capabilities(self, model_id: str | None = None) -> Capabilities:
+        return Capabilities(model_id=MODEL, embedding_dim=2)
+
+    async def embed(self, images: list[ImageInput], **_: object) -> dict[str, Embedded]:
+        renditions = [one.jpeg.decode() for one in images]
+        self.asked.update(renditions)
+        await asyncio.sleep(self._chance.expovariate(10))
+        return {
+            one.unique_id: Embedded(one.unique_id, [float(pixels), 1.0], None, MODEL)
+            for one, pixels in zip(images, renditions, strict=True)
+        }
+
+
+class Darkroom:
+    """It runs; `kill` has a stage begin again. `mounted`: what folders are on, by their path; others on one disk."""
+
+    def __init__(self, chance: random.Random, folder: Path) -> None:
+        self._folder = folder
+        self.chance = chance
+        self.kafka = Kafka(chance, self._told)
+        self.qdrant = Qdrant(chance)
+        self.ml = ML(chance)
+        self.disks: dict[str, str] = {}
+        self.kills = 0
+        self.status: dict[str, JobStatus] = {}
+        self._errors: list[BaseException] = []
+        self._jobs = JobsWatch({"bootstrap_servers": ""}, self._errors.append)
+        self._outcomes = OutcomesWatch({"bootstrap_servers": ""}, PARTITIONS, self._errors.append)
+        self._outcomes._following.set()
+        self._sources = Sources({"bootstrap_servers": ""}, PARTITIONS)
+        self._sources._is_read.set()
+        services: Any = (_SETTINGS, Cpu(), self.qdrant, self.ml, self._jobs, None, self._errors.append)
+        self._services = Services(*services)
+        self._apps: dict[str, App] = {}
+        self._producer = Producer(self.kafka)
+        self._numbers = count(1)
+
+    async def started(self) -> None:
+        """Start all stages."""
+        for name in STAGES:
+            self._start(name)
+
+    async def kill(self, name: str) -> None:
+        """End a stage at once, and start it again: with its disk, or with what is on the changelog."""
+        self.kills += 1
+        before = self._apps[name]
+        before.kill()
+        await asyncio.sleep(self.kafka.delay())
+        self._start(name, before.rows.partitions if before.rows is not None and self.chance.random() < 0.5 else None)
+
+    async def keep(self, name: str, folder: Path, collection: str, exclude: Sequence[str] = ()) -> None:
+        """Have a source, or another one of that name."""
+        source = Source(name=name, folder=str(folder), collection=collection, exclude=[*exclude])
+        await self._publish(SOURCE, name, source)
+
+    async def sync(self, name: str) -> str:
+        """Have a source looked at; return the job."""
+        known = self._sources.get(name)
+        assert known is not None
+        source = known.source
+        return await self._scan(source.collection, [source.folder], source.exclude, name)
+
+    async def ingest(self, folder: Path, collection: str, exclude: Sequence[str] = ()) -> str:
+        """Take a folder in; return the job."""
+        return await self._scan(collection, [str(folder)], exclude, None)
+
+    async def decide(self, job_id: str, word: Literal["confirm", "keep"]) -> None:
+        """Say yes or no to removals that are held."""
+        await self._publish(JOB_EVENT, job_id, Command(job_id=job_id, at=0.0, type=word))
+
+    def is_held(self, job_id: str) -> bool:
+        removals = self.status[job_id].removals if job_id in self.status else None
+        return removals is not None and removals.state == "held"
+
+    async def settled(self, job_id: str) -> JobStatus:
+        """Wait for the end of a job, and of what has left by it."""
+
+        def is_settled() -> bool:
+            status = self.status.get(job_id)
+            if status is None or status.status not in FINISHED:
+                return False
+            return status.removals is None or status.removals.state in REMOVALS_SETTLED
+
+        await self._until(is_settled, f"the end of {job_id}")
+        return self.status[job_id]
+
+    async def until_removed(self, job_id: str) -> None:
+        """Wait until what a person has said yes to is removed."""
+
+        def is_removed() -> bool:
+            removals = self.status[job_id].removals
+            return removals is not None and removals.state in {"removed", "guarded"}
+
+        await self._until(is_removed, f"the removals of {job_id}")
+
+    async def at_rest(self) -> None:
+        """Wait until no message is left that a stage has not done with."""
+        await self._until(lambda: all(app.is_at_rest for app in self._apps.values()), "rest")
+
+    async def _until(self, condition: Callable[[], bool], what: str) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + SECONDS
+        while not condition():
+            if self._errors:
+                raise self._errors[0]
+            assert loop.time() < deadline, f"{what} does not come: {self.status}"
+            await asyncio.sleep(0.05)
+
+    async def _scan(self, collection: str, folders: list[str], exclude: Sequence[str], source: str | None) -> str:
+        job_id = f"{source or 'ingest'}-{next(self._numbers)}"
+        request = ScanRequest(job_id=job_id, collection=collection, sources=folders, exclude=[*exclude], source=source)
+        await self._publish(JOB_EVENT, job_id, request.queued(0.0))
+        await self._publish(SCAN_REQUEST, source or job_id, request)
+        return job_id
+
+    async def _publish(self, topic: Topic[Any], key: str, record: Any) -> None:
+        headers = topic.headers(record, Headers(job_id=getattr(record, "job_id", "")))
+        await (await self._producer.send(topic.name, key.encode(), topic.encode(record), None, None, headers))
+
+    def _start(self, name: str, kept: Kept | None = None) -> None:
+        app = self._apps[name] = App(name, self.kafka, kept)
+        self._starting = app
+        if name == "scan":
+            stage = StageApp("scan", self._services, self._folder)
+            collections = WritableCollections(self._services.qdrant, self._services.ml, _SETTINGS)
+            looks = source_looks.SourceLooks(stage, self._sources)
+            scanner = scan._Scanner(stage, collections, self._outcomes, looks)
+            stage.consume(SCAN_REQUEST.name, scanner.take, window=10)
+        else:
+            _BUILDS[name](self._services, self._folder)
+        app.start()
+
+    def _told(self, message: Any) -> None:
+        """Have those know who read without a group."""
+        match message.topic:
+            case JOB_STATUS.name:
+                self._jobs._take_all([message])
+                self._jobs._changed.set()
+                self._jobs._changed = asyncio.Event()
+                status = JOB_STATUS.decode(message.value)
+                self.status[status.job_id] = status
+            case JOB_EVENT.name:
+                self._outcomes._take(message)
+            case SOURCE.name | SOURCE_STATUS.name:
+                topics_sources._take(self._sources._known, [message])
+
+    def _mounted_at(self, folder: str) -> tuple[Mount, ...]:
+        return (Mount("/", "ext4", self.disks.get(folder, "/dev/sda1"), "/"),)
+
+
+@contextmanager
+def running(seed: int, folder: Path) -> Iterator[tuple[asyncio.Runner, Darkroom]]:
+    """Give a Darkroom all of whose stages run, and what runs coroutines beside it."""
+    chance = random.Random(seed)
+    with pytest.MonkeyPatch.context() as patch, asyncio.Runner(loop_factory=partial(Loop, chance)) as runner:
+        darkroom = runner.run(_new(chance, folder))
+        patch.setattr(streams_stage, "new_app", lambda *_: darkroom._starting)
+        patch.setattr(streams_stage.Stage, "rows", lambda stage: stage.app.new_rows())
+        for module in (absence, source_looks):
+            patch.setattr(module, "mounted_at", darkroom._mounted_at)
+        for module in (sweeping, departing):
+            patch.setattr(module, "ROWS_AT_ONCE", 2)
+        patch.setattr(departures, "MOST_OF_FEW", 1)
+        runner.run(darkroom.started())
+        yield runner, darkroom
+
+
+async def _new(chance: random.Random, folder: Path) -> Darkroom:
+    asyncio.get_running_loop().set_task_factory(task_of_app)  # type: ignore[arg-type]  # of a loop that gives a context
+    return Darkroom(chance, folder)
