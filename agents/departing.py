@@ -48,6 +48,8 @@ class DepartureKeeper:
                 await window.add(event, delivered([self._departures.put_leaving(record)]), permits=permits)
             case Left():
                 await window.add(event, self._leave(record, self._departures.void(record)), permits=permits)
+            case Tally(is_counted=True):
+                await window.add(event, self._drop(event, record), permits=permits)
             case Tally():
                 await window.add(event, self._count(event, record), permits=permits)
             case LeftEnd():
@@ -104,13 +106,21 @@ class DepartureKeeper:
             if len(rows) >= ROWS_AT_ONCE:
                 after = base64.b64encode(rows[-1].key).decode()
                 await self._ask(event, asked.model_copy(update={"after": after, **total._asdict()}))
-            else:
-                partition = event.message.partition
-                found = Tallied(job_id=asked.job_id, at=now(), partition=partition, **total._asdict())
-                await self._stage.emit(found)
-            with writing_rows(event):
-                dropped = self._departures.drop_leaving(rows)
-            await delivered(dropped)
+                return
+            partition = event.message.partition
+            await self._stage.emit(Tallied(job_id=asked.job_id, at=now(), partition=partition, **total._asdict()))
+            if asked.after or rows:
+                counted = Tally(job_id=asked.job_id, collection=asked.collection, is_counted=True)
+                await self._ask(event, counted)
+
+    async def _drop(self, event: Event, counted: Tally) -> None:
+        """Forget what was counted, a few rows at a time."""
+        with writing_rows(event):
+            rows = self._departures.leaving(counted.job_id, b"", ROWS_AT_ONCE)
+            dropped = self._departures.drop_leaving(rows)
+        await delivered(dropped)
+        if len(rows) >= ROWS_AT_ONCE:
+            await self._ask(event, counted)
 
     def _tally(self, rows: list[Leaving], job_id: str, incarnation: str | None) -> Counts:
         paths = self._departures.paths(rows[0].sha256, rows[0].collection)

@@ -107,7 +107,7 @@ class Sweeper:
 
     async def _step(self, event: Event, sweep: Sweep) -> None:
         with structlog.contextvars.bound_contextvars(job_id=sweep.job_id, stage="hash"):
-            if sweep.phase == "look" and not sweep.after and not await self._is_compared(event, sweep):
+            if not sweep.after and not await self._is_compared(event, sweep) and sweep.phase == "look":
                 return
             with self._in_work.watched() as in_work:
                 with writing_rows(event):
@@ -141,17 +141,21 @@ class Sweeper:
     async def _is_compared(self, event: Event, sweep: Sweep) -> bool:
         """Tell whether all is held here that prepare knows of the folder. Else it is asked, and the look comes behind.
 
-        That is so once a folder: version 0.1.0 did not note what is in collections.
+        That is so once a folder: version 0.1.0 did not note what is in collections. And where messages were lost.
         """
+        files, collection, folder = self._fingerprints, sweep.collection, _folder(sweep)
         with writing_rows(event):
-            if self._fingerprints.is_compared(sweep.collection, _folder(sweep)):
+            is_lost = sweep.anew and not sweep.compared
+            rows = files.forget_compared(collection, folder) if is_lost else []
+            if files.is_compared(collection, folder):
                 return True
-            noted = [self._fingerprints.note_compared(sweep.collection, _folder(sweep))] if sweep.compared else []
-        await asyncio.gather(*noted)
-        if not noted:
+            if sweep.compared:
+                rows = [files.note_compared(collection, folder)]
+        await asyncio.gather(*rows)
+        if sweep.phase == "look" and not sweep.compared:
             asked = Compare(job_id=sweep.job_id, sweep=sweep, partition=event.message.partition)
             await (await self._stage.send(IMAGE_OUTCOME, sweep.job_id, asked, Headers(job_id=sweep.job_id), 0))
-        return bool(noted)
+        return sweep.compared
 
     async def _look(self, sweep: Sweep, paths: list[bytes]) -> list[Seen] | str:
         settings = self._stage.services.settings

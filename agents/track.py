@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agents.removing import asks
+from agents.removing import asks, asks_again
 from agents.stage import Services, StageApp, now
 from core import failpoints
 from streams.messages import Event
@@ -26,7 +26,7 @@ from tables.job_file import JobFile
 from tables.job_fold import apply, place
 from tables.jobs import Jobs
 from tables.removals import Asked
-from topics.job_event import JOB_EVENT, Forget
+from topics.job_event import JOB_EVENT, AskedAgain, Forget
 from topics.job_event_codec import JobEvent, decode_keyed, files_of
 from topics.job_status import COMPLETED, FINISHED, JOB_STATUS, JobStatus
 from topics.record import Headers
@@ -92,7 +92,9 @@ class Tracker:
         new = changed.new
         deliveries: list[Awaitable[object]] = [] if new is None else self._jobs.put_new(job.job_id, new)
         # An event that comes again may not have got so far as to ask.
-        if (now_asked := _asked(job)) is not None and now_asked != asked:
+        if isinstance(job_event, AskedAgain):
+            deliveries.extend(await asks_again(self._stage, job))
+        elif (now_asked := _asked(job)) is not None and now_asked != asked:
             deliveries.extend(await asks(self._stage, job, now_asked))
         self._changed[job.job_id] = (known, event)
         if self._checkpoint is None:

@@ -77,6 +77,27 @@ class JobSample:
     cancelled: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class SyncSample:
+    """A sync whose job has ended, while what has left is being found or removed still: see JobSample."""
+
+    idle_seconds: float
+    asked_again: int
+
+
+_OF_REMOVALS: tuple[Stage, ...] = ("hash", "prepare", "store", "track")
+
+
+def is_to_be_asked_again(sync: SyncSample, before: Sample | None, now: Sample, *, after_seconds: float) -> bool:
+    """Tell whether what a sync waits for was lost: it is idle, and nothing was on its way, then and now.
+
+    A look at many files goes on by a message after the other, and tells nothing before the last.
+    """
+    if before is None or sync.idle_seconds < after_seconds * 2**sync.asked_again:
+        return False
+    return not any(sample[stage].lag for sample in (before, now) for stage in _OF_REMOVALS)
+
+
 def stuck_stages(before: Sample, now: Sample, *, waiting: Iterable[Stage]) -> dict[Stage, Stuck]:
     """Return the stages that had messages to read at both times and finished none of some partition in between.
 

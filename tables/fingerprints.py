@@ -112,12 +112,17 @@ class Fingerprints:
 
     def is_compared(self, collection: str, folder: bytes) -> bool:
         """Tell whether all that prepare knew of a folder, or of one above it, was noted here."""
-        above = [folder, *(folder[:end] for end, byte in enumerate(folder) if byte == ord("/") and end), b"/"]
-        return any(row is not None for row in self._rows.get_many([_compared(collection, one) for one in above]))
+        return any(row is not None for row in self._rows.get_many(_compared_above(collection, folder)))
 
     def note_compared(self, collection: str, folder: bytes) -> Awaitable[object]:
         """Note that."""
         return self._rows.put(_compared(collection, folder), b"1")
+
+    def forget_compared(self, collection: str, folder: bytes) -> list[Awaitable[object]]:
+        """Note that it may not be so."""
+        names = _compared_above(collection, folder)
+        found = zip(names, self._rows.get_many(names), strict=True)
+        return [self._rows.delete(name) for name, row in found if row is not None]
 
     def below(self, folder: bytes, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """Return up to `limit` rows of paths below a folder, in the order of the paths, from behind a path."""
@@ -134,6 +139,12 @@ class Fingerprints:
 def _compared(collection: str, folder: bytes) -> bytes:
     """Name the row of a folder; no path begins so."""
     return b"compared|" + collection.encode() + b"|" + folder
+
+
+def _compared_above(collection: str, folder: bytes) -> list[bytes]:
+    """Name the rows of a folder and of those above it."""
+    above = [folder, *(folder[:end] for end, byte in enumerate(folder) if byte == ord("/") and end), b"/"]
+    return [_compared(collection, one) for one in above]
 
 
 def read_row(row: bytes) -> Fingerprint:

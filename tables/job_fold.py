@@ -172,6 +172,8 @@ def _keep_account(job: Job, event: JobEvent) -> None:
             _take_removals(job, event)
         case _:
             pass
+    if job.removals is not None and (job.cancelled or job.failed_reason is not None):
+        job.removals.give_up("the job was cancelled" if job.cancelled else "the job has failed")
 
 
 def _take_removals(job: Job, event: events.Guarded | events.Swept | events.Tallied | events.LeftAll) -> None:
@@ -200,7 +202,7 @@ def _show(job: Job, event: JobEvent) -> None:
             job.ml_images_sent += event.images
         case events.Waiting():
             _wait(job, event)
-        case events.Stalled() | events.Restarted() | events.WalkedAgain():
+        case events.Stalled() | events.Restarted() | events.WalkedAgain() | events.AskedAgain():
             _hear_watchdog(job, event)
         case _:
             pass
@@ -277,7 +279,7 @@ def _wait(job: Job, event: events.Waiting) -> None:
     job.waiting[event.stage] = event.target
 
 
-def _hear_watchdog(job: Job, event: events.Stalled | events.Restarted | events.WalkedAgain) -> None:
+def _hear_watchdog(job: Job, event: events.Stalled | events.Restarted | events.WalkedAgain | events.AskedAgain) -> None:
     match event:
         case events.Stalled():
             if event.reason is not None and job.stalled is None:
@@ -289,3 +291,7 @@ def _hear_watchdog(job: Job, event: events.Stalled | events.Restarted | events.W
         case events.WalkedAgain():
             job.walks_again += 1
             job.log("Not all files were seen: the folders are walked again.")
+        case events.AskedAgain():
+            if job.removals is not None:
+                job.removals.asked_again = max(job.removals.asked_again, event.attempt)
+                job.log("What is to be found or removed stands still: it is asked for again.")

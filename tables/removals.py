@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from rules.departures import needs_yes, why_held
 from topics import job_event as events
-from topics.job_status import RemovalState
+from topics.job_status import REMOVALS_SETTLED, RemovalState
 from topics.sweep import Sweep
 
 
@@ -21,7 +21,7 @@ class Remove(NamedTuple):
     gone: bool
 
 
-Asked = Literal["tally"] | Remove | None
+Asked = Literal["look", "tally"] | Remove | None
 
 
 class Counts(BaseModel):
@@ -46,6 +46,7 @@ class Removals(BaseModel):
     decided: Literal["confirm", "keep"] | None = None
     left: dict[int, list[tuple[int, int]]] = {}  # round → pairs of partitions that are done
     guarded: str | None = None
+    asked_again: int = 0
 
     @property
     def unread(self) -> int:
@@ -111,13 +112,33 @@ class Removals(BaseModel):
             case _:
                 return None
 
+    def asked_anew(self) -> Asked:
+        """Return what the other stages are to be asked for, where that was lost. The job has completed."""
+        return "look" if self.state == "looking" else self.asked(is_over=True)
+
+    def is_answered(self, asked: Asked, partition: int) -> bool:
+        """Tell whether what is asked of the stages has come from this partition already."""
+        match asked:
+            case "look":
+                return partition in self.swept
+            case "tally":
+                return partition in self.tallied
+            case Remove(number):
+                told = sum(sent_from == partition for sent_from, _ in self.left.get(number, ()))
+                return self.partitions is not None and told >= self.partitions
+            case None:
+                return True
+
+    def give_up(self, reason: str) -> None:
+        """Note that no more is removed, where that is not settled."""
+        if self.state not in REMOVALS_SETTLED:
+            self.guarded = reason
+
     def take(self, event: events.Guarded | events.Swept | events.Tallied | events.LeftAll) -> None:
         """Fold an event."""
         match event:
             case events.Guarded():
-                # Of a walk that was made again, when all was done.
-                if self.state in {"looking", "counting", "removing"}:
-                    self.guarded = event.reason
+                self.give_up(event.reason)  # unless it is of a walk that was made again, when all was done
             case events.Swept():
                 self.partitions = event.partitions
                 self.swept.setdefault(event.partition, (event.departed, event.unread))

@@ -48,7 +48,8 @@ class Left(FileOfJob):
 class Tally(Record):
     """All that would leave is known: count it. By way of store, so that all that is stored is known as well.
 
-    `after`: a row of prepare, as base64, and what was counted before it.
+    `after`: a row of prepare, as base64, and what was counted before it. `is_counted`: all of it is told, and the rows
+    are to go. Until then they stay, so that it can be asked for once more.
     """
 
     model_config = _KIND
@@ -62,6 +63,7 @@ class Tally(Record):
     replaced: int = 0
     excluded: int = 0
     lost: int = 0
+    is_counted: bool = False
 
 
 class LeftEnd(Record):

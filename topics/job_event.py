@@ -240,6 +240,13 @@ class WalkedAgain(_Event):
     type: Literal["walked-again"] = "walked-again"
 
 
+class AskedAgain(_Event):
+    """The watchdog has what a sync had asked of the stages asked again, for the `attempt`th time: it was lost."""
+
+    type: Literal["asked-again"] = "asked-again"
+    attempt: Annotated[int, Field(ge=1)]
+
+
 class Forget(_Event):
     """The files of a job that is over are to be forgotten; its last status stays.
 
@@ -271,6 +278,7 @@ AnyJobEvent = (
     | Stalled
     | Restarted
     | WalkedAgain
+    | AskedAgain
     | Forget
 )
 

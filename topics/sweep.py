@@ -29,6 +29,7 @@ class Sweep(Record):
     `mounts`: what the folder was on as the walk began; where it is on something else, nothing is gone. `phase`: `look`
     finds what would leave; `remove` has that removed which was found, and is allowed: with `gone`, also what is gone.
     `after`: the last path that was looked at, as base64. `compared`: all that prepare knows of the folder was told.
+    `anew`: this was asked for before, and messages were lost. So that is told again, now or before the next look.
     """
 
     job_id: JobId
@@ -46,6 +47,7 @@ class Sweep(Record):
     departed: int = 0
     unread: int = 0
     compared: bool = False
+    anew: bool = False
 
     @property
     def after_path(self) -> bytes:

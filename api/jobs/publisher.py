@@ -22,9 +22,11 @@ from topics.files import FileOfJob
 from topics.job_event import (
     JOB_EVENT,
     AnyJobEvent,
+    AskedAgain,
     Command,
     FileOutcome,
     Forget,
+    Guarded,
     Outcomes,
     Queued,
     Restarted,
@@ -174,6 +176,14 @@ class Publisher:
         offset = await self._send_event(WalkedAgain(job_id=job_id, at=time.time()))
         await self._send(request.topic, request.key or job_id, request.value, request.headers)
         return offset
+
+    async def ask_again(self, job_id: str, attempt: int) -> int:
+        """Publish that what a sync waits for is to be asked for again; return the event's offset."""
+        return await self._send_event(AskedAgain(job_id=job_id, at=time.time(), attempt=attempt))
+
+    async def give_up_removals(self, job_id: str, reason: str) -> int:
+        """Publish that nothing more is removed by a sync; return the event's offset."""
+        return await self._send_event(Guarded(job_id=job_id, at=time.time(), reason=reason))
 
     async def skip(self, job: Job, files: Iterable[UnfinishedFile]) -> None:
         """Publish that files of a cancelled job have their outcome."""

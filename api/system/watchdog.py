@@ -180,10 +180,21 @@ class Watchdog:
         before = self._before(now, sample)
         waiting = [stage for job in jobs for stage in job.waiting]
         self._stuck = rules.stuck_stages(before, sample, waiting=waiting) if before else {}
-        self._known = {job.job_id: self._note(job, now) for job in jobs}
+        settling = [
+            (_Job.of(job), removals.asked_again) for job in await self._view.settling() if (removals := job.removals)
+        ]
+        self._known = {job.job_id: self._note(job, now) for job in [*jobs, *(job for job, _ in settling)]}
         for job in jobs:
             if job.offset >= self._known[job.job_id].told_offset:
                 await self._judge(job, sample, now)
+        for job, asked_again in settling:
+            known = self._known[job.job_id]
+            sync = rules.SyncSample(now - known.since, asked_again)
+            after = self._settings.restart_after_seconds
+            if job.offset >= known.told_offset and rules.is_to_be_asked_again(
+                sync, before, sample, after_seconds=after
+            ):
+                known.told_offset = await self._ask_again(job.job_id, asked_again)
 
     def _before(self, now: float, sample: rules.Sample) -> rules.Sample | None:
         """Keep the sample; return the newest of those that are old enough to be compared with it."""
@@ -225,6 +236,13 @@ class Watchdog:
         else:
             return False
         return True
+
+    async def _ask_again(self, job_id: str, times: int) -> int:
+        """Have what a sync waits for asked for again; after some times, have it end."""
+        log.warning("sync-asked-again", job_id=job_id, attempt=times + 1)
+        if times < rules.RESTARTS:
+            return await self._publisher.ask_again(job_id, times + 1)
+        return await self._publisher.give_up_removals(job_id, "messages of it were lost. The next look goes on")
 
     async def _tell(self, job: _Job, looked: rules.JobSample, sample: rules.Sample) -> None:
         after = self._settings.stalled_after_seconds

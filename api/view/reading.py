@@ -129,6 +129,14 @@ def unfinished(connection: sqlite3.Connection, *, after: str, limit: int) -> lis
     return [Job.model_validate_json(row[0]) for row in rows]
 
 
+def settling(connection: sqlite3.Connection, *, limit: int) -> list[Job]:
+    """Return syncs that are finished while what has left their source is being found or removed still."""
+    rows = connection.execute(
+        "SELECT folded FROM jobs WHERE settling AND finished AND folded IS NOT NULL ORDER BY job_id LIMIT ?", (limit,)
+    )
+    return [Job.model_validate_json(row[0]) for row in rows]
+
+
 def ended(connection: sqlite3.Connection, *, before: float, limit: int) -> list[str]:
     """Return jobs that ended before this time (seconds since 1970) and are not forgotten, the oldest first."""
     rows = connection.execute(

@@ -82,6 +82,10 @@ class JobView:
                 yield job
             after = page[-1].job_id
 
+    async def settling(self) -> list[Job]:
+        """Return syncs that are finished while what has left their source is being found or removed; not very many."""
+        return await self._searcher.read(partial(reading.settling, limit=JOBS_AT_ONCE))
+
     async def ended(self, *, before: float, limit: int) -> list[str]:
         """Return jobs that ended before this time (seconds since 1970) and are not forgotten, the oldest first."""
         return await self._searcher.read(partial(reading.ended, before=before, limit=limit))

@@ -18,13 +18,13 @@ from tables.job_fold import apply, place
 from topics.dead_letter import DEAD_LETTER
 from topics.job_event import JOB_EVENT
 from topics.job_event_codec import decode_keyed, files_of
-from topics.job_status import FINISHED, JOB_STATUS, JobStatus
+from topics.job_status import FINISHED, JOB_STATUS, REMOVALS_SETTLED, JobStatus
 from topics.record import HeaderList, Headers
 
 log = structlog.get_logger()
 
 # Raised with every change of the tables or of the fold: an older view is rebuilt from the topics.
-SCHEMA_VERSION = 12
+SCHEMA_VERSION = 13
 # Of a job that was forgotten, and of the disk: so that nobody waits for it.
 FILES_AT_ONCE = 2000
 PAGES_AT_ONCE = 1000
@@ -46,10 +46,12 @@ CREATE TABLE jobs (
     ended REAL,                       -- seconds since 1970, by Kafka's timestamp of the message that told of it
     forgotten INTEGER NOT NULL DEFAULT 0,
     source TEXT,                      -- that it is a look at
+    settling INTEGER NOT NULL DEFAULT 0,  -- whether what it has found to have left is being found or removed still
     kept INTEGER NOT NULL DEFAULT 0   -- whether files of one that is forgotten may be left
 );
 CREATE INDEX jobs_by_age ON jobs (begun);
 CREATE INDEX jobs_unfinished ON jobs (job_id) WHERE NOT finished;
+CREATE INDEX jobs_settling ON jobs (job_id) WHERE settling AND finished;
 CREATE INDEX jobs_by_source ON jobs (source, begun) WHERE source IS NOT NULL;
 CREATE INDEX jobs_by_end ON jobs (ended) WHERE finished AND NOT forgotten;
 CREATE INDEX jobs_kept ON jobs (job_id) WHERE kept;
@@ -202,11 +204,13 @@ def _write_published(connection: sqlite3.Connection, message: Message) -> str:
 def _note(connection: sqlite3.Connection, status: JobStatus, at: float) -> None:
     """Note what jobs are looked for by."""
     finished, forgotten = status.status in FINISHED, status.forgotten
+    settling = status.removals is not None and status.removals.state not in REMOVALS_SETTLED
     connection.execute(
         "UPDATE jobs SET finished = ?, ended = iif(?, coalesce(ended, ?), NULL),"
-        " kept = max(kept, ? AND NOT forgotten), forgotten = max(forgotten, ?), source = coalesce(?, source)"
+        " kept = max(kept, ? AND NOT forgotten), forgotten = max(forgotten, ?), source = coalesce(?, source),"
+        " settling = ? AND NOT forgotten"
         " WHERE job_id = ?",
-        (finished, finished, at, forgotten, forgotten, status.source, status.job_id),
+        (finished, finished, at, forgotten, forgotten, status.source, settling, status.job_id),
     )
 
 

@@ -95,3 +95,32 @@ def test_order_and_repetition_do_not_matter(told: list[Any]) -> None:
     assert removals.state == "removed"
     assert removals.counts.model_dump() == NONE | {"moved": 1, "gone": 1, "lost": 1}
     assert Removals.model_validate_json(removals.model_dump_json()) == removals
+
+
+def test_what_was_lost_is_asked_again_of_who_has_not_answered() -> None:
+    removals = new()
+    assert removals.asked_anew() == "look"
+    after(removals, swept(0))
+    assert [removals.is_answered("look", number) for number in range(PARTITIONS)] == [True, False]
+    after(removals, swept(1), tallied(1))
+    assert removals.asked_anew() == "tally"
+    assert [removals.is_answered("tally", number) for number in range(PARTITIONS)] == [False, True]
+    after(removals, tallied(0, gone=1), *left_all(1)[:-1])
+    asked = removals.asked_anew()
+    assert asked == Remove(1, gone=True)
+    assert [removals.is_answered(asked, number) for number in range(PARTITIONS)] == [True, False]
+    after(removals, *left_all(1))
+    assert removals.asked_anew() is None
+
+
+@pytest.mark.parametrize("told", [0, 2, 4])
+def test_what_is_given_up_is_over(told: int) -> None:
+    removals = after(new(), *[swept(0), swept(1), tallied(0, gone=1), tallied(1)][:told])
+    removals.give_up("lost")
+    assert (removals.state, removals.reason) == ("guarded", "lost")
+
+
+def test_what_is_done_is_not_given_up() -> None:
+    removals = after(new(), *events)
+    removals.give_up("lost")
+    assert removals.state == "removed"

@@ -14,6 +14,8 @@ from rules.watchdog import (
     Position,
     Sample,
     StageSample,
+    SyncSample,
+    is_to_be_asked_again,
     is_to_be_closed,
     is_to_be_restarted,
     is_to_be_walked_again,
@@ -240,3 +242,22 @@ class TestCloses:
 
     def test_not_while_the_scan_may_go_on(self) -> None:
         assert not is_to_be_closed(job(**UNENDED, cancelled=True), look(scan={0: (3, 4)}), after_seconds=LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("sync", "before", "now", "again"),
+    [
+        (SyncSample(31, 0), look(), look(), True),
+        (SyncSample(31, 0), None, look(), False),
+        (SyncSample(29, 0), look(), look(), False),
+        (SyncSample(31, 0), look(prepare={0: (6, 7)}), look(), False),  # it moved on in between
+        (SyncSample(31, 0), look(), look(hash={0: (6, 7)}), False),
+        (SyncSample(31, 0), look(), look(embed={0: (6, 7)}), True),  # of another job: nothing of a removal comes there
+        (SyncSample(31, 1), look(), look(), False),
+        (SyncSample(61, 1), look(), look(), True),
+    ],
+)
+def test_what_a_sync_waits_for_is_asked_again_where_nothing_is_on_its_way(
+    sync: SyncSample, before: Sample | None, now: Sample, again: bool
+) -> None:
+    assert is_to_be_asked_again(sync, before, now, after_seconds=LIMIT) == again
