@@ -7,12 +7,13 @@ import os
 import stat
 from collections.abc import Sequence
 
-from agents.leaving_out import Chosen, Scopes, ignore_file
+from agents.leaving_out import Chosen, ScopesWithin
 from agents.mounted import mounted_at
 from core.errors import FileError
 from imaging.files import Roots
 from rules.departures import Seen
 from rules.mounts import Mount
+from rules.paths import parent_of
 
 _Listing = frozenset[bytes] | Seen
 """The names in a folder, or what is to be said of all of them."""
@@ -23,11 +24,9 @@ class Absence:
 
     def __init__(self, folder: bytes, roots: Roots, chosen: Chosen, mounts: Sequence[Mount]) -> None:
         self._folder = folder
-        self._roots = roots
-        self._chosen = chosen
         self._mounts = tuple(mounts)
         self._listings: dict[bytes, _Listing] = {}
-        self._scopes: dict[bytes, Scopes | None] = {}
+        self._scopes = ScopesWithin(folder, roots, chosen)
 
     def why_nothing(self) -> str | None:
         """Say why nothing can be said to be gone; None where the folder is as it was when its walk began."""
@@ -51,14 +50,14 @@ class Absence:
         return self.why_nothing() or found
 
     def _seen(self, path: bytes) -> Seen:
-        parent = _parent(path)
+        parent = parent_of(path)
         listing = self._listing(parent)
         if not isinstance(listing, frozenset):
             return listing
         if path.rpartition(b"/")[2] not in listing:
             return "gone"
         try:
-            return "excluded" if self._is_left_out(path, parent) else "there"
+            return "excluded" if self._scopes.leaves_out(path, is_folder=False) else "there"
         except (FileError, OSError):
             return "unread"
 
@@ -85,37 +84,7 @@ class Absence:
                 is_link = stat.S_ISLNK(os.lstat(folder).st_mode)
                 return "unread" if is_link and not os.path.exists(folder) else "gone"  # noqa: PTH110 - bytes
             except (FileNotFoundError, NotADirectoryError):
-                folder = _parent(folder)
+                folder = parent_of(folder)
             except OSError:
                 return "unread"
         return "gone"
-
-    def _is_left_out(self, path: bytes, parent: bytes) -> bool:
-        if path in self._chosen.named:
-            return False
-        scopes = self._scopes_in(parent)
-        return scopes is None or self._chosen.verdict(path, scopes, self._folder, is_folder=False)
-
-    def _scopes_in(self, folder: bytes) -> Scopes | None:
-        """Return the patterns for what is in a folder; None where the folder is left out."""
-        way = []
-        while folder not in self._scopes and folder != self._folder:
-            way.append(folder)
-            folder = _parent(folder)
-        if folder not in self._scopes:
-            self._scopes[folder] = self._with_own(folder, self._chosen.scopes_of(folder, self._roots))
-        scopes = self._scopes[folder]
-        for below in reversed(way):
-            if scopes is not None:
-                is_left_out = self._chosen.verdict(below, scopes, self._folder, is_folder=True)
-                scopes = None if is_left_out else self._with_own(below, scopes)
-            self._scopes[below] = scopes
-        return scopes
-
-    def _with_own(self, folder: bytes, above: Scopes) -> Scopes:
-        patterns = ignore_file(folder, self._roots)
-        return ((folder, patterns), *above) if patterns else above
-
-
-def _parent(path: bytes) -> bytes:
-    return path.rpartition(b"/")[0] or b"/"

@@ -37,6 +37,8 @@ class JobsWatch:
         self._cancelled: OrderedDict[str, None] = OrderedDict()
         # Source → its syncs that have removed something: when each ended, and how many pictures went.
         self._lost: dict[str, dict[str, tuple[float, int]]] = {}
+        # Looks at sources that have ended; of many, the newest.
+        self._ended: OrderedDict[str, None] = OrderedDict()
         self._changed = asyncio.Event()
         # The time of the newest message, by Kafka's clock, in seconds since 1970.
         self.newest = 0.0
@@ -77,6 +79,10 @@ class JobsWatch:
         """Return how many pictures a source has lost by syncs that ended within seven days before `now`."""
         return sum(lost for ended, lost in self._lost.get(source, {}).values() if ended >= now - LATELY_SECONDS)
 
+    def has_ended(self, job_id: str) -> bool:
+        """Tell whether a look at a source has ended, as far as that was told lately."""
+        return job_id in self._ended
+
     def is_cancelled(self, job_id: str) -> bool:
         """Tell whether the files of a job that have not been taken up are to be skipped."""
         return job_id in self._cancelled
@@ -116,6 +122,10 @@ class JobsWatch:
             self._note_lost(status.source, status, status.removals)
         if status.status in FINISHED:
             self._jobs.pop(status.job_id, None)
+            if status.source is not None:
+                self._ended[status.job_id] = None
+                if len(self._ended) > REMEMBERED_SYNCS:
+                    self._ended.popitem(last=False)
         else:
             self._jobs[status.job_id] = status
         if status.cancelling or status.status == "cancelled":

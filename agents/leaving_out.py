@@ -8,7 +8,7 @@ from pathlib import Path
 from core.errors import FileError
 from imaging.files import Roots, open_regular
 from rules.leaving_out import IGNORE_FILE, NO_MEDIA, Patterns, is_left_out
-from rules.paths import is_within, readable
+from rules.paths import is_within, parent_of, readable
 
 MOST_COUNTED = 10_000
 """Entries of a folder that is left out: a snapshot may hold all files of a disk, many times."""
@@ -62,6 +62,43 @@ class Chosen:
         if is_left_out(name, os.path.basename(parent), is_folder=is_folder):  # noqa: PTH119 - surrogates
             return True
         return is_folder and os.path.lexists(os.path.join(path, NO_MEDIA.encode()))  # noqa: PTH118 - bytes
+
+
+class ScopesWithin:
+    """The patterns for what is in folders of a source, as a walk of the source finds them. Blocks."""
+
+    def __init__(self, source: bytes, roots: Roots, chosen: Chosen) -> None:
+        self._source = source
+        self._roots = roots
+        self._chosen = chosen
+        self._scopes: dict[bytes, Scopes | None] = {}
+
+    def of(self, folder: bytes) -> Scopes | None:
+        """Return those for what is in a folder; None where the folder is left out. Raises FileError."""
+        way = []
+        while folder not in self._scopes and folder != self._source:
+            way.append(folder)
+            folder = parent_of(folder)
+        if folder not in self._scopes:
+            self._scopes[folder] = self._with_own(folder, self._chosen.scopes_of(folder, self._roots))
+        scopes = self._scopes[folder]
+        for below in reversed(way):
+            if scopes is not None:
+                is_left_out = self._chosen.verdict(below, scopes, self._source, is_folder=True)
+                scopes = None if is_left_out else self._with_own(below, scopes)
+            self._scopes[below] = scopes
+        return scopes
+
+    def leaves_out(self, path: bytes, *, is_folder: bool) -> bool:
+        """Tell whether a path below the source is left out, by itself or with a folder that it lies in."""
+        if path in self._chosen.named:
+            return False
+        scopes = self.of(parent_of(path))
+        return scopes is None or self._chosen.verdict(path, scopes, self._source, is_folder=is_folder)
+
+    def _with_own(self, folder: bytes, above: Scopes) -> Scopes:
+        patterns = ignore_file(folder, self._roots)
+        return ((folder, patterns), *above) if patterns else above
 
 
 def ignore_file(folder: bytes, roots: Roots) -> Patterns | None:

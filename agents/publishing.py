@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from itertools import islice
@@ -16,7 +16,8 @@ from agents.rereading import Published, file_of, files_of
 from agents.roots import allowed_roots
 from agents.stage import StageApp
 from agents.throttle import Throttle
-from agents.walking import Found, Refused, Walked, walk
+from agents.walking import Found, Refused, Walked, walk_within
+from agents.watched_source import WatchedWalk
 from core import tracing
 from core.errors import CollectionMissingError, FileError
 from gateways.qdrant import ListedPoint
@@ -24,7 +25,7 @@ from gateways.qdrant.filters import Filters
 from imaging.files import FileStamp, Roots
 from rules.identity import file_ids
 from rules.many_paths import MORE_PATHS
-from rules.paths import to_wire
+from rules.paths import places_within, to_wire
 from streams.item import Item
 from streams.overlapping import Overlapping
 from topics.bundle import Own, alike_of
@@ -69,9 +70,20 @@ class PublishingWalk:
         self.is_whole = True
         self.per_partition = [0] * stage.services.settings.kafka_partitions
 
-    async def walk(self, source: bytes) -> None:
-        """Publish what is below one folder, and wait until it is delivered."""
-        entries = walk(source, allowed_roots(self._request.roots, self._stage.services.settings), self._chosen)
+    async def walk(self, sources: Sequence[bytes], watched: WatchedWalk | None = None) -> None:
+        """Publish what is below folders, or at what was touched there, and wait until it is delivered.
+
+        `watched`: their watcher, which knows which files are written to just now.
+        """
+        roots = allowed_roots(self._request.roots, self._stage.services.settings)
+        touched = self._request.touched
+        for source in sources:
+            for place in places_within(source, touched) if touched else (source,):
+                await self._walk(walk_within(place, source, roots, self._chosen), watched)
+        if watched is not None and self.is_whole and not touched:
+            watched.is_whole()
+
+    async def _walk(self, entries: Iterator[Walked], watched: WatchedWalk | None) -> None:
         async with Overlapping(AT_ONCE) as taking:
             while room := await self._throttle.room():
                 found = await asyncio.to_thread(_next, entries, min(room, ENTRIES_AT_ONCE))
@@ -80,7 +92,8 @@ class PublishingWalk:
                 left_out = [entry for entry in found if isinstance(entry, LeftOut)]
                 self.left_out = total([self.left_out, *left_out])
                 # The disk is listed on meanwhile.
-                await taking.add(self._take([entry for entry in found if not isinstance(entry, LeftOut)]))
+                told = [entry for entry in found if not isinstance(entry, LeftOut)]
+                await taking.add(self._take(told if watched is None else watched.without_changing(told)))
             self.is_whole = False  # it was cut off
 
     async def walk_collection(

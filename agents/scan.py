@@ -24,6 +24,7 @@ from agents.schedule import Schedule
 from agents.source_looks import SourceLooks
 from agents.stage import Services, StageApp, now
 from agents.throttle import Places, Throttle, check_goes_on
+from agents.watchers import Watchers
 from core import failpoints
 from core.errors import DrainingError, FatalError, PartitionRevokedError, RequestError
 from core.settings import Settings
@@ -61,18 +62,25 @@ def build(services: Services, datadir: Path) -> StageApp:
     stage.app.task(outcomes.run)
     sources = Sources(kafka, services.settings.kafka_partitions)
     stage.app.task(sources.run)
-    stage.app.task(Schedule(stage, sources).run)
+    watchers = Watchers(services.settings, services.stop)
+    stage.app.task(Schedule(stage, sources, watchers).run)
     collections = WritableCollections(services.qdrant, services.ml, services.settings)
-    scanner = _Scanner(stage, collections, outcomes, SourceLooks(stage, sources))
+    scanner = _Scanner(stage, collections, outcomes, SourceLooks(stage, sources), watchers)
     stage.consume(SCAN_REQUEST.name, scanner.take, window=REQUESTS_AT_ONCE)
     return stage
 
 
 class _Scanner:
     def __init__(
-        self, stage: StageApp, collections: WritableCollections, outcomes: OutcomesWatch, looks: SourceLooks
+        self,
+        stage: StageApp,
+        collections: WritableCollections,
+        outcomes: OutcomesWatch,
+        looks: SourceLooks,
+        watchers: Watchers,
     ) -> None:
         self._looks = looks
+        self._watchers = watchers
         self._stage = stage
         self._services = stage.services
         self._collections = collections
@@ -153,8 +161,7 @@ class _Scanner:
                     filters: Filters | None = {"caption": None} if request.task == "caption" else None
                     with closing(Published()) as published:
                         await walked.walk_collection(published, filters=filters)
-                for source in sources:
-                    await walked.walk(source)
+                await walked.walk(sources, self._watchers.walk(request))
             failpoints.reach("scan-walked")
             if walked.left_out.files:
                 await self._stage.emit(

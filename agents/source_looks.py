@@ -49,6 +49,7 @@ class SourceLooks:
             exclude=request.exclude,
             roots=request.roots,
             mounts=tuple(mounts),
+            touched=request.touched,
         )
         pictures = await self._stage.persist([request.job_id], lambda: self._services.qdrant.count(request.collection))
         lately = self._services.jobs.lost_lately(request.source, now())

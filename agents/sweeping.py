@@ -21,7 +21,7 @@ from core import failpoints
 from core.errors import FileError
 from rules.departures import Departure, Seen, departing
 from rules.leaving_out import Patterns
-from rules.paths import normal, to_wire
+from rules.paths import normal, places_within, to_wire
 from streams.messages import Event
 from streams.window import Window, writing_rows
 from tables.fingerprints import Fingerprint, Fingerprints, read_row
@@ -111,7 +111,7 @@ class Sweeper:
                 return
             with self._in_work.watched() as in_work:
                 with writing_rows(event):
-                    rows = self._fingerprints.below(_folder(sweep), sweep.after_path, ROWS_AT_ONCE)
+                    rows = self._fingerprints.within(_places(sweep), sweep.after_path, ROWS_AT_ONCE)
                 known = [(path, row, read_row(row)) for path, row in rows]
                 if sweep.phase == "remove":
                     known = [one for one in known if one[2].leaving == sweep.job_id]
@@ -243,6 +243,12 @@ class Sweeper:
 
 def _folder(sweep: Sweep) -> bytes:
     return normal(os.fsencode(sweep.folder))
+
+
+def _places(sweep: Sweep) -> list[bytes]:
+    """Return where it looks: at what was touched of the folder, or all of it."""
+    folder = _folder(sweep)
+    return places_within(folder, sweep.touched) if sweep.touched else [folder]
 
 
 def _departure(before: Fingerprint, seen: Seen, sweep: Sweep) -> Departure:

@@ -5,14 +5,14 @@ import stat
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
-from agents.leaving_out import Chosen, LeftOut, Scopes, count, ignore_file
+from agents.leaving_out import Chosen, LeftOut, Scopes, ScopesWithin, count, ignore_file
 from core.errors import FileError
 from imaging.files import Roots, check_within, open_regular
 from imaging.formats import HEAD_BYTES, is_listed, is_picture
 from imaging.hashing import FileStamp
 from rules.leaving_out import IGNORE_FILE
 from rules.outcomes import Outcome
-from rules.paths import ARCHIVE_FOLDER, is_within, outermost, readable
+from rules.paths import ARCHIVE_FOLDER, is_within, outermost, parent_of, readable
 
 _OWN = frozenset({ARCHIVE_FOLDER, IGNORE_FILE.encode()})
 
@@ -38,6 +38,14 @@ class Refused:
     reread: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A folder whose entries are listed next. `identity`: device and inode."""
+
+    path: bytes
+    identity: tuple[int, int]
+
+
 @dataclass(slots=True)
 class _Folder:
     """A folder that is being listed. `identity`: device and inode. `scopes`: patterns for what is in it."""
@@ -60,20 +68,39 @@ def walk(source: bytes, roots: Roots = None, chosen: Chosen | None = None) -> Ge
     refused, so that nothing is told of what lies there; a file that is found is bound to them again when it is read.
     What Darkroom itself has archived is left out without a word; what is none of anyone's photographs is counted.
     """
-    yield from _Walk(roots, chosen or Chosen()).run(source)
+    for entry in _Walk(roots, chosen or Chosen()).run(source, source):
+        if not isinstance(entry, Entered):
+            yield entry
+
+
+def walk_within(path: bytes, source: bytes, roots: Roots, chosen: Chosen) -> Generator[Walked, None, None]:
+    """Yield what a walk of a source finds at a path and below it; nothing where nothing is there."""
+    for entry in _Walk(roots, chosen).run(path, source):
+        if not isinstance(entry, Entered):
+            yield entry
+
+
+def folders_within(path: bytes, source: bytes, roots: Roots, chosen: Chosen) -> Iterator[Entered]:
+    """Yield the folders that a walk of a source enters at a path and below it; files are not looked at."""
+    for entry in _Walk(roots, chosen, only_folders=True).run(path, source):
+        if isinstance(entry, Entered):
+            yield entry
 
 
 class _Walk:
     """The folders from the source down. No recursion: folders nest deeper than Python calls may."""
 
-    def __init__(self, roots: Roots, chosen: Chosen) -> None:
+    def __init__(self, roots: Roots, chosen: Chosen, *, only_folders: bool = False) -> None:
         self._roots = roots
         self._chosen = chosen
+        self._only_folders = only_folders
         self._opened: list[_Folder] = []
+        # The folders between the source and where the walk begins.
+        self._above: set[tuple[int, int]] = set()
 
-    def run(self, source: bytes) -> Iterator[Walked]:
+    def run(self, path: bytes, source: bytes) -> Iterator[Walked | Entered]:
         try:
-            yield from self.begin(source)
+            yield from self.begin(source) if path == source else self._begin_within(path, source)
             while self._opened:
                 folder = self._opened[-1]
                 try:
@@ -89,8 +116,10 @@ class _Walk:
             for folder in self._opened:
                 folder.entries.close()
 
-    def _take(self, folder: _Folder, entry: "os.DirEntry[bytes]") -> Iterator[Walked]:
+    def _take(self, folder: _Folder, entry: "os.DirEntry[bytes]") -> Iterator[Walked | Entered]:
         is_folder = _is_folder(entry)
+        if self._only_folders and not is_folder:
+            return
         if entry.path not in self._chosen.named and self._chosen.verdict(
             entry.path, folder.scopes, folder.source, is_folder=is_folder
         ):
@@ -111,17 +140,19 @@ class _Walk:
         else:
             yield _judge(entry.path, status)
 
-    def _leave_out(self, folder: _Folder, entry: "os.DirEntry[bytes]", *, is_folder: bool) -> Iterator[Walked]:
+    def _leave_out(
+        self, folder: _Folder, entry: "os.DirEntry[bytes]", *, is_folder: bool
+    ) -> Iterator[Walked | Entered]:
         if not is_folder:
             yield LeftOut(1, int(not folder.has_left_out))
             folder.has_left_out = True
             return
-        if not entry.is_symlink():
+        if not entry.is_symlink() and not self._only_folders:
             yield count(entry.path, self._chosen.named)
         for source in outermost(one for one in self._chosen.named if is_within(one, (entry.path,))):
             yield from self.begin(source)  # asked for by name
 
-    def begin(self, source: bytes) -> Iterator[Walked]:
+    def begin(self, source: bytes) -> Iterator[Walked | Entered]:
         """Judge a source that is a file, or open one that is a folder."""
         try:
             check_within(source, self._roots)
@@ -135,16 +166,46 @@ class _Walk:
             return
         yield from self._enter(source, status, source, scopes)
 
-    def _enter(self, path: bytes, status: os.stat_result, source: bytes, scopes: Scopes) -> Iterator[Refused]:
+    def _begin_within(self, path: bytes, source: bytes) -> Iterator[Walked | Entered]:
+        """Begin at a path below a source, where a walk of the source would come by."""
+        within = path[len(source.rstrip(b"/")) + 1 :]
+        if not _OWN.isdisjoint(within.split(b"/")) or not os.path.lexists(path):
+            return
+        try:
+            check_within(path, self._roots)
+            status = os.stat(path)  # noqa: PTH116 - bytes
+            is_folder = stat.S_ISDIR(status.st_mode)
+            scopes = ScopesWithin(source, self._roots, self._chosen)
+            if scopes.leaves_out(path, is_folder=is_folder) or (of_parent := scopes.of(parent_of(path))) is None:
+                return
+            folder = path
+            while folder != source:
+                folder = parent_of(folder)
+                above = os.stat(folder)  # noqa: PTH116 - bytes
+                identity = (above.st_dev, above.st_ino)
+                if identity in self._above:
+                    return  # by way of a link to a folder that contains it
+                self._above.add(identity)
+        except (FileError, OSError) as error:
+            if os.path.lexists(path):
+                yield Refused(path, "failed", _why(path, error))
+            return
+        if is_folder:
+            yield from self._enter(path, status, source, of_parent)
+        elif not self._only_folders:
+            yield _judge(path, status)
+
+    def _enter(self, path: bytes, status: os.stat_result, source: bytes, scopes: Scopes) -> Iterator[Refused | Entered]:
         """Open a folder, to be listed next."""
         identity = (status.st_dev, status.st_ino)
-        if any(folder.identity == identity for folder in self._opened):
+        if identity in self._above or any(folder.identity == identity for folder in self._opened):
             yield Refused(path, "skipped", "a link to a folder that contains it")
             return
         try:
             patterns = ignore_file(path, self._roots)
             scopes = ((path, patterns), *scopes) if patterns else scopes
             self._opened.append(_Folder(path, identity, os.scandir(path), source, scopes))
+            yield Entered(path, identity)
         except (FileError, OSError) as error:
             yield Refused(path, "failed", _why(path, error))
 

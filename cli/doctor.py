@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import psutil
 import typer
 
-from cli import checks, collection_checks
+from cli import checks, collection_checks, source_checks
 from cli.checks import Check
 from cli.client import Client
 from cli.console import busy, escape, results, show
@@ -84,6 +84,7 @@ async def _examine(settings: Settings, data: Path) -> list[Check]:
         settings = settings.model_copy(update={"kafka_brokers": brokers})
     words = await asyncio.to_thread(part_checks.words_of_api, settings)
     found.extend([check async for check in part_checks.parts(settings, words)])
+    found.extend(await asyncio.to_thread(lambda: list(source_checks.checks(settings))))
     if is_given_ml:
         found.append(await part_checks.model(settings))
     return found

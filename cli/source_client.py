@@ -10,6 +10,15 @@ from cli.client import POLL_SECONDS, Client
 from topics.job_status import REMOVALS_SETTLED, JobStatus
 
 
+class WatchingShown(BaseModel):
+    """Whether a source is watched, as the API tells it."""
+
+    state: str
+    folders: int
+    every_seconds: int | None
+    reason: str | None
+
+
 class SourceShown(BaseModel):
     """A source, as the API tells it."""
 
@@ -17,6 +26,8 @@ class SourceShown(BaseModel):
     folder: str
     collection: str
     every_seconds: int | None
+    watch: bool
+    watching: WatchingShown | None
     exclude: list[str]
     caption: bool
     state: str

@@ -33,6 +33,7 @@ def add(
     every: Annotated[
         str, typer.Option(metavar="TIME", help="How often to look, such as 30m, 6h or 1d. Default: when you ask.")
     ] = "",
+    watch: Annotated[bool, typer.Option("--watch", help="Also look whenever something changes in it.")] = False,
     exclude: Annotated[
         list[str] | None,
         typer.Option(metavar="PATTERN", help="Leave out what this matches, as in .gitignore; may be given again."),
@@ -40,7 +41,7 @@ def add(
     caption: Annotated[bool, typer.Option("--caption", help="Also ask ML for captions.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Keep a folder in step: it is looked at at once, then as often as you say."""
+    """Keep a folder in step: it is looked at at once, then as often as you say, or whenever it changes."""
     with SourceClient.of(settings.load()) as client:
         [path] = allow(client, [folder])
         added = client.add_source(
@@ -48,13 +49,14 @@ def add(
             name=name,
             collection=collection,
             every_seconds=seconds_of(every) if every else None,
+            watch=watch,
             exclude=exclude,
             caption=caption,
         )
     if as_json:
         results.out(added.model_dump_json(), highlight=False)
         return
-    often = f"every {in_words(added.every_seconds)}" if added.every_seconds else "when you ask"
+    often = _often(added)
     results.out(
         f"Source {added.name}: {on_one_line(added.folder)} is kept in collection {added.collection}, and looked at "
         f"{often}. `darkroom sync {added.name}` looks now.",
@@ -173,14 +175,17 @@ def _table(found: list[SourceShown], width: int) -> RenderableType:
                 Text.assemble(
                     (one.name, "bold"),
                     f"\n  {one.state}, every {_every(one)}, last {_last(one)}, in {one.collection}",
+                    f"\n  {_watched(one)}" if one.watch else "",
                     (f"\n  {on_one_line(one.folder)}", "dim"),
                 )
                 for one in found
             )
         )
-    table = render.plain_table("SOURCE", "STATE", "EVERY", "COLLECTION", "LAST", "FOLDER", whole={"SOURCE"})
+    table = render.plain_table("SOURCE", "STATE", "EVERY", "WATCHED", "COLLECTION", "LAST", "FOLDER", whole={"SOURCE"})
     for one in found:
-        table.add_row(one.name, one.state, _every(one), one.collection, _last(one), Text(on_one_line(one.folder)))
+        watched = Text(_watched(one) if one.watch else "-")
+        folder = Text(on_one_line(one.folder))
+        table.add_row(one.name, one.state, _every(one), watched, one.collection, _last(one), folder)
     return table
 
 
@@ -192,7 +197,9 @@ def _facts(source: SourceShown) -> RenderableType:
     facts.add_row("Folder", Text(on_one_line(source.folder)))
     facts.add_row("Collection", source.collection)
     facts.add_row("State", source.state)
-    facts.add_row("Looked at", f"every {_every(source)}" if source.every_seconds else "when someone asks")
+    facts.add_row("Looked at", _often(source))
+    if source.watch:
+        facts.add_row("Watched", Text(_watched(source)))
     if source.next_at is not None:
         facts.add_row("Next", source.next_at)
     for pattern in source.exclude:
@@ -203,8 +210,26 @@ def _facts(source: SourceShown) -> RenderableType:
     return facts
 
 
+def _often(source: SourceShown) -> str:
+    often = [f"every {in_words(source.every_seconds)}"] if source.every_seconds else []
+    return " and ".join([*(["when it changes"] if source.watch else []), *often] or ["when you ask"])
+
+
 def _every(source: SourceShown) -> str:
     return in_words(source.every_seconds) if source.every_seconds else "-"
+
+
+def _watched(source: SourceShown) -> str:
+    """Return how a source that is to be watched is, in a sentence."""
+    told = source.watching
+    if told is None:
+        return "paused" if source.state == "paused" else "no worker watches it yet"
+    because = "" if told.reason is None else f": {told.reason}"
+    if told.state == "watching":
+        return f"{told.folders} folders{because}"
+    if told.state == "by_schedule" and told.every_seconds:
+        return f"looked at every {in_words(told.every_seconds)} in place of that{because}"
+    return f"not possible{because}"
 
 
 def _last(source: SourceShown) -> str:

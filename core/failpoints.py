@@ -12,6 +12,7 @@ from core.errors import FatalError
 
 Point = Literal[
     "sync-asked",  # the scan request of a source that is due is delivered, nothing says that it was acted on
+    "watch-news",  # a watcher has told what is to be looked at, nobody is asked to
     "scan-walked",  # all files are delivered, no sentinel is sent
     "hash-seen",  # seen is delivered, hashed-file is not sent
     "hash-sent",  # hashed-file is delivered, its fingerprint is not written and its event is not acked

@@ -9,9 +9,12 @@ from typing import NamedTuple
 
 from rules.paths import is_within
 
-NETWORK = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "afs", "lustre", "fuse.sshfs",
-                     "fuse.rclone", "fuse.s3fs", "fuse.davfs", "davfs", "ncpfs", "virtiofs"})  # fmt: skip
-"""Types of file systems whose changes are not told to watchers."""
+_SHARED = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "afs", "coda", "lustre",
+                     "beegfs", "gpfs", "orangefs", "ocfs2", "gfs2", "davfs", "ncpfs", "virtiofs", "vboxsf", "vmhgfs",
+                     "prl_fs", "drvfs"})  # fmt: skip
+"""Types of file systems that other machines write to."""
+_BY_A_PROGRAM = "fuse."
+"""How the types of those begin that a program makes: of another machine, or of folders that have paths beside it."""
 
 
 class Mount(NamedTuple):
@@ -59,9 +62,9 @@ def mounts_of(folder: str, mounts: Iterable[Mount]) -> tuple[Mount, ...]:
     return tuple(sorted([*([max(above, key=lambda mount: len(mount.point))] if above else []), *below]))
 
 
-def is_on_network(mounts: Iterable[Mount]) -> bool:
-    """Tell whether any of these is a file system of another machine."""
-    return any(mount.type in NETWORK for mount in mounts)
+def silent(mounts: Iterable[Mount]) -> Mount | None:
+    """Return a mount of whose changes the system does not tell, as others make them too; None where it does of all."""
+    return next((one for one in mounts if one.type in _SHARED or one.type.startswith(_BY_A_PROGRAM)), None)
 
 
 def _bytes(point: str) -> bytes:

@@ -68,6 +68,16 @@ def is_within(path: bytes, roots: tuple[bytes, ...]) -> bool:
     return any(path == root or path.startswith(root.rstrip(b"/") + b"/") for root in roots)
 
 
+def places_within(folder: bytes, paths: Iterable[str]) -> list[bytes]:
+    """Return those of the paths that lie in a folder, without those that lie inside another."""
+    return outermost(path for path in (normal(os.fsencode(path)) for path in paths) if is_within(path, (folder,)))
+
+
+def parent_of(path: bytes) -> bytes:
+    """Return the folder that an absolute path lies in."""
+    return path.rpartition(b"/")[0] or b"/"
+
+
 def common_roots(asked: Iterable[bytes], granted: Iterable[bytes]) -> tuple[bytes, ...]:
     """Return what lies in both: folders that are asked for and granted, or lie in a granted one, and the reverse."""
     asked, granted = tuple(asked), tuple(granted)

@@ -7,7 +7,7 @@ A row `compared|collection|folder` says that all is held which prepare knew of a
 """
 
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from operator import itemgetter
 from typing import Any
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from imaging.hashing import FileStamp
 from rules.departures import PLAIN, Held, held_too
+from rules.paths import is_within
 from streams.rows import Rows
 
 _STAMP = itemgetter("size", "mtime_ns")
@@ -124,16 +125,24 @@ class Fingerprints:
         found = zip(names, self._rows.get_many(names), strict=True)
         return [self._rows.delete(name) for name, row in found if row is not None]
 
-    def below(self, folder: bytes, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        """Return up to `limit` rows of paths below a folder, in the order of the paths, from behind a path."""
-        return list(islice(self._below(folder, after), limit))
+    def within(self, places: Sequence[bytes], after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """Return up to `limit` rows of these paths and of those below them, from behind a path that was returned last.
+
+        `places`: none of them lies in another; they are taken in their order.
+        """
+        begun = next((number for number, place in enumerate(places) if is_within(after, (place,))), 0)
+        rows = chain.from_iterable(self._within(place, after) for place in places[begun:])
+        return list(islice(rows, limit))
 
     def is_as_it_was(self, path: bytes, row: bytes) -> bool:
         """Tell whether the row of a path is the same still."""
         return self._rows.get(path) == row
 
-    def _below(self, folder: bytes, after: bytes) -> Iterator[tuple[bytes, bytes]]:
-        return self._rows.starting_with(folder.rstrip(b"/") + b"/", after)
+    def _within(self, place: bytes, after: bytes) -> Iterator[tuple[bytes, bytes]]:
+        is_begun = is_within(after, (place,))
+        if not is_begun and (row := self._rows.get(place)) is not None:
+            yield place, row
+        yield from self._rows.starting_with(place.rstrip(b"/") + b"/", after if is_begun else b"")
 
 
 def _compared(collection: str, folder: bytes) -> bytes:

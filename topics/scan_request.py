@@ -31,6 +31,8 @@ class ScanRequest(Record):
     accept_failed: bool = False
     # The source that is looked at; its folder is what is walked.
     source: SourceName | None = None
+    # Of that folder only what lies at these paths, as its watcher was told.
+    touched: Paths = []
 
     @model_validator(mode="after")
     def _names_what_to_walk(self) -> Self:
@@ -41,7 +43,7 @@ class ScanRequest(Record):
     @property
     def folders(self) -> list[str]:
         """Where its files lie, for people."""
-        return self.sources or self.roots or []
+        return self.touched or self.sources or self.roots or []
 
     def queued(self, at: float) -> Queued:
         """Return the event that tells of it; `at`: seconds since 1970."""

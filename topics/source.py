@@ -20,7 +20,8 @@ MOST_SECONDS = 366 * 24 * 3600
 class Source(Record):
     """A folder whose pictures are those of a collection.
 
-    `every_seconds`: how often it is looked at; None: once as it is added, and when someone asks.
+    `every_seconds`: how often it is looked at; None: once as it is added, and when someone asks. `watch`: also whenever
+    the system tells of a change in it.
     `exclude`: what is left out, in gitignore's form. `roots`: as in topics.files, of every file that is found.
     """
 
@@ -28,6 +29,7 @@ class Source(Record):
     folder: PathText
     collection: Name
     every_seconds: Annotated[int, Field(ge=LEAST_SECONDS, le=MOST_SECONDS)] | None = None
+    watch: bool = False
     exclude: Paths = []
     caption: bool = False
     roots: Paths | None = None

@@ -1,7 +1,8 @@
 """`source-status`: what was found of sources. Written by scan alone; compacted.
 
-A source has two records: under its name, when its schedule was last acted on; under `NAME/mounts`, what its folder was
-on when it was last looked at as a whole. What a look found is in the status of its job, which names its source.
+A source has up to three records: under its name, when its schedule was last acted on; under `NAME/mounts`, what its
+folder was on when it was last looked at as a whole; under `NAME/watch`, whether it is watched, where it is to be. What
+a look found is in the status of its job, which names its source.
 """
 
 from typing import Annotated
@@ -9,18 +10,30 @@ from typing import Annotated
 from pydantic import Field
 
 from rules.mounts import Mount
+from rules.watching import State
 from topics.files import JobId
 from topics.record import Record, Topic
 from topics.source import SourceName
 
 MOUNTS = "/mounts"
 """Behind a name, in the key of what a folder is on."""
+WATCH = "/watch"
+"""Behind a name, in the key of whether it is watched."""
+
+
+class Watching(Record):
+    """Whether a source is watched: how many folders are, or how often it is looked at in place of that, and why."""
+
+    state: State
+    folders: int = 0
+    every_seconds: int | None = None
+    reason: str | None = None
 
 
 class SourceStatus(Record):
     """`due`: the newest time that was acted on, in seconds since 1970; `job_id`: the job that was begun for it.
 
-    Or `mounts`: what the folder was on, and the source's `accepted` as it was then.
+    Or `mounts`: what the folder was on, and the source's `accepted` as it was then. Or `watching`.
     """
 
     name: SourceName
@@ -28,16 +41,19 @@ class SourceStatus(Record):
     job_id: JobId | None = None
     mounts: tuple[Mount, ...] | None = None
     accepted: int = 0
+    watching: Watching | None = None
 
     @property
     def key(self) -> str:
         """The key of its message."""
+        if self.watching is not None:
+            return f"{self.name}{WATCH}"
         return self.name if self.mounts is None else f"{self.name}{MOUNTS}"
 
 
 SOURCE_STATUS: Topic[SourceStatus] = Topic(
     "source-status",
-    key="name, or name/mounts",
+    key="name, name/mounts or name/watch",
     record=SourceStatus,
     compacted=True,
     event_id=lambda status, _: f"{status.key}/{status.due}",

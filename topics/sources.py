@@ -16,7 +16,7 @@ from core.errors import InvalidMessageError
 from gateways.kafka.connection import ClientOptions
 from gateways.kafka.reader import KafkaRecord, Reader, all_partitions
 from topics.source import SOURCE, Source
-from topics.source_status import MOUNTS, SOURCE_STATUS, SourceStatus
+from topics.source_status import MOUNTS, SOURCE_STATUS, WATCH, SourceStatus, Watching
 
 RETRY_SECONDS = 1.0
 
@@ -31,6 +31,7 @@ class KnownSource:
     wanted_at: float
     status: SourceStatus | None = None
     mounted: SourceStatus | None = None
+    watching: Watching | None = None
 
 
 @dataclass(slots=True)
@@ -81,11 +82,10 @@ class Sources:
     def get(self, name: str) -> KnownSource | None:
         """Return a source, or None where there is none of that name."""
         found = self._known.sources.get(name)
-        return (
-            None
-            if found is None
-            else KnownSource(*found, self._known.statuses.get(name), self._known.statuses.get(f"{name}{MOUNTS}"))
-        )
+        if found is None:
+            return None
+        status, mounted, watched = (self._known.statuses.get(f"{name}{kind}") for kind in ("", MOUNTS, WATCH))
+        return KnownSource(*found, status, mounted, None if watched is None else watched.watching)
 
     async def changed(self, seconds: float) -> None:
         """Wait for the next message, at most so many seconds."""
@@ -121,6 +121,8 @@ def _take(read: _Read, records: list[KafkaRecord]) -> None:
                 _take_source(read, name, record)
             elif record.value is not None:
                 read.statuses[name] = SOURCE_STATUS.decode(record.value)
+            else:
+                read.statuses.pop(name, None)
         except InvalidMessageError as error:
             log.warning("source-ignored", name=name, reason=str(error))
 

@@ -28,8 +28,9 @@ class Sweep(Record):
 
     `mounts`: what the folder was on as the walk began; where it is on something else, nothing is gone. `phase`: `look`
     finds what would leave; `remove` has that removed which was found, and is allowed: with `gone`, also what is gone.
-    `after`: the last path that was looked at, as base64. `compared`: all that prepare knows of the folder was told.
-    `anew`: this was asked for before, and messages were lost. So that is told again, now or before the next look.
+    `touched`: only what was taken in from these paths and below them. `after`: the last path that was looked at, as
+    base64. `compared`: all that prepare knows of the folder was told. `anew`: this was asked for before, and messages
+    were lost. So that is told again, now or before the next look.
     """
 
     job_id: JobId
@@ -40,6 +41,7 @@ class Sweep(Record):
     exclude: Paths = []
     roots: Paths | None = None
     mounts: tuple[Mount, ...] = ()
+    touched: Paths = []
     phase: Literal["look", "remove"] = "look"
     gone: bool = True
     round: int = 1

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from api.http.problems import problems
 from api.routes.deps import SourceKeeperDep
 from api.schemas.jobs import Submitted
-from api.schemas.sources import SourceAnswer, SourceBody, SourcesAnswer
+from api.schemas.sources import SourceAnswer, SourceBody, SourcesAnswer, WatchingAnswer
 from api.sources.keeper import SourceKeeper, Wanted
 from rules.sources import following
 from topics.job_status import FINISHED, JobStatus
@@ -76,12 +76,16 @@ async def _described(keeper: SourceKeeper, known: KnownSource) -> SourceAnswer:
 def _answer(known: KnownSource, job: JobStatus | None) -> SourceAnswer:
     source = known.source
     is_open = job is not None and job.status not in FINISHED
-    after = None if source.paused else following(known.wanted_at, source.every_seconds, time.time())
+    watching = known.watching if source.watch and not source.paused else None
+    every = (watching and watching.every_seconds) or source.every_seconds
+    after = None if source.paused else following(known.wanted_at, every, time.time())
     return SourceAnswer(
         name=source.name,
         folder=source.folder,
         collection=source.collection,
         every_seconds=source.every_seconds,
+        watch=source.watch,
+        watching=None if watching is None else WatchingAnswer(**watching.model_dump()),
         exclude=source.exclude,
         caption=source.caption,
         paused=source.paused,

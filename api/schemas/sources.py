@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field, field_validator
 
 from api.schemas.body import Body
 from rules.leaving_out import Patterns
+from rules.watching import State
 from topics.job_status import JobStatus
 from topics.source import LEAST_SECONDS, MOST_SECONDS, SourceName
 
@@ -19,6 +20,7 @@ class SourceBody(Body):
     every_seconds: Annotated[int, Field(ge=LEAST_SECONDS, le=MOST_SECONDS)] | None = Field(
         None, description="How often it is looked at. Default: once, and whenever someone asks."
     )
+    watch: bool = Field(False, description="Also look whenever something changes in it.")
     exclude: list[str] = Field([], description="What is left out, in the form of .gitignore.")
     caption: bool = Field(False, description="Also ask ML for captions.")
 
@@ -29,6 +31,18 @@ class SourceBody(Body):
         return value
 
 
+class WatchingAnswer(BaseModel):
+    """Whether a source is watched."""
+
+    state: State = Field(
+        description="`by_schedule`: it is looked at every `every_seconds` in place of that. `not_possible`: the folder "
+        "is not there, or may not be read."
+    )
+    folders: int = Field(description="How many folders are watched.")
+    every_seconds: int | None
+    reason: str | None = Field(description="Why it is not watched, or not all of it, for people.")
+
+
 class SourceAnswer(BaseModel):
     """A source, and how it stands."""
 
@@ -36,6 +50,10 @@ class SourceAnswer(BaseModel):
     folder: str
     collection: str
     every_seconds: int | None
+    watch: bool
+    watching: WatchingAnswer | None = Field(
+        description="How it is watched; null where it is not to be, is paused, or no worker has said so yet."
+    )
     exclude: list[str]
     caption: bool
     paused: bool

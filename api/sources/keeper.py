@@ -26,6 +26,7 @@ class Wanted:
     name: str | None
     collection: str | None
     every_seconds: int | None
+    watch: bool
     exclude: list[str]
     caption: bool
 
@@ -79,6 +80,7 @@ class SourceKeeper:
                 folder=folder,
                 collection=collection,
                 every_seconds=wanted.every_seconds,
+                watch=wanted.watch,
                 exclude=wanted.exclude,
                 caption=wanted.caption,
                 roots=await asyncio.to_thread(roots_around, [folder], roots),
@@ -106,7 +108,9 @@ class SourceKeeper:
         """Have a source looked at now; return the job, or the one that is walking its folder already."""
         known = await self.get(name)
         last = (await self.last_jobs([name])).get(name)
-        if last is not None and not last.total_known and last.status not in FINISHED:
+        # One of a watcher looks at a part.
+        is_whole = last is not None and last.sources == [known.source.folder]
+        if last is not None and is_whole and not last.total_known and last.status not in FINISHED:
             return last
         return await self._submitter.submit_source(known.source)
 

@@ -42,7 +42,9 @@ OF_SYNCS = {
     "left-kept",
     "store-left",
 }
-ELSEWHERE = OF_A_VANISHED_OWNER | OF_UNCHANGED_FILES | OF_A_REEMBEDDING | OF_SYNCS
+# See tests.chaos.test_watching.
+OF_A_WATCHER = {"watch-news"}
+ELSEWHERE = OF_A_VANISHED_OWNER | OF_UNCHANGED_FILES | OF_A_REEMBEDDING | OF_SYNCS | OF_A_WATCHER
 
 
 def fill(folder: Path, seed: int) -> None:

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from cli import source_checks
+from core.settings import Settings
 from tests.cli.command import darkroom
 from tests.cli.scripted_api import Answer, ScriptedApi, job
 from tests.cli.terminal import in_terminal, lines
@@ -18,6 +20,8 @@ def source(**fields: Any) -> dict[str, Any]:
         "folder": "/photos/home",
         "collection": "photos",
         "every_seconds": 21_600,
+        "watch": False,
+        "watching": None,
         "exclude": ["private/"],
         "caption": False,
         "state": "idle",
@@ -97,3 +101,47 @@ def test_sync_without_sources_says_what_to_do(tmp_path: Path) -> None:
         run = darkroom("sync", cwd=tmp_path, DARKROOM_URL=api.url)
     assert run.returncode == 1
     assert "darkroom sources add FOLDER" in run.stderr
+
+
+def watching(state: str, reason: str | None, every: int | None = None) -> dict[str, Any]:
+    return {"state": state, "folders": 3 if state == "watching" else 0, "every_seconds": every, "reason": reason}
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (None, "no worker watches it yet"),
+        (watching("watching", None), "3 folders"),
+        (watching("by_schedule", "/mnt/nas is on nfs4", 300), "looked at every 5m in place of that: /mnt/nas is on"),
+        (watching("not_possible", "/photos is no folder on nas"), "not possible: /photos is no folder on nas"),
+    ],
+    ids=["not-yet", "watching", "by-schedule", "not-possible"],
+)
+def test_how_a_source_is_watched_is_shown(tmp_path: Path, told: dict[str, Any] | None, words: str) -> None:
+    with ScriptedApi({"GET /sources/home": [(200, source(watch=True, watching=told))]}) as api:
+        run = darkroom("sources", "show", "home", cwd=tmp_path, DARKROOM_URL=api.url, COLUMNS="200")
+    assert run.returncode == 0, run.stderr
+    assert words in run.stdout
+    assert "when it changes and every 6h" in run.stdout
+
+
+def test_the_doctor_tells_of_sources_that_are_not_kept_in_step() -> None:
+    guarded = job(removals={"state": "guarded", "reason": "/photos/a is empty"})
+    held = job(removals={"state": "held", "lost": 30})
+    found = [
+        source(name="fine"),
+        source(name="nas", watch=True, watching=watching("by_schedule", "/mnt/nas is on nfs4", 300)),
+        source(name="away", watch=True, watching=watching("not_possible", "/away is no folder on nas")),
+        source(name="empty", last_job=guarded),
+        source(name="many", last_job=held),
+    ]
+    with ScriptedApi({"GET /sources": [(200, {"sources": found})]}) as api:
+        checks = list(source_checks.checks(Settings(darkroom_url=api.url)))
+    assert [(check.name, check.level, check.detail) for check in checks] == [
+        ("Source nas", "note", "looked at every 5m, as /mnt/nas is on nfs4"),
+        ("Source away", "problem", "/away is no folder on nas"),
+        ("Source empty", "problem", "nothing is removed: /photos/a is empty"),
+        ("Source many", "note", "30 pictures are gone, and wait for a yes"),
+    ]
+    with ScriptedApi({"GET /sources": [(200, {"sources": [source()]})]}) as api:
+        assert [check.level for check in source_checks.checks(Settings(darkroom_url=api.url))] == ["ok"]

@@ -19,6 +19,7 @@ from agents.collections import WritableCollections
 from agents.jobs_watch import JobsWatch
 from agents.outcomes_watch import OutcomesWatch
 from agents.stage import Services, StageApp
+from agents.watchers import Watchers
 from core.errors import ContentError, FileChangedError, FileError
 from core.settings import Settings, Stage
 from gateways.decoding import prepare as decode
@@ -225,7 +226,8 @@ class Darkroom:
             stage = StageApp("scan", self._services, self._folder)
             collections = WritableCollections(self._services.qdrant, self._services.ml, _SETTINGS)
             looks = source_looks.SourceLooks(stage, self._sources)
-            scanner = scan._Scanner(stage, collections, self._outcomes, looks)
+            watchers = Watchers(_SETTINGS, self._errors.append)
+            scanner = scan._Scanner(stage, collections, self._outcomes, looks, watchers)
             stage.consume(SCAN_REQUEST.name, scanner.take, window=10)
         else:
             _BUILDS[name](self._services, self._folder)

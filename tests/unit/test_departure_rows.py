@@ -110,3 +110,16 @@ def test_a_folder_is_compared_with_those_above_it() -> None:
     asked = [b"/p/2024", b"/p/2024/may", b"/p/2024b", b"/p"]
     assert [files.is_compared("photos", folder) for folder in asked] == [True, True, False, False]
     assert not files.is_compared("other", b"/p/2024")
+
+
+def test_rows_within_places_are_read_in_pieces() -> None:
+    rows = Rows()
+    files = Fingerprints(rows)  # type: ignore[arg-type]
+    for path in ("/a", "/a/1", "/a/2", "/a-b", "/a-b/1", "/b/1", "/b/2", "/c"):
+        rows[path.encode()] = b"{}"
+    places, found, after = [b"/a", b"/a-b", b"/b", b"/d"], [], b""
+    while piece := [path for path, _ in files.within(places, after, 2)]:
+        found += piece
+        after = piece[-1]
+    # In the order of the places: that of the bytes is another.
+    assert found == [b"/a", b"/a/1", b"/a/2", b"/a-b", b"/a-b/1", b"/b/1", b"/b/2"]

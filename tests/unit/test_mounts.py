@@ -1,6 +1,6 @@
 """What is mounted where, as the kernel writes it."""
 
-from rules.mounts import Mount, is_on_network, mounts_of, read_mounts
+from rules.mounts import Mount, mounts_of, read_mounts, silent
 
 MOUNTINFO = rb"""22 1 259:2 / / rw,relatime shared:1 - ext4 /dev/nvme0n1p2 rw
 30 22 8:1 / /mnt/My\040Disk rw,relatime shared:2 - exfat /dev/sda1 rw
@@ -49,6 +49,6 @@ def test_a_name_that_is_not_utf_8_is_kept() -> None:
 
 def test_a_network_is_told_by_its_type() -> None:
     mounts = read_mounts(MOUNTINFO, UUIDS)
-    assert is_on_network(mounts_of("/mnt/nas", mounts))
-    assert is_on_network(mounts_of("/mnt/My Disk\\x", mounts))
-    assert not is_on_network(mounts_of("/mnt/My Disk", mounts))
+    assert silent(mounts_of("/mnt/nas", mounts)) is not None
+    assert silent(mounts_of("/mnt/My Disk\\x", mounts)) is not None
+    assert silent(mounts_of("/mnt/My Disk", mounts)) is None

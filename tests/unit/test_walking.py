@@ -7,15 +7,17 @@ import subprocess
 import sys
 import tempfile
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from agents.walking import Found, Refused, walk
+from agents.leaving_out import Chosen
+from agents.walking import Found, Refused, Walked, walk, walk_within
 from imaging.hashing import FileStamp
+from rules.leaving_out import Patterns
 
 ROOT = Path(__file__).resolve().parents[2]
 EXTENSION = "its extension is not that of a photograph"
@@ -228,3 +230,37 @@ def test_a_picture_is_found_under_any_name(name: str, tmp_path: Path) -> None:
         (tmp_path / other).write_bytes(content)
     found = [one for one in walk(os.fsencode(tmp_path)) if isinstance(one, Found)]
     assert [one.path for one in found] == [os.fsencode(tmp_path / name)]
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        ("a.jpg", ["a.jpg"]),
+        ("2024", ["2024/b.jpg", "2024/deep/c.jpg"]),
+        ("2024/deep/c.jpg", ["2024/deep/c.jpg"]),
+        ("2024/none.jpg", []),
+        ("private", []),
+        ("private/deep/x.jpg", []),
+        ("2024/notes.txt", []),
+        ("2024/up", []),  # a link to what contains it
+        ("2024/left.jpg", []),  # as the ignore file says
+        (".darkroom/x.jpg", []),
+        ("2024/up/a.jpg", []),
+    ],
+)
+def test_a_part_is_walked_as_a_walk_of_the_whole_comes_by(tmp_path: Path, place: str, expected: list[str]) -> None:
+    for name in ("a.jpg", "2024/b.jpg", "2024/deep/c.jpg", "2024/left.jpg", "2024/notes.txt", "private/deep/x.jpg",
+                 ".darkroom/x.jpg"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "2024" / "up").symlink_to(tmp_path)
+    (tmp_path / "2024" / ".darkroomignore").write_text("left.jpg\n")
+    source = bytes(tmp_path)
+    chosen = Chosen(Patterns(["private/"]), Patterns(()), frozenset({source}))
+
+    def found(entries: Iterable[Walked]) -> list[str]:
+        return sorted(os.path.relpath(os.fsdecode(one.path), tmp_path) for one in entries if isinstance(one, Found))
+
+    assert found(walk_within(bytes(tmp_path / place), source, None, chosen)) == expected
+    assert set(expected) <= set(found(walk(source, None, chosen)))
+    assert found(walk_within(source, source, None, chosen)) == found(walk(source, None, chosen))

@@ -1,0 +1,237 @@
+"""One source that is watched: what changes in it, until that is looked at.
+
+It begins with a look at the whole, which is also what follows whenever it is not known what has changed: so nothing is
+missed that happens while nobody watches.
+"""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+import structlog
+
+from agents.leaving_out import Chosen
+from agents.mounted import mounted_at
+from agents.nets import Told
+from agents.published_files import PublishedFiles
+from agents.roots import allowed_roots
+from agents.walking import Found, Refused, walk_within
+from agents.watched_tree import WatchedTree
+from agents.writers import is_open_for_writing
+from core.errors import FileError
+from core.settings import Settings
+from imaging.files import Roots
+from rules.leaving_out import IGNORE_FILE, NO_MEDIA, Patterns
+from rules.mounts import silent
+from rules.paths import normal, readable
+from rules.watching import EVERY_SECONDS, MOST_PENDING, Change, may_be_open, merged, noted, ready
+from topics.source import Source
+from topics.source_status import Watching
+
+POLL_SECONDS = 0.2
+CHECK_SECONDS = 5.0
+"""How often it is looked whether the folder is the same still, and on the same disk."""
+
+_Verdict = Literal["news", "left", "open", "nothing"]
+_RULES = {IGNORE_FILE.encode(), NO_MEDIA.encode()}
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedWalk:
+    """What a walk of a watched source tells the watcher, and asks it."""
+
+    changes: dict[bytes, Change]
+    published: PublishedFiles
+
+    def without_changing(self, told: list[Found | Refused]) -> list[Found | Refused]:
+        """Leave out what changes just now: it has a look of its own. Note the other files as published."""
+        still = [entry for entry in told if entry.path not in self.changes]
+        self.published.add(entry for entry in still if isinstance(entry, Found))
+        return still
+
+    def is_whole(self) -> None:
+        """Note that the whole source was walked."""
+        self.published.are_all = True
+
+
+class WatchedSource:
+    """Watches while `run` does. `state`: None until it is known whether it can."""
+
+    def __init__(self, source: Source, settings: Settings) -> None:
+        self.source = source
+        self.state: Watching | None = None
+        self.wants_whole = False
+        self._settings = settings
+        self._folder = normal(os.fsencode(source.folder))
+        self._tree: WatchedTree | None = None
+        self._changes: dict[bytes, Change] = {}
+        self._published = PublishedFiles()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        try:
+            while True:
+                self._close()
+                seconds = await self._watch()
+                await asyncio.sleep(seconds)
+        finally:
+            self._close()
+
+    def walk(self, *, whole: bool) -> WatchedWalk:
+        """Return what a walk that begins tells and asks."""
+        if whole:
+            self.wants_whole = False
+        return WatchedWalk(self._changes, self._published)
+
+    async def news(self) -> list[str]:
+        """Return what is to be looked at now: paths of files, or of folders; nothing where there is no news."""
+        candidates = {path: self._changes[path] for path in ready(self._changes, time.monotonic())}
+        changes, published = self._changes, self._published
+        if not candidates:
+            return []
+        judged = await asyncio.to_thread(self._judge, candidates, published)
+        found = []
+        for path, verdict in judged.items():
+            if changes.get(path) is not candidates[path]:
+                continue  # it has changed again
+            if verdict == "open":
+                changes[path] = candidates[path]._replace(is_open=True)
+                continue
+            del changes[path]
+            if verdict == "left":
+                published.remove(path)
+            if verdict != "nothing":
+                found.append(path)
+        touched = merged(found)
+        if touched == [self._folder]:
+            self.wants_whole = True
+            return []
+        return [os.fsdecode(path) for path in touched]
+
+    def _close(self) -> None:
+        if self._tree is not None:
+            self._tree.close()
+        self._tree, self._changes, self._published = None, {}, PublishedFiles()
+
+    async def _watch(self) -> float:
+        """Watch as long as that can be done; return for how many seconds to wait then."""
+        mounts = await asyncio.to_thread(mounted_at, self.source.folder)
+        if (why := await asyncio.to_thread(self._why_not)) is not None:
+            self.state = Watching(state="not_possible", reason=why)
+            return CHECK_SECONDS
+        if (mount := silent(mounts)) is not None:
+            why = f"{mount.point} is on {mount.type}, and the system does not tell of what others change there"
+            self.state = Watching(state="by_schedule", every_seconds=self._every, reason=why)
+            return CHECK_SECONDS
+        identity = await asyncio.to_thread(self._identity)
+        try:
+            self._tree = tree = WatchedTree(self._folder, self._roots(), self._chosen())
+            await asyncio.to_thread(tree.watch, [self._folder])
+            self.wants_whole = True
+            await self._follow(tree, (mounts, identity))
+        except FileError as error:
+            self.state = Watching(state="by_schedule", every_seconds=self._every, reason=str(error))
+            return EVERY_SECONDS
+        return POLL_SECONDS
+
+    async def _follow(self, tree: WatchedTree, begun_at: object) -> None:
+        """Follow what is told, until all is to be begun anew. Raises FileError where no more can be watched."""
+        check_at = time.monotonic() + CHECK_SECONDS
+        while True:
+            self.state = self._as_watched(tree)
+            told = tree.drain()
+            if told is None:
+                log.warning("watch-lost", source=self.source.name, reason="what has changed could not be told")
+                return
+            if any(one.path.rpartition(b"/")[2] in _RULES for one in told):
+                return  # other folders may be left out now
+            if told:
+                come = await asyncio.to_thread(tree.follow, told)
+                files = await asyncio.to_thread(self._files_in, come, told[-1].at)
+                self._note(tree, [*told, *files], set(come))
+            if time.monotonic() >= check_at:
+                check_at = time.monotonic() + CHECK_SECONDS
+                if await asyncio.to_thread(self._where) != begun_at:
+                    return
+            await asyncio.sleep(POLL_SECONDS)
+
+    def _note(self, tree: WatchedTree, told: Iterable[Told], come: set[bytes]) -> None:
+        for one in told:
+            if one.path not in tree and one.path not in come:
+                self._changes[one.path] = noted(self._changes.get(one.path), one.at)
+        if len(self._changes) > MOST_PENDING:
+            newest = max(change.last for change in self._changes.values())
+            self._changes.clear()
+            self._changes[self._folder] = Change(newest, newest)
+
+    def _files_in(self, folders: list[bytes], at: float) -> list[Told]:
+        """Return the files in folders that have come, as told of with these: they may be written to still. Blocks."""
+        entries = (
+            entry for folder in folders for entry in walk_within(folder, self._folder, self._roots(), self._chosen())
+        )
+        found = (Told(entry.path, False, at) for entry in entries if isinstance(entry, Found))
+        return list(islice(found, MOST_PENDING + 1))
+
+    def _judge(self, candidates: dict[bytes, Change], published: PublishedFiles) -> dict[bytes, _Verdict]:
+        """Return of each path what it is. Blocks."""
+        at = time.monotonic()
+        roots, chosen = self._roots(), self._chosen()
+        judged: dict[bytes, _Verdict] = {}
+        for path, change in candidates.items():
+            if path == self._folder:
+                judged[path] = "news"
+            elif not os.path.lexists(path):
+                judged[path] = "left" if published.may_lie_within(path) else "nothing"
+            else:
+                entries = walk_within(path, self._folder, roots, chosen)
+                files = [entry for entry in entries if isinstance(entry, Found)]
+                new = [file.path for file in files if not published.holds(file)]
+                if new and may_be_open(change, at) and any(map(is_open_for_writing, new)):
+                    judged[path] = "open"
+                else:
+                    judged[path] = "news" if new or (not files and published.names(path)) else "nothing"
+        return judged
+
+    def _why_not(self) -> str | None:
+        """Say why this machine cannot watch the folder; None where it may be able to. Blocks."""
+        try:
+            self._roots(), self._chosen()
+            if os.path.isdir(self._folder):  # noqa: PTH112 - bytes
+                return None
+        except (FileError, ValueError) as error:
+            return str(error)
+        return f"{readable(self._folder)} is no folder on {socket.gethostname()}"
+
+    def _where(self) -> object:
+        return mounted_at(self.source.folder), self._identity()
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self._folder)  # noqa: PTH116 - bytes
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _roots(self) -> Roots:
+        return allowed_roots(self.source.roots, self._settings)
+
+    def _chosen(self) -> Chosen:
+        patterns = Patterns(self.source.exclude), Patterns(self._settings.scan_exclude)
+        return Chosen(*patterns, frozenset({self._folder}))
+
+    def _as_watched(self, tree: WatchedTree) -> Watching:
+        if not tree.unwatched:
+            return Watching(state="watching", folders=len(tree))
+        why = f"the names of {tree.unwatched:,} folders are no text, and cannot be watched"
+        return Watching(state="watching", folders=len(tree), every_seconds=self._every, reason=why)
+
+    @property
+    def _every(self) -> int:
+        return self.source.every_seconds or EVERY_SECONDS
