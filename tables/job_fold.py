@@ -172,8 +172,6 @@ def _keep_account(job: Job, event: JobEvent) -> None:
             _take_removals(job, event)
         case _:
             pass
-    if job.removals is not None and (job.cancelled or job.failed_reason is not None):
-        job.removals.give_up("the job was cancelled" if job.cancelled else "the job has failed")
 
 
 def _take_removals(job: Job, event: events.Guarded | events.Swept | events.Tallied | events.LeftAll) -> None:

@@ -52,13 +52,25 @@ class Points(Connection):
 
     async def change(self, name: str, point_id: str, fields: dict[str, Any], known: Mapping[str, Any]) -> bool:
         """Set these fields of a point's payload; the others stay. False: it was written since `known` was read."""
+        return not await self.change_all(name, {point_id: fields}, {point_id: known})
+
+    async def change_all(
+        self, name: str, fields: Mapping[str, dict[str, Any]], known: Mapping[str, Mapping[str, Any]]
+    ) -> set[str]:
+        """Set fields of many points' payloads, by their ids; the others stay. Return the ids as `replace` does.
+
+        `known`: their payloads, with `paths`, `more_paths` and the revision, as they were read.
+        """
         others: dict[str, list[str]] = {}
-        if "paths" in fields:
+        divided = {
             # Names and folders are among the words: they are found anew.
-            fields = _divided(fields, known, others) | {WORDS: {}}
+            point_id: _divided(some, known[point_id], others) | {WORDS: {}} if "paths" in some else some
+            for point_id, some in fields.items()
+        }
+        read = {point_id: known[point_id].get(REVISION) for point_id in fields}
         async with self._in(name) as at:
             await self._lists.put(at, others)
-            return await revisions.change(self._client, at, point_id, fields, known.get(REVISION))
+            return await revisions.change(self._client, at, divided, read)
 
     async def payloads(self, name: str, ids: Sequence[str], fields: list[str]) -> dict[str, dict[str, Any]]:
         """Return the named fields of those of the points that exist, by point id."""

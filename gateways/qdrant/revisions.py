@@ -30,13 +30,24 @@ async def replace(
     return await _others(client, name, given)
 
 
-async def change(client: AsyncQdrantClient, name: str, point_id: str, fields: dict[str, Any], read: str | None) -> bool:
-    """Set fields of a point; tell whether it had the revision that was read. See `Qdrant.change`."""
-    given = {point_id: str(uuid.uuid4())}
-    where = _where([] if read is None else [read])
-    only = models.Filter(must=[models.HasIdCondition(has_id=[point_id]), where])
-    await client.set_payload(name, {**fields, REVISION: given[point_id]}, points=only, wait=True)
-    return not await _others(client, name, given)
+async def change(
+    client: AsyncQdrantClient, name: str, fields: Mapping[str, dict[str, Any]], read: Mapping[str, str | None]
+) -> set[str]:
+    """Set fields of points, by their ids, in one request; return the ids that had another revision than was read.
+
+    See `Qdrant.change_all`.
+    """
+    given = {point_id: str(uuid.uuid4()) for point_id in fields}
+    operations: list[models.UpdateOperation] = []
+    for point_id, revision in given.items():
+        known = read.get(point_id)
+        where = _where([] if known is None else [known])
+        only = models.Filter(must=[models.HasIdCondition(has_id=[point_id]), where])
+        payload = {**fields[point_id], REVISION: revision}
+        operations.append(models.SetPayloadOperation(set_payload=models.SetPayload(payload=payload, filter=only)))
+    if operations:
+        await client.batch_update_points(name, operations, wait=True)
+    return await _others(client, name, given)
 
 
 def _where(revisions: list[str]) -> models.Filter:

@@ -123,7 +123,7 @@ async def test_up_to_a_hundred_cost_no_request_more(qdrant: Qdrant, photos: str)
     await store(qdrant, photos, PATHS[50:100])
     assert requests.taken() == expected
     await take_path(qdrant, SHA256, PATHS[10], {photos: False})
-    assert requests.taken() == [description, f"POST {points}", f"POST {points}/payload", f"POST {points}"]
+    assert requests.taken() == [description, f"POST {points}", f"POST {points}/batch", f"POST {points}"]
 
 
 async def test_a_batch_costs_as_much_however_many_copies_there_are(qdrant: Qdrant, photos: str) -> None:

@@ -1,15 +1,17 @@
 """Two write the same points at the same time: neither takes away what the other has written."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
 from agents.store import _Storer
+from agents.storing_departures import LeavingPaths
 from api.archive.points import take_path
 from api.collections.copying import Copier
+from core.errors import QdrantRejectedError
 from core.settings import Settings
 from gateways.qdrant import Point, Qdrant
 from rules.identity import point_id
@@ -19,10 +21,12 @@ from tests.agents.messages import db_write, hashed_file
 from tests.deadlines import HANG_SECONDS
 from tests.qdrant.points import photo
 from topics.db_write import DBWrite
+from topics.departure import Left
 from topics.record import Headers
 
 PATHS = [f"/photos/{number}.jpg" for number in range(4)]
 SHA256 = "a" * 64
+T = TypeVar("T")
 
 
 class SlowQdrant(Qdrant):
@@ -132,3 +136,100 @@ async def test_only_what_has_not_changed_is_replaced(qdrant: Qdrant, photos: str
     assert [captions[point.id]["caption"] for point in newer] == ["new", "other", "new", "new"]
     # Nor does one who has found no point replace what another one has made since.
     assert await qdrant.replace(photos, [photo(3, caption="late")], {}) == {newer[3].id}
+
+
+async def test_many_points_are_changed_at_once_but_those_that_another_has_written(qdrant: Qdrant, photos: str) -> None:
+    points = [photo(number, caption="old") for number in range(4)]
+    await qdrant.upsert(photos, points[:1])  # as version 0.1.0 wrote it, without a revision
+    assert await qdrant.replace(photos, points[1:3], {}) == set()
+    read = await revisions(qdrant, photos, points)
+    assert await qdrant.change(photos, points[1].id, {"caption": "other"}, read[points[1].id])
+    known = {point.id: read.get(point.id, {}) for point in points}
+    changes = {point.id: {"caption": f"new {number}"} for number, point in enumerate(points)}
+    assert await qdrant.change_all(photos, changes, known) == {points[1].id, points[3].id}  # the last is none
+    captions = await qdrant.payloads(photos, [point.id for point in points], ["caption"])
+    assert [captions[point.id]["caption"] for point in points[:3]] == ["new 0", "other", "new 2"]
+    assert points[3].id not in captions
+
+
+class CountingQdrant(Qdrant):
+    """A client that notes what it is asked, and refuses to write to one point."""
+
+    def __init__(self, url: str, refuses: str | None = None) -> None:
+        super().__init__(url, timeout=30)
+        self.asked: list[tuple[str, int]] = []
+        self._refuses = refuses
+
+    async def payloads(self, name: str, ids: Sequence[str], fields: list[str]) -> dict[str, dict[str, Any]]:
+        self.asked.append(("payloads", len(ids)))
+        return await super().payloads(name, ids, fields)
+
+    async def change_all(
+        self, name: str, fields: Mapping[str, dict[str, Any]], known: Mapping[str, Mapping[str, Any]]
+    ) -> set[str]:
+        self.asked.append(("change_all", len(fields)))
+        if self._refuses in fields:
+            raise QdrantRejectedError("It has no room.")
+        return await super().change_all(name, fields, known)
+
+
+def leaving(collection: str, *contents: str) -> list[Item[Left]]:
+    """Return that the first path of each of these contents leaves."""
+    event: Any = SimpleNamespace(message=SimpleNamespace(timestamp=1_700_000_000.0))
+    return [
+        Item(
+            event,
+            Left(job_id="sync", collection=collection, path=f"/photos/{sha256[0]}.jpg", sha256=sha256, sequence=0,
+                 reason="gone"),
+            Headers(),
+        )
+        for sha256 in contents
+    ]  # fmt: skip
+
+
+async def stored(qdrant: Qdrant, name: str, *contents: str) -> dict[str, dict[str, Any]]:
+    """Store a picture of each content, under a path and, of the first, under two; return how to read them."""
+    points = [
+        Point(point_id(sha256), [1.0, 0.0, 0.0, 0.0], {
+            "paths": [f"/photos/{sha256[0]}.jpg", *(["/photos/copy.jpg"] if number == 0 else [])],
+            "full_path": f"/photos/{sha256[0]}.jpg", "filename": f"{sha256[0]}.jpg",
+        })
+        for number, sha256 in enumerate(contents)
+    ]  # fmt: skip
+    assert await qdrant.replace(name, points, {}) == set()
+    return {point.id: point.payload for point in points}
+
+
+async def test_what_leaves_many_pictures_costs_as_many_requests_as_of_one(
+    url: str, qdrant: Qdrant, photos: str
+) -> None:
+    contents = [digit * 64 for digit in "0123456789abcdef"]
+    ids = [*(await stored(qdrant, photos, *contents))]
+    async with CountingQdrant(url) as counting:
+        stage: Any = SimpleNamespace(services=SimpleNamespace(qdrant=counting), persist=at_once)
+        await LeavingPaths(stage).take(leaving(photos, *contents, "9" * 63 + "8"))  # the last is not there
+    assert counting.asked == [("payloads", 17), ("change_all", 16)]
+    found = await qdrant.payloads(photos, ids, ["paths", "gone_at", "filename"])
+    assert found[ids[0]] == {"paths": ["/photos/copy.jpg"], "filename": "copy.jpg"}
+    assert all(found[one]["gone_at"] and found[one]["paths"] == [] for one in ids[1:])
+
+
+async def test_a_picture_that_cannot_be_changed_holds_up_no_other(url: str, qdrant: Qdrant, photos: str) -> None:
+    contents = [digit * 64 for digit in "01234"]
+    ids = [*(await stored(qdrant, photos, *contents))]
+    rejected: list[str] = []
+
+    async def reject(_topic: Any, item: Item[Left], _error: Exception) -> None:
+        rejected.append(item.record.sha256)
+
+    async with CountingQdrant(url, refuses=ids[3]) as refusing:
+        stage: Any = SimpleNamespace(services=SimpleNamespace(qdrant=refusing), persist=at_once, reject_file=reject)
+        await LeavingPaths(stage).take(leaving(photos, *contents))
+    assert rejected == [contents[3]]
+    found = await qdrant.payloads(photos, ids, ["paths"])
+    assert [found[one]["paths"] for one in ids] == [["/photos/copy.jpg"], [], [], ["/photos/3.jpg"], []]
+
+
+async def at_once(_jobs: Any, attempt: Callable[[], Awaitable[T]]) -> T:
+    """Do what a stage does again where Qdrant is away."""
+    return await attempt()
