@@ -82,15 +82,20 @@ class Qdrant:
         await self._takes_its_time()
         return others
 
-    async def change(self, at: str, id_: str, fields: dict[str, Any], known: Mapping[str, Any]) -> bool:
+    async def change_all(
+        self, at: str, fields: Mapping[str, dict[str, Any]], known: Mapping[str, Mapping[str, Any]]
+    ) -> set[str]:
         await self._takes_its_time()
-        if self._revision(at, id_) != known.get(REVISION):
-            return False
-        point = self._at(at)[id_]
-        changed = {**point.payload, **fields, REVISION: new_id()}
-        self._at(at)[id_] = Point(id_, point.vector, changed | {WORDS: lookup(changed)})
+        others = set()
+        for id_, some in fields.items():
+            point = self._at(at).get(id_)
+            if point is None or point.payload.get(REVISION) != known[id_].get(REVISION):
+                others.add(id_)
+                continue
+            changed = {**point.payload, **some, REVISION: new_id()}
+            self._at(at)[id_] = Point(id_, point.vector, changed | {WORDS: lookup(changed)})
         await self._takes_its_time()
-        return True
+        return others
 
     async def has_path(self, _at: str, payload: Mapping[str, Any], path: str) -> bool:
         return path in listed(payload)
