@@ -55,11 +55,11 @@ class Chosen:
     def verdict(self, path: bytes, scopes: Scopes, source: bytes, *, is_folder: bool) -> bool:
         """Tell whether an entry of a folder is left out."""
         for base, patterns in ((source, self.request), *scopes):
-            said = patterns.verdict(_relative(path, base), is_folder=is_folder)
+            said = patterns.verdict(_relative(path, base), is_folder=is_folder) if patterns else None
             if said is not None:
                 return said
-        parent, name = os.path.split(os.fsdecode(path))
-        if is_left_out(name, os.path.basename(parent), is_folder=is_folder):  # noqa: PTH119 - surrogates
+        above, _, name = os.fsdecode(path).rpartition("/")
+        if is_left_out(name, above.rpartition("/")[2], is_folder=is_folder):
             return True
         return is_folder and os.path.lexists(os.path.join(path, NO_MEDIA.encode()))  # noqa: PTH118 - bytes
 

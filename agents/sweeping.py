@@ -35,6 +35,8 @@ from topics.sweep import Sweep
 T = TypeVar("T")
 
 ROWS_AT_ONCE = 1000
+# Of a message: the folders that it lists are listed once for all of them. Other files are taken in between.
+PIECES_AT_ONCE = 20
 
 log = structlog.get_logger()
 
@@ -88,6 +90,13 @@ class _Found(NamedTuple):
         return any(one.reason == "gone" for one in self.departure.leaves)
 
 
+class _Looked(NamedTuple):
+    """What comes behind the rows that were looked at."""
+
+    following: Sweep
+    is_last: bool
+
+
 class Sweeper:
     """Takes the steps of sweeps."""
 
@@ -109,34 +118,46 @@ class Sweeper:
         with structlog.contextvars.bound_contextvars(job_id=sweep.job_id, stage="hash"):
             if not sweep.after and not await self._is_compared(event, sweep) and sweep.phase == "look":
                 return
+            # What is in work from here on: a listing that is older would show what was written since to be gone.
             with self._in_work.watched() as in_work:
-                with writing_rows(event):
-                    rows = self._fingerprints.within(_places(sweep), sweep.after_path, ROWS_AT_ONCE)
-                known = [(path, row, read_row(row)) for path, row in rows]
-                if sweep.phase == "remove":
-                    known = [one for one in known if one[2].leaving == sweep.job_id]
-                looked = await self._look(sweep, [path for path, _, _ in known])
-                if isinstance(looked, str):
-                    log.warning("sweep-guarded", source=sweep.source, reason=looked)
-                    guarded = Guarded(job_id=sweep.job_id, at=now(), reason=looked)
-                    await self._stage.emit(guarded)
-                    return
-                found = [
-                    _Found(path, row, before, departure)
-                    for (path, row, before), seen in zip(known, looked, strict=True)
-                    if (departure := _departure(before, seen, sweep)).held != before.held
-                ]
-                if sweep.phase == "look":
-                    await self._mark(event, sweep, found, in_work)
-                else:
-                    await self._remove(event, sweep, found, in_work)
+                absence = self._absence(sweep)
+                for _ in range(PIECES_AT_ONCE):
+                    looked = absence if isinstance(absence, str) else await self._piece(event, sweep, absence, in_work)
+                    if isinstance(looked, str):
+                        log.warning("sweep-guarded", source=sweep.source, reason=looked)
+                        await self._stage.emit(Guarded(job_id=sweep.job_id, at=now(), reason=looked))
+                        return
+                    sweep, is_last = looked
+                    if is_last:
+                        break
             failpoints.reach("sweep-step")
-            departed = sum(len(one.departure.leaves) for one in found)
-            following = sweep.behind(rows[-1][0] if rows else b"", departed, sum(seen == "unread" for seen in looked))
-            if len(rows) == ROWS_AT_ONCE:
-                await self.ask(following, event.message.partition)
+            if is_last:
+                await self._end(event, sweep)
             else:
-                await self._end(event, following)
+                await self.ask(sweep, event.message.partition)
+
+    async def _piece(self, event: Event, sweep: Sweep, absence: Absence, in_work: set[bytes]) -> "_Looked | str":
+        """Look at the next rows, and mark or remove what leaves. A text says why nothing can be said of any."""
+        with writing_rows(event):
+            rows = self._fingerprints.within(_places(sweep), sweep.after_path, ROWS_AT_ONCE)
+        known = [(path, row, read_row(row)) for path, row in rows]
+        if sweep.phase == "remove":
+            known = [one for one in known if one[2].leaving == sweep.job_id]
+        looked = await asyncio.to_thread(absence.look, [path for path, _, _ in known])
+        if isinstance(looked, str):
+            return looked
+        found = [
+            _Found(path, row, before, departure)
+            for (path, row, before), seen in zip(known, looked, strict=True)
+            if (departure := _departure(before, seen, sweep)).held != before.held
+        ]
+        if sweep.phase == "look":
+            await self._mark(event, sweep, found, in_work)
+        else:
+            await self._remove(event, sweep, found, in_work)
+        departed = sum(len(one.departure.leaves) for one in found)
+        following = sweep.behind(rows[-1][0] if rows else b"", departed, sum(seen == "unread" for seen in looked))
+        return _Looked(following, is_last=len(rows) < ROWS_AT_ONCE)
 
     async def _is_compared(self, event: Event, sweep: Sweep) -> bool:
         """Tell whether all is held here that prepare knows of the folder. Else it is asked, and the look comes behind.
@@ -157,7 +178,7 @@ class Sweeper:
             await (await self._stage.send(IMAGE_OUTCOME, sweep.job_id, asked, Headers(job_id=sweep.job_id), 0))
         return sweep.compared
 
-    async def _look(self, sweep: Sweep, paths: list[bytes]) -> list[Seen] | str:
+    def _absence(self, sweep: Sweep) -> Absence | str:
         settings = self._stage.services.settings
         folder = _folder(sweep)
         try:
@@ -165,7 +186,7 @@ class Sweeper:
             chosen = Chosen(Patterns(sweep.exclude), Patterns(settings.scan_exclude), frozenset({folder}))
         except (FileError, ValueError) as error:
             return str(error)
-        return await asyncio.to_thread(Absence(folder, roots, chosen, sweep.mounts).look, paths)
+        return Absence(folder, roots, chosen, sweep.mounts)
 
     async def _mark(self, event: Event, sweep: Sweep, found: list[_Found], in_work: set[bytes]) -> None:
         """Mark the rows of what would leave, and tell prepare."""

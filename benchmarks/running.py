@@ -22,7 +22,9 @@ from embedded import ports, state
 
 ROOT = Path(__file__).resolve().parents[1]
 FINISHED = {"completed", "completed_with_errors", "failed", "cancelled"}
+DECIDED = {"none", "removed", "held", "kept", "guarded"}
 START_SECONDS = 120.0
+LOOK_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,37 @@ class Darkroom:
         if sum(status["outcomes"].values()) != status["total_files"]:
             raise RuntimeError(f"The account of job {job_id} is wrong: {status['outcomes']}")
         return status
+
+    async def add_source(self, folder: Path, name: str, collection: str = "bench") -> str:
+        """Keep a folder in step with a collection; return the id of the job that looks at it first."""
+        body = {"folder": str(folder), "name": name, "collection": collection}
+        (await self.http.post("/api/v1/sources", json=body)).raise_for_status()
+        while True:
+            source = (await self.http.get(f"/api/v1/sources/{name}")).raise_for_status().json()
+            if source["last_job"] is not None:
+                job_id: str = source["last_job"]["job_id"]
+                return job_id
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def begin_sync(self, name: str) -> str:
+        """Look at a source now; return the id of the job."""
+        job_id: str = (await self.http.post(f"/api/v1/sources/{name}/sync")).raise_for_status().json()["job_id"]
+        return job_id
+
+    async def sync(self, name: str) -> Timed:
+        """Look at a source now; wait until what has left is known, and removed."""
+        begin = time.perf_counter()
+        job_id = await self.begin_sync(name)
+        await self.finished(job_id)
+        return await self.removed(job_id, begin)
+
+    async def removed(self, job_id: str, begin: float) -> Timed:
+        """Wait, after the end of a sync's job, until what has left is known, and removed."""
+        while True:
+            status = (await self.http.get(f"/api/v1/ingest/status/{job_id}")).raise_for_status().json()
+            if (status.get("removals") or {}).get("state") in DECIDED:
+                return Timed(job_id, time.perf_counter() - begin, status)
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def forget_ml(self) -> None:
         """Let the ML stub begin its log anew."""

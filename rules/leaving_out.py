@@ -89,6 +89,10 @@ class Patterns:
             if isinstance(pattern, RegexPattern) and pattern.regex is not None
         ]
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._last_first)
+
     def verdict(self, path: str, *, is_folder: bool) -> bool | None:
         """Tell whether a path below that folder is left out, taken in all the same (`!`), or not spoken of (None).
 

@@ -29,6 +29,8 @@ from streams.noting import HoldsMessage, Noting
 # Before the keys of records that hold many rows. Behind it the prefix of these, and a name of so many bytes.
 PACKED = b"+|"
 NAME_BYTES = 16
+MOST_READ = 256
+"""Rows that are read at once, of those that begin with a prefix."""
 # Before the value of a record that holds several rows; no row begins so.
 TOGETHER = b"\0+"
 _LENGTH_BYTES = 4
@@ -161,13 +163,19 @@ class Rows:
         """
         partition = self._event().message.partition
         rows = self._database(partition).items(from_key=max(prefix, after))
+        wanted = 1
         while True:
+            # More each time: most prefixes have a row or two, and some a million.
+            wanted = min(2 * wanted, MOST_READ)
             with self._disk():
-                key, value = next(rows, (b"", b""))
-            if not key or not key.startswith(prefix):
+                piece = list(islice(rows, wanted))
+            for key, value in piece:
+                if not key.startswith(prefix):
+                    return
+                if key != after:
+                    yield key, value
+            if len(piece) < wanted:
                 return
-            if key != after:
-                yield key, value
 
     def _recover(self, events: "Iterable[EventT[Any]]") -> None:
         """Take over what the changelog holds, as Faust does, and the rows of records that hold several."""

@@ -1,4 +1,7 @@
-"""A job of a million real files: as fast at the end as at the beginning, memory flat; then a look at them again."""
+"""A job of a million real files: as fast at the end as at the beginning, memory flat; then a look at them again.
+
+They are a source, of which some files leave at last: how long it takes to find these, and in how much memory.
+"""
 
 import asyncio
 import json
@@ -13,6 +16,8 @@ from benchmarks.running import FINISHED, Darkroom
 FOLDERS = 100
 FILES_PER_FOLDER = 10_000
 FILES = FOLDERS * FILES_PER_FOLDER
+SOURCE = "million"
+LEAVING = 100
 MIB = 2**20
 
 
@@ -23,8 +28,16 @@ async def run(result: Result, folder: Path, rounds: int) -> None:  # noqa: ARG00
         first = seed + number * FILES_PER_FOLDER
         await asyncio.to_thread(photographs.write_small_jpegs, photos / f"{number:02d}", FILES_PER_FOLDER, first)
     async with Darkroom(folder) as darkroom:
-        new = await _watched(darkroom, photos)
-        again = await _watched(darkroom, photos)
+        new = await _watched(darkroom, await darkroom.add_source(photos, SOURCE))
+        again = await _watched(darkroom, await darkroom.begin_sync(SOURCE))
+        before = _memory(darkroom)
+        for number in range(LEAVING):
+            next((photos / f"{number:02d}").iterdir()).unlink()
+        async with darkroom.watching_memory() as peaks:
+            last = await _watched(darkroom, await darkroom.begin_sync(SOURCE))
+            removed = await darkroom.removed(last.job_id, time.perf_counter())
+    if (gone := removed.status["removals"]["gone"]) != LEAVING:
+        raise RuntimeError(f"{LEAVING} files have left, and {gone} were found to have.")
     if (new.outcomes["stored"], again.outcomes["unchanged"]) != (FILES, FILES):
         raise RuntimeError(f"Not all are stored, and then unchanged: {new.outcomes}, {again.outcomes}")
     rates = new.rates()
@@ -34,6 +47,8 @@ async def run(result: Result, folder: Path, rounds: int) -> None:  # noqa: ARG00
     result.add("again", "files/s", [FILES / again.seconds])
     # What looking again at a folder of a tenth of the size gives, of the first files of the same job.
     result.add("again: all ÷ the first tenth", "ratio", [FILES / again.seconds / again.rates()[0]], 0.9)
+    result.add("what has left: after the walk", "s", [removed.seconds], 60, "at most")
+    result.add("what has left: RSS of hash", "ratio", [peaks["worker-1"] / MIB / before["worker-1"]], 1.2, "at most")
     for name, half in new.half.items():
         result.add(f"RSS of {name}: at the end ÷ at half", "ratio", [new.end[name] / half], 1.05, "at most")
 
@@ -41,7 +56,8 @@ async def run(result: Result, folder: Path, rounds: int) -> None:  # noqa: ARG00
 class _Watched:
     """A job that was followed to its end: when each tenth of its files had its outcome, and the memory of each part."""
 
-    def __init__(self) -> None:
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
         self.outcomes: dict[str, int] = {}
         self.half: dict[str, int] = {}
         self.end: dict[str, int] = {}
@@ -59,9 +75,8 @@ class _Watched:
         return [FILES / 10 / max(end - begin, 1e-3) for begin, end in ends]
 
 
-async def _watched(darkroom: Darkroom, photos: Path) -> _Watched:
-    begin, watched = time.perf_counter(), _Watched()
-    job_id = await darkroom.submit(photos)
+async def _watched(darkroom: Darkroom, job_id: str) -> _Watched:
+    begin, watched = time.perf_counter(), _Watched(job_id)
     async with darkroom.http.stream("GET", f"/api/v1/ingest/{job_id}/events", timeout=3600) as events:
         async for line in events.aiter_lines():
             if not line.startswith("data:"):

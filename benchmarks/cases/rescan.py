@@ -1,7 +1,8 @@
 """100,000 small files in nested folders: what a file costs beside its decode; and then a look at them all again.
 
-The second look is measured beside `restic backup` of the same unchanged folder, where restic is installed, and beside
-a bare walk with `stat` and one RocksDB look-up a file.
+The second look is measured beside `restic backup` of the same unchanged folder, where restic is installed, beside a
+bare walk with `stat` and one RocksDB look-up a file, and beside a sync of it as a source, which also looks for what has
+left.
 """
 
 import asyncio
@@ -34,7 +35,9 @@ async def run(result: Result, folder: Path, rounds: int) -> None:
             await asyncio.to_thread(_restic, folder, restic, "init")
             await asyncio.to_thread(_restic, folder, restic, "backup", str(photos))
         await darkroom.ingest(photos)
+        await darkroom.finished(await darkroom.add_source(photos, "all"))
         again: list[float] = []
+        syncs: list[float] = []
         cpu: list[dict[str, float]] = []
         walks: list[dict[str, float]] = []
         backups: list[float] = []
@@ -45,12 +48,17 @@ async def run(result: Result, folder: Path, rounds: int) -> None:
             if timed.status["outcomes"]["unchanged"] != FILES:
                 raise RuntimeError(f"Not all {FILES} are unchanged: {timed.status['outcomes']}")
             again.append(FILES / timed.seconds)
+            synced = await darkroom.sync("all")
+            if (synced.status["outcomes"]["unchanged"], synced.status["removals"]["state"]) != (FILES, "none"):
+                raise RuntimeError(f"Not all {FILES} are as they were: {synced.status}")
+            syncs.append(synced.seconds / timed.seconds)
             walks.append(await asyncio.to_thread(_bare_walk, photos, folder))
             if restic:
                 backups.append(FILES / await asyncio.to_thread(_restic, folder, restic, "backup", str(photos)))
     result.raw |= {"new": new, "again_cpu_seconds": cpu, "bare_walks": walks, "restic_files_per_second": backups}
     result.add("new files", "files/s", [FILES_PER_FOLDER / one["seconds"] for one in new], 700)
     result.add("nothing changed", "files/s", again)
+    result.add("a sync ÷ looking again", "ratio", syncs, 1.1, "at most")
     if restic:
         ratios = [rate / backup for rate, backup in zip(again, backups, strict=True)]
         result.add("nothing changed ÷ restic backup", "ratio", ratios, 0.5)

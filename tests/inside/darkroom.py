@@ -263,6 +263,7 @@ def running(seed: int, folder: Path) -> Iterator[tuple[asyncio.Runner, Darkroom]
             patch.setattr(module, "mounted_at", darkroom._mounted_at)
         for module in (sweeping, departing):
             patch.setattr(module, "ROWS_AT_ONCE", 2)
+        patch.setattr(sweeping, "PIECES_AT_ONCE", 2)
         patch.setattr(departures, "MOST_OF_FEW", 1)
         runner.run(darkroom.started())
         yield runner, darkroom
