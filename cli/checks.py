@@ -18,7 +18,7 @@ from embedded.models.shelf import BUILT_IN, Shelf
 
 OLDEST_PYTHON = (3, 11)
 JAVA_SECONDS = 20
-GET_MODEL = "`darkroom models get` fetches one with which search finds by meaning; then start again."
+GET_MODEL = "`darkroom models get` fetches one with which search finds by meaning."
 
 
 @dataclass(frozen=True, slots=True)

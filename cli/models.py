@@ -12,6 +12,7 @@ from cli.console import progress as console
 from cli.jobs import Json
 from cli.model_views import Arriving, Counting, recall_table, size
 from cli.render import plain_table
+from cli.taking_over import take_over
 from core import settings as environment
 from core.errors import FatalError
 from embedded.ml.bringing import bring
@@ -20,6 +21,8 @@ from embedded.models.listing import listed
 from embedded.models.manifest import CAPTIONER, Manifest, faults
 from embedded.models.shelf import BUILT_IN, Shelf
 from embedded.models.table import entries, entry
+
+NOT_TAKEN = {"was told another": "was told its model as it was started", "does not answer": "does not answer now"}
 
 group = typer.Typer(help="Models that know what a picture shows: fetch, choose and check them.", no_args_is_help=True)
 
@@ -81,7 +84,7 @@ def get(
 
 @group.command()
 def use(name: Name, *, data: Data = None) -> None:
-    """Choose the model that is used from the next start on; `visual` is the one that needs no weights."""
+    """Choose the model that is used, at once where Darkroom runs; `visual` is the one that needs no weights."""
     shelf, _ = _shelf(data)
     _choose(shelf, name)
 
@@ -250,8 +253,17 @@ def _tell_arrived(shelf: Shelf, manifest: Manifest) -> None:
 
 
 def _choose(shelf: Shelf, name: str) -> None:
-    shelf.choose(name)
-    results.print(f"{escape(name)} is in use from the next `darkroom up` on, or the next start of the ML service.")
+    if name != BUILT_IN:
+        shelf.manifest(name)  # refuses one that is not here
+    with busy(f"Loading {name}"):
+        took = take_over(shelf.folder.parent, name)
+    if took == "took over":
+        results.print(f"{escape(name)} is in use: the ML service that runs here has taken it over.")
+    else:
+        shelf.choose(name)
+        if took is not None:
+            console.print(f"The ML service that runs here {NOT_TAKEN[took]}, and stays as it is until then.")
+        results.print(f"{escape(name)} is in use from the next `darkroom up` on, or the next start of the ML service.")
     if name != BUILT_IN and shelf.manifest(name).family == CAPTIONER:
         results.print("Jobs that ask for captions (`darkroom ingest --caption`) get them from it.")
         return

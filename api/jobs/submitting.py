@@ -111,7 +111,7 @@ class Submitter:
         if offered.blip_model_loaded is False:
             raise RequestError(
                 f"The model that ML runs, {offered.model_id}, writes no captions. `darkroom models get captions` "
-                "fetches one that does; then start ML again.",
+                "fetches one that does.",
                 409,
             )
         return await self._queue(submission, name, known.model_id, [], await self._readable(), task="caption")

@@ -181,10 +181,13 @@ async def caption(name: str, submitter: SubmitterDep, key: IdempotencyKey = None
 
 
 async def _details(qdrant: Qdrant, kept: Kept, found: CollectionInfo) -> CollectionDetails:
+    filling = await qdrant.filling(found.name)
     return CollectionDetails(
         **(await _collection(qdrant, found)).model_dump(),
         incarnation=found.incarnation,
         active=found.name == await kept.active_collection(),
+        filling=None if filling is None else filling.model_id,
+        filled=0 if filling is None else filling.points,
     )
 
 

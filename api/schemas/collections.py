@@ -116,10 +116,15 @@ class Collection(BaseModel):
 
 
 class CollectionDetails(Collection):
-    """A collection; `incarnation` tells it from one deleted and created again under the same name."""
+    """A collection; `incarnation` tells it from one deleted and created again under the same name.
+
+    `filling`: the model that it is being embedded anew with, and how many points have vectors of that (`filled`).
+    """
 
     incarnation: str | None
     active: bool
+    filling: str | None = None
+    filled: int = 0
 
 
 class CollectionCheck(Collection):

@@ -21,7 +21,8 @@ async def test_a_collection_from_its_creation_to_its_end(service: Service, colle
     assert created.json() == expected
     assert expected in (await service.get("collections"))["collections"]
     info = await service.get(f"collections/{collection}/info")
-    assert info == expected | {"incarnation": info["incarnation"], "active": False}
+    details = {"incarnation": info["incarnation"], "active": False, "filling": None, "filled": 0}
+    assert info == expected | details
     assert len(info["incarnation"]) == 36
 
     again = await service.http.post("collections", json={"name": collection})

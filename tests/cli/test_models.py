@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from embedded import state
 from tests import forked
 from tests.cli.command import ROOT, darkroom
 from tests.cli.scripted_api import ScriptedApi
 from tests.deadlines import HANG_SECONDS
 from tests.ml import tiny_models
+from tests.ml.test_service import service
 from tests.models import tiny_families
 from tests.models.small_hub import Fault, SmallHub
 from tests.up import eventually
@@ -211,6 +214,43 @@ def test_a_model_is_chosen_and_removed(person: Person) -> None:
     assert not (person.data / "models/tiny").exists()
     assert person.row("visual")["in_use"]
     assert person.models("remove", "tiny").returncode == 1
+
+
+def test_where_darkroom_runs_a_model_takes_over_at_once(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    person.models("get", "tiny")
+    person.models("use", "visual")
+    monkeypatch.setenv("DARKROOM_DATA", str(person.data))
+    monkeypatch.delenv("ML_MODEL", raising=False)
+
+    def runs(url: str) -> None:
+        parts = {"ml": state.PartState(address=url)}
+        running = state.RunState(pid=1, addresses={"ML_INFERENCE_SERVICE_URL": url}, parts=parts)
+        state.write(person.data, running)
+
+    def used(url: str) -> list[str]:
+        return [one["name"] for one in httpx.get(f"{url}/api/v1/models").json()["models"] if one["in_use"]]
+
+    with state.lock(person.data):
+        with service() as url:
+            runs(url)
+            assert used(url) == ["visual"]
+            took = person.models("use", "tiny")
+            assert "tiny is in use: the ML service that runs here has taken it over" in took.stdout
+            assert (used(url), person.row("tiny")["in_use"]) == (["tiny"], True)
+            (person.data / "models/tiny/vision/model.onnx").write_bytes(b"no model")
+            person.models("use", "visual")
+            refused = person.models("use", "tiny")
+            assert refused.returncode == 1
+            assert "What was in use stays in use." in refused.stderr.replace("\n", " ")
+            assert (used(url), person.row("visual")["in_use"]) == (["visual"], True)
+        away = person.models("use", "tiny")
+        assert "does not answer now" in away.stderr
+        with service("--model", "visual") as url:
+            runs(url)
+            told = person.models("use", "tiny")
+            assert "was told its model as it was started" in told.stderr
+            assert "tiny is in use from the next" in told.stdout
+            assert used(url) == ["visual"]
 
 
 def test_a_model_is_carried_to_a_machine_without_a_network(person: Person, hub: SmallHub, tmp_path: Path) -> None:

@@ -133,6 +133,28 @@ def test_a_folder_is_kept_in_step_by_keyboard_alone_and_its_pictures_stay_behind
     expect(in_gallery(opened, "holiday")).to_have_text("4 pictures")
 
 
+def test_a_folder_that_is_watched_shows_what_comes_by_itself(visit: Open, photos: Path) -> None:
+    folder = photos / "watched"
+    pictures.write(folder, range(890, 892))
+    opened = visit("sources")
+    page = opened.page
+    opened.button("Add a folder").first.click()
+    page.get_by_label("Folder on the machine").fill(str(folder))
+    page.get_by_label("Collection", exact=True).fill("watched")
+    page.get_by_label("Look at it").select_option("When I ask")
+    page.get_by_label("Watch it, too").check()
+    opened.button("Keep it in step").click()
+    expect(state(page).get_by_text("watched", exact=True)).to_be_visible()
+    expect(page.get_by_text("1 folder", exact=True)).to_be_visible()
+    expect(page.get_by_text("as it changes", exact=True)).to_be_visible()
+    pictures.write(folder, range(892, 893))
+    looks = page.get_by_role("region", name="The last looks", exact=True).first.get_by_role("row")
+    expect(looks).to_have_count(3)  # with the names of the columns
+    expect(state(page).get_by_text("watched", exact=True)).to_be_visible()
+    expect(looks.nth(1).get_by_role("cell").nth(3)).to_have_text("1")
+    opened.check_look()
+
+
 def test_many_removals_wait_for_a_person_who_may_say_no_and_yes(visit: Open, photos: Path, add: Add) -> None:
     add("held", 15, 860)
     opened = visit("sources")

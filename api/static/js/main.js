@@ -14,6 +14,7 @@ import { nextTheme, setTheme, theme } from "./theme.js";
 import * as collections from "./views/collections.js";
 import * as duplicates from "./views/duplicates.js";
 import * as gallery from "./views/gallery.js";
+import * as gone from "./views/gone.js";
 import * as ingest from "./views/ingest.js";
 import * as job from "./views/job.js";
 import * as jobs from "./views/jobs.js";
@@ -32,7 +33,9 @@ const PLACES = [
   ["collections", "Collections", "collections"],
   ["system", "System", "system"],
 ];
-const VIEWS = { gallery, ingest, sources, jobs, "dead-letters": letters, duplicates, collections, system };
+const VIEWS = { gallery, gone, ingest, sources, jobs, "dead-letters": letters, duplicates, collections, system };
+/** A view that has no place of its own in the navigation stands there. */
+const BELONGS = { gone: "collections" };
 /** What shows one of those that a view lists. */
 const ONE = { jobs: job, sources: source };
 const COUNT_EVERY_MS = 15000;
@@ -54,7 +57,7 @@ async function route() {
   const name = path[0] in VIEWS ? path[0] : "gallery";
   const view = (path[1] && ONE[name]) || VIEWS[name];
   const place = [name, ...path.slice(1)].join("/");
-  markPlace(name);
+  markPlace(BELONGS[name] ?? name);
   if (shown?.place === place && shown.update) {
     shown.update(query);
     return;

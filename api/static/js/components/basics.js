@@ -87,9 +87,18 @@ export function table(caption, columns, rows) {
 }
 
 export function addRows(element, rows) {
+  nameCells(element, rows);
+  element.querySelector("tbody").append(...rows);
+}
+
+export function replaceRow(element, before, row) {
+  nameCells(element, [row]);
+  before.replaceWith(row);
+}
+
+function nameCells(element, rows) {
   const names = [...element.querySelectorAll("th")].map((cell) => cell.textContent);
   for (const row of rows) [...row.children].forEach((cell, index) => (cell.dataset.name = names[index]));
-  element.querySelector("tbody").append(...rows);
 }
 
 export function pageHead(title, lead, ...actions) {

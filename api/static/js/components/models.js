@@ -3,7 +3,9 @@
 import { get, post } from "../core/api.js";
 import { fill, h } from "../core/dom.js";
 import * as format from "../core/format.js";
+import { embeddingAnew } from "../core/jobs.js";
 import { go } from "../core/router.js";
+import { drawAnew } from "./anew.js";
 import { badge, button, failure, note, said, table } from "./basics.js";
 import { attempt, toast } from "./toast.js";
 
@@ -17,12 +19,14 @@ const LATER = "model-offer";
 export function modelOffer(signal, onused) {
   const element = h("section", { class: "card model-offer", "aria-label": "Search by meaning", hidden: true });
   let why = null;
+  let anew = null;
   const models = watched(signal, draw, (error, again) => (why && !element.hidden ? fill(element, failure(error, again)) : hide()));
   return { element, show, hide };
 
-  function show(reason) {
+  async function show(reason) {
     why = reason;
-    models.look();
+    anew = reason.collection ? (await embeddingAnew(reason.collection, signal).catch(() => []))[0] : null;
+    if (why === reason) models.look();
   }
 
   function hide() {
@@ -40,6 +44,7 @@ export function modelOffer(signal, onused) {
   function contentOf(found) {
     const used = found.models.find((one) => one.in_use && one.gives !== "captions");
     if (found.loading || found.arrival?.state === "running") return progress(found);
+    if (anew && anew.collection === why.collection) return underWay(anew);
     if (used?.gives === "meaning" && why.collection) return otherModel(why.collection, used);
     if (!found.offered || why.lacks !== "text-model") return null;
     const knowing = found.models.filter((one) => one.gives === "meaning");
@@ -48,6 +53,12 @@ export function modelOffer(signal, onused) {
     const failed = found.arrival?.state === "failed" ? found.arrival : null;
     const offered = knowing.find((one) => one.name === (failed?.name ?? found.default));
     return offered && (failed || localStorage.getItem(LATER) !== "later") && offer(offered, failed);
+  }
+
+  function underWay(job) {
+    const progress = h("div", { class: "body-parts" });
+    drawAnew(progress, job, signal).catch(() => {});
+    return [h("h2", {}, `“${job.collection}” gets new vectors`), progress];
   }
 
   function later() {

@@ -17,6 +17,7 @@ export function askForSource(known, collection, onadded) {
   const times = select(TIMES, "21600");
   const exclude = h("textarea", { class: "input mono", rows: "3", spellcheck: "false", autocomplete: "off" });
   const name = h("input", { class: "input", pattern: NAME, autocomplete: "off", spellcheck: "false" });
+  const watch = check("Watch it, too: what changes is looked at within seconds");
   const captions = check("Ask ML for captions too");
   const problem = h("div", { role: "alert" });
   const go = h("button", { class: "button main" }, "Keep it in step");
@@ -25,6 +26,7 @@ export function askForSource(known, collection, onadded) {
     { class: "body-parts", onsubmit: attempt(submit) },
     field("Folder on the machine that Darkroom runs on", folder, "Its photographs are taken in at once, and followed from then on. Darkroom never writes to them."),
     h("div", { class: "two" }, field("Collection", target, "Created if it is new."), field("Look at it", times)),
+    h("div", {}, watch.element),
     h("datalist", { id: "source-collections" }, known.map((one) => h("option", { value: one.name }))),
     h(
       "details",
@@ -53,6 +55,7 @@ export function askForSource(known, collection, onadded) {
       every_seconds: times.value ? Number(times.value) : null,
       exclude: exclude.value.split("\n").filter((line) => line.trim()),
       caption: captions.input.checked,
+      watch: watch.input.checked,
     };
     go.disabled = true;
     await asked(async () => {

@@ -22,6 +22,15 @@ export function every(seconds) {
   return seconds === size ? `every ${unit}` : `every ${plural(seconds / size, unit)}`;
 }
 
+/** How a source is looked at by itself, in words: watched, by schedule, or both. */
+export function rhythm({ every_seconds: seconds, watch, watching, paused }) {
+  if (paused) return "paused";
+  if (!watch) return every(seconds);
+  const schedule = seconds ? `, and ${every(seconds)}` : "";
+  if (watching?.state === "by_schedule") return every(watching.every_seconds ?? seconds);
+  return `as it changes${schedule}`;
+}
+
 /** Whether a look is under way: its files, or behind them what has left. */
 export const isLooking = (job) => Boolean(job) && (!FINISHED.has(job.status) || ["looking", "counting", "removing"].includes(job.removals?.state));
 
@@ -34,7 +43,8 @@ export function standing({ last_job: job, paused, watching }) {
   if (paused) return ["paused", "", false];
   if (job?.status === "cancelled") return ["last look cancelled", "warn", false];
   if (job?.failed_files) return [`${plural(job.failed_files, "file")} failed`, "warn", false];
-  if (watching) return ["watched", "good", false];
+  if (watching?.state === "watching") return ["watched", "good", false];
+  if (watching?.state === "not_possible") return ["cannot be watched", "warn", false];
   return job ? ["in step", "good", false] : ["not looked at yet", "", false];
 }
 

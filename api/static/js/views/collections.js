@@ -2,21 +2,45 @@
 
 import { address, get, post, request } from "../core/api.js";
 import { collections, used } from "../core/collections.js";
-import { fill, h } from "../core/dom.js";
+import { fill, h, repeat } from "../core/dom.js";
 import * as format from "../core/format.js";
+import { embeddingAnew } from "../core/jobs.js";
 import { link } from "../core/router.js";
 import { ended } from "../core/runs.js";
+import { drawAnew } from "../components/anew.js";
 import { badge, button, check, empty, field, pageHead } from "../components/basics.js";
 import { ask, askText, show as showDialog } from "../components/dialog.js";
 import { attempt, toast } from "../components/toast.js";
 
+const EVERY_MS = 3000;
 const NAME = "[A-Za-z0-9][A-Za-z0-9._\\-]*";
 const NAME_HINT = "Letters, digits, dots, dashes and underscores.";
 
 export const title = "Collections";
 
 export async function show(root, { signal }) {
+  const anew = new Map();
+  let drawn = "";
   await draw();
+  await repeat(lookForJobs, EVERY_MS, signal);
+
+  /** Says on the cards which collections are being embedded anew. */
+  async function lookForJobs() {
+    let jobs;
+    try {
+      jobs = await embeddingAnew("", signal);
+    } catch {
+      return; // what is asked for by a press says what is wrong
+    }
+    const now = jobs.map((job) => job.job_id).sort().join();
+    if (drawn && now !== drawn) await draw(); // one has ended: with other vectors
+    drawn = now;
+    for (const [name, element] of anew) {
+      const job = jobs.find((one) => one.collection === name);
+      element.hidden = !job;
+      if (job) await drawAnew(element, job, signal).catch(() => {});
+    }
+  }
 
   async function draw() {
     const [{ name: active }, known] = await Promise.all([get("/collections/active"), collections()]);
@@ -37,6 +61,8 @@ export async function show(root, { signal }) {
   }
 
   function card(one, isActive) {
+    const progress = h("div", { class: "body-parts", role: "group", "aria-label": `New vectors of ${one.name}`, hidden: true });
+    anew.set(one.name, progress);
     const cover = h("div", { class: "cover", "aria-hidden": "true" });
     if (one.points) drawCover(cover, one.name);
     return h(
@@ -45,6 +71,8 @@ export async function show(root, { signal }) {
       cover,
       h("div", { class: "row between" }, h("h2", { class: "grow" }, h("a", { href: link(["gallery"], { collection: one.name }) }, one.name)), isActive && badge("active", "good")),
       h("p", { class: "soft small" }, `${format.plural(one.points, "picture")} · ${one.model_id ?? "made by another program"} · ${one.dimension} dimensions`),
+      one.gone > 0 && h("p", { class: "small" }, h("a", { href: link(["gone"], { collection: one.name }) }, `${format.plural(one.gone, "picture")} gone`), " from the disk, in no list and no search"),
+      progress,
       h(
         "div",
         { class: "buttons" },

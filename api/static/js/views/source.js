@@ -3,7 +3,7 @@
 import { get, post, request } from "../core/api.js";
 import { fill, h, keepingFocus, repeat } from "../core/dom.js";
 import * as format from "../core/format.js";
-import { BECAME, every, isLooking, REASON_MEANS, REASONS, standing } from "../core/looks.js";
+import { BECAME, isLooking, REASON_MEANS, REASONS, rhythm, standing } from "../core/looks.js";
 import { FINISHED } from "../core/names.js";
 import { go, link } from "../core/router.js";
 import { badge, button, empty, failure, note, pageHead, stateBadge, table } from "../components/basics.js";
@@ -25,6 +25,7 @@ export async function show(root, { path: [name], signal }) {
   const facts = h("section", { class: "card", "aria-label": "What it is" });
   const looks = h("section", { class: "card", "aria-label": "The last looks" });
   const problem = h("div", {});
+  const gone = h("span", {}, "—");
   const more = button("Show more", { onclick: attempt(() => ((pages += 1), load())) });
   await get(at, {}, signal); // it is said where there is none
   fill(root, h("div", { class: "page" }, pageHead(name, h("a", { href: link(["sources"]) }, "All sources"), actions), problem, state, h("div", {}, facts), looks));
@@ -56,10 +57,16 @@ export async function show(root, { path: [name], signal }) {
 
   function draw(source, { jobs, next }) {
     const job = source.last_job;
+    countGone(source.collection).catch(() => fill(gone, "—"));
     keepingFocus(actions, () => fill(actions, actionsOf(source)));
     keepingFocus(state, () => fill(state, stateOf(source, job)));
     fill(facts, h("h2", {}, "What it is"), h("dl", { class: "facts" }, factsOf(source).map(([term, value]) => [h("dt", {}, term), h("dd", {}, value)])));
     keepingFocus(looks, () => fill(looks, h("h2", {}, "The last looks"), jobs.length ? looksTable(jobs) : empty("sources", "Not looked at yet", "The first look comes at once, unless the source is paused."), next && h("div", { class: "grid-end" }, more)));
+  }
+
+  async function countGone(collection) {
+    const { total } = await get("/images/gone", { collection, per_page: 1 }, signal);
+    keepingFocus(gone, () => fill(gone, total ? h("a", { href: link(["gone"], { collection }) }, `${format.plural(total, "picture")} of “${collection}”`) : "none"));
   }
 
   function actionsOf(source) {
@@ -95,6 +102,7 @@ export async function show(root, { path: [name], signal }) {
       isLooking(job) && progress(job),
       job?.waiting_for && note(`Waits for ${job.waiting_for === "ml" ? "the ML service" : "Qdrant"}. It goes on by itself when that is back.`, "warn"),
       job && asks(job, attempt(changed)),
+      source.watching?.reason && note(source.watching.reason, source.watching.state === "watching" ? "" : "warn"),
       job?.removals?.unread > 0 && note(`${format.plural(job.removals.unread, "path")} could not be read. Nothing of that is taken for gone.`, "warn"),
     ];
   }
@@ -103,11 +111,13 @@ export async function show(root, { path: [name], signal }) {
     return [
       ["Folder", h("span", { class: "mono" }, source.folder)],
       ["Collection", h("a", { href: link(["gallery"], { collection: source.collection }) }, source.collection)],
-      ["Looked at", source.paused ? `when you ask: it is paused (else ${every(source.every_seconds)})` : every(source.every_seconds)],
+      ["Looked at", source.paused ? `when you ask: it is paused (else ${rhythm({ ...source, paused: false })})` : rhythm(source)],
+      source.watching?.state === "watching" && ["Watched", format.plural(source.watching.folders, "folder")],
       ["Last time", source.last_job ? format.dateTime(source.last_job.start_time) : "never"],
       ["Next time", source.next_at ? format.dateTime(source.next_at) : "when you ask"],
       source.exclude.length > 0 && ["Left out", h("ul", { class: "plain mono" }, source.exclude.map((pattern) => h("li", {}, pattern)))],
       ["Captions", source.caption ? "asked for" : "not asked for"],
+      ["Gone pictures", gone],
     ].filter(Boolean);
   }
 }

@@ -4,7 +4,7 @@ import { get, post } from "../core/api.js";
 import { opened } from "../core/collections.js";
 import { fill, h, keepingFocus, repeat } from "../core/dom.js";
 import * as format from "../core/format.js";
-import { every, isLooking, leftInWords, standing } from "../core/looks.js";
+import { isLooking, leftInWords, rhythm, standing } from "../core/looks.js";
 import { go, link } from "../core/router.js";
 import { badge, button, empty, failure, note, pageHead, said, table, tabs } from "../components/basics.js";
 import { askForSource } from "../components/new-source.js";
@@ -84,7 +84,7 @@ export async function show(root, { query, signal }) {
       h("td", { class: "wrap" }, h("a", { href: where }, name), h("div", { class: "small soft clamp", title: source.folder }, source.folder)),
       h("td", { class: "wrap" }, badge(state, look), h("div", { class: "small soft" }, saying(source, left))),
       h("td", { class: "short" }, h("a", { href: link(["gallery"], { collection: source.collection }) }, source.collection)),
-      h("td", { class: "when" }, job ? format.dateTime(job.start_time) : "never", h("div", { class: "small soft" }, source.paused ? "paused" : every(source.every_seconds)), source.next_at && h("div", { class: "small soft" }, `next ${format.dateTime(source.next_at)}`)),
+      h("td", { class: "when" }, job ? format.dateTime(job.start_time) : "never", h("div", { class: "small soft" }, rhythm(source)), source.next_at && h("div", { class: "small soft" }, `next ${format.dateTime(source.next_at)}`)),
       h("td", {}, button(`Look at ${name} now`, { picture: "retry", square: true, disabled: isLooking(job), onclick: attempt(() => look(name)) })),
     );
   }
@@ -97,10 +97,11 @@ export async function show(root, { query, signal }) {
 }
 
 /** What stands under the state of a source in the list. */
-function saying({ last_job: job }, left) {
+function saying({ last_job: job, watching }, left) {
   if (!job) return "";
   if (job.removals?.state === "guarded") return said(job.removals.reason ?? "");
   if (job.status === "failed") return job.message;
+  if (watching?.state !== "watching" && watching?.reason) return watching.reason;
   if (isLooking(job)) return job.total_files ? `${format.count(job.processed_files)} of ${format.count(job.total_files)}${job.total_known ? "" : "+"} files` : "";
   return left;
 }

@@ -1,0 +1,82 @@
+"""Pictures whose files have all left: seen page by page, and kept longer. They were put there by the test."""
+
+import asyncio
+import hashlib
+import re
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.sync_api import expect
+
+from gateways.qdrant import Point, Qdrant
+from tests import parts
+from tests.web.browser import WAIT_MS
+from tests.web.conftest import Open
+from tests.web.seeding import _thumbnail
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+
+expect.set_options(timeout=WAIT_MS)
+
+LOST = "lost"
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lost(qdrant: parts.Part) -> None:
+    """Fill a collection with a thousand pictures that are gone, the last ones first, and one that is not."""
+
+    async def write() -> None:
+        points = [_point(number, gone_at=(NOW - timedelta(hours=number)).isoformat()) for number in range(1000)]
+        async with Qdrant(qdrant.url) as client:
+            await client.ensure_collection(LOST, model_id="stub-1", dimension=512, distance="Cosine")
+            await client.upsert(LOST, [*points, _point(1000, paths=["/photos/gone-1000.jpg"])])
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, write()).result()
+
+
+def _point(number: int, **fields: object) -> Point:
+    name = f"gone-{number:04}.jpg"
+    payload = {
+        "filename": name,
+        "full_path": f"/photos/{'folder/' * (number % 12)}{name}",
+        "paths": [],
+        "file_hash": hashlib.sha256(name.encode()).hexdigest(),
+        "thumbnail_base64": _thumbnail(number % 12),
+    }
+    return Point(str(uuid.uuid5(uuid.NAMESPACE_OID, name)), [0.5] * 512, payload | fields)
+
+
+def test_a_thousand_gone_pictures_are_seen_page_by_page_and_some_kept_longer(visit: Open) -> None:
+    opened = visit("collections")
+    page = opened.page
+    page.get_by_role("region", name=f"Collection {LOST}").get_by_role("link", name="1,000 pictures gone").click()
+    expect(page.get_by_text("100 of 1,000 pictures")).to_be_visible()
+    for shown in range(200, 1000, 100):
+        opened.button("Show more").click()
+        expect(page.get_by_text(f"{shown} of 1,000 pictures")).to_be_visible()
+    opened.button("Show more").click()
+    expect(page.get_by_role("checkbox", name=re.compile("^Select gone-"))).to_have_count(1000)
+    expect(opened.button("Show more")).to_have_count(0)
+    expect(opened.in_table("gone-1000.jpg")).to_have_count(0)
+    opened.check_look()
+
+    until = opened.in_table("gone-0999.jpg").get_by_role("cell").nth(3)
+    planned = until.text_content() or ""
+    page.get_by_label("Select gone-0001.jpg").check()
+    page.get_by_label("Select gone-0999.jpg").check()
+    page.get_by_role("region", name="Selected pictures").get_by_role("button", name="Keep longer").click()
+    opened.button("Keep").click()
+    expect(page.get_by_text("2 pictures kept longer.")).to_be_visible()
+    expect(until).to_contain_text("longer, as you said")
+    page.get_by_role("button", name="Keep gone-0999.jpg longer").click()
+    page.get_by_label("How long").select_option("For good")
+    opened.button("Keep").click()
+    expect(until).to_contain_text("for good")
+    page.get_by_role("button", name="Keep gone-0999.jpg longer").click()
+    page.get_by_label("How long").select_option("As planned, no longer")
+    opened.button("Keep").click()
+    expect(until).to_have_text(planned)
