@@ -189,7 +189,9 @@ class Searcher:
             model = await self._ml.capabilities(info.model_id)
             if info.model_id not in (None, model.model_id):
                 return replace(asked, lack=hints.another_model(info.name, info.model_id, model.model_id))
-            colours_from = None if model.supports_text else model.colours_from
+            # What a model tells of likeness, it tells of cosines.
+            is_cosine = info.distance == "Cosine"
+            colours_from = model.colours_from if is_cosine and not model.supports_text else None
             vector = None
             if model.supports_text or colours_from is not None:
                 text = asked.query.text
@@ -199,7 +201,7 @@ class Searcher:
             return replace(asked, lack=hints.AWAY)
         if vector is None:
             return replace(asked, lack=hints.no_text(info.name, is_ours=model.chooses_models))
-        scale = TrainedScale.of(model.logit_scale, model.logit_bias)
+        scale = TrainedScale.of(model.logit_scale, model.logit_bias) if is_cosine else None
         return replace(asked, text=vector, scale=scale, colours_from=colours_from)
 
     async def _found(self, collection: str, asked: _Asked, text: str, wanted: Wanted) -> Found:

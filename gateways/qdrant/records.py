@@ -24,7 +24,8 @@ class Storage:
 class CollectionInfo:
     """A collection. `model_id` and `incarnation` are None where it was made by someone else.
 
-    `number`: of the generation that this tells of. `former`: models that the collection was of before.
+    `number`: of the generation that this tells of. `former`: models that the collection was of before. `distance`: how
+    vectors are compared, as Qdrant names it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class CollectionInfo:
     storage: Storage = Storage()
     number: int = 1
     former: tuple[str, ...] = ()
+    distance: str = "Cosine"
 
     @property
     def at(self) -> str:

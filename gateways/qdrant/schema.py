@@ -112,6 +112,7 @@ def collection_info(
     points, model_id, incarnation = info.points_count or 0, metadata.get("model_id"), metadata.get("incarnation")
     storage = storage_of(info, vectors)
     number, former = number or generations.serving, generations.former
+    kept = (incarnation, storage, number, former, vectors.distance.value)
     if model_id is None:
-        return CollectionInfo(name, points, vectors.size, model_id, incarnation, storage, number, former)
-    return BoundCollection(name, points, vectors.size, model_id, incarnation, storage, number, former)
+        return CollectionInfo(name, points, vectors.size, model_id, *kept)
+    return BoundCollection(name, points, vectors.size, model_id, *kept)

@@ -209,6 +209,21 @@ class TestSearch:
         assert hit["id"] == album["sea"].id
         assert {one["kind"] for one in hit["reasons"]} == {"word", "meaning", "like"}
 
+    @pytest.mark.parametrize("distance", ["Dot", "Euclid", "Manhattan"])
+    async def test_a_trained_scale_says_nothing_of_distances(
+        self, service: Service, vectors: Qdrant, album: dict[str, Point], ml_control: httpx.AsyncClient, distance: str
+    ) -> None:
+        await ml_control.post("/control", json={"logit_scale": 4.7245, "logit_bias": -16.772})
+        name = f"c-{uuid.uuid4().hex[:12]}"
+        await vectors.ensure_collection(name, model_id="stub-1", dimension=512, distance=distance)
+        await vectors.upsert(name, [*album.values()])
+        body = {"query": "a red roof", "collection": name, "mode": "semantic"}
+        answer = (await service.http.post("search", json=body)).raise_for_status().json()
+        await vectors.delete_collection(name)
+        assert answer["results"][0]["id"] == album["red"].id
+        assert (answer["likely"], answer["total"]) == (None, 4)
+        assert {hit["probability"] for hit in answer["results"]} == {None}
+
     async def test_a_trained_scale_gives_probabilities_and_an_end(
         self, service: Service, collection: str, album: dict[str, Point], ml_control: httpx.AsyncClient
     ) -> None:
