@@ -9,7 +9,8 @@ image-outcome where a content or a file cannot be used. One that is not what was
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -99,10 +100,10 @@ class _Preparer:
         Nothing is waited for: what ML has not answered yet is not known.
         """
         with writing_rows(items[0].event):
-            works = [self._pass_on_alone(item) for item in items]
+            works = [self._alone(item, partial(self._pass_on_one, item)) for item in items]
         await self._stage.do_each(HASHED_FILE, items, works, permits)
 
-    def _pass_on_alone(self, item: Item[HashedFile]) -> Work:
+    def _pass_on_one(self, item: Item[HashedFile]) -> Work:
         file = item.record
         assert file.by_way_of is not None  # noqa: S101 - only such are passed on
         known = self._images.content(ContentKey(file.by_way_of, file.model_id))
@@ -129,13 +130,13 @@ class _Preparer:
             )
             incarnation = None if target is None else target.incarnation
             with writing_rows(event):
-                works = [self._decide_alone(item, incarnation) for item in items]
+                works = [self._alone(item, partial(self._decide, item, incarnation)) for item in items]
         await self._stage.do_each(HASHED_FILE, items, works, permits)
 
-    def _decide_alone(self, item: Item[HashedFile], incarnation: str | None) -> Work:
+    def _alone(self, item: Item[HashedFile], decide: Callable[[], Work]) -> Work:
         """Decide on one file; what goes wrong with it concerns no other of its message."""
         try:
-            return self._decide(item, incarnation)
+            return decide()
         except (PartitionRevokedError, FatalError):
             raise
         except Exception as error:
