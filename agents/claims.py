@@ -9,8 +9,10 @@ from typing import cast
 
 import structlog
 
+from agents.cases import Case
 from agents.departing import DepartureKeeper
-from agents.effects import Case, Executor
+from agents.effects import Executor
+from agents.erasing import ErasureKeeper
 from agents.stage import StageApp
 from agents.sweeps import Step, Sweeper
 from core import failpoints
@@ -33,9 +35,12 @@ class ClaimKeeper:
         images: KnownImages,
         executor: Executor,
         sweeper: Sweeper,
+        *,
         departures: DepartureKeeper,
+        erasures: ErasureKeeper,
     ) -> None:
         self._departures = departures
+        self._erasures = erasures
         self._stage = stage
         self._images = images
         self._executor = executor
@@ -48,6 +53,9 @@ class ClaimKeeper:
             for item in items:
                 if isinstance(item.record, told.OfDepartures):
                     await self._departures.take(cast("Item[told.OfDepartures]", item), window)
+                    continue
+                if isinstance(item.record, told.OfErasures):
+                    await self._erasures.take(cast("Item[told.OfErasures]", item), window)
                     continue
                 try:
                     step = self._step(item)
@@ -66,7 +74,7 @@ class ClaimKeeper:
 
     def _step(self, item: Item[AnyImageOutcome]) -> Step:
         outcome = item.record
-        assert not isinstance(outcome, told.OfDepartures)  # noqa: S101 - these are taken elsewhere
+        assert not isinstance(outcome, told.OfDepartures | told.OfErasures)  # noqa: S101 - these are taken elsewhere
         if isinstance(outcome, told.JobCancelled):
             return self._sweeper.end_waiters(item.event, outcome)
         if isinstance(outcome, told.ClaimsCleared):

@@ -5,56 +5,35 @@ writable. Work is done outside of that. What follows is decided anew when the wo
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
 
+from agents.cases import Case, RowsOf
 from agents.decoder import Decoder, point_of
 from agents.departing import DepartureKeeper
-from agents.jobs_watch import JobsWatch
+from agents.erasing import ErasureKeeper
 from agents.rereading import is_same_picture, read_again
 from agents.stage import StageApp
 from agents.unchanged import Unchanged
 from core import failpoints
 from core.errors import ContentError, FileError
-from imaging.prepared import Prepared
 from rules.claims import effects as do
-from rules.claims.claim import Claim, Known, scope
+from rules.claims.claim import Known, scope
 from rules.claims.events import ContentFailed, Event, File, FollowUp, HasRead, More
 from rules.claims.machine import decide
+from rules.erasing import FORGOTTEN
 from streams import messages
 from streams.item import Item
 from streams.window import Deliveries, writing_rows
-from tables.known_images import KnownImages, OfContent, Waiter
-from topics.content import Content
+from tables.known_images import KnownImages
 from topics.db_write import DB_WRITE
 from topics.hashed_file import HashedFile
-from topics.image_outcome import IMAGE_OUTCOME, AnyImageOutcome, FailedContent, MoreWaiters, Stored
+from topics.image_outcome import IMAGE_OUTCOME, AnyImageOutcome, Embedded, FailedContent, MoreWaiters, Stored
 from topics.ml_request import ML_REQUEST
 from topics.record import Headers
 from topics.sentinel import sentinel_headers
 
 _BEHIND = {"embed": ML_REQUEST.name, "store": DB_WRITE.name}
-
-
-@dataclass(slots=True)
-class Case:
-    """One message about one content, while it is in work.
-
-    `files`: those that effects may name, by number: the one that has come, and those that wait, as far as they were
-    read. `content`: ML's answer, where it was read. `outcome`: what the message says, where it came on image-outcome.
-    """
-
-    event: messages.Event
-    of: OfContent
-    files: dict[int, Item[HashedFile]] = field(default_factory=dict)
-    outcome: AnyImageOutcome | None = None
-    content: Content | None = None
-    prepared: Prepared | None = None
-
-    def take_in(self, number: int, waiter: Waiter) -> None:
-        """Note a file that waits."""
-        self.files[number] = Item(self.event, waiter, waiter.received)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,46 +45,6 @@ class Decided:
     deliveries: list[Awaitable[object]]
 
 
-class _Rows:
-    """The rows of a content, as a decision sees them (`rules.claims.state.State`)."""
-
-    def __init__(self, case: Case, images: KnownImages, jobs: JobsWatch) -> None:
-        self._case = case
-        self._images = images
-        self._jobs = jobs
-
-    @cached_property
-    def claim(self) -> Claim | None:
-        return self._images.claim(self._case.of)
-
-    @cached_property
-    def has_content(self) -> bool:
-        return self._images.has_content(self._case.of)
-
-    @property
-    def owners_job_has_ended(self) -> bool:
-        job_id = (self.claim and self.claim.job_of_owner) or ""
-        return self._jobs.status(job_id) is None or self._jobs.is_cancelled(job_id)
-
-    def waiters(self, after: int = -1) -> Iterator[File]:
-        for number, row in self._images.waiters(self._case.of, after):
-            yield self._file(number, row)
-
-    def waiter(self, number: int) -> File | None:
-        row = self._images.waiter(self._case.of, number)
-        return None if row is None else self._file(number, row)
-
-    def _file(self, number: int, row: bytes) -> File:
-        if number not in self._case.files:
-            self._case.take_in(number, Waiter.model_validate_json(row))
-        return as_file(number, self._case.files[number].record, self._jobs)
-
-
-def as_file(number: int, file: HashedFile, jobs: JobsWatch) -> File:
-    """Return what a decision sees of a file."""
-    return File(number, file.file_id, scope(file), jobs.is_cancelled(file.job_id))
-
-
 class Executor:
     """Carries out what is decided."""
 
@@ -115,17 +54,25 @@ class Executor:
         images: KnownImages,
         decoder: Decoder,
         unchanged: Unchanged,
+        *,
         departures: DepartureKeeper,
+        erasures: ErasureKeeper,
     ) -> None:
         self._departures = departures
+        self._erasures = erasures
         self._stage = stage
         self._images = images
         self._decoder = decoder
         self._unchanged = unchanged
 
+    def file(self, number: int, file: HashedFile) -> File:
+        """Return what a decision sees of a file."""
+        is_cancelled = self._stage.services.jobs.is_cancelled(file.job_id) or self._erasures.is_forgotten(file)
+        return File(number, file.file_id, scope(file), is_cancelled)
+
     def decide(self, case: Case, event: Event | FollowUp) -> Decided:
         """Decide on an event, and write the rows that this asks for."""
-        effects = decide(_Rows(case, self._images, self._stage.services.jobs), event)
+        effects = decide(RowsOf(case, self._images, self._stage.services.jobs, self.file), event)
         if case.content is None and any(isinstance(work, do.Send) for work in effects.work):
             case.content = self._images.content(case.of)
         return Decided(case, effects, [delivery for row in effects.rows for delivery in self._write(case, row)])
@@ -158,6 +105,9 @@ class Executor:
             case do.PutAnswer(claim, is_stored):
                 assert case.content is not None  # noqa: S101 - only an answer asks for it
                 stored = case.outcome if is_stored and isinstance(case.outcome, Stored) else None
+                if isinstance(case.outcome, Stored | Embedded) and self._erasures.is_forgotten(case.outcome):
+                    written = images.put_answer(of, case.content, claim)
+                    return [written, *self._erasures.erased_again(case.outcome)]
                 follows: list[Awaitable[object]] = []
                 if stored is not None:
                     is_one, follows = self._departures.confirm(stored, lambda: case.content)
@@ -172,6 +122,8 @@ class Executor:
                 return images.drop_waiters(of, numbers)
             case do.PutPath():
                 assert isinstance(case.outcome, Stored)  # noqa: S101 - only that asks for it
+                if self._erasures.is_forgotten(case.outcome):
+                    return self._erasures.erased_again(case.outcome)
                 is_one, follows = self._departures.confirm(case.outcome, lambda: images.content(of))
                 return [images.confirm(case.outcome, case.outcome.incarnation), *follows] if is_one else follows
 
@@ -216,7 +168,8 @@ class Executor:
 
     async def _skip(self, item: Item[HashedFile]) -> None:
         file = item.record
-        await self._stage.finish(file, "skipped", item.headers, reason="job cancelled", sha256=file.sha256)
+        reason = "job cancelled" if self._stage.services.jobs.is_cancelled(file.job_id) else FORGOTTEN
+        await self._stage.finish(file, "skipped", item.headers, reason=reason, sha256=file.sha256)
 
     async def _send(self, case: Case, files: Sequence[tuple[int, Known]]) -> None:
         assert case.content is not None  # noqa: S101 - a file is sent on where the content is known
@@ -256,7 +209,7 @@ class Executor:
         with writing_rows(case.event):
             case.content = self._images.content(case.of)
             is_same = case.content is not None and is_same_picture(case.content, case.prepared)
-            file = as_file(number, item.record, self._stage.services.jobs)
+            file = self.file(number, item.record)
             decided = self.decide(case, HasRead(file, item.headers.begun, is_same))
         await self.finish(decided)
 

@@ -16,6 +16,7 @@ import structlog
 
 from agents.collections import WritableCollections
 from agents.fingerprinting import Fingerprinter
+from agents.forgetting import PathForgetter
 from agents.handing_on import as_kept, hashed_file, told_of
 from agents.stage import Services, StageApp, now
 from agents.sweeping import InWork, Sweeper
@@ -31,6 +32,7 @@ from streams.tasks import delivered
 from streams.window import Deliveries, Permits, Window
 from tables.fingerprints import Fingerprint, Fingerprints
 from topics.bundle import Bundle, Own, alike_of
+from topics.erasure import read_for_hash
 from topics.hashed_file import HASHED_FILE
 from topics.image_outcome import FailedFile
 from topics.job_event import Sealed
@@ -71,6 +73,7 @@ class _Hasher:
         self._fingerprinter = fingerprinter
         self._in_work = InWork()
         self._sweeper = Sweeper(stage, fingerprints, self._in_work)
+        self._forgetter = PathForgetter(stage, fingerprints)
 
     async def take_unchanged(self, event: Event, files: Bundle[RawPath], window: Window) -> Iterable[int]:
         """Send on together the files of a bundle that have not changed; return the indexes of all others."""
@@ -101,7 +104,10 @@ class _Hasher:
             await window.add(item.event, work, self._remember(item), item.permits())
 
     async def end(self, event: Event, window: Window) -> None:
-        """Take the end marker of a walk, a step of a sweep, or what prepare knows before the first."""
+        """Take an end marker, a step of a sweep, what prepare knows before the first, or what is forgotten."""
+        if (forgotten := read_for_hash(event.message.headers)) is not None:
+            await self._forgetter.take(event, forgotten, window)
+            return
         sentinel = read_sentinel(event.message.headers)
         if (known := read_known(event.message.headers)) is not None:
             rows = [row for one in known for row in self._fingerprints.hold(*one)]

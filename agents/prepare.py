@@ -17,12 +17,14 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from agents.cases import Case
 from agents.claims import ClaimKeeper
 from agents.collections import KnownCollections
 from agents.decoder import Decoder
 from agents.departing import DepartureKeeper
-from agents.effects import Case, Decided, Executor, as_file
+from agents.effects import Decided, Executor
 from agents.end_markers import EndMarkers
+from agents.erasing import ErasureKeeper
 from agents.stage import Services, StageApp
 from agents.sweeps import Sweeper
 from agents.unchanged import Unchanged
@@ -33,6 +35,7 @@ from rules.claims.events import Arrived
 from streams.item import Item
 from streams.window import Permits, Window, writing_rows
 from tables.departures import Departures
+from tables.erasures import Erasures
 from tables.known_images import ContentKey, KnownImages
 from topics.hashed_file import HASHED_FILE, HashedFile
 from topics.image_outcome import IMAGE_OUTCOME
@@ -52,11 +55,13 @@ def build(services: Services, datadir: Path) -> StageApp:
     images = KnownImages(rows)
     collections = KnownCollections(services.qdrant)
     unchanged = Unchanged(stage, images, collections)
-    departures = DepartureKeeper(stage, Departures(rows), collections)
-    executor = Executor(stage, images, Decoder(stage), unchanged, departures)
+    left = Departures(rows)
+    departures = DepartureKeeper(stage, left, collections)
+    erasures = ErasureKeeper(stage, images, Erasures(rows), left)
+    executor = Executor(stage, images, Decoder(stage), unchanged, departures=departures, erasures=erasures)
     sweeper = Sweeper(stage, images, executor)
     stage.app.task(sweeper.watch)
-    keeper = ClaimKeeper(stage, images, executor, sweeper, departures)
+    keeper = ClaimKeeper(stage, images, executor, sweeper, departures=departures, erasures=erasures)
     preparer = _Preparer(stage, images, executor, collections, unchanged)
     stage.consume_files(
         HASHED_FILE,
@@ -149,7 +154,7 @@ class _Preparer:
         """
         file = item.record
         arrived = Arrived(
-            as_file(item.number, file, self._stage.services.jobs),
+            self._executor.file(item.number, file),
             item.headers.begun,
             has_collection=incarnation is not None,
             # A task is about the whole point, not about this path of it.

@@ -17,6 +17,7 @@ from agents.collections import WritableCollections
 from agents.leaving_out import Chosen
 from agents.outcomes_watch import OutcomesWatch
 from agents.publishing import PublishingWalk
+from agents.purging import Purging
 from agents.reembedding import Reembedding
 from agents.rereading import Published
 from agents.roots import allowed_roots
@@ -64,6 +65,7 @@ def build(services: Services, datadir: Path) -> StageApp:
     stage.app.task(sources.run)
     watchers = Watchers(services.settings, services.stop)
     stage.app.task(Schedule(stage, sources, watchers).run)
+    stage.app.task(Purging(stage).run)
     collections = WritableCollections(services.qdrant, services.ml, services.settings)
     scanner = _Scanner(stage, collections, outcomes, SourceLooks(stage, sources), watchers)
     stage.consume(SCAN_REQUEST.name, scanner.take, window=REQUESTS_AT_ONCE)

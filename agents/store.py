@@ -19,6 +19,7 @@ import structlog
 
 from agents.collections import KnownCollections
 from agents.confirmed import Confirmed, former_of, histories
+from agents.erasing_points import ErasedPoints
 from agents.stage import Services, StageApp, now
 from agents.storing_departures import LeavingPaths
 from core import failpoints, tracing
@@ -33,6 +34,7 @@ from streams.tasks import start
 from streams.window import Deliveries, Permits, Window
 from topics.db_write import DB_WRITE, AnyDBWrite, DBWrite
 from topics.departure import Left, LeftEnd, Tally
+from topics.erasure import Erase
 from topics.image_outcome import IMAGE_OUTCOME, Embedded
 from topics.job_event import FileOutcome, LeftAll
 from topics.record import Headers
@@ -43,7 +45,7 @@ MUCH_TO_DO = 2.5
 
 
 _Item = Item[DBWrite]
-_Either = Item[DBWrite] | Item[Left]
+_Either = Item[DBWrite] | Item[Left] | Item[Erase]
 
 
 def build(services: Services, datadir: Path) -> StageApp:
@@ -62,6 +64,7 @@ class _Storer:
         self._qdrant = stage.services.qdrant
         self._collections = KnownCollections(stage.services.qdrant)
         self._leaving = LeavingPaths(stage)
+        self._erased = ErasedPoints(stage)
         self._pace = Pace()
         self._batcher = stage.batcher(
             self._store,
@@ -115,10 +118,15 @@ class _Storer:
         by_collection: dict[str, list[_Either]] = {}
         for item in cast("list[_Either]", items):
             # What a replay says has left says nothing of the folder as it is now.
-            if not (item.headers.replay and isinstance(item.record, Left)):
+            if not (item.headers.replay and isinstance(item.record, Left | Erase)):
                 by_collection.setdefault(item.record.collection, []).append(item)
+        erased: list[tuple[Item[Erase], bool]] = []
         # A collection that is slow holds up no other. One that cannot go on leaves none behind in work.
-        ends = await asyncio.gather(*map(self._in_order, by_collection.values()), return_exceptions=True)
+        ends = await asyncio.gather(
+            *(self._in_order(some, erased) for some in by_collection.values()), return_exceptions=True
+        )
+        # Behind all of the batch: who holds a content is told by the points that there are.
+        await self._erased.tell(erased)
         follows = asyncio.gather(*chain.from_iterable(end for end in ends if isinstance(end, list)))
         errors = [end for end in ends if isinstance(end, BaseException)]
         if errors:
@@ -127,14 +135,21 @@ class _Storer:
             raise error
         return follows
 
-    async def _in_order(self, items: list[_Either]) -> "list[asyncio.Task[None]]":
-        """Store what comes, and take away what leaves, in their order; return what tells of it where that goes on."""
+    async def _in_order(
+        self, items: list[_Either], erased: list[tuple[Item[Erase], bool]]
+    ) -> "list[asyncio.Task[None]]":
+        """Store what comes, and take away what leaves, in their order; return what tells of it where that goes on.
+
+        `erased`: gets what has left for good.
+        """
         told: list[asyncio.Task[None]] = []
-        for leaves, some in groupby(items, lambda item: isinstance(item.record, Left)):
+        for kind, some in groupby(items, lambda item: type(item.record)):
             await asyncio.gather(*told)
             told.clear()
-            if leaves:
+            if kind is Left:
                 await self._leaving.take(cast("list[Item[Left]]", list(some)))
+            elif kind is Erase:
+                erased += await self._erased.take(cast("list[Item[Erase]]", list(some)))
             else:
                 by_model: dict[str, list[_Item]] = {}
                 for item in cast("list[_Item]", list(some)):

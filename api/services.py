@@ -12,6 +12,7 @@ from api.collections.model import CurrentModel
 from api.collections.words import open_words
 from api.duplicates.finder import Finder
 from api.duplicates.reports import Reports, open_reports
+from api.forgetting.forgetter import Forgetter
 from api.forgetting.gone import GonePictures
 from api.images.decoders import Decoders
 from api.images.originals import Originals
@@ -81,6 +82,7 @@ class Services:
     overview: Overview
     sources: SourceKeeper
     gone: GonePictures
+    forgetter: Forgetter
 
 
 @asynccontextmanager
@@ -139,7 +141,9 @@ async def open_services(settings: Settings, port: int) -> AsyncIterator[Services
         lag.start()
         stack.push_async_callback(lag.stop)
         submitter = Submitter(view=view, kept=kept, publisher=publisher, qdrant=qdrant, targets=targets, model=model)
-        sources = await stack.enter_async_context(open_sources(kafka, settings.kafka_partitions))
+        known = await stack.enter_async_context(open_sources(kafka, settings.kafka_partitions))
+        sources = SourceKeeper(sources=known, view=view, kept=kept, publisher=publisher, submitter=submitter)
+        letters = DeadLetters(view, publisher, settings.dead_letter_max_attempts)
         yield Services(
             settings=settings,
             view=view,
@@ -161,7 +165,7 @@ async def open_services(settings: Settings, port: int) -> AsyncIterator[Services
             model=model,
             targets=targets,
             thumbnails=Thumbnails(qdrant),
-            dead_letters=DeadLetters(view, publisher, settings.dead_letter_max_attempts),
+            dead_letters=letters,
             replayer=TopicReplayer(settings, view, publisher, targets),
             rebuilder=CacheRebuilder(qdrant, publisher, settings.kafka_partitions),
             copier=Copier(qdrant, targets, view),
@@ -170,5 +174,15 @@ async def open_services(settings: Settings, port: int) -> AsyncIterator[Services
             runs=runs,
             overview=Overview(settings, view, qdrant, ml, watchdog),
             gone=GonePictures(qdrant, settings.purge_after_days),
-            sources=SourceKeeper(sources=sources, view=view, kept=kept, publisher=publisher, submitter=submitter),
+            sources=sources,
+            forgetter=Forgetter(
+                settings,
+                qdrant,
+                publisher=publisher,
+                view=view,
+                kept=kept,
+                sources=sources,
+                letters=letters,
+                previews=shown,
+            ),
         )

@@ -12,7 +12,20 @@ import sys
 
 import typer
 
-from cli import collections, dead_letters, demo, doctor, jobs, models, replay, search, services, sources, topics
+from cli import (
+    collections,
+    dead_letters,
+    demo,
+    doctor,
+    forgetting,
+    jobs,
+    models,
+    replay,
+    search,
+    services,
+    sources,
+    topics,
+)
 from cli.console import escape, progress
 from core.errors import DarkroomError, RetryableError
 
@@ -42,7 +55,8 @@ app.command()(jobs.pause)
 app.command()(jobs.resume)
 app.command()(jobs.cancel)
 app.command()(jobs.close)
-app.command()(jobs.forget)
+app.command()(forgetting.forget)
+app.command()(forgetting.unforget)
 app.command()(search.search)
 app.command()(search.similar)
 app.command("retry-failed")(dead_letters.retry_failed)

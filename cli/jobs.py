@@ -1,4 +1,4 @@
-"""The commands about jobs: `ingest`, `jobs`, `status`, `files`, `pause`, `resume`, `cancel`, `close`, `forget`.
+"""The commands about jobs: `ingest`, `jobs`, `status`, `files`, `pause`, `resume`, `cancel`, `close`.
 
 They talk to the API and to nothing else.
 """
@@ -193,8 +193,8 @@ def close(
     _command(job, "close", as_json=as_json, **options)
 
 
-def forget(job: JobId, *, as_json: Json = False) -> None:
-    """Forget which files a job had that is over. Its last status stays, and all pictures do."""
+def forget_job(job: str, *, as_json: bool) -> None:
+    """Forget which files a job had that is over."""
     _command(job, "forget", as_json=as_json)
 
 

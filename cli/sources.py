@@ -11,6 +11,7 @@ from rich.text import Text
 
 from cli import render
 from cli.console import on_one_line, results, show
+from cli.forgetting import ForgettingClient, Yes, forget_pictures
 from cli.jobs import Json, Wait, allow, decide, follow
 from cli.source_client import SourceClient, SourceShown
 from core import settings
@@ -110,8 +111,18 @@ def accept(name: Name, *, as_json: Json = False) -> None:
 
 
 @group.command()
-def remove(name: Name, *, as_json: Json = False) -> None:
-    """Keep a folder in step no more. Its pictures stay in the collection."""
+def remove(
+    name: Name,
+    *,
+    forget: Annotated[bool, typer.Option("--forget", help="Forget the pictures that it alone holds, too.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Keep a folder in step no more. Its pictures stay in the collection, unless you say --forget."""
+    if forget:
+        with ForgettingClient.of(settings.load()) as forgetting:
+            forget_pictures(forgetting, {"source": name}, yes=yes, dry_run=False, as_json=as_json)
+        return
     with SourceClient.of(settings.load()) as client:
         client.remove_source(name)
     if as_json:

@@ -23,6 +23,10 @@ Point = Literal[
     "sweep-sent",  # what leaves is sent, the rows still hold it
     "left-kept",  # prepare has noted what leaves, store is not told
     "store-left",  # a path has left its point, its message is not acked
+    "forget-told",  # hash has told prepare what is forgotten, its rows still hold it
+    "erase-noted",  # prepare has noted that a content leaves for good, store is not told
+    "store-erased",  # its points are gone, prepare is not told
+    "erase-concluded",  # what is known of it is gone, the message that says so is not acked
     "hash-sealed",  # sealed is sent, the tombstones are not
     "unchanged-told",  # the outcome of unchanged files is delivered, their hashed-file is not acked
     "prepare-claimed",  # the claim is written, ml-request is not sent

@@ -6,6 +6,7 @@ from typing import Any
 
 from rules.payload import GONE_AT, KEEP_UNTIL
 
+DAY_SECONDS = 86_400
 FOR_GOOD = datetime(9999, 1, 1, tzinfo=UTC)
 """Until when a picture is kept that is never to be purged."""
 

@@ -8,6 +8,7 @@ OTHERS = "others"
 _EXTENSION = re.compile(r"\.[A-Za-z0-9_~-]{1,10}")
 _BY_REASON = {
     "job cancelled": "cancelled",
+    "forgotten": "forgotten",
     "not a regular file": "no regular files",
     "a link to a folder that contains it": "links to a folder around them",
 }

@@ -48,6 +48,10 @@ class Fingerprint(BaseModel):
         return stamp == FileStamp(*_STAMP(self.__dict__))
 
 
+_NOTHING = Fingerprint(size=0, mtime_ns=NEVER, sha256="0" * 64)
+"""What a path holds of which nothing is known but that something has left."""
+
+
 class Fingerprints:
     """The table, by path."""
 
@@ -133,6 +137,22 @@ class Fingerprints:
         begun = next((number for number, place in enumerate(places) if is_within(after, (place,))), 0)
         rows = chain.from_iterable(self._within(place, after) for place in places[begun:])
         return list(islice(rows, limit))
+
+    def retire(self, path: bytes, sha256: str, collection: str, untold: int) -> list[Awaitable[object]]:
+        """Have a path hold a content in a collection no more, as that is forgotten.
+
+        The last one takes the row along, unless something has left before, beyond the sequence `untold`: then that
+        stays, and the path with it, as other rows count on it.
+        """
+        known = self.get(path)
+        if known is None:
+            return []
+        held = tuple(one for one in known.held if (one.collection, one.sha256) != (collection, sha256))
+        if held or known.sha256 != sha256:
+            return [] if held == known.held else [self.put(path, known.model_copy(update={"held": held}))]
+        if known.sequence <= untold:
+            return [self._rows.delete(path)]
+        return [self.put(path, _NOTHING.model_copy(update={"sequence": known.sequence}))]
 
     def is_as_it_was(self, path: bytes, row: bytes) -> bool:
         """Tell whether the row of a path is the same still."""

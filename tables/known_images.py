@@ -24,7 +24,7 @@ from topics.record import PACKED, Headers
 # Of a content that is answered again, with the new answer; what is not kept is looked at again after a disk is lost.
 PATHS_KEPT = 1000
 # How the row of a claim begins that nobody owns: its first field is the owner.
-_ANSWERED = Claim(owner=None).model_dump_json()[: len('{"owner":null')].encode()
+_ANSWERED = Claim(owner=None).row()[: len('{"owner":null')]
 
 
 class OfContent(Protocol):
@@ -72,7 +72,7 @@ class KnownImages:
 
     def put_claim(self, file: OfContent, claim: Claim) -> Awaitable[object]:
         """Write the claim on a file's content."""
-        return self._rows.put(_key(b"i", file), claim.model_dump_json().encode())
+        return self._rows.put(_key(b"i", file), claim.row())
 
     def drop_claim(self, file: OfContent) -> Awaitable[object]:
         """Forget a content, so that its next file is taken as new."""
@@ -104,7 +104,7 @@ class KnownImages:
             paths[place] = self._confirmed(place, stored, stored.incarnation)
         answer = {
             key: content.model_dump_json(exclude_none=True, context=PACKED).encode(),
-            _key(b"i", file): claim.model_dump_json().encode(),
+            _key(b"i", file): claim.row(),
         }
         return self._rows.put_together(key, answer | paths)
 

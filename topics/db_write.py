@@ -6,6 +6,7 @@ from pydantic import Discriminator, Tag
 
 from topics.content import Content
 from topics.departure import Left, LeftEnd, Tally
+from topics.erasure import Erase
 from topics.files import HashedFileOfJob, Sha256
 from topics.limits import Name
 from topics.record import Topic
@@ -24,7 +25,7 @@ class DBWrite(HashedFileOfJob):
     former: Sha256 | None = None
 
 
-AnyDBWrite = DBWrite | Left | LeftEnd | Tally
+AnyDBWrite = DBWrite | Left | LeftEnd | Tally | Erase
 
 
 def _kind(value: Any) -> str:
@@ -37,7 +38,8 @@ _Record = Annotated[
     Annotated[DBWrite, Tag("point")]
     | Annotated[Left, Tag("left")]
     | Annotated[LeftEnd, Tag("left-end")]
-    | Annotated[Tally, Tag("tally")],
+    | Annotated[Tally, Tag("tally")]
+    | Annotated[Erase, Tag("erase")],
     Discriminator(_kind),
 ]
 DB_WRITE: Topic[AnyDBWrite] = Topic("db-write", key="sha256", record=_Record, has_bundles=True, brings_files=True)

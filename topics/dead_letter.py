@@ -9,8 +9,8 @@ A message may be larger than any topic allows, as compression lets one through. 
 and cannot restart it. The whole stands where the headers say, as long as Kafka keeps it.
 
 When someone replays or drops a dead letter, a *mark* is written behind it, in the same partition: a message without a
-value, with the headers `mark` (`replayed` or `dropped`) and `letter` (the dead letter's offset). So whoever reads the
-topic knows what was decided, and Kafka keeps that as long as the dead letter.
+value, with the headers `mark` (`replayed`, `dropped`, or `forgotten` with its file) and `letter` (the dead letter's
+offset). So whoever reads the topic knows what was decided, and Kafka keeps that as long as the dead letter.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ KEPT_BYTES = 10_000
 UNREADABLE = "UnreadableMessageError"
 """The class of error of messages that no consumer can read: nothing restarts them."""
 
-Decision = Literal["replayed", "dropped"]
+Decision = Literal["replayed", "dropped", "forgotten"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,5 +118,7 @@ class Mark:
                 return cls("replayed", int(offset))
             case b"dropped":
                 return cls("dropped", int(offset))
+            case b"forgotten":
+                return cls("forgotten", int(offset))
             case _:
                 return None

@@ -18,12 +18,12 @@ from topics.record import Record
 from topics.sweep import Sweep
 
 
-def _names_its_kind(schema: dict[str, Any]) -> None:
+def names_its_kind(schema: dict[str, Any]) -> None:
     """Require the kind: a message without one is another record of its topic."""
     schema["required"] = ["kind", *schema.get("required", [])]
 
 
-_KIND = ConfigDict(json_schema_extra=_names_its_kind)
+_KIND = ConfigDict(json_schema_extra=names_its_kind)
 
 
 class Departed(FileOfJob):

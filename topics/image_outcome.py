@@ -6,6 +6,7 @@ from pydantic import Field
 
 from topics.content import Content
 from topics.departure import Compare, Departed, Left, LeftEnd, Tally
+from topics.erasure import Erased, ForgetCollection, ForgetPicture, Purge, UnforgetPicture
 from topics.files import HashedFileOfJob, JobId, Sha256
 from topics.limits import Name, Reason
 from topics.record import Record, Topic
@@ -87,6 +88,8 @@ class ClaimsCleared(Record):
 
 OfDepartures = Departed | Left | Tally | LeftEnd | Compare
 """What is about paths that leave."""
+OfErasures = Purge | ForgetPicture | UnforgetPicture | ForgetCollection | Erased
+"""What is about pictures that leave for good."""
 AnyImageOutcome = (
     Embedded
     | Stored
@@ -98,6 +101,7 @@ AnyImageOutcome = (
     | JobCancelled
     | ClaimsCleared
     | OfDepartures
+    | OfErasures
 )
 ContentOutcome = Embedded | Stored | FailedContent | FailedFile | Forgotten
 """What became of a content; the others are for prepare alone."""

@@ -14,6 +14,7 @@ from aiokafka import TopicPartition
 from core.settings import Settings, Stage
 from topics.db_write import DB_WRITE
 from topics.dead_letter import DEAD_LETTER
+from topics.forgotten import FORGOTTEN
 from topics.hashed_file import HASHED_FILE
 from topics.image_outcome import IMAGE_OUTCOME
 from topics.job_event import JOB_EVENT
@@ -41,7 +42,9 @@ class Node:
 
 TOPOLOGY: dict[Stage, Node] = {
     "scan": Node(
-        reads=(SCAN_REQUEST,), writes=(RAW_PATH, SCAN_REQUEST, SOURCE_STATUS), follows=(SOURCE, SOURCE_STATUS)
+        reads=(SCAN_REQUEST,),
+        writes=(RAW_PATH, SCAN_REQUEST, SOURCE_STATUS, IMAGE_OUTCOME),
+        follows=(SOURCE, SOURCE_STATUS),
     ),
     "hash": Node(reads=(RAW_PATH,), writes=(HASHED_FILE, IMAGE_OUTCOME, RAW_PATH), table="fingerprints"),
     "prepare": Node(
@@ -57,8 +60,8 @@ TOPOLOGY: dict[Stage, Node] = {
 cannot do on `dead-letter`."""
 API = Node(
     reads=(JOB_EVENT, JOB_STATUS),
-    writes=(SCAN_REQUEST, RAW_PATH, IMAGE_OUTCOME, JOB_EVENT, SOURCE),
-    follows=(SOURCE, SOURCE_STATUS),
+    writes=(SCAN_REQUEST, RAW_PATH, IMAGE_OUTCOME, JOB_EVENT, SOURCE, FORGOTTEN),
+    follows=(SOURCE, SOURCE_STATUS, FORGOTTEN),
 )
 """Also reads `dead-letter`, and marks there what was decided. A replay writes any topic that a stage reads."""
 PROGRAMS = Node(reads=(JOB_STATUS, SOURCE_STATUS), writes=(SCAN_REQUEST, RAW_PATH, SOURCE))
@@ -75,6 +78,7 @@ TOPICS: tuple[Topic[Any], ...] = tuple(
                 *(node.reads for node in _NODES),
                 *(node.writes for node in _NODES),
                 *(node.follows for node in _NODES),
+                API.writes,
             ]
         )
     )

@@ -76,6 +76,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "storage": _STORAGE,
     },
     "KeepBody": {"days": 30},
+    "ForgetBody": {"path": "/photos/2024/IMG_2041.jpg", "dry_run": True},
+    "UnforgetBody": {"path": "/photos/2024/IMG_2041.jpg"},
     "MergeBody": {"sources": ["2023", "2024"], "target": "holidays"},
     "FromSelectionBody": {"name": "best", "ids": [_ID], "source": "holidays"},
     "CacheClearBody": {"collection": "holidays"},

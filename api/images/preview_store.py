@@ -8,6 +8,7 @@ import os
 import tempfile
 import threading
 from collections import OrderedDict
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -68,6 +69,16 @@ class PreviewStore:
             sizes[name] = len(jpeg)
             sizes.move_to_end(name)
             self._shrink(sizes)
+
+    def forget(self, sha256s: Collection[str]) -> None:
+        """Remove the previews of these contents, whose hash their names begin with."""
+        with self._lock:
+            try:
+                sizes = self._known()
+            except OSError:
+                return  # nothing is kept in a folder that cannot be used
+            for name in [name for name in sizes if name.partition("-")[0] in sha256s]:
+                self._remove(name, sizes)
 
     def _write(self, name: str, jpeg: bytes) -> None:
         with tempfile.NamedTemporaryFile(dir=self._folder, suffix=PART, delete=False) as file:

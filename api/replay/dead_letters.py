@@ -10,7 +10,7 @@ import structlog
 from api.jobs.publisher import Outgoing, Publisher
 from api.jobs.succession import Succession
 from api.schemas.replay import DeadLetterChoice, Decided, Refusal, ReplayChoice
-from api.view.dead_letters import WholeDeadLetter
+from api.view.dead_letters import DeadLetterFilter, WholeDeadLetter
 from api.view.view import JobView
 from core.errors import KafkaUnavailableError
 from rules.dead_letters import why_not_again
@@ -55,6 +55,17 @@ class DeadLetters:
         return await self._decide(
             choice, "dropped", lambda letter: None if letter.state == "open" else f"It was {letter.state} already."
         )
+
+    async def forget(self, is_meant: Callable[[WholeDeadLetter], bool], *, dry_run: bool) -> int:
+        """Have letters forgotten that are about what is; return how many these are. Raises KafkaUnavailableError."""
+        async with self._lock:
+            await self._letters.catch_up()
+            meant = [
+                letter async for page in self._letters.pages(DeadLetterFilter()) for letter in page if is_meant(letter)
+            ]
+            if not dry_run:
+                await self._publisher.publish_all([_mark(letter, "forgotten") for letter in meant])
+        return len(meant)
 
     async def _decide(
         self, choice: DeadLetterChoice, decision: Decision, refuse: Callable[[WholeDeadLetter], str | None]

@@ -6,7 +6,7 @@ It reads up to the topic's end at the start. A collection that the messages name
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
@@ -18,11 +18,13 @@ from api.view.view import JobView
 from core.errors import InvalidMessageError, KafkaUnavailableError, RequestError
 from core.settings import Settings
 from gateways.kafka.connection import client_options
-from gateways.kafka.reader import KafkaRecord, Reader
+from gateways.kafka.reader import KafkaRecord, Reader, all_partitions
 from gateways.targets import Targets
 from topics import bundle, image_outcome, job_event
 from topics.db_write import DBWrite
+from topics.erasure import Erase
 from topics.files import FileOfJob
+from topics.forgotten import FORGOTTEN
 from topics.job_event import JOB_EVENT
 from topics.raw_path import RawPath
 from topics.record import Headers
@@ -49,6 +51,8 @@ _MOMENTS = (
     image_outcome.Released,
     image_outcome.JobCancelled,
     image_outcome.ClaimsCleared,
+    *get_args(image_outcome.OfErasures),
+    Erase,
 )
 INVALID = "do not validate (they are in dead-letter)"
 # They end claims, and a claim may have been made anew since.
@@ -116,8 +120,9 @@ class TopicReplayer:
         ends = {part: offsets.stop for part, offsets in ranges.items()}
         refused: dict[tuple[str, str | None], str | None] = {}
         succession = Succession(self._view, self._publisher)
+        forgotten = await self._forgotten()
         async for messages in reader.up_to(ends, MESSAGES_AT_ONCE):
-            found = await asyncio.to_thread(_judge_all, order, messages, ranges)
+            found = await asyncio.to_thread(_judge_all, order, messages, ranges, forgotten)
             taken = []
             for one in found:
                 reason = await self._why_left_out(one, order, refused, succession)
@@ -131,6 +136,17 @@ class TopicReplayer:
             progress.published += len(taken)
             progress.jobs = succession.jobs
         await succession.close()
+
+    async def _forgotten(self) -> dict[str, int]:
+        """Return the collections that were forgotten, and when: in milliseconds, by Kafka's time of its record."""
+        parts = all_partitions(FORGOTTEN.name, self._settings.kafka_partitions)
+        found: dict[str, int] = {}
+        async with Reader(client_options(self._settings), parts) as reader:
+            begins, ends = await reader.begins(), await reader.ends()
+            reader.go_to(begins)
+            async for messages in reader.up_to(ends):
+                found |= {(message.key or b"").decode("utf-8", "replace"): message.timestamp for message in messages}
+        return found
 
     async def _why_left_out(
         self,
@@ -187,9 +203,14 @@ async def _ranges(reader: Reader, order: ReplayBody) -> dict[TopicPartition, ran
     return {part: range(begins[part], end) for part, end in ends.items() if begins[part] < end}
 
 
-def _judge_all(order: ReplayBody, messages: list[KafkaRecord], ranges: dict[TopicPartition, range]) -> list[_Found]:
+def _judge_all(
+    order: ReplayBody,
+    messages: list[KafkaRecord],
+    ranges: dict[TopicPartition, range],
+    forgotten: dict[str, int],
+) -> list[_Found]:
     """Return the messages that the order is about. Decoding takes a while: in a thread."""
-    found = (_judge(order, one, ranges) for message in messages for one in _files(order, message))
+    found = (_judge(order, one, ranges, forgotten) for message in messages for one in _files(order, message))
     return [one for one in found if one is not None]
 
 
@@ -215,7 +236,9 @@ def _files(order: ReplayBody, message: KafkaRecord) -> Iterator[_Found]:
             yield _Found(message, entry.record, alone=alone)
 
 
-def _judge(order: ReplayBody, found: _Found, ranges: dict[TopicPartition, range]) -> _Found | None:
+def _judge(
+    order: ReplayBody, found: _Found, ranges: dict[TopicPartition, range], forgotten: dict[str, int]
+) -> _Found | None:
     message, record = found.message, found.record
     if found.left_out is not None:
         of_job = None if found.left_out == INVALID else Headers.decode(message.headers).job_id
@@ -227,6 +250,8 @@ def _judge(order: ReplayBody, found: _Found, ranges: dict[TopicPartition, range]
         return _Found(message, left_out="copies that an earlier replay made")
     if isinstance(record, _MOMENTS):
         return _Found(message, left_out="sums and facts of a moment")
+    if message.timestamp <= forgotten.get(getattr(record, "collection", ""), -1):
+        return _Found(message, left_out="messages about a collection that was forgotten")
     if isinstance(record, _ENDS):
         return _Found(message, left_out="failures (replay their dead letters)")
     return found

@@ -14,6 +14,7 @@ from api.collections.copying import Copier
 from api.collections.model import CurrentModel
 from api.duplicates.finder import Finder
 from api.duplicates.reports import Reports
+from api.forgetting.forgetter import Forgetter
 from api.forgetting.gone import GonePictures
 from api.images.originals import Originals
 from api.images.previews import Previews
@@ -63,6 +64,7 @@ ArchiverDep = Annotated[Archiver, _service(Archiver)]
 CopierDep = Annotated[Copier, _service(Copier)]
 DeadLettersDep = Annotated[DeadLetters, _service(DeadLetters)]
 FinderDep = Annotated[Finder, _service(Finder)]
+ForgetterDep = Annotated[Forgetter, _service(Forgetter)]
 GonePicturesDep = Annotated[GonePictures, _service(GonePictures)]
 JournalDep = Annotated[Journal, _service(Journal)]
 KeptDep = Annotated[Kept, _service(Kept)]

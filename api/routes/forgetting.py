@@ -1,4 +1,4 @@
-"""Pictures that are gone."""
+"""Pictures that are gone, and those that are to be forgotten."""
 
 from typing import Annotated
 from uuid import UUID
@@ -6,8 +6,16 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from api.http.problems import problems
-from api.routes.deps import CollectionDep, GonePicturesDep
-from api.schemas.forgetting import GonePicture, GonePicturesAnswer, KeepBody
+from api.routes.deps import CollectionDep, ForgetterDep, GonePicturesDep
+from api.schemas.forgetting import (
+    ForgetBody,
+    Forgetting,
+    GonePicture,
+    GonePicturesAnswer,
+    KeepBody,
+    UnforgetBody,
+    Unforgetting,
+)
 
 router = APIRouter(tags=["forgetting"])
 
@@ -34,3 +42,19 @@ async def keep(image_id: UUID, body: KeepBody, pictures: GonePicturesDep, collec
 async def release(image_id: UUID, pictures: GonePicturesDep, collection: CollectionDep) -> GonePicture:
     """Keep a picture that is gone no longer than others."""
     return await pictures.release(collection, str(image_id))
+
+
+@router.post("/forget", status_code=202, responses=problems(404, 409))
+async def forget(body: ForgetBody, forgetter: ForgetterDep) -> Forgetting:
+    """Forget pictures: their points, rows, thumbnails, previews and dead letters go within moments, for good.
+
+    Their files are not touched, and are skipped (`forgotten`) from then on, until `unforget`; those of a collection
+    that is forgotten as a whole are not. `kafka` says which topics hold messages about them still, and until when.
+    """
+    return await forgetter.forget(body)
+
+
+@router.post("/unforget", status_code=202)
+async def unforget(body: UnforgetBody, forgetter: ForgetterDep) -> Unforgetting:
+    """Take files in again that are skipped as forgotten, when they come the next time."""
+    return await forgetter.unforget(body)

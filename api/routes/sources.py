@@ -2,11 +2,13 @@
 
 import time
 from datetime import UTC, datetime
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from api.http.problems import problems
-from api.routes.deps import SourceKeeperDep
+from api.routes.deps import ForgetterDep, SourceKeeperDep
+from api.schemas.forgetting import ForgetBody
 from api.schemas.jobs import Submitted
 from api.schemas.sources import SourceAnswer, SourceBody, SourcesAnswer, WatchingAnswer
 from api.sources.keeper import SourceKeeper, Wanted
@@ -62,10 +64,18 @@ async def accept(source: str, keeper: SourceKeeperDep) -> SourceAnswer:
     return await _described(keeper, await keeper.accept(source))
 
 
-@router.delete("/{source}", status_code=204, responses=problems(404))
-async def remove(source: str, keeper: SourceKeeperDep) -> None:
-    """Keep a folder in step no more. What was taken in from it stays."""
-    await keeper.remove(source)
+@router.delete("/{source}", status_code=204, responses=problems(404, 409))
+async def remove(
+    source: str,
+    keeper: SourceKeeperDep,
+    forgetter: ForgetterDep,
+    forget: Annotated[bool, Query(description="Forget the pictures that it alone holds, too.")] = False,
+) -> None:
+    """Keep a folder in step no more. What was taken in from it stays, unless it is to be forgotten."""
+    if forget:
+        await forgetter.forget(ForgetBody(source=source))
+    else:
+        await keeper.remove(source)
 
 
 async def _described(keeper: SourceKeeper, known: KnownSource) -> SourceAnswer:

@@ -1,10 +1,11 @@
 """Bodies of requests and answers about pictures that are gone, or are to be forgotten."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from api.schemas.body import Body
+from topics.source import SourceName
 
 
 class GonePicture(BaseModel):
@@ -33,3 +34,66 @@ class KeepBody(Body):
     days: Annotated[int, Field(ge=1, le=36_500)] | None = Field(
         description="So many days more than is planned now; null: for good."
     )
+
+
+class ForgetBody(Body):
+    """What is to be forgotten: a content, what lies at a path, what a source alone holds, or a whole collection.
+
+    `collection` beside a content or a path: only there.
+    """
+
+    content: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(None, description="Its SHA-256.")
+    path: Annotated[str, Field(max_length=16_384)] | None = Field(None, description="Absolute.")
+    source: SourceName | None = Field(None, description="The source is removed, too.")
+    collection: str | None = None
+    dry_run: bool = Field(False, description="Say what that is about, and do nothing.")
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        named = [self.content, self.path, self.source]
+        count = sum(one is not None for one in named)
+        if count > 1 or (count == 0 and self.collection is None) or (self.source is not None and self.collection):
+            raise ValueError("name one: content, path, source or collection; collection may stand beside the first two")
+        return self
+
+
+class StillInKafka(BaseModel):
+    """A topic that holds messages about what was forgotten until, by its retention, it holds none of them any more."""
+
+    topic: str
+    until: str = Field(description="ISO 8601 in UTC.")
+
+
+class Forgetting(BaseModel):
+    """What is forgotten, within moments."""
+
+    what: str = Field(description="For a person.")
+    pictures: int = Field(description="Of a source: files, at its last look.")
+    collections: list[str]
+    paths: list[str] = Field(description="The first hundred.")
+    paths_total: int
+    dead_letters: int
+    kafka: list[StillInKafka]
+    dry_run: bool
+
+
+class UnforgetBody(Body):
+    """What is to be taken in again: a content, what lies at a path, or all that was forgotten in a collection."""
+
+    content: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(None, description="Its SHA-256.")
+    path: Annotated[str, Field(max_length=16_384)] | None = Field(
+        None, description="Of the file, which is read for its content."
+    )
+    collection: str | None = Field(None, description="Default, beside one of the others: all.")
+
+    @model_validator(mode="after")
+    def _names_one(self) -> Self:
+        if (self.content is not None and self.path is not None) or not (self.content or self.path or self.collection):
+            raise ValueError("name one: content, path or collection; collection may stand beside the first two")
+        return self
+
+
+class Unforgetting(BaseModel):
+    """What is taken in again."""
+
+    what: str = Field(description="For a person.")

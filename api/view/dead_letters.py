@@ -103,6 +103,9 @@ def write(
     """Take a message of the topic: a letter, or the mark of one. `at` in seconds since 1970."""
     named = dict(headers)
     if value is None and (mark := Mark.read(named)):
+        if mark.decision == "forgotten":
+            connection.execute("DELETE FROM letters WHERE partition = ? AND offset = ?", (partition, mark.offset))
+            return
         connection.execute(
             "UPDATE letters SET state = ? WHERE partition = ? AND offset = ?", (mark.decision, partition, mark.offset)
         )

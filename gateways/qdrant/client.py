@@ -1,13 +1,12 @@
 """What can be asked of Qdrant, in one class."""
 
-from gateways.qdrant.collections import CollectionCalls
+from gateways.qdrant.erasing import Erasing
 from gateways.qdrant.paths import Paths
-from gateways.qdrant.points import Points
 from gateways.qdrant.searching import Searching
 from gateways.qdrant.survey import Surveying
 
 
-class Qdrant(CollectionCalls, Points, Searching, Paths, Surveying):
+class Qdrant(Erasing, Searching, Paths, Surveying):
     """A client of one Qdrant.
 
     Every method may raise QdrantUnavailableError (wait and try again); those that name a collection raise

@@ -43,6 +43,11 @@ class PathLists:
         entries: list[models.ExtendedPointId] = [entry_id(list_name, path)]
         await unless_missing(self._client.delete(paths_collection(name), entries, wait=True))
 
+    async def delete(self, name: str, list_name: str) -> None:
+        """Delete a list. Doing it twice is doing it once."""
+        where = models.FilterSelector(filter=_on_list(list_name, ()))
+        await unless_missing(self._client.delete(paths_collection(name), where, wait=True))
+
     async def has(self, name: str, list_name: str, path: str) -> bool:
         """Tell whether a path is on a list."""
         entries = [entry_id(list_name, path)]

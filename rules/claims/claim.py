@@ -38,6 +38,11 @@ class Claim(BaseModel):
     begun: int = 1  # how often the watchdog had the owner begin, as it came last
     promoted: int | None = None  # number of the waiter that became the owner, until it is on its way to ML
     firsts: dict[str, str] = {}  # scope (job and collection) → id of its first file with this content
+    leaving: str | None = None  # the collection that the content is being taken from, until another file comes
+
+    def row(self) -> bytes:
+        """Return what is written of it: most claims are of contents that stay."""
+        return self.model_dump_json(exclude={"leaving"} if self.leaving is None else None).encode()
 
     def owned_by(self, file_id: str, scope: str, begun: int, promoted: int | None = None) -> "Claim":
         """Return the claim with another owner."""
@@ -57,11 +62,11 @@ class Claim(BaseModel):
         return self.model_copy(update={"promoted": None})
 
     def with_first(self, scope: str, file_id: str) -> "Claim":
-        """Return the claim with a file as the first of its scope, unless there is one."""
+        """Return the claim with a file as the first of its scope, unless there is one. With a file, nothing leaves."""
         if scope in self.firsts:
-            return self
+            return self if self.leaving is None else self.model_copy(update={"leaving": None})
         kept = list(self.firsts.items())[1 - REMEMBERED_SCOPES :]
-        return self.model_copy(update={"firsts": dict([*kept, (scope, file_id)])})
+        return self.model_copy(update={"firsts": dict([*kept, (scope, file_id)]), "leaving": None})
 
     def without_owner_as_first(self) -> "Claim":
         """Return the claim after its owner failed: the next file of the owner's scope is the first."""

@@ -14,7 +14,7 @@ class File:
     number: int
     file_id: str
     scope: str
-    is_cancelled: bool = False  # its job is
+    is_cancelled: bool = False  # its job is, or its content is forgotten: nothing is done for it
 
 
 @dataclass(frozen=True, slots=True)

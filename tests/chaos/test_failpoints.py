@@ -44,7 +44,9 @@ OF_SYNCS = {
 }
 # See tests.chaos.test_watching.
 OF_A_WATCHER = {"watch-news"}
-ELSEWHERE = OF_A_VANISHED_OWNER | OF_UNCHANGED_FILES | OF_A_REEMBEDDING | OF_SYNCS | OF_A_WATCHER
+# What is forgotten brings these; see tests.chaos.test_forgetting.
+OF_FORGETTING = {"forget-told", "erase-noted", "store-erased", "erase-concluded"}
+ELSEWHERE = OF_A_VANISHED_OWNER | OF_UNCHANGED_FILES | OF_A_REEMBEDDING | OF_SYNCS | OF_A_WATCHER | OF_FORGETTING
 
 
 def fill(folder: Path, seed: int) -> None:

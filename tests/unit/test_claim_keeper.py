@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from agents.cases import Case
 from agents.claims import ClaimKeeper
 from agents.departing import DepartureKeeper
-from agents.effects import Case, Executor
+from agents.effects import Executor
+from agents.erasing import ErasureKeeper
 from agents.sweeps import Sweeper
 from rules.claims.claim import Claim, scope
 from rules.claims.effects import Decode, PutWaiter, Send
@@ -19,6 +21,7 @@ from rules.claims.ending import WAITERS_AT_ONCE
 from rules.claims.events import Arrived, File
 from streams.item import Item
 from tables.departures import Departures
+from tables.erasures import Erasures
 from tables.known_images import KnownImages
 from topics.content import Content
 from topics.db_write import DB_WRITE
@@ -107,9 +110,10 @@ class Stage:
         self.told: deque[bytes] = deque()  # messages of prepare to itself
         self.services = SimpleNamespace(jobs=SimpleNamespace(is_cancelled=lambda job_id: job_id in self.cancelled))
         departures = DepartureKeeper(self, Departures(self.rows), None)  # type: ignore[arg-type]
-        self.executor = Executor(self, self.images, self, None, departures)  # type: ignore[arg-type]
+        left: Any = {"departures": departures, "erasures": ErasureKeeper(self, self.images, Erasures(self.rows), None)}  # type: ignore[arg-type]
+        self.executor = Executor(self, self.images, self, None, **left)  # type: ignore[arg-type]
         sweeper = Sweeper(self, self.images, self.executor)  # type: ignore[arg-type]
-        self.keeper = ClaimKeeper(self, self.images, self.executor, sweeper, departures)  # type: ignore[arg-type]
+        self.keeper = ClaimKeeper(self, self.images, self.executor, sweeper, **left)  # type: ignore[arg-type]
 
     async def send_files(self, topic: Any, files: Any) -> None:
         assert topic is DB_WRITE

@@ -9,7 +9,7 @@ from rules.claims.claim import REMEMBERED_SCOPES, Claim
 def test_its_form_is_that_of_the_rows_that_there_are() -> None:
     row = b'{"owner":"f2","owner_lot":"j1/c","begun":1,"promoted":7,"firsts":{"j1/c":"f1"}}'
     claim = Claim.model_validate_json(row)
-    assert claim.model_dump_json().encode() == row
+    assert claim.row() == row
     assert Claim(firsts={"j1/c": "f1"}).owned_by("f2", "j1/c", begun=1, promoted=7) == claim
     # A row of version 0.1.0.
     assert Claim.model_validate_json('{"owner":"f1","firsts":{"j1/c":"f1"}}').scope_of_owner == "j1/c"

@@ -22,6 +22,7 @@ from agents.claims import ClaimKeeper
 from agents.decoder import Decoder
 from agents.departing import DepartureKeeper
 from agents.effects import Executor
+from agents.erasing import ErasureKeeper
 from agents.hash import _Hasher
 from agents.prepare import _Preparer
 from agents.stage import StageApp
@@ -36,6 +37,7 @@ from rules.watchdog import RESTARTS
 from streams.item import Item
 from streams.sending import Outgoing
 from tables.departures import Departures
+from tables.erasures import Erasures
 from tables.fingerprints import Fingerprint
 from tables.known_images import KnownImages
 from tests.unit.test_claim_keeper import CONTENT, Rows
@@ -150,8 +152,10 @@ class World:
         images = KnownImages(self.rows)  # type: ignore[arg-type]
         unchanged = Unchanged(stage, images, collections)
         departures = DepartureKeeper(stage, Departures(self.rows), collections)  # type: ignore[arg-type]
-        executor = Executor(stage, images, Decoder(stage), unchanged, departures)
-        self.keeper = ClaimKeeper(stage, images, executor, Sweeper(stage, images, executor), departures)
+        erasures = ErasureKeeper(stage, images, Erasures(self.rows), None)  # type: ignore[arg-type]
+        left: Any = {"departures": departures, "erasures": erasures}
+        executor = Executor(stage, images, Decoder(stage), unchanged, **left)
+        self.keeper = ClaimKeeper(stage, images, executor, Sweeper(stage, images, executor), **left)
         self.preparer = _Preparer(stage, images, executor, collections, unchanged)
         self.hasher = _Hasher(Stage("hash", self), None, collections, Disk(self))  # type: ignore[arg-type]
 

@@ -13,7 +13,7 @@ from agents.worker import BUILD
 from core.errors import FatalError
 from core.settings import STAGES, Settings, Stage
 from embedded.stack import WORKERS
-from topics.topology import FILE_TOPICS, PROGRAMS, TOPICS, TOPOLOGY, topics_read, topics_written
+from topics.topology import API, FILE_TOPICS, PROGRAMS, TOPICS, TOPOLOGY, topics_read, topics_written
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "api" / "static" / "js"
 NOTHING: Any = Mock()  # no service is asked
@@ -58,7 +58,9 @@ async def test_what_is_not_declared_is_not_sent(hash_stage: StageApp) -> None:
 
 
 def test_each_topic_has_a_writer() -> None:
-    written = {topic for stage in STAGES for topic in topics_written(stage)} | {one.name for one in PROGRAMS.writes}
+    written = {topic for stage in STAGES for topic in topics_written(stage)} | {
+        one.name for one in (*PROGRAMS.writes, *API.writes)
+    }
     assert {topic.name for topic in TOPICS} <= written
 
 

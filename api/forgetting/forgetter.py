@@ -1,0 +1,221 @@
+"""Has pictures forgotten: says what that is about, then asks the stages for it. To ask twice is to ask once."""
+
+import asyncio
+import os
+import time
+from datetime import UTC, datetime
+
+import structlog
+
+from api.access.sources import allowed_source
+from api.forgetting.extent import Extent, Extents, plural
+from api.images.preview_store import PreviewStore
+from api.jobs.publisher import Outgoing, Publisher
+from api.kept import Kept
+from api.replay.dead_letters import DeadLetters
+from api.schemas.forgetting import ForgetBody, Forgetting, StillInKafka, UnforgetBody, Unforgetting
+from api.sources.keeper import SourceKeeper
+from api.view.view import JobView
+from core.errors import RequestError
+from core.settings import Settings
+from gateways.qdrant import Qdrant
+from imaging.hashing import hash_file
+from rules.collections import check_name
+from rules.paths import from_readable, to_wire
+from topics.dead_letter import DEAD_LETTER
+from topics.erasure import (
+    AnyForHash,
+    ForgetCollection,
+    ForgetPath,
+    ForgetPaths,
+    ForgetPicture,
+    ForgetSource,
+    UnforgetPicture,
+    headers_of,
+)
+from topics.forgotten import FORGOTTEN, ForgottenCollection
+from topics.image_outcome import IMAGE_OUTCOME, OfErasures
+from topics.job_status import FINISHED
+from topics.raw_path import RAW_PATH
+from topics.record import Headers
+from topics.topology import TOPICS
+
+_Asked = tuple[str, Extent, list[Outgoing]]
+"""What is forgotten in words, how much that is, and the messages that ask for it."""
+
+log = structlog.get_logger()
+
+
+class Forgetter:
+    """The API's hand on it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        qdrant: Qdrant,
+        *,
+        publisher: Publisher,
+        view: JobView,
+        kept: Kept,
+        sources: SourceKeeper,
+        letters: DeadLetters,
+        previews: PreviewStore,
+    ) -> None:
+        self._settings = settings
+        self._qdrant = qdrant
+        self._extents = Extents(qdrant)
+        self._publisher = publisher
+        self._view = view
+        self._kept = kept
+        self._sources = sources
+        self._letters = letters
+        self._previews = previews
+
+    async def forget(self, body: ForgetBody) -> Forgetting:
+        """Have it forgotten, or (`dry_run`) only say what that is about.
+
+        Raises RequestError: 404 for a source that there is none of, 409 while jobs or sources fill what is to go;
+        QdrantUnavailableError, KafkaUnavailableError.
+        """
+        at = time.time()
+        if body.source is not None:
+            what, meant, messages = await self._source(body.source, at)
+        elif body.content is not None:
+            what, meant, messages = await self._content(body.content, body.collection, at)
+        elif body.path is not None:
+            what, meant, messages = await self._path(body.path, body.collection, at)
+        else:
+            what, meant, messages = await self._collection(str(body.collection), at)
+        letters = await self._letters.forget(meant.has, dry_run=body.dry_run)
+        if not body.dry_run:
+            log.info("forget", what=what, pictures=meant.pictures)
+            await self._carry_out(body, meant, messages)
+        return Forgetting(
+            what=what,
+            pictures=meant.pictures,
+            collections=meant.collections,
+            paths=meant.paths,
+            paths_total=meant.paths_total,
+            dead_letters=letters,
+            kafka=self._still_in_kafka(at),
+            dry_run=body.dry_run,
+        )
+
+    async def unforget(self, body: UnforgetBody) -> Unforgetting:
+        """Have files taken in again that are skipped as forgotten, when they come the next time."""
+        at, collection = time.time(), body.collection
+        if collection is not None:
+            check_name(collection)
+        sha256 = body.content
+        if body.path is not None:
+            sha256 = await self._hash_of(body.path)
+        if sha256 is not None:
+            what = f"the picture {sha256[:12]}…"
+            messages = [_of_content(sha256, UnforgetPicture(sha256=sha256, collection=collection, at=at))]
+        else:
+            what = "all that was forgotten"
+            asked = ForgetCollection(collection=str(collection), at=at, undo=True)
+            messages = self._to_all(str(collection), asked)
+        await self._publisher.publish_all(messages)
+        return Unforgetting(what=f"{what} in {collection or 'all collections'} is taken in again when its files come")
+
+    async def _carry_out(self, body: ForgetBody, meant: Extent, messages: list[Outgoing]) -> None:
+        if body.source is not None:
+            await self._sources.remove(body.source)
+        elif body.content is None and body.path is None:
+            await self._delete_collection(str(body.collection))
+        await self._publisher.publish_all(messages)
+        await asyncio.to_thread(self._previews.forget, set(meant.contents))
+
+    async def _delete_collection(self, name: str) -> None:
+        marked = FORGOTTEN.encode(ForgottenCollection(collection=name))
+        await self._publisher.publish_all([Outgoing(FORGOTTEN.name, name.encode(), marked, Headers().encode())])
+        await self._qdrant.delete_collection(name)
+        if name == await self._kept.selected_collection():
+            await self._kept.select_collection(None)
+
+    async def _content(self, sha256: str, collection: str | None, at: float) -> _Asked:
+        meant = await self._extents.of_content(sha256, collection)
+        # Also where it is on its way, and no point of it is stored.
+        asked = [ForgetPicture(sha256=sha256, collection=collection, at=at)]
+        asked += [ForgetPicture(sha256=sha256, collection=name, at=at) for name in meant.collections]
+        what = meant.shown(f"content {sha256[:12]}…")
+        return what, meant, [_of_content(sha256, one) for one in asked]
+
+    async def _path(self, path: str, collection: str | None, at: float) -> _Asked:
+        if not path.startswith("/"):
+            raise RequestError(f"{path[:200]!r} is no absolute path: name the whole path, from / on.", 422)
+        meant = await self._extents.of_path(path, collection)
+        messages = [
+            _of_content(sha256, ForgetPicture(sha256=sha256, collection=name, at=at))
+            for sha256, names in meant.contents.items()
+            for name in names
+        ]
+        for raw in from_readable(path):
+            shown, path_b64 = to_wire(raw)
+            messages.append(_to_hash(raw, ForgetPath(path=shown, path_b64=path_b64, collection=collection, at=at)))
+        return meant.shown(path), meant, messages
+
+    async def _collection(self, name: str, at: float) -> _Asked:
+        check_name(name)
+        keeping = [one.source.name for one in await self._sources.all() if one.source.collection == name]
+        if keeping:
+            raise RequestError(
+                f"Collection {name!r} is kept in step with {', '.join(keeping)}: remove that source first "
+                f"(`darkroom sources remove {keeping[0]}`).",
+                409,
+            )
+        async for job in self._view.unfinished():
+            if job.collection == name:
+                raise RequestError(
+                    f"Job {job.job_id} is taking pictures into {name!r}: wait for its end, or cancel it.", 409
+                )
+        meant = await self._extents.of_collection(name)
+        messages = self._to_all(name, ForgetCollection(collection=name, at=at))
+        messages += self._to_all_of_hash(ForgetPaths(collection=name))
+        return f"collection {name}, with {plural(meant.pictures, 'picture')}", meant, messages
+
+    async def _source(self, name: str, at: float) -> _Asked:
+        source = (await self._sources.get(name)).source
+        job = (await self._sources.last_jobs([name])).get(name)
+        if job is not None and job.status not in FINISHED:
+            raise RequestError(f"Source {name} is looked at right now: wait for job {job.job_id}, or cancel it.", 409)
+        meant = Extent(only=source.collection, below=source.folder, pictures=0 if job is None else job.total_files)
+        what = (
+            f"source {name}, and the pictures that it alone holds in {source.collection}: at most "
+            f"{plural(meant.pictures, 'file')} of {source.folder}, as of its last look"
+        )
+        asked = ForgetSource(source=name, collection=source.collection, folder=source.folder, at=at)
+        return what, meant, self._to_all_of_hash(asked)
+
+    async def _hash_of(self, path: str) -> str:
+        roots = await self._kept.readable_roots()
+
+        def read() -> str:
+            real = allowed_source(path, roots, must_be_folder=False)
+            return hash_file(os.fsencode(real))[0]
+
+        return await asyncio.to_thread(read)
+
+    def _to_all(self, key: str, asked: ForgetCollection) -> list[Outgoing]:
+        value, headers = IMAGE_OUTCOME.encode(asked), Headers().encode()
+        return [
+            Outgoing(IMAGE_OUTCOME.name, key.encode(), value, headers, partition)
+            for partition in range(self._settings.kafka_partitions)
+        ]
+
+    def _to_all_of_hash(self, asked: AnyForHash) -> list[Outgoing]:
+        return [_to_hash(b"forget", asked, partition) for partition in range(self._settings.kafka_partitions)]
+
+    def _still_in_kafka(self, at: float) -> list[StillInKafka]:
+        until = datetime.fromtimestamp(at + self._settings.kafka_retention_hours * 3600, UTC)
+        names = [*(topic.name for topic in TOPICS if not topic.compacted), DEAD_LETTER]
+        return [StillInKafka(topic=name, until=until.isoformat(timespec="seconds")) for name in names]
+
+
+def _of_content(sha256: str, asked: OfErasures) -> Outgoing:
+    return Outgoing(IMAGE_OUTCOME.name, sha256.encode(), IMAGE_OUTCOME.encode(asked), Headers().encode())
+
+
+def _to_hash(key: bytes, asked: AnyForHash, partition: int | None = None) -> Outgoing:
+    return Outgoing(RAW_PATH.name, key, None, headers_of(asked), partition)

@@ -1,0 +1,112 @@
+"""Rows of `known_images` as pictures leave for good. Written by prepare alone; every row is on its content's partition.
+
+    f|SHA-256|collection              what was said last: that it is forgotten there, or is to be taken in again
+
+It also finds and deletes the rows of paths (tables.known_images) and of what has left (tables.departures).
+"""
+
+from collections.abc import Awaitable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from rules.erasing import Word
+from streams.rows import Rows
+from tables.known_images import ContentKey
+
+_KINDS = (b"i|", b"p|", b"r|", b"f|")
+"""The rows that may name a collection, in the order in which its end is carried out: by content, then what is left."""
+
+
+class Step(NamedTuple):
+    """A step through all rows of a partition: keys of one kind, and the key behind which the next step goes on."""
+
+    keys: list[bytes]
+    after: bytes | None
+
+
+class Erasures:
+    """These rows. Methods that write return deliveries of changelog records, to be awaited before the ack."""
+
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    def word(self, sha256: str, collection: str) -> Word | None:
+        """Return what was said last of a content in a collection."""
+        row = self._rows.get(_place(b"f", sha256, collection))
+        return None if row is None else Word.read(row)
+
+    def is_forgotten(self, sha256: str, collection: str) -> bool:
+        """Tell whether the files of a content are skipped by a collection."""
+        word = self.word(sha256, collection)
+        return word is not None and word.is_forgotten
+
+    def put_word(self, sha256: str, collection: str, word: Word) -> Awaitable[object]:
+        """Note what was said."""
+        return self._rows.put(_place(b"f", sha256, collection), word.row())
+
+    def collections(self, sha256: str) -> set[str]:
+        """Return the collections that rows of a content name, but for those of claims."""
+        found = (collection_of(key) for kind in (b"p", b"r", b"f") for key in self._keys(kind, sha256))
+        return {name for name in found if name is not None}
+
+    def models(self, sha256: str) -> list[ContentKey]:
+        """Return a content under each model that it is known under."""
+        found = {key[2 + 64 + 1 :].decode() for kind in (b"i", b"c") for key in self._keys(kind, sha256)}
+        return [ContentKey(sha256, model_id) for model_id in sorted(found)]
+
+    def has_paths(self, content: ContentKey) -> bool:
+        """Tell whether any collection has a path of a content under a model."""
+        return next(self._rows.starting_with(_place(b"p", *content) + b"|"), None) is not None
+
+    def paths(self, sha256: str, collection: str) -> list[tuple[bytes, bytes]]:
+        """Return key and path of each path of a content in a collection, under all models."""
+        return [
+            (key, key.split(b"|", 4)[4]) for key in self._keys(b"p", sha256) if _collection_of_path(key) == collection
+        ]
+
+    def voids(self, sha256: str, collection: str) -> list[tuple[bytes, bytes]]:
+        """Return key and path of each path that has left a collection with a content."""
+        prefix = _place(b"r", sha256, collection) + b"|"
+        return [(key, key[len(prefix) :]) for key, _ in self._rows.starting_with(prefix)]
+
+    def delete(self, keys: list[bytes]) -> list[Awaitable[object]]:
+        """Delete rows."""
+        return [self._rows.delete(key) for key in keys]
+
+    def alone(self, content: ContentKey) -> list[Awaitable[object]]:
+        """Write what is known of a content as a record of its own.
+
+        The one that it stands in may hold paths (tables.known_images), and would outlive the word that they are gone.
+        """
+        key = _place(b"c", *content)
+        row = self._rows.get(key)
+        return [] if row is None else [self._rows.put(key, row)]
+
+    def step(self, after: bytes, limit: int) -> Step:
+        """Return some keys of the partition, from behind one."""
+        kind = after[:2] or _KINDS[0]
+        keys = [key for key, _ in islice(self._rows.starting_with(kind, after), limit)]
+        if len(keys) == limit:
+            return Step(keys, keys[-1])
+        following = _KINDS[_KINDS.index(kind) + 1 :]
+        return Step(keys, following[0] if following else None)
+
+    def _keys(self, kind: bytes, sha256: str) -> Iterator[bytes]:
+        return (key for key, _ in self._rows.starting_with(kind + b"|" + sha256.encode() + b"|"))
+
+
+def collection_of(key: bytes) -> str | None:
+    """Return the collection that a row is about, by its key; None: it is about none alone."""
+    if key.startswith(b"p|"):
+        return _collection_of_path(key)
+    return key.split(b"|", 3)[2].decode() if key[:2] in {b"r|", b"f|"} else None
+
+
+def _collection_of_path(key: bytes) -> str | None:
+    """Return the collection of a path's row: names of collections and models have no bar and no slash."""
+    fields = key.split(b"|", 4)
+    return fields[3].decode() if len(fields) == 5 else None
+
+
+def _place(kind: bytes, *names: str) -> bytes:
+    return b"|".join((kind, *(name.encode() for name in names)))

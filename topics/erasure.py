@@ -1,0 +1,187 @@
+"""How pictures leave for good: asked of prepare on `image-outcome`, done by store (`db-write`), concluded by prepare.
+
+A *purge* is of a picture that is gone, at the time that it names: a path that came since voids it. What is *forgotten*
+leaves whatever files it has, and its files are skipped from then on, until someone has that forgotten in turn. See
+docs/decisions/0074-forgetting.md.
+"""
+
+import base64
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from rules import paths
+from topics.departure import names_its_kind
+from topics.files import Sequence, Sha256
+from topics.limits import Name, PathText
+from topics.record import HeaderList, Headers, RawHeaders, Record, Topic, header_texts
+from topics.source import SourceName
+
+Why = Literal["purge", "forget", "collection"]
+"""Why a content is taken from a collection: purged, forgotten, or as that went as a whole."""
+_KIND = ConfigDict(json_schema_extra=names_its_kind)
+
+
+def _is_base64(text: str) -> str:
+    base64.b64decode(text, validate=True)
+    return text
+
+
+Base64 = Annotated[str, AfterValidator(_is_base64)]
+
+
+class OfPath(Record):
+    """A path."""
+
+    path: PathText
+    path_b64: PathText | None = None
+
+    @property
+    def path_bytes(self) -> bytes:
+        """The path as the file system has it. Raises InvalidMessageError."""
+        return paths.from_wire(self.path, self.path_b64)
+
+
+class Purge(Record):
+    """A picture that is gone since `gone_at` is due to be purged, as of `at`: seconds since 1970."""
+
+    model_config = _KIND
+
+    kind: Literal["purge"] = "purge"
+    sha256: Sha256
+    collection: Name
+    gone_at: Name
+    at: float
+
+
+class LeftPath(OfPath):
+    """A path that hash holds no more; `sequence`: as in topics.departure."""
+
+    sequence: Sequence
+
+
+class ForgetPicture(Record):
+    """A content is to be forgotten in a collection; None: in all that it is known in. `at`: when that was said.
+
+    `left`: only this path has left, and others of the content stay.
+    """
+
+    model_config = _KIND
+
+    kind: Literal["forget-picture"] = "forget-picture"
+    sha256: Sha256
+    collection: Name | None = None
+    at: float
+    left: LeftPath | None = None
+
+
+class UnforgetPicture(Record):
+    """The files of a content are to be taken in again by a collection; None: by all."""
+
+    model_config = _KIND
+
+    kind: Literal["unforget-picture"] = "unforget-picture"
+    sha256: Sha256
+    collection: Name | None = None
+    at: float
+
+
+class ForgetCollection(Record):
+    """All that is known of a collection is to go, which is there no more. `after`: a row, for the next step.
+
+    `undo`: all that is forgotten in it is to be taken in again.
+    """
+
+    model_config = _KIND
+
+    kind: Literal["forget-collection"] = "forget-collection"
+    collection: Name
+    at: float
+    undo: bool = False
+    after: Base64 = ""
+
+
+class Erase(Record):
+    """A content is to leave a collection: store takes the point, and tells who holds the content still."""
+
+    model_config = _KIND
+
+    kind: Literal["erase"] = "erase"
+    sha256: Sha256
+    collection: Name
+    why: Why
+    gone_at: Name | None = None
+    at: float
+
+
+class Erased(Record):
+    """A content has left a collection, or not: `is_gone`. `held`: the models of the points that there are of it."""
+
+    model_config = _KIND
+
+    kind: Literal["erased"] = "erased"
+    sha256: Sha256
+    collection: Name
+    why: Why
+    gone_at: Name | None = None
+    at: float
+    is_gone: bool
+    held: tuple[Name, ...] = ()
+
+
+# To hash: messages without a value on `raw-path`, what they ask for in the header.
+
+
+class RetirePath(OfPath):
+    """A path holds a content in a collection no more, on the partition of the path: prepare has forgotten it.
+
+    `untold`: where the path's sequence is no higher, nothing that another row remembers has left with it.
+    """
+
+    kind: Literal["retire"] = "retire"
+    sha256: Sha256
+    collection: Name
+    untold: Sequence = 0
+
+
+class ForgetPath(OfPath):
+    """What a path was taken in with is to be forgotten, in one or (None) all collections; on the path's partition."""
+
+    kind: Literal["path"] = "path"
+    collection: Name | None = None
+    at: float
+
+
+class ForgetSource(Record):
+    """What a source alone holds is to be forgotten; on each partition, in steps: `after` is a path, as base64."""
+
+    kind: Literal["source"] = "source"
+    source: SourceName
+    collection: Name
+    folder: PathText
+    at: float
+    after: Base64 = ""
+
+
+class ForgetPaths(Record):
+    """No path is held by a collection any more; on each partition, in steps as those of ForgetSource."""
+
+    kind: Literal["collection"] = "collection"
+    collection: Name
+    after: Base64 = ""
+
+
+AnyForHash = Annotated[RetirePath | ForgetPath | ForgetSource | ForgetPaths, Field(discriminator="kind")]
+HEADER = "forget"
+_FOR_HASH: Topic[AnyForHash] = Topic("raw-path", key="path", record=AnyForHash)
+
+
+def headers_of(asked: AnyForHash) -> HeaderList:
+    """Return the headers of a message that asks hash for this."""
+    return [*Headers().encode(), (HEADER, _FOR_HASH.encode(asked))]
+
+
+def read_for_hash(headers: RawHeaders) -> AnyForHash | None:
+    """Return what a message without a value asks for; None where it is another one. Raises InvalidMessageError."""
+    text = header_texts(headers).get(HEADER)
+    return None if text is None else _FOR_HASH.decode(text.encode())
