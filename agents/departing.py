@@ -1,5 +1,6 @@
 """Takes what is about paths that leave: prepare's part in a sync. It counts these, and has store take them away."""
 
+import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Iterable
 from itertools import groupby
@@ -36,6 +37,8 @@ class DepartureKeeper:
         self._departures = departures
         self._collections = collections
         self._comparer = Comparer(stage, departures)
+        # Of what store is being told to have left.
+        self._telling: dict[tuple[str, str, bytes], asyncio.Event] = {}
 
     async def take(self, item: Item[OfDepartures], window: Window) -> None:
         """Take one message, or one file of it. A replay says nothing of the folder as it is now."""
@@ -47,7 +50,9 @@ class DepartureKeeper:
             case Departed():
                 await window.add(event, delivered([self._departures.put_leaving(record)]), permits=permits)
             case Left():
-                await window.add(event, self._leave(record, self._departures.void(record)), permits=permits)
+                rows = self._departures.void(record)
+                leaves = delivered(()) if rows is None else self._tell(record, rows)
+                await window.add(event, leaves, permits=permits)
             case Tally(is_counted=True):
                 await window.add(event, self._drop(event, record), permits=permits)
             case Tally():
@@ -60,33 +65,42 @@ class DepartureKeeper:
     def confirm(self, stored: Stored, content: Callable[[], Content | None]) -> tuple[bool, list[Awaitable[object]]]:
         """Tell whether a path that Qdrant has confirmed is one of its content; return what is to be awaited.
 
-        It is none where it left after it was handed on: then store is told again. Where it came back meanwhile, that
-        may have been carried out behind it: then it is written once more.
+        It is none where it left after it was handed on: then store is told again. Where it came back meanwhile, that it
+        has left may be carried out behind it: it is written once more, behind that.
         """
-        known = self._departures.voided(stored)
-        if known is None:
+        voided = self._departures.voided(stored)
+        if voided is None:
             return True, []
-        voided, was_told_again = known
         if (stored.sequence or 0) > voided:
-            again = content() if was_told_again else None
+            again = content()
             sent = [] if again is None else [self._write_again(stored, again)]
-            return True, [self._departures.forget_void(stored), *sent]
+            return True, [self._departures.note_back(stored, voided), *sent]
         left = Left(
             **stored.model_dump(include={"job_id", "collection", "path", "path_b64", "sha256"}),
             sequence=voided,
             reason="gone",
         )
-        return False, [self._departures.note_told_again(stored, voided), self._send([left])]
+        return False, [self._tell(left, ())]
 
     async def _write_again(self, stored: Stored, content: Content) -> None:
+        while (telling := self._telling.get(_place(stored))) is not None:
+            await telling.wait()
         fields = stored.file_fields()
         write = DBWrite(**fields, point_id=point_id(stored.sha256), outcome="cached", content=content)
-        await self._stage.send_file(DB_WRITE, stored.sha256, write, write.headers())
+        # Its file has its outcome.
+        await self._stage.send_file(DB_WRITE, stored.sha256, write, write.headers(Headers(replay=True)))
 
-    async def _leave(self, left: Left, rows: Iterable[Awaitable[object]]) -> None:
-        await delivered(rows)
-        failpoints.reach("left-kept")
-        await self._send([left])
+    async def _tell(self, left: Left, rows: Iterable[Awaitable[object]]) -> None:
+        """Have store take a path from its point, behind rows that say so; what comes back is written behind that."""
+        told = self._telling[_place(left)] = asyncio.Event()
+        try:
+            await delivered(rows)
+            failpoints.reach("left-kept")
+            await self._send([left])
+        finally:
+            told.set()
+            if self._telling.get(_place(left)) is told:
+                del self._telling[_place(left)]
 
     async def _send(self, left: list[Left]) -> None:
         await self._stage.send_files(DB_WRITE, [(one.sha256.encode(), one, one.headers()) for one in left])
@@ -136,6 +150,10 @@ class DepartureKeeper:
     async def _pass_on(self, event: Event, end: LeftEnd) -> Deliveries:
         headers = Headers(job_id=end.job_id)
         return [await self._stage.send(DB_WRITE, end.job_id, end, headers, event.message.partition)]
+
+
+def _place(of: Left | Stored) -> tuple[str, str, bytes]:
+    return of.sha256, of.collection, of.path_bytes
 
 
 def _content(row: Leaving) -> tuple[str, str]:

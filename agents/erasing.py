@@ -127,7 +127,8 @@ class ErasureKeeper:
             sequence=left.sequence,
             reason="excluded",
         )
-        return [*self._departures.void(told), self._send_left(told)]
+        rows = self._departures.void(told)
+        return [] if rows is None else [*rows, self._send_left(told)]
 
     async def _send_left(self, left: Left) -> None:
         await (await self._stage.send(DB_WRITE, left.sha256, left, left.headers()))

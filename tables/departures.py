@@ -1,7 +1,7 @@
 """Rows of `known_images` about paths that leave. Written by prepare alone; every row is on its content's partition.
 
     g|job|SHA-256|collection|path     the reason; until what would leave by that sync is counted
-    r|SHA-256|collection|path         the sequence up to which what was handed on is void; `+`: store was told again
+    r|SHA-256|collection|path         the sequence up to which what was handed on is void; `=`: it has come back
 
 A path row names the job that first had the path confirmed, behind the incarnation: `incarnation|job`.
 """
@@ -14,6 +14,8 @@ from rules.departures import Reason
 from streams.rows import Rows
 from topics.departure import Departed, Left
 from topics.files import HashedFileOfJob
+
+_BACK = b"="
 
 
 class Leaving(NamedTuple):
@@ -88,30 +90,33 @@ class Departures:
                 found[below[len(collection.encode()) + 2 :] + rest, sha256.decode()] = None
         return [*found], last if looked == limit else None
 
-    def void(self, left: Left) -> list[Awaitable[object]]:
-        """Note that a path has left with a content, under all models."""
+    def void(self, left: Left) -> list[Awaitable[object]] | None:
+        """Note that a path has left with a content, under all models; None: a kill repeats it, and it has come back."""
+        place = _place(left)
+        sequence, is_back = self._void(place) or (-1, False)
+        if is_back and sequence >= left.sequence:
+            return None
         of = left.sha256.encode()
-        place = b"|".join((left.collection.encode(), left.path_bytes))
-        keys = [b"|".join((b"p", of, model_id, place)) for model_id in self._models(of)]
+        keys = [b"|".join((b"p", of, model_id, place[len(of) + 1 :])) for model_id in self._models(of)]
         known = [key for key in keys if self._rows.get(key) is not None]
-        kept = self._rows.put(b"r|" + _place(left), str(left.sequence).encode())
+        kept = self._rows.put(b"r|" + place, str(max(sequence, left.sequence)).encode())
         return [kept, *map(self._rows.delete, known)]
 
-    def voided(self, file: HashedFileOfJob) -> tuple[int, bool] | None:
-        """Return up to which sequence what was handed on for a file's path is void, and whether store was told again.
+    def voided(self, file: HashedFileOfJob) -> int | None:
+        """Return up to which sequence what was handed on for a file's path is void.
 
         None: the path has never left, or came back.
         """
-        row = self._rows.get(b"r|" + _place(file))
-        return None if row is None else (int(row.rstrip(b"+")), row.endswith(b"+"))
+        sequence, is_back = self._void(_place(file)) or (-1, True)
+        return None if is_back else sequence
 
-    def note_told_again(self, file: HashedFileOfJob, sequence: int) -> Awaitable[object]:
-        """Note that store is told again that a path has left."""
-        return self._rows.put(b"r|" + _place(file), b"%d+" % sequence)
+    def note_back(self, file: HashedFileOfJob, sequence: int) -> Awaitable[object]:
+        """Note that a path has come back with a content: that it has left, up to this sequence, holds no more."""
+        return self._rows.put(b"r|" + _place(file), b"%d%b" % (sequence, _BACK))
 
-    def forget_void(self, file: HashedFileOfJob) -> Awaitable[object]:
-        """Note that a path has come back with a content."""
-        return self._rows.delete(b"r|" + _place(file))
+    def _void(self, place: bytes) -> tuple[int, bool] | None:
+        row = self._rows.get(b"r|" + place)
+        return None if row is None else (int(row.rstrip(_BACK)), row.endswith(_BACK))
 
     def _models(self, sha256: bytes) -> Iterator[bytes]:
         """Yield the models under which paths of a content are known, with one look at each: there may be many paths."""

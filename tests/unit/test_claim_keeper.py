@@ -108,7 +108,10 @@ class Stage:
         self.cancelled: set[str] = set()
         self.until_killed = False
         self.told: deque[bytes] = deque()  # messages of prepare to itself
-        self.services = SimpleNamespace(jobs=SimpleNamespace(is_cancelled=lambda job_id: job_id in self.cancelled))
+        self.services = SimpleNamespace(
+            jobs=SimpleNamespace(is_cancelled=lambda job_id: job_id in self.cancelled),
+            settings=SimpleNamespace(kafka_partitions=1),
+        )
         departures = DepartureKeeper(self, Departures(self.rows), None)  # type: ignore[arg-type]
         left: Any = {"departures": departures, "erasures": ErasureKeeper(self, self.images, Erasures(self.rows), None)}  # type: ignore[arg-type]
         self.executor = Executor(self, self.images, self, None, **left)  # type: ignore[arg-type]

@@ -60,7 +60,7 @@ def test_a_path_leaves_under_all_models_and_nothing_else_does() -> None:
     departures.void(left("/a", sequence=3))
     assert [images.is_confirmed(one, "i") for one in leave] == [False] * 3
     assert all(images.is_confirmed(one, "i") for one in stays)
-    assert departures.voided(leave[0]) == (3, False)
+    assert departures.voided(leave[0]) == 3
     assert rows.looked_at < 10
 
 
@@ -68,7 +68,7 @@ def test_a_path_that_was_never_stored_leaves_its_sequence() -> None:
     rows = Rows()
     departures = Departures(rows)  # type: ignore[arg-type]
     departures.void(left("/a", sequence=1))
-    assert departures.voided(file("/a")) == (1, False)
+    assert departures.voided(file("/a")) == 1
     assert departures.voided(file("/b")) is None
 
 
@@ -123,3 +123,22 @@ def test_rows_within_places_are_read_in_pieces() -> None:
         after = piece[-1]
     # In the order of the places: that of the bytes is another.
     assert found == [b"/a", b"/a/1", b"/a/2", b"/a-b", b"/a-b/1", b"/b/1", b"/b/2"]
+
+
+def test_what_a_kill_repeats_takes_no_path_away_that_has_come_back() -> None:
+    rows = Rows()
+    images, departures = KnownImages(rows), Departures(rows)  # type: ignore[arg-type]
+    again = file("/a").model_copy(update={"sequence": 1})
+    images.confirm(file("/a"), "i")
+    assert departures.void(left("/a", sequence=0)) is not None
+    assert departures.void(left("/a", sequence=0)) is not None
+    assert departures.voided(again) == 0
+    departures.note_back(again, 0)
+    images.confirm(again, "i")
+    assert departures.voided(again) is None
+    assert departures.void(left("/a", sequence=0)) is None
+    assert images.is_confirmed(again, "i")
+    # Another removal is another thing.
+    assert departures.void(left("/a", sequence=1)) is not None
+    assert departures.voided(again) == 1
+    assert not images.is_confirmed(again, "i")
