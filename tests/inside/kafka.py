@@ -239,7 +239,7 @@ class App:
         self.producer.kill()
         for task in [*self.tasks]:
             task.cancel()
-        for tp in self.assignment():
+        for tp in sorted(self.assignment()):
             before = self.kafka.committed[self.name, tp]
             self.kafka.committed[self.name, tp] = self.kafka.chance.randint(before, self._acked_up_to(tp))
 

@@ -1,19 +1,15 @@
 """What happens to a library: files and folders come, move, change and go, and so do disks, patterns and processes."""
 
-import os
 import random
 import shutil
-import unicodedata
-from collections import Counter
-from collections.abc import Awaitable, Callable
-from itertools import count
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any, Literal, Protocol
 
-from tests.inside.darkroom import STAGES, Darkroom, picture
+from rules.payload import HISTORY, REVISION
+from rules.search.lookup import WORDS
+from tests.inside.files import STAYS, Files
 
-NAMES = ("a.jpg", "b.jpg", "B.jpg", "d\u00e9.jpg", "d\u0065\u0301.jpg", "x.txt")
-FOLDERS = ("", "2023", "2023/may", "2024", "drafts")
-CONTENTS = 6
 # Sources, with the folders that they keep and the collections that these are kept in: they overlap in all ways.
 SOURCES = {
     "all": ("one", "home"),
@@ -22,33 +18,50 @@ SOURCES = {
     "again": ("one", "second"),
 }
 COLLECTIONS = ("home", "second")
+ASIDE = {*HISTORY, REVISION, "read_at"}
+OF_ITS_NAME = {"filename", "full_path", "name_key", WORDS}
 PATTERNS: tuple[tuple[str, ...], ...] = ((), ("drafts/",), ("b.jpg",))
 
 
-class Life:
-    """A library below a folder, and what happens to it. `chance` decides."""
+class Keeps(Protocol):
+    """What a library needs of a Darkroom."""
 
-    def __init__(self, chance: random.Random, darkroom: Darkroom, folder: Path) -> None:
-        self._chance = chance
+    async def keep(self, name: str, folder: Path, collection: str, exclude: Sequence[str] = ()) -> None: ...
+    async def sync(self, name: str) -> str: ...
+    async def ingest(self, folder: Path, collection: str, exclude: Sequence[str] = ()) -> str: ...
+    async def decide(self, job_id: str, word: Literal["confirm", "keep"]) -> None: ...
+    def is_held(self, job_id: str) -> bool: ...
+    async def settled(self, job_id: str) -> object: ...
+    async def until_removed(self, job_id: str) -> None: ...
+    async def at_rest(self) -> None: ...
+    async def kill(self) -> None: ...
+    async def live(self, collection: str) -> list[dict[str, Any]]: ...
+
+
+class Life(Files):
+    """A library, and what happens to it. `disks`: what folders are on, where that may change."""
+
+    def __init__(
+        self,
+        chance: random.Random,
+        darkroom: Keeps,
+        folder: Path,
+        picture: Callable[[int, int], bytes],
+        disks: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(chance, folder, picture)
         self._darkroom = darkroom
-        self._folder = folder
-        self._times = count(1_600_000_000)
-        self._trash: list[tuple[Path, bytes]] = []
-        self._away: dict[Path, Path] = {}
-        self._there: dict[Path, set[tuple[str, str, str]]] = {}
-        self.ingested = False
-        self._written: set[bytes] = set()
+        self._disks = disks
+        self._knows_its_disks = False
+        self._there: dict[Path, set[tuple[str, str, str]]] = {}  # root whose disk is away → what was shown of it
+        self._has_ingested = False
         self.jobs: list[str] = []
         self.exclude: dict[str, tuple[str, ...]] = dict.fromkeys(SOURCES, ())
-        self.story: list[str] = []
-        for root in ("one", "two"):
-            for name in FOLDERS:
-                (folder / root / name).mkdir(parents=True, exist_ok=True)
 
     async def begin(self) -> None:
         """Have a few pictures, and all sources."""
-        for number in range(self._chance.randint(1, 5)):
-            self._write(self._somewhere(), picture(number))
+        for _ in range(self._chance.randint(1, 5)):
+            self.create()
         for name in SOURCES:
             await self._keep(name)
         # At its first look a source takes what it is on for right.
@@ -81,107 +94,39 @@ class Life:
         if told is not None:
             await told
 
-    def create(self) -> None:
-        self._write(self._somewhere(), picture(self._chance.randrange(CONTENTS)))
-
-    def copy(self) -> None:
-        if (path := self._one()) is not None:
-            self._write(self._somewhere(), path.read_bytes())
-
-    def move(self) -> None:
-        if (path := self._one()) is not None:
-            to = self._somewhere()
-            to.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(to)
-            self.story[-1] += f" {path} {to}"
-
-    def rename_folder(self) -> None:
-        folders = sorted(path for path in self._folder.glob("*/**") if path.is_dir() and path.parent != self._folder)
-        if folders:
-            path = self._chance.choice(folders)
-            to = path.with_name(self._chance.choice(("2023", "2024", "drafts", "Drafts", "moved")))
-            if not to.exists():
-                path.rename(to)
-                self.story[-1] += f" {path} {to}"
-
-    def change_case(self) -> None:
-        if (path := self._one()) is not None:
-            path.replace(path.with_name(path.name.swapcase()))
-
-    def change_form(self) -> None:
-        if (path := self._one()) is not None:
-            composed, apart = (unicodedata.normalize("NFC", path.name), unicodedata.normalize("NFD", path.name))
-            path.replace(path.with_name(composed if path.name == apart else apart))
-
-    def edit(self) -> None:
-        if (path := self._one()) is not None:
-            self._write(path, picture(self._chance.randrange(CONTENTS)))
-
-    def edit_metadata(self) -> None:
-        if (path := self._one()) is not None:
-            pixels = path.read_bytes().split()[1]
-            self._write(path, picture(int(pixels), self._chance.randrange(3)))
-
-    def delete(self) -> None:
-        if (path := self._one()) is not None:
-            self._trash.append((path, path.read_bytes()))
-            path.unlink()
-            self.story[-1] += f" {path}"
-
-    def delete_folder(self) -> None:
-        folders = sorted(path for path in self._folder.glob("*/*") if path.is_dir())
-        if folders:
-            path = self._chance.choice(folders)
-            self._trash += [(one, one.read_bytes()) for one in sorted(path.rglob("*")) if one.is_file()]
-            shutil.rmtree(path)
-            self.story[-1] += f" {path}"
-
-    def restore(self) -> None:
-        if self._trash:
-            path, held = self._trash.pop()
-            if (
-                self._folder in path.parents
-                and not path.is_dir()
-                and not any(one in self._away for one in path.parents)
-            ):
-                self._write(path, held)
-
-    def touch(self) -> None:
-        if (path := self._one()) is not None:
-            self._stamp(path)
-
     async def take_away(self) -> None:
         """Have a disk go: its folder is missing, or empty, or another disk is there."""
         root = self._folder / self._chance.choice(("one", "two"))
-        if root in self._away:
+        if root in self.away:
             return
         if self._chance.random() < 0.5:
             await self._settled()
-            self._there[root] = self._shown(root)
-        how = self._chance.choice(("missing", "empty", "other") if self._knows_its_disks else ("missing", "empty"))
+            self._there[root] = await self._shown(root)
+        may_be_another = self._disks is not None and self._knows_its_disks
+        how = self._chance.choice(("missing", "empty", "other") if may_be_another else ("missing", "empty"))
         self.story[-1] += f" {root} {how}"
-        if how == "other":
-            self._darkroom.disks[str(root)] = "/dev/sdb1"
-            self._darkroom.disks[str(root / "2023")] = "/dev/sdb1"
+        if how == "other" and self._disks is not None:
+            self._disks |= {str(root): "/dev/sdb1", str(root / "2023"): "/dev/sdb1"}
         to = root.with_name(f"{root.name}-away")
         root.rename(to)
-        self._away[root] = to
+        self.away[root] = to
         if how != "missing":
             root.mkdir()
         if how == "other":
-            self._write(root / "z.jpg", picture(0))
+            self._write(root / "z.jpg", self._new())
 
-    def bring_back(self) -> None:
+    async def bring_back(self) -> None:
         """Have all disks back. Nothing that was on them has left meanwhile."""
-        for root in self._away:
-            lost = self._there.pop(root, set()) - self._shown(root)
+        for root in self.away:
+            lost = self._there.pop(root, set()) - await self._shown(root)
             assert not lost, f"It was on a disk that was away, and has left: {lost}"
-        for root, at in self._away.items():
+        for root, at in self.away.items():
             if root.exists():
                 shutil.rmtree(root)
             at.rename(root)
-        self._away.clear()
-        self._darkroom.disks.clear()
+        self.away.clear()
+        if self._disks is not None:
+            self._disks.clear()
 
     async def change_patterns(self) -> None:
         name = self._chance.choice([*SOURCES])
@@ -191,7 +136,7 @@ class Life:
 
     async def ingest(self) -> None:
         """Take a folder in for good: what it holds is no more excluded. Its files are as they are now."""
-        self.ingested = True
+        self._has_ingested = True
         self.jobs.append(await self._darkroom.ingest(self._folder / "two", "home"))
 
     async def look(self) -> None:
@@ -204,7 +149,7 @@ class Life:
             await self._darkroom.settled(self.jobs[-1])
 
     async def kill(self) -> None:
-        await self._darkroom.kill(self._chance.choice(STAGES))
+        await self._darkroom.kill()
 
     async def decide(self) -> None:
         for job_id in self.jobs:
@@ -213,14 +158,14 @@ class Life:
 
     async def end(self) -> None:
         """Have all disks there, and all sources looked at, and removed what is held."""
-        self.bring_back()
+        await self.bring_back()
         await self._settled()
-        if self.ingested:
+        if self._has_ingested:
             await self._darkroom.settled(await self._darkroom.ingest(self._folder / "two", "home"))
         for name in SOURCES:
             (self._folder / SOURCES[name][0]).mkdir(parents=True, exist_ok=True)
             for root in ("one/2023", "one", "two"):
-                self._write(self._folder / root / "stays.jpg", picture(100))
+                self._write(self._folder / root / "stays.jpg", self._made(STAYS))
         for name in SOURCES:
             await self.look_and_confirm(name)
         await self._darkroom.at_rest()
@@ -233,22 +178,16 @@ class Life:
             await self._darkroom.decide(job_id, "confirm")
             await self._darkroom.until_removed(job_id)
 
-    def contents(self) -> Counter[str]:
-        """Return of how many contents there ever were each rendition was."""
-        return Counter(held.split()[1].decode() for held in self._written)
-
-    def pictures(self, folder: str) -> list[Path]:
-        """Return the pictures below a folder."""
-        below = [path for path in self._files() if self._folder / folder in path.parents]
-        return [path for path in below if path.suffix.lower() != ".txt"]
-
-    async def take_in_anew(self) -> None:
-        """Take all into empty collections, as it is now."""
+    async def is_as_a_fresh_ingest_gives_it(self) -> None:
+        """Take all into empty collections, as it is now, and compare."""
         for name, (folder, collection) in SOURCES.items():
             await self._take_in_anew(folder, collection, self.exclude[name])
-        if self.ingested:
+        if self._has_ingested:
             await self._take_in_anew("two", "home", ())
         await self._darkroom.at_rest()
+        for collection in COLLECTIONS:
+            found = _by_content(await self._darkroom.live(collection))
+            assert found == _by_content(await self._darkroom.live(f"fresh-{collection}")), collection
 
     async def _take_in_anew(self, folder: str, collection: str, exclude: tuple[str, ...]) -> None:
         job_id = await self._darkroom.ingest(self._folder / folder, f"fresh-{collection}", exclude)
@@ -263,38 +202,24 @@ class Life:
             await self._darkroom.settled(job_id)
         await self._darkroom.at_rest()
 
-    def _shown(self, root: Path) -> set[tuple[str, str, str]]:
+    async def _shown(self, root: Path) -> set[tuple[str, str, str]]:
         """Return what of a folder is in the collections: collection, content and path."""
         return {
-            (collection, point.id, path)
+            (collection, payload["file_hash"], path)
             for collection in COLLECTIONS
-            for point in self._darkroom.qdrant.live(collection)
-            for path in point.payload["paths"]
+            for payload in await self._darkroom.live(collection)
+            for path in payload["paths"]
             if root in Path(path).parents
         }
 
-    def _files(self) -> list[Path]:
-        here = [self._folder / root for root in ("one", "two")]
-        return sorted(path for root in here if root not in self._away for path in root.rglob("*") if path.is_file())
 
-    def _one(self) -> Path | None:
-        files = self._files()
-        return self._chance.choice(files) if files else None
-
-    def _somewhere(self) -> Path:
-        root = self._chance.choice(
-            [one for one in ("one", "one", "two") if self._folder / one not in self._away] or ["three"]
-        )
-        return self._folder / root / self._chance.choice(FOLDERS) / self._chance.choice(NAMES)
-
-    def _write(self, path: Path, held: bytes) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(held)
-        self._written.add(held)
-        self._stamp(path)
-        if self.story:
-            self.story[-1] += f" {path} {held.decode()}"
-
-    def _stamp(self, path: Path) -> None:
-        at = next(self._times)
-        os.utime(path, (at, at))
+def _by_content(payloads: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return what queries find, by the content. Of several paths it is chance which one names the picture."""
+    return {
+        payload["file_hash"]: {
+            name: value
+            for name, value in payload.items()
+            if name not in ASIDE and (name not in OF_ITS_NAME or len(payload["paths"]) == 1)
+        }
+        for payload in payloads
+    }
