@@ -15,6 +15,8 @@ from rules.departures import Seen
 from rules.mounts import Mount
 from rules.paths import parent_of
 
+MOST_NAMES = 100_000
+"""In the listings that are kept: some 10 MB."""
 _Listing = frozenset[bytes] | Seen
 """The names in a folder, or what is to be said of all of them."""
 
@@ -26,6 +28,7 @@ class Absence:
         self._folder = folder
         self._mounts = tuple(mounts)
         self._listings: dict[bytes, _Listing] = {}
+        self._names = 0
         self._scopes = ScopesWithin(folder, roots, chosen)
 
     def why_nothing(self) -> str | None:
@@ -64,7 +67,12 @@ class Absence:
     def _listing(self, folder: bytes) -> _Listing:
         known = self._listings.get(folder)
         if known is None:
-            known = self._listings[folder] = self._list(folder)
+            known = self._list(folder)
+            if self._names > MOST_NAMES:
+                self._listings.clear()
+                self._names = 0
+            self._names += len(known) if isinstance(known, frozenset) else 0
+            self._listings[folder] = known
         return known
 
     def _list(self, folder: bytes) -> _Listing:

@@ -7,7 +7,8 @@ and tells prepare, which counts. The second has removed what was marked, and is 
 import asyncio
 import os
 from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
@@ -24,7 +25,7 @@ from rules.leaving_out import Patterns
 from rules.paths import normal, places_within, to_wire
 from streams.messages import Event
 from streams.window import Window, writing_rows
-from tables.fingerprints import Fingerprint, Fingerprints, read_row
+from tables.fingerprints import Fingerprint, Fingerprints, holds_one, read_row
 from topics.departure import Compare, Departed, Left, LeftEnd
 from topics.image_outcome import IMAGE_OUTCOME
 from topics.job_event import Guarded, Swept
@@ -35,7 +36,7 @@ from topics.sweep import Sweep
 T = TypeVar("T")
 
 ROWS_AT_ONCE = 1000
-# Of a message: the folders that it lists are listed once for all of them. Other files are taken in between.
+# Of a message. Other files are taken in between.
 PIECES_AT_ONCE = 20
 
 log = structlog.get_logger()
@@ -97,6 +98,19 @@ class _Looked(NamedTuple):
     is_last: bool
 
 
+@dataclass(slots=True)
+class _Look:
+    """A look at the disk, or why there can be none, and the paths that were in work since it began.
+
+    Older than these, a listing would show what was written since to be gone. `steps`: how many take part in it.
+    """
+
+    absence: Absence | str
+    in_work: set[bytes]
+    watch: ExitStack
+    steps: int = 0
+
+
 class Sweeper:
     """Takes the steps of sweeps."""
 
@@ -104,6 +118,7 @@ class Sweeper:
         self._stage = stage
         self._fingerprints = fingerprints
         self._in_work = in_work
+        self._looks: dict[tuple[str, int | None], _Look] = {}
 
     async def take(self, event: Event, sweep: Sweep, window: Window) -> None:
         """Take one step."""
@@ -118,11 +133,9 @@ class Sweeper:
         with structlog.contextvars.bound_contextvars(job_id=sweep.job_id, stage="hash"):
             if not sweep.after and not await self._is_compared(event, sweep) and sweep.phase == "look":
                 return
-            # What is in work from here on: a listing that is older would show what was written since to be gone.
-            with self._in_work.watched() as in_work:
-                absence = self._absence(sweep)
+            with self._looking(sweep, event.message.partition) as look:
                 for _ in range(PIECES_AT_ONCE):
-                    looked = absence if isinstance(absence, str) else await self._piece(event, sweep, absence, in_work)
+                    looked = await self._piece(event, sweep, look)
                     if isinstance(looked, str):
                         log.warning("sweep-guarded", source=sweep.source, reason=looked)
                         await self._stage.emit(Guarded(job_id=sweep.job_id, at=now(), reason=looked))
@@ -136,27 +149,46 @@ class Sweeper:
             else:
                 await self.ask(sweep, event.message.partition)
 
-    async def _piece(self, event: Event, sweep: Sweep, absence: Absence, in_work: set[bytes]) -> "_Looked | str":
+    @contextmanager
+    def _looking(self, sweep: Sweep, partition: int) -> Iterator[_Look]:
+        """Give a look at the disk: one for all partitions that are looked at at once, as the folders are the same."""
+        key = (sweep.job_id, None if sweep.phase == "look" else partition)
+        if (look := self._looks.get(key)) is None:
+            watch = ExitStack()
+            in_work = watch.enter_context(self._in_work.watched())
+            look = self._looks[key] = _Look(self._absence(sweep), in_work, watch)
+        look.steps += 1
+        try:
+            yield look
+        finally:
+            look.steps -= 1
+            if not look.steps:
+                del self._looks[key]
+                look.watch.close()
+
+    async def _piece(self, event: Event, sweep: Sweep, look: _Look) -> "_Looked | str":
         """Look at the next rows, and mark or remove what leaves. A text says why nothing can be said of any."""
+        if isinstance(look.absence, str):
+            return look.absence
         with writing_rows(event):
             rows = self._fingerprints.within(_places(sweep), sweep.after_path, ROWS_AT_ONCE)
-        known = [(path, row, read_row(row)) for path, row in rows]
-        if sweep.phase == "remove":
-            known = [one for one in known if one[2].leaving == sweep.job_id]
-        looked = await asyncio.to_thread(absence.look, [path for path, _, _ in known])
+        known = rows if sweep.phase == "look" else [one for one in rows if read_row(one[1]).leaving == sweep.job_id]
+        looked = await asyncio.to_thread(look.absence.look, [path for path, _ in known])
         if isinstance(looked, str):
             return looked
         found = [
             _Found(path, row, before, departure)
-            for (path, row, before), seen in zip(known, looked, strict=True)
-            if (departure := _departure(before, seen, sweep)).held != before.held
+            for (path, row), seen in zip(known, looked, strict=True)
+            # Of nearly all nothing leaves, which their rows tell without being read whole.
+            if not (seen == "there" and holds_one(row))
+            and (departure := _departure(before := read_row(row), seen, sweep)).held != before.held
         ]
         if sweep.phase == "look":
-            await self._mark(event, sweep, found, in_work)
+            await self._mark(event, sweep, found, look.in_work)
         else:
-            await self._remove(event, sweep, found, in_work)
+            await self._remove(event, sweep, found, look.in_work)
         departed = sum(len(one.departure.leaves) for one in found)
-        following = sweep.behind(rows[-1][0] if rows else b"", departed, sum(seen == "unread" for seen in looked))
+        following = sweep.behind(rows[-1][0] if rows else b"", departed, looked.count("unread"))
         return _Looked(following, is_last=len(rows) < ROWS_AT_ONCE)
 
     async def _is_compared(self, event: Event, sweep: Sweep) -> bool:

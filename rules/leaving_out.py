@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from fnmatch import translate
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from pathspec import GitIgnoreSpec, RegexPattern
@@ -72,10 +73,15 @@ _FOLDER, _FILE, _PACKAGE = _any(_FOLDERS), _any(_FILES), _any(_PACKAGES)
 
 def is_left_out(name: str, parent: str, *, is_folder: bool) -> bool:
     """Tell whether Darkroom leaves an entry out by itself. `parent`: the name of the folder that it lies in."""
-    name, parent = _plain(name), _plain(parent)
-    if _PACKAGE.match(parent):
+    name = _plain(name)
+    if _is_package(parent):
         return not (is_folder and name in _ORIGINALS)
     return bool((_FOLDER if is_folder else _FILE).match(name))
+
+
+@lru_cache(maxsize=256)
+def _is_package(folder: str) -> bool:
+    return bool(_PACKAGE.match(_plain(folder)))
 
 
 class Patterns:

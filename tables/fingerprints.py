@@ -176,6 +176,12 @@ def _compared_above(collection: str, folder: bytes) -> list[bytes]:
     return [_compared(collection, one) for one in above]
 
 
+def holds_one(row: bytes) -> bool:
+    """Tell whether all that a row holds is the content that the path held last: nothing that another has replaced."""
+    known = orjson.loads(row)
+    return all(sha256 == known["sha256"] for _, sha256, _ in known.get("held", ()))
+
+
 def read_row(row: bytes) -> Fingerprint:
     """Return what a row says."""
     return Fingerprint.model_validate_json(row)

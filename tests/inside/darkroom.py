@@ -275,6 +275,7 @@ def running(seed: int, folder: Path) -> Iterator[tuple[asyncio.Runner, Darkroom]
         for module in (sweeping, departing):
             patch.setattr(module, "ROWS_AT_ONCE", 2)
         patch.setattr(sweeping, "PIECES_AT_ONCE", 2)
+        patch.setattr(absence, "MOST_NAMES", 2)
         patch.setattr(departures, "MOST_OF_FEW", 1)
         runner.run(darkroom.started())
         yield runner, darkroom

@@ -1,11 +1,13 @@
 """What a sweep looks at: the disk, the paths that are in work, and the message that asks for a step."""
 
 import asyncio
+import json
 import os
 from pathlib import Path
 
 import pytest
 
+from agents import absence
 from agents.absence import Absence
 from agents.leaving_out import Chosen
 from agents.mounted import mounted_at
@@ -13,13 +15,14 @@ from agents.sweeping import InWork
 from core.errors import InvalidMessageError
 from rules.departures import Seen
 from rules.leaving_out import Patterns
+from tables.fingerprints import holds_one
 from topics.sweep import BEHIND, Sweep, read_sweep
 
 
 def look(folder: Path, *names: str, exclude: tuple[str, ...] = ()) -> list[Seen] | str:
     root = bytes(folder)
-    absence = Absence(root, None, Chosen(Patterns(exclude), Patterns(()), frozenset({root})), mounted_at(str(folder)))
-    return absence.look([os.fsencode(folder / name) for name in names])
+    chosen = Chosen(Patterns(exclude), Patterns(()), frozenset({root}))
+    return Absence(root, None, chosen, mounted_at(str(folder))).look([os.fsencode(folder / name) for name in names])
 
 
 @pytest.fixture
@@ -37,6 +40,19 @@ def test_what_is_there_gone_and_left_out(photos: Path) -> None:
     assert look(photos, *names[:3], exclude=("private/",)) == ["there", "there", "excluded"]
     (photos / "2024" / ".darkroomignore").write_text("b*\n")
     assert look(photos, *names[:3]) == ["there", "excluded", "there"]
+
+
+def test_listings_that_are_given_up_are_made_again(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(absence, "MOST_NAMES", 0)
+    names = ("a.jpg", "2024/b.jpg", "z.jpg", "2024/private/c.jpg", "2024/none.jpg")
+    assert look(photos, *names) == ["there", "there", "gone", "there", "gone"]
+
+
+@pytest.mark.parametrize(("held", "is_one"), [((), True), (("now",), True), (("now", "before"), False)])
+def test_a_row_tells_whether_it_holds_what_was_replaced(held: tuple[str, ...], is_one: bool) -> None:
+    known = [["home", sha256, ["album"]] for sha256 in held]
+    row = {"size": 1, "mtime_ns": 1, "ctime_ns": 1, "sha256": "now"} | ({"held": known} if known else {})
+    assert holds_one(json.dumps(row).encode()) == is_one
 
 
 def test_names_are_compared_byte_for_byte(photos: Path) -> None:
