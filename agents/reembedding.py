@@ -22,6 +22,7 @@ from agents.throttle import Throttle
 from core import failpoints
 from core.errors import MLUnavailableError, RequestError
 from gateways.qdrant import BoundCollection, ListedPoint, Point
+from gateways.qdrant.filters import ALL_GONE, Filters
 from rules import reembedding as rules
 from rules.many_paths import MORE_PATHS, listed
 from topics.job_event import JobFailed, Step
@@ -78,7 +79,7 @@ class Reembedding:
                 JobFailed(job_id=self._request.job_id, at=now(), collection=self._name, reason=reason)
             )
             return False
-        await self._copy(serving, filling, missing)
+        await self._copy(serving, filling, [*missing, *await self._missing(serving, filling, ALL_GONE)])
         failpoints.reach("reembed-filled")
         await self._persist(lambda: self._qdrant.switch(self._name, filling))
         log.info("reembed-switched", collection=self._name, model_id=self._model_id, without=len(missing))
@@ -95,7 +96,8 @@ class Reembedding:
         # Also where the job is cancelled now: what others bring is to stay, if without a vector.
         while await self._pass(leaving, serving, published, tried) or await self._others(is_switched=True):
             pass
-        await self._copy(leaving, serving, await self._missing(leaving, serving))
+        for filters in (None, ALL_GONE):
+            await self._copy(leaving, serving, await self._missing(leaving, serving, filters))
         await self._persist(lambda: self._qdrant.drop_leaving(self._name))
 
     async def _begin(self) -> BoundCollection:
@@ -158,10 +160,12 @@ class Reembedding:
         wanted = await self._qdrant.count_paths(source.at, point.payload)
         return await self._qdrant.count_paths(target.at, known) < wanted
 
-    async def _missing(self, source: BoundCollection, target: BoundCollection) -> list[str]:
-        """Return the ids of the points that another generation does not have."""
+    async def _missing(
+        self, source: BoundCollection, target: BoundCollection, filters: Filters | None = None
+    ) -> list[str]:
+        """Return the ids of the points that another generation does not have; those that are gone if asked for."""
         missing: list[str] = []
-        pages = self._qdrant.pages(source.at, limit=POINTS_AT_ONCE)
+        pages = self._qdrant.pages(source.at, limit=POINTS_AT_ONCE, filters=filters)
         while page := await self._persist(pages.next):
             ids = [point.id for point in page]
             known = await self._persist(partial(self._qdrant.payloads, target.at, ids, ["paths"]))

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from api.forgetting.gone import ALL as GONE
 from api.view.dead_letters import WholeDeadLetter
 from core.errors import CollectionMissingError
 from gateways.qdrant import Qdrant
+from gateways.qdrant.filters import ALL_GONE
 from rules.collections import check_name
 from rules.identity import point_id
 from rules.many_paths import MORE_PATHS
@@ -74,7 +74,7 @@ class Extents:
         for name in await self._names(collection):
             try:
                 there, _ = await self._qdrant.page(name, limit=POINTS_AT_ONCE, filters={"paths": path})
-                gone, _ = await self._qdrant.page(name, limit=POINTS_AT_ONCE, filters={"full_path": path, **GONE})
+                gone, _ = await self._qdrant.page(name, limit=POINTS_AT_ONCE, filters={"full_path": path, **ALL_GONE})
             except CollectionMissingError:
                 continue
             await self._add(found, name, [record.id for record in (*there, *gone)])
@@ -84,7 +84,7 @@ class Extents:
         """Return all of a collection."""
         found = Extent(only=name, is_all=True)
         if await self._qdrant.collection(name) is not None:
-            for filters in ({}, GONE):
+            for filters in ({}, ALL_GONE):
                 async for page in self._qdrant.pages(name, limit=POINTS_AT_ONCE, filters=filters):
                     found.pictures += len(page)
                     found.contents |= {str(record.payload.get("file_hash")): [name] for record in page}

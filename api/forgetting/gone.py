@@ -7,11 +7,10 @@ from typing import Any
 from api.schemas.forgetting import GonePicture
 from core.errors import RequestError
 from gateways.qdrant import Qdrant
+from gateways.qdrant.filters import ALL_GONE
 from rules.gone import keep_until, purge_at
 from rules.payload import GONE_AT, KEEP_UNTIL, REVISION
 
-ALL: dict[str, Any] = {GONE_AT: {"gte": "0001"}}
-"""The filter that they match."""
 _FIELDS = ["filename", "full_path", "file_hash", GONE_AT, KEEP_UNTIL, REVISION]
 
 
@@ -26,9 +25,9 @@ class GonePictures:
         self, collection: str, *, limit: int, cursor: str | None
     ) -> tuple[list[GonePicture], int, str | None]:
         """Return a page, those that have gone last first; the number of all; and the cursor of the next page."""
-        total = await self._qdrant.count(collection, ALL)
+        total = await self._qdrant.count(collection, ALL_GONE)
         records, following = await self._qdrant.page(
-            collection, limit=limit, cursor=cursor, filters=ALL, sort=f"-{GONE_AT}"
+            collection, limit=limit, cursor=cursor, filters=ALL_GONE, sort=f"-{GONE_AT}"
         )
         return [self._described(record.id, record.payload) for record in records], total, following
 

@@ -7,7 +7,6 @@ from functools import partial
 from fastapi import APIRouter
 from structlog.contextvars import bound_contextvars
 
-from api.forgetting.gone import ALL as GONE
 from api.http.problems import problems
 from api.kept import Kept
 from api.routes.deps import (
@@ -41,6 +40,7 @@ from api.schemas.replay import Run
 from core.errors import CollectionMissingError, RequestError
 from gateways.qdrant import CollectionInfo, Qdrant
 from gateways.qdrant import Storage as StorageInQdrant
+from gateways.qdrant.filters import ALL_GONE
 from rules.collections import check_name
 
 router = APIRouter(prefix="/collections", tags=["collections"])
@@ -221,7 +221,7 @@ async def _collection(qdrant: Qdrant, info: CollectionInfo) -> Collection:
 
 async def _gone(qdrant: Qdrant, name: str) -> int:
     try:
-        return await qdrant.count(name, GONE)
+        return await qdrant.count(name, ALL_GONE)
     except CollectionMissingError:
         return 0  # it was deleted just now
 

@@ -31,6 +31,8 @@ from rules.text import forms
 Filters = dict[str, Any]
 
 TEXT_FIELDS = ("caption", "filename")
+ALL_GONE: Filters = {GONE_AT: {"gte": "0001"}}
+"""What all match that are gone, and no other."""
 DATE_FIELDS = ("taken_at", "ingested_at", GONE_AT, KEEP_UNTIL)
 TAKEN_LOCAL = "taken_local"
 """`taken_at` by the camera's clock. Points that were stored by version 0.1.0 have none until they are read again."""

@@ -88,6 +88,28 @@ async def check_vectors(pipeline: Pipeline, collection: str) -> None:
         assert point.payload["model_id"] == NEW
 
 
+async def test_what_is_gone_is_brought_over_without_ml(
+    pipeline: Pipeline, service: Service, worker: Worker, collection: str, allowed: Path
+) -> None:
+    pictures.write_new(allowed, 3)
+    await pipeline.run(allowed, collection=collection)
+    [(_, point), *_] = (await points(pipeline, [collection]))[collection].items()
+    known = (await pipeline.qdrant.payloads(collection, [point.id], ["paths", REVISION]))[point.id]
+    gone_at = "2026-01-01T00:00:00+00:00"
+    assert await pipeline.qdrant.change(collection, point.id, {"paths": [], "gone_at": gone_at}, known)
+    status = await reembed(pipeline, service, collection)
+    assert (status["status"], counts(status)) == ("completed", {"stored": 2})
+    listing = await service.get("images/gone", collection=collection)
+    assert [(one["id"], one["gone_at"]) for one in listing["images"]] == [(point.id, gone_at)]
+    # Both generations are looked at, whichever serves.
+    purge = {"kind": "purge", "sha256": point.payload["file_hash"], "collection": collection, "gone_at": gone_at}
+    await pipeline.bus.publish("image-outcome", purge["sha256"], purge | {"at": 2e9})
+    await pipeline.bus.until(
+        lambda: pipeline.bus.values("image-outcome", kind="erased", sha256=purge["sha256"]), "what became of the purge"
+    )
+    assert await pipeline.qdrant.point(collection, point.id) is None
+
+
 async def test_a_collection_gets_vectors_of_another_model(
     pipeline: Pipeline, service: Service, worker: Worker, collection: str, allowed: Path
 ) -> None:
