@@ -106,7 +106,7 @@ class ErasureKeeper:
             self._erasures.put_word(sha256, collection, word),
             *self._erasures.delete([key for key, _ in (*paths, *voids)]),
         ]
-        if paths:
+        if paths or voids:
             rows += [one for content in self._erasures.models(sha256) for one in self._erasures.alone(content)]
         # The sequence of a path that was raised for this very word tells of nothing else that has left.
         untold = left.sequence + 1 if left is not None and left.sequence == 0 else 0

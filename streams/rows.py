@@ -109,6 +109,17 @@ class Rows:
             self._database(partition).delete(key)
         return self._log(partition, key, None)
 
+    def delete_held(self, key: bytes) -> Awaitable[object]:
+        """Delete a row that a record of others may hold (`put_together`), and await as for `delete`.
+
+        Its record is empty, and stays: a tombstone is compacted away some day, and the row would come back with the
+        record that holds it.
+        """
+        partition = self._event().message.partition
+        with self._disk():
+            self._database(partition).delete(key)
+        return self._log(partition, key, b"")
+
     def put_together(self, key: bytes, rows: Mapping[bytes, bytes]) -> Awaitable[object]:
         """Write rows at once, all or none, with one changelog record; await the result to know that it is delivered.
 
@@ -190,6 +201,8 @@ class Rows:
                 if message.key.startswith(PACKED):
                     prefix = message.key[len(PACKED) : -NAME_BYTES]
                     batch.delete_range(prefix, prefix + b"\xff")
+            elif not message.value:
+                batch.delete(message.key)
             elif message.key.startswith(PACKED):
                 rows = orjson.loads(message.value)
                 _put_packed(batch, message.key, {name.encode(): orjson.dumps(row) for name, row in rows.items()})

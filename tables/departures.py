@@ -100,7 +100,7 @@ class Departures:
         keys = [b"|".join((b"p", of, model_id, place[len(of) + 1 :])) for model_id in self._models(of)]
         known = [key for key in keys if self._rows.get(key) is not None]
         kept = self._rows.put(b"r|" + place, str(max(sequence, left.sequence)).encode())
-        return [kept, *map(self._rows.delete, known)]
+        return [kept, *map(self._rows.delete_held, known)]
 
     def voided(self, file: HashedFileOfJob) -> int | None:
         """Return up to which sequence what was handed on for a file's path is void.

@@ -65,9 +65,14 @@ class Erasures:
         ]
 
     def voids(self, sha256: str, collection: str) -> list[tuple[bytes, bytes]]:
-        """Return key and path of each path that has left a collection with a content."""
+        """Return keys and path of each path that has left a collection with a content: of what is noted of that.
+
+        Also where the path's row is gone: its record is not (`streams.rows.Rows.delete_held`).
+        """
         prefix = _place(b"r", sha256, collection) + b"|"
-        return [(key, key[len(prefix) :]) for key, _ in self._rows.starting_with(prefix)]
+        paths = [key[len(prefix) :] for key, _ in self._rows.starting_with(prefix)]
+        places = [prefix, *(_place(b"p", *content, collection) + b"|" for content in self.models(sha256))]
+        return [(place + path, path) for path in paths for place in places]
 
     def delete(self, keys: list[bytes]) -> list[Awaitable[object]]:
         """Delete rows."""

@@ -28,6 +28,8 @@ class Rows(dict[bytes, bytes]):
     def delete(self, key: bytes) -> None:
         del self[key]
 
+    delete_held = delete
+
     def starting_with(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         for key in sorted(self):
             if key.startswith(prefix) and key > after:
