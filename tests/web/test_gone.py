@@ -1,9 +1,8 @@
-"""Pictures whose files have all left: seen page by page, and kept longer. They were put there by the test."""
+"""Pictures whose files have all left: seen page by page, kept longer, forgotten. They were put there by the test."""
 
 import asyncio
 import hashlib
 import re
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -11,6 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from gateways.qdrant import Point, Qdrant
+from rules.identity import point_id
 from tests import parts
 from tests.web.browser import WAIT_MS
 from tests.web.conftest import Open
@@ -29,7 +29,7 @@ def lost(qdrant: parts.Part) -> None:
     """Fill a collection with a thousand pictures that are gone, the last ones first, and one that is not."""
 
     async def write() -> None:
-        points = [_point(number, gone_at=(NOW - timedelta(hours=number)).isoformat()) for number in range(1000)]
+        points = [_point(number, gone_at=(NOW - timedelta(minutes=number)).isoformat()) for number in range(1000)]
         async with Qdrant(qdrant.url) as client:
             await client.ensure_collection(LOST, model_id="stub-1", dimension=512, distance="Cosine")
             await client.upsert(LOST, [*points, _point(1000, paths=["/photos/gone-1000.jpg"])])
@@ -40,14 +40,15 @@ def lost(qdrant: parts.Part) -> None:
 
 def _point(number: int, **fields: object) -> Point:
     name = f"gone-{number:04}.jpg"
+    sha256 = hashlib.sha256(name.encode()).hexdigest()
     payload = {
         "filename": name,
         "full_path": f"/photos/{'folder/' * (number % 12)}{name}",
         "paths": [],
-        "file_hash": hashlib.sha256(name.encode()).hexdigest(),
+        "file_hash": sha256,
         "thumbnail_base64": _thumbnail(number % 12),
     }
-    return Point(str(uuid.uuid5(uuid.NAMESPACE_OID, name)), [0.5] * 512, payload | fields)
+    return Point(point_id(sha256), [0.5] * 512, payload | fields)
 
 
 def test_a_thousand_gone_pictures_are_seen_page_by_page_and_some_kept_longer(visit: Open) -> None:
@@ -80,3 +81,27 @@ def test_a_thousand_gone_pictures_are_seen_page_by_page_and_some_kept_longer(vis
     page.get_by_label("How long").select_option("As planned, no longer")
     opened.button("Keep").click()
     expect(until).to_have_text(planned)
+
+
+@pytest.mark.usefixtures("worker")
+def test_gone_pictures_are_forgotten_for_good(visit: Open) -> None:
+    opened = visit(f"gone?collection={LOST}")
+    page = opened.page
+    page.get_by_role("button", name="Forget gone-0001.jpg").click()
+    asked = page.get_by_role("dialog", name="Forget “gone-0001.jpg”?")
+    expect(asked).to_contain_text("Kafka holds messages about it until")
+    opened.button("Cancel").click()
+    for number in (2, 3):
+        page.get_by_label(f"Select gone-000{number}.jpg").check()
+    selected = page.get_by_role("region", name="Selected pictures")
+    selected.get_by_role("button", name="Forget").click()
+    page.get_by_role("dialog").get_by_role("button", name="Forget", exact=True).click()
+    expect(page.get_by_text("2 pictures forgotten.")).to_be_visible()
+    expect(opened.in_table("gone-0002.jpg")).to_have_count(0)
+    expect(opened.in_table("gone-0001.jpg")).to_have_count(1)
+    expect(selected).to_be_hidden()
+    opened.check_look()
+    # The stages have done it, too.
+    while page.get_by_text("100 of 998 pictures").count() == 0:
+        page.reload()
+        expect(page.get_by_text(re.compile("100 of [0-9,]+ pictures"))).to_be_visible()

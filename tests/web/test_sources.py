@@ -155,6 +155,26 @@ def test_a_folder_that_is_watched_shows_what_comes_by_itself(visit: Open, photos
     opened.check_look()
 
 
+def test_a_source_is_removed_and_its_pictures_are_forgotten_where_a_person_says_so(visit: Open, add: Add) -> None:
+    add("forgotten", 3, 895)
+    opened = visit("sources")
+    page = in_step(opened, "forgotten")
+    opened.button("Remove").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Its pictures stay in “forgotten”")
+    dialog.get_by_label("Forget its pictures, too").check()
+    expect(dialog).to_contain_text("This cannot be undone")
+    opened.button("Remove it, and forget its pictures").click()
+    expect(page.get_by_text("“forgotten” is removed, and its pictures are being forgotten.")).to_be_visible()
+    heading = page.get_by_role("heading", name="No pictures here yet")
+    page = opened.go("gallery?collection=forgotten")
+    while True:
+        page.reload()
+        expect(heading.or_(page.locator(".cell:not(.loading)")).first).to_be_visible()
+        if heading.count():
+            return
+
+
 def test_many_removals_wait_for_a_person_who_may_say_no_and_yes(visit: Open, photos: Path, add: Add) -> None:
     add("held", 15, 860)
     opened = visit("sources")

@@ -6,7 +6,7 @@ import { fill, h } from "../core/dom.js";
 import * as format from "../core/format.js";
 import { go, link, settle } from "../core/router.js";
 import { addRows, badge, button, check, empty, failure, pageHead, replaceRow, select, table } from "../components/basics.js";
-import { askKeeping } from "../components/parting.js";
+import { askForgetting, askKeeping } from "../components/parting.js";
 import { attempt, toast } from "../components/toast.js";
 
 const PAGE = 100;
@@ -76,7 +76,7 @@ export async function show(root, { query, signal }) {
     bulk.hidden = chosen.size === 0;
     const some = [...chosen.values()];
     const all = chosen.size < rows.size && button(`Select all ${format.count(rows.size)} shown`, { onclick: () => pickAll(true) });
-    fill(bulk, h("strong", { role: "status" }, `${format.count(chosen.size)} selected`), all, button("Select none", { onclick: () => pickAll(false) }), button("Keep longer", { picture: "archive", onclick: attempt(() => keep(some)) }));
+    fill(bulk, h("strong", { role: "status" }, `${format.count(chosen.size)} selected`), all, button("Select none", { onclick: () => pickAll(false) }), button("Keep longer", { picture: "archive", onclick: attempt(() => keep(some)) }), button("Forget", { picture: "trash", look: "danger", onclick: attempt(() => forget(some)) }));
   }
 
   function pickAll(on) {
@@ -99,7 +99,7 @@ export async function show(root, { query, signal }) {
       h("td", { class: "wrap" }, h("div", { class: "gone-picture" }, h("img", { alt: "", loading: "lazy", src: address(`/images/${one.id}/thumbnail`, { collection }) }), h("div", {}, h("strong", { class: "clamp", title: one.filename }, one.filename), h("div", { class: "small soft clamp", title: one.path }, one.path)))),
       h("td", { class: "when" }, format.dateTime(one.gone_at)),
       h("td", { class: "when" }, one.purge_at ? format.dateTime(one.purge_at) : badge("for good", "good"), one.kept && one.purge_at && h("div", { class: "small soft" }, "longer, as you said")),
-      h("td", {}, h("div", { class: "buttons gone-acts" }, button(`Keep ${one.filename} longer`, { picture: "archive", square: true, onclick: attempt(() => keep([one])) }))),
+      h("td", {}, h("div", { class: "buttons gone-acts" }, button(`Keep ${one.filename} longer`, { picture: "archive", square: true, onclick: attempt(() => keep([one])) }), button(`Forget ${one.filename}`, { picture: "trash", look: "danger", square: true, onclick: attempt(() => forget([one])) }))),
     );
   }
 
@@ -113,6 +113,16 @@ export async function show(root, { query, signal }) {
       rows.set(one.id, { one: now, element: row(now) });
       replaceRow(listing.content, before, rows.get(one.id).element);
     }, wanted.asPlanned ? "as planned again" : "kept longer");
+  }
+
+  async function forget(some) {
+    if (!(await askForgetting(some, collection))) return;
+    await each(some, async (one) => {
+      await post("/forget", { content: one.sha256, collection });
+      rows.get(one.id).element.remove();
+      rows.delete(one.id);
+      total -= 1;
+    }, "forgotten");
   }
 
   /** Does something with each, a few at once, and says how it went. */

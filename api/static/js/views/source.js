@@ -7,7 +7,7 @@ import { BECAME, isLooking, REASON_MEANS, REASONS, rhythm, standing } from "../c
 import { FINISHED } from "../core/names.js";
 import { go, link } from "../core/router.js";
 import { badge, button, empty, failure, note, pageHead, stateBadge, table } from "../components/basics.js";
-import { ask } from "../components/dialog.js";
+import { askRemoving } from "../components/parting.js";
 import { asks } from "../components/removals.js";
 import { attempt, toast } from "../components/toast.js";
 
@@ -88,10 +88,11 @@ export async function show(root, { path: [name], signal }) {
   }
 
   async function remove(source) {
-    if (!(await ask(`Remove the source “${name}”?`, `${source.folder} is looked at no more. Its pictures stay in “${source.collection}”, and its files where they are.`, "Remove the source", { danger: true }))) return;
-    await request(at, { method: "DELETE" });
+    const answer = await askRemoving(source);
+    if (!answer) return;
+    await request(at, { method: "DELETE", query: { forget: answer.forget || "" } });
     window.dispatchEvent(new Event("sources"));
-    toast(`“${name}” is removed. Its pictures stay.`);
+    toast(answer.forget ? `“${name}” is removed, and its pictures are being forgotten.` : `“${name}” is removed. Its pictures stay.`);
     go(["sources"]);
   }
 
