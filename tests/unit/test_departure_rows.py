@@ -144,3 +144,31 @@ def test_what_a_kill_repeats_takes_no_path_away_that_has_come_back() -> None:
     assert departures.void(left("/a", sequence=1)) is not None
     assert departures.voided(again) == 1
     assert not images.is_confirmed(again, "i")
+
+
+def test_a_path_that_is_forgotten_takes_its_row_along_unless_others_count_on_it() -> None:
+    path, other = b"/p/a.jpg", "b" * 64
+    held = (Held("photos", SHA, (PLAIN,)), Held("other", SHA, (PLAIN,)))
+
+    def retired(known: Fingerprint, *collections: str, sha256: str = SHA, untold: int = 0) -> Fingerprint | None:
+        rows = Rows()
+        files = Fingerprints(rows)  # type: ignore[arg-type]
+        files.put(path, known)
+        for collection in collections:
+            files.retire(path, sha256, collection, untold)
+        return files.get(path)
+
+    known = Fingerprint(size=1, mtime_ns=2, sha256=SHA, held=held)
+    assert retired(known, "photos") == known.model_copy(update={"held": held[1:]})
+    assert retired(known, "photos", "other") is None
+    assert retired(known, "photos", "other", sha256=other) == known
+    # What the path holds now is not what is forgotten.
+    edited = known.model_copy(update={"sha256": other})
+    assert retired(edited, "photos", "other") == edited.model_copy(update={"held": ()})
+    # Something has left before: what was handed on then is told from what comes, and of the content nothing is left.
+    left = known.model_copy(update={"sequence": 1})
+    bare = retired(left, "photos", "other")
+    assert bare is not None
+    assert (bare.sequence, bare.held, SHA in bare.model_dump_json()) == (1, (), False)
+    assert not bare.matches(FileStamp(0, 0))
+    assert retired(left, "photos", "other", untold=1) is None
