@@ -8,12 +8,12 @@ import stat
 from collections.abc import Sequence
 
 from agents.leaving_out import Chosen, ScopesWithin
-from agents.mounted import mounted_at
+from agents.mounted import linked_at, mounted_at
 from core.errors import FileError
 from imaging.files import Roots
 from rules.departures import Seen
-from rules.mounts import Mount
-from rules.paths import parent_of
+from rules.mounts import Linked, Mount
+from rules.paths import is_within, parent_of
 
 MOST_NAMES = 100_000
 """In the listings that are kept: some 10 MB."""
@@ -24,9 +24,20 @@ _Listing = frozenset[bytes] | Seen
 class Absence:
     """One look at some paths below the folder of a source. Blocks."""
 
-    def __init__(self, folder: bytes, roots: Roots, chosen: Chosen, mounts: Sequence[Mount]) -> None:
+    def __init__(
+        self,
+        folder: bytes,
+        roots: Roots,
+        chosen: Chosen,
+        mounts: Sequence[Mount],
+        *,
+        links: Sequence[Linked] = (),
+        away: Sequence[str] = (),
+    ) -> None:
         self._folder = folder
         self._mounts = tuple(mounts)
+        self._links = tuple(links)
+        self._away = tuple(map(os.fsencode, away))
         self._listings: dict[bytes, _Listing] = {}
         self._names = 0
         self._scopes = ScopesWithin(folder, roots, chosen)
@@ -36,6 +47,9 @@ class Absence:
         shown = os.fsdecode(self._folder)
         if mounted_at(shown) != self._mounts:
             return f"{shown} is on another mount than when the walk began, or its disk is away here"
+        for link in self._links:
+            if linked_at(link.path) != link:
+                return f"{link.path} leads elsewhere than when the walk began, or its disk is away here"
         try:
             with os.scandir(self._folder) as entries:
                 if next(entries, None) is None:
@@ -53,6 +67,8 @@ class Absence:
         return self.why_nothing() or found
 
     def _seen(self, path: bytes) -> Seen:
+        if is_within(path, self._away):
+            return "unread"
         parent = parent_of(path)
         listing = self._listing(parent)
         if not isinstance(listing, frozenset):

@@ -18,8 +18,9 @@ from agents.collections import WritableCollections
 from agents.fingerprinting import Fingerprinter
 from agents.forgetting import PathForgetter
 from agents.handing_on import as_kept, hashed_file, told_of
+from agents.in_work import InWork
 from agents.stage import Services, StageApp, now
-from agents.sweeping import InWork, Sweeper
+from agents.sweeping import Sweeper
 from core import failpoints, metrics
 from core.errors import DrainingError, FatalError
 from rules import hashing

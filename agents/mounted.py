@@ -1,9 +1,10 @@
 """What a folder is on now, as the kernel tells."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
-from rules.mounts import Mount, mounts_of, read_mounts
+from rules.mounts import Linked, Mount, mounts_of, read_mounts
 
 _MOUNTINFO = Path("/proc/self/mountinfo")
 _UUIDS = Path("/dev/disk/by-uuid")
@@ -16,6 +17,21 @@ def mounted_at(folder: str) -> tuple[Mount, ...]:
     except OSError:
         return ()
     return mounts_of(os.path.realpath(folder), read_mounts(text, _uuids()))
+
+
+def linked_at(path: str) -> Linked | None:
+    """Return what a link leads to, and what that is on; None where there is no link. Blocks."""
+    try:
+        return Linked(path, str(Path(path).readlink()), mounted_at(path))
+    except OSError:
+        return None
+
+
+def links_elsewhere(links: Iterable[bytes], known: Iterable[Linked], mounts: tuple[Mount, ...]) -> list[Linked]:
+    """Return links that are there: those that were known, and those that lead to other mounts than these. Blocks."""
+    were = {one.path for one in known}
+    found = [linked_at(path) for path in sorted(were | set(map(os.fsdecode, links)))]
+    return [one for one in found if one is not None and (one.path in were or not set(one.mounts) <= set(mounts))]
 
 
 def _uuids() -> dict[str, str]:

@@ -68,6 +68,7 @@ class PublishingWalk:
         self._throttle = throttle
         self.sent = 0
         self.is_whole = True
+        self.links: set[bytes] = set()
         self.per_partition = [0] * stage.services.settings.kafka_partitions
 
     async def walk(self, sources: Sequence[bytes], watched: WatchedWalk | None = None) -> None:
@@ -79,7 +80,7 @@ class PublishingWalk:
         touched = self._request.touched
         for source in sources:
             for place in places_within(source, touched) if touched else (source,):
-                await self._walk(walk_within(place, source, roots, self._chosen), watched)
+                await self._walk(walk_within(place, source, roots, self._chosen, self.links), watched)
         if watched is not None and self.is_whole and not touched:
             watched.is_whole()
 

@@ -171,7 +171,7 @@ class _Scanner:
                 )
             sweep = None
             if mounts is not None and walked.is_whole:
-                sweep = await self._looks.sweep_behind(request, walk_id, mounts)
+                sweep = await self._looks.sweep_behind(request, walk_id, mounts, walked.links)
             await self._seal(job_id, walk_id, walked.per_partition, sweep)
             log.info("scan-done", walk_id=walk_id, files=walked.sent)
 

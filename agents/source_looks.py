@@ -5,13 +5,13 @@ is not there: its files are not gone.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 
-from agents.mounted import mounted_at
+from agents.mounted import links_elsewhere, mounted_at
 from agents.stage import StageApp, now
-from rules.mounts import Mount
+from rules.mounts import Linked, Mount, behind_links
 from topics.job_event import Guarded, Sweeping
 from topics.record import Headers
 from topics.scan_request import ScanRequest
@@ -37,9 +37,18 @@ class SourceLooks:
         await self._sources.read()
         return await asyncio.to_thread(mounted_at, request.sources[0])
 
-    async def sweep_behind(self, request: ScanRequest, walk_id: str, mounts: Sequence[Mount]) -> Sweep | None:
-        """Tell that a whole walk of a source has ended; return what is looked for behind it, where that may be."""
+    async def sweep_behind(
+        self, request: ScanRequest, walk_id: str, mounts: Sequence[Mount], links: Iterable[bytes]
+    ) -> Sweep | None:
+        """Tell that a whole walk of a source has ended; return what is looked for behind it, where that may be.
+
+        `links`: to folders, that the walk has followed.
+        """
         assert request.source is not None  # noqa: S101 - or nothing is on mounts
+        before = self._mounted(request.source)
+        known = () if before is None else before.links
+        there = await asyncio.to_thread(links_elsewhere, links, known, tuple(mounts))
+        kept, away = behind_links(known, there)
         sweep = Sweep(
             job_id=request.job_id,
             walk_id=walk_id,
@@ -49,6 +58,8 @@ class SourceLooks:
             exclude=request.exclude,
             roots=request.roots,
             mounts=tuple(mounts),
+            links=tuple(there),
+            away=list(away),
             touched=request.touched,
         )
         pictures = await self._stage.persist([request.job_id], lambda: self._services.qdrant.count(request.collection))
@@ -56,29 +67,40 @@ class SourceLooks:
         await self._stage.emit(
             Sweeping(job_id=request.job_id, at=now(), sweep=sweep, pictures=pictures, lost_lately=lately)
         )
-        why = await self._why_not(sweep)
+        why = await self._why_not(sweep, kept)
         if why is None:
             return sweep
         log.warning("sync-guarded", source=request.source, reason=why)
         await self._stage.emit(Guarded(job_id=request.job_id, at=now(), reason=why))
         return None
 
-    async def _why_not(self, sweep: Sweep) -> str | None:
-        """Say why nothing is looked for. What a source is on is remembered when it is looked at for the first time."""
+    def _mounted(self, source: str) -> SourceStatus | None:
+        """Return what a source was on, as far as that counts still."""
+        known = self._sources.get(source)
+        mounted = None if known is None else known.mounted
+        return mounted if mounted is None or known is None or mounted.accepted == known.source.accepted else None
+
+    async def _why_not(self, sweep: Sweep, links: tuple[Linked, ...]) -> str | None:
+        """Say why nothing is looked for. What a source is on is remembered when it is looked at for the first time.
+
+        `links`: what is to be remembered of these.
+        """
         known = self._sources.get(sweep.source)
         if known is None:
             return f"there is no source {sweep.source!r} any more"
         if await asyncio.to_thread(mounted_at, sweep.folder) != sweep.mounts:
             return f"what is mounted at {sweep.folder} changed during the walk"
-        before = known.mounted
-        if before is None or before.accepted != known.source.accepted:
-            status = SourceStatus(name=sweep.source, mounts=sweep.mounts, accepted=known.source.accepted)
-            await (await self._stage.send(SOURCE_STATUS, status.key, status, Headers(job_id=sweep.job_id)))
-        elif before.mounts != sweep.mounts:
+        before = self._mounted(sweep.source)
+        if before is not None and before.mounts != sweep.mounts:
             return (
                 f"{sweep.folder} is on {_shown(sweep.mounts)} now and was on {_shown(before.mounts or ())}. "
                 f"`darkroom sources accept {sweep.source}` takes that"
             )
+        if before is None or before.links != links:
+            status = SourceStatus(name=sweep.source, mounts=sweep.mounts, links=links, accepted=known.source.accepted)
+            await (await self._stage.send(SOURCE_STATUS, status.key, status, Headers(job_id=sweep.job_id)))
+        if sweep.away:
+            log.warning("links-away", source=sweep.source, links=sweep.away)
         return None
 
 

@@ -6,15 +6,15 @@ and tells prepare, which counts. The second has removed what was marked, and is 
 
 import asyncio
 import os
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 import structlog
 
 from agents.absence import Absence
+from agents.in_work import InWork
 from agents.leaving_out import Chosen
 from agents.roots import allowed_roots
 from agents.stage import StageApp, now
@@ -36,46 +36,13 @@ from topics.sweep import Sweep
 T = TypeVar("T")
 
 ROWS_AT_ONCE = 1000
+LOOKS_AGAIN = 5
+IN_WORK_SECONDS = 30.0
+"""So often, and so long each time, a path is waited for that is in work while it is looked at."""
 # Of a message. Other files are taken in between.
 PIECES_AT_ONCE = 20
 
 log = structlog.get_logger()
-
-
-class InWork:
-    """The paths that hash has in work: what is found of them on the disk may be old by the time it is acted on."""
-
-    def __init__(self) -> None:
-        self._pieces: dict[int, Sequence[bytes]] = {}
-        # By identity: two may hold the same paths.
-        self._watches: dict[int, set[bytes]] = {}
-
-    def begin(self, paths: Sequence[bytes]) -> None:
-        """Note paths that were taken, as one piece of work."""
-        self._pieces[id(paths)] = paths
-        for watch in self._watches.values():
-            watch.update(paths)
-
-    def end(self, paths: Sequence[bytes]) -> None:
-        """Note that a piece of work has ended, by the very list that it has begun with."""
-        del self._pieces[id(paths)]
-
-    async def until_done(self, paths: Sequence[bytes], work: Coroutine[Any, Any, T]) -> T:
-        """Do work on paths, which are in work until then. They have begun already."""
-        try:
-            return await work
-        finally:
-            self.end(paths)
-
-    @contextmanager
-    def watched(self) -> Iterator[set[bytes]]:
-        """Give the paths that are in work at any time until the block ends."""
-        watch = set(chain.from_iterable(self._pieces.values()))
-        self._watches[id(watch)] = watch
-        try:
-            yield watch
-        finally:
-            del self._watches[id(watch)]
 
 
 class _Found(NamedTuple):
@@ -92,10 +59,11 @@ class _Found(NamedTuple):
 
 
 class _Looked(NamedTuple):
-    """What comes behind the rows that were looked at."""
+    """What comes behind the rows that were looked at, and which were passed over, as they were in work or changed."""
 
     following: Sweep
     is_last: bool
+    passed: list[bytes]
 
 
 @dataclass(slots=True)
@@ -133,21 +101,22 @@ class Sweeper:
         with structlog.contextvars.bound_contextvars(job_id=sweep.job_id, stage="hash"):
             if not sweep.after and not await self._is_compared(event, sweep) and sweep.phase == "look":
                 return
-            with self._looking(sweep, event.message.partition) as look:
-                for _ in range(PIECES_AT_ONCE):
-                    looked = await self._piece(event, sweep, look)
-                    if isinstance(looked, str):
-                        log.warning("sweep-guarded", source=sweep.source, reason=looked)
-                        await self._stage.emit(Guarded(job_id=sweep.job_id, at=now(), reason=looked))
-                        return
-                    sweep, is_last = looked
-                    if is_last:
-                        break
+            looked = await self._pieces(event, sweep)
+            for _ in range(LOOKS_AGAIN):
+                if isinstance(looked, str) or not looked.passed:
+                    break
+                # A watcher tells of a path once: what is passed over would be seen by the next look at the whole only.
+                await self._in_work.without(looked.passed, IN_WORK_SECONDS)
+                looked = await self._again(event, looked)
+            if isinstance(looked, str):
+                log.warning("sweep-guarded", source=sweep.source, reason=looked)
+                await self._stage.emit(Guarded(job_id=sweep.job_id, at=now(), reason=looked))
+                return
             failpoints.reach("sweep-step")
-            if is_last:
-                await self._end(event, sweep)
+            if looked.is_last:
+                await self._end(event, looked.following)
             else:
-                await self.ask(sweep, event.message.partition)
+                await self.ask(looked.following, event.message.partition)
 
     @contextmanager
     def _looking(self, sweep: Sweep, partition: int) -> Iterator[_Look]:
@@ -166,14 +135,37 @@ class Sweeper:
                 del self._looks[key]
                 look.watch.close()
 
-    async def _piece(self, event: Event, sweep: Sweep, look: _Look) -> "_Looked | str":
-        """Look at the next rows, and mark or remove what leaves. A text says why nothing can be said of any."""
-        if isinstance(look.absence, str):
-            return look.absence
-        with writing_rows(event):
-            rows = self._fingerprints.within(_places(sweep), sweep.after_path, ROWS_AT_ONCE)
+    async def _pieces(self, event: Event, sweep: Sweep) -> _Looked | str:
+        """Look at the next rows; a text says why nothing can be said of any."""
+        looked = _Looked(sweep, is_last=False, passed=[])
+        with self._looking(sweep, event.message.partition) as look:
+            for _ in range(PIECES_AT_ONCE):
+                with writing_rows(event):
+                    rows = self._fingerprints.within(_places(sweep), looked.following.after_path, ROWS_AT_ONCE)
+                piece = await self._piece(event, looked.following, rows, look.absence, look.in_work)
+                if isinstance(piece, str):
+                    return piece
+                looked = piece._replace(passed=[*looked.passed, *piece.passed])
+                if looked.is_last:
+                    break
+        return looked
+
+    async def _again(self, event: Event, before: _Looked) -> _Looked | str:
+        """Look again at what was passed over, by a listing of its own."""
+        with self._in_work.watched() as in_work:
+            with writing_rows(event):
+                rows = [(path, row) for path in before.passed if (row := self._fingerprints.row(path)) is not None]
+            piece = await self._piece(event, before.following, rows, self._absence(before.following), in_work)
+        return piece if isinstance(piece, str) else before._replace(passed=piece.passed)
+
+    async def _piece(
+        self, event: Event, sweep: Sweep, rows: list[tuple[bytes, bytes]], absence: Absence | str, in_work: set[bytes]
+    ) -> _Looked | str:
+        """Look at rows, and mark or remove what leaves. A text says why nothing can be said of any."""
+        if isinstance(absence, str):
+            return absence
         known = rows if sweep.phase == "look" else [one for one in rows if read_row(one[1]).leaving == sweep.job_id]
-        looked = await asyncio.to_thread(look.absence.look, [path for path, _ in known])
+        looked = await asyncio.to_thread(absence.look, [path for path, _ in known])
         if isinstance(looked, str):
             return looked
         found = [
@@ -183,13 +175,11 @@ class Sweeper:
             if not (seen == "there" and holds_one(row))
             and (departure := _departure(before := read_row(row), seen, sweep)).held != before.held
         ]
-        if sweep.phase == "look":
-            await self._mark(event, sweep, found, look.in_work)
-        else:
-            await self._remove(event, sweep, found, look.in_work)
+        act = self._mark if sweep.phase == "look" else self._remove
+        passed = await act(event, sweep, found, in_work)
         departed = sum(len(one.departure.leaves) for one in found)
         following = sweep.behind(rows[-1][0] if rows else b"", departed, looked.count("unread"))
-        return _Looked(following, is_last=len(rows) < ROWS_AT_ONCE)
+        return _Looked(following, len(rows) < ROWS_AT_ONCE, passed)
 
     async def _is_compared(self, event: Event, sweep: Sweep) -> bool:
         """Tell whether all is held here that prepare knows of the folder. Else it is asked, and the look comes behind.
@@ -218,10 +208,10 @@ class Sweeper:
             chosen = Chosen(Patterns(sweep.exclude), Patterns(settings.scan_exclude), frozenset({folder}))
         except (FileError, ValueError) as error:
             return str(error)
-        return Absence(folder, roots, chosen, sweep.mounts)
+        return Absence(folder, roots, chosen, sweep.mounts, links=sweep.links, away=sweep.away)
 
-    async def _mark(self, event: Event, sweep: Sweep, found: list[_Found], in_work: set[bytes]) -> None:
-        """Mark the rows of what would leave, and tell prepare."""
+    async def _mark(self, event: Event, sweep: Sweep, found: list[_Found], in_work: set[bytes]) -> list[bytes]:
+        """Mark the rows of what would leave, and tell prepare; return what was passed over."""
         files = self._fingerprints
         marked, rows = [], []
         with writing_rows(event):
@@ -236,16 +226,21 @@ class Sweeper:
         ]
         await asyncio.gather(*rows)
         await self._send(departed)
+        return _without(found, marked)
 
-    async def _remove(self, event: Event, sweep: Sweep, found: list[_Found], in_work: set[bytes]) -> None:
-        """Have removed what leaves still. What is handed on for a path from now on has a higher sequence."""
+    async def _remove(self, event: Event, sweep: Sweep, found: list[_Found], in_work: set[bytes]) -> list[bytes]:
+        """Have removed what leaves still; return what was passed over.
+
+        What is handed on for a path from now on has a higher sequence.
+        """
         files = self._fingerprints
-        raised: list[tuple[_Found, Fingerprint]] = []
+        found = [one for one in found if sweep.gone or not one.is_gone]
         with writing_rows(event):
-            for one in found:
-                is_allowed = sweep.gone or not one.is_gone
-                if is_allowed and one.path not in in_work and files.is_as_it_was(one.path, one.row):
-                    raised.append((one, one.before.model_copy(update={"sequence": one.before.sequence + 1})))
+            raised = [
+                (one, one.before.model_copy(update={"sequence": one.before.sequence + 1}))
+                for one in found
+                if one.path not in in_work and files.is_as_it_was(one.path, one.row)
+            ]
             rows = [files.put(one.path, after) for one, after in raised]
         await asyncio.gather(*rows)
         await self._send(
@@ -268,6 +263,7 @@ class Sweeper:
                 if files.get(one.path) == after
             ]
         await asyncio.gather(*rows)
+        return _without(found, [one for one, _ in raised])
 
     async def _send(self, records: Sequence[Departed | Left]) -> None:
         await self._stage.send_files(IMAGE_OUTCOME, [(one.sha256.encode(), one, one.headers()) for one in records])
@@ -292,6 +288,11 @@ class Sweeper:
             await self._stage.send(IMAGE_OUTCOME, sweep.job_id, end, headers, number) for number in range(partitions)
         ]
         await asyncio.gather(*deliveries)
+
+
+def _without(found: Iterable[_Found], done: Iterable[_Found]) -> list[bytes]:
+    paths = {one.path for one in done}
+    return [one.path for one in found if one.path not in paths]
 
 
 def _folder(sweep: Sweep) -> bytes:

@@ -73,16 +73,21 @@ def walk(source: bytes, roots: Roots = None, chosen: Chosen | None = None) -> Ge
             yield entry
 
 
-def walk_within(path: bytes, source: bytes, roots: Roots, chosen: Chosen) -> Generator[Walked, None, None]:
-    """Yield what a walk of a source finds at a path and below it; nothing where nothing is there."""
-    for entry in _Walk(roots, chosen).run(path, source):
+def walk_within(
+    path: bytes, source: bytes, roots: Roots, chosen: Chosen, links: set[bytes] | None = None
+) -> Generator[Walked, None, None]:
+    """Yield what a walk of a source finds at a path and below it; nothing where nothing is there.
+
+    `links`: gets the links to folders that are followed.
+    """
+    for entry in _Walk(roots, chosen, links).run(path, source):
         if not isinstance(entry, Entered):
             yield entry
 
 
-def folders_within(path: bytes, source: bytes, roots: Roots, chosen: Chosen) -> Iterator[Entered]:
+def folders_within(path: bytes, source: bytes, roots: Roots, chosen: Chosen, links: set[bytes]) -> Iterator[Entered]:
     """Yield the folders that a walk of a source enters at a path and below it; files are not looked at."""
-    for entry in _Walk(roots, chosen, only_folders=True).run(path, source):
+    for entry in _Walk(roots, chosen, links, only_folders=True).run(path, source):
         if isinstance(entry, Entered):
             yield entry
 
@@ -90,7 +95,10 @@ def folders_within(path: bytes, source: bytes, roots: Roots, chosen: Chosen) -> 
 class _Walk:
     """The folders from the source down. No recursion: folders nest deeper than Python calls may."""
 
-    def __init__(self, roots: Roots, chosen: Chosen, *, only_folders: bool = False) -> None:
+    def __init__(
+        self, roots: Roots, chosen: Chosen, links: set[bytes] | None = None, *, only_folders: bool = False
+    ) -> None:
+        self._links = set() if links is None else links
         self._roots = roots
         self._chosen = chosen
         self._only_folders = only_folders
@@ -136,6 +144,8 @@ class _Walk:
             yield _refuse(entry, error)
             return
         if stat.S_ISDIR(status.st_mode):
+            if entry.is_symlink():
+                self._links.add(entry.path)
             yield from self._enter(entry.path, status, folder.source, folder.scopes)
         else:
             yield _judge(entry.path, status)
@@ -191,6 +201,8 @@ class _Walk:
                 yield Refused(path, "failed", _why(path, error))
             return
         if is_folder:
+            if os.path.islink(path):  # noqa: PTH114 - bytes
+                self._links.add(path)
             yield from self._enter(path, status, source, of_parent)
         elif not self._only_folders:
             yield _judge(path, status)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import structlog
 
@@ -27,7 +27,7 @@ from core.errors import FileError
 from core.settings import Settings
 from imaging.files import Roots
 from rules.leaving_out import IGNORE_FILE, NO_MEDIA, Patterns
-from rules.mounts import silent
+from rules.mounts import Mount, silent
 from rules.paths import normal, readable
 from rules.watching import EVERY_SECONDS, MOST_PENDING, Change, may_be_open, merged, noted, ready
 from topics.source import Source
@@ -41,6 +41,19 @@ _Verdict = Literal["news", "left", "open", "nothing"]
 _RULES = {IGNORE_FILE.encode(), NO_MEDIA.encode()}
 
 log = structlog.get_logger()
+
+
+class _Where(NamedTuple):
+    """Which folder is watched: device and inode, and what it and each link in it is on."""
+
+    identity: tuple[int, int] | None
+    mounts: dict[str, tuple[Mount, ...]]
+
+    def goes_on(self, before: "_Where") -> bool:
+        """Tell whether it is the same folder on the same disks; there may be more links, or fewer."""
+        return self.identity == before.identity and all(
+            before.mounts.get(path, mounts) == mounts for path, mounts in self.mounts.items()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +91,8 @@ class WatchedSource:
         """Watch until cancelled."""
         try:
             while True:
-                self._close()
                 seconds = await self._watch()
+                self._close()
                 await asyncio.sleep(seconds)
         finally:
             self._close()
@@ -122,29 +135,32 @@ class WatchedSource:
 
     async def _watch(self) -> float:
         """Watch as long as that can be done; return for how many seconds to wait then."""
-        mounts = await asyncio.to_thread(mounted_at, self.source.folder)
         if (why := await asyncio.to_thread(self._why_not)) is not None:
             self.state = Watching(state="not_possible", reason=why)
             return CHECK_SECONDS
-        if (mount := silent(mounts)) is not None:
-            why = f"{mount.point} is on {mount.type}, and the system does not tell of what others change there"
-            self.state = Watching(state="by_schedule", every_seconds=self._every, reason=why)
-            return CHECK_SECONDS
-        identity = await asyncio.to_thread(self._identity)
         try:
             self._tree = tree = WatchedTree(self._folder, self._roots(), self._chosen())
+            begun_at = await asyncio.to_thread(self._where, tree)
+            _check_told(begun_at)
             await asyncio.to_thread(tree.watch, [self._folder])
-            self.wants_whole = True
-            await self._follow(tree, (mounts, identity))
+            await self._follow(tree, begun_at)
         except FileError as error:
             self.state = Watching(state="by_schedule", every_seconds=self._every, reason=str(error))
             return EVERY_SECONDS
         return POLL_SECONDS
 
-    async def _follow(self, tree: WatchedTree, begun_at: object) -> None:
+    async def _follow(self, tree: WatchedTree, begun_at: _Where) -> None:
         """Follow what is told, until all is to be begun anew. Raises FileError where no more can be watched."""
-        check_at = time.monotonic() + CHECK_SECONDS
+        check_at = 0.0
         while True:
+            if time.monotonic() >= check_at:
+                now_at = await asyncio.to_thread(self._where, tree)
+                _check_told(now_at)
+                if not now_at.goes_on(begun_at):
+                    return
+                if not check_at:
+                    self.wants_whole = True
+                check_at, begun_at = time.monotonic() + CHECK_SECONDS, now_at
             self.state = self._as_watched(tree)
             told = tree.drain()
             if told is None:
@@ -156,10 +172,6 @@ class WatchedSource:
                 come = await asyncio.to_thread(tree.follow, told)
                 files = await asyncio.to_thread(self._files_in, come, told[-1].at)
                 self._note(tree, [*told, *files], set(come))
-            if time.monotonic() >= check_at:
-                check_at = time.monotonic() + CHECK_SECONDS
-                if await asyncio.to_thread(self._where) != begun_at:
-                    return
             await asyncio.sleep(POLL_SECONDS)
 
     def _note(self, tree: WatchedTree, told: Iterable[Told], come: set[bytes]) -> None:
@@ -209,15 +221,15 @@ class WatchedSource:
             return str(error)
         return f"{readable(self._folder)} is no folder on {socket.gethostname()}"
 
-    def _where(self) -> object:
-        return mounted_at(self.source.folder), self._identity()
-
-    def _identity(self) -> tuple[int, int] | None:
+    def _where(self, tree: WatchedTree) -> _Where:
+        """Return what tells whether this is the same folder still, on the same disks. Blocks."""
+        links = [path for path in map(os.fsdecode, tree.links) if os.path.islink(path)]  # noqa: PTH114
+        mounts = {path: mounted_at(path) for path in (self.source.folder, *links)}
         try:
             status = os.stat(self._folder)  # noqa: PTH116 - bytes
         except OSError:
-            return None
-        return status.st_dev, status.st_ino
+            return _Where(None, mounts)
+        return _Where((status.st_dev, status.st_ino), mounts)
 
     def _roots(self) -> Roots:
         return allowed_roots(self.source.roots, self._settings)
@@ -235,3 +247,10 @@ class WatchedSource:
     @property
     def _every(self) -> int:
         return self.source.every_seconds or EVERY_SECONDS
+
+
+def _check_told(where: _Where) -> None:
+    """Raise FileError where the system does not tell of what others change there."""
+    mount = silent(mount for mounts in where.mounts.values() for mount in mounts)
+    if mount is not None:
+        raise FileError(f"{mount.point} is on {mount.type}, and the system does not tell of what others change there")

@@ -31,6 +31,8 @@ class WatchedTree:
         self._folders: dict[bytes, _Identity] = {}
         # One folder may have several paths, by links: it is watched by the first.
         self._paths: dict[_Identity, list[bytes]] = {}
+        self.links: set[bytes] = set()
+        """To folders, that are followed."""
         self.unwatched = 0
         """Folders that no watcher can be told of, as their paths are no text."""
 
@@ -94,7 +96,7 @@ class WatchedTree:
         return {
             folder.path: folder.identity
             for place in places
-            for folder in folders_within(place, self.source, self._roots, self._chosen)
+            for folder in folders_within(place, self.source, self._roots, self._chosen, self.links)
             if self._folders.get(folder.path) != folder.identity
         }
 

@@ -26,6 +26,14 @@ class Mount(NamedTuple):
     root: str
 
 
+class Linked(NamedTuple):
+    """A link to a folder: where, to what, as it says itself, and what that is on."""
+
+    path: str
+    target: str
+    mounts: tuple[Mount, ...]
+
+
 def read_mounts(text: bytes, uuids: Mapping[str, str]) -> list[Mount]:
     """Return the mounts of a process, in order: of two at one point, the later one hides the other.
 
@@ -60,6 +68,17 @@ def mounts_of(folder: str, mounts: Iterable[Mount]) -> tuple[Mount, ...]:
     above = [mount for at, mount in visible.items() if is_within(path, (_bytes(at),))]
     below = [mount for at, mount in visible.items() if at != folder and is_within(_bytes(at), (path,))]
     return tuple(sorted([*([max(above, key=lambda mount: len(mount.point))] if above else []), *below]))
+
+
+def behind_links(before: Iterable[Linked], now: Iterable[Linked]) -> tuple[tuple[Linked, ...], tuple[str, ...]]:
+    """Return what is to be remembered of links, and those of them behind which another disk is than was, or none.
+
+    `now`: the links that are there. One that leads elsewhere by its own word is another.
+    """
+    was = {(one.path, one.target): one for one in before}
+    kept = [was.get((one.path, one.target), one) for one in now]
+    away = [one.path for one in now if was.get((one.path, one.target), one) != one]
+    return tuple(sorted(kept)), tuple(sorted(away))
 
 
 def silent(mounts: Iterable[Mount]) -> Mount | None:

@@ -154,6 +154,10 @@ class Fingerprints:
             return [self._rows.delete(path)]
         return [self.put(path, _NOTHING.model_copy(update={"sequence": known.sequence}))]
 
+    def row(self, path: bytes) -> bytes | None:
+        """Return the row of a path."""
+        return self._rows.get(path)
+
     def is_as_it_was(self, path: bytes, row: bytes) -> bool:
         """Tell whether the row of a path is the same still."""
         return self._rows.get(path) == row

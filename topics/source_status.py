@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rules.mounts import Mount
+from rules.mounts import Linked, Mount
 from rules.watching import State
 from topics.files import JobId
 from topics.record import Record, Topic
@@ -33,13 +33,15 @@ class Watching(Record):
 class SourceStatus(Record):
     """`due`: the newest time that was acted on, in seconds since 1970; `job_id`: the job that was begun for it.
 
-    Or `mounts`: what the folder was on, and the source's `accepted` as it was then. Or `watching`.
+    Or `mounts`: what the folder was on, and `links` in it to other mounts, with the source's `accepted` as it was then.
+    Or `watching`.
     """
 
     name: SourceName
     due: Annotated[float, Field(ge=0, lt=1e11, allow_inf_nan=False)] | None = None
     job_id: JobId | None = None
     mounts: tuple[Mount, ...] | None = None
+    links: tuple[Linked, ...] = ()
     accepted: int = 0
     watching: Watching | None = None
 

@@ -10,7 +10,7 @@ version 0.1.0 did not note in hash's what is in collections: what prepare knows 
 import base64
 from typing import Literal
 
-from rules.mounts import Mount
+from rules.mounts import Linked, Mount
 from topics.files import JobId, Sha256
 from topics.limits import Base64Text, Name, Paths, PathText
 from topics.record import HeaderList, Headers, RawHeaders, Record, Topic, header_texts
@@ -28,6 +28,7 @@ class Sweep(Record):
 
     `mounts`: what the folder was on as the walk began; where it is on something else, nothing is gone. `phase`: `look`
     finds what would leave; `remove` has that removed which was found, and is allowed: with `gone`, also what is gone.
+    `links`: as `mounts`, of links in it to other mounts; `away`: those behind which another disk is than was.
     `touched`: only what was taken in from these paths and below them. `after`: the last path that was looked at, as
     base64. `compared`: all that prepare knows of the folder was told. `anew`: this was asked for before, and messages
     were lost. So that is told again, now or before the next look.
@@ -41,6 +42,8 @@ class Sweep(Record):
     exclude: Paths = []
     roots: Paths | None = None
     mounts: tuple[Mount, ...] = ()
+    links: tuple[Linked, ...] = ()
+    away: Paths = []
     touched: Paths = []
     phase: Literal["look", "remove"] = "look"
     gone: bool = True

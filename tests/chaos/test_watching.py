@@ -19,7 +19,7 @@ PHOTOS = 20
 
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("point", ["watch-news:1", "sync-asked:2", "scan-walked:2", "hash-sealed:9", "sweep-sent:1"])
+@pytest.mark.parametrize("point", ["watch-news:1", "sync-asked:2", "scan-walked:2", "hash-sealed:6", "sweep-sent:1"])
 async def test_a_kill_of_a_watcher_loses_nothing(
     point: str, idle_pipeline: Pipeline, kafka: Part, qdrant: Part, ml: Part, collection: str, tmp_path: Path
 ) -> None:

@@ -157,12 +157,12 @@ class Darkroom:
         source = Source(name=name, folder=str(folder), collection=collection, exclude=[*exclude])
         await self._publish(SOURCE, name, source)
 
-    async def sync(self, name: str) -> str:
-        """Have a source looked at; return the job."""
+    async def sync(self, name: str, touched: Sequence[str] = ()) -> str:
+        """Have a source looked at, or only what was touched of it; return the job."""
         known = self._sources.get(name)
         assert known is not None
         source = known.source
-        return await self._scan(source.collection, [source.folder], source.exclude, name)
+        return await self._scan(source.collection, [source.folder], source.exclude, name, touched)
 
     async def ingest(self, folder: Path, collection: str, exclude: Sequence[str] = ()) -> str:
         """Take a folder in; return the job."""
@@ -214,9 +214,23 @@ class Darkroom:
             assert loop.time() < deadline, f"{what} does not come: {self.status}"
             await asyncio.sleep(0.05)
 
-    async def _scan(self, collection: str, folders: list[str], exclude: Sequence[str], source: str | None) -> str:
+    async def _scan(
+        self,
+        collection: str,
+        folders: list[str],
+        exclude: Sequence[str],
+        source: str | None,
+        touched: Sequence[str] = (),
+    ) -> str:
         job_id = f"{source or 'ingest'}-{next(self._numbers)}"
-        request = ScanRequest(job_id=job_id, collection=collection, sources=folders, exclude=[*exclude], source=source)
+        request = ScanRequest(
+            job_id=job_id,
+            collection=collection,
+            sources=folders,
+            exclude=[*exclude],
+            source=source,
+            touched=[*touched],
+        )
         await self._publish(JOB_EVENT, job_id, request.queued(0.0))
         await self._publish(SCAN_REQUEST, source or job_id, request)
         return job_id

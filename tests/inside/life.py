@@ -144,6 +144,24 @@ class Life(Files):
         self.jobs.append(await self._darkroom.sync(name))
         self.story[-1] += f" {self.jobs[-1]}"
 
+    def stamps(self, name: str) -> dict[Path, int]:
+        """Return the files of a source, and when each was changed."""
+        folder = self._folder / SOURCES[name][0]
+        return {path: path.stat().st_mtime_ns for path in self._files() if folder in path.parents}
+
+    async def glance(
+        self, name: str, before: dict[Path, int], sync: Callable[[str, Sequence[str]], Awaitable[str]]
+    ) -> None:
+        """Have looked at what has changed in a source since then, as a watcher does: at paths or their folders."""
+        root, after = self._folder / SOURCES[name][0], self.stamps(name)
+        touched = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+        if touched and self._chance.random() < 0.3:
+            touched = sorted({path.parent for path in touched})
+        if touched:
+            job_id = await sync(name, [str(path) for path in touched])
+            self.story[-1] += f" {job_id} below {root}: {[*map(str, touched)]}"
+            await self._confirmed(job_id)
+
     async def wait(self) -> None:
         if self.jobs:
             await self._darkroom.settled(self.jobs[-1])
@@ -164,15 +182,25 @@ class Life(Files):
             await self._darkroom.settled(await self._darkroom.ingest(self._folder / "two", "home"))
         for name in SOURCES:
             (self._folder / SOURCES[name][0]).mkdir(parents=True, exist_ok=True)
-            for root in ("one/2023", "one", "two"):
-                self._write(self._folder / root / "stays.jpg", self._made(STAYS))
+        self.stay()
         for name in SOURCES:
             await self.look_and_confirm(name)
         await self._darkroom.at_rest()
 
+    def stay(self) -> None:
+        """Have a picture in the folder of each source: of an empty one nothing is said to be gone."""
+        for root in ("one/2023", "one", "two"):
+            self._write(self._folder / root / "stays.jpg", self._made(STAYS))
+
+    def happens(self, probability: float) -> bool:
+        """Decide by chance."""
+        return self._chance.random() < probability
+
     async def look_and_confirm(self, name: str) -> None:
         """Have a source looked at, and removed what is held."""
-        job_id = await self._darkroom.sync(name)
+        await self._confirmed(await self._darkroom.sync(name))
+
+    async def _confirmed(self, job_id: str) -> None:
         await self._darkroom.settled(job_id)
         if self._darkroom.is_held(job_id):
             await self._darkroom.decide(job_id, "confirm")

@@ -9,9 +9,9 @@ import pytest
 
 from agents import absence
 from agents.absence import Absence
+from agents.in_work import InWork
 from agents.leaving_out import Chosen
 from agents.mounted import mounted_at
-from agents.sweeping import InWork
 from core.errors import InvalidMessageError
 from rules.departures import Seen
 from rules.leaving_out import Patterns

@@ -44,6 +44,29 @@ def test_a_library_ends_as_a_fresh_ingest_gives_it(seed: int, tmp_path: Path) ->
     live(seed, tmp_path, story)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_a_library_that_is_watched_ends_so_too(seed: int, tmp_path: Path) -> None:
+    """Where only what has changed is looked at, and some is killed meanwhile."""
+
+    async def story(life: Life, darkroom: Darkroom) -> None:
+        await life.begin()
+        life.stay()
+        for name in SOURCES:
+            await life.look_and_confirm(name)
+        for step in range(STEPS // 2):
+            before = {name: life.stamps(name) for name in SOURCES}
+            life.change()
+            if step % 4 == 0:
+                life.change()
+            for name in SOURCES:
+                if life.happens(0.2):
+                    await life.kill()
+                await life.glance(name, before[name], darkroom.sync)
+        await darkroom.at_rest()
+
+    live(seed, tmp_path, story)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_each_rendition_costs_one_call(seed: int, tmp_path: Path) -> None:
     """Where nothing is killed, and all is looked at between any two changes."""
