@@ -38,3 +38,5 @@ def _of(source: SourceShown) -> Iterator[Check]:
     elif removals.state == "held":
         yes, no = f"darkroom sync --confirm {source.last_job.job_id}", "--keep"
         yield Check(name, "note", f"{removals.lost} pictures are gone, and wait for a yes", f"`{yes}`, or `{no}`.")
+    elif removals.reason is not None:
+        yield Check(name, "problem", on_one_line(removals.reason))

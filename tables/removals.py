@@ -93,9 +93,15 @@ class Removals(BaseModel):
 
     @property
     def reason(self) -> str | None:
-        """Why nothing is removed, or not before a person says so; None: something is, or there is nothing."""
+        """Why nothing is removed, not before a person says so, or not everywhere; None: there is no reason."""
         if self.guarded is None and self.state == "held":
             return why_held(self.pictures, self.counts.lost, self.lost_lately)
+        if self.guarded is None and self.sweep.away:
+            links = ", ".join(self.sweep.away[:3])
+            return (
+                f"what lies behind {links} stays, as another disk is there than before, or none. "
+                f"`darkroom sources accept {self.sweep.source}` takes what is there now"
+            )
         return self.guarded
 
     def asked(self, *, is_over: bool) -> Asked:

@@ -27,6 +27,7 @@ async def test_behind_a_link_a_disk_that_is_away_takes_nothing_with_it(
     for _ in range(2):
         status = await library.sync()
         assert status["removals"]["unread"] > 0
+        assert f"behind {photos / 'usb'} stays" in status["removals"]["reason"]
     assert await library.names() == ["a.jpg", "usb/c.jpg"]
     # The folder that was mounted on is there, and another disk, too.
     with tmpfs(disk):
