@@ -2,7 +2,7 @@
 
 import { ApiError, request } from "../core/api.js";
 import { fill, h } from "../core/dom.js";
-import { button, field, note } from "./basics.js";
+import { button, field, note, said } from "./basics.js";
 import { attempt } from "./toast.js";
 
 /**
@@ -14,7 +14,7 @@ export async function asked(send, folder, problem, action) {
   try {
     await send();
   } catch (error) {
-    fill(problem, note(error.message, "bad", mayAllow(error) && h("div", { class: "buttons" }, button(action, { onclick: attempt(() => allow()) }))));
+    fill(problem, note(said(error.message), "bad", mayAllow(error) && h("div", { class: "buttons" }, button(action, { onclick: attempt(() => allow()) }))));
     problem.scrollIntoView({ block: "center" });
   }
 
@@ -25,7 +25,7 @@ export async function asked(send, folder, problem, action) {
     } catch (error) {
       if (error.status !== 403) throw error;
       const shown = h("input", { class: "input mono", type: "password", autocomplete: "off" });
-      fill(problem, note(error.message, "bad", field("What is in that file", shown), h("div", { class: "buttons" }, button(action, { onclick: attempt(() => allow(shown.value.trim())) }))));
+      fill(problem, note(said(error.message), "bad", field("What is in that file", shown), h("div", { class: "buttons" }, button(action, { onclick: attempt(() => allow(shown.value.trim())) }))));
       return;
     }
     await asked(send, folder, problem, action);

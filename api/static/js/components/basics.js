@@ -34,7 +34,7 @@ export function note(text, look = "", ...more) {
 
 /** Says what went wrong, and offers to try again. */
 export function failure(error, again) {
-  return h("div", { role: "alert" }, note(error.message, "bad", again && h("p", {}, button("Try again", { picture: "retry", look: "bare", onclick: again }))));
+  return h("div", { role: "alert" }, note(said(error.message), "bad", again && h("p", {}, button("Try again", { picture: "retry", look: "bare", onclick: again }))));
 }
 
 let fields = 0;
