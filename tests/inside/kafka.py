@@ -154,6 +154,9 @@ class Rows:
     def delete(self, key: bytes) -> Awaitable[object]:
         return self._write({key: None})
 
+    def delete_held(self, key: bytes) -> Awaitable[object]:
+        return self.delete(key)
+
     def put_together(self, _key: bytes, rows: Any) -> Awaitable[object]:
         return self._write(dict(rows))
 
