@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rules import hashing
-from rules.departures import former
+from rules.departures import PLAIN, former
 from rules.hashing import Effects
 from tables.fingerprints import Fingerprint
 from topics.files import FileOfJob
@@ -31,6 +31,11 @@ def hashed_file(
     if before is not None and not file.reread:
         edited = former(before.held, before.sha256, content.sha256, file.collection)
     return HashedFile.model_validate(fields | told | {"walk_id": walk_id, "by_way_of": edited})
+
+
+def holder_of(file: RawPath) -> str | None:
+    """Return who holds a file in its collection from now on: who reads that again holds nothing in it."""
+    return None if file.reread is not None else file.source or PLAIN
 
 
 def told_of(fingerprint: Mapping[str, Any]) -> dict[str, Any]:

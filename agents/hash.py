@@ -17,7 +17,7 @@ import structlog
 from agents.collections import WritableCollections
 from agents.fingerprinting import Fingerprinter
 from agents.forgetting import PathForgetter
-from agents.handing_on import as_kept, hashed_file, told_of
+from agents.handing_on import as_kept, hashed_file, holder_of, told_of
 from agents.in_work import InWork
 from agents.stage import Services, StageApp, now
 from agents.sweeping import Sweeper
@@ -30,7 +30,7 @@ from streams.item import Item
 from streams.messages import Event, header_list
 from streams.rejecting import explain
 from streams.tasks import delivered
-from streams.window import Deliveries, Permits, Window
+from streams.window import Deliveries, Permits, Window, writing_rows
 from tables.fingerprints import Fingerprint, Fingerprints
 from topics.bundle import Bundle, Own, alike_of
 from topics.erasure import read_for_hash
@@ -167,9 +167,7 @@ class _Hasher:
         await self._stage.fail(item, error)
 
     def _remember(self, item: Item[RawPath]) -> Callable[[Fingerprint | None], Deliveries]:
-        file = item.record
-        # Who reads a collection again holds nothing in it.
-        by = None if file.reread is not None else file.source or PLAIN
+        file, by = item.record, holder_of(item.record)
         return lambda fresh: (
             []
             if fresh is None
@@ -227,6 +225,7 @@ class _Hasher:
             case Fail(error):
                 await self._stage.fail(item, error)
             case HandOn(content):
+                await self._hold(item, content)
                 failpoints.reach("hash-seen")
                 hashed = hashed_file(file, content, before=before)
                 await self._stage.send_file(HASHED_FILE, hashed.lies_by, hashed, hashed.headers(headers))
@@ -236,6 +235,14 @@ class _Hasher:
                 await self._let_go(file, held, reason, headers)
             case Remember():
                 pass  # in the order of arrival
+
+    async def _hold(self, item: Item[RawPath], content: Fingerprint) -> None:
+        """Note what is handed on before that is done: after a kill the path may hold something else."""
+        file, by = item.record, holder_of(item.record)
+        if by is not None:
+            with writing_rows(item.event):
+                rows = self._fingerprints.hold_ahead(file.path_bytes, content, file.job_id, file.collection, by)
+            await asyncio.gather(*rows)
 
     async def _let_go(self, file: RawPath, held: Fingerprint, reason: str, headers: Headers) -> None:
         if file.model_id is None:

@@ -15,7 +15,7 @@ Point = Literal[
     "watch-news",  # a watcher has told what is to be looked at, nobody is asked to
     "scan-walked",  # all files are delivered, no sentinel is sent
     "hash-seen",  # seen is delivered, hashed-file is not sent
-    "hash-sent",  # hashed-file is delivered, its fingerprint is not written and its event is not acked
+    "hash-sent",  # hashed-file is delivered, its event is not acked
     "edit-passed-on",  # an edited file is sent on with what is known of its former content, its event is not acked
     "edit-written",  # its db-write is delivered, image-outcome does not say yet that its content is known
     "known-told",  # what prepare knows of a folder is told, the next step is not asked for

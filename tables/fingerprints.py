@@ -107,6 +107,16 @@ class Fingerprints:
         after = fresh.model_copy(update=kept)
         return [] if after == before else [self.put(path, after)]
 
+    def hold_ahead(
+        self, path: bytes, fresh: Fingerprint, job_id: str, collection: str, by: str
+    ) -> list[Awaitable[object]]:
+        """Note that what a path holds is about to be handed on to a collection; all else is noted by `hand_on`."""
+        before = self.get(path)
+        if before is None:
+            return self.hand_on(path, fresh, job_id, collection, by)
+        held = held_too(before.held, collection, fresh.sha256, by)
+        return [] if held is None else [self.put(path, before.model_copy(update={"held": held}))]
+
     def hold(self, path: bytes, sha256: str, collection: str) -> list[Awaitable[object]]:
         """Note that a path is in a collection with a content, where its row does not say so yet."""
         before = self.get(path) or Fingerprint(size=0, mtime_ns=NEVER, sha256=sha256)

@@ -87,6 +87,28 @@ async def test_a_kill_while_a_folder_is_compared_is_harmless(
     assert set(await idle_pipeline.points(collection)) == set(map(str, paths))
 
 
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+async def test_what_was_handed_on_before_a_kill_leaves_where_its_file_has_changed_since(
+    idle_pipeline: Pipeline, kafka: Part, qdrant: Part, ml: Part, collection: str, tmp_path: Path
+) -> None:
+    photos, bus, name = tmp_path / "photos", idle_pipeline.bus, f"s-{uuid.uuid4().hex[:12]}"
+    photos.mkdir()
+    data, point, path = tmp_path / "data", "hash-sent:1", photos / "copy.jpg"
+    (known,) = pictures.write_new(tmp_path / "elsewhere", 1)
+    with Worker(kafka, qdrant, ml, data, **QUICK):
+        await idle_pipeline.run(known, collection=collection)
+    path.write_bytes(known.read_bytes())
+    await bus.publish("source", name, {"name": name, "folder": str(photos), "collection": collection})
+    await killed_at(point, bus, Worker(kafka, qdrant, ml, data, darkroom_failpoint=point, **QUICK))
+    path.write_bytes(pictures.jpeg(uuid.uuid4().int % 10**9))
+    with Worker(kafka, qdrant, ml, data, **QUICK):
+        status = await settled(idle_pipeline, name, 1)
+    assert (status["removals"]["state"], status["removals"]["replaced"]) == ("removed", 1)
+    found, _ = await idle_pipeline.qdrant.page(collection, limit=10)
+    assert sorted(point.payload["paths"] for point in found) == sorted([[str(known)], [str(path)]])
+
+
 async def settled(pipeline: Pipeline, source: str, number: int) -> dict[str, Any]:
     """Wait for the so many-th job of a source, until all of it is settled."""
     bus = pipeline.bus
