@@ -68,10 +68,11 @@ class DepartureKeeper:
         It is none where it left after it was handed on: then store is told again. Where it came back meanwhile, that it
         has left may be carried out behind it: it is written once more, behind that.
         """
-        voided = self._departures.voided(stored)
+        voided, sequence = self._departures.voided(stored), stored.sequence or 0
         if voided is None:
-            return True, []
-        if (stored.sequence or 0) > voided:
+            # What has left before may be told of behind it.
+            return True, [self._departures.note_back(stored, sequence - 1)] if sequence else []
+        if sequence > voided:
             again = content()
             sent = [] if again is None else [self._write_again(stored, again)]
             return True, [self._departures.note_back(stored, voided), *sent]

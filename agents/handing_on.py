@@ -30,7 +30,8 @@ def hashed_file(
     edited = None
     if before is not None and not file.reread:
         edited = former(before.held, before.sha256, content.sha256, file.collection)
-    return HashedFile.model_validate(fields | told | {"walk_id": walk_id, "by_way_of": edited})
+    back = (before is not None and before.has_left(file.collection, content.sha256)) or None
+    return HashedFile.model_validate(fields | told | {"walk_id": walk_id, "by_way_of": edited, "back": back})
 
 
 def holder_of(file: RawPath) -> str | None:

@@ -157,14 +157,20 @@ class _Preparer:
             self._executor.file(item.number, file),
             item.headers.begun,
             has_collection=incarnation is not None,
-            # A task is about the whole point, not about this path of it.
-            is_confirmed=incarnation is not None and file.task is None and self._images.is_confirmed(file, incarnation),
+            is_confirmed=self._is_confirmed(file, incarnation),
             rereads=file.reread is not None and file.task is None,
             first_unchanged=self._unchanged.first(file),
         )
         decided = self._executor.decide(Case(item.event, file, {item.number: item}), arrived)
         _count(decided.effects)
         return self._finish(file, decided)
+
+    def _is_confirmed(self, file: HashedFile, incarnation: str | None) -> bool:
+        """Tell whether Qdrant has the path, so that nothing is to be done."""
+        # A task is about the whole point, not about this path of it. That a path has left may not have come here yet.
+        if incarnation is None or file.task is not None or file.back:
+            return False
+        return self._images.is_confirmed(file, incarnation)
 
     async def _finish(self, file: HashedFile, decided: Decided) -> None:
         with structlog.contextvars.bound_contextvars(job_id=file.job_id, stage="prepare"):

@@ -112,7 +112,8 @@ class Departures:
 
     def note_back(self, file: HashedFileOfJob, sequence: int) -> Awaitable[object]:
         """Note that a path has come back with a content: that it has left, up to this sequence, holds no more."""
-        return self._rows.put(b"r|" + _place(file), b"%d%b" % (sequence, _BACK))
+        before, _ = self._void(_place(file)) or (0, True)
+        return self._rows.put(b"r|" + _place(file), b"%d%b" % (max(before, sequence), _BACK))
 
     def _void(self, place: bytes) -> tuple[int, bool] | None:
         row = self._rows.get(b"r|" + place)

@@ -47,6 +47,12 @@ class Fingerprint(BaseModel):
         """Tell whether a file with this size and time of change need not be read again."""
         return stamp == FileStamp(*_STAMP(self.__dict__))
 
+    def has_left(self, collection: str, sha256: str) -> bool:
+        """Tell whether the path may have left a collection with a content, and is not held there since."""
+        is_held = any((one.collection, one.sha256) == (collection, sha256) for one in self.held)
+        # While it leaves it is held until prepare has been told.
+        return self.sequence > 0 and not (is_held and self.leaving is None)
+
 
 _NOTHING = Fingerprint(size=0, mtime_ns=NEVER, sha256="0" * 64)
 """What a path holds of which nothing is known but that something has left."""

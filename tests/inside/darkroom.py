@@ -172,9 +172,13 @@ class Darkroom:
         """Say yes or no to removals that are held."""
         await self._publish(JOB_EVENT, job_id, Command(job_id=job_id, at=0.0, type=word))
 
-    def is_held(self, job_id: str) -> bool:
+    def removals(self, job_id: str) -> str | None:
+        """Return where the removals of a job stand."""
         removals = self.status[job_id].removals if job_id in self.status else None
-        return removals is not None and removals.state == "held"
+        return None if removals is None else removals.state
+
+    def is_held(self, job_id: str) -> bool:
+        return self.removals(job_id) == "held"
 
     async def settled(self, job_id: str) -> JobStatus:
         """Wait for the end of a job, and of what has left by it."""
@@ -185,7 +189,7 @@ class Darkroom:
                 return False
             return status.removals is None or status.removals.state in REMOVALS_SETTLED
 
-        await self._until(is_settled, f"the end of {job_id}")
+        await self.until(is_settled, f"the end of {job_id}")
         return self.status[job_id]
 
     async def until_removed(self, job_id: str) -> None:
@@ -195,7 +199,7 @@ class Darkroom:
             removals = self.status[job_id].removals
             return removals is not None and removals.state in {"removed", "guarded"}
 
-        await self._until(is_removed, f"the removals of {job_id}")
+        await self.until(is_removed, f"the removals of {job_id}")
 
     async def live(self, collection: str) -> list[dict[str, Any]]:
         """Return the payloads of the points that queries find."""
@@ -203,9 +207,10 @@ class Darkroom:
 
     async def at_rest(self) -> None:
         """Wait until no message is left that a stage has not done with."""
-        await self._until(lambda: all(app.is_at_rest for app in self._apps.values()), "rest")
+        await self.until(lambda: all(app.is_at_rest for app in self._apps.values()), "rest")
 
-    async def _until(self, condition: Callable[[], bool], what: str) -> None:
+    async def until(self, condition: Callable[[], bool], what: str) -> None:
+        """Wait for something."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + SECONDS
         while not condition():

@@ -71,6 +71,7 @@ class Kafka:
         self.logs: defaultdict[TP, list[Message]] = defaultdict(list)
         self.committed: defaultdict[tuple[str, TP], int] = defaultdict(int)
         self.news = asyncio.Event()
+        self.withheld: set[str] = set()  # topics of which no stage gets a message
         self._told = told
 
     def append(self, tp: TP, key: bytes | None, value: bytes | None, headers: Any) -> None:
@@ -78,6 +79,10 @@ class Kafka:
         message = Message(tp, len(log), key, value, headers, asyncio.get_running_loop().time())
         log.append(message)
         self._told(message)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have all look for messages that wait for one."""
         self.news.set()
         self.news = asyncio.Event()
 
@@ -285,7 +290,8 @@ class _Stream:
         parts = [TP(self._topic, number) for number in range(PARTITIONS)]
         at = {tp: kafka.committed[app.name, tp] for tp in parts}
         while True:
-            unread = [tp for tp in parts if at[tp] < len(kafka.logs[tp])]
+            is_withheld = self._topic in kafka.withheld
+            unread = [] if is_withheld else [tp for tp in parts if at[tp] < len(kafka.logs[tp])]
             if not unread:
                 await kafka.news.wait()
                 continue

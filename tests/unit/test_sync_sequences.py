@@ -4,7 +4,9 @@ The stages are the real ones, over topics in memory (tests.inside). A seed that 
 what happened.
 """
 
+import asyncio
 import hashlib
+import os
 import random
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -95,3 +97,37 @@ def test_each_rendition_costs_one_call(seed: int, tmp_path: Path) -> None:
         assert least <= darkroom.ml.asked.total() <= most
 
     live(seed, tmp_path, story)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_file_that_is_back_before_its_removal_is_carried_out_stays(seed: int, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    paths = [folder / name for name in ("a.jpg", "b.jpg")]
+    for number, path in enumerate(paths):
+        path.write_bytes(picture(number, 0))
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    with running(seed, tmp_path) as (runner, darkroom):
+
+        async def story() -> None:
+            await darkroom.keep("home", folder, "home")
+            await darkroom.settled(await darkroom.sync("home"))
+            paths[0].rename(tmp_path / "away.jpg")
+            job_id = await darkroom.sync("home")
+            while darkroom.removals(job_id) not in {"removing", "removed"}:
+                await asyncio.sleep(0.001)
+            # What has left does not come to prepare for a while.
+            darkroom.kafka.withheld.add("image-outcome")
+            await asyncio.sleep(5)
+            (tmp_path / "away.jpg").rename(paths[0])
+            again = await darkroom.sync("home")
+            await asyncio.sleep(5)
+            darkroom.kafka.withheld.clear()
+            darkroom.kafka.wake()
+            for one in (job_id, again):
+                await darkroom.settled(one)
+            await darkroom.at_rest()
+
+        runner.run(story())
+        shown = [path for one in darkroom.qdrant.live("home") for path in one.payload["paths"]]
+        assert sorted(shown) == [str(path) for path in paths]
