@@ -30,7 +30,6 @@ LOGGING = "org.slf4j:slf4j-simple:1.7.36"
 # Of what fills it 55 MiB are alive, 75 with 64 partitions; the serial collector looks at the rest when it is full.
 HEAP = "176m"
 
-# Kafka maps the indexes of all its logs into memory: an entry for each 4 KiB by itself, 15 MB for 3 GB.
 CONFIG = """\
 process.roles=broker,controller
 node.id=1
@@ -52,7 +51,6 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 log.segment.bytes=67108864
-log.index.interval.bytes=65536
 log.cleaner.dedupe.buffer.size=16777216
 num.network.threads=2
 num.io.threads=4

@@ -157,7 +157,9 @@ class World:
         executor = Executor(stage, images, Decoder(stage), unchanged, **left)
         self.keeper = ClaimKeeper(stage, images, executor, Sweeper(stage, images, executor), **left)
         self.preparer = _Preparer(stage, images, executor, collections, unchanged)
-        self.hasher = _Hasher(Stage("hash", self), None, collections, Disk(self))  # type: ignore[arg-type]
+        # Who holds a path is of syncs, which do not come here.
+        paths: Any = SimpleNamespace(hold_ahead=lambda *_: [])
+        self.hasher = _Hasher(Stage("hash", self), paths, collections, Disk(self))  # type: ignore[arg-type]
 
     def status(self, job: str) -> object:
         known = self.jobs[job]
