@@ -173,8 +173,9 @@ class ErasureKeeper:
         """Forget what is known of a content that nobody holds any more."""
         rows: Deliveries = []
         for content in self._erasures.models(erased.sha256):
+            claim = self._images.claim(content)
             if is_known_no_more(
-                self._images.claim(content),
+                claim,
                 erased.collection,
                 content.model_id,
                 erased.held,
@@ -182,6 +183,9 @@ class ErasureKeeper:
                 has_waiters=next(self._images.waiters(content), None) is not None,
             ):
                 rows += [self._images.drop_claim(content), self._images.drop_content(content)]
+            elif claim is not None and claim.leaving == erased.collection:
+                # It is held elsewhere, and leaves no more.
+                rows.append(self._images.put_claim(content, claim.model_copy(update={"leaving": None})))
         retention = self._stage.services.settings.kafka_retention_hours * 3600
         if erased.is_gone and erased.gone_at is not None and _age(erased) > retention:
             # What they guard against is in Kafka no more.

@@ -22,9 +22,10 @@ from rules.claims.events import Arrived, File
 from streams.item import Item
 from tables.departures import Departures
 from tables.erasures import Erasures
-from tables.known_images import KnownImages
+from tables.known_images import ContentKey, KnownImages
 from topics.content import Content
 from topics.db_write import DB_WRITE
+from topics.erasure import Erased
 from topics.hashed_file import HashedFile
 from topics.image_outcome import (
     IMAGE_OUTCOME,
@@ -445,3 +446,14 @@ async def test_what_qdrant_confirmed_is_known_by_path_and_incarnation(stage: Sta
     assert stage.images.is_confirmed(file("a", "another-job"), "first")
     assert not stage.images.is_confirmed(file("a"), "second")
     assert not stage.images.is_confirmed(file("b"), "first")
+
+
+@pytest.mark.parametrize(("held", "leaving"), [(("m",), None), ((), "another")])
+def test_a_content_that_others_hold_is_leaving_no_more(held: tuple[str, ...], leaving: str | None) -> None:
+    stage, content = Stage(), ContentKey("a" * 64, "m")
+    stage.services.settings.kafka_retention_hours = 1
+    erasures = ErasureKeeper(stage, stage.images, Erasures(stage.rows), None)  # type: ignore[arg-type]
+    stage.images.put_claim(content, Claim(owner=None, leaving=leaving or "c"))
+    erased = Erased(sha256=content.sha256, collection="c", why="collection", at=1.0, is_gone=True, held=held)
+    erasures._conclude(erased)
+    assert stage.images.claim(content) == Claim(owner=None, leaving=leaving)
