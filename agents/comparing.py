@@ -39,7 +39,7 @@ class Comparer:
         folder = normal(sweep.folder.encode("utf-8", "surrogateescape"))
         with writing_rows(event):
             known, last = self._departures.in_folder(
-                sweep.collection, folder, sweep.job_id, base64.b64decode(asked.after), ROWS_AT_ONCE
+                sweep.collection, folder, sweep.job_id, asked.after_key, ROWS_AT_ONCE
             )
         there = partitions_of([path for path, _ in known], self._partitions) if known else []
         mine = [one for one, partition in zip(known, there, strict=True) if partition == asked.partition]
@@ -48,9 +48,9 @@ class Comparer:
         failpoints.reach("known-told")
         here = event.message.partition
         if last is not None:
-            await self._ask(asked.model_copy(update={"after": base64.b64encode(last).decode()}), here)
+            await self._ask(asked.step_behind(last), here)
         elif here + 1 < self._partitions:
-            await self._ask(asked.model_copy(update={"after": ""}), here + 1)
+            await self._ask(asked.step_behind(b""), here + 1)
         else:
             await self._send_raw(sweep.model_copy(update={"compared": True}), asked.partition)
 

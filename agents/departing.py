@@ -1,7 +1,6 @@
 """Takes what is about paths that leave: prepare's part in a sync. It counts these, and has store take them away."""
 
 import asyncio
-import base64
 from collections.abc import Awaitable, Callable, Iterable
 from itertools import groupby
 
@@ -113,14 +112,13 @@ class DepartureKeeper:
             )
             incarnation = None if collection is None else collection.incarnation
             with writing_rows(event):
-                rows = self._departures.leaving(asked.job_id, base64.b64decode(asked.after), ROWS_AT_ONCE)
+                rows = self._departures.leaving(asked.job_id, asked.after_key, ROWS_AT_ONCE)
                 counts = [self._tally(list(of), asked.job_id, incarnation) for _, of in groupby(rows, _content)]
             total = Counts(asked.moved, asked.gone, asked.replaced, asked.excluded, asked.lost)
             for one in counts:
                 total = total.plus(one)
             if len(rows) >= ROWS_AT_ONCE:
-                after = base64.b64encode(rows[-1].key).decode()
-                await self._ask(event, asked.model_copy(update={"after": after, **total._asdict()}))
+                await self._ask(event, asked.step_behind(rows[-1].key, **total._asdict()))
                 return
             partition = event.message.partition
             await self._stage.emit(Tallied(job_id=asked.job_id, at=now(), partition=partition, **total._asdict()))

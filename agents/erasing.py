@@ -4,7 +4,6 @@ Prepare voids what it knows of the paths, has store take the point, and hears fr
 is known of a content goes when nobody does, and no file of it has come since.
 """
 
-import base64
 from collections.abc import Awaitable
 from datetime import datetime
 
@@ -199,7 +198,7 @@ class ErasureKeeper:
 
     def _step(self, event: Event, asked: ForgetCollection) -> Deliveries:
         """Carry out a step of what is about all contents of a collection."""
-        step = self._erasures.step(base64.b64decode(asked.after), ROWS_AT_ONCE)
+        step = self._erasures.step(asked.after_key, ROWS_AT_ONCE)
         deliveries: Deliveries = []
         for key in step.keys:
             if asked.undo:
@@ -210,8 +209,7 @@ class ErasureKeeper:
             elif collection_of(key) == asked.collection:
                 deliveries += self._erasures.delete([key])
         if step.after is not None:
-            following = asked.model_copy(update={"after": base64.b64encode(step.after).decode()})
-            deliveries.append(self._go_on(event, following))
+            deliveries.append(self._go_on(event, asked.step_behind(step.after)))
         return deliveries
 
     def _leave_collection(self, content: ContentKey, asked: ForgetCollection) -> Deliveries:

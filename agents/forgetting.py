@@ -1,7 +1,6 @@
 """Forgets paths: hash's part. What a path was taken in with is told to prepare, which has the row go when it knows."""
 
 import asyncio
-import base64
 import os
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -79,7 +78,7 @@ class PathForgetter:
         """Forget what a source alone holds, of some rows; what others hold too it holds no more."""
         token = f"forget-{asked.source}-{asked.at}"
         with writing_rows(event):
-            rows = self._fingerprints.within([os.fsencode(asked.folder)], base64.b64decode(asked.after), ROWS_AT_ONCE)
+            rows = self._fingerprints.within([os.fsencode(asked.folder)], asked.after_key, ROWS_AT_ONCE)
             found = [one for path, row in rows if (one := _leaving(path, read_row(row), asked, token)) is not None]
             raised = [self._fingerprints.put(one.path, one.raised) for one in found]
         await delivered(raised)
@@ -102,7 +101,7 @@ class PathForgetter:
 
     async def _forget_paths(self, event: Event, asked: ForgetPaths) -> None:
         with writing_rows(event):
-            rows = self._fingerprints.within([b"/"], base64.b64decode(asked.after), ROWS_AT_ONCE)
+            rows = self._fingerprints.within([b"/"], asked.after_key, ROWS_AT_ONCE)
             deliveries = [
                 row
                 for path, known in ((path, read_row(row)) for path, row in rows)
@@ -115,9 +114,9 @@ class PathForgetter:
 
     async def _go_on(self, event: Event, asked: ForgetSource | ForgetPaths, paths: Sequence[bytes]) -> None:
         if len(paths) == ROWS_AT_ONCE:
-            following = asked.model_copy(update={"after": base64.b64encode(paths[-1]).decode()})
+            headers = headers_of(asked.step_behind(paths[-1]))
             partition = event.message.partition
-            await (await self._stage.send_raw(RAW_PATH.name, b"forget", None, headers_of(following), partition))
+            await (await self._stage.send_raw(RAW_PATH.name, b"forget", None, headers, partition))
 
     async def _send(self, told: Sequence[ForgetPicture]) -> None:
         deliveries = [await self._stage.send(IMAGE_OUTCOME, one.sha256, one, Headers()) for one in told]

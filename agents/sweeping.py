@@ -141,7 +141,7 @@ class Sweeper:
         with self._looking(sweep, event.message.partition) as look:
             for _ in range(PIECES_AT_ONCE):
                 with writing_rows(event):
-                    rows = self._fingerprints.within(_places(sweep), looked.following.after_path, ROWS_AT_ONCE)
+                    rows = self._fingerprints.within(_places(sweep), looked.following.after_key, ROWS_AT_ONCE)
                 piece = await self._piece(event, looked.following, rows, look.absence, look.in_work)
                 if isinstance(piece, str):
                     return piece

@@ -13,8 +13,9 @@ from pydantic import ConfigDict
 
 from rules.departures import Reason
 from topics.files import FileOfJob, JobId, Sequence, Sha256
-from topics.limits import Base64Text, Name
+from topics.limits import Name
 from topics.record import Record
+from topics.stepped import Stepped
 from topics.sweep import Sweep
 
 
@@ -45,10 +46,10 @@ class Left(FileOfJob):
     reason: Reason
 
 
-class Tally(Record):
+class Tally(Stepped):
     """All that would leave is known: count it. By way of store, so that all that is stored is known as well.
 
-    `after`: a row of prepare, as base64, and what was counted before it. `is_counted`: all of it is told, and the rows
+    `after`: a row of prepare, and what was counted before it. `is_counted`: all of it is told, and the rows
     are to go. Until then they stay, so that it can be asked for once more.
     """
 
@@ -57,7 +58,6 @@ class Tally(Record):
     kind: Literal["tally"] = "tally"
     job_id: JobId
     collection: Name
-    after: Base64Text = ""
     moved: int = 0
     gone: int = 0
     replaced: int = 0
@@ -80,15 +80,14 @@ class LeftEnd(Record):
     sent_from: int
 
 
-class Compare(Record):
+class Compare(Stepped):
     """A folder is looked at for the first time: tell hash what is known of it on one partition of `raw-path`.
 
     It goes through the partitions of prepare, one after the other, in steps; behind the last, the `sweep` is asked for.
-    `after`: a row of prepare, as base64.
+    `after`: a row of prepare.
     """
 
     kind: Literal["compare"] = "compare"
     job_id: JobId
     sweep: Sweep
     partition: int
-    after: Base64Text = ""

@@ -5,10 +5,9 @@ leaves whatever files it has, and its files are skipped from then on, until some
 docs/decisions/0074-forgetting.md.
 """
 
-import base64
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from rules import paths
 from topics.departure import names_its_kind
@@ -16,18 +15,11 @@ from topics.files import Sequence, Sha256
 from topics.limits import Name, PathText
 from topics.record import HeaderList, Headers, RawHeaders, Record, Topic, header_texts
 from topics.source import SourceName
+from topics.stepped import Stepped
 
 Why = Literal["purge", "forget", "collection"]
 """Why a content is taken from a collection: purged, forgotten, or as that went as a whole."""
 _KIND = ConfigDict(json_schema_extra=names_its_kind)
-
-
-def _is_base64(text: str) -> str:
-    base64.b64decode(text, validate=True)
-    return text
-
-
-Base64 = Annotated[str, AfterValidator(_is_base64)]
 
 
 class OfPath(Record):
@@ -86,8 +78,8 @@ class UnforgetPicture(Record):
     at: float
 
 
-class ForgetCollection(Record):
-    """All that is known of a collection is to go, which is there no more. `after`: a row, for the next step.
+class ForgetCollection(Stepped):
+    """All that is known of a collection is to go, which is there no more. `after`: a row of prepare.
 
     `undo`: all that is forgotten in it is to be taken in again.
     """
@@ -98,33 +90,30 @@ class ForgetCollection(Record):
     collection: Name
     at: float
     undo: bool = False
-    after: Base64 = ""
 
 
-class Erase(Record):
+class _Leaving(Record):
+    """A content that leaves a collection; `at`: when that was said."""
+
+    model_config = _KIND
+
+    sha256: Sha256
+    collection: Name
+    why: Why
+    gone_at: Name | None = None
+    at: float
+
+
+class Erase(_Leaving):
     """A content is to leave a collection: store takes the point, and tells who holds the content still."""
 
-    model_config = _KIND
-
     kind: Literal["erase"] = "erase"
-    sha256: Sha256
-    collection: Name
-    why: Why
-    gone_at: Name | None = None
-    at: float
 
 
-class Erased(Record):
+class Erased(_Leaving):
     """A content has left a collection, or not: `is_gone`. `held`: the models of the points that there are of it."""
 
-    model_config = _KIND
-
     kind: Literal["erased"] = "erased"
-    sha256: Sha256
-    collection: Name
-    why: Why
-    gone_at: Name | None = None
-    at: float
     is_gone: bool
     held: tuple[Name, ...] = ()
 
@@ -152,23 +141,21 @@ class ForgetPath(OfPath):
     at: float
 
 
-class ForgetSource(Record):
-    """What a source alone holds is to be forgotten; on each partition, in steps: `after` is a path, as base64."""
+class ForgetSource(Stepped):
+    """What a source alone holds is to be forgotten; on each partition. `after`: a path."""
 
     kind: Literal["source"] = "source"
     source: SourceName
     collection: Name
     folder: PathText
     at: float
-    after: Base64 = ""
 
 
-class ForgetPaths(Record):
-    """No path is held by a collection any more; on each partition, in steps as those of ForgetSource."""
+class ForgetPaths(Stepped):
+    """No path is held by a collection any more; on each partition. `after`: a path."""
 
     kind: Literal["collection"] = "collection"
     collection: Name
-    after: Base64 = ""
 
 
 AnyForHash = Annotated[RetirePath | ForgetPath | ForgetSource | ForgetPaths, Field(discriminator="kind")]

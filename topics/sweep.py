@@ -15,6 +15,7 @@ from topics.files import JobId, Sha256
 from topics.limits import Base64Text, Name, Paths, PathText
 from topics.record import HeaderList, Headers, RawHeaders, Record, Topic, header_texts
 from topics.source import SourceName
+from topics.stepped import Stepped
 
 HEADER = "sweep"
 BEHIND = "sweep-behind"
@@ -23,14 +24,14 @@ KNOWN = "known"
 """The header of a message that tells what prepare knows."""
 
 
-class Sweep(Record):
+class Sweep(Stepped):
     """What is looked for, and how far it is.
 
     `mounts`: what the folder was on as the walk began; where it is on something else, nothing is gone. `phase`: `look`
     finds what would leave; `remove` has that removed which was found, and is allowed: with `gone`, also what is gone.
     `links`: as `mounts`, of links in it to other mounts; `away`: those behind which another disk is than was.
-    `touched`: only what was taken in from these paths and below them. `after`: the last path that was looked at, as
-    base64. `compared`: all that prepare knows of the folder was told. `anew`: this was asked for before, and messages
+    `touched`: only what was taken in from these paths and below them. `after`: the last path that was looked at.
+    `compared`: all that prepare knows of the folder was told. `anew`: this was asked for before, and messages
     were lost. So that is told again, now or before the next look.
     """
 
@@ -48,26 +49,14 @@ class Sweep(Record):
     phase: Literal["look", "remove"] = "look"
     gone: bool = True
     round: int = 1
-    after: Base64Text = ""
     departed: int = 0
     unread: int = 0
     compared: bool = False
     anew: bool = False
 
-    @property
-    def after_path(self) -> bytes:
-        """The last path that was looked at; empty at the begin."""
-        return base64.b64decode(self.after)
-
     def behind(self, path: bytes, departed: int = 0, unread: int = 0) -> "Sweep":
         """Return the next step."""
-        return self.model_copy(
-            update={
-                "after": base64.b64encode(path).decode(),
-                "departed": self.departed + departed,
-                "unread": self.unread + unread,
-            }
-        )
+        return self.step_behind(path, departed=self.departed + departed, unread=self.unread + unread)
 
     def headers(self) -> HeaderList:
         """Return the headers of the message. To a worker of an older version it is one more end of the walk."""

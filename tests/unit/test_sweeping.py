@@ -127,7 +127,7 @@ def test_a_step_says_how_far_it_is_and_is_no_end_marker() -> None:
     step = sweep.behind(b"/photos/\xff.jpg", departed=2, unread=1).behind(b"/photos/z.jpg", departed=1)
     assert (step.departed, step.unread) == (3, 1)
     assert read_sweep(step.headers()) == step
-    assert step.after_path == b"/photos/z.jpg"
+    assert step.after_key == b"/photos/z.jpg"
     end = [("job_id", b"j"), ("walk_id", b"w"), sweep.header_of_end()]
     assert read_sweep(end) is None
     assert read_sweep(end, BEHIND) == sweep
