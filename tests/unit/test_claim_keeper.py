@@ -62,15 +62,15 @@ class Delivery:
 
 
 class Rows(dict[bytes, bytes]):
-    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
-        return [*map(self.get, keys)]
-
     """A table without Kafka; it notes what is deleted."""
 
     def __init__(self, log: list[str]) -> None:
         super().__init__()
         self._log = log
         self.seeks = self.looked_at = 0
+
+    def get_many(self, keys: list[bytes]) -> list[bytes | None]:
+        return [*map(self.get, keys)]
 
     def put(self, key: bytes, value: bytes) -> Delivery:
         self[key] = value
