@@ -10,16 +10,15 @@ from datetime import UTC, datetime
 
 import structlog
 
+from agents.owning import owned
 from agents.stage import StageApp, now
 from core.errors import CollectionMissingError, RetryableError
 from gateways.qdrant import BoundCollection, ListedPoint
 from rules.gone import DAY_SECONDS
-from rules.partitions import partitions_of
 from rules.payload import GONE_AT, KEEP_UNTIL
 from topics.erasure import Purge
 from topics.image_outcome import IMAGE_OUTCOME
 from topics.record import Headers
-from topics.scan_request import SCAN_REQUEST
 
 LOOK_SECONDS = 60.0
 # A look asks for so many of a collection; those that are left are due at the next.
@@ -34,7 +33,6 @@ class Purging:
     def __init__(self, stage: StageApp) -> None:
         self._stage = stage
         self._qdrant = stage.services.qdrant
-        self._partitions = stage.services.settings.kafka_partitions
         self._kept_seconds = stage.services.settings.purge_after_days * DAY_SECONDS
 
     async def run(self) -> None:
@@ -43,7 +41,7 @@ class Purging:
         try:
             while True:
                 try:
-                    for name in await self._mine():
+                    for name in owned(self._stage, await self._names()):
                         await self._ask_for(name)
                 except (RetryableError, CollectionMissingError) as error:
                     log.info("purge-put-off", reason=str(error))
@@ -51,11 +49,8 @@ class Purging:
         except Exception as error:
             self._stage.services.stop(error)
 
-    async def _mine(self) -> list[str]:
-        names = [info.name for info in await self._qdrant.collections() if isinstance(info, BoundCollection)]
-        partitions = partitions_of([name.encode() for name in names], self._partitions)
-        assigned = {part.partition for part in self._stage.app.consumer.assignment() if part.topic == SCAN_REQUEST.name}
-        return [name for name, partition in zip(names, partitions, strict=True) if partition in assigned]
+    async def _names(self) -> list[str]:
+        return [info.name for info in await self._qdrant.collections() if isinstance(info, BoundCollection)]
 
     async def _ask_for(self, collection: str) -> None:
         at = now()
@@ -64,15 +59,16 @@ class Purging:
             points, _ = await self._qdrant.page(
                 collection, limit=POINTS_AT_ONCE, filters={GONE_AT: gone, KEEP_UNTIL: kept}
             )
-            deliveries = [await self._ask(collection, point, at) for point in points]
+            due = [_purge(collection, point, at) for point in points]
+            deliveries = [await self._stage.send(IMAGE_OUTCOME, one.sha256, one, Headers()) for one in due]
             await asyncio.gather(*deliveries)
             if points:
                 log.info("purge-asked", collection=collection, pictures=len(points))
 
-    async def _ask(self, collection: str, point: ListedPoint, at: float) -> "asyncio.Future[object]":
-        payload = point.payload
-        purge = Purge(sha256=payload["file_hash"], collection=collection, gone_at=payload[GONE_AT], at=at)
-        return asyncio.ensure_future(await self._stage.send(IMAGE_OUTCOME, purge.sha256, purge, Headers()))
+
+def _purge(collection: str, point: ListedPoint, at: float) -> Purge:
+    payload = point.payload
+    return Purge(sha256=payload["file_hash"], collection=collection, gone_at=payload[GONE_AT], at=at)
 
 
 def _iso(at: float) -> str:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import structlog
 
+from agents.owning import owned
 from agents.stage import StageApp, now
 from agents.watched_source import POLL_SECONDS
 from agents.watchers import Watchers
 from core import failpoints
-from rules.partitions import partitions_of
 from rules.sources import due, scheduled_job
 from topics.record import Headers
 from topics.scan_request import SCAN_REQUEST, ScanRequest
@@ -33,7 +33,6 @@ class Schedule:
         self._stage = stage
         self._sources = sources
         self._watchers = watchers
-        self._partitions = stage.services.settings.kafka_partitions
         # The newest job that was asked for here, by source: it may not show yet.
         self._asked: dict[str, str] = {}
         self._told: dict[str, tuple[float, Watching]] = {}
@@ -57,9 +56,8 @@ class Schedule:
 
     def _mine(self) -> list[KnownSource]:
         known = self._sources.all()
-        partitions = partitions_of([one.source.name.encode() for one in known], self._partitions)
-        assigned = {part.partition for part in self._stage.app.consumer.assignment() if part.topic == SCAN_REQUEST.name}
-        return [one for one, partition in zip(known, partitions, strict=True) if partition in assigned]
+        mine = owned(self._stage, [one.source.name for one in known])
+        return [one for one in known if one.source.name in mine]
 
     async def _begin_where_due(self, known: KnownSource) -> None:
         source, watched = known.source, self._watchers.get(known.source.name)
