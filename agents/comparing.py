@@ -9,7 +9,6 @@ import base64
 from agents.stage import StageApp
 from core import failpoints
 from rules.partitions import partitions_of
-from rules.paths import normal
 from streams.messages import Event
 from streams.window import writing_rows
 from tables.departures import Departures
@@ -36,10 +35,9 @@ class Comparer:
     async def take(self, event: Event, asked: Compare) -> None:
         """Tell what some rows say, and ask for the next step; behind the last one, for the sweep."""
         sweep = asked.sweep
-        folder = normal(sweep.folder.encode("utf-8", "surrogateescape"))
         with writing_rows(event):
             known, last = self._departures.in_folder(
-                sweep.collection, folder, sweep.job_id, asked.after_key, ROWS_AT_ONCE
+                sweep.collection, sweep.root, sweep.job_id, asked.after_key, ROWS_AT_ONCE
             )
         there = partitions_of([path for path, _ in known], self._partitions) if known else []
         mine = [one for one, partition in zip(known, there, strict=True) if partition == asked.partition]

@@ -5,24 +5,17 @@ and tells prepare, which counts. The second has removed what was marked, and is 
 """
 
 import asyncio
-import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import structlog
 
-from agents.absence import Absence
 from agents.in_work import InWork
-from agents.leaving_out import Chosen
-from agents.roots import allowed_roots
+from agents.looks import Look, Looks
 from agents.stage import StageApp, now
 from core import failpoints
-from core.errors import FileError
 from rules.departures import Departure, Seen, departing
-from rules.leaving_out import Patterns
-from rules.paths import normal, places_within, to_wire
+from rules.paths import places_within, to_wire
 from streams.messages import Event
 from streams.window import Window, writing_rows
 from tables.fingerprints import Fingerprint, Fingerprints, holds_one, read_row
@@ -32,8 +25,6 @@ from topics.job_event import Guarded, Swept
 from topics.raw_path import RAW_PATH
 from topics.record import Headers
 from topics.sweep import Sweep
-
-T = TypeVar("T")
 
 ROWS_AT_ONCE = 1000
 LOOKS_AGAIN = 5
@@ -66,19 +57,6 @@ class _Looked(NamedTuple):
     passed: list[bytes]
 
 
-@dataclass(slots=True)
-class _Look:
-    """A look at the disk, or why there can be none, and the paths that were in work since it began.
-
-    Older than these, a listing would show what was written since to be gone. `steps`: how many take part in it.
-    """
-
-    absence: Absence | str
-    in_work: set[bytes]
-    watch: ExitStack
-    steps: int = 0
-
-
 class Sweeper:
     """Takes the steps of sweeps."""
 
@@ -86,7 +64,7 @@ class Sweeper:
         self._stage = stage
         self._fingerprints = fingerprints
         self._in_work = in_work
-        self._looks: dict[tuple[str, int | None], _Look] = {}
+        self._looks = Looks(stage.services.settings, in_work)
 
     async def take(self, event: Event, sweep: Sweep, window: Window) -> None:
         """Take one step."""
@@ -118,31 +96,14 @@ class Sweeper:
             else:
                 await self.ask(looked.following, event.message.partition)
 
-    @contextmanager
-    def _looking(self, sweep: Sweep, partition: int) -> Iterator[_Look]:
-        """Give a look at the disk: one for all partitions that are looked at at once, as the folders are the same."""
-        key = (sweep.job_id, None if sweep.phase == "look" else partition)
-        if (look := self._looks.get(key)) is None:
-            watch = ExitStack()
-            in_work = watch.enter_context(self._in_work.watched())
-            look = self._looks[key] = _Look(self._absence(sweep), in_work, watch)
-        look.steps += 1
-        try:
-            yield look
-        finally:
-            look.steps -= 1
-            if not look.steps:
-                del self._looks[key]
-                look.watch.close()
-
     async def _pieces(self, event: Event, sweep: Sweep) -> _Looked | str:
         """Look at the next rows; a text says why nothing can be said of any."""
         looked = _Looked(sweep, is_last=False, passed=[])
-        with self._looking(sweep, event.message.partition) as look:
+        with self._looks.of(sweep, event.message.partition) as look:
             for _ in range(PIECES_AT_ONCE):
                 with writing_rows(event):
                     rows = self._fingerprints.within(_places(sweep), looked.following.after_key, ROWS_AT_ONCE)
-                piece = await self._piece(event, looked.following, rows, look.absence, look.in_work)
+                piece = await self._piece(event, looked.following, rows, look)
                 if isinstance(piece, str):
                     return piece
                 looked = piece._replace(passed=[*looked.passed, *piece.passed])
@@ -152,20 +113,18 @@ class Sweeper:
 
     async def _again(self, event: Event, before: _Looked) -> _Looked | str:
         """Look again at what was passed over, by a listing of its own."""
-        with self._in_work.watched() as in_work:
+        with self._looks.anew(before.following) as look:
             with writing_rows(event):
                 rows = [(path, row) for path in before.passed if (row := self._fingerprints.row(path)) is not None]
-            piece = await self._piece(event, before.following, rows, self._absence(before.following), in_work)
+            piece = await self._piece(event, before.following, rows, look)
         return piece if isinstance(piece, str) else before._replace(passed=piece.passed)
 
-    async def _piece(
-        self, event: Event, sweep: Sweep, rows: list[tuple[bytes, bytes]], absence: Absence | str, in_work: set[bytes]
-    ) -> _Looked | str:
+    async def _piece(self, event: Event, sweep: Sweep, rows: list[tuple[bytes, bytes]], look: Look) -> _Looked | str:
         """Look at rows, and mark or remove what leaves. A text says why nothing can be said of any."""
-        if isinstance(absence, str):
-            return absence
+        if isinstance(look.absence, str):
+            return look.absence
         known = rows if sweep.phase == "look" else [one for one in rows if read_row(one[1]).leaving == sweep.job_id]
-        looked = await asyncio.to_thread(absence.look, [path for path, _ in known])
+        looked = await asyncio.to_thread(look.absence.look, [path for path, _ in known])
         if isinstance(looked, str):
             return looked
         found = [
@@ -176,7 +135,7 @@ class Sweeper:
             and (departure := _departure(before := read_row(row), seen, sweep)).held != before.held
         ]
         act = self._mark if sweep.phase == "look" else self._remove
-        passed = await act(event, sweep, found, in_work)
+        passed = await act(event, sweep, found, look.in_work)
         departed = sum(len(one.departure.leaves) for one in found)
         following = sweep.behind(rows[-1][0] if rows else b"", departed, looked.count("unread"))
         return _Looked(following, len(rows) < ROWS_AT_ONCE, passed)
@@ -186,7 +145,7 @@ class Sweeper:
 
         That is so once a folder: version 0.1.0 did not note what is in collections. And where messages were lost.
         """
-        files, collection, folder = self._fingerprints, sweep.collection, _folder(sweep)
+        files, collection, folder = self._fingerprints, sweep.collection, sweep.root
         with writing_rows(event):
             is_lost = sweep.anew and not sweep.compared
             rows = files.forget_compared(collection, folder) if is_lost else []
@@ -200,25 +159,12 @@ class Sweeper:
             await (await self._stage.send(IMAGE_OUTCOME, sweep.job_id, asked, Headers(job_id=sweep.job_id), 0))
         return sweep.compared
 
-    def _absence(self, sweep: Sweep) -> Absence | str:
-        settings = self._stage.services.settings
-        folder = _folder(sweep)
-        try:
-            roots = allowed_roots(sweep.roots, settings)
-            chosen = Chosen(Patterns(sweep.exclude), Patterns(settings.scan_exclude), frozenset({folder}))
-        except (FileError, ValueError) as error:
-            return str(error)
-        return Absence(folder, roots, chosen, sweep.mounts, links=sweep.links, away=sweep.away)
-
     async def _mark(self, event: Event, sweep: Sweep, found: list[_Found], in_work: set[bytes]) -> list[bytes]:
         """Mark the rows of what would leave, and tell prepare; return what was passed over."""
         files = self._fingerprints
-        marked, rows = [], []
         with writing_rows(event):
-            for one in found:
-                if one.path not in in_work and files.is_as_it_was(one.path, one.row):
-                    marked.append(one)
-                    rows.append(files.put(one.path, one.before.model_copy(update={"leaving": sweep.job_id})))
+            marked = self._as_found(found, in_work)
+            rows = [files.put(one.path, one.before.model_copy(update={"leaving": sweep.job_id})) for one in marked]
         departed = [
             Departed(**_named(sweep, one.path), sha256=leaves.sha256, reason=leaves.reason)
             for one in marked
@@ -238,8 +184,7 @@ class Sweeper:
         with writing_rows(event):
             raised = [
                 (one, one.before.model_copy(update={"sequence": one.before.sequence + 1}))
-                for one in found
-                if one.path not in in_work and files.is_as_it_was(one.path, one.row)
+                for one in self._as_found(found, in_work)
             ]
             rows = [files.put(one.path, after) for one, after in raised]
         await asyncio.gather(*rows)
@@ -264,6 +209,10 @@ class Sweeper:
             ]
         await asyncio.gather(*rows)
         return _without(found, [one for one, _ in raised])
+
+    def _as_found(self, found: Iterable[_Found], in_work: set[bytes]) -> list[_Found]:
+        """Return what is not in work, and whose rows are as they were when they were looked at."""
+        return [one for one in found if one.path not in in_work and self._fingerprints.is_as_it_was(one.path, one.row)]
 
     async def _send(self, records: Sequence[Departed | Left]) -> None:
         await self._stage.send_files(IMAGE_OUTCOME, [(one.sha256.encode(), one, one.headers()) for one in records])
@@ -295,14 +244,9 @@ def _without(found: Iterable[_Found], done: Iterable[_Found]) -> list[bytes]:
     return [one.path for one in found if one.path not in paths]
 
 
-def _folder(sweep: Sweep) -> bytes:
-    return normal(os.fsencode(sweep.folder))
-
-
 def _places(sweep: Sweep) -> list[bytes]:
     """Return where it looks: at what was touched of the folder, or all of it."""
-    folder = _folder(sweep)
-    return places_within(folder, sweep.touched) if sweep.touched else [folder]
+    return places_within(sweep.root, sweep.touched) if sweep.touched else [sweep.root]
 
 
 def _departure(before: Fingerprint, seen: Seen, sweep: Sweep) -> Departure:

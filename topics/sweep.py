@@ -8,9 +8,11 @@ version 0.1.0 did not note in hash's what is in collections: what prepare knows 
 """
 
 import base64
+import os
 from typing import Literal
 
 from rules.mounts import Linked, Mount
+from rules.paths import normal
 from topics.files import JobId, Sha256
 from topics.limits import Base64Text, Name, Paths, PathText
 from topics.record import HeaderList, Headers, RawHeaders, Record, Topic, header_texts
@@ -53,6 +55,11 @@ class Sweep(Stepped):
     unread: int = 0
     compared: bool = False
     anew: bool = False
+
+    @property
+    def root(self) -> bytes:
+        """The folder, as the file system has it."""
+        return normal(os.fsencode(self.folder))
 
     def behind(self, path: bytes, departed: int = 0, unread: int = 0) -> "Sweep":
         """Return the next step."""
