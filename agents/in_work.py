@@ -27,8 +27,9 @@ class InWork:
     def end(self, paths: Sequence[bytes]) -> None:
         """Note that a piece of work has ended, by the very list that it has begun with."""
         del self._pieces[id(paths)]
+        # Whoever waits now looks again.
         self._ended.set()
-        self._ended = asyncio.Event()
+        self._ended.clear()
 
     async def without(self, paths: Iterable[bytes], seconds: float) -> None:
         """Wait until none of these paths is in work, at most so long."""

@@ -68,9 +68,7 @@ def walk(source: bytes, roots: Roots = None, chosen: Chosen | None = None) -> Ge
     refused, so that nothing is told of what lies there; a file that is found is bound to them again when it is read.
     What Darkroom itself has archived is left out without a word; what is none of anyone's photographs is counted.
     """
-    for entry in _Walk(roots, chosen or Chosen()).run(source, source):
-        if not isinstance(entry, Entered):
-            yield entry
+    yield from walk_within(source, source, roots, chosen or Chosen())
 
 
 def walk_within(

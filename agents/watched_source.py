@@ -185,9 +185,8 @@ class WatchedSource:
 
     def _files_in(self, folders: list[bytes], at: float) -> list[Told]:
         """Return the files in folders that have come, as told of with these: they may be written to still. Blocks."""
-        entries = (
-            entry for folder in folders for entry in walk_within(folder, self._folder, self._roots(), self._chosen())
-        )
+        roots, chosen = self._roots(), self._chosen()
+        entries = (entry for folder in folders for entry in walk_within(folder, self._folder, roots, chosen))
         found = (Told(entry.path, False, at) for entry in entries if isinstance(entry, Found))
         return list(islice(found, MOST_PENDING + 1))
 

@@ -1,10 +1,9 @@
 """The RocksDB databases of tables: one for each partition of each, within the memory and the CPU of a library at home.
 
 A row of a known image is 3 KB, nearly all of it ML's answer, which is written once. RocksDB merges its files as they
-become many, and writes all in them again: with a million images that was two thirds of its CPU, the more the more
-there are. So large values stand in blob files, which the merging leaves alone; keys and small rows stay together.
-The first of a million images cost 27 µs of CPU each and the last 43; without blob files, and with levels of
-RocksDB's own size, 27 and 62 to 79.
+become many, and writes all in them again, the more the more there are. So large values stand in blob files, which the
+merging leaves alone; keys and small rows stay together. The first of a million images cost 27 µs of CPU each and the
+last 43; without blob files, and with levels of RocksDB's own size, 27 and 62 to 79.
 """
 
 from typing import Any
@@ -15,7 +14,7 @@ from faust.stores.rocksdb import RocksDBOptions
 # Bits a key. With Faust's 3, every fourth look-up of what is not there reads a block of each file.
 _BLOOM_BITS = 10
 # One for all databases of a process, so that it is full early, and memory does not grow with the table. A cache of
-# 8 MiB for each partition took 75 MiB more, and looked up no faster.
+# 8 MiB for each partition took 75 MiB more, and was still filling at half a million images.
 _CACHE = rocksdict.Cache(32 << 20)
 # What four write buffers become, as they are merged; each further level is ten times as large.
 _FIRST_LEVEL_BYTES = 16 << 20

@@ -47,11 +47,14 @@ class Fingerprint(BaseModel):
         """Tell whether a file with this size and time of change need not be read again."""
         return stamp == FileStamp(*_STAMP(self.__dict__))
 
+    def holds(self, collection: str, sha256: str) -> bool:
+        """Tell whether the path is in a collection with a content, as far as was noted."""
+        return any((one.collection, one.sha256) == (collection, sha256) for one in self.held)
+
     def has_left(self, collection: str, sha256: str) -> bool:
         """Tell whether the path may have left a collection with a content, and is not held there since."""
-        is_held = any((one.collection, one.sha256) == (collection, sha256) for one in self.held)
         # While it leaves it is held until prepare has been told.
-        return self.sequence > 0 and not (is_held and self.leaving is None)
+        return self.sequence > 0 and not (self.leaving is None and self.holds(collection, sha256))
 
 
 _NOTHING = Fingerprint(size=0, mtime_ns=NEVER, sha256="0" * 64)
@@ -126,7 +129,7 @@ class Fingerprints:
     def hold(self, path: bytes, sha256: str, collection: str) -> list[Awaitable[object]]:
         """Note that a path is in a collection with a content, where its row does not say so yet."""
         before = self.get(path) or Fingerprint(size=0, mtime_ns=NEVER, sha256=sha256)
-        if any((one.collection, one.sha256) == (collection, sha256) for one in before.held):
+        if before.holds(collection, sha256):
             return []
         held = (Held(collection, sha256, (PLAIN,)), *before.held)
         return [self.put(path, before.model_copy(update={"held": held}))]

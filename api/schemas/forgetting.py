@@ -5,6 +5,8 @@ from typing import Annotated, Self
 from pydantic import BaseModel, Field, model_validator
 
 from api.schemas.body import Body
+from topics.files import Sha256
+from topics.limits import MAX_PATH
 from topics.source import SourceName
 
 
@@ -42,8 +44,8 @@ class ForgetBody(Body):
     `collection` beside a content or a path: only there.
     """
 
-    content: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(None, description="Its SHA-256.")
-    path: Annotated[str, Field(max_length=16_384)] | None = Field(None, description="Absolute.")
+    content: Sha256 | None = Field(None, description="Its SHA-256.")
+    path: Annotated[str, Field(max_length=MAX_PATH)] | None = Field(None, description="Absolute.")
     source: SourceName | None = Field(None, description="The source is removed, too.")
     collection: str | None = None
     dry_run: bool = Field(False, description="Say what that is about, and do nothing.")
@@ -80,8 +82,8 @@ class Forgetting(BaseModel):
 class UnforgetBody(Body):
     """What is to be taken in again: a content, what lies at a path, or all that was forgotten in a collection."""
 
-    content: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(None, description="Its SHA-256.")
-    path: Annotated[str, Field(max_length=16_384)] | None = Field(
+    content: Sha256 | None = Field(None, description="Its SHA-256.")
+    path: Annotated[str, Field(max_length=MAX_PATH)] | None = Field(
         None, description="Of the file, which is read for its content."
     )
     collection: str | None = Field(None, description="Default, beside one of the others: all.")
