@@ -1,6 +1,7 @@
 /** One source: how it stands, what it asks, and what its last looks have found. */
 
 import { get, post, request } from "../core/api.js";
+import { collections } from "../core/collections.js";
 import { fill, h, keepingFocus, repeat } from "../core/dom.js";
 import * as format from "../core/format.js";
 import { BECAME, isLooking, REASON_MEANS, REASONS, rhythm, standing } from "../core/looks.js";
@@ -65,8 +66,9 @@ export async function show(root, { path: [name], signal }) {
   }
 
   async function countGone(collection) {
-    const { total } = await get("/images/gone", { collection, per_page: 1 }, signal);
-    keepingFocus(gone, () => fill(gone, total ? h("a", { href: link(["gone"], { collection }) }, `${format.plural(total, "picture")} of “${collection}”`) : "none"));
+    // Not asked of the collection itself, which is not there before the first look.
+    const count = (await collections()).find((one) => one.name === collection)?.gone;
+    keepingFocus(gone, () => fill(gone, count ? h("a", { href: link(["gone"], { collection }) }, `${format.plural(count, "picture")} of “${collection}”`) : "none"));
   }
 
   function actionsOf(source) {
