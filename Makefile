@@ -21,7 +21,7 @@ demo: .venv/run.stamp ## run everything once; PHOTOS=folder takes yours in place
 test: .venv/dev.stamp ## run all tests that need no system package
 	@$(TEST) -m "not system and not chaos"
 
-test-all: .venv/dev.stamp ## run all tests; those marked `system` need exiftool, ImageMagick, vips, Chromium, kcat, curl and javac
+test-all: .venv/dev.stamp ## run all tests; those marked `system` need exiftool, ImageMagick, vips, Chromium, kcat, curl, javac and libfuse3
 	@$(TEST) -m "not chaos"
 
 chaos: .venv/dev.stamp ## kill and freeze every kind of part in the middle of jobs; under 30 minutes

@@ -5,6 +5,7 @@ Nothing is gone that the disk does not say to be gone: what cannot be read, or i
 
 import os
 import stat
+import unicodedata
 from collections.abc import Sequence
 
 from agents.leaving_out import Chosen, ScopesWithin
@@ -19,6 +20,7 @@ MOST_NAMES = 100_000
 """In the listings that are kept: some 10 MB."""
 _Listing = frozenset[bytes] | Seen
 """The names in a folder, or what is to be said of all of them."""
+_ABSENT = (FileNotFoundError, NotADirectoryError)
 
 
 class Absence:
@@ -40,6 +42,8 @@ class Absence:
         self._away = tuple(map(os.fsencode, away))
         self._listings: dict[bytes, _Listing] = {}
         self._names = 0
+        # Of the folder that was asked for last, as a disk may have them that tells no case.
+        self._folded: tuple[frozenset[bytes], frozenset[str]] = (frozenset(), frozenset())
         self._scopes = ScopesWithin(folder, roots, chosen)
 
     def why_nothing(self) -> str | None:
@@ -74,7 +78,7 @@ class Absence:
         if not isinstance(listing, frozenset):
             return listing
         if path.rpartition(b"/")[2] not in listing:
-            return "gone"
+            return self._not_listed(path, listing)
         try:
             return "excluded" if self._scopes.leaves_out(path, is_folder=False) else "there"
         except (FileError, OSError):
@@ -91,24 +95,52 @@ class Absence:
             self._listings[folder] = known
         return known
 
+    def _not_listed(self, path: bytes, listing: frozenset[bytes]) -> Seen:
+        """Say what it means that a folder does not list a path: its listing may be stale, as that of a network is."""
+        try:
+            os.lstat(path)
+            if stat.S_ISDIR(os.stat(path).st_mode):  # noqa: PTH116 - bytes
+                return "gone"  # another took its place
+        except _ABSENT:
+            return "unread" if os.path.lexists(path) else "gone"
+        except OSError:
+            return "unread"
+        if self._folded[0] is not listing:
+            self._folded = listing, frozenset(map(_folded, listing))
+        return "gone" if _folded(path.rpartition(b"/")[2]) in self._folded[1] else "unread"
+
     def _list(self, folder: bytes) -> _Listing:
         try:
             with os.scandir(folder) as entries:
                 # A folder that took the place of a file is none.
                 return frozenset(entry.name for entry in entries if not entry.is_dir())
-        except (FileNotFoundError, NotADirectoryError):
+        except _ABSENT:
             return self._without(folder)
         except OSError:
             return "unread"
 
     def _without(self, folder: bytes) -> Seen:
-        """Say what a folder that is missing means for what was in it: a link whose target is away hides it only."""
+        """Say what a folder that is said to be missing means for what was in it.
+
+        One that is there after all was misread; a link whose target is away hides it only.
+        """
+        below = folder
         while folder != self._folder:
             try:
-                is_link = stat.S_ISLNK(os.lstat(folder).st_mode)
-                return "unread" if is_link and not os.path.exists(folder) else "gone"  # noqa: PTH110 - bytes
-            except (FileNotFoundError, NotADirectoryError):
+                os.lstat(folder)
+            except _ABSENT:
                 folder = parent_of(folder)
+                continue
             except OSError:
                 return "unread"
-        return "gone"
+            try:
+                is_folder = stat.S_ISDIR(os.stat(folder).st_mode)  # noqa: PTH116 - bytes
+            except OSError:
+                return "unread"
+            return "unread" if is_folder and folder == below else "gone"
+        return "unread" if folder == below else "gone"
+
+
+def _folded(name: bytes) -> str:
+    """Return what names have in common that some disks take for the same."""
+    return unicodedata.normalize("NFC", os.fsdecode(name)).casefold()

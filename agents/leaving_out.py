@@ -53,7 +53,7 @@ class Chosen:
         return scopes
 
     def verdict(self, path: bytes, scopes: Scopes, source: bytes, *, is_folder: bool) -> bool:
-        """Tell whether an entry of a folder is left out."""
+        """Tell whether an entry of a folder is left out. Raises FileError where the disk does not say so."""
         for base, patterns in ((source, self.request), *scopes):
             said = patterns.verdict(_relative(path, base), is_folder=is_folder) if patterns else None
             if said is not None:
@@ -61,7 +61,7 @@ class Chosen:
         above, _, name = os.fsdecode(path).rpartition("/")
         if is_left_out(name, above.rpartition("/")[2], is_folder=is_folder):
             return True
-        return is_folder and os.path.lexists(os.path.join(path, NO_MEDIA.encode()))  # noqa: PTH118 - bytes
+        return is_folder and _has(path, NO_MEDIA)
 
 
 class ScopesWithin:
@@ -90,7 +90,10 @@ class ScopesWithin:
         return scopes
 
     def leaves_out(self, path: bytes, *, is_folder: bool) -> bool:
-        """Tell whether a path below the source is left out, by itself or with a folder that it lies in."""
+        """Tell whether a path below the source is left out, by itself or with a folder that it lies in.
+
+        Raises FileError as `of` does.
+        """
         if path in self._chosen.named:
             return False
         scopes = self.of(parent_of(path))
@@ -106,9 +109,9 @@ def ignore_file(folder: bytes, roots: Roots) -> Patterns | None:
 
     Raises FileError where it cannot be read or understood: what it would leave out must not be taken in.
     """
-    path = folder.rstrip(b"/") + b"/" + IGNORE_FILE.encode()
-    if not os.path.lexists(path):
+    if not _has(folder, IGNORE_FILE):
         return None
+    path = _within(folder, IGNORE_FILE)
     with open_regular(path, roots) as file:
         text = file.read(MAX_IGNORE_BYTES + 1)
     if len(text) > MAX_IGNORE_BYTES:
@@ -120,6 +123,21 @@ def ignore_file(folder: bytes, roots: Roots) -> Patterns | None:
         return Patterns(line.removesuffix("\r") for line in lines)
     except ValueError as error:
         raise FileError(f"{readable(path)} has a line that is no pattern: {error}. Correct it.") from error
+
+
+def _has(folder: bytes, name: str) -> bool:
+    """Tell whether a folder has a file of this name. Raises FileError where the disk does not say so."""
+    try:
+        os.lstat(_within(folder, name))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise FileError(f"{readable(folder)}: {error.strerror or error}") from error
+    return True
+
+
+def _within(folder: bytes, name: str) -> bytes:
+    return folder.rstrip(b"/") + b"/" + name.encode()
 
 
 def count(folder: bytes, named: Collection[bytes]) -> LeftOut:

@@ -224,14 +224,18 @@ def _chosen(request: ScanRequest, settings: Settings) -> Chosen:
 def outermost(sources: list[str]) -> list[bytes]:
     """Return the sources without those that lie inside another: each file is walked once.
 
-    Raises RequestError for one that is missing or is not an absolute path. Blocks on the file system.
+    Raises RequestError for one that is missing, does not answer or is not an absolute path. Blocks on the file system.
     """
     paths: set[bytes] = set()
     for source in sources:
         if not source.startswith("/"):
             raise RequestError(f"{source} is not an absolute path. Send the whole path from / on.")
         path = normal(os.fsencode(source))
-        if not os.path.exists(path):  # noqa: PTH110 - bytes
-            raise RequestError(f"{source} does not exist on the machine of the scan stage.")
+        try:
+            os.stat(path)  # noqa: PTH116 - bytes
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise RequestError(f"{source} does not exist on the machine of the scan stage.") from error
+        except OSError as error:
+            raise RequestError(f"{source} cannot be read: {error.strerror or error}.") from error
         paths.add(path)
     return paths_of.outermost(paths)

@@ -126,12 +126,12 @@ class _Walk:
         is_folder = _is_folder(entry)
         if self._only_folders and not is_folder:
             return
-        if entry.path not in self._chosen.named and self._chosen.verdict(
-            entry.path, folder.scopes, folder.source, is_folder=is_folder
-        ):
-            yield from self._leave_out(folder, entry, is_folder=is_folder)
-            return
         try:
+            if entry.path not in self._chosen.named and self._chosen.verdict(
+                entry.path, folder.scopes, folder.source, is_folder=is_folder
+            ):
+                yield from self._leave_out(folder, entry, is_folder=is_folder)
+                return
             if entry.is_symlink():
                 check_within(entry.path, self._roots)
             status = entry.stat()
@@ -177,7 +177,7 @@ class _Walk:
     def _begin_within(self, path: bytes, source: bytes) -> Iterator[Walked | Entered]:
         """Begin at a path below a source, where a walk of the source would come by."""
         within = path[len(source.rstrip(b"/")) + 1 :]
-        if not _OWN.isdisjoint(within.split(b"/")) or not os.path.lexists(path):
+        if not _OWN.isdisjoint(within.split(b"/")):
             return
         try:
             check_within(path, self._roots)
@@ -194,9 +194,12 @@ class _Walk:
                 if identity in self._above:
                     return  # by way of a link to a folder that contains it
                 self._above.add(identity)
-        except (FileError, OSError) as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             if os.path.lexists(path):
                 yield Refused(path, "failed", _why(path, error))
+            return
+        except (FileError, OSError) as error:
+            yield Refused(path, "failed", _why(path, error))
             return
         if is_folder:
             if os.path.islink(path):  # noqa: PTH114 - bytes

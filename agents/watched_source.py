@@ -7,6 +7,7 @@ missed that happens while nobody watches.
 import asyncio
 import os
 import socket
+import stat
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -214,8 +215,12 @@ class WatchedSource:
         """Say why this machine cannot watch the folder; None where it may be able to. Blocks."""
         try:
             self._roots(), self._chosen()
-            if os.path.isdir(self._folder):  # noqa: PTH112 - bytes
+            if stat.S_ISDIR(os.stat(self._folder).st_mode):  # noqa: PTH116 - bytes
                 return None
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            return f"{readable(self._folder)} cannot be read: {error.strerror or error}"
         except (FileError, ValueError) as error:
             return str(error)
         return f"{readable(self._folder)} is no folder on {socket.gethostname()}"

@@ -13,8 +13,9 @@ _SHARED = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glus
                      "beegfs", "gpfs", "orangefs", "ocfs2", "gfs2", "davfs", "ncpfs", "virtiofs", "vboxsf", "vmhgfs",
                      "prl_fs", "drvfs"})  # fmt: skip
 """Types of file systems that other machines write to."""
-_BY_A_PROGRAM = "fuse."
-"""How the types of those begin that a program makes: of another machine, or of folders that have paths beside it."""
+_BY_A_PROGRAM = "fuse"
+"""The type of those that a program makes, of another machine, or of folders that have paths beside it; most add a dot
+and a name. `fuseblk` is a disk."""
 
 
 class Mount(NamedTuple):
@@ -83,7 +84,7 @@ def behind_links(before: Iterable[Linked], now: Iterable[Linked]) -> tuple[tuple
 
 def silent(mounts: Iterable[Mount]) -> Mount | None:
     """Return a mount of whose changes the system does not tell, as others make them too; None where it does of all."""
-    return next((one for one in mounts if one.type in _SHARED or one.type.startswith(_BY_A_PROGRAM)), None)
+    return next((one for one in mounts if one.type in _SHARED or one.type.split(".")[0] == _BY_A_PROGRAM), None)
 
 
 def _bytes(point: str) -> bytes:
