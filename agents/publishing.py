@@ -171,7 +171,8 @@ class PublishingWalk:
 
     async def _refuse(self, entry: Refused) -> None:
         item = self._item.about(self._file(entry.path, entry.reread))
-        if entry.outcome == "failed":
+        # What a look at a source cannot read it tries again by itself, the next time.
+        if entry.outcome == "failed" and self._request.source is None:
             await self._stage.fail(item, FileError(entry.reason))
         else:
             await self._stage.finish(item.record, entry.outcome, item.headers, reason=entry.reason)

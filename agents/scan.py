@@ -120,12 +120,15 @@ class _Scanner:
                 allowed_roots(request.roots, self._services.settings)  # or it walks nothing
                 chosen = _chosen(request, self._services.settings)
                 sources = await asyncio.to_thread(outermost, request.sources)
+                if request.source is not None:
+                    await asyncio.to_thread(check_listed, sources)
                 model_id = await self._model_id(request)
             except (DrainingError, FatalError):
                 raise
             except Exception as error:
                 log.warning("scan-failed", reason=str(error))
-                await self._stage.reject(event, error)
+                if request.source is None:  # a source is looked at again: the job says why, until the next look is well
+                    await self._stage.reject(event, error)
                 await self._stage.emit(
                     JobFailed(job_id=job_id, at=now(), collection=request.collection, reason=explain(error))
                 )
@@ -219,6 +222,17 @@ def _chosen(request: ScanRequest, settings: Settings) -> Chosen:
     except ValueError as error:
         raise RequestError(f"What is to be left out has no pattern: {error}. Send it as .gitignore has it.") from error
     return Chosen(patterns, Patterns(settings.scan_exclude), frozenset(normal(os.fsencode(s)) for s in request.sources))
+
+
+def check_listed(folders: Sequence[bytes]) -> None:
+    """Raise RequestError for what is no folder, or cannot be listed. Blocks on the file system."""
+    for folder in folders:
+        try:
+            with os.scandir(folder) as entries:
+                next(entries, None)
+        except OSError as error:
+            shown, why = paths_of.readable(folder), error.strerror or error
+            raise RequestError(f"{shown} cannot be listed on the machine of the scan stage: {why}.") from error
 
 
 def outermost(sources: list[str]) -> list[bytes]:

@@ -71,7 +71,9 @@ def document(job: Job) -> JobStatus:
 
 def _removals(job: Job, state: State) -> RemovalStatus | None:
     if (removals := job.removals) is None:
-        return None
+        if job.source is None or state != "failed":
+            return None
+        return RemovalStatus(state="guarded", reason=(job.failed_reason or "the job failed").rstrip("."))
     shown, reason = removals.state, removals.reason
     if state in {"failed", "cancelled"} and shown not in REMOVALS_SETTLED:
         # A walk was whole, and a kill had its request walked again, which ended so: nobody asks any further.

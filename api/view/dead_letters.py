@@ -23,6 +23,7 @@ CREATE TABLE letters (
     job_id TEXT NOT NULL,             -- empty: the message named none
     file_id TEXT NOT NULL,
     path TEXT NOT NULL,
+    source TEXT NOT NULL,             -- that a look has found the file in; empty: none
     stage TEXT NOT NULL,
     error_class TEXT NOT NULL,
     message TEXT NOT NULL,
@@ -37,6 +38,7 @@ CREATE TABLE letters (
 CREATE INDEX letters_by_age ON letters (at, partition, offset);
 CREATE INDEX letters_by_job ON letters (job_id, at, partition, offset);
 CREATE INDEX letters_by_file ON letters (job_id, file_id);
+CREATE INDEX letters_of_looks ON letters (source, path) WHERE source != '' AND state = 'open';
 CREATE INDEX letters_by_state ON letters (state, at, partition, offset);
 """
 _SUMMARY = (
@@ -120,15 +122,23 @@ def write(
             "UPDATE letters SET state = 'replayed' WHERE job_id = ? AND file_id = ? AND state = 'open'",
             (job_id, common.file_id),
         )
+    path, source = said.get("path", ""), said.get("source", "")
+    if path and source:
+        # Each look at a source tries it again, under a job of its own.
+        connection.execute(
+            "UPDATE letters SET state = 'replayed' WHERE source = ? AND path = ? AND source != '' AND state = 'open'",
+            (source, path),
+        )
     connection.execute(
-        "INSERT OR REPLACE INTO letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?)",
+        "INSERT OR REPLACE INTO letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?)",
         (
             partition,
             offset,
             min(max(0, int(at * 1000)), _LATEST_MS),
             job_id,
             common.file_id,
-            said.get("path", ""),
+            path,
+            source,
             text.get(f"{CONNECT}stage", ""),
             text.get(f"{CONNECT}exception.class.name", ""),
             text.get(f"{CONNECT}exception.message", ""),
@@ -221,11 +231,11 @@ def _whole(row: tuple[Any, ...]) -> WholeDeadLetter:
 
 
 def _said(value: bytes | None) -> dict[str, str]:
-    """Return what a value says about job and path, as far as it can be read."""
+    """Return what a value says about job, path and source, as far as it can be read."""
     try:
         found = orjson.loads(value or b"{}")
     except orjson.JSONDecodeError:
         return {}
     if not isinstance(found, dict):
         return {}
-    return {name: text for name in ("job_id", "path") if isinstance(text := found.get(name), str)}
+    return {name: text for name in ("job_id", "path", "source") if isinstance(text := found.get(name), str)}

@@ -162,6 +162,15 @@ def test_a_look_whose_walk_was_made_again_and_ended_so_is_over(ends: events.AnyJ
     assert (removals.state, removals.reason) == ("guarded", reason)
 
 
+@pytest.mark.parametrize("source", ["home", None])
+def test_a_look_that_failed_has_removed_nothing_and_says_why(source: str | None) -> None:
+    failed = events.JobFailed(job_id=JOB, at=START, collection="photos", reason="/photos does not exist.")
+    status = Ledger(queued().model_copy(update={"source": source}), failed, *sealed()).status
+    assert status.message == "/photos does not exist."
+    guarded = None if status.removals is None else (status.removals.state, status.removals.reason)
+    assert guarded == (None if source is None else ("guarded", "/photos does not exist"))
+
+
 @given(stories)
 def test_the_numbers_agree(story: list[events.AnyJobEvent]) -> None:
     ledger = Ledger()

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, cast
 from zlib import crc32
 
+import orjson
 import pytest
 
-from api.view import reading, writing
+from api.view import dead_letters, reading, writing
 from api.view.changes import Changes
 from api.view.database import Database
 from api.view.requests import MAX_ROOTS, JobRequest
@@ -299,6 +300,24 @@ class TestWhatWasAsked:
 def databases(tmp_path: Path) -> Callable[[], Database]:
     View(tmp_path / "view.db").tell(queued())
     return lambda: Database(tmp_path / "view.db")
+
+
+def test_of_a_file_that_each_look_at_a_source_fails_at_one_letter_is_open(view: View) -> None:
+    """A broken picture in a folder that is looked at each five minutes: 2,000 looks a week."""
+
+    def fail(offset: int, job_id: str, path: str, source: str | None) -> None:
+        value = orjson.dumps(
+            {"job_id": job_id, "path": path, "collection": "c"} | ({"source": source} if source else {})
+        )
+        headers = [("job_id", job_id.encode()), ("file_id", f"{job_id}{path}".encode())]
+        view._write([Message("dead-letter", 0, offset, b"k", value, headers, START + offset)])
+
+    files = [("sync-1", "/a", "home"), ("sync-1", "/b", "home"), ("sync-2", "/a", "home"), ("sync-3", "/a", "home"),
+             ("sync-4", "/a", "other"), ("job", "/a", None), ("job-2", "/a", None)]  # fmt: skip
+    for offset, file in enumerate(files):
+        fail(offset, *file)
+    rows, _ = dead_letters.find(view.connection, dead_letters.DeadLetterFilter(state="open"), limit=10, cursor=None)
+    assert [row.job_id for row in rows] == ["job-2", "job", "sync-4", "sync-3", "sync-1"]
 
 
 async def test_a_search_in_all_jobs_keeps_nobody_from_a_status(databases: Callable[[], Database]) -> None:

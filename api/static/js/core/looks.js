@@ -38,8 +38,8 @@ export const isLooking = (job) => Boolean(job) && (!FINISHED.has(job.status) || 
 export function standing({ last_job: job, paused, watching }) {
   if (isLooking(job)) return FINISHED.has(job.status) ? ["looks for what has left", "calm", false] : [job.paused ? "look paused" : "is looked at", "calm", false];
   if (job?.removals?.state === "held") return ["asks you", "warn", true];
-  if (job?.removals?.state === "guarded") return ["nothing removed", "warn", true];
   if (job?.status === "failed") return ["last look failed", "bad", true];
+  if (job?.removals?.state === "guarded") return ["nothing removed", "warn", true];
   if (paused) return ["paused", "", false];
   if (job?.status === "cancelled") return ["last look cancelled", "warn", false];
   if (job?.failed_files) return [`${plural(job.failed_files, "file")} failed`, "warn", false];

@@ -158,6 +158,6 @@ function lookRow(job) {
     number(job.total_files),
     number(outcomes.stored + outcomes.cached + outcomes.duplicate),
     REASONS.map((reason) => h("td", { class: "number", title: REASON_MEANS[reason] }, removals?.[reason] ? format.count(removals[reason]) : "")),
-    h("td", { class: "wrap" }, job.status === "failed" ? job.message : BECAME[removals?.state], removals?.reason && h("div", { class: "small soft" }, removals.reason.replaceAll("`", ""))),
+    h("td", { class: "wrap" }, job.status === "failed" ? job.message : BECAME[removals?.state], job.status !== "failed" && removals?.reason && h("div", { class: "small soft" }, removals.reason.replaceAll("`", ""))),
   );
 }
