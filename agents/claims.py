@@ -51,13 +51,13 @@ class ClaimKeeper:
         event, of, done = items[0].event, items[0].of, list[Step]()
         with structlog.contextvars.bound_contextvars(job_id=getattr(items[0].record, "job_id", ""), stage="prepare"):
             for item in items:
-                if isinstance(item.record, told.OfDepartures):
-                    await self._departures.take(cast("Item[told.OfDepartures]", item), window)
-                    continue
-                if isinstance(item.record, told.OfErasures):
-                    await self._erasures.take(cast("Item[told.OfErasures]", item), window)
-                    continue
                 try:
+                    if isinstance(item.record, told.OfDepartures):
+                        await self._departures.take(cast("Item[told.OfDepartures]", item), window)
+                        continue
+                    if isinstance(item.record, told.OfErasures):
+                        await self._erasures.take(cast("Item[told.OfErasures]", item), window)
+                        continue
                     step = self._step(item)
                 except (PartitionRevokedError, DrainingError, FatalError):
                     raise

@@ -8,6 +8,7 @@ import base64
 
 from agents.stage import StageApp
 from core import failpoints
+from core.errors import InvalidMessageError
 from rules.partitions import partitions_of
 from streams.messages import Event
 from streams.window import writing_rows
@@ -35,6 +36,8 @@ class Comparer:
     async def take(self, event: Event, asked: Compare) -> None:
         """Tell what some rows say, and ask for the next step; behind the last one, for the sweep."""
         sweep = asked.sweep
+        if asked.partition >= self._partitions:
+            raise InvalidMessageError(f"There is no partition {asked.partition}: raw-path has {self._partitions}.")
         with writing_rows(event):
             known, last = self._departures.in_folder(
                 sweep.collection, sweep.root, sweep.job_id, asked.after_key, ROWS_AT_ONCE

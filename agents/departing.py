@@ -15,6 +15,7 @@ from rules.tally import Tallied as Counts
 from rules.tally import tally
 from streams.item import Item
 from streams.messages import Event
+from streams.rejecting import or_reject
 from streams.tasks import delivered
 from streams.window import Deliveries, Window, writing_rows
 from tables.departures import Departures, Leaving
@@ -47,19 +48,21 @@ class DepartureKeeper:
             return
         match record:
             case Departed():
-                await window.add(event, delivered([self._departures.put_leaving(record)]), permits=permits)
+                work = delivered([self._departures.put_leaving(record)])
             case Left():
                 rows = self._departures.void(record)
-                leaves = delivered(()) if rows is None else self._tell(record, rows)
-                await window.add(event, leaves, permits=permits)
+                work = delivered(()) if rows is None else self._tell(record, rows)
             case Tally(is_counted=True):
-                await window.add(event, self._drop(event, record), permits=permits)
+                work = self._drop(event, record)
             case Tally():
-                await window.add(event, self._count(event, record), permits=permits)
+                work = self._count(event, record)
             case LeftEnd():
                 await window.add_in_order(event, lambda: self._pass_on(event, record))
+                return
             case Compare():
-                await window.add(event, self._comparer.take(event, record), permits=permits)
+                work = self._comparer.take(event, record)
+        taken = or_reject(work, lambda error: self._stage.reject_file(IMAGE_OUTCOME, item, error))
+        await window.add(event, taken, permits=permits)
 
     def confirm(self, stored: Stored, content: Callable[[], Content | None]) -> tuple[bool, list[Awaitable[object]]]:
         """Tell whether a path that Qdrant has confirmed is one of its content; return what is to be awaited.

@@ -13,6 +13,7 @@ from rules.erasing import Word, is_known_no_more
 from rules.paths import to_wire
 from streams.item import Item
 from streams.messages import Event
+from streams.rejecting import or_reject
 from streams.tasks import delivered
 from streams.window import Window
 from tables.departures import Departures
@@ -68,7 +69,8 @@ class ErasureKeeper:
                 work = delivered(self._step(event, record))
             case Erased():
                 work = self._concluded(self._conclude(record))
-        await window.add(event, work, permits=item.permits())
+        taken = or_reject(work, lambda error: self._stage.reject_file(IMAGE_OUTCOME, item, error))
+        await window.add(event, taken, permits=item.permits())
 
     def is_forgotten(self, file: HashedFileOfJob) -> bool:
         """Tell whether a file is to be skipped."""

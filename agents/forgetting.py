@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import NamedTuple
 
 from agents.stage import StageApp
@@ -10,6 +10,7 @@ from core import failpoints
 from rules.departures import Held
 from rules.paths import to_wire
 from streams.messages import Event
+from streams.rejecting import or_reject
 from streams.tasks import delivered
 from streams.window import Window, writing_rows
 from tables.fingerprints import Fingerprint, Fingerprints, read_row
@@ -54,25 +55,32 @@ class PathForgetter:
                 rows = self._fingerprints.retire(asked.path_bytes, asked.sha256, asked.collection, asked.untold)
                 await window.add(event, delivered(rows))
             case ForgetPath():
-                await window.add(event, self._forget_path(event, asked))
+                await self._add(event, window, self._forget_path(event, asked))
             case ForgetSource():
-                await window.add(event, self._forget_source(event, asked))
+                await self._add(event, window, self._forget_source(event, asked))
             case ForgetPaths():
-                await window.add(event, self._forget_paths(event, asked))
+                await self._add(event, window, self._forget_paths(event, asked))
+
+    async def _add(self, event: Event, window: Window, work: Awaitable[None]) -> None:
+        await window.add(event, or_reject(work, lambda error: self._stage.reject(event, error)))
 
     async def _forget_path(self, event: Event, asked: ForgetPath) -> None:
         with writing_rows(event):
-            known = self._fingerprints.get(asked.path_bytes)
-        held = [] if known is None else [one for one in known.held if asked.collection in {None, one.collection}]
-        await self._send([ForgetPicture(sha256=one.sha256, collection=one.collection, at=asked.at) for one in held])
+            rows = self._fingerprints.within([asked.path_bytes], asked.after_key, ROWS_AT_ONCE)
+        held = [
+            (path, one)
+            for path, row in rows
+            for one in read_row(row).held
+            if asked.collection in {None, one.collection}
+        ]
+        await self._send([ForgetPicture(sha256=one.sha256, collection=one.collection, at=asked.at) for _, one in held])
         failpoints.reach("forget-told")
         with writing_rows(event):
-            rows = [
-                row
-                for one in held
-                for row in self._fingerprints.retire(asked.path_bytes, one.sha256, one.collection, 0)
+            retired = [
+                row for path, one in held for row in self._fingerprints.retire(path, one.sha256, one.collection, 0)
             ]
-        await delivered(rows)
+        await delivered(retired)
+        await self._go_on(event, asked, [path for path, _ in rows])
 
     async def _forget_source(self, event: Event, asked: ForgetSource) -> None:
         """Forget what a source alone holds, of some rows; what others hold too it holds no more."""
@@ -112,7 +120,9 @@ class PathForgetter:
         await delivered(deliveries)
         await self._go_on(event, asked, [path for path, _ in rows])
 
-    async def _go_on(self, event: Event, asked: ForgetSource | ForgetPaths, paths: Sequence[bytes]) -> None:
+    async def _go_on(
+        self, event: Event, asked: ForgetPath | ForgetSource | ForgetPaths, paths: Sequence[bytes]
+    ) -> None:
         if len(paths) == ROWS_AT_ONCE:
             headers = headers_of(asked.step_behind(paths[-1]))
             partition = event.message.partition

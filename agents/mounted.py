@@ -23,7 +23,7 @@ def linked_at(path: str) -> Linked | None:
     """Return what a link leads to, and what that is on; None where there is no link. Blocks."""
     try:
         return Linked(path, str(Path(path).readlink()), mounted_at(path))
-    except OSError:
+    except (OSError, ValueError):
         return None
 
 

@@ -9,6 +9,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import structlog
+from pydantic import ValidationError
 
 from agents.owning import owned
 from agents.stage import StageApp, now
@@ -59,16 +60,21 @@ class Purging:
             points, _ = await self._qdrant.page(
                 collection, limit=POINTS_AT_ONCE, filters={GONE_AT: gone, KEEP_UNTIL: kept}
             )
-            due = [_purge(collection, point, at) for point in points]
+            due = [one for point in points if (one := _purge(collection, point, at)) is not None]
             deliveries = [await self._stage.send(IMAGE_OUTCOME, one.sha256, one, Headers()) for one in due]
             await asyncio.gather(*deliveries)
             if points:
                 log.info("purge-asked", collection=collection, pictures=len(points))
 
 
-def _purge(collection: str, point: ListedPoint, at: float) -> Purge:
+def _purge(collection: str, point: ListedPoint, at: float) -> Purge | None:
+    """Return what is asked of a point; None for one that another program has written, and that is no picture."""
     payload = point.payload
-    return Purge(sha256=payload["file_hash"], collection=collection, gone_at=payload[GONE_AT], at=at)
+    try:
+        return Purge(sha256=payload.get("file_hash"), collection=collection, gone_at=payload[GONE_AT], at=at)
+    except ValidationError as error:
+        log.warning("purge-impossible", collection=collection, point=point.id, reason=str(error))
+        return None
 
 
 def _iso(at: float) -> str:

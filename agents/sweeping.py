@@ -17,6 +17,7 @@ from core import failpoints
 from rules.departures import Departure, Seen, departing
 from rules.paths import places_within, to_wire
 from streams.messages import Event
+from streams.rejecting import or_reject
 from streams.window import Window, writing_rows
 from tables.fingerprints import Fingerprint, Fingerprints, holds_one, read_row
 from topics.departure import Compare, Departed, Left, LeftEnd
@@ -68,7 +69,7 @@ class Sweeper:
 
     async def take(self, event: Event, sweep: Sweep, window: Window) -> None:
         """Take one step."""
-        await window.add(event, self._step(event, sweep))
+        await window.add(event, or_reject(self._step(event, sweep), lambda error: self._stage.reject(event, error)))
 
     async def ask(self, sweep: Sweep, partition: int) -> None:
         """Ask for a step in a partition of `raw-path`, and wait until that is delivered."""

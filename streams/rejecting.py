@@ -1,6 +1,7 @@
 """How a stage gives up a message, a file of one, or what nobody can read: as a dead letter."""
 
 import traceback
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
@@ -8,7 +9,7 @@ from aiokafka import TopicPartition
 from faust import Event
 
 from core import metrics
-from core.errors import DarkroomError
+from core.errors import DarkroomError, RejectedError
 from gateways.kafka.batches import Unreadable
 from streams.item import Item
 from streams.messages import header_list
@@ -97,6 +98,14 @@ class Rejecting(Sending):
         )
         letter = DeadLetter.about(key, value, headers, failure)
         await (await self.send_raw(DEAD_LETTER, letter.key, letter.value, letter.headers))
+
+
+async def or_reject(work: Awaitable[None], reject: Callable[[Exception], Awaitable[None]]) -> None:
+    """Do what a message asks for; where it proves only then to ask for what cannot be, give it up by `reject`."""
+    try:
+        await work
+    except (RejectedError, ValueError, ArithmeticError) as error:
+        await reject(error)
 
 
 def explain(error: Exception) -> str:

@@ -13,7 +13,7 @@ from pydantic import ConfigDict
 
 from rules.departures import Reason
 from topics.files import FileOfJob, JobId, Sequence, Sha256
-from topics.limits import Name
+from topics.limits import Count, Name
 from topics.record import Record
 from topics.stepped import Stepped
 from topics.sweep import Sweep
@@ -58,11 +58,11 @@ class Tally(Stepped):
     kind: Literal["tally"] = "tally"
     job_id: JobId
     collection: Name
-    moved: int = 0
-    gone: int = 0
-    replaced: int = 0
-    excluded: int = 0
-    lost: int = 0
+    moved: Count = 0
+    gone: Count = 0
+    replaced: Count = 0
+    excluded: Count = 0
+    lost: Count = 0
     is_counted: bool = False
 
 
@@ -76,8 +76,8 @@ class LeftEnd(Record):
 
     kind: Literal["left-end"] = "left-end"
     job_id: JobId
-    round: int
-    sent_from: int
+    round: Count
+    sent_from: Count
 
 
 class Compare(Stepped):
@@ -90,4 +90,4 @@ class Compare(Stepped):
     kind: Literal["compare"] = "compare"
     job_id: JobId
     sweep: Sweep
-    partition: int
+    partition: Count

@@ -5,20 +5,31 @@ leaves whatever files it has, and its files are skipped from then on, until some
 docs/decisions/0074-forgetting.md.
 """
 
-from typing import Annotated, Literal
+from datetime import datetime
+from functools import cached_property
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from rules import paths
 from topics.departure import names_its_kind
-from topics.files import Sequence, Sha256
-from topics.limits import Name, PathText
+from topics.files import Sequence, Sha256, check_path
+from topics.limits import AbsolutePath, Moment, Name, PathText
 from topics.record import HeaderList, Headers, RawHeaders, Record, Topic, header_texts
 from topics.source import SourceName
 from topics.stepped import Stepped
 
 Why = Literal["purge", "forget", "collection"]
 """Why a content is taken from a collection: purged, forgotten, or as that went as a whole."""
+
+
+def _is_a_time(text: str) -> str:
+    datetime.fromisoformat(text)  # or it raises a ValueError
+    return text
+
+
+PointInTime = Annotated[Name, AfterValidator(_is_a_time)]
+"""ISO 8601, as it stands in a point."""
 _KIND = ConfigDict(json_schema_extra=names_its_kind)
 
 
@@ -28,9 +39,14 @@ class OfPath(Record):
     path: PathText
     path_b64: PathText | None = None
 
-    @property
+    @model_validator(mode="after")
+    def _has_a_path(self) -> Self:
+        check_path(self)
+        return self
+
+    @cached_property
     def path_bytes(self) -> bytes:
-        """The path as the file system has it. Raises InvalidMessageError."""
+        """The path as the file system has it."""
         return paths.from_wire(self.path, self.path_b64)
 
 
@@ -42,8 +58,8 @@ class Purge(Record):
     kind: Literal["purge"] = "purge"
     sha256: Sha256
     collection: Name
-    gone_at: Name
-    at: float
+    gone_at: PointInTime
+    at: Moment
 
 
 class LeftPath(OfPath):
@@ -63,7 +79,7 @@ class ForgetPicture(Record):
     kind: Literal["forget-picture"] = "forget-picture"
     sha256: Sha256
     collection: Name | None = None
-    at: float
+    at: Moment
     left: LeftPath | None = None
 
 
@@ -75,7 +91,7 @@ class UnforgetPicture(Record):
     kind: Literal["unforget-picture"] = "unforget-picture"
     sha256: Sha256
     collection: Name | None = None
-    at: float
+    at: Moment
 
 
 class ForgetCollection(Stepped):
@@ -88,7 +104,7 @@ class ForgetCollection(Stepped):
 
     kind: Literal["forget-collection"] = "forget-collection"
     collection: Name
-    at: float
+    at: Moment
     undo: bool = False
 
 
@@ -100,8 +116,14 @@ class _Leaving(Record):
     sha256: Sha256
     collection: Name
     why: Why
-    gone_at: Name | None = None
-    at: float
+    gone_at: PointInTime | None = None
+    at: Moment
+
+    @model_validator(mode="after")
+    def _says_since_when(self) -> Self:
+        if self.why == "purge" and self.gone_at is None:
+            raise ValueError("gone_at: a purge names the time since which the picture is gone")
+        return self
 
 
 class Erase(_Leaving):
@@ -133,12 +155,15 @@ class RetirePath(OfPath):
     untold: Sequence = 0
 
 
-class ForgetPath(OfPath):
-    """What a path was taken in with is to be forgotten, in one or (None) all collections; on the path's partition."""
+class ForgetPath(OfPath, Stepped):
+    """What a path, and all below it, was taken in with is to be forgotten, in one or (None) all collections.
+
+    Of a file on the path's partition; of a folder on each. `after`: a path.
+    """
 
     kind: Literal["path"] = "path"
     collection: Name | None = None
-    at: float
+    at: Moment
 
 
 class ForgetSource(Stepped):
@@ -147,8 +172,8 @@ class ForgetSource(Stepped):
     kind: Literal["source"] = "source"
     source: SourceName
     collection: Name
-    folder: PathText
-    at: float
+    folder: AbsolutePath
+    at: Moment
 
 
 class ForgetPaths(Stepped):

@@ -1,7 +1,7 @@
 """The fields that say which file a message is about; the records of several topics extend them."""
 
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Protocol, Self
 
 from pydantic import Field, model_validator
 
@@ -21,6 +21,22 @@ Sequence = Annotated[int, Field(ge=0, lt=1 << 63)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Task = Literal["reembed", "caption"]
 """What a job does with the pictures of a collection, other than to read their files again; see agents.reembedding."""
+
+
+class HasPath(Protocol):
+    """A record that is about a path."""
+
+    @property
+    def path_bytes(self) -> bytes:
+        """The path as the file system has it."""
+
+
+def check_path(record: HasPath) -> None:
+    """Raise ValueError, for pydantic, unless a record has an absolute path: every stage counts on it."""
+    try:
+        record.path_bytes  # noqa: B018 - it is read here for the first time
+    except InvalidMessageError as error:
+        raise ValueError(clipped(str(error), MAX_NAME)) from error
 
 
 class FileOfJob(Record):
@@ -49,10 +65,7 @@ class FileOfJob(Record):
     def _has_a_path(self) -> Self:
         if (self.task is not None or self.kept) and self.reread is None:
             raise ValueError("a task names the content of each file (reread)")
-        try:
-            self.path_bytes  # noqa: B018 - every stage counts on it
-        except InvalidMessageError as error:
-            raise ValueError(clipped(str(error), MAX_NAME)) from error
+        check_path(self)
         return self
 
     @cached_property

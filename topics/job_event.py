@@ -7,7 +7,7 @@ from pydantic import Field
 from core.settings import Stage
 from rules.outcomes import Outcome
 from topics.files import JobId, Sha256, Task
-from topics.limits import Name, Paths, PathText, Reason
+from topics.limits import Count, Moment, Name, Paths, PathText, Reason
 from topics.record import Record, Topic
 from topics.source import SourceName
 from topics.sweep import Sweep
@@ -29,13 +29,9 @@ class FileOutcome(SeenFile):
     sha256: Sha256 | None = None
 
 
-Count = Annotated[int, Field(ge=0)]
-
-
 class _Event(Record):
     job_id: JobId
-    # Seconds since 1970, by the clock of the process that publishes; the bound is the year 5138.
-    at: Annotated[float, Field(ge=0, lt=1e11, allow_inf_nan=False)]
+    at: Moment
 
 
 class Queued(_Event):

@@ -37,6 +37,12 @@ def _decodes(text: str) -> str:
     return text
 
 
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or "\0" in path:
+        raise ValueError("name an absolute path")
+    return path
+
+
 def clipped(text: str, length: int = MAX_REASON) -> str:
     """Return a text with its middle left out where it is too long: what it is about, and how it ends."""
     if len(text) <= length:
@@ -46,7 +52,12 @@ def clipped(text: str, length: int = MAX_REASON) -> str:
 
 
 PathText = Annotated[str, Field(max_length=MAX_PATH)]
+AbsolutePath = Annotated[PathText, AfterValidator(_absolute)]
 Paths = Annotated[list[str], AfterValidator(_bounded)]
 Base64Text = Annotated[str, Field(max_length=2 * MAX_PATH), AfterValidator(_decodes)]
 Name = Annotated[str, Field(max_length=MAX_NAME)]
 Reason = Annotated[str, Field(max_length=MAX_REASON)]
+# What JSON, SQLite and the programs of others take.
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+# Seconds since 1970, by the clock of the process that publishes; the bound is the year 5138.
+Moment = Annotated[float, Field(ge=0, lt=1e11, allow_inf_nan=False)]

@@ -4,11 +4,11 @@ A message without a value removes the source. What is wanted stands here alone: 
 may add a source, change it, pause it and remove it.
 """
 
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from topics.limits import Name, Paths, PathText
+from topics.limits import AbsolutePath, Name, Paths
 from topics.record import Record, Topic
 
 SOURCE_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
@@ -26,7 +26,7 @@ class Source(Record):
     """
 
     name: SourceName
-    folder: PathText
+    folder: AbsolutePath
     collection: Name
     every_seconds: Annotated[int, Field(ge=LEAST_SECONDS, le=MOST_SECONDS)] | None = None
     watch: bool = False
@@ -36,12 +36,6 @@ class Source(Record):
     paused: bool = False
     # Raised to take what the folder is on now for right, where it was on something else before.
     accepted: int = 0
-
-    @model_validator(mode="after")
-    def _has_an_absolute_folder(self) -> Self:
-        if not self.folder.startswith("/") or "\0" in self.folder:
-            raise ValueError("folder: name an absolute path")
-        return self
 
 
 SOURCE: Topic[Source] = Topic(

@@ -5,13 +5,10 @@ folder was on when it was last looked at as a whole; under `NAME/watch`, whether
 a look found is in the status of its job, which names its source.
 """
 
-from typing import Annotated
-
-from pydantic import Field
-
 from rules.mounts import Linked, Mount
 from rules.watching import State
 from topics.files import JobId
+from topics.limits import Count, Moment
 from topics.record import Record, Topic
 from topics.source import SourceName
 
@@ -25,8 +22,8 @@ class Watching(Record):
     """Whether a source is watched: how many folders are, or how often it is looked at in place of that, and why."""
 
     state: State
-    folders: int = 0
-    every_seconds: int | None = None
+    folders: Count = 0
+    every_seconds: Count | None = None
     reason: str | None = None
 
 
@@ -38,7 +35,7 @@ class SourceStatus(Record):
     """
 
     name: SourceName
-    due: Annotated[float, Field(ge=0, lt=1e11, allow_inf_nan=False)] | None = None
+    due: Moment | None = None
     job_id: JobId | None = None
     mounts: tuple[Mount, ...] | None = None
     links: tuple[Linked, ...] = ()

@@ -7,14 +7,13 @@ Where a folder is looked at for the first time, prepare's rows are compared befo
 version 0.1.0 did not note in hash's what is in collections: what prepare knows stands in the header `known`.
 """
 
-import base64
 import os
 from typing import Literal
 
 from rules.mounts import Linked, Mount
-from rules.paths import normal
+from rules.paths import from_wire, normal
 from topics.files import JobId, Sha256
-from topics.limits import Base64Text, Name, Paths, PathText
+from topics.limits import AbsolutePath, Base64Text, Count, Name, Paths
 from topics.record import HeaderList, Headers, RawHeaders, Record, Topic, header_texts
 from topics.source import SourceName
 from topics.stepped import Stepped
@@ -41,7 +40,7 @@ class Sweep(Stepped):
     walk_id: Name
     source: SourceName
     collection: Name
-    folder: PathText
+    folder: AbsolutePath
     exclude: Paths = []
     roots: Paths | None = None
     mounts: tuple[Mount, ...] = ()
@@ -50,9 +49,9 @@ class Sweep(Stepped):
     touched: Paths = []
     phase: Literal["look", "remove"] = "look"
     gone: bool = True
-    round: int = 1
-    departed: int = 0
-    unread: int = 0
+    round: Count = 1
+    departed: Count = 0
+    unread: Count = 0
     compared: bool = False
     anew: bool = False
 
@@ -114,4 +113,4 @@ def read_known(headers: RawHeaders) -> list[tuple[bytes, str, str]] | None:
     if text is None or Headers.decode(headers).replay:
         return None
     known = _KNOWN_PATHS.decode(text.encode())
-    return [(base64.b64decode(path), sha256, known.collection) for path, sha256 in known.paths]
+    return [(from_wire("", path), sha256, known.collection) for path, sha256 in known.paths]

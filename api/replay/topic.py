@@ -5,6 +5,7 @@ It reads up to the topic's end at the start. A collection that the messages name
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
@@ -145,7 +146,9 @@ class TopicReplayer:
             begins, ends = await reader.begins(), await reader.ends()
             reader.go_to(begins)
             async for messages in reader.up_to(ends):
-                found |= {(message.key or b"").decode("utf-8", "replace"): message.timestamp for message in messages}
+                for message in messages:
+                    with suppress(InvalidMessageError):
+                        found[FORGOTTEN.decode(message.value or b"").collection] = message.timestamp
         return found
 
     async def _why_left_out(

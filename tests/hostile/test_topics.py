@@ -104,6 +104,7 @@ def odd_messages(topic: str, job: str, collection: str) -> Iterator[Odd]:
         yield Odd("a path with a NUL", json.dumps(good | {"path": "/a\0.jpg"}).encode())
         yield Odd("a path in wrong base64", json.dumps(good | {"path_b64": "!"}).encode())
         yield Odd("roots without end", json.dumps(good | {"roots": ["/" + "r" * 300_000]}).encode())
+    yield from odd_requests(topic, job, collection)
     if topic not in {"job-event", "scan-request", "image-outcome"}:
         yield Odd("an end marker of nobody", None)
         yield Odd("an end marker of no walk", None, headers=[("job_id", job.encode())])
@@ -111,6 +112,66 @@ def odd_messages(topic: str, job: str, collection: str) -> Iterator[Odd]:
         yield Odd(
             "a compressed end marker", None, headers=sentinel_headers(job, "w" * (4 * MIB), None), compression="gzip"
         )
+
+
+PURGE = {"kind": "purge", "sha256": "0" * 64, "collection": "odd", "gone_at": "2026-01-01T00:00:00+00:00", "at": 1}
+LEFT = {"path": "/a.jpg", "sequence": 0}
+SWEEP = {"job_id": "odd", "walk_id": "w", "source": "odd", "collection": "odd", "folder": "/nowhere"}
+
+
+def odd_requests(topic: str, job: str, collection: str) -> Iterator[Odd]:
+    """Yield what asks stages for something beside files, and does not validate."""
+    path = {"kind": "path", "path": "/a.jpg", "at": 1}
+    source = {"kind": "source", "source": "odd", "collection": collection, "folder": "/a", "at": 1}
+    forget = {"kind": "forget-picture", "sha256": "0" * 64, "collection": collection, "at": 1}
+    erase = PURGE | {"kind": "erase", "why": "purge"}
+    sweep = SWEEP | {"job_id": job, "collection": collection}
+    of_headers: dict[str, list[Any]] = {
+        "forget": [path | {"kind": "nothing"}, path | {"path_b64": "!"}, path | {"path": "a.jpg"},
+                   path | {"path": "/a\0"}, path | {"at": float("nan")}, path | {"at": 1e300},
+                   path | {"kind": "retire"}, source | {"folder": "a"}, source | {"after": "!"},
+                   source | {"source": "../odd"}, {"kind": "collection", "collection": None}, [], HUGE],
+        "sweep": [sweep | {"folder": "a"}, sweep | {"folder": "/a\0b"}, sweep | {"departed": -1},
+                  sweep | {"after": "!"}, sweep | {"phase": "nothing"}, {}, HUGE],
+        "sweep-behind": [sweep | {"folder": "/a\0b"}],
+        "known": [{"job_id": job, "walk_id": "w", "collection": collection, "paths": [[wrong, "0" * 64]]}
+                  for wrong in ("!", "", "YS5qcGc=", "L2EAYg==")],
+    }  # fmt: skip
+    of_values: dict[str, list[Any]] = {
+        "image-outcome": [
+            PURGE | {"gone_at": "long ago"}, PURGE | {"at": float("inf")}, forget | {"left": LEFT | {"path_b64": "!"}},
+            forget | {"left": LEFT | {"path": "a.jpg"}}, forget | {"at": 1e300}, forget | {"sha256": "0"},
+            {"kind": "forget-collection", "collection": collection, "at": 1, "after": "eHx5"},
+            erase | {"kind": "erased"}, erase | {"kind": "erased", "is_gone": True, "gone_at": None},
+            {"kind": "tally", "job_id": job, "collection": collection, "moved": -1},
+            {"kind": "left-end", "job_id": job, "round": 1, "sent_from": -1},
+            {"kind": "compare", "job_id": job, "sweep": sweep, "partition": 99},
+            {"kind": "compare", "job_id": job, "sweep": sweep | {"folder": "a"}, "partition": 0},
+            {"kind": "departed", "job_id": job, "collection": collection, "sha256": "0" * 64, "reason": "gone"},
+            {"kind": "of a newer program"},
+        ],
+        "db-write": [
+            erase | {"gone_at": None}, erase | {"why": "nothing"}, erase | {"at": -1},
+            {"kind": "left", "job_id": job, "collection": collection, "sha256": "0" * 64, "reason": "gone"} | LEFT
+            | {"sequence": -1},
+            {"kind": "left-end", "job_id": job, "round": -1, "sent_from": 0},
+            {"kind": "tally", "job_id": job}, {"kind": "of a newer program"},
+        ],
+        "job-event": [
+            {"job_id": job, "at": 1} | fields for fields in (
+                {"type": "sweeping", "sweep": sweep | {"folder": "a"}, "pictures": 1},
+                {"type": "swept", "partition": 0, "partitions": 0},
+                {"type": "tallied", "partition": 0, "moved": 1 << 70},
+                {"type": "left-all", "round": 1, "sent_from": 0, "partition": -1},
+            )
+        ],
+    }  # fmt: skip
+    for name, wrong in of_headers.items():
+        for number, each in enumerate(wrong if topic == "raw-path" else ()):
+            marks = [*sentinel_headers(job, "w", None), (name, json.dumps(each).encode())]
+            yield Odd(f"header {name} {number}", None, headers=marks)
+    for number, each in enumerate(of_values.get(topic, ())):
+        yield Odd(f"request {number}", json.dumps(each).encode())
 
 
 # What a message may leave out, or carries without being read.
@@ -299,6 +360,42 @@ async def test_the_readers_of_jobs_go_on(
     await pipeline.bus.until(lambda: pipeline.bus.events(job_id, "scanning"), "the scan")
     await pipeline.bus.publish("job-event", job_id, paused | {"type": "cancel"})
     assert (await pipeline.bus.finished(job_id))["status"] == "cancelled"
+    assert not worker.has_ended()
+
+
+async def test_what_is_no_source_is_said_and_passed_over(
+    pipeline: Pipeline, worker: Worker, service: Service, kafka: Part, collection: str, tmp_path: Path
+) -> None:
+    """Also by what replays and what looks: the collection that was forgotten has no name."""
+    name, folder = f"s-{uuid.uuid4().hex[:12]}", tmp_path / "photos"
+    pictures.write_new(folder, 1)
+    source = {"name": name, "folder": str(folder), "collection": collection, "roots": [str(tmp_path)]}
+    wrong: list[Any] = [
+        source | {"folder": "a"}, source | {"folder": "/a\0"}, source | {"every_seconds": 0},
+        source | {"name": "other"}, source | {"watch": []}, source | {"name": "../x"}, [], "", HUGE, {"name": name},
+    ]  # fmt: skip
+    odd = [Odd(f"{number}", json.dumps(each).encode(), key=name.encode()) for number, each in enumerate(wrong)]
+    odd += [Odd("no JSON", b"{", key=name.encode()), Odd("a key that is no text", b"{}", key=b"\xff"),
+            Odd("nobody's end", None, key=b"\xff"), Odd("no key", b"{}", key=b"")]  # fmt: skip
+    for topic in ("source", "source-status", "forgotten"):
+        await publish(kafka, topic, odd)
+    # What can be read and makes no sense: a look at it fails.
+    pattern = source | {"name": f"{name}-p", "exclude": ["["]}
+    links = {"name": name, "mounts": [], "links": [["/a\0b", "x", []]]}
+    watching = {"name": name, "watching": {"state": "watching", "folders": -1}}
+    of_source = {name: source, f"{name}-p": pattern}
+    of_status = {f"{name}/mounts": links, f"{name}/watch": watching}
+    for topic, documents in (("source-status", of_status), ("source", of_source)):
+        told = [Odd(key, json.dumps(each).encode(), key=key.encode()) for key, each in documents.items()]
+        await publish(kafka, topic, told)
+
+    def looked() -> list[dict[str, Any]]:
+        return [s for s in pipeline.bus.values("job-status", source=name) if s.get("end_time")]
+
+    (status, *_) = await pipeline.bus.until(looked, "the look at the source")
+    assert (status["outcomes"]["stored"], status["source"]) == (1, name)
+    assert [one["name"] for one in (await service.get("sources"))["sources"]].count(name) == 1
+    assert {line["name"] for line in worker.lines() if line["event"] == "source-ignored"} >= {name}
     assert not worker.has_ended()
 
 
