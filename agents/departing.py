@@ -19,6 +19,7 @@ from streams.rejecting import or_reject
 from streams.tasks import delivered
 from streams.window import Deliveries, Window, writing_rows
 from tables.departures import Departures, Leaving
+from tables.erasures import Erasures
 from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite
 from topics.departure import Compare, Departed, Left, LeftEnd, Tally
@@ -32,9 +33,12 @@ ROWS_AT_ONCE = 500
 class DepartureKeeper:
     """Takes them one by one; `Left` and what ends it in order."""
 
-    def __init__(self, stage: StageApp, departures: Departures, collections: KnownCollections) -> None:
+    def __init__(
+        self, stage: StageApp, departures: Departures, erasures: Erasures, collections: KnownCollections
+    ) -> None:
         self._stage = stage
         self._departures = departures
+        self._erasures = erasures
         self._collections = collections
         self._comparer = Comparer(stage, departures)
         # Of what store is being told to have left.
@@ -50,8 +54,8 @@ class DepartureKeeper:
             case Departed():
                 work = delivered([self._departures.put_leaving(record)])
             case Left():
-                rows = self._departures.void(record)
-                work = delivered(()) if rows is None else self._tell(record, rows)
+                rows = self._departures.void(record, now())
+                work = delivered(()) if rows is None else self._tell(record, [*rows, *self._prune(record)])
             case Tally(is_counted=True):
                 work = self._drop(event, record)
             case Tally():
@@ -73,17 +77,22 @@ class DepartureKeeper:
         voided, sequence = self._departures.voided(stored), stored.sequence or 0
         if voided is None:
             # What has left before may be told of behind it.
-            return True, [self._departures.note_back(stored, sequence - 1)] if sequence else []
+            return True, [self._departures.note_back(stored, sequence - 1, now())] if sequence else []
         if sequence > voided:
             again = content()
             sent = [] if again is None else [self._write_again(stored, again)]
-            return True, [self._departures.note_back(stored, voided), *sent]
+            return True, [self._departures.note_back(stored, voided, now()), *sent]
         left = Left(
             **stored.model_dump(include={"job_id", "collection", "path", "path_b64", "sha256"}),
             sequence=voided,
             reason="gone",
         )
         return False, [self._tell(left, ())]
+
+    def _prune(self, left: Left) -> list[Awaitable[object]]:
+        """Delete what was noted of the paths of a content for longer than Kafka keeps what that guards against."""
+        kept = self._stage.services.settings.kafka_retention_hours * 3600
+        return self._erasures.prune(left.sha256, left.collection, now() - kept)
 
     async def _write_again(self, stored: Stored, content: Content) -> None:
         while (telling := self._telling.get(_place(stored))) is not None:

@@ -7,7 +7,7 @@ is known of a content goes when nobody does, and no file of it has come since.
 from collections.abc import Awaitable
 from datetime import datetime
 
-from agents.stage import StageApp
+from agents.stage import StageApp, now
 from core import failpoints
 from rules.erasing import Word, is_known_no_more
 from rules.paths import to_wire
@@ -128,7 +128,7 @@ class ErasureKeeper:
             sequence=left.sequence,
             reason="excluded",
         )
-        rows = self._departures.void(told)
+        rows = self._departures.void(told, now())
         return [] if rows is None else [*rows, self._send_left(told)]
 
     async def _send_left(self, left: Left) -> None:

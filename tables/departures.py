@@ -1,7 +1,8 @@
 """Rows of `known_images` about paths that leave. Written by prepare alone; every row is on its content's partition.
 
     g|job|SHA-256|collection|path     the reason; until what would leave by that sync is counted
-    r|SHA-256|collection|path         the sequence up to which what was handed on is void; `=`: it has come back
+    r|SHA-256|collection|path         `sequence|since`: the sequence up to which what was handed on is void, and since
+                                      when, in seconds since 1970; `sequence=|since`: it has come back
 
 A path row names the job that first had the path confirmed, behind the incarnation: `incarnation|job`.
 """
@@ -90,8 +91,11 @@ class Departures:
                 found[below[len(collection.encode()) + 2 :] + rest, sha256.decode()] = None
         return [*found], last if looked == limit else None
 
-    def void(self, left: Left) -> list[Awaitable[object]] | None:
-        """Note that a path has left with a content, under all models; None: a kill repeats it, and it has come back."""
+    def void(self, left: Left, at: float) -> list[Awaitable[object]] | None:
+        """Note that a path has left with a content, under all models; None: a kill repeats it, and it has come back.
+
+        `at`: now; what was handed on before leaves Kafka when its retention is over.
+        """
         place = _place(left)
         sequence, is_back = self._void(place) or (-1, False)
         if is_back and sequence >= left.sequence:
@@ -99,7 +103,7 @@ class Departures:
         of = left.sha256.encode()
         keys = [b"|".join((b"p", of, model_id, place[len(of) + 1 :])) for model_id in self._models(of)]
         known = [key for key in keys if self._rows.get(key) is not None]
-        kept = self._rows.put(b"r|" + place, str(max(sequence, left.sequence)).encode())
+        kept = self._rows.put(b"r|" + place, b"%d|%d" % (max(sequence, left.sequence), at))
         return [kept, *map(self._rows.delete_held, known)]
 
     def voided(self, file: HashedFileOfJob) -> int | None:
@@ -110,14 +114,17 @@ class Departures:
         sequence, is_back = self._void(_place(file)) or (-1, True)
         return None if is_back else sequence
 
-    def note_back(self, file: HashedFileOfJob, sequence: int) -> Awaitable[object]:
+    def note_back(self, file: HashedFileOfJob, sequence: int, at: float) -> Awaitable[object]:
         """Note that a path has come back with a content: that it has left, up to this sequence, holds no more."""
         before, _ = self._void(_place(file)) or (0, True)
-        return self._rows.put(b"r|" + _place(file), b"%d%b" % (max(before, sequence), _BACK))
+        return self._rows.put(b"r|" + _place(file), b"%d%b|%d" % (max(before, sequence), _BACK, at))
 
     def _void(self, place: bytes) -> tuple[int, bool] | None:
         row = self._rows.get(b"r|" + place)
-        return None if row is None else (int(row.rstrip(_BACK)), row.endswith(_BACK))
+        if row is None:
+            return None
+        sequence = row.partition(b"|")[0]
+        return int(sequence.rstrip(_BACK)), sequence.endswith(_BACK)
 
     def _models(self, sha256: bytes) -> Iterator[bytes]:
         """Yield the models under which paths of a content are known, with one look at each: there may be many paths."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from rules.erasing import Word
 from streams.rows import Rows
-from tables.known_images import ContentKey
+from tables.known_images import PATHS_KEPT, ContentKey
 
 _KINDS = (b"i|", b"p|", b"r|", b"f|")
 """The rows that may name a collection, in the order in which its end is carried out: by content, then what is left."""
@@ -74,6 +74,27 @@ class Erasures:
         places = [prefix, *(_place(b"p", *content, collection) + b"|" for content in self.models(sha256))]
         return [(place + path, path) for path in paths for place in places]
 
+    def prune(self, sha256: str, collection: str, before: float) -> list[Awaitable[object]]:
+        """Delete what is noted of paths that left a collection with a content, or came back, before this time.
+
+        What that guarded against is in Kafka no more; files that wait for ML may be older. The paths that are there
+        get records of their own: the one of the content may hold those that left as well (tables.known_images).
+        """
+        prefix = _place(b"r", sha256, collection) + b"|"
+        old = [key for key, row in self._rows.starting_with(prefix) if _noted_at(row) < before]
+        if not old or next(self._keys(b"w", sha256), None) is not None:
+            return []
+        there = dict(islice(self._rows.starting_with(_place(b"p", sha256) + b"|"), PATHS_KEPT + 1))
+        if len(there) > PATHS_KEPT:
+            return []  # it would cost too much
+        models = self.models(sha256)
+        places = {b"%b|%b" % (_place(b"p", *one, collection), key[len(prefix) :]) for one in models for key in old}
+        return [
+            *(self._rows.put(key, row) for key, row in there.items()),
+            *(row for one in models for row in self.alone(one)),
+            *self.delete([*old, *sorted(places - there.keys())]),
+        ]
+
     def delete(self, keys: list[bytes]) -> list[Awaitable[object]]:
         """Delete rows."""
         return [self._rows.delete(key) for key in keys]
@@ -98,6 +119,11 @@ class Erasures:
 
     def _keys(self, kind: bytes, sha256: str) -> Iterator[bytes]:
         return (key for key, _ in self._rows.starting_with(kind + b"|" + sha256.encode() + b"|"))
+
+
+def _noted_at(row: bytes) -> int:
+    """Return since when a path has left, or is back: seconds since 1970."""
+    return int(row.partition(b"|")[2] or 0)
 
 
 def collection_of(key: bytes) -> str | None:

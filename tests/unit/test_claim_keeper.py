@@ -113,7 +113,7 @@ class Stage:
             jobs=SimpleNamespace(is_cancelled=lambda job_id: job_id in self.cancelled),
             settings=SimpleNamespace(kafka_partitions=1),
         )
-        departures = DepartureKeeper(self, Departures(self.rows), None)  # type: ignore[arg-type]
+        departures = DepartureKeeper(self, Departures(self.rows), Erasures(self.rows), None)  # type: ignore[arg-type]
         left: Any = {"departures": departures, "erasures": ErasureKeeper(self, self.images, Erasures(self.rows), None)}  # type: ignore[arg-type]
         self.executor = Executor(self, self.images, self, None, **left)  # type: ignore[arg-type]
         sweeper = Sweeper(self, self.images, self.executor)  # type: ignore[arg-type]

@@ -151,7 +151,7 @@ class World:
         stage = Stage("prepare", self)
         images = KnownImages(self.rows)  # type: ignore[arg-type]
         unchanged = Unchanged(stage, images, collections)
-        departures = DepartureKeeper(stage, Departures(self.rows), collections)  # type: ignore[arg-type]
+        departures = DepartureKeeper(stage, Departures(self.rows), Erasures(self.rows), collections)  # type: ignore[arg-type]
         erasures = ErasureKeeper(stage, images, Erasures(self.rows), None)  # type: ignore[arg-type]
         left: Any = {"departures": departures, "erasures": erasures}
         executor = Executor(stage, images, Decoder(stage), unchanged, **left)

@@ -60,7 +60,7 @@ async def test_what_is_cut_off_is_counted_anew_and_forgotten_when_it_is_told(mon
         one = file(f"/{number}", sha256=f"{number}" * 64)
         rows[b"|".join((b"p", one.sha256.encode(), b"m", b"photos", one.path_bytes))] = b"i|before"
         departures.put_leaving(Departed(job_id="j", collection="photos", path=one.path, sha256=one.sha256, reason=GONE))
-    keeper: Any = DepartureKeeper(stage, departures, None)  # type: ignore[arg-type]
+    keeper: Any = DepartureKeeper(stage, departures, None, None)  # type: ignore[arg-type]
 
     async def take(record: Tally) -> None:
         event: Any = Event()

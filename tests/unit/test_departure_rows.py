@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from imaging.hashing import FileStamp
 from rules.departures import PLAIN, Held, Reason
 from tables.departures import Departures
+from tables.erasures import Erasures
 from tables.fingerprints import Fingerprint, Fingerprints
 from tables.known_images import KnownImages
 from topics.departure import Left
@@ -12,6 +13,7 @@ from topics.hashed_file import HashedFile
 
 SHA = "a" * 64
 GONE: Reason = "gone"
+NOW = 1_000_000.0
 
 
 class Rows(dict[bytes, bytes]):
@@ -26,7 +28,7 @@ class Rows(dict[bytes, bytes]):
         return [self.get(key) for key in keys]
 
     def delete(self, key: bytes) -> None:
-        del self[key]
+        self.pop(key, None)
 
     delete_held = delete
 
@@ -59,7 +61,7 @@ def test_a_path_leaves_under_all_models_and_nothing_else_does() -> None:
     leave = [file("/a", model_id=model_id) for model_id in ("m", "org/model", "z")]
     for one in (*stays, *leave):
         images.confirm(one, "i")
-    departures.void(left("/a", sequence=3))
+    departures.void(left("/a", sequence=3), NOW)
     assert [images.is_confirmed(one, "i") for one in leave] == [False] * 3
     assert all(images.is_confirmed(one, "i") for one in stays)
     assert departures.voided(leave[0]) == 3
@@ -69,7 +71,7 @@ def test_a_path_leaves_under_all_models_and_nothing_else_does() -> None:
 def test_a_path_that_was_never_stored_leaves_its_sequence() -> None:
     rows = Rows()
     departures = Departures(rows)  # type: ignore[arg-type]
-    departures.void(left("/a", sequence=1))
+    departures.void(left("/a", sequence=1), NOW)
     assert departures.voided(file("/a")) == 1
     assert departures.voided(file("/b")) is None
 
@@ -132,18 +134,40 @@ def test_what_a_kill_repeats_takes_no_path_away_that_has_come_back() -> None:
     images, departures = KnownImages(rows), Departures(rows)  # type: ignore[arg-type]
     again = file("/a").model_copy(update={"sequence": 1})
     images.confirm(file("/a"), "i")
-    assert departures.void(left("/a", sequence=0)) is not None
-    assert departures.void(left("/a", sequence=0)) is not None
+    assert departures.void(left("/a", sequence=0), NOW) is not None
+    assert departures.void(left("/a", sequence=0), NOW) is not None
     assert departures.voided(again) == 0
-    departures.note_back(again, 0)
+    departures.note_back(again, 0, NOW)
     images.confirm(again, "i")
     assert departures.voided(again) is None
-    assert departures.void(left("/a", sequence=0)) is None
+    assert departures.void(left("/a", sequence=0), NOW) is None
     assert images.is_confirmed(again, "i")
     # Another removal is another thing.
-    assert departures.void(left("/a", sequence=1)) is not None
+    assert departures.void(left("/a", sequence=1), NOW) is not None
     assert departures.voided(again) == 1
     assert not images.is_confirmed(again, "i")
+
+
+def test_what_has_left_is_noted_until_kafka_holds_nothing_of_it_any_more() -> None:
+    """However often a library is moved around."""
+    rows = Rows()
+    images, departures, erasures = KnownImages(rows), Departures(rows), Erasures(rows)  # type: ignore[arg-type]
+    rows[b"i|%b|m" % SHA.encode()] = b"{}"
+    images.confirm(file("/here"), "i")
+    images.confirm(file("/here", collection="other"), "i")
+    there = dict(rows)
+    departures.void(left("/first"), NOW)
+    departures.note_back(file("/here"), 0, NOW)
+    departures.void(left("/last"), NOW + 10)
+    rows[b"w|%b|m|0" % SHA.encode()] = b"{}"
+    assert erasures.prune(SHA, "photos", NOW + 5) == []  # a file waits for ML: it may be older
+    rows.delete(b"w|%b|m|0" % SHA.encode())
+    erasures.prune(SHA, "other", NOW + 5)
+    assert [departures.voided(file(path)) for path in ("/first", "/last")] == [0, 0]
+    erasures.prune(SHA, "photos", NOW + 5)
+    assert [departures.voided(file(path)) for path in ("/first", "/last")] == [None, 0]
+    # What is there stays, and the row that says so of the last one.
+    assert rows == there | {b"r|%b|photos|/last" % SHA.encode(): b"0|%d" % (NOW + 10)}
 
 
 def test_a_path_that_is_forgotten_takes_its_row_along_unless_others_count_on_it() -> None:
