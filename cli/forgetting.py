@@ -1,22 +1,29 @@
 """`forget` and `unforget`: pictures that are to leave for good. `forget JOB` is about the files of a job."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from agents.walking import Found, walk
 from cli.client import Client
 from cli.console import on_one_line, results
 from cli.jobs import Json, forget_job
 from core import settings
+from imaging.hashing import hash_file
+from rules.paths import from_readable, readable
 
 PATHS_SHOWN = 10
+MANY_SECONDS = 3600.0
+"""How long an answer about a folder of a million pictures may take."""
 
 Ask = Callable[..., dict[str, Any]]
 Content = Annotated[str, typer.Option(metavar="SHA256", help="A picture, by the hash of its file.")]
-OfPath = Annotated[str, typer.Option("--path", metavar="PATH", help="The picture that is there, or was last.")]
+OfPath = Annotated[
+    str, typer.Option("--path", metavar="PATH", help="The picture that is there, or was last; of a folder: all below.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")]
 
 
@@ -25,7 +32,7 @@ class ForgettingClient(Client):
 
     def forget(self, wanted: dict[str, Any], *, dry_run: bool) -> dict[str, Any]:
         """Have pictures forgotten, or say what that is about."""
-        return self._call("POST", "/forget", json={**wanted, "dry_run": dry_run})
+        return self._call("POST", "/forget", json={**wanted, "dry_run": dry_run}, timeout=MANY_SECONDS)
 
     def unforget(self, wanted: dict[str, Any]) -> dict[str, Any]:
         """Have files taken in again."""
@@ -76,11 +83,12 @@ def unforget(
     if not wanted:
         raise typer.BadParameter("Name what to take in again: --path, --content or --collection.")
     with ForgettingClient.of(settings.load()) as client:
-        said = client.unforget(wanted)
-    if as_json:
-        results.print_json(data=said, indent=None)
-    else:
-        results.out(on_one_line(f"{said['what']}."), highlight=False)
+        said = [client.unforget(one) for one in _each(wanted)]
+    for one in said:
+        if as_json:
+            results.print_json(data=one, indent=None)
+        else:
+            results.out(on_one_line(f"{one['what']}."), highlight=False)
 
 
 def forget_pictures(
@@ -88,9 +96,9 @@ def forget_pictures(
 ) -> None:
     """Say what is to be forgotten, ask, and have it forgotten."""
     about = client.forget(wanted, dry_run=True)
-    if "path" in wanted and not about["pictures"] and os.path.realpath(wanted["path"]) != wanted["path"]:
+    if "path" in wanted and not about["pictures"] and (real := _real(wanted["path"])) != wanted["path"]:
         # Folders are taken in by their real path.
-        other = wanted | {"path": os.path.realpath(wanted["path"])}
+        other = wanted | {"path": real}
         if (found := client.forget(other, dry_run=True))["pictures"]:
             wanted, about = other, found
     if not as_json:
@@ -123,6 +131,27 @@ def _tell(about: dict[str, Any]) -> None:
 
 def _wanted(**named: str) -> dict[str, Any]:
     wanted = {name: value for name, value in named.items() if value}
+    if "content" in wanted:
+        wanted["content"] = wanted["content"].casefold()  # as some programs write hashes
     if "path" in wanted:
-        wanted["path"] = os.path.normpath(Path(wanted["path"]).expanduser().absolute())
+        # As the service shows it: names that are not UTF-8 travel so.
+        wanted["path"] = readable(os.fsencode(os.path.normpath(Path(wanted["path"]).expanduser().absolute())))
     return wanted
+
+
+def _real(path: str) -> str:
+    """Return the real path of one that is shown so."""
+    found = next((raw for raw in from_readable(path) if os.path.lexists(raw)), path.encode())
+    return readable(os.path.realpath(found))
+
+
+def _each(wanted: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what is asked for: of a folder on this machine, each picture below it by its content."""
+    folder = os.fsencode(_real(wanted.get("path", "")))
+    if "path" not in wanted or not os.path.isdir(folder):  # noqa: PTH112 - bytes
+        yield wanted
+        return
+    others = {name: value for name, value in wanted.items() if name != "path"}
+    for entry in walk(folder):
+        if isinstance(entry, Found):
+            yield others | {"content": hash_file(entry.path)[0]}

@@ -1,7 +1,9 @@
 """What a request to forget is about, as far as Qdrant knows of it."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
@@ -11,30 +13,36 @@ from gateways.qdrant import Qdrant
 from gateways.qdrant.filters import ALL_GONE
 from rules.collections import check_name
 from rules.identity import point_id
-from rules.many_paths import MORE_PATHS
+from rules.many_paths import MORE_PATHS, listed
 
 PATHS_SHOWN = 100
 POINTS_AT_ONCE = 1000
 _FIELDS = ["paths", MORE_PATHS, "full_path", "file_hash"]
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(slots=True)
 class Extent:
-    """Pictures, and where they are. `only`: the collection that alone is meant; `below`: the folder, of a source."""
+    """Pictures, and where they are. `only`: the collection that alone is meant; `below`: the folder, or of a source."""
 
     only: str | None = None
     below: str | None = None
+    is_all: bool = False  # all of the collection
     pictures: int = 0
-    contents: dict[str, list[str]] = field(default_factory=dict)  # SHA-256 → collections
+    contents: dict[str, list[str]] = field(default_factory=dict)  # SHA-256 → collections; where these are few
+    where: set[str] = field(default_factory=set)
     paths: list[str] = field(default_factory=list)
     paths_total: int = 0
-    is_all: bool = False  # all of the collection
 
     @property
     def collections(self) -> list[str]:
         """Where they are."""
-        found = sorted({name for names in self.contents.values() for name in names})
-        return found or ([self.only] if self.only is not None else [])
+        return sorted(self.where) or ([self.only] if self.only is not None else [])
+
+    @property
+    def is_many(self) -> bool:
+        """Whether the contents are too many to be named."""
+        return self.is_all or self.below is not None
 
     def has(self, letter: WholeDeadLetter) -> bool:
         """Tell whether a dead letter is about one of them."""
@@ -44,7 +52,7 @@ class Extent:
         if self.is_all:
             return True
         if self.below is not None:
-            return letter.path.startswith(f"{self.below.rstrip('/')}/")
+            return _lies_below(letter.path, self.below)
         return letter.path in self.paths or said.get("sha256") in self.contents
 
     def shown(self, name: str) -> str:
@@ -53,6 +61,14 @@ class Extent:
             return f"{name}: nothing is stored of it; what is on its way is forgotten when it comes"
         where = ", ".join(self.collections)
         return f"{name}: {plural(self.pictures, 'picture')} in {where}, with {plural(self.paths_total, 'file')}"
+
+    def note(self, collection: str, payload: Mapping[str, Any], paths: list[str], paths_total: int) -> None:
+        """Count a picture. `paths`: the first that it has."""
+        new = [path for path in paths or [str(payload.get("full_path"))] if path not in self.paths]
+        self.paths += new[: PATHS_SHOWN - len(self.paths)]
+        self.paths_total += paths_total
+        self.pictures += 1
+        self.where.add(collection)
 
 
 class Extents:
@@ -80,34 +96,88 @@ class Extents:
             await self._add(found, name, [record.id for record in (*there, *gone)])
         return found
 
+    async def of_folder(self, folder: str, collection: str | None) -> Extent:
+        """Return the pictures of which a path lies below a folder, or did last, with all their paths."""
+        found = Extent(only=collection, below=folder)
+        async for name, payloads in self.many(found):
+            for payload in payloads:
+                found.note(name, payload, listed(payload), await self._qdrant.count_paths(name, payload))
+        return found
+
     async def of_collection(self, name: str) -> Extent:
         """Return all of a collection."""
         found = Extent(only=name, is_all=True)
+        check_name(name)
         if await self._qdrant.collection(name) is not None:
-            for filters in ({}, ALL_GONE):
-                async for page in self._qdrant.pages(name, limit=POINTS_AT_ONCE, filters=filters):
-                    found.pictures += len(page)
-                    found.contents |= {str(record.payload.get("file_hash")): [name] for record in page}
+            found.pictures = await self._qdrant.count(name) + await self._qdrant.count(name, ALL_GONE)
         return found
+
+    async def many(self, meant: Extent) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
+        """Yield what is stored of the pictures of a whole collection or a folder, a page at a time: these may be many.
+
+        With the collection of each page; nothing for any other extent.
+        """
+        if not meant.is_many:
+            return
+        for name in await self._names(meant.only):
+            try:
+                for filters in ({}, ALL_GONE):
+                    pages = self._qdrant.pages(name, limit=POINTS_AT_ONCE, filters=filters, fields=_FIELDS)
+                    async for page in pages:
+                        found = [one.payload for one in page if await self._is_meant(meant, name, one.payload)]
+                        if found:
+                            yield name, found
+            except CollectionMissingError:
+                continue
+
+    async def among(self, meant: Extent, sha256s: Sequence[str]) -> set[str]:
+        """Return those of some contents that are stored, of a whole collection or a folder."""
+        found: set[str] = set()
+        for name in await self._names(meant.only):
+            try:
+                for start in range(0, len(sha256s), POINTS_AT_ONCE):
+                    ids = [point_id(sha256) for sha256 in sha256s[start : start + POINTS_AT_ONCE]]
+                    known = (await self._qdrant.payloads(name, ids, _FIELDS)).values()
+                    found |= contents_of([one for one in known if await self._is_meant(meant, name, one)])
+            except CollectionMissingError:
+                continue
+        return found
+
+    async def _is_meant(self, meant: Extent, name: str, payload: dict[str, Any]) -> bool:
+        if meant.below is None:
+            return True
+        shown = listed(payload) or [str(payload.get("full_path"))]
+        if any(_lies_below(path, meant.below) for path in shown):
+            return True
+        others = self._qdrant.other_paths(name, payload)
+        return any([_lies_below(path, meant.below) async for paths in others for path in paths])
 
     async def _add(self, found: Extent, collection: str, ids: Iterable[str]) -> None:
         try:
             points = await self._qdrant.payloads(collection, sorted(set(ids)), _FIELDS)
             for payload in points.values():
                 paths, _ = await self._qdrant.paths_page(collection, payload, limit=PATHS_SHOWN)
-                new = [path for path in paths or [str(payload.get("full_path"))] if path not in found.paths]
-                found.paths += new[: PATHS_SHOWN - len(found.paths)]
-                found.paths_total += await self._qdrant.count_paths(collection, payload)
-                found.contents.setdefault(str(payload.get("file_hash")), []).append(collection)
+                found.note(collection, payload, paths, await self._qdrant.count_paths(collection, payload))
+                for sha256 in contents_of([payload]):
+                    found.contents.setdefault(sha256, []).append(collection)
         except CollectionMissingError:
             return
-        found.pictures += len(points)
 
     async def _names(self, collection: str | None) -> list[str]:
         if collection is None:
             return [info.name for info in await self._qdrant.collections() if info.incarnation is not None]
         check_name(collection)
         return [collection]
+
+
+def contents_of(payloads: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the SHA-256 of pictures; what another program has written may have none."""
+    found = (payload.get("file_hash") for payload in payloads)
+    return {sha256 for sha256 in found if isinstance(sha256, str) and _SHA256.fullmatch(sha256)}
+
+
+def _lies_below(path: str, folder: str) -> bool:
+    return path.startswith(f"{folder.rstrip('/')}/")
 
 
 def plural(count: int, name: str) -> str:

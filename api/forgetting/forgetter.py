@@ -4,11 +4,12 @@ import asyncio
 import os
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import structlog
 
 from api.access.sources import allowed_source
-from api.forgetting.extent import Extent, Extents, plural
+from api.forgetting.extent import Extent, Extents, contents_of, plural
 from api.images.preview_store import PreviewStore
 from api.jobs.publisher import Outgoing, Publisher
 from api.kept import Kept
@@ -39,6 +40,9 @@ from topics.job_status import FINISHED
 from topics.raw_path import RAW_PATH
 from topics.record import Headers
 from topics.topology import TOPICS
+
+PATH_MAX = 4096
+"""Bytes of a path, at most."""
 
 _Asked = tuple[str, Extent, list[Outgoing]]
 """What is forgotten in words, how much that is, and the messages that ask for it."""
@@ -89,7 +93,7 @@ class Forgetter:
         letters = await self._letters.forget(meant.has, dry_run=body.dry_run)
         if not body.dry_run:
             log.info("forget", what=what, pictures=meant.pictures)
-            await self._carry_out(body, meant, messages)
+            await self._carry_out(body, at, meant, messages)
         return Forgetting(
             what=what,
             pictures=meant.pictures,
@@ -119,13 +123,26 @@ class Forgetter:
         await self._publisher.publish_all(messages)
         return Unforgetting(what=f"{what} in {collection or 'all collections'} is taken in again when its files come")
 
-    async def _carry_out(self, body: ForgetBody, meant: Extent, messages: list[Outgoing]) -> None:
+    async def _carry_out(self, body: ForgetBody, at: float, meant: Extent, messages: list[Outgoing]) -> None:
+        await self._forget_previews(meant)
+        if body.path is not None:
+            # Of a folder also what hash does not know of, as it was taken in by version 0.1.0.
+            async for collection, payloads in self._extents.many(meant):
+                contents = sorted(contents_of(payloads))
+                asked = [ForgetPicture(sha256=sha256, collection=collection, at=at) for sha256 in contents]
+                await self._publisher.publish_all([_of_content(one.sha256, one) for one in asked])
         if body.source is not None:
             await self._sources.remove(body.source)
         elif body.content is None and body.path is None:
             await self._delete_collection(str(body.collection))
         await self._publisher.publish_all(messages)
-        await asyncio.to_thread(self._previews.forget, set(meant.contents))
+
+    async def _forget_previews(self, meant: Extent) -> None:
+        """Remove the previews of what is meant: of them there are far fewer than of pictures."""
+        contents = set(meant.contents)
+        if meant.is_many:
+            contents = await self._extents.among(meant, sorted(await asyncio.to_thread(self._previews.contents)))
+        await asyncio.to_thread(self._previews.forget, contents)
 
     async def _delete_collection(self, name: str) -> None:
         marked = FORGOTTEN.encode(ForgottenCollection(collection=name))
@@ -143,18 +160,27 @@ class Forgetter:
         return what, meant, [_of_content(sha256, one) for one in asked]
 
     async def _path(self, path: str, collection: str | None, at: float) -> _Asked:
-        if not path.startswith("/"):
+        if not path.startswith("/") or "\0" in path:
             raise RequestError(f"{path[:200]!r} is no absolute path: name the whole path, from / on.", 422)
+        asked = [
+            (raw, ForgetPath(path=shown, path_b64=path_b64, collection=collection, at=at))
+            for raw in from_readable(path)
+            if len(raw) <= PATH_MAX
+            for shown, path_b64 in [to_wire(raw)]
+        ]
         meant = await self._extents.of_path(path, collection)
+        if not meant.pictures:
+            # A folder; or a file that is on its way.
+            meant = await self._extents.of_folder(path, collection)
+            everywhere = range(self._settings.kafka_partitions)
+            messages = [_to_hash(raw, one, partition) for raw, one in asked for partition in everywhere]
+            return meant.shown(f"all below {path}" if meant.pictures else path), meant, messages
         messages = [
             _of_content(sha256, ForgetPicture(sha256=sha256, collection=name, at=at))
             for sha256, names in meant.contents.items()
             for name in names
         ]
-        for raw in from_readable(path):
-            shown, path_b64 = to_wire(raw)
-            messages.append(_to_hash(raw, ForgetPath(path=shown, path_b64=path_b64, collection=collection, at=at)))
-        return meant.shown(path), meant, messages
+        return meant.shown(path), meant, [*messages, *(_to_hash(raw, one) for raw, one in asked)]
 
     async def _collection(self, name: str, at: float) -> _Asked:
         check_name(name)
@@ -193,6 +219,10 @@ class Forgetter:
 
         def read() -> str:
             real = allowed_source(path, roots, must_be_folder=False)
+            if Path(real).is_dir():
+                raise RequestError(
+                    f"{path} is a folder: name each of its files, as `darkroom unforget --path` does, or a collection."
+                )
             return hash_file(os.fsencode(real))[0]
 
         return await asyncio.to_thread(read)

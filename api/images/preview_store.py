@@ -70,6 +70,14 @@ class PreviewStore:
             sizes.move_to_end(name)
             self._shrink(sizes)
 
+    def contents(self) -> set[str]:
+        """Return the contents that there are previews of."""
+        with self._lock:
+            try:
+                return {name.partition("-")[0] for name in self._known()}
+            except OSError:
+                return set()
+
     def forget(self, sha256s: Collection[str]) -> None:
         """Remove the previews of these contents, whose hash their names begin with."""
         with self._lock:

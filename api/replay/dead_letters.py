@@ -58,14 +58,15 @@ class DeadLetters:
 
     async def forget(self, is_meant: Callable[[WholeDeadLetter], bool], *, dry_run: bool) -> int:
         """Have letters forgotten that are about what is; return how many these are. Raises KafkaUnavailableError."""
+        count = 0
         async with self._lock:
             await self._letters.catch_up()
-            meant = [
-                letter async for page in self._letters.pages(DeadLetterFilter()) for letter in page if is_meant(letter)
-            ]
-            if not dry_run:
-                await self._publisher.publish_all([_mark(letter, "forgotten") for letter in meant])
-        return len(meant)
+            async for page in self._letters.pages(DeadLetterFilter()):
+                meant = [letter for letter in page if is_meant(letter)]
+                count += len(meant)
+                if not dry_run:
+                    await self._publisher.publish_all([_mark(letter, "forgotten") for letter in meant])
+        return count
 
     async def _decide(
         self, choice: DeadLetterChoice, decision: Decision, refuse: Callable[[WholeDeadLetter], str | None]

@@ -39,13 +39,15 @@ class KeepBody(Body):
 
 
 class ForgetBody(Body):
-    """What is to be forgotten: a content, what lies at a path, what a source alone holds, or a whole collection.
+    """What is to be forgotten: a content, what lies at or below a path, what a source alone holds, or a collection.
 
     `collection` beside a content or a path: only there.
     """
 
     content: Sha256 | None = Field(None, description="Its SHA-256.")
-    path: Annotated[str, Field(max_length=MAX_PATH)] | None = Field(None, description="Absolute.")
+    path: Annotated[str, Field(max_length=MAX_PATH)] | None = Field(
+        None, description="Absolute. Of a folder: all that lies below it."
+    )
     source: SourceName | None = Field(None, description="The source is removed, too.")
     collection: str | None = None
     dry_run: bool = Field(False, description="Say what that is about, and do nothing.")

@@ -44,19 +44,28 @@ class Finding(Connection):
         cursor: str | None = None,
         filters: Filters | None = None,
         sort: str | None = None,
+        fields: list[str] | None = None,
     ) -> tuple[list[ListedPoint], str | None]:
         """Return a page of the points that match, and the cursor of the next page (None: this was the last).
 
         `sort`: one of `pages.SORTS`, with a leading `-` the other way round; points without it come last. None: by id.
+        `fields`: which of the payload are read, where no sort is wanted; None: all but the thumbnail.
         Raises RequestError(422) for a filter, sort or cursor that is not valid.
         """
         async with self._in(name) as at:
             if sort is not None:
                 await self._has_all_indexes(at)
-            return await self._page(at, await self._where(at, filters), sort, limit, cursor)
+            return await self._page(at, await self._where(at, filters), sort, limit, cursor, fields=fields)
 
     async def _page(
-        self, name: str, where: models.Filter | None, sort: str | None, limit: int, cursor: str | None
+        self,
+        name: str,
+        where: models.Filter | None,
+        sort: str | None,
+        limit: int,
+        cursor: str | None,
+        *,
+        fields: list[str] | None = None,
     ) -> tuple[list[ListedPoint], str | None]:
         """Return a page as `page` does. Call it where errors are translated."""
 
@@ -64,16 +73,18 @@ class Finding(Connection):
             where: models.Filter, limit: int, offset: str | None, order_by: models.OrderBy | None
         ) -> tuple[list[models.Record], str | None]:
             records, following = await self._client.scroll(
-                name, where, limit, order_by=order_by, offset=offset, with_payload=_WITH_SORT_KEYS
+                name, where, limit, order_by=order_by, offset=offset, with_payload=fields or _WITH_SORT_KEYS
             )
             return records, None if following is None else str(following)
 
         records, following = await read_page(scroll, where, sort, limit, cursor)
         return [ListedPoint(str(record.id), _shown(record.payload)) for record in records], following
 
-    def pages(self, name: str, *, limit: int, filters: Filters | None = None) -> "AllPages":
-        """Return all points that match, page by page, by id."""
-        return AllPages(self, name, limit, filters)
+    def pages(
+        self, name: str, *, limit: int, filters: Filters | None = None, fields: list[str] | None = None
+    ) -> "AllPages":
+        """Return all points that match, page by page, by id. `fields`: as of `page`."""
+        return AllPages(self, name, limit, filters, fields)
 
     async def count(self, name: str, filters: Filters | None = None, *, without: str | None = None) -> int:
         """Count the points that match, but the one with the id `without`."""
@@ -176,11 +187,14 @@ class Finding(Connection):
 class AllPages:
     """An iterator over the pages of a collection. Where a page cannot be read, the next try reads that one."""
 
-    def __init__(self, finding: Finding, name: str, limit: int, filters: Filters | None) -> None:
+    def __init__(
+        self, finding: Finding, name: str, limit: int, filters: Filters | None, fields: list[str] | None
+    ) -> None:
         self._finding = finding
         self._name = name
         self._limit = limit
         self._filters = filters
+        self._fields = fields
         self._cursor: str | None = None
         self._ended = False
 
@@ -198,7 +212,7 @@ class AllPages:
         if self._ended:
             return None
         page, self._cursor = await self._finding.page(
-            self._name, limit=self._limit, cursor=self._cursor, filters=self._filters
+            self._name, limit=self._limit, cursor=self._cursor, filters=self._filters, fields=self._fields
         )
         self._ended = self._cursor is None
         return page

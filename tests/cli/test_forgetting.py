@@ -1,6 +1,8 @@
 """What `forget` and `unforget` ask of the API, and what they say."""
 
 import json
+import os
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,28 @@ def test_what_was_forgotten_is_taken_in_again(tmp_path: Path) -> None:
         run = darkroom("unforget", "--path", "a.jpg", "--collection", "c", cwd=tmp_path, DARKROOM_URL=api.url)
     assert (run.returncode, run.stdout) == (0, "all of it.\n"), run.stderr
     assert [body for _, _, body in api.asked] == [{"path": str(tmp_path / "a.jpg"), "collection": "c"}]
+
+
+def test_a_name_that_is_no_text_is_sent_as_it_is_shown(tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xe9t\xe9.jpg")
+    (tmp_path / name).touch()
+    with ScriptedApi({"POST /forget": [(202, answer(pictures=0))]}) as api:
+        run = darkroom("forget", "--path", name, "--yes", cwd=tmp_path, DARKROOM_URL=api.url)
+    shown = f"{tmp_path}/\\xe9t\\xe9.jpg"
+    assert (run.returncode, [body["path"] for _, _, body in api.asked]) == (0, [shown, shown]), run.stderr
+
+
+def test_the_pictures_below_a_folder_are_taken_in_again(tmp_path: Path) -> None:
+    (tmp_path / "p" / "below").mkdir(parents=True)
+    for name in ("a.jpg", "below/b.jpg", "notes.txt"):
+        (tmp_path / "p" / name).write_text(name)
+    with ScriptedApi({"POST /unforget": [(202, {"what": "it"})]}) as api:
+        run = darkroom("unforget", "--path", "p", "--collection", "c", cwd=tmp_path, DARKROOM_URL=api.url)
+    assert run.returncode == 0, run.stderr
+    assert sorted(body["content"] for _, _, body in api.asked) == sorted(
+        sha256(name.encode()).hexdigest() for name in ("a.jpg", "below/b.jpg")
+    )
+    assert {body["collection"] for _, _, body in api.asked} == {"c"}
 
 
 def test_something_must_be_named(tmp_path: Path) -> None:

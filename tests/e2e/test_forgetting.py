@@ -118,6 +118,33 @@ async def test_what_is_forgotten_goes_and_its_files_are_skipped(
     assert sum(map(len, pipeline.ml_batches())) == 1
 
 
+async def test_a_folder_that_is_forgotten_takes_along_all_below_it(
+    service: Service, pipeline: Pipeline, photos: Path, collection: str
+) -> None:
+    write(photos, "private/a.jpg", "private/below/b.jpg", "privately/c.jpg", "d.jpg")
+    (photos / "copy.jpg").write_bytes((photos / "private" / "a.jpg").read_bytes())
+    (photos / "private" / "broken.jpg").write_bytes(b"no picture")
+    await pipeline.run(photos, collection=collection)
+    folder = str(photos / "private")
+    said = await forget(service, path=folder, dry_run=True)
+    assert (said["pictures"], said["collections"], said["paths_total"]) == (2, [collection], 3)
+    assert (said["dead_letters"], "all below" in said["what"]) == (1, True)
+    assert len(await pipeline.points(collection)) == 5
+    assert (await forget(service, path=folder, collection=f"{collection}-other"))["pictures"] == 0
+    await forget(service, path=folder)
+    left_there = {str(photos / name) for name in ("privately/c.jpg", "d.jpg")}
+
+    async def is_gone() -> bool:
+        return set(await pipeline.points(collection)) == left_there and not [
+            key for key, _ in await rows(service, f"{folder}/")
+        ]
+
+    await eventually(is_gone)
+    again = await pipeline.run(photos, collection=collection)
+    assert (again["outcomes"]["unchanged"], again["skipped_kinds"]) == (2, {"forgotten": 4})
+    assert (await service.http.post("forget", json={"path": "/a\0"})).status_code == 422
+
+
 async def test_one_of_two_collections_forgets(
     service: Service, pipeline: Pipeline, photos: Path, collection: str
 ) -> None:
