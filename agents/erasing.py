@@ -15,7 +15,7 @@ from streams.item import Item
 from streams.messages import Event
 from streams.rejecting import or_reject
 from streams.tasks import delivered
-from streams.window import Window
+from streams.window import Window, writing_rows
 from tables.departures import Departures
 from tables.erasures import Erasures, collection_of
 from tables.known_images import ContentKey, KnownImages, content_of
@@ -62,7 +62,7 @@ class ErasureKeeper:
             case Purge():
                 work = delivered(self._erase(record.sha256, record.collection, "purge", record.at, record.gone_at))
             case ForgetPicture():
-                work = delivered(self._forget_where_known(record))
+                work = delivered(self._forget_where_known(event, record))
             case UnforgetPicture():
                 work = delivered(self._unforget(record))
             case ForgetCollection():
@@ -83,39 +83,52 @@ class ErasureKeeper:
         retired = self._retire(outcome.sha256, outcome.collection, [outcome.path_bytes], 0)
         return [*self._erase(outcome.sha256, outcome.collection, "forget", word.at), retired]
 
-    def _forget_where_known(self, asked: ForgetPicture) -> Deliveries:
+    def _forget_where_known(self, event: Event, asked: ForgetPicture) -> Deliveries:
         if asked.collection is not None:
-            return self._forget(asked, asked.collection)
-        names = self._erasures.collections(asked.sha256)
-        for content in self._erasures.models(asked.sha256):
+            return self._forget(event, asked, asked.collection)
+        names = self._known_in(asked.sha256)
+        return [delivery for name in sorted(names) for delivery in self._forget(event, asked, name)]
+
+    def _known_in(self, sha256: str) -> set[str]:
+        names = self._erasures.collections(sha256)
+        for content in self._erasures.models(sha256):
             claim = self._images.claim(content)
             names.update(() if claim is None else (scope.partition("/")[2] for scope in claim.firsts))
-        return [delivery for name in sorted(names) for delivery in self._forget(asked, name)]
+        return names
 
-    def _forget(self, asked: ForgetPicture, collection: str) -> Deliveries:
+    def _forget(self, event: Event, asked: ForgetPicture, collection: str) -> Deliveries:
         sha256, left = asked.sha256, asked.left
-        paths = self._erasures.paths(sha256, collection)
-        if left is not None and any(path != left.path_bytes for _, path in paths):
+        if left is not None and any(path != left.path_bytes for _, path in self._erasures.paths(sha256, collection)):
             return self._leave(asked, left, collection)
         before = self._erasures.word(sha256, collection)
         if before is not None and not before.forgotten(asked.at):
             return []
         word = Word(asked.at, is_forgotten=True)
-        voids = self._erasures.voids(sha256, collection)
-        gone = {path for _, path in (*paths, *voids)} | ({left.path_bytes} if left is not None else set())
-        rows = [
-            self._erasures.put_word(sha256, collection, word),
-            *self._erasures.delete([key for key, _ in (*paths, *voids)]),
-        ]
-        if paths or voids:
-            rows += [one for content in self._erasures.models(sha256) for one in self._erasures.alone(content)]
+        return [self._carry_out(event, asked, collection, word, self._erasures.put_word(sha256, collection, word))]
+
+    async def _carry_out(
+        self, event: Event, asked: ForgetPicture, collection: str, word: Word, written: Awaitable[object]
+    ) -> None:
+        """Forget a content, behind the word that has its files skipped."""
+        sha256, left = asked.sha256, asked.left
+        with writing_rows(event):
+            known = self._rows_of_paths(sha256, collection)
+        gone = {path for _, path in known} | ({left.path_bytes} if left is not None else set())
         # The sequence of a path that was raised for this very word tells of nothing else that has left.
         untold = left.sequence + 1 if left is not None and left.sequence == 0 else 0
-        return [
-            *rows,
-            *self._erase(sha256, collection, "forget", asked.at),
-            self._retire(sha256, collection, sorted(gone), untold),
-        ]
+        # First: after a kill these rows tell alone which paths hash is to forget.
+        await delivered([written, self._retire(sha256, collection, sorted(gone), untold)])
+        with writing_rows(event):
+            if self._erasures.word(sha256, collection) != word:
+                return  # someone has said otherwise meanwhile
+            known = self._rows_of_paths(sha256, collection)
+            rows = [one for content in self._erasures.models(sha256) for one in self._erasures.alone(content)]
+            rows = [*(rows if known else ()), *self._erasures.delete([key for key, _ in known])]
+            rows += self._erase(sha256, collection, "forget", asked.at)
+        await delivered(rows)
+
+    def _rows_of_paths(self, sha256: str, collection: str) -> list[tuple[bytes, bytes]]:
+        return [*self._erasures.paths(sha256, collection), *self._erasures.voids(sha256, collection)]
 
     def _leave(self, asked: ForgetPicture, left: LeftPath, collection: str) -> Deliveries:
         """Have a path leave whose content has others in the collection."""
@@ -135,15 +148,14 @@ class ErasureKeeper:
         await (await self._stage.send(DB_WRITE, left.sha256, left, left.headers()))
 
     def _unforget(self, asked: UnforgetPicture) -> Deliveries:
-        all_of_it = asked.collection is None
-        names = self._erasures.collections(asked.sha256) if all_of_it else {str(asked.collection)}
+        names = self._known_in(asked.sha256) if asked.collection is None else {asked.collection}
         return [one for name in sorted(names) for one in self._unsay(asked.sha256, name, asked.at)]
 
     def _unsay(self, sha256: str, collection: str, at: float) -> Deliveries:
-        word = self._erasures.word(sha256, collection)
-        if word is None or not word.is_forgotten:
+        word = self._erasures.word(sha256, collection) or Word(at, is_forgotten=True)
+        if not word.is_forgotten:
             return []
-        # It stays: so the word before it is known for an old one, should that come again.
+        # It stays: so the word before it is known for an old one, should that come again, or come by way of hash.
         return [self._erasures.put_word(sha256, collection, Word(max(at, word.at), is_forgotten=False))]
 
     def _erase(self, sha256: str, collection: str, why: Why, at: float, gone_at: str | None = None) -> Deliveries:
@@ -159,6 +171,8 @@ class ErasureKeeper:
     async def _behind(self, rows: Deliveries, erase: Erase) -> None:
         await delivered(rows)
         failpoints.reach("erase-noted")
+        # Behind the files that store is sent, so that one that came before is seen to be there.
+        await self._stage.outbox.drained()
         await (await self._stage.send(DB_WRITE, erase.sha256, erase, Headers()))
 
     async def _retire(self, sha256: str, collection: str, paths: list[bytes], untold: int) -> None:

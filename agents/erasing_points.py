@@ -24,9 +24,9 @@ class ErasedPoints:
         self._qdrant = stage.services.qdrant
 
     async def take(self, items: Sequence[Item[Erase]]) -> "list[tuple[Item[Erase], bool]]":
-        """Take the points of these messages, of one collection; return these, each with whether its point has gone."""
+        """Take the points of these messages, of one collection; return these, each with whether it is there no more."""
         try:
-            gone = await self._stage.persist([], lambda: self._erase(items))
+            stays = await self._stage.persist([], lambda: self._erase(items))
         except (DrainingError, FatalError):
             raise
         except Exception as error:
@@ -34,7 +34,7 @@ class ErasedPoints:
             return []
         for _ in items:
             failpoints.reach("store-erased")
-        return [(item, point_id(item.record.sha256) in gone) for item in items]
+        return [(item, point_id(item.record.sha256) not in stays) for item in items]
 
     async def tell(self, done: "Iterable[tuple[Item[Erase], bool]]") -> None:
         """Tell prepare what has become of them, and who holds their contents still; wait until that is delivered."""
@@ -58,15 +58,15 @@ class ErasedPoints:
         asked: defaultdict[str, list[Erase]] = defaultdict(list)
         for item in items:
             asked[point_id(item.record.sha256)].append(item.record)
-        gone: set[str] = set()
+        stays: set[str] = set()
         # Also the generation that is being filled with vectors of another model.
         for address in await self._qdrant.addresses(items[0].record.collection):
             try:
-                gone |= await self._qdrant.erase(
+                stays |= await self._qdrant.erase(
                     address,
                     sorted(asked),
                     lambda point, payload: any(goes(one.why, one.gone_at, one.at, payload) for one in asked[point]),
                 )
             except CollectionMissingError:
                 continue  # nothing is in it any more
-        return gone
+        return stays

@@ -5,6 +5,7 @@ import os
 from collections.abc import Awaitable, Sequence
 from typing import NamedTuple
 
+from agents.in_work import InWork
 from agents.stage import StageApp
 from core import failpoints
 from rules.departures import Held
@@ -44,9 +45,10 @@ class _Leaves(NamedTuple):
 class PathForgetter:
     """Takes what asks for it, a step a message."""
 
-    def __init__(self, stage: StageApp, fingerprints: Fingerprints) -> None:
+    def __init__(self, stage: StageApp, fingerprints: Fingerprints, in_work: InWork) -> None:
         self._stage = stage
         self._fingerprints = fingerprints
+        self._in_work = in_work
 
     async def take(self, event: Event, asked: AnyForHash, window: Window) -> None:
         """Take one message."""
@@ -65,6 +67,8 @@ class PathForgetter:
         await window.add(event, or_reject(work, lambda error: self._stage.reject(event, error)))
 
     async def _forget_path(self, event: Event, asked: ForgetPath) -> None:
+        # What is being read has no row yet.
+        await self._in_work.without(self._in_work.below(asked.path_bytes))
         with writing_rows(event):
             rows = self._fingerprints.within([asked.path_bytes], asked.after_key, ROWS_AT_ONCE)
         held = [

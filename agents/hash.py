@@ -74,7 +74,7 @@ class _Hasher:
         self._fingerprinter = fingerprinter
         self._in_work = InWork()
         self._sweeper = Sweeper(stage, fingerprints, self._in_work)
-        self._forgetter = PathForgetter(stage, fingerprints)
+        self._forgetter = PathForgetter(stage, fingerprints, self._in_work)
 
     async def take_unchanged(self, event: Event, files: Bundle[RawPath], window: Window) -> Iterable[int]:
         """Send on together the files of a bundle that have not changed; return the indexes of all others."""

@@ -6,6 +6,8 @@ from contextlib import contextmanager, suppress
 from itertools import chain
 from typing import Any, TypeVar
 
+from rules.paths import is_within
+
 T = TypeVar("T")
 
 
@@ -31,8 +33,12 @@ class InWork:
         self._ended.set()
         self._ended.clear()
 
-    async def without(self, paths: Iterable[bytes], seconds: float) -> None:
-        """Wait until none of these paths is in work, at most so long."""
+    def below(self, place: bytes) -> list[bytes]:
+        """Return the paths that are in work now, of a place and of what lies below it."""
+        return [path for path in chain.from_iterable(self._pieces.values()) if is_within(path, (place,))]
+
+    async def without(self, paths: Iterable[bytes], seconds: float | None = None) -> None:
+        """Wait until none of these paths is in work, at most so long; None: as long as that takes."""
         wanted = set(paths)
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):

@@ -132,6 +132,8 @@ class Forgetter:
                 asked = [ForgetPicture(sha256=sha256, collection=collection, at=at) for sha256 in contents]
                 await self._publisher.publish_all([_of_content(one.sha256, one) for one in asked])
         if body.source is not None:
+            # Cut off before this, it can be asked for again. What a last look brings meanwhile is asked for behind it.
+            await self._publisher.publish_all(messages)
             await self._sources.remove(body.source)
         elif body.content is None and body.path is None:
             await self._delete_collection(str(body.collection))

@@ -21,17 +21,17 @@ class Erasing(CollectionCalls, Points):
     """Takes them away."""
 
     async def erase(self, at: str, ids: Sequence[str], goes: Callable[[str, Mapping[str, Any]], bool]) -> set[str]:
-        """Take those of the points that `goes` tells by id and payload; return these. Qdrant has confirmed it then.
+        """Take those of the points that `goes` tells by id and payload; return those that stay.
+
+        Qdrant has confirmed it then. What is not there any more is not among these, as a kill may have it asked twice.
 
         `at`: the address of a generation. One that is written meanwhile is looked at again.
         """
-        erased: set[str] = set()
         while True:
             known = await self.payloads(at, ids, _FIELDS)
             going = {point: payload for point, payload in known.items() if goes(point, payload)}
-            erased.update(going)
             if not going:
-                return erased - known.keys()
+                return set(known)
             async with self._in(at) as there:
                 for payload in going.values():
                     # Before the point, which alone tells of it.

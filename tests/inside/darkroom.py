@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 
 import pytest
 
-from agents import absence, departing, embed, prepare, scan, source_looks, store, sweeping, track
+from agents import absence, departing, embed, erasing, forgetting, prepare, scan, source_looks, store, sweeping, track
 from agents import hash as hasher
 from agents.collections import WritableCollections
 from agents.jobs_watch import JobsWatch
@@ -29,14 +29,30 @@ from imaging.files import FileStamp
 from imaging.metadata import Metadata
 from imaging.prepared import Prepared
 from rules import departures, partitions
+from rules.erasing import Word
+from rules.gone import DAY_SECONDS
 from rules.mounts import Mount
+from rules.payload import GONE_AT
 from streams import stage as streams_stage
 from tests.inside.kafka import PARTITIONS, App, Kafka, Kept, Producer, task_of_app
 from tests.inside.loop import Loop
 from tests.inside.qdrant import Qdrant
 from topics import sources as topics_sources
+from topics.erasure import (
+    AnyForHash,
+    ForgetCollection,
+    ForgetPath,
+    ForgetPaths,
+    ForgetPicture,
+    ForgetSource,
+    Purge,
+    UnforgetPicture,
+    headers_of,
+)
+from topics.image_outcome import IMAGE_OUTCOME
 from topics.job_event import JOB_EVENT, Command
 from topics.job_status import FINISHED, JOB_STATUS, REMOVALS_SETTLED, JobStatus
+from topics.raw_path import RAW_PATH
 from topics.record import Headers, Topic
 from topics.scan_request import SCAN_REQUEST, ScanRequest
 from topics.source import SOURCE, Source
@@ -45,6 +61,8 @@ from topics.sources import Sources
 
 MODEL = "inside"
 STAGES = get_args(Stage)
+WORKERS_OF_ALL = 0.3
+"""Of all kills, those of the worker of all stages."""
 SECONDS = 600.0
 """Within which all that is under way must have ended, by the time of the loop."""
 
@@ -143,14 +161,18 @@ class Darkroom:
         for name in STAGES:
             self._start(name)
 
-    async def kill(self) -> None:
-        """End one of the stages at once, and start it again: with its disk, or with what is on the changelog."""
+    async def kill(self, name: Stage | None = None) -> None:
+        """End a stage at once, one by chance, or the worker of all; it starts with its disk, or with the changelog."""
         self.kills += 1
-        name = self.chance.choice(STAGES)
-        before = self._apps[name]
-        before.kill()
+        one = name or self.chance.choice(STAGES)
+        names = STAGES if name is None and self.chance.random() < WORKERS_OF_ALL else (one,)
+        before = {each: self._apps[each] for each in names}
+        for app in before.values():
+            app.kill()
         await asyncio.sleep(self.kafka.delay())
-        self._start(name, before.rows.partitions if before.rows is not None and self.chance.random() < 0.5 else None)
+        keeps_its_disk = self.chance.random() < 0.5
+        for each, app in before.items():
+            self._start(each, app.rows.partitions if app.rows is not None and keeps_its_disk else None)
 
     async def keep(self, name: str, folder: Path, collection: str, exclude: Sequence[str] = ()) -> None:
         """Have a source, or another one of that name."""
@@ -171,6 +193,68 @@ class Darkroom:
     async def decide(self, job_id: str, word: Literal["confirm", "keep"]) -> None:
         """Say yes or no to removals that are held."""
         await self._publish(JOB_EVENT, job_id, Command(job_id=job_id, at=0.0, type=word))
+
+    async def purge(self, days: int = 0) -> int:
+        """Ask for the purge of all pictures that are gone, as so many days later; return how many these are."""
+        at = self._now() + days * DAY_SECONDS
+        gone = [
+            Purge(sha256=payload["file_hash"], collection=name, gone_at=payload[GONE_AT], at=at)
+            for name, points in self.qdrant.stored.items()
+            for payload in (point.payload for point in points.values())
+            if payload.get(GONE_AT) is not None
+        ]
+        for one in gone:
+            await self._publish(IMAGE_OUTCOME, one.sha256, one)
+        return len(gone)
+
+    async def forget_content(self, sha256: str, collection: str | None) -> None:
+        """Have a content forgotten."""
+        await self._publish(IMAGE_OUTCOME, sha256, ForgetPicture(sha256=sha256, collection=collection, at=self._now()))
+
+    async def unforget(self, sha256: str, collection: str | None) -> None:
+        """Have a content taken in again."""
+        asked = UnforgetPicture(sha256=sha256, collection=collection, at=self._now())
+        await self._publish(IMAGE_OUTCOME, sha256, asked)
+
+    async def forget_path(self, path: Path, collection: str | None) -> None:
+        """Have forgotten what a path was taken in with."""
+        await self._ask_hash(str(path), ForgetPath(path=str(path), collection=collection, at=self._now()), None)
+
+    async def forget_source(self, name: str) -> None:
+        """Have a source end, and forgotten what it alone holds."""
+        known = self._sources.get(name)
+        assert known is not None
+        await (await self._producer.send(SOURCE.name, name.encode(), None, None, None, []))
+        source = known.source
+        asked = ForgetSource(source=name, collection=source.collection, folder=source.folder, at=self._now())
+        for number in range(PARTITIONS):
+            await self._ask_hash("forget", asked, number)
+
+    async def forget_collection(self, name: str) -> None:
+        """Have a collection forgotten as a whole, when a kill repeats no more of what has filled it."""
+        await self.at_rest()
+        for app in self._apps.values():
+            await app.commit()
+        await self.qdrant.delete_collection(name)
+        asked = ForgetCollection(collection=name, at=self._now())
+        for number in range(PARTITIONS):
+            value, headers = IMAGE_OUTCOME.encode(asked), Headers().encode()
+            await (await self._producer.send(IMAGE_OUTCOME.name, name.encode(), value, number, None, headers))
+            await self._ask_hash("forget", ForgetPaths(collection=name), number)
+
+    def forgotten(self, collection: str) -> set[str]:
+        """Return the contents that are forgotten in a collection."""
+        return {
+            key.split(b"|")[1].decode()
+            for key, row in self.rows("prepare").items()
+            if key.startswith(b"f|") and key.endswith(f"|{collection}".encode()) and Word.read(row).is_forgotten
+        }
+
+    def rows(self, stage: Stage) -> dict[bytes, bytes]:
+        """Return all rows of a stage."""
+        rows = self._apps[stage].rows
+        assert rows is not None
+        return {key: row for some in rows.partitions.values() for key, row in some.items()}
 
     def removals(self, job_id: str) -> str | None:
         """Return where the removals of a job stand."""
@@ -240,6 +324,13 @@ class Darkroom:
         await self._publish(SCAN_REQUEST, source or job_id, request)
         return job_id
 
+    def _now(self) -> float:
+        """Return the time, which is another one whenever it is asked for."""
+        return asyncio.get_running_loop().time() + next(self._numbers) / 1e6
+
+    async def _ask_hash(self, key: str, asked: AnyForHash, partition: int | None) -> None:
+        await (await self._producer.send(RAW_PATH.name, key.encode(), None, partition, None, headers_of(asked)))
+
     async def _publish(self, topic: Topic[Any], key: str, record: Any) -> None:
         headers = topic.headers(record, Headers(job_id=getattr(record, "job_id", "")))
         await (await self._producer.send(topic.name, key.encode(), topic.encode(record), None, None, headers))
@@ -291,7 +382,7 @@ def running(seed: int, folder: Path) -> Iterator[tuple[asyncio.Runner, Darkroom]
         patch.setattr(time, "monotonic", runner.get_loop().time)
         for module in (absence, source_looks):
             patch.setattr(module, "mounted_at", darkroom._mounted_at)
-        for module in (sweeping, departing):
+        for module in (sweeping, departing, erasing, forgetting):
             patch.setattr(module, "ROWS_AT_ONCE", 2)
         patch.setattr(sweeping, "PIECES_AT_ONCE", 2)
         patch.setattr(absence, "MOST_NAMES", 2)

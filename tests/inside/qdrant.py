@@ -2,13 +2,15 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
+from core.errors import CollectionMissingError
 from gateways.qdrant import BoundCollection
 from rules.identity import new_id
 from rules.many_paths import listed
-from rules.payload import GONE_AT, REVISION, Point
+from rules.payload import FIELDS_READ_BACK, GONE_AT, KEEP_UNTIL, REVISION, Point
 from rules.search.lookup import WORDS, lookup
 
 
@@ -97,6 +99,30 @@ class Qdrant:
         await self._takes_its_time()
         return others
 
+    async def erase(self, at: str, ids: Sequence[str], goes: Callable[[str, Mapping[str, Any]], bool]) -> set[str]:
+        while True:
+            known = await self.payloads(at, ids, [*FIELDS_READ_BACK, GONE_AT, KEEP_UNTIL, REVISION])
+            going = {id_: payload for id_, payload in known.items() if goes(id_, payload)}
+            if not going:
+                return set(known)
+            await self._takes_its_time()
+            for id_, payload in going.items():
+                if self._revision(at, id_) == payload.get(REVISION):
+                    self._at(at).pop(id_, None)
+
+    async def holders(self, ids: Sequence[str]) -> dict[str, set[str]]:
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for name, info in [*self.known.items()]:
+            await self._takes_its_time()
+            for id_ in self.stored.get(name, {}).keys() & {*ids}:
+                found[id_].add(info.model_id)
+        return found
+
+    async def delete_collection(self, name: str) -> None:
+        await self._takes_its_time()
+        self.known.pop(name, None)
+        self.stored.pop(name, None)
+
     async def has_path(self, _at: str, payload: Mapping[str, Any], path: str) -> bool:
         return path in listed(payload)
 
@@ -110,7 +136,10 @@ class Qdrant:
         yield listed(payload)
 
     def _at(self, at: str) -> dict[str, Point]:
-        return self.stored[at.partition("~")[0]]
+        name = at.partition("~")[0]
+        if name not in self.stored:
+            raise CollectionMissingError(f"There is no {name}.")
+        return self.stored[name]
 
     def _revision(self, at: str, id_: str) -> Any:
         point = self._at(at).get(id_)

@@ -9,6 +9,7 @@ import hashlib
 import os
 import random
 from collections.abc import Callable, Coroutine
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,46 @@ def test_each_rendition_costs_one_call(seed: int, tmp_path: Path) -> None:
         assert least <= darkroom.ml.asked.total() <= most
 
     live(seed, tmp_path, story)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_leaves_is_counted_exactly_whatever_is_killed(seed: int, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    (folder / "2023").mkdir(parents=True)
+    numbers = count(1)
+
+    def write(path: Path, pixels: int, metadata: int = 0) -> None:
+        at = 1_600_000_000 + next(numbers)
+        path.write_bytes(picture(pixels, metadata))
+        os.utime(path, (at, at))
+
+    for pixels, name in enumerate(("a", "b", "c", "d", "e", "f", "2023/g", "2023/h", "2023/i")):
+        write(folder / f"{name}.jpg", pixels)
+    with running(seed, tmp_path) as (runner, darkroom):
+        chance = random.Random(seed)
+
+        async def story() -> None:
+            await darkroom.keep("home", folder, "home")
+            await darkroom.settled(await darkroom.sync("home"))
+            for name in "ab":
+                (folder / f"{name}.jpg").unlink()
+            (folder / "2023").rename(folder / "2024")
+            write(folder / "c.jpg", 100)
+            write(folder / "d.jpg", 3, 1)
+            job_id = await darkroom.sync("home")
+            for _ in range(chance.randint(1, 4)):
+                await asyncio.sleep(chance.expovariate(1))
+                await darkroom.kill()
+            await darkroom.settled(job_id)
+            if darkroom.is_held(job_id):
+                await darkroom.decide(job_id, "confirm")
+                await darkroom.until_removed(job_id)
+            removals = darkroom.status[job_id].removals
+            assert removals is not None
+            counts = (removals.moved, removals.gone, removals.replaced, removals.excluded)
+            assert (removals.state, *counts) == ("removed", 3, 2, 2, 0)
+
+        runner.run(story())
 
 
 @pytest.mark.parametrize("seed", range(3))
