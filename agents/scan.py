@@ -119,9 +119,7 @@ class _Scanner:
             try:
                 allowed_roots(request.roots, self._services.settings)  # or it walks nothing
                 chosen = _chosen(request, self._services.settings)
-                sources = await asyncio.to_thread(outermost, request.sources)
-                if request.source is not None:
-                    await asyncio.to_thread(check_listed, sources)
+                sources = await asyncio.to_thread(_places, request)
                 model_id = await self._model_id(request)
             except (DrainingError, FatalError):
                 raise
@@ -224,15 +222,17 @@ def _chosen(request: ScanRequest, settings: Settings) -> Chosen:
     return Chosen(patterns, Patterns(settings.scan_exclude), frozenset(normal(os.fsencode(s)) for s in request.sources))
 
 
-def check_listed(folders: Sequence[bytes]) -> None:
-    """Raise RequestError for what is no folder, or cannot be listed. Blocks on the file system."""
-    for folder in folders:
+def _places(request: ScanRequest) -> list[bytes]:
+    """Return what is walked. Raises RequestError; of a source also for what is no folder that can be listed."""
+    places = outermost(request.sources)
+    for folder in places if request.source is not None else ():
         try:
             with os.scandir(folder) as entries:
                 next(entries, None)
         except OSError as error:
             shown, why = paths_of.readable(folder), error.strerror or error
             raise RequestError(f"{shown} cannot be listed on the machine of the scan stage: {why}.") from error
+    return places
 
 
 def outermost(sources: list[str]) -> list[bytes]:

@@ -135,7 +135,11 @@ class Window:
         partition was revoked meanwhile; the event is acked after what it returns is delivered.
         `permits`: for the files of the event's message that the work is about; `end` then acks it.
         """
-        entry = await self._enter(event, permits or Permits(1, 1), acks=permits is None)
+        try:
+            entry = await self._enter(event, permits or Permits(1, 1), acks=permits is None)
+        except asyncio.CancelledError:
+            work.close()  # nobody begins it
+            raise
         entry.task, entry.settle = start(work), settle
         self._working.put_nowait(entry)
 
