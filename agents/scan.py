@@ -247,7 +247,7 @@ def outermost(sources: list[str]) -> list[bytes]:
         path = normal(os.fsencode(source))
         try:
             os.stat(path)  # noqa: PTH116 - bytes
-        except (FileNotFoundError, NotADirectoryError) as error:
+        except (FileNotFoundError, NotADirectoryError, ValueError) as error:
             raise RequestError(f"{source} does not exist on the machine of the scan stage.") from error
         except OSError as error:
             raise RequestError(f"{source} cannot be read: {error.strerror or error}.") from error
