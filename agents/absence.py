@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from agents.leaving_out import Chosen, ScopesWithin
 from agents.mounted import linked_at, mounted_at
+from agents.patience import Signs
 from core.errors import FileError
 from imaging.files import Roots
 from rules.departures import Seen
@@ -37,6 +38,7 @@ class Absence:
         away: Sequence[str] = (),
     ) -> None:
         self._folder = folder
+        self.signs = Signs()
         self._mounts = tuple(mounts)
         self._links = tuple(links)
         self._away = tuple(map(os.fsencode, away))
@@ -71,6 +73,7 @@ class Absence:
         return self.why_nothing() or found
 
     def _seen(self, path: bytes) -> Seen:
+        self.signs.note()
         if is_within(path, self._away):
             return "unread"
         parent = parent_of(path)

@@ -2,7 +2,10 @@
 
 import asyncio
 import time
+from collections.abc import Callable
+from typing import Any, TypeVar
 
+from agents.patience import answered
 from agents.roots import allowed_roots
 from agents.stage import Services
 from core.errors import FileChangedError, FileError
@@ -11,6 +14,8 @@ from imaging.files import FileStamp, Roots, check_within, outside_of_all
 from rules.hashing import STILL_ATTEMPTS, seconds_until_still
 from tables.fingerprints import Fingerprint
 from topics.raw_path import RawPath
+
+T = TypeVar("T")
 
 
 class Fingerprinter:
@@ -26,7 +31,10 @@ class Fingerprinter:
             roots = allowed_roots(first.roots, self._settings)
         except FileError as error:
             return [error] * len(paths)
-        return await asyncio.to_thread(outside_of_all, paths, roots)
+        try:
+            return await self._answered(first.path, outside_of_all, paths, roots)
+        except FileError as error:
+            return [error] * len(paths)
 
     async def fingerprint(self, file: RawPath, known: Fingerprint | None) -> Fingerprint:
         """Return the known fingerprint if the file has not changed since, else read the file.
@@ -37,10 +45,10 @@ class Fingerprinter:
         if known is None:
             return await self._read(file, roots)
         if roots is not None:
-            await asyncio.to_thread(check_within, file.path_bytes, roots)
+            await self._answered(file.path, check_within, file.path_bytes, roots)
         stamp = file.stamp
         if stamp is None:
-            stamp = await asyncio.to_thread(hashing.stamp, file.path_bytes)
+            stamp = await self._answered(file.path, hashing.stamp, file.path_bytes)
         return known if known.matches(stamp) else await self._read(file, roots)
 
     async def _read(self, file: RawPath, roots: Roots) -> Fingerprint:
@@ -56,15 +64,17 @@ class Fingerprinter:
             except FileChangedError:
                 await asyncio.sleep(seconds_until_still(0.0))
             else:
-                if await _is_still(file.path_bytes, stamp):
+                if await self._is_still(file, stamp):
                     return Fingerprint(size=stamp.size, mtime_ns=stamp.mtime_ns, ctime_ns=stamp.ctime_ns, sha256=sha256)
         raise FileChangedError(f"{file.path} does not stop changing. Scan again when it is complete.")
 
+    async def _is_still(self, file: RawPath, stamp: FileStamp) -> bool:
+        """Tell whether a file has kept still for a moment."""
+        seconds = seconds_until_still(time.time() - stamp.mtime_ns / 1e9)
+        if not seconds:
+            return True
+        await asyncio.sleep(seconds)
+        return await self._answered(file.path, hashing.stamp, file.path_bytes) == stamp
 
-async def _is_still(path: bytes, stamp: FileStamp) -> bool:
-    """Tell whether a file has kept still for a moment."""
-    seconds = seconds_until_still(time.time() - stamp.mtime_ns / 1e9)
-    if not seconds:
-        return True
-    await asyncio.sleep(seconds)
-    return await asyncio.to_thread(hashing.stamp, path) == stamp
+    async def _answered(self, path: str, look: Callable[..., T], *args: Any) -> T:
+        return await answered(path, self._settings.file_timeout_seconds, look, *args)

@@ -1,6 +1,7 @@
 """What a scan publishes as it walks: each photograph that it finds, and the outcome of what ends here."""
 
 import asyncio
+import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ import orjson
 
 from agents.leaving_out import Chosen, LeftOut, total
 from agents.outcomes_watch import Outstanding
+from agents.patience import Signs, answered
 from agents.rereading import Published, file_of, files_of
 from agents.roots import allowed_roots
 from agents.stage import StageApp
@@ -68,6 +70,9 @@ class PublishingWalk:
         self._throttle = throttle
         self.sent = 0
         self.is_whole = True
+        self.why_not_whole: FileError | None = None
+        """Why it was cut off: the disk does not answer."""
+        self._signs = Signs()
         self.links: set[bytes] = set()
         self.per_partition = [0] * stage.services.settings.kafka_partitions
 
@@ -80,14 +85,23 @@ class PublishingWalk:
         touched = self._request.touched
         for source in sources:
             for place in places_within(source, touched) if touched else (source,):
-                await self._walk(walk_within(place, source, roots, self._chosen, self.links), watched)
+                entries = walk_within(place, source, roots, self._chosen, self.links, signs=self._signs)
+                await self._walk(os.fsdecode(source), entries, watched)
+                if self.why_not_whole is not None:
+                    return
         if watched is not None and self.is_whole and not touched:
             watched.is_whole()
 
-    async def _walk(self, entries: Iterator[Walked], watched: WatchedWalk | None) -> None:
+    async def _walk(self, source: str, entries: Iterator[Walked], watched: WatchedWalk | None) -> None:
+        patience = self._stage.services.settings.file_timeout_seconds
         async with Overlapping(AT_ONCE) as taking:
             while room := await self._throttle.room():
-                found = await asyncio.to_thread(_next, entries, min(room, ENTRIES_AT_ONCE))
+                limit = min(room, ENTRIES_AT_ONCE)
+                try:
+                    found = await answered(source, patience, _next, entries, limit, signs=self._signs)
+                except FileError as error:
+                    self.why_not_whole = error
+                    break
                 if not found:
                     return
                 left_out = [entry for entry in found if isinstance(entry, LeftOut)]

@@ -16,6 +16,7 @@ import structlog
 from agents.collections import WritableCollections
 from agents.leaving_out import Chosen
 from agents.outcomes_watch import OutcomesWatch
+from agents.patience import answered
 from agents.publishing import PublishingWalk
 from agents.purging import Purging
 from agents.reembedding import Reembedding
@@ -119,17 +120,15 @@ class _Scanner:
             try:
                 allowed_roots(request.roots, self._services.settings)  # or it walks nothing
                 chosen = _chosen(request, self._services.settings)
-                sources = await asyncio.to_thread(_places, request)
+                patience = self._services.settings.file_timeout_seconds
+                sources = await answered(", ".join(request.sources), patience, _places, request)
                 model_id = await self._model_id(request)
             except (DrainingError, FatalError):
                 raise
             except Exception as error:
-                log.warning("scan-failed", reason=str(error))
                 if request.source is None:  # a source is looked at again: the job says why, until the next look is well
                     await self._stage.reject(event, error)
-                await self._stage.emit(
-                    JobFailed(job_id=job_id, at=now(), collection=request.collection, reason=explain(error))
-                )
+                await self._fail(request, error)
                 # An earlier walk of this request may have published files: the job ends after these.
                 await self._seal(job_id, walk_id, self._uncounted)
                 return
@@ -165,6 +164,8 @@ class _Scanner:
                     with closing(Published()) as published:
                         await walked.walk_collection(published, filters=filters)
                 await walked.walk(sources, self._watchers.walk(request))
+            if walked.why_not_whole is not None:
+                await self._fail(request, walked.why_not_whole)
             failpoints.reach("scan-walked")
             if walked.left_out.files:
                 await self._stage.emit(
@@ -195,10 +196,14 @@ class _Scanner:
         except (DrainingError, FatalError, PartitionRevokedError):
             raise
         except Exception as error:
-            log.warning("reembed-failed", reason=str(error))
-            await self._stage.emit(
-                JobFailed(job_id=request.job_id, at=now(), collection=request.collection, reason=explain(error))
-            )
+            await self._fail(request, error)
+
+    async def _fail(self, request: ScanRequest, error: Exception) -> None:
+        """Have a job fail; what it has published already goes on."""
+        log.warning("scan-failed", reason=str(error))
+        await self._stage.emit(
+            JobFailed(job_id=request.job_id, at=now(), collection=request.collection, reason=explain(error))
+        )
 
     async def _seal(
         self, job_id: str, walk_id: str, per_partition: Sequence[int | None], sweep: Sweep | None = None

@@ -4,12 +4,12 @@ A source remembers what its folder, and all below it, was mounted on. Another mo
 is not there: its files are not gone.
 """
 
-import asyncio
 from collections.abc import Iterable, Sequence
 
 import structlog
 
 from agents.mounted import links_elsewhere, mounted_at
+from agents.patience import on_disk
 from agents.stage import StageApp, now
 from rules.mounts import Linked, Mount, behind_links
 from topics.job_event import Guarded, Sweeping
@@ -35,7 +35,7 @@ class SourceLooks:
         if request.source is None or len(request.sources) != 1:
             return None
         await self._sources.read()
-        return await asyncio.to_thread(mounted_at, request.sources[0])
+        return await on_disk(mounted_at, request.sources[0])
 
     async def sweep_behind(
         self, request: ScanRequest, walk_id: str, mounts: Sequence[Mount], links: Iterable[bytes]
@@ -47,7 +47,7 @@ class SourceLooks:
         assert request.source is not None  # noqa: S101 - or nothing is on mounts
         before = self._mounted(request.source)
         known = () if before is None else before.links
-        there = await asyncio.to_thread(links_elsewhere, links, known, tuple(mounts))
+        there = await on_disk(links_elsewhere, links, known, tuple(mounts))
         kept, away = behind_links(known, there)
         sweep = Sweep(
             job_id=request.job_id,
@@ -88,7 +88,7 @@ class SourceLooks:
         known = self._sources.get(sweep.source)
         if known is None:
             return f"there is no source {sweep.source!r} any more"
-        if await asyncio.to_thread(mounted_at, sweep.folder) != sweep.mounts:
+        if await on_disk(mounted_at, sweep.folder) != sweep.mounts:
             return f"what is mounted at {sweep.folder} changed during the walk"
         before = self._mounted(sweep.source)
         if before is not None and before.mounts != sweep.mounts:

@@ -12,8 +12,10 @@ import structlog
 
 from agents.in_work import InWork
 from agents.looks import Look, Looks
+from agents.patience import answered
 from agents.stage import StageApp, now
 from core import failpoints
+from core.errors import FileError
 from rules.departures import Departure, Seen, departing
 from rules.paths import places_within, to_wire
 from streams.messages import Event
@@ -125,7 +127,12 @@ class Sweeper:
         if isinstance(look.absence, str):
             return look.absence
         known = rows if sweep.phase == "look" else [one for one in rows if read_row(one[1]).leaving == sweep.job_id]
-        looked = await asyncio.to_thread(look.absence.look, [path for path, _ in known])
+        paths, absence = [path for path, _ in known], look.absence
+        patience = self._stage.services.settings.file_timeout_seconds
+        try:
+            looked = await answered(sweep.folder, patience, absence.look, paths, signs=absence.signs)
+        except FileError as error:
+            return str(error)
         if isinstance(looked, str):
             return looked
         found = [

@@ -6,6 +6,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from agents.leaving_out import Chosen, LeftOut, Scopes, ScopesWithin, count, ignore_file
+from agents.patience import Signs
 from core.errors import FileError
 from imaging.files import Roots, check_within, open_regular
 from imaging.formats import HEAD_BYTES, is_listed, is_picture
@@ -72,13 +73,21 @@ def walk(source: bytes, roots: Roots = None, chosen: Chosen | None = None) -> Ge
 
 
 def walk_within(
-    path: bytes, source: bytes, roots: Roots, chosen: Chosen, links: set[bytes] | None = None
+    path: bytes,
+    source: bytes,
+    roots: Roots,
+    chosen: Chosen,
+    links: set[bytes] | None = None,
+    *,
+    signs: Signs | None = None,
 ) -> Generator[Walked, None, None]:
     """Yield what a walk of a source finds at a path and below it; nothing where nothing is there.
 
-    `links`: gets the links to folders that are followed.
+    `links`: gets the links to folders that are followed. `signs`: of each entry.
     """
     for entry in _Walk(roots, chosen, links).run(path, source):
+        if signs is not None:
+            signs.note()
         if not isinstance(entry, Entered):
             yield entry
 

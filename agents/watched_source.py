@@ -19,6 +19,7 @@ import structlog
 from agents.leaving_out import Chosen
 from agents.mounted import mounted_at
 from agents.nets import Told
+from agents.patience import on_disk
 from agents.published_files import PublishedFiles
 from agents.roots import allowed_roots
 from agents.walking import Found, Refused, walk_within
@@ -110,7 +111,7 @@ class WatchedSource:
         changes, published = self._changes, self._published
         if not candidates:
             return []
-        judged = await asyncio.to_thread(self._judge, candidates, published)
+        judged = await on_disk(self._judge, candidates, published)
         found = []
         for path, verdict in judged.items():
             if changes.get(path) is not candidates[path]:
@@ -136,14 +137,14 @@ class WatchedSource:
 
     async def _watch(self) -> float:
         """Watch as long as that can be done; return for how many seconds to wait then."""
-        if (why := await asyncio.to_thread(self._why_not)) is not None:
+        if (why := await on_disk(self._why_not)) is not None:
             self.state = Watching(state="not_possible", reason=why)
             return CHECK_SECONDS
         try:
             self._tree = tree = WatchedTree(self._folder, self._roots(), self._chosen())
-            begun_at = await asyncio.to_thread(self._where, tree)
+            begun_at = await on_disk(self._where, tree)
             _check_told(begun_at)
-            await asyncio.to_thread(tree.watch, [self._folder])
+            await on_disk(tree.watch, [self._folder])
             await self._follow(tree, begun_at)
         except FileError as error:
             self.state = Watching(state="by_schedule", every_seconds=self._every, reason=str(error))
@@ -155,7 +156,7 @@ class WatchedSource:
         check_at = 0.0
         while True:
             if time.monotonic() >= check_at:
-                now_at = await asyncio.to_thread(self._where, tree)
+                now_at = await on_disk(self._where, tree)
                 _check_told(now_at)
                 if not now_at.goes_on(begun_at):
                     return
@@ -170,8 +171,8 @@ class WatchedSource:
             if any(one.path.rpartition(b"/")[2] in _RULES for one in told):
                 return  # other folders may be left out now
             if told:
-                come = await asyncio.to_thread(tree.follow, told)
-                files = await asyncio.to_thread(self._files_in, come, told[-1].at)
+                come = await on_disk(tree.follow, told)
+                files = await on_disk(self._files_in, come, told[-1].at)
                 self._note(tree, [*told, *files], set(come))
             await asyncio.sleep(POLL_SECONDS)
 

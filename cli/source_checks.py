@@ -30,8 +30,12 @@ def _of(source: SourceShown) -> Iterator[Check]:
         every = "" if watching.every_seconds is None else f"looked at every {in_words(watching.every_seconds)}, as "
         is_possible = watching.state != "not_possible"
         yield Check(name, "note" if is_possible else "problem", f"{every}{reason}" if is_possible else reason)
-    removals = None if source.last_job is None else source.last_job.removals
-    if source.last_job is None or removals is None:
+    if source.last_job is None:
+        return
+    removals = source.last_job.removals
+    if source.last_job.status == "failed" and (removals is None or removals.reason is None):
+        yield Check(name, "problem", f"the last look failed: {on_one_line(source.last_job.message)}")
+    if removals is None:
         return
     if removals.state == "guarded":
         yield Check(name, "problem", f"nothing is removed: {on_one_line(removals.reason or 'not known why')}")

@@ -134,6 +134,7 @@ def test_the_doctor_tells_of_sources_that_are_not_kept_in_step() -> None:
         source(name="away", watch=True, watching=watching("not_possible", "/away is no folder on nas")),
         source(name="empty", last_job=guarded),
         source(name="many", last_job=held),
+        source(name="off", last_job=job("failed", message="/mnt/off does not answer")),
         source(name="usb", last_job=job(removals={"state": "none", "reason": "what lies behind /photos/usb stays"})),
     ]
     with ScriptedApi({"GET /sources": [(200, {"sources": found})]}) as api:
@@ -143,6 +144,7 @@ def test_the_doctor_tells_of_sources_that_are_not_kept_in_step() -> None:
         ("Source away", "problem", "/away is no folder on nas"),
         ("Source empty", "problem", "nothing is removed: /photos/a is empty"),
         ("Source many", "note", "30 pictures are gone, and wait for a yes"),
+        ("Source off", "problem", "the last look failed: /mnt/off does not answer"),
         ("Source usb", "problem", "what lies behind /photos/usb stays"),
     ]
     with ScriptedApi({"GET /sources": [(200, {"sources": [source()]})]}) as api:

@@ -2,19 +2,24 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from agents.leaving_out import ignore_file
+from agents.patience import Signs, answered
 from agents.walking import Found, Refused, walk
 from agents.watched_source import WatchedSource
 from core.errors import FileError
 from core.settings import Settings
-from tests.misbehaving import Misbehaving, misbehaving
+from tests.deadlines import HANG_SECONDS
+from tests.inside.darkroom import Darkroom, picture, running
+from tests.misbehaving import HANGS, Misbehaving, misbehaving
 from tests.unit.test_real_mounts import look
 from tests.unit.test_watched_source import until
+from topics.job_status import JobStatus
 from topics.source import Source
 
 pytestmark = pytest.mark.system
@@ -163,3 +168,72 @@ def test_a_disk_that_is_disconnected_is_no_disk_whose_files_are_gone(tmp_path: P
         disk.disconnect()
         assert "not connected" in str(as_ever())
         assert "not connected" in failed(disk)["."]
+
+
+async def test_a_disk_that_hangs_is_given_up_and_what_goes_on_is_waited_for(disk: Misbehaving) -> None:
+    """However many hang, others are looked at: each has a thread of its own."""
+    disk.fails({("look", "a.jpg"): HANGS})
+    hang = [asyncio.create_task(answered("photos", 0.1, os.lstat, disk.at / "a.jpg")) for _ in range(8)]
+    for task in hang:
+        with pytest.raises(FileError, match="photos does not answer"):
+            await task
+    assert (await answered("photos", HANG_SECONDS, os.lstat, disk.at / "b.jpg")).st_size == 5
+    # Long work that shows signs of life is waited for.
+    signs = Signs()
+
+    def walk_slowly() -> str:
+        for _ in range(10):
+            time.sleep(0.05)
+            signs.note()
+        return "done"
+
+    assert await answered("photos", 0.3, walk_slowly, signs=signs) == "done"
+
+
+def test_a_library_whose_disk_fails_or_hangs_keeps_all(disk: Misbehaving, tmp_path: Path) -> None:
+    """Through all stages: a walk and its sweep, and the removal after a yes."""
+    for number, name in enumerate(ALL):
+        (disk.behind / name).write_bytes(picture(number, 0))
+
+    async def story(darkroom: Darkroom) -> None:
+        async def look() -> JobStatus:
+            return await darkroom.settled(await darkroom.sync("s"))
+
+        async def live() -> set[str]:
+            await darkroom.at_rest()
+            return {path for payload in await darkroom.live("c") for path in payload["paths"]}
+
+        everything = {str(disk.at / name) for name in ALL}
+        await darkroom.keep("s", disk.at, "c")
+        await look()
+        assert await live() == everything
+        for fails in (
+            {("list", "sub"): "ESTALE", ("hide", "a.jpg"): "stale"},
+            {("list-late", ""): "EIO"},
+            {("enter", "sub"): "ENOENT", ("look", "b.jpg"): "ETIMEDOUT", ("hide", "b.jpg"): "too"},
+            {("look", ""): "ENOTCONN"},
+        ):
+            disk.fails(fails)  # type: ignore[arg-type] # of several kinds
+            await look()
+            assert await live() == everything, fails
+        # What is really gone waits for a yes; the disk fails behind that.
+        disk.fails({})
+        for name in ("a.jpg", "b.jpg", "c.jpg"):
+            (disk.behind / name).unlink()
+        job = await darkroom.sync("s")
+        await darkroom.until(lambda: darkroom.is_held(job), "a question")
+        disk.fails({("look", name): "EIO" for name in ("a.jpg", "b.jpg", "c.jpg")})
+        await darkroom.decide(job, "confirm")
+        await darkroom.until_removed(job)
+        assert await live() == everything
+        disk.fails({})
+        job = await darkroom.sync("s")
+        await darkroom.until(lambda: darkroom.is_held(job), "a question")
+        await darkroom.decide(job, "confirm")
+        await darkroom.until_removed(job)
+        assert await live() == {str(disk.at / name) for name in ALL[3:]}
+
+    with running(1, tmp_path) as (runner, darkroom):
+        runner.run(story(darkroom))
+    for name in ALL:
+        (disk.behind / name).write_bytes(name.encode())
