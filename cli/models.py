@@ -94,12 +94,21 @@ def remove(name: Name, *, data: Data = None) -> None:
     """Remove the files of a model. Collections that were made with it stay; they need it again for new pictures."""
     shelf, _ = _shelf(data)
     freed = shelf.partly(name) + (shelf.manifest(name).bytes if shelf.has(name) else 0)
-    was_chosen = shelf.is_chosen(name)
+    was_chosen, was_used = shelf.is_chosen(name), shelf.chosen == name
+    took = take_over(shelf.folder.parent, BUILT_IN) if was_used else None
     shelf.remove(name)
+    shelf.unchoose(name)
     results.print(f"{escape(name)} is removed, and {size(freed)} are free.")
-    if was_chosen:
-        shelf.unchoose(name)
-        results.print("It was in use: from the next start on it is what needs no weights.")
+    if took == "took over":
+        results.print(
+            f"It was in use: the ML service that runs here has taken over {BUILT_IN}, which needs no weights."
+        )
+    elif was_used:
+        results.print(f"It was in use: from the next start on {BUILT_IN} is, which needs no weights.")
+    elif was_chosen:
+        results.print("It described pictures: from the next start of the ML service on nothing does.")
+    if took in NOT_TAKEN:
+        console.print(f"The ML service that runs here {NOT_TAKEN[took]}, and stays as it is until then.")
 
 
 @group.command()

@@ -210,7 +210,7 @@ def test_a_model_is_chosen_and_removed(person: Person) -> None:
     assert person.row("tiny")["in_use"]
     removed = person.models("remove", "tiny")
     assert re.search(r"tiny is removed, and \d MB are free", removed.stdout)
-    assert "from the next start on it is what needs no weights" in removed.stdout
+    assert "from the next start on visual is, which needs no weights" in removed.stdout
     assert not (person.data / "models/tiny").exists()
     assert person.row("visual")["in_use"]
     assert person.models("remove", "tiny").returncode == 1
@@ -243,6 +243,13 @@ def test_where_darkroom_runs_a_model_takes_over_at_once(person: Person, monkeypa
             assert refused.returncode == 1
             assert "What was in use stays in use." in refused.stderr.replace("\n", " ")
             assert (used(url), person.row("visual")["in_use"]) == (["visual"], True)
+            person.models("remove", "tiny")
+            person.models("get", "tiny")
+            person.models("use", "tiny")
+            removed = person.models("remove", "tiny")
+            assert "the ML service that runs here has taken over visual" in removed.stdout
+            assert used(url) == ["visual"]
+            person.models("get", "tiny")
         away = person.models("use", "tiny")
         assert "does not answer now" in away.stderr
         with service("--model", "visual") as url:
