@@ -4,8 +4,10 @@ Prepare voids what it knows of the paths, has store take the point, and hears fr
 is known of a content goes when nobody does, and no file of it has come since.
 """
 
+import asyncio
 from collections.abc import Awaitable
 from datetime import datetime
+from typing import NamedTuple
 
 from agents.stage import StageApp, now
 from core import failpoints
@@ -43,6 +45,13 @@ ROWS_AT_ONCE = 500
 Deliveries = list[Awaitable[object]]
 
 
+class _Forgetting(NamedTuple):
+    """What is being forgotten: done when all of it is, also for the one who asked `before`."""
+
+    done: asyncio.Future[None]
+    before: "_Forgetting | None"
+
+
 class ErasureKeeper:
     """Takes them one by one; what it writes, it writes in the iteration, and sends what follows behind that."""
 
@@ -51,6 +60,8 @@ class ErasureKeeper:
         self._images = images
         self._erasures = erasures
         self._departures = departures
+        # Of what is being forgotten: content and collection.
+        self._forgetting: dict[tuple[str, str], _Forgetting] = {}
 
     async def take(self, item: Item[OfErasures], window: Window) -> None:
         """Take one message. A replay says nothing of what is wanted now."""
@@ -62,15 +73,19 @@ class ErasureKeeper:
             case Purge():
                 work = delivered(self._erase(record.sha256, record.collection, "purge", record.at, record.gone_at))
             case ForgetPicture():
-                work = delivered(self._forget_where_known(event, record))
+                work = self._all(self._forget_where_known(event, record))
             case UnforgetPicture():
-                work = delivered(self._unforget(record))
+                work = delivered(self._unforget(event, record))
             case ForgetCollection():
                 work = delivered(self._step(event, record))
             case Erased():
                 work = self._concluded(self._conclude(record))
         taken = or_reject(work, lambda error: self._stage.reject_file(IMAGE_OUTCOME, item, error))
         await window.add(event, taken, permits=item.permits())
+
+    async def _all(self, works: Deliveries) -> None:
+        """Do all of it: what goes wrong with one leaves none behind undone, which others would wait for."""
+        await asyncio.gather(*works)
 
     def is_forgotten(self, file: HashedFileOfJob) -> bool:
         """Tell whether a file is to be skipped."""
@@ -103,13 +118,36 @@ class ErasureKeeper:
         before = self._erasures.word(sha256, collection)
         if before is not None and not before.forgotten(asked.at):
             return []
-        word = Word(asked.at, is_forgotten=True)
-        return [self._carry_out(event, asked, collection, word, self._erasures.put_word(sha256, collection, word))]
+        written = self._erasures.put_word(sha256, collection, Word(asked.at, is_forgotten=True))
+        return [self._carry_out(event, asked, collection, written, self._begun(sha256, collection))]
+
+    def _begun(self, sha256: str, collection: str) -> _Forgetting:
+        """Note that a content is being forgotten."""
+        begun = _Forgetting(asyncio.get_running_loop().create_future(), self._forgetting.get((sha256, collection)))
+        self._forgetting[sha256, collection] = begun
+        return begun
 
     async def _carry_out(
-        self, event: Event, asked: ForgetPicture, collection: str, word: Word, written: Awaitable[object]
+        self,
+        event: Event,
+        asked: ForgetPicture,
+        collection: str,
+        written: Awaitable[object],
+        begun: _Forgetting,
     ) -> None:
         """Forget a content, behind the word that has its files skipped."""
+        try:
+            await self._forget_all(event, asked, collection, written)
+        finally:
+            if begun.before is not None:
+                await asyncio.shield(begun.before.done)
+            begun.done.set_result(None)
+            if self._forgetting.get((asked.sha256, collection)) is begun:
+                del self._forgetting[asked.sha256, collection]
+
+    async def _forget_all(
+        self, event: Event, asked: ForgetPicture, collection: str, written: Awaitable[object]
+    ) -> None:
         sha256, left = asked.sha256, asked.left
         with writing_rows(event):
             known = self._rows_of_paths(sha256, collection)
@@ -119,8 +157,6 @@ class ErasureKeeper:
         # First: after a kill these rows tell alone which paths hash is to forget.
         await delivered([written, self._retire(sha256, collection, sorted(gone), untold)])
         with writing_rows(event):
-            if self._erasures.word(sha256, collection) != word:
-                return  # someone has said otherwise meanwhile
             known = self._rows_of_paths(sha256, collection)
             rows = [one for content in self._erasures.models(sha256) for one in self._erasures.alone(content)]
             rows = [*(rows if known else ()), *self._erasures.delete([key for key, _ in known])]
@@ -147,9 +183,24 @@ class ErasureKeeper:
     async def _send_left(self, left: Left) -> None:
         await (await self._stage.send(DB_WRITE, left.sha256, left, left.headers()))
 
-    def _unforget(self, asked: UnforgetPicture) -> Deliveries:
+    def _unforget(self, event: Event, asked: UnforgetPicture) -> Deliveries:
         names = self._known_in(asked.sha256) if asked.collection is None else {asked.collection}
-        return [one for name in sorted(names) for one in self._unsay(asked.sha256, name, asked.at)]
+        return [
+            self._unforget_in(event, asked, name, self._erasures.word(asked.sha256, name)) for name in sorted(names)
+        ]
+
+    async def _unforget_in(self, event: Event, asked: UnforgetPicture, collection: str, before: Word | None) -> None:
+        await self._forgotten_whole(asked.sha256, collection)
+        with writing_rows(event):
+            # What was said since then counts.
+            is_last = self._erasures.word(asked.sha256, collection) == before
+            rows = self._unsay(asked.sha256, collection, asked.at) if is_last else []
+        await delivered(rows)
+
+    async def _forgotten_whole(self, sha256: str, collection: str) -> None:
+        """Wait until what is being forgotten is: what comes back meanwhile would be forgotten, too."""
+        while (forgetting := self._forgetting.get((sha256, collection))) is not None:
+            await asyncio.shield(forgetting.done)
 
     def _unsay(self, sha256: str, collection: str, at: float) -> Deliveries:
         word = self._erasures.word(sha256, collection) or Word(at, is_forgotten=True)

@@ -37,6 +37,8 @@ class ForgetfulLife(Life):
         )[0]
         self.story.append(happens.__name__)
         self.asked += 1
+        # What is forgotten leaves also where its disk is away.
+        self._there.clear()
         await happens()
 
     async def purge(self) -> None:

@@ -83,6 +83,24 @@ def test_a_kill_while_a_content_is_forgotten_leaves_no_path_behind(seed: int, tm
 
 
 @pytest.mark.parametrize("seed", range(2))
+def test_what_is_to_be_taken_in_again_at_once_is_forgotten_whole_before(seed: int, tmp_path: Path) -> None:
+    path = a_picture(tmp_path)
+    path.with_name("stays.jpg").write_bytes(picture(2, 0))
+    with running(seed, tmp_path) as (runner, darkroom):
+
+        async def story() -> None:
+            await darkroom.keep("home", path.parent, "home")
+            await darkroom.settled(await darkroom.sync("home"))
+            await darkroom.forget_content(sha256_of(path), "home")
+            await darkroom.unforget(sha256_of(path), "home")
+            await darkroom.at_rest()
+            await take_away(path, darkroom)
+
+        runner.run(story())
+        assert [point.payload["filename"] for point in darkroom.qdrant.live("home")] == ["stays.jpg"]
+
+
+@pytest.mark.parametrize("seed", range(2))
 def test_a_kill_while_a_picture_is_purged_leaves_nothing_behind(seed: int, tmp_path: Path) -> None:
     path = a_picture(tmp_path)
     path.with_name("stays.jpg").write_bytes(picture(2, 0))
