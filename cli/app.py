@@ -18,6 +18,7 @@ from cli import (
     demo,
     doctor,
     forgetting,
+    gone,
     jobs,
     models,
     replay,
@@ -57,6 +58,7 @@ app.command()(jobs.cancel)
 app.command()(jobs.close)
 app.command()(forgetting.forget)
 app.command()(forgetting.unforget)
+app.add_typer(gone.group, name="gone")
 app.command()(search.search)
 app.command()(search.similar)
 app.command("retry-failed")(dead_letters.retry_failed)

@@ -84,6 +84,19 @@ class Extents:
             await self._add(found, name, [point_id(sha256)])
         return found
 
+    async def of_ids(self, collection: str, ids: Sequence[str]) -> Extent:
+        """Return pictures of a collection: where each of them is stored there."""
+        check_name(collection)
+        found = Extent(only=collection)
+        await self._add(found, collection, ids)
+        return found
+
+    async def of_gone(self, collection: str) -> AsyncIterator[Extent]:
+        """Yield all that is gone of a collection, a part at a time."""
+        check_name(collection)
+        async for page in self._qdrant.pages(collection, limit=POINTS_AT_ONCE, filters=ALL_GONE):
+            yield await self.of_ids(collection, [record.id for record in page])
+
     async def of_path(self, path: str, collection: str | None) -> Extent:
         """Return what is stored of a path, or had it last."""
         found = Extent(only=collection, paths=[path])

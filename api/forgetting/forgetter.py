@@ -3,13 +3,14 @@
 import asyncio
 import os
 import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 
 from api.access.sources import allowed_source
-from api.forgetting.extent import Extent, Extents, contents_of, plural
+from api.forgetting.extent import PATHS_SHOWN, Extent, Extents, contents_of, plural
 from api.images.preview_store import PreviewStore
 from api.jobs.publisher import Outgoing, Publisher
 from api.kept import Kept
@@ -82,28 +83,27 @@ class Forgetter:
         QdrantUnavailableError, KafkaUnavailableError.
         """
         at = time.time()
-        if body.source is not None:
-            what, meant, messages = await self._source(body.source, at)
-        elif body.content is not None:
-            what, meant, messages = await self._content(body.content, body.collection, at)
-        elif body.path is not None:
-            what, meant, messages = await self._path(body.path, body.collection, at)
-        else:
-            what, meant, messages = await self._collection(str(body.collection), at)
-        letters = await self._letters.forget(meant.has, dry_run=body.dry_run)
-        if not body.dry_run:
-            log.info("forget", what=what, pictures=meant.pictures)
-            await self._carry_out(body, at, meant, messages)
-        return Forgetting(
-            what=what,
-            pictures=meant.pictures,
-            collections=meant.collections,
-            paths=meant.paths,
-            paths_total=meant.paths_total,
-            dead_letters=letters,
+        told = Forgetting(
+            what=f"no picture of {body.collection} that is gone",
+            pictures=0,
+            collections=[],
+            paths=[],
+            paths_total=0,
+            dead_letters=0,
             kafka=self._still_in_kafka(at),
             dry_run=body.dry_run,
         )
+        async for what, meant, messages in self._asked(body, at):
+            told.dead_letters += await self._letters.forget(meant.has, dry_run=body.dry_run)
+            if not body.dry_run:
+                log.info("forget", what=what, pictures=meant.pictures)
+                await self._carry_out(body, at, meant, messages)
+            told.pictures += meant.pictures
+            told.collections = sorted({*told.collections, *meant.collections})
+            told.paths = [*told.paths, *meant.paths][:PATHS_SHOWN]
+            told.paths_total += meant.paths_total
+            told.what = f"{plural(told.pictures, 'picture')} of {body.collection}" if body.gone else what
+        return told
 
     async def unforget(self, body: UnforgetBody) -> Unforgetting:
         """Have files taken in again that are skipped as forgotten, when they come the next time."""
@@ -123,6 +123,23 @@ class Forgetter:
         await self._publisher.publish_all(messages)
         return Unforgetting(what=f"{what} in {collection or 'all collections'} is taken in again when its files come")
 
+    async def _asked(self, body: ForgetBody, at: float) -> AsyncIterator[_Asked]:
+        """Yield what is asked for; of what may be very much, a part at a time."""
+        if body.gone:
+            async for meant in self._extents.of_gone(str(body.collection)):
+                yield self._pictures(str(body.collection), meant, at)
+        elif body.ids is not None:
+            meant = await self._extents.of_ids(str(body.collection), list(map(str, body.ids)))
+            yield self._pictures(str(body.collection), meant, at)
+        elif body.source is not None:
+            yield await self._source(body.source, at)
+        elif body.content is not None:
+            yield await self._content(body.content, body.collection, at)
+        elif body.path is not None:
+            yield await self._path(body.path, body.collection, at)
+        else:
+            yield await self._collection(str(body.collection), at)
+
     async def _carry_out(self, body: ForgetBody, at: float, meant: Extent, messages: list[Outgoing]) -> None:
         await self._forget_previews(meant)
         if body.path is not None:
@@ -135,7 +152,7 @@ class Forgetter:
             # Cut off before this, it can be asked for again. What a last look brings meanwhile is asked for behind it.
             await self._publisher.publish_all(messages)
             await self._sources.remove(body.source)
-        elif body.content is None and body.path is None:
+        elif body.content is None and body.path is None and body.ids is None and not body.gone:
             await self._delete_collection(str(body.collection))
         await self._publisher.publish_all(messages)
 
@@ -160,6 +177,13 @@ class Forgetter:
         asked += [ForgetPicture(sha256=sha256, collection=name, at=at) for name in meant.collections]
         what = meant.shown(f"content {sha256[:12]}…")
         return what, meant, [_of_content(sha256, one) for one in asked]
+
+    @staticmethod
+    def _pictures(collection: str, meant: Extent, at: float) -> _Asked:
+        """Ask for pictures of one collection that are stored there."""
+        asked = [ForgetPicture(sha256=sha256, collection=collection, at=at) for sha256 in meant.contents]
+        what = f"{plural(meant.pictures, 'picture')} of {collection}"
+        return what, meant, [_of_content(one.sha256, one) for one in asked]
 
     async def _path(self, path: str, collection: str | None, at: float) -> _Asked:
         if not path.startswith("/") or "\0" in path:

@@ -1,8 +1,8 @@
 """Pictures without any path: which these are, and what a person says about their purge."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from api.schemas.forgetting import GonePicture
 from core.errors import RequestError
@@ -11,7 +11,17 @@ from gateways.qdrant.filters import ALL_GONE
 from rules.gone import keep_until, purge_at
 from rules.payload import GONE_AT, KEEP_UNTIL, REVISION
 
+POINTS_AT_ONCE = 1000
+Until = Callable[[Mapping[str, Any]], str | None]
+"""From a payload: until when it is kept."""
 _FIELDS = ["filename", "full_path", "file_hash", GONE_AT, KEEP_UNTIL, REVISION]
+
+
+class Kept(NamedTuple):
+    """How many pictures are kept otherwise now; and these, where they were named."""
+
+    total: int
+    pictures: list[GonePicture]
 
 
 class GonePictures:
@@ -31,6 +41,20 @@ class GonePictures:
         )
         return [self._described(record.id, record.payload) for record in records], total, following
 
+    async def keep_many(self, collection: str, points: Sequence[str] | None, days: int | None) -> Kept:
+        """Have pictures purged so many days later, each; None in place of these: all that are gone of the collection.
+
+        Those that are not gone, or not there, are passed over.
+        """
+        now = datetime.now(UTC)
+        return await self._write_many(
+            collection, points, lambda known: keep_until(known, self._after_days, days, now).isoformat()
+        )
+
+    async def release_many(self, collection: str, points: Sequence[str] | None) -> Kept:
+        """Have pictures purged when they would have been by themselves, as `keep_many`."""
+        return await self._write_many(collection, points, lambda _: None)
+
     async def keep(self, collection: str, point: str, days: int | None) -> GonePicture:
         """Have a picture purged so many days later; None: never. Raises RequestError(404, 409)."""
         return await self._write(
@@ -41,7 +65,28 @@ class GonePictures:
         """Have a picture purged when it would have been by itself. Raises RequestError(404, 409)."""
         return await self._write(collection, point, lambda _: None)
 
-    async def _write(self, collection: str, point: str, until: Any) -> GonePicture:
+    async def _write_many(self, collection: str, points: Sequence[str] | None, until: Until) -> Kept:
+        if points is not None:
+            written = await self._write_all(collection, points, until)
+            return Kept(len(written), written)
+        count = 0
+        async for page in self._qdrant.pages(collection, limit=POINTS_AT_ONCE, filters=ALL_GONE):
+            count += len(await self._write_all(collection, [record.id for record in page], until))
+        return Kept(count, [])
+
+    async def _write_all(self, collection: str, points: Sequence[str], until: Until) -> list[GonePicture]:
+        written: list[GonePicture] = []
+        left: Collection[str] = points
+        while left:
+            known = await self._qdrant.payloads(collection, [*left], _FIELDS)
+            gone = {point: payload for point, payload in known.items() if payload.get(GONE_AT) is not None}
+            fields = {point: {KEEP_UNTIL: until(payload)} for point, payload in gone.items()}
+            # Whoever brings one back, or purges it, writes the point too.
+            left = await self._qdrant.change_all(collection, fields, gone)
+            written += [self._described(point, {**gone[point], **fields[point]}) for point in gone if point not in left]
+        return written
+
+    async def _write(self, collection: str, point: str, until: Until) -> GonePicture:
         while True:
             known = (await self._qdrant.payloads(collection, [point], _FIELDS)).get(point)
             if known is None:

@@ -8,11 +8,14 @@ from fastapi import APIRouter, Query
 from api.http.problems import problems
 from api.routes.deps import CollectionDep, ForgetterDep, GonePicturesDep
 from api.schemas.forgetting import (
+    ChoiceBody,
     ForgetBody,
     Forgetting,
     GonePicture,
     GonePicturesAnswer,
     KeepBody,
+    KeepManyBody,
+    KeptAnswer,
     UnforgetBody,
     Unforgetting,
 )
@@ -30,6 +33,20 @@ async def gone(
     """List the pictures whose files have all left: no other list or search shows them. Those that went last first."""
     images, total, following = await pictures.page(collection, limit=per_page, cursor=cursor)
     return GonePicturesAnswer(images=images, total=total, next=following)
+
+
+@router.post("/images/gone/keep", responses=problems(404))
+async def keep_many(body: KeepManyBody, pictures: GonePicturesDep, collection: CollectionDep) -> KeptAnswer:
+    """Keep many pictures that are gone longer than PURGE_AFTER_DAYS says, or all of a collection."""
+    kept = await pictures.keep_many(collection, body.points, body.days)
+    return KeptAnswer(count=kept.total, images=kept.pictures)
+
+
+@router.post("/images/gone/release", responses=problems(404))
+async def release_many(body: ChoiceBody, pictures: GonePicturesDep, collection: CollectionDep) -> KeptAnswer:
+    """Keep many pictures that are gone no longer than others, or all of a collection."""
+    kept = await pictures.release_many(collection, body.points)
+    return KeptAnswer(count=kept.total, images=kept.pictures)
 
 
 @router.post("/images/{image_id}/keep", responses=problems(404, 409))

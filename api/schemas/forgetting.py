@@ -1,6 +1,7 @@
 """Bodies of requests and answers about pictures that are gone, or are to be forgotten."""
 
 from typing import Annotated, Self
+from uuid import UUID
 
 from pydantic import BaseModel, Field, model_validator
 
@@ -38,10 +39,42 @@ class KeepBody(Body):
     )
 
 
+MOST_IDS = 1000
+
+
+class ChoiceBody(Body):
+    """Pictures of a collection that are gone: some of them, or all."""
+
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=MOST_IDS)] | None = None
+    all: bool = Field(False, description="All that are gone of the collection.")
+
+    @model_validator(mode="after")
+    def _chooses(self) -> Self:
+        if self.all == (self.ids is not None):
+            raise ValueError("name ids, or say all")
+        return self
+
+    @property
+    def points(self) -> list[str] | None:
+        """Their ids; None: all."""
+        return None if self.ids is None else list(dict.fromkeys(map(str, self.ids)))
+
+
+class KeepManyBody(KeepBody, ChoiceBody):
+    """How much longer pictures that are gone are kept."""
+
+
+class KeptAnswer(BaseModel):
+    """What is kept otherwise now. What is not gone, or not there, is not among it."""
+
+    count: int
+    images: list[GonePicture] = Field(description="Those that were named; none where all were meant.")
+
+
 class ForgetBody(Body):
     """What is to be forgotten: a content, what lies at or below a path, what a source alone holds, or a collection.
 
-    `collection` beside a content or a path: only there.
+    `collection` beside a content or a path: only there. Beside `ids` or `gone`: of that one.
     """
 
     content: Sha256 | None = Field(None, description="Its SHA-256.")
@@ -49,15 +82,23 @@ class ForgetBody(Body):
         None, description="Absolute. Of a folder: all that lies below it."
     )
     source: SourceName | None = Field(None, description="The source is removed, too.")
+    ids: Annotated[list[UUID], Field(min_length=1, max_length=MOST_IDS)] | None = Field(
+        None, description="Pictures of the collection."
+    )
+    gone: bool = Field(False, description="All pictures of the collection that are gone.")
     collection: str | None = None
     dry_run: bool = Field(False, description="Say what that is about, and do nothing.")
 
     @model_validator(mode="after")
     def _names_one(self) -> Self:
-        named = [self.content, self.path, self.source]
+        named = [self.content, self.path, self.source, self.ids, self.gone or None]
         count = sum(one is not None for one in named)
-        if count > 1 or (count == 0 and self.collection is None) or (self.source is not None and self.collection):
-            raise ValueError("name one: content, path, source or collection; collection may stand beside the first two")
+        needs_collection = count == 0 or self.ids is not None or self.gone
+        if count > 1 or (needs_collection and self.collection is None) or (self.source is not None and self.collection):
+            raise ValueError(
+                "name one: content, path, source, ids, gone or collection; collection may stand beside the first two, "
+                "and must beside ids and gone"
+            )
         return self
 
 

@@ -85,3 +85,45 @@ async def test_what_is_not_gone_is_not_kept_longer(
     for point_id, status in ((there.id, 409), (str(uuid.uuid4()), 404)):
         answer = await service.http.post(f"images/{point_id}/keep", params={"collection": collection}, json={"days": 1})
         assert answer.status_code == status
+
+
+async def test_many_are_kept_longer_in_one_request_or_all_of_the_collection(
+    service: Service, vectors: Qdrant, collection: str, gone: list[Point]
+) -> None:
+    async def said(what: str, **body: Any) -> dict[str, Any]:
+        answer = await service.http.post(f"images/gone/{what}", params={"collection": collection}, json=body)
+        assert answer.status_code == 200, answer.text
+        kept: dict[str, Any] = answer.json()
+        return kept
+
+    async def purged_at() -> list[str | None]:
+        return [one["purge_at"] for one in (await service.get("images/gone", collection=collection))["images"]]
+
+    [there], _ = await vectors.page(collection, limit=1, filters={"full_path": "/p/there.jpg"})
+    some = await said("keep", ids=[gone[0].id, gone[0].id, gone[1].id, there.id, str(uuid.uuid4())], days=10)
+    assert (some["count"], {one["id"] for one in some["images"]}) == (2, {gone[0].id, gone[1].id})
+    planned = [(NOW + timedelta(days=days)).isoformat() for days in (29, 28)]
+    assert (await purged_at())[:2] == [(NOW + timedelta(days=days + 10)).isoformat() for days in (29, 28)]
+    assert await said("keep", all=True, days=None) == {"count": 3, "images": []}
+    assert await purged_at() == [None] * 3
+    assert await said("release", all=True) == {"count": 3, "images": []}
+    assert (await purged_at())[:2] == planned
+    for body in ({"days": 1}, {"days": 1, "all": True, "ids": [gone[0].id]}, {"ids": [], "days": 1}):
+        answer = await service.http.post("images/gone/keep", params={"collection": collection}, json=body)
+        assert answer.status_code == 422
+
+
+async def test_it_is_said_how_much_would_be_forgotten_of_many(
+    service: Service, collection: str, gone: list[Point]
+) -> None:
+    async def about(**body: Any) -> dict[str, Any]:
+        answer = await service.http.post("forget", json=body | {"collection": collection, "dry_run": True})
+        assert answer.status_code == 202, answer.text
+        told: dict[str, Any] = answer.json()
+        return told
+
+    assert (await about(gone=True))["what"] == f"3 pictures of {collection}"
+    some = await about(ids=[gone[0].id, gone[2].id, str(uuid.uuid4())])
+    assert (some["pictures"], sorted(some["paths"])) == (2, ["/p/1.jpg", "/p/40.jpg"])
+    answer = await service.http.post("forget", json={"gone": True, "dry_run": True})
+    assert (answer.status_code, "collection" in answer.text) == (422, True)

@@ -105,3 +105,13 @@ def test_gone_pictures_are_forgotten_for_good(visit: Open) -> None:
     while page.get_by_text("100 of 998 pictures").count() == 0:
         page.reload()
         expect(page.get_by_text(re.compile("100 of [0-9,]+ pictures"))).to_be_visible()
+
+    page.get_by_label("Select gone-0001.jpg").check()
+    selected.get_by_role("button", name="Select all 100 shown").click()
+    selected.get_by_role("button", name="Select all 998 of “lost”").click()
+    selected.get_by_role("button", name="Keep longer").click()
+    page.get_by_label("How long").select_option("For good")
+    expect(page.get_by_role("dialog")).to_contain_text("Keep all 998 gone pictures of “lost”?")
+    opened.button("Keep").click()
+    expect(page.get_by_text("998 pictures kept longer.")).to_be_visible()
+    expect(page.get_by_text("for good", exact=True)).to_have_count(100)

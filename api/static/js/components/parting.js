@@ -8,8 +8,8 @@ import { ask, show } from "./dialog.js";
 
 const TIMES = [["30", "30 days longer"], ["365", "A year longer"], ["", "For good"], ["planned", "As planned, no longer"]];
 
-/** Asks how long: `{ days }`, null for good, or `{ asPlanned: true }`; null where it is called off. */
-export function askKeeping(some) {
+/** Asks how long `what` is kept: `{ days }`, null for good, or `{ asPlanned: true }`; null where it is called off. */
+export function askKeeping(what) {
   return new Promise((resolve) => {
     let answer = null;
     const times = select(TIMES, "30");
@@ -26,14 +26,14 @@ export function askKeeping(some) {
       field("How long", times, "Counted from the day on which it would be purged."),
       h("div", { class: "buttons end" }, button("Cancel", { onclick: () => dialog.close() }), h("button", { class: "button main" }, "Keep")),
     );
-    const dialog = show(`Keep ${named(some)}?`, form, { onclose: () => resolve(answer) });
+    const dialog = show(`Keep ${what}?`, form, { onclose: () => resolve(answer) });
     times.focus();
   });
 }
 
-/** Asks whether all that is known of pictures is to be deleted; true for yes. Of one it says what Kafka still holds. */
-export async function askForgetting(some, collection) {
-  const told = some.length === 1 ? await post("/forget", { content: some[0].sha256, collection, dry_run: true }) : null;
+/** Asks whether all that is known of `what` is to be deleted; true for yes. Of `single` it says what Kafka still holds. */
+export async function askForgetting(what, single, collection) {
+  const told = single && (await post("/forget", { content: single.sha256, collection, dry_run: true }));
   const until = told?.kafka?.map((one) => one.until).sort().at(-1);
   const text = [
     "All that Darkroom knows of it is deleted: the picture, its thumbnail, its vector. This cannot be undone. No file is touched; one of the same content is left out from now on, until ",
@@ -42,7 +42,7 @@ export async function askForgetting(some, collection) {
     until && ` Kafka holds messages about it until ${dateTime(until)}.`,
     told?.paths_total > 0 && ` ${plural(told.paths_total, "path")} led to it.`,
   ];
-  return ask(`Forget ${named(some)}?`, text, "Forget", { danger: true });
+  return ask(`Forget ${what}?`, text, "Forget", { danger: true });
 }
 
 /** Asks before a source is removed: `{ forget }`, whether its pictures are forgotten too; null where it is called off. */
@@ -70,5 +70,3 @@ export function askRemoving(source) {
     form.querySelector(".buttons button").focus();
   });
 }
-
-const named = (some) => (some.length === 1 ? `“${some[0].filename}”` : plural(some.length, "picture"));

@@ -1,6 +1,6 @@
 /** Pictures of a collection whose files have all left: until when they are kept, and what a person says to that. */
 
-import { address, get, post, request } from "../core/api.js";
+import { address, get, post } from "../core/api.js";
 import { opened } from "../core/collections.js";
 import { fill, h } from "../core/dom.js";
 import * as format from "../core/format.js";
@@ -10,7 +10,8 @@ import { askForgetting, askKeeping } from "../components/parting.js";
 import { attempt, toast } from "../components/toast.js";
 
 const PAGE = 100;
-const AT_ONCE = 4;
+// In one request.
+const MOST_IDS = 1000;
 
 export const title = "Gone pictures";
 
@@ -22,6 +23,7 @@ export async function show(root, { query, signal }) {
   const rows = new Map();
   let listing = null;
   let total = 0;
+  let isAll = false; // of the collection, also what is not shown
   const which = select(known.map((one) => [one.name, one.gone ? `${one.name} (${format.count(one.gone)})` : one.name]), collection, { "aria-label": "Collection", onchange: () => go(["gone"], { collection: which.value }) });
   const bulk = h("div", { class: "selection", role: "region", "aria-label": "Selected pictures", hidden: true });
   const list = h("div", {});
@@ -39,7 +41,7 @@ export async function show(root, { query, signal }) {
   else fill(list, empty("collections", `There is no collection “${collection}”`, "Choose another one.", h("a", { class: "button", href: link(["collections"]) }, "All collections")));
 
   async function load() {
-    chosen.clear();
+    choose(false);
     rows.clear();
     const content = table("Gone pictures", [["Select"], ["Picture"], ["Gone since"], ["Kept until"], [""]], []);
     listing = { content, cursor: null };
@@ -51,6 +53,7 @@ export async function show(root, { query, signal }) {
     try {
       const found = await get("/images/gone", { collection, per_page: PAGE, cursor }, signal);
       const fresh = found.images.filter((one) => !rows.has(one.id));
+      if (isAll) for (const one of fresh) chosen.set(one.id, one);
       for (const one of fresh) rows.set(one.id, { one, element: row(one) });
       addRows(content, fresh.map((one) => rows.get(one.id).element));
       listing.cursor = found.next;
@@ -74,13 +77,18 @@ export async function show(root, { query, signal }) {
 
   function drawBulk() {
     bulk.hidden = chosen.size === 0;
-    const some = [...chosen.values()];
-    const all = chosen.size < rows.size && button(`Select all ${format.count(rows.size)} shown`, { onclick: () => pickAll(true) });
-    fill(bulk, h("strong", { role: "status" }, `${format.count(chosen.size)} selected`), all, button("Select none", { onclick: () => pickAll(false) }), button("Keep longer", { picture: "archive", onclick: attempt(() => keep(some)) }), button("Forget", { picture: "trash", look: "danger", onclick: attempt(() => forget(some)) }));
+    const areAllShown = chosen.size === rows.size;
+    const all = areAllShown
+      ? rows.size < total && !isAll && button(`Select all ${format.count(total)} of “${collection}”`, { onclick: () => ((isAll = true), drawBulk()) })
+      : button(`Select all ${format.count(rows.size)} shown`, { onclick: () => choose(true) });
+    fill(bulk, h("strong", { role: "status" }, isAll ? `All ${format.count(total)} of “${collection}” selected` : `${format.count(chosen.size)} selected`), all, button("Select none", { onclick: () => choose(false) }), button("Keep longer", { picture: "archive", onclick: attempt(() => keep(selection())) }), button("Forget", { picture: "trash", look: "danger", onclick: attempt(() => forget(selection())) }));
   }
 
-  function pickAll(on) {
+  const selection = () => (isAll ? null : [...chosen.values()]);
+
+  function choose(on) {
     chosen.clear();
+    isAll = false;
     if (on) for (const [id, { one }] of rows) chosen.set(id, one);
     for (const { element } of rows.values()) element.querySelector("input").checked = on;
     drawBulk();
@@ -90,6 +98,7 @@ export async function show(root, { query, signal }) {
     const pick = check("", { "aria-label": `Select ${one.filename}`, checked: chosen.has(one.id), onchange: () => {
       if (pick.input.checked) chosen.set(one.id, one);
       else chosen.delete(one.id);
+      isAll = false;
       drawBulk();
     } });
     return h(
@@ -103,50 +112,53 @@ export async function show(root, { query, signal }) {
     );
   }
 
+  /** Keeps some longer; null: all that are gone. */
   async function keep(some) {
-    const wanted = await askKeeping(some);
+    const wanted = await askKeeping(named(some));
     if (!wanted) return;
-    const path = (one) => `/images/${one.id}/keep`;
-    await each(some, async (one) => {
-      const now = wanted.asPlanned ? await request(path(one), { method: "DELETE", query: { collection } }) : await post(path(one), { days: wanted.days }, { collection });
-      const before = rows.get(one.id).element;
-      rows.set(one.id, { one: now, element: row(now) });
-      replaceRow(listing.content, before, rows.get(one.id).element);
-    }, wanted.asPlanned ? "as planned again" : "kept longer");
-  }
-
-  async function forget(some) {
-    if (!(await askForgetting(some, collection))) return;
-    await each(some, async (one) => {
-      await post("/forget", { content: one.sha256, collection });
-      rows.get(one.id).element.remove();
-      rows.delete(one.id);
-      total -= 1;
-    }, "forgotten");
-  }
-
-  /** Does something with each, a few at once, and says how it went. */
-  async function each(some, call, done) {
-    const left = [...some];
-    const failed = [];
-    const told = h("strong", { role: "status" });
-    let finished = 0;
-    bulk.hidden = false;
-    fill(bulk, told);
-    await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-      for (let one = left.shift(); one && !signal.aborted; one = left.shift()) {
-        try {
-          chosen.delete(one.id);
-          await call(one);
-        } catch (error) {
-          failed.push(error);
-        }
-        told.textContent = `${format.count((finished += 1))} of ${format.plural(some.length, "picture")} done …`;
+    const path = `/images/gone/${wanted.asPlanned ? "release" : "keep"}`;
+    const days = wanted.asPlanned ? {} : { days: wanted.days };
+    const done = await inParts(some, (which) => post(path, { ...which, ...days }, { collection }), ({ images }) => {
+      for (const one of images.filter(({ id }) => rows.has(id))) {
+        chosen.delete(one.id);
+        const before = rows.get(one.id).element;
+        rows.set(one.id, { one, element: row(one) });
+        replaceRow(listing.content, before, rows.get(one.id).element);
       }
-    }));
-    if (signal.aborted) return;
-    if (failed.length) toast(`${format.plural(some.length - failed.length, "picture")} ${done}; of ${format.count(failed.length)} it is not done: ${failed[0].message}`);
-    else toast(`${format.plural(some.length, "picture")} ${done}.`);
-    if (failed.length) await load();
-    else draw();
-  }}
+    });
+    toast(`${format.plural(done.reduce((sum, { count }) => sum + count, 0), "picture")} ${wanted.asPlanned ? "as planned again" : "kept longer"}.`);
+    if (some === null) await load();
+  }
+
+  /** Forgets some for good; null: all that are gone. */
+  async function forget(some) {
+    if (!(await askForgetting(named(some), some?.length === 1 ? some[0] : null, collection))) return;
+    const done = await inParts(some, (which) => post("/forget", { ...(which.all ? { gone: true } : which), collection }), (_, ids) => {
+      for (const id of ids ?? [...rows.keys()]) {
+        rows.get(id)?.element.remove();
+        rows.delete(id);
+        chosen.delete(id);
+      }
+      total = ids ? total - ids.length : 0;
+    });
+    if (some === null) choose(false);
+    toast(`${format.plural(done.reduce((sum, { pictures }) => sum + pictures, 0), "picture")} forgotten.`);
+  }
+
+  const named = (some) => (some === null ? `all ${format.plural(total, "gone picture")} of “${collection}”` : some.length === 1 ? `“${some[0].filename}”` : format.plural(some.length, "picture"));
+
+  /** Asks for many in as many requests as it takes, and calls `ondone(answer, ids)` after each; null: for all, in one. */
+  async function inParts(some, send, ondone) {
+    const answers = [];
+    const parts = some === null ? [null] : Array.from({ length: Math.ceil(some.length / MOST_IDS) }, (_, part) => some.slice(part * MOST_IDS, (part + 1) * MOST_IDS).map(({ id }) => id));
+    try {
+      for (const ids of parts) {
+        answers.push(await send(ids ? { ids } : { all: true }));
+        ondone(answers.at(-1), ids);
+      }
+    } finally {
+      draw();
+    }
+    return answers;
+  }
+}
