@@ -13,7 +13,7 @@ from agents.mounted import linked_at, mounted_at
 from agents.patience import Signs
 from core.errors import FileError
 from imaging.files import Roots
-from rules.departures import Seen
+from rules.departures import Guard, Seen
 from rules.mounts import Linked, Mount
 from rules.paths import is_within, parent_of
 
@@ -48,23 +48,25 @@ class Absence:
         self._folded: tuple[frozenset[bytes], frozenset[str]] = (frozenset(), frozenset())
         self._scopes = ScopesWithin(folder, roots, chosen)
 
-    def why_nothing(self) -> str | None:
+    def why_nothing(self) -> Guard | None:
         """Say why nothing can be said to be gone; None where the folder is as it was when its walk began."""
         shown = os.fsdecode(self._folder)
         if mounted_at(shown) != self._mounts:
-            return f"{shown} is on another mount than when the walk began, or its disk is away here"
+            return Guard("changed", f"{shown} is on another mount than when the walk began, or its disk is away here")
         for link in self._links:
             if linked_at(link.path) != link:
-                return f"{link.path} leads elsewhere than when the walk began, or its disk is away here"
+                return Guard(
+                    "changed", f"{link.path} leads elsewhere than when the walk began, or its disk is away here"
+                )
         try:
             with os.scandir(self._folder) as entries:
                 if next(entries, None) is None:
-                    return f"{shown} is empty"
+                    return Guard("empty", f"{shown} is empty")
         except OSError as error:
-            return f"{shown} cannot be read: {error.strerror or error}"
+            return Guard("unreadable", f"{shown} cannot be read: {error.strerror or error}")
         return None
 
-    def look(self, paths: Sequence[bytes]) -> list[Seen] | str:
+    def look(self, paths: Sequence[bytes]) -> list[Seen] | Guard:
         """Return what became of each path, or why nothing can be said of any."""
         if (why := self.why_nothing()) is not None:
             return why

@@ -1,7 +1,7 @@
 """Takes what is about paths that leave: prepare's part in a sync. It counts these, and has store take them away."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import groupby
 
 import structlog
@@ -10,9 +10,11 @@ from agents.collections import KnownCollections
 from agents.comparing import Comparer
 from agents.stage import StageApp, now
 from core import failpoints
+from rules.batching import halves
 from rules.identity import point_id
+from rules.paths import readable
+from rules.tally import Leaver, leavers, tally
 from rules.tally import Tallied as Counts
-from rules.tally import tally
 from streams.item import Item
 from streams.messages import Event
 from streams.rejecting import or_reject
@@ -24,10 +26,12 @@ from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite
 from topics.departure import Compare, Departed, Left, LeftEnd, Tally
 from topics.image_outcome import IMAGE_OUTCOME, OfDepartures, Stored
-from topics.job_event import Tallied
+from topics.job_event import LeavingFile, Tallied, WouldLeave
 from topics.record import Headers
 
 ROWS_AT_ONCE = 500
+MAX_CHARACTERS = 100_000
+"""Of paths in one event."""
 
 
 class DepartureKeeper:
@@ -125,10 +129,11 @@ class DepartureKeeper:
             incarnation = None if collection is None else collection.incarnation
             with writing_rows(event):
                 rows = self._departures.leaving(asked.job_id, asked.after_key, ROWS_AT_ONCE)
-                counts = [self._tally(list(of), asked.job_id, incarnation) for _, of in groupby(rows, _content)]
+                found = [self._leavers(list(of), asked.job_id, incarnation) for _, of in groupby(rows, _content)]
+            await self._name(asked.job_id, [file for _, files in found for file in files])
             total = Counts(asked.moved, asked.gone, asked.replaced, asked.excluded, asked.lost)
-            for one in counts:
-                total = total.plus(one)
+            for counts, _ in found:
+                total = total.plus(counts)
             if len(rows) >= ROWS_AT_ONCE:
                 await self._ask(event, asked.step_behind(rows[-1].key, **total._asdict()))
                 return
@@ -147,12 +152,24 @@ class DepartureKeeper:
         if len(rows) >= ROWS_AT_ONCE:
             await self._ask(event, counted)
 
-    def _tally(self, rows: list[Leaving], job_id: str, incarnation: str | None) -> Counts:
-        paths = self._departures.paths(rows[0].sha256, rows[0].collection)
+    def _leavers(self, rows: list[Leaving], job_id: str, incarnation: str | None) -> tuple[Counts, list[LeavingFile]]:
+        sha256 = rows[0].sha256
+        paths = self._departures.paths(sha256, rows[0].collection)
         known = {one.path: one.job_id for one in paths if one.incarnation == incarnation}
         # One that is no picture, or was never stored, is nothing that leaves.
         leaving = [(one.path, one.reason) for one in rows if one.path in known]
-        return tally(leaving, [(path, brought_by == job_id) for path, brought_by in known.items()])
+        found = leavers(leaving, [(path, brought_by == job_id) for path, brought_by in known.items()])
+        return tally(found), [_named(sha256, one) for one in found]
+
+    async def _name(self, job_id: str, files: Sequence[LeavingFile]) -> None:
+        """Tell people which files are counted, in events that fit into a message."""
+        if not files:
+            return
+        if len(files) > 1 and sum(len(one.path) + len(one.to or "") for one in files) > MAX_CHARACTERS:
+            for half in halves(files):
+                await self._name(job_id, half)
+            return
+        await self._stage.emit(WouldLeave(job_id=job_id, at=now(), files=list(files)))
 
     async def _ask(self, event: Event, following: Tally) -> None:
         partition = event.message.partition
@@ -169,3 +186,8 @@ def _place(of: Left | Stored) -> tuple[str, str, bytes]:
 
 def _content(row: Leaving) -> tuple[str, str]:
     return row.sha256, row.collection
+
+
+def _named(sha256: str, leaver: Leaver) -> LeavingFile:
+    to = None if leaver.to is None else readable(leaver.to)
+    return LeavingFile(path=readable(leaver.path), sha256=sha256, way=leaver.way, to=to, lost=leaver.is_lost)

@@ -14,7 +14,7 @@ import structlog
 from core.errors import InvalidMessageError
 from gateways.kafka.connection import ClientOptions
 from gateways.kafka.reader import KafkaRecord, Reader, all_partitions
-from topics.job_status import FINISHED, JOB_STATUS, JobStatus, RemovalStatus
+from topics.job_status import FINISHED, JOB_STATUS, REMOVALS_SETTLED, JobStatus, RemovalStatus
 
 # Files of a finished job may still come in, from a replay or a slow publisher: its end is remembered a while.
 REMEMBERED_CANCELLATIONS = 10_000
@@ -37,6 +37,8 @@ class JobsWatch:
         self._cancelled: OrderedDict[str, None] = OrderedDict()
         # Source → its syncs that have removed something: when each ended, and how many pictures went.
         self._lost: dict[str, dict[str, tuple[float, int]]] = {}
+        # Source → its syncs of which it is not known, or not settled, what is removed.
+        self._unsettled: dict[str, dict[str, JobStatus]] = {}
         # Looks at sources that have ended; of many, the newest.
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._changed = asyncio.Event()
@@ -79,6 +81,10 @@ class JobsWatch:
         """Return how many pictures a source has lost by syncs that ended within seven days before `now`."""
         return sum(lost for ended, lost in self._lost.get(source, {}).values() if ended >= now - LATELY_SECONDS)
 
+    def unsettled(self, source: str) -> list[JobStatus]:
+        """Return the newest documents of a source's syncs whose removals are under way, or wait for a person."""
+        return [*self._unsettled.get(source, {}).values()]
+
     def has_ended(self, job_id: str) -> bool:
         """Tell whether a look at a source has ended, as far as that was told lately."""
         return job_id in self._ended
@@ -120,6 +126,7 @@ class JobsWatch:
     def _take(self, status: JobStatus) -> None:
         if status.source is not None and status.removals is not None:
             self._note_lost(status.source, status, status.removals)
+            self._note_unsettled(status.source, status, status.removals)
         if status.status in FINISHED:
             self._jobs.pop(status.job_id, None)
             if status.source is not None:
@@ -141,7 +148,17 @@ class JobsWatch:
             if len(lost) > REMEMBERED_SYNCS:
                 del lost[next(iter(lost))]
 
+    def _note_unsettled(self, source: str, status: JobStatus, removals: RemovalStatus) -> None:
+        unsettled = self._unsettled.setdefault(source, {})
+        unsettled.pop(status.job_id, None)
+        if not status.forgotten and (removals.state == "held" or removals.state not in REMOVALS_SETTLED):
+            unsettled[status.job_id] = status
+            if len(unsettled) > REMEMBERED_SYNCS:
+                del unsettled[next(iter(unsettled))]
+
     def _forget(self, job_id: str) -> None:
         """Know no more of a job whose status was deleted: nobody waits for it, or skips its files."""
         self._jobs.pop(job_id, None)
         self._cancelled.pop(job_id, None)
+        for unsettled in self._unsettled.values():
+            unsettled.pop(job_id, None)

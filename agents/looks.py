@@ -10,6 +10,7 @@ from agents.leaving_out import Chosen
 from agents.roots import allowed_roots
 from core.errors import FileError
 from core.settings import Settings
+from rules.departures import Guard
 from rules.leaving_out import Patterns
 from topics.sweep import Sweep
 
@@ -21,7 +22,7 @@ class Look:
     Older than these, a listing would show what was written since to be gone.
     """
 
-    absence: Absence | str
+    absence: Absence | Guard
     in_work: set[bytes]
 
 
@@ -64,10 +65,10 @@ class Looks:
         with self._in_work.watched() as in_work:
             yield Look(self._absence(sweep), in_work)
 
-    def _absence(self, sweep: Sweep) -> Absence | str:
+    def _absence(self, sweep: Sweep) -> Absence | Guard:
         try:
             roots = allowed_roots(sweep.roots, self._settings)
             chosen = Chosen(Patterns(sweep.exclude), Patterns(self._settings.scan_exclude), frozenset({sweep.root}))
         except (FileError, ValueError) as error:
-            return str(error)
+            return Guard("unreadable", str(error))
         return Absence(sweep.root, roots, chosen, sweep.mounts, links=sweep.links, away=sweep.away)

@@ -11,8 +11,10 @@ import structlog
 from agents.mounted import links_elsewhere, mounted_at
 from agents.patience import on_disk
 from agents.stage import StageApp, now
+from rules.departures import Guard
 from rules.mounts import Linked, Mount, behind_links
-from topics.job_event import Guarded, Sweeping
+from rules.sources import overtakes
+from topics.job_event import Guarded, Overtaken, Sweeping
 from topics.record import Headers
 from topics.scan_request import ScanRequest
 from topics.source_status import SOURCE_STATUS, SourceStatus
@@ -69,10 +71,21 @@ class SourceLooks:
         )
         why = await self._why_not(sweep, kept)
         if why is None:
+            await self._overtake(sweep)
             return sweep
-        log.warning("sync-guarded", source=request.source, reason=why)
-        await self._stage.emit(Guarded(job_id=request.job_id, at=now(), reason=why))
+        log.warning("sync-guarded", source=request.source, reason=why.reason)
+        await self._stage.emit(Guarded(job_id=request.job_id, at=now(), **why._asdict()))
         return None
+
+    async def _overtake(self, sweep: Sweep) -> None:
+        """Take over what other syncs of the source hold for a person: this one marks it anew, and asks if need be."""
+        places = sweep.touched or [sweep.folder]
+        for other in self._services.jobs.unsettled(sweep.source):
+            # Of many places the first few are known: these may lie anywhere in the folder.
+            seen = other.sources if other.sources_total == len(other.sources) else [sweep.folder]
+            if other.job_id != sweep.job_id and other.collection == sweep.collection and overtakes(places, seen):
+                log.info("sync-overtaken", job_id=other.job_id, source=sweep.source, by=sweep.job_id)
+                await self._stage.emit(Overtaken(job_id=other.job_id, at=now(), by=sweep.job_id))
 
     def _mounted(self, source: str) -> SourceStatus | None:
         """Return what a source was on, as far as that counts still."""
@@ -80,21 +93,22 @@ class SourceLooks:
         mounted = None if known is None else known.mounted
         return mounted if mounted is None or known is None or mounted.accepted == known.source.accepted else None
 
-    async def _why_not(self, sweep: Sweep, links: tuple[Linked, ...]) -> str | None:
+    async def _why_not(self, sweep: Sweep, links: tuple[Linked, ...]) -> Guard | None:
         """Say why nothing is looked for. What a source is on is remembered when it is looked at for the first time.
 
         `links`: what is to be remembered of these.
         """
         known = self._sources.get(sweep.source)
         if known is None:
-            return f"there is no source {sweep.source!r} any more"
+            return Guard("no-source", f"there is no source {sweep.source!r} any more")
         if await on_disk(mounted_at, sweep.folder) != sweep.mounts:
-            return f"what is mounted at {sweep.folder} changed during the walk"
+            return Guard("changed", f"what is mounted at {sweep.folder} changed during the walk")
         before = self._mounted(sweep.source)
         if before is not None and before.mounts != sweep.mounts:
-            return (
+            return Guard(
+                "other-mount",
                 f"{sweep.folder} is on {_shown(sweep.mounts)} now and was on {_shown(before.mounts or ())}. "
-                f"`darkroom sources accept {sweep.source}` takes that"
+                f"`darkroom sources accept {sweep.source}` takes that",
             )
         if before is None or before.links != links:
             status = SourceStatus(name=sweep.source, mounts=sweep.mounts, links=links, accepted=known.source.accepted)

@@ -16,7 +16,7 @@ from agents.patience import answered
 from agents.stage import StageApp, now
 from core import failpoints
 from core.errors import FileError
-from rules.departures import Departure, Seen, departing
+from rules.departures import Departure, Guard, Seen, departing
 from rules.paths import places_within, to_wire
 from streams.messages import Event
 from streams.rejecting import or_reject
@@ -84,14 +84,14 @@ class Sweeper:
                 return
             looked = await self._pieces(event, sweep)
             for _ in range(LOOKS_AGAIN):
-                if isinstance(looked, str) or not looked.passed:
+                if isinstance(looked, Guard) or not looked.passed:
                     break
                 # A watcher tells of a path once: what is passed over would be seen by the next look at the whole only.
                 await self._in_work.without(looked.passed, IN_WORK_SECONDS)
                 looked = await self._again(event, looked)
-            if isinstance(looked, str):
-                log.warning("sweep-guarded", source=sweep.source, reason=looked)
-                await self._stage.emit(Guarded(job_id=sweep.job_id, at=now(), reason=looked))
+            if isinstance(looked, Guard):
+                log.warning("sweep-guarded", source=sweep.source, reason=looked.reason)
+                await self._stage.emit(Guarded(job_id=sweep.job_id, at=now(), **looked._asdict()))
                 return
             failpoints.reach("sweep-step")
             if looked.is_last:
@@ -99,32 +99,32 @@ class Sweeper:
             else:
                 await self.ask(looked.following, event.message.partition)
 
-    async def _pieces(self, event: Event, sweep: Sweep) -> _Looked | str:
-        """Look at the next rows; a text says why nothing can be said of any."""
+    async def _pieces(self, event: Event, sweep: Sweep) -> _Looked | Guard:
+        """Look at the next rows; a guard says why nothing can be said of any."""
         looked = _Looked(sweep, is_last=False, passed=[])
         with self._looks.of(sweep, event.message.partition) as look:
             for _ in range(PIECES_AT_ONCE):
                 with writing_rows(event):
                     rows = self._fingerprints.within(_places(sweep), looked.following.after_key, ROWS_AT_ONCE)
                 piece = await self._piece(event, looked.following, rows, look)
-                if isinstance(piece, str):
+                if isinstance(piece, Guard):
                     return piece
                 looked = piece._replace(passed=[*looked.passed, *piece.passed])
                 if looked.is_last:
                     break
         return looked
 
-    async def _again(self, event: Event, before: _Looked) -> _Looked | str:
+    async def _again(self, event: Event, before: _Looked) -> _Looked | Guard:
         """Look again at what was passed over, by a listing of its own."""
         with self._looks.anew(before.following) as look:
             with writing_rows(event):
                 rows = [(path, row) for path in before.passed if (row := self._fingerprints.row(path)) is not None]
             piece = await self._piece(event, before.following, rows, look)
-        return piece if isinstance(piece, str) else before._replace(passed=piece.passed)
+        return piece if isinstance(piece, Guard) else before._replace(passed=piece.passed)
 
-    async def _piece(self, event: Event, sweep: Sweep, rows: list[tuple[bytes, bytes]], look: Look) -> _Looked | str:
-        """Look at rows, and mark or remove what leaves. A text says why nothing can be said of any."""
-        if isinstance(look.absence, str):
+    async def _piece(self, event: Event, sweep: Sweep, rows: list[tuple[bytes, bytes]], look: Look) -> _Looked | Guard:
+        """Look at rows, and mark or remove what leaves. A guard says why nothing can be said of any."""
+        if isinstance(look.absence, Guard):
             return look.absence
         known = rows if sweep.phase == "look" else [one for one in rows if read_row(one[1]).leaving == sweep.job_id]
         paths, absence = [path for path, _ in known], look.absence
@@ -132,8 +132,8 @@ class Sweeper:
         try:
             looked = await answered(sweep.folder, patience, absence.look, paths, signs=absence.signs)
         except FileError as error:
-            return str(error)
-        if isinstance(looked, str):
+            return Guard("unreadable", str(error))
+        if isinstance(looked, Guard):
             return looked
         found = [
             _Found(path, row, before, departure)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -23,6 +23,7 @@ POLL_SECONDS = 0.3
 PATIENCE_SECONDS = 60.0
 PAGE_FILES = 1000
 
+Listed = TypeVar("Listed", bound=BaseModel)
 JobCommand = Literal["pause", "resume", "cancel", "close", "forget", "confirm", "keep"]
 
 
@@ -159,13 +160,14 @@ class Client:
 
     def files(self, job_id: str, outcome: Outcome | None) -> Iterator[FileOfStatus]:
         """Return all files of a job, or those with one outcome, page by page."""
-        params: dict[str, str | int] = {"limit": PAGE_FILES}
-        if outcome is not None:
-            params["outcome"] = outcome
+        return self._pages(FileOfStatus, f"/ingest/{job_id}/files", "files", limit=PAGE_FILES, outcome=outcome or "")
+
+    def _pages(self, record: type[Listed], path: str, name: str, **params: str | int) -> Iterator[Listed]:
+        """Return what is listed at a path, page by page: records that stand under a name."""
         while True:
-            page = self._call("GET", f"/ingest/{job_id}/files", params=params)
+            page = self._call("GET", path, params=params)
             try:
-                yield from [FileOfStatus.model_validate(file) for file in page.get("files", [])]
+                yield from [record.model_validate(one) for one in page.get(name, [])]
             except ValidationError as error:
                 raise self._nonsense() from error
             if page.get("next") is None:

@@ -30,17 +30,22 @@ def _of(source: SourceShown) -> Iterator[Check]:
         every = "" if watching.every_seconds is None else f"looked at every {in_words(watching.every_seconds)}, as "
         is_possible = watching.state != "not_possible"
         yield Check(name, "note" if is_possible else "problem", f"{every}{reason}" if is_possible else reason)
+    for job in source.questions:
+        lost = 0 if job.removals is None else job.removals.lost
+        yield Check(
+            name,
+            "note",
+            f"{lost} pictures are gone, and wait for a yes",
+            f"See `darkroom sync --show {job.job_id}`, then `--confirm {job.job_id}` or `--keep {job.job_id}`.",
+        )
     if source.last_job is None:
         return
     removals = source.last_job.removals
     if source.last_job.status == "failed" and (removals is None or removals.reason is None):
         yield Check(name, "problem", f"the last look failed: {on_one_line(source.last_job.message)}")
-    if removals is None:
+    if removals is None or removals.state == "held":
         return
     if removals.state == "guarded":
         yield Check(name, "problem", f"nothing is removed: {on_one_line(removals.reason or 'not known why')}")
-    elif removals.state == "held":
-        yes, no = f"darkroom sync --confirm {source.last_job.job_id}", "--keep"
-        yield Check(name, "note", f"{removals.lost} pictures are gone, and wait for a yes", f"`{yes}`, or `{no}`.")
-    elif removals.reason is not None:
+    elif removals.reason is not None and removals.state != "overtaken":
         yield Check(name, "problem", on_one_line(removals.reason))

@@ -1,12 +1,14 @@
 """What the commands about sources ask of the API."""
 
 import time
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
-from cli.client import POLL_SECONDS, Client
+from cli.client import PAGE_FILES, POLL_SECONDS, Client
+from rules.tally import Way
 from topics.job_status import REMOVALS_SETTLED, JobStatus
 
 
@@ -17,6 +19,17 @@ class WatchingShown(BaseModel):
     folders: int
     every_seconds: int | None
     reason: str | None
+
+
+class RemovalShown(BaseModel):
+    """A path that leaves by a sync; `to`: where its file lies now. `lost`: its picture has no file then."""
+
+    path: str
+    way: Way
+    to: str | None
+    lost: bool
+    id: str
+    sha256: str
 
 
 class SourceShown(BaseModel):
@@ -33,6 +46,7 @@ class SourceShown(BaseModel):
     state: str
     next_at: str | None
     last_job: JobStatus | None
+    questions: list[JobStatus]
 
 
 class SourceClient(Client):
@@ -50,6 +64,15 @@ class SourceClient(Client):
     def source(self, name: str) -> SourceShown:
         """Return a source."""
         return self._source(self._call("GET", _path(name)))
+
+    def change_source(self, name: str, changes: dict[str, object]) -> SourceShown:
+        """Have a source kept in another way."""
+        return self._source(self._call("PATCH", _path(name), json=changes))
+
+    def removals(self, job_id: str, way: Way | None) -> Iterator[RemovalShown]:
+        """Return all that leaves by a sync, or what does in one way, page by page."""
+        path = f"/ingest/{quote(job_id, safe='')}/removals"
+        return self._pages(RemovalShown, path, "removals", limit=PAGE_FILES, way=way or "")
 
     def pause_source(self, name: str, *, paused: bool) -> SourceShown:
         """Have a source not looked at by itself, or again."""

@@ -1,4 +1,4 @@
-"""The commands about sources: `sources add|list|show|pause|resume|remove`, and `sync`."""
+"""The commands about sources: `sources add|list|show|set|pause|resume|accept|remove`, and `sync`."""
 
 import sys
 from pathlib import Path
@@ -10,13 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 from cli import render
-from cli.console import on_one_line, results, show
+from cli.console import on_one_line, progress, results, show
 from cli.forgetting import ForgettingClient, Yes, forget_pictures
 from cli.jobs import Json, Wait, allow, decide, follow
-from cli.source_client import SourceClient, SourceShown
+from cli.source_client import RemovalShown, SourceClient, SourceShown
 from core import settings
 from core.errors import RequestError
 from rules.sources import in_words, seconds_of
+from rules.tally import Way
+from topics.job_status import JobStatus
 
 group = typer.Typer(help="Folders that are kept in step with a collection.", no_args_is_help=True)
 
@@ -86,6 +88,39 @@ def show_source(name: Name, *, as_json: Json = False) -> None:
     _show(found, as_json=as_json)
 
 
+@group.command("set")
+def set_source(
+    name: Name,
+    *,
+    every: Annotated[
+        str, typer.Option(metavar="TIME", help="How often to look, such as 30m, 6h or 1d; `never`: when you ask.")
+    ] = "",
+    watch: Annotated[bool | None, typer.Option("--watch/--no-watch", help="Look whenever something changes.")] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Leave out what this matches, in place of what was; may be given again."),
+    ] = None,
+    no_exclude: Annotated[bool, typer.Option("--no-exclude", help="Leave nothing out any more.")] = False,
+    caption: Annotated[bool | None, typer.Option("--caption/--no-caption", help="Ask ML for captions.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Keep a source in another way: what you do not name stays. It is looked at again at once, unless it is paused.
+
+    What is newly left out leaves the collection with that look. Another folder or collection is another source.
+    """
+    if exclude and no_exclude:
+        raise typer.BadParameter("Say --exclude PATTERN or --no-exclude.")
+    named: dict[str, object] = {"watch": watch, "caption": caption, "exclude": [] if no_exclude else exclude or None}
+    changes = {option: value for option, value in named.items() if value is not None}
+    if every:
+        changes["every_seconds"] = None if every == "never" else seconds_of(every)
+    if not changes:
+        raise typer.BadParameter("Say what is to change: --every, --watch, --exclude, --caption, or their --no-….")
+    with SourceClient.of(settings.load()) as client:
+        found = client.change_source(name, changes)
+    _show(found, as_json=as_json)
+
+
 @group.command()
 def pause(name: Name, *, as_json: Json = False) -> None:
     """Look at a source no more by itself. `darkroom sync NAME` still does."""
@@ -138,13 +173,20 @@ def sync(
     *,
     confirm: Annotated[str, typer.Option(metavar="JOB", help="Say yes to the removals of a sync that are held.")] = "",
     keep: Annotated[str, typer.Option(metavar="JOB", help="Say no to them: nothing is removed.")] = "",
+    show_job: Annotated[
+        str, typer.Option("--show", metavar="JOB", help="List what has left by a sync, or waits for a yes.")
+    ] = "",
+    only: Annotated[Way | None, typer.Option(help="With --show: what leaves in this way.")] = None,
     wait: Wait = False,
     as_json: Json = False,
 ) -> None:
     """Look at sources now: what is new or has changed is taken in, and what has left the folder leaves too."""
+    if sum(map(bool, (confirm, keep, show_job, names))) > 1 or (only and not show_job):
+        raise typer.BadParameter("Say --show JOB, --confirm JOB or --keep JOB, and no names; --only goes with --show.")
+    if show_job:
+        _show_removals(show_job, only, as_json=as_json)
+        return
     if confirm or keep:
-        if names or (confirm and keep):
-            raise typer.BadParameter("Say --confirm JOB or --keep JOB, and no names.")
         decide(confirm or keep, "confirm" if confirm else "keep", as_json=as_json)
         return
     with SourceClient.of(settings.load()) as client:
@@ -166,9 +208,37 @@ def sync(
         for name, status in zip(jobs, ended, strict=True):
             results.out(f"{name}: {status.message}", highlight=False)
             if status.removals is not None and status.removals.state == "held":
-                yes, no = f"darkroom sync --confirm {status.job_id}", f"--keep {status.job_id}"
-                results.out(f"`{yes}` removes them, `{no}` does not.", highlight=False)
+                results.out(how_to_answer(status), highlight=False)
     sys.exit(0 if all(status.status == "completed" for status in ended) else 1)
+
+
+def how_to_answer(job: JobStatus) -> str:
+    """Say how a person sees, confirms or refuses the removals of a sync that are held."""
+    return (
+        f"`darkroom sync --show {job.job_id}` lists them, `--confirm {job.job_id}` removes them, "
+        f"`--keep {job.job_id}` does not."
+    )
+
+
+def _show_removals(job_id: str, only: Way | None, *, as_json: bool) -> None:
+    with SourceClient.of(settings.load()) as client:
+        found = client.removals(job_id, only)
+        if as_json:
+            for one in found:
+                results.out(one.model_dump_json(), highlight=False)
+            return
+        render.show_rows({"LEFT": 8, "FILE": 0}, ((one.way, _what_left(one)) for one in found))
+        job = client.status(job_id)
+    if job.removals is None:
+        progress.print(f"Job {job_id} is no sync that found anything gone.")
+    elif job.removals.state == "held":
+        progress.print(f"Held: {job.removals.reason}. {how_to_answer(job)}")
+
+
+def _what_left(one: RemovalShown) -> str:
+    if one.to is not None:
+        return f"{one.path} -> {one.to}"
+    return one.path if one.lost or one.way == "replaced" else f"{one.path} (its picture has another file)"
 
 
 def _show(source: SourceShown, *, as_json: bool) -> None:
@@ -218,6 +288,9 @@ def _facts(source: SourceShown) -> RenderableType:
     if source.last_job is not None:
         facts.add_row("Last job", source.last_job.job_id)
         facts.add_row("", Text(source.last_job.message))
+    for job in source.questions:
+        lost = 0 if job.removals is None else job.removals.lost
+        facts.add_row("Asks you", Text(f"are {lost} pictures to go? {how_to_answer(job)}"))
     return facts
 
 

@@ -10,6 +10,10 @@ from typing import Literal, NamedTuple
 Reason = Literal["gone", "excluded", "replaced"]
 Seen = Literal["there", "gone", "excluded", "unread"]
 """What a look at the disk found of a path."""
+GuardCode = Literal[
+    "other-mount", "link-away", "changed", "empty", "unreadable", "no-source", "job-ended", "messages-lost"
+]
+"""Why nothing is removed, for programs. Of the first two, `sources accept` takes what is there now for right."""
 PLAIN = ""
 """Who holds what was taken in without a source."""
 
@@ -28,6 +32,13 @@ class Leaves(NamedTuple):
     collection: str
     sha256: str
     reason: Reason
+
+
+class Guard(NamedTuple):
+    """Why nothing is removed; `reason`: for people."""
+
+    code: GuardCode
+    reason: str
 
 
 class Departure(NamedTuple):

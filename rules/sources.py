@@ -1,10 +1,13 @@
 """When a source is looked at, and what the job of that look is called."""
 
+import os
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from core.errors import RequestError
 from rules.identity import new_id
+from rules.paths import is_within, normal
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
@@ -24,6 +27,12 @@ def due(wanted_at: float, every: float | None, done: float | None, now: float) -
 def following(wanted_at: float, every: float | None, now: float) -> float | None:
     """Return when a source is looked at by itself for the next time, behind now; None: never."""
     return None if every is None else wanted_at + max(0, (now - wanted_at) // every + 1) * every
+
+
+def overtakes(looked_at: Iterable[str], before: Iterable[str]) -> bool:
+    """Tell whether a look at some folders and files sees all that an earlier one has seen."""
+    places = tuple(normal(os.fsencode(path)) for path in looked_at)
+    return all(is_within(normal(os.fsencode(path)), places) for path in before)
 
 
 def scheduled_job(name: str, due: float) -> str:

@@ -73,12 +73,14 @@ def _removals(job: Job, state: State) -> RemovalStatus | None:
     if (removals := job.removals) is None:
         if job.source is None or state != "failed":
             return None
-        return RemovalStatus(state="guarded", reason=(job.failed_reason or "the job failed").rstrip("."))
-    shown, reason = removals.state, removals.reason
+        why = (job.failed_reason or "the job failed").rstrip(".")
+        return RemovalStatus(state="guarded", reason=why, code="job-ended")
+    shown, reason, code = removals.state, removals.reason, removals.code
     if state in {"failed", "cancelled"} and shown not in REMOVALS_SETTLED:
         # A walk was whole, and a kill had its request walked again, which ended so: nobody asks any further.
-        shown, reason = "guarded", "the job failed" if state == "failed" else "the job was cancelled"
-    return RemovalStatus(state=shown, unread=removals.unread, reason=reason, **removals.counts.model_dump())
+        shown, code = "guarded", "job-ended"
+        reason = "the job failed" if state == "failed" else "the job was cancelled"
+    return RemovalStatus(state=shown, unread=removals.unread, reason=reason, code=code, **removals.counts.model_dump())
 
 
 def _left_out(job: Job) -> LeftOutCounts | None:
@@ -151,6 +153,8 @@ def _left_in_words(removals: RemovalStatus | None) -> str:
             return f" Nothing was removed: {removals.reason}."
         case "held":
             return f" Not removed yet, as {removals.reason}: {left}. Say yes or no."
+        case "overtaken":
+            return f" Not removed, and asked anew by a newer look: {left}."
         case "kept":
             return f" Kept, as you said: {left}."
         case "removed" if left:

@@ -168,13 +168,15 @@ def _keep_account(job: Job, event: JobEvent) -> None:
             job.removals = job.removals or Removals(
                 sweep=event.sweep, pictures=event.pictures, lost_lately=event.lost_lately
             )
-        case events.Guarded() | events.Swept() | events.Tallied() | events.LeftAll():
+        case events.Guarded() | events.Swept() | events.Tallied() | events.LeftAll() | events.Overtaken():
             _take_removals(job, event)
         case _:
             pass
 
 
-def _take_removals(job: Job, event: events.Guarded | events.Swept | events.Tallied | events.LeftAll) -> None:
+def _take_removals(
+    job: Job, event: events.Guarded | events.Swept | events.Tallied | events.LeftAll | events.Overtaken
+) -> None:
     if job.removals is None:
         return
     before = job.removals.state

@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel
 
-from rules.departures import needs_yes, why_held
+from rules.departures import GuardCode, needs_yes, why_held
 from topics import job_event as events
-from topics.job_status import REMOVALS_SETTLED, RemovalState
+from topics.job_status import REMOVALS_SETTLED, RemovalCode, RemovalState
 from topics.sweep import Sweep
 
 
@@ -46,6 +46,8 @@ class Removals(BaseModel):
     decided: Literal["confirm", "keep"] | None = None
     left: dict[int, list[tuple[int, int]]] = {}  # round → pairs of partitions that are done
     guarded: str | None = None
+    guard_code: GuardCode | None = None
+    overtaken_by: str | None = None
     asked_again: int = 0
 
     @property
@@ -86,7 +88,7 @@ class Removals(BaseModel):
         if not self.needs_yes:
             return "removed"
         if self.decided is None:
-            return "held"
+            return "held" if self.overtaken_by is None else "overtaken"
         if self.decided == "keep":
             return "kept"
         return "removed" if self._is_done(2) else "removing"
@@ -96,13 +98,24 @@ class Removals(BaseModel):
         """Why nothing is removed, not before a person says so, or not everywhere; None: there is no reason."""
         if self.guarded is None and self.state == "held":
             return why_held(self.pictures, self.counts.lost, self.lost_lately)
-        if self.guarded is None and self.sweep.away:
+        if self.guarded is None and self.state != "overtaken" and self.sweep.away:
             links = ", ".join(self.sweep.away[:3])
             return (
                 f"what lies behind {links} stays, as another disk is there than before, or none. "
                 f"`darkroom sources accept {self.sweep.source}` takes what is there now"
             )
+        if self.state == "overtaken":
+            return f"job {self.overtaken_by} has looked at it anew"
         return self.guarded
+
+    @property
+    def code(self) -> RemovalCode | None:
+        """What `reason` is about, for programs."""
+        if self.guarded is not None:
+            return self.guard_code
+        if self.state in {"held", "overtaken"}:
+            return "many" if self.state == "held" else "overtaken"
+        return "link-away" if self.sweep.away else None
 
     def asked(self, *, is_over: bool) -> Asked:
         """Return what the other stages are to be asked for now. `is_over`: the job has completed."""
@@ -135,16 +148,18 @@ class Removals(BaseModel):
             case None:
                 return True
 
-    def give_up(self, reason: str) -> None:
+    def give_up(self, reason: str, code: GuardCode | None = None) -> None:
         """Note that no more is removed, where that is not settled."""
         if self.state not in REMOVALS_SETTLED:
-            self.guarded = reason
+            self.guarded, self.guard_code = reason, code
 
-    def take(self, event: events.Guarded | events.Swept | events.Tallied | events.LeftAll) -> None:
+    def take(self, event: events.Guarded | events.Swept | events.Tallied | events.LeftAll | events.Overtaken) -> None:
         """Fold an event."""
         match event:
             case events.Guarded():
-                self.give_up(event.reason)  # unless it is of a walk that was made again, when all was done
+                self.give_up(event.reason, event.code)  # unless of a walk that was made again, when all was done
+            case events.Overtaken():
+                self.overtaken_by = self.overtaken_by or event.by
             case events.Swept():
                 self.partitions = event.partitions
                 self.swept.setdefault(event.partition, (event.departed, event.unread))

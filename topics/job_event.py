@@ -5,7 +5,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from core.settings import Stage
+from rules.departures import GuardCode
 from rules.outcomes import Outcome
+from rules.tally import Way
 from topics.files import JobId, Sha256, Task
 from topics.limits import Count, Moment, Name, Paths, PathText, Reason
 from topics.record import Record, Topic
@@ -131,7 +133,15 @@ class Guarded(_Event):
     """Nothing is removed for what a walk of a sync has not found, and why."""
 
     type: Literal["guarded"] = "guarded"
+    code: GuardCode | None = None
     reason: Reason
+
+
+class Overtaken(_Event):
+    """A newer look (`by`) at all that a sync of a source has looked at is whole: it asks anew, if anybody is asked."""
+
+    type: Literal["overtaken"] = "overtaken"
+    by: JobId
 
 
 class Swept(_Event):
@@ -145,6 +155,23 @@ class Swept(_Event):
     partitions: Annotated[int, Field(ge=1)]
     departed: Count = 0
     unread: Count = 0
+
+
+class LeavingFile(Record):
+    """A path that would leave with a content; `to`: where the file lies now. `lost`: its picture has no path then."""
+
+    path: PathText
+    sha256: Sha256
+    way: Way
+    to: PathText | None = None
+    lost: bool = False
+
+
+class WouldLeave(_Event):
+    """Which files prepare counts among those that would leave by a sync: for people, no part of the accounting."""
+
+    type: Literal["would-leave"] = "would-leave"
+    files: list[LeavingFile]
 
 
 class Tallied(_Event):
@@ -256,7 +283,9 @@ class Forget(_Event):
 AnyJobEvent = (
     Sweeping
     | Guarded
+    | Overtaken
     | Swept
+    | WouldLeave
     | Tallied
     | LeftAll
     | Queued

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from core.settings import Stage
+from rules.departures import GuardCode
 from topics.files import JobId, Task
 from topics.record import Record, Topic
 
@@ -39,16 +40,21 @@ class LeftOutCounts(Record):
     more: bool = False
 
 
-RemovalState = Literal["looking", "none", "counting", "removing", "held", "removed", "kept", "guarded"]
-"""`held`: what is gone waits for a yes or no. `kept`: it was a no. `guarded`: nothing is removed, for a `reason`."""
-REMOVALS_SETTLED: frozenset[RemovalState] = frozenset({"none", "held", "removed", "kept", "guarded"})
+RemovalState = Literal["looking", "none", "counting", "removing", "held", "removed", "kept", "overtaken", "guarded"]
+"""`held`: what is gone waits for a yes or no. `kept`: it was a no. `overtaken`: nobody has answered, and a newer look
+asks. `guarded`: nothing is removed, for a `reason`.
+"""
+REMOVALS_SETTLED: frozenset[RemovalState] = frozenset({"none", "held", "removed", "kept", "overtaken", "guarded"})
+RemovalCode = GuardCode | Literal["many", "overtaken"]
+ACCEPTABLE: frozenset[RemovalCode] = frozenset({"other-mount", "link-away"})
+"""Where `sources accept` takes what is there now for right."""
 
 
 class RemovalStatus(Record):
     """What a sync has found to have left its source: paths by reason, where it is counted.
 
     `lost`: pictures that have no path then. `unread`: paths of which the disk did not tell: they stay. `reason`: why
-    nothing is removed, or not before a person says so.
+    nothing is removed, not before a person says so, or not everywhere; `code`: the same for programs.
     """
 
     state: RemovalState
@@ -59,6 +65,7 @@ class RemovalStatus(Record):
     lost: int = 0
     unread: int = 0
     reason: str | None = None
+    code: RemovalCode | None = None
 
 
 class JobStatus(Record):

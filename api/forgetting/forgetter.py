@@ -152,7 +152,7 @@ class Forgetter:
             # Cut off before this, it can be asked for again. What a last look brings meanwhile is asked for behind it.
             await self._publisher.publish_all(messages)
             await self._sources.remove(body.source)
-        elif body.content is None and body.path is None and body.ids is None and not body.gone:
+        elif body.is_collection:
             await self._delete_collection(str(body.collection))
         await self._publisher.publish_all(messages)
 

@@ -183,7 +183,7 @@ class Publisher:
 
     async def give_up_removals(self, job_id: str, reason: str) -> int:
         """Publish that nothing more is removed by a sync; return the event's offset."""
-        return await self._send_event(Guarded(job_id=job_id, at=time.time(), reason=reason))
+        return await self._send_event(Guarded(job_id=job_id, at=time.time(), code="messages-lost", reason=reason))
 
     async def skip(self, job: Job, files: Iterable[UnfinishedFile]) -> None:
         """Publish that files of a cancelled job have their outcome."""

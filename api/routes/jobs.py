@@ -11,10 +11,12 @@ from api.jobs.closing import why_not_closed
 from api.jobs.listing import is_found, is_shown
 from api.jobs.publisher import CONFIRM_SECONDS, Publisher
 from api.routes.deps import JobDep, PublisherDep, ViewDep
-from api.schemas.jobs import JobFile, JobFiles, JobSources, RecentJobs, Submitted
+from api.schemas.jobs import JobFile, JobFiles, JobRemoval, JobRemovals, JobSources, RecentJobs, Submitted
 from api.view.view import JobView
 from core.errors import KafkaUnavailableError, RequestError
+from rules.identity import point_id
 from rules.outcomes import Outcome
+from rules.tally import Way
 from topics.files import JobId
 from topics.job_status import FINISHED, JobsShown, JobStatus
 
@@ -61,6 +63,32 @@ async def files(
     rows, following = await view.files(job.job_id, outcome=outcome or None, limit=limit, cursor=cursor)
     return JobFiles(
         files=[JobFile(path=row.path, outcome=row.outcome, reason=row.reason, sha256=row.sha256) for row in rows],
+        next=following,
+    )
+
+
+@router.get("/{job_id}/removals", responses=problems(404, 410))
+async def removals(
+    job: JobDep,
+    view: ViewDep,
+    way: Annotated[Way | Literal[""], Query(description="Empty: all.")] = "",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: str | None = None,
+) -> JobRemovals:
+    """Return a page of what a sync found to have left its source, as it was counted: `removals` of the status.
+
+    Where these are `held`, what is `moved` and `gone` waits for a yes or no.
+    """
+    if job.forgotten:
+        raise RequestError(f"Job {job.job_id} was forgotten: what left by it is no longer known.", 410)
+    rows, following = await view.leaving(job.job_id, way=way or None, limit=limit, cursor=cursor)
+    return JobRemovals(
+        removals=[
+            JobRemoval(
+                path=row.path, way=row.way, to=row.moved_to, lost=row.lost, id=point_id(row.sha256), sha256=row.sha256
+            )
+            for row in rows
+        ],
         next=following,
     )
 
@@ -164,6 +192,8 @@ async def _decide(
         state = "it is no sync that found anything gone" if job.removals is None else f"they are {job.removals.state}"
         raise RequestError(f"No removals of job {job.job_id} wait for a yes or no: {state}.", 409)
     now = await _seen(view, job.job_id, await publisher.command(job.job_id, command), command)
+    if now.removals is not None and now.removals.state == "overtaken":
+        raise RequestError(f"{now.removals.reason}: its removals are asked about now.", 409)
     return Submitted(job_id=now.job_id, status=now.status, message=now.message)
 
 

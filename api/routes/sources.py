@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Query
 
@@ -10,8 +10,8 @@ from api.http.problems import problems
 from api.routes.deps import ForgetterDep, SourceKeeperDep
 from api.schemas.forgetting import ForgetBody
 from api.schemas.jobs import Submitted
-from api.schemas.sources import SourceAnswer, SourceBody, SourcesAnswer, WatchingAnswer
-from api.sources.keeper import SourceKeeper, Wanted
+from api.schemas.sources import SourceAnswer, SourceBody, SourceChangeBody, SourcesAnswer, WatchingAnswer
+from api.sources.keeper import Change, SourceKeeper, Wanted
 from rules.sources import following
 from topics.job_status import FINISHED, JobStatus
 from topics.sources import KnownSource
@@ -23,20 +23,29 @@ router = APIRouter(prefix="/sources", tags=["sources"])
 async def list_sources(keeper: SourceKeeperDep) -> SourcesAnswer:
     """List all sources."""
     known = await keeper.all()
-    jobs = await keeper.last_jobs([one.source.name for one in known])
-    return SourcesAnswer(sources=[_answer(one, jobs.get(one.source.name)) for one in known])
+    return SourcesAnswer(sources=await _described(keeper, known))
 
 
 @router.post("", status_code=201, responses=problems(409))
 async def add(body: SourceBody, keeper: SourceKeeperDep) -> SourceAnswer:
     """Keep a folder in step with a collection: it is looked at at once, then as often as `every_seconds` says."""
-    return await _described(keeper, await keeper.add(Wanted(**body.model_dump())))
+    return await _one(keeper, await keeper.add(Wanted(**body.model_dump())))
 
 
 @router.get("/{source}", responses=problems(404))
 async def show(source: str, keeper: SourceKeeperDep) -> SourceAnswer:
     """Return a source."""
-    return await _described(keeper, await keeper.get(source))
+    return await _one(keeper, await keeper.get(source))
+
+
+@router.patch("/{source}", responses=problems(404))
+async def change(source: str, body: SourceChangeBody, keeper: SourceKeeperDep) -> SourceAnswer:
+    """Keep a source in another way. It is looked at again at once, unless it is paused.
+
+    What is newly left out leaves with that look (`excluded`), what no longer is comes in. Its folder and collection
+    stay: another folder is another source.
+    """
+    return await _one(keeper, await keeper.change(source, cast("Change", body.model_dump(exclude_unset=True))))
 
 
 @router.post("/{source}/sync", status_code=202, responses=problems(404, 409))
@@ -49,19 +58,19 @@ async def sync(source: str, keeper: SourceKeeperDep) -> Submitted:
 @router.post("/{source}/pause", responses=problems(404))
 async def pause(source: str, keeper: SourceKeeperDep) -> SourceAnswer:
     """Look at a source no more by itself."""
-    return await _described(keeper, await keeper.pause(source, paused=True))
+    return await _one(keeper, await keeper.pause(source, paused=True))
 
 
 @router.post("/{source}/resume", responses=problems(404))
 async def resume(source: str, keeper: SourceKeeperDep) -> SourceAnswer:
     """Look at a source by itself again, and at once."""
-    return await _described(keeper, await keeper.pause(source, paused=False))
+    return await _one(keeper, await keeper.pause(source, paused=False))
 
 
 @router.post("/{source}/accept", responses=problems(404))
 async def accept(source: str, keeper: SourceKeeperDep) -> SourceAnswer:
     """Take what the folder of a source is mounted on now for right: another disk, or the same after a change."""
-    return await _described(keeper, await keeper.accept(source))
+    return await _one(keeper, await keeper.accept(source))
 
 
 @router.delete("/{source}", status_code=204, responses=problems(404, 409))
@@ -78,12 +87,18 @@ async def remove(
         await keeper.remove(source)
 
 
-async def _described(keeper: SourceKeeper, known: KnownSource) -> SourceAnswer:
-    name = known.source.name
-    return _answer(known, (await keeper.last_jobs([name])).get(name))
+async def _one(keeper: SourceKeeper, known: KnownSource) -> SourceAnswer:
+    [described] = await _described(keeper, [known])
+    return described
 
 
-def _answer(known: KnownSource, job: JobStatus | None) -> SourceAnswer:
+async def _described(keeper: SourceKeeper, known: list[KnownSource]) -> list[SourceAnswer]:
+    names = [one.source.name for one in known]
+    jobs, questions = await keeper.last_jobs(names), await keeper.questions(names)
+    return [_answer(one, jobs.get(one.source.name), questions[one.source.name]) for one in known]
+
+
+def _answer(known: KnownSource, job: JobStatus | None, questions: list[JobStatus]) -> SourceAnswer:
     source = known.source
     is_open = job is not None and job.status not in FINISHED
     watching = known.watching if source.watch and not source.paused else None
@@ -102,4 +117,5 @@ def _answer(known: KnownSource, job: JobStatus | None) -> SourceAnswer:
         state="syncing" if is_open else "paused" if source.paused else "idle",
         next_at=None if after is None else datetime.fromtimestamp(after, UTC).isoformat(timespec="seconds"),
         last_job=job,
+        questions=questions,
     )

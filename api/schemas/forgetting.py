@@ -89,6 +89,11 @@ class ForgetBody(Body):
     collection: str | None = None
     dry_run: bool = Field(False, description="Say what that is about, and do nothing.")
 
+    @property
+    def is_collection(self) -> bool:
+        """Whether a whole collection is meant."""
+        return all(one is None for one in (self.content, self.path, self.source, self.ids)) and not self.gone
+
     @model_validator(mode="after")
     def _names_one(self) -> Self:
         named = [self.content, self.path, self.source, self.ids, self.gone or None]

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from api.schemas.body import Body
 from rules.leaving_out import Patterns
 from rules.outcomes import Outcome
+from rules.tally import Way
 from topics.files import JobId
 from topics.job_status import JobStatus, State
 
@@ -85,6 +86,24 @@ class JobFiles(BaseModel):
     """A page of a job's files; `next` is the cursor of the following page."""
 
     files: list[JobFile]
+    next: str | None
+
+
+class JobRemoval(BaseModel):
+    """A path that leaves the collection by a sync, or would."""
+
+    path: str
+    way: Way
+    to: str | None = Field(description="Where a file that has moved lies now.")
+    lost: bool = Field(description="Whether its picture has no file then.")
+    id: str = Field(description="Of the picture, as in `/images/{image_id}`.")
+    sha256: str
+
+
+class JobRemovals(BaseModel):
+    """A page of what leaves by a sync, by `way` and path; `next` is the cursor of the following page."""
+
+    removals: list[JobRemoval]
     next: str | None
 
 

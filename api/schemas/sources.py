@@ -2,13 +2,23 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import AfterValidator, BaseModel, Field
 
 from api.schemas.body import Body
 from rules.leaving_out import Patterns
 from rules.watching import State
 from topics.job_status import JobStatus
+from topics.limits import Paths
 from topics.source import LEAST_SECONDS, MOST_SECONDS, SourceName
+
+
+def _are_patterns(value: list[str]) -> list[str]:
+    Patterns(value)  # says which is none
+    return value
+
+
+Every = Annotated[int, Field(ge=LEAST_SECONDS, le=MOST_SECONDS)]
+ExcludePatterns = Annotated[Paths, AfterValidator(_are_patterns)]
 
 
 class SourceBody(Body):
@@ -17,18 +27,21 @@ class SourceBody(Body):
     folder: str = Field(description="Absolute path of a folder on the service's machine.")
     name: SourceName | None = Field(None, description="Default: that of the folder.")
     collection: str | None = Field(None, description="Where to; created if it is new. Default: the active one.")
-    every_seconds: Annotated[int, Field(ge=LEAST_SECONDS, le=MOST_SECONDS)] | None = Field(
+    every_seconds: Every | None = Field(
         None, description="How often it is looked at. Default: once, and whenever someone asks."
     )
     watch: bool = Field(False, description="Also look whenever something changes in it.")
-    exclude: list[str] = Field([], description="What is left out, in the form of .gitignore.")
+    exclude: ExcludePatterns = Field([], description="What is left out, in the form of .gitignore.")
     caption: bool = Field(False, description="Also ask ML for captions.")
 
-    @field_validator("exclude")
-    @classmethod
-    def _are_patterns(cls, value: list[str]) -> list[str]:
-        Patterns(value)  # says which is none
-        return value
+
+class SourceChangeBody(Body):
+    """What is to be another of a source; what is left out stays as it is."""
+
+    every_seconds: Every | None = Field(None, description="How often it is looked at; null: whenever someone asks.")
+    watch: bool = Field(False, description="Also look whenever something changes in it.")
+    exclude: ExcludePatterns = Field([], description="What is left out, in the form of .gitignore: all of it.")
+    caption: bool = Field(False, description="Also ask ML for captions.")
 
 
 class WatchingAnswer(BaseModel):
@@ -60,6 +73,9 @@ class SourceAnswer(BaseModel):
     state: Literal["syncing", "paused", "idle"] = Field(description="`syncing`: a job looks at it now.")
     next_at: str | None = Field(description="When it is looked at by itself for the next time, ISO 8601 in UTC.")
     last_job: JobStatus | None = Field(description="The newest job that looked at it, as far as it is known still.")
+    questions: list[JobStatus] = Field(
+        description="Looks at it whose removals wait for a yes or no, the latest first, not always the last."
+    )
 
 
 class SourcesAnswer(BaseModel):

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import TypedDict
 
 from aiokafka import TopicPartition
 
@@ -31,6 +32,15 @@ class Wanted:
     caption: bool
 
 
+class Change(TypedDict, total=False):
+    """What is to be another of a source; what is not named stays."""
+
+    every_seconds: int | None
+    watch: bool
+    exclude: list[str]
+    caption: bool
+
+
 class SourceKeeper:
     """The API's hand on sources."""
 
@@ -42,8 +52,8 @@ class SourceKeeper:
         self._kept = kept
         self._publisher = publisher
         self._submitter = submitter
-        # Two that are added at once must not both find a name free.
-        self._adding = asyncio.Lock()
+        # Two that are added at once must not both find a name free; nor a change undo another.
+        self._writing = asyncio.Lock()
 
     async def all(self) -> list[KnownSource]:
         """Return all sources. Raises KafkaUnavailableError where they cannot be read."""
@@ -71,7 +81,7 @@ class SourceKeeper:
         folder = await asyncio.to_thread(lambda: allowed_source(wanted.folder, roots, must_be_folder=True))
         # It is made, or refused, before anything is kept in step with it.
         await self._submitter.make_target(collection)
-        async with self._adding:
+        async with self._writing:
             known = {one.source.name: one.source for one in self._sources.all()}
             name = wanted.name or name_for(folder, set(known))
             self._check_free(known, name, folder, collection)
@@ -87,17 +97,26 @@ class SourceKeeper:
             )
             return await self._put(source)
 
+    async def change(self, name: str, change: Change) -> KnownSource:
+        """Have a source kept in another way from its next look on, which comes at once unless it is paused."""
+        async with self._writing:
+            known = await self.get(name)
+            wanted = known.source.model_copy(update={**change})
+            return known if wanted == known.source else await self._put(wanted)
+
     async def pause(self, name: str, *, paused: bool) -> KnownSource:
         """Have a source not looked at by itself, or again; what was due meanwhile is done then, once."""
-        known = await self.get(name)
-        if known.source.paused == paused:
-            return known
-        return await self._put(known.source.model_copy(update={"paused": paused}))
+        async with self._writing:
+            known = await self.get(name)
+            if known.source.paused == paused:
+                return known
+            return await self._put(known.source.model_copy(update={"paused": paused}))
 
     async def accept(self, name: str) -> KnownSource:
         """Take what a source's folder is on now for right, from its next look on, which comes at once."""
-        known = (await self.get(name)).source
-        return await self._put(known.model_copy(update={"accepted": known.accepted + 1}))
+        async with self._writing:
+            known = (await self.get(name)).source
+            return await self._put(known.model_copy(update={"accepted": known.accepted + 1}))
 
     async def remove(self, name: str) -> None:
         """Forget a source. What was taken in from it stays."""
@@ -117,6 +136,10 @@ class SourceKeeper:
     async def last_jobs(self, names: list[str]) -> dict[str, JobStatus]:
         """Return the newest job of each source that has one, as far as they are known still."""
         return await self._view.newest_of_sources(names)
+
+    async def questions(self, names: list[str]) -> dict[str, list[JobStatus]]:
+        """Return the looks at each source whose removals wait for a yes or no, the latest first."""
+        return await self._view.held_of_sources(names)
 
     async def _put(self, source: Source) -> KnownSource:
         await self._known_up_to(await self._publisher.source(source.name, source))

@@ -101,6 +101,17 @@ def newest_of_sources(connection: sqlite3.Connection, names: Iterable[str]) -> d
     return found
 
 
+def held_of_sources(connection: sqlite3.Connection, names: Iterable[str], *, limit: int) -> dict[str, list[JobStatus]]:
+    """Return the newest documents of the looks at each of these sources whose removals wait, the latest first."""
+    found = {}
+    for name in names:
+        rows = connection.execute(
+            f"{_DOCUMENT} WHERE held AND source = ? ORDER BY begun DESC, job_id LIMIT ?", (name, limit)
+        )
+        found[name] = [_newest(*row) for row in rows]
+    return found
+
+
 def files(
     connection: sqlite3.Connection, job_id: str, *, outcome: Outcome | None, limit: int, cursor: str | None
 ) -> tuple[list[FileRow], str | None]:

@@ -7,21 +7,25 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from api.view import reading, writing
+from api.view import leaving, reading, writing
 from api.view.changes import Changes
 from api.view.database import Database
 from api.view.dead_letter_view import DeadLetterView
 from api.view.feed import Feed
+from api.view.leaving import LeavingRow
 from api.view.reading import FileRow, UnfinishedFile
 from api.view.requests import JobRequest
 from gateways.kafka.connection import ClientOptions
 from rules.outcomes import Outcome
+from rules.tally import Way
 from tables.job import Job
 from topics.job_status import FINISHED, JobStatus
 
 # A busy job changes many times a second, more than anyone can look at.
 EVENT_SECONDS = 0.2
 JOBS_AT_ONCE = 200
+# A look at all that an earlier one has seen takes its question over: many are of different folders.
+QUESTIONS_OF_SOURCE = 20
 
 
 class JobView:
@@ -66,12 +70,26 @@ class JobView:
         """Return the newest job of each of these sources that has one, as far as they are known still."""
         return await self._reader.read(lambda connection: reading.newest_of_sources(connection, names))
 
+    async def held_of_sources(self, names: Iterable[str]) -> dict[str, list[JobStatus]]:
+        """Return the looks at each of these sources whose removals wait for a yes or no, the latest first."""
+        return await self._reader.read(
+            lambda connection: reading.held_of_sources(connection, names, limit=QUESTIONS_OF_SOURCE)
+        )
+
     async def files(
         self, job_id: str, *, outcome: Outcome | None, limit: int, cursor: str | None
     ) -> tuple[list[FileRow], str | None]:
         """Return a page of a job's files and the cursor of the next. Raises RequestError(422) for a wrong cursor."""
         return await self._reader.read(
             lambda connection: reading.files(connection, job_id, outcome=outcome, limit=limit, cursor=cursor)
+        )
+
+    async def leaving(
+        self, job_id: str, *, way: Way | None, limit: int, cursor: str | None
+    ) -> tuple[list[LeavingRow], str | None]:
+        """Return a page of what leaves by a sync, and the next cursor. Raises RequestError(422) for a wrong cursor."""
+        return await self._reader.read(
+            lambda connection: leaving.read(connection, job_id, way=way, limit=limit, cursor=cursor)
         )
 
     async def unfinished(self) -> AsyncIterator[Job]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from api.view import dead_letters, requests
+from api.view import dead_letters, leaving, requests
 from api.view.files import SCHEMA as FILES
 from api.view.files import Files
 from core.errors import InvalidMessageError
@@ -24,7 +24,7 @@ from topics.record import HeaderList, Headers
 log = structlog.get_logger()
 
 # Raised with every change of the tables or of the fold: an older view is rebuilt from the topics.
-SCHEMA_VERSION = 14
+SCHEMA_VERSION = 15
 # Of a job that was forgotten, and of the disk: so that nobody waits for it.
 FILES_AT_ONCE = 2000
 PAGES_AT_ONCE = 1000
@@ -47,12 +47,14 @@ CREATE TABLE jobs (
     forgotten INTEGER NOT NULL DEFAULT 0,
     source TEXT,                      -- that it is a look at
     settling INTEGER NOT NULL DEFAULT 0,  -- whether what it has found to have left is being found or removed still
+    held INTEGER NOT NULL DEFAULT 0,  -- whether that waits for a yes or no
     kept INTEGER NOT NULL DEFAULT 0   -- whether files of one that is forgotten may be left
 );
 CREATE INDEX jobs_by_age ON jobs (begun);
 CREATE INDEX jobs_unfinished ON jobs (job_id) WHERE NOT finished;
 CREATE INDEX jobs_settling ON jobs (job_id) WHERE settling AND finished;
 CREATE INDEX jobs_by_source ON jobs (source, begun) WHERE source IS NOT NULL;
+CREATE INDEX jobs_held ON jobs (source, begun) WHERE held;
 CREATE INDEX jobs_by_end ON jobs (ended) WHERE finished AND NOT forgotten;
 CREATE INDEX jobs_kept ON jobs (job_id) WHERE kept;
 CREATE TABLE offsets (
@@ -94,7 +96,7 @@ def ensure_it_shrinks(connection: sqlite3.Connection) -> None:
 
 def rebuild(connection: sqlite3.Connection, cluster_id: str) -> None:
     """Empty the view; it belongs to this Kafka cluster from now on."""
-    for statement in (_SCHEMA + FILES + requests.SCHEMA + dead_letters.SCHEMA).split(";\n"):
+    for statement in (_SCHEMA + FILES + leaving.SCHEMA + requests.SCHEMA + dead_letters.SCHEMA).split(";\n"):
         connection.execute(statement)
     connection.execute("INSERT INTO cluster VALUES (?)", (cluster_id,))
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -184,6 +186,7 @@ def _fold(connection: sqlite3.Connection, jobs: dict[str, Job], files: Files, me
     files.put(job_id, apply(job, event, offset, files.load(job_id, files_of(event))))
     if not job.forgotten:
         requests.note(connection, job, event)
+        leaving.note(connection, job_id, event)
     return job_id
 
 
@@ -205,12 +208,14 @@ def _note(connection: sqlite3.Connection, status: JobStatus, at: float) -> None:
     """Note what jobs are looked for by."""
     finished, forgotten = status.status in FINISHED, status.forgotten
     settling = status.removals is not None and status.removals.state not in REMOVALS_SETTLED
+    # The condition of the statement sees what was known before.
+    held = status.removals is not None and status.removals.state == "held" and not forgotten
     connection.execute(
         "UPDATE jobs SET finished = ?, ended = iif(?, coalesce(ended, ?), NULL),"
         " kept = max(kept, ? AND NOT forgotten), forgotten = max(forgotten, ?), source = coalesce(?, source),"
-        " settling = ? AND NOT forgotten"
+        " settling = ? AND NOT forgotten, held = ? AND NOT forgotten"
         " WHERE job_id = ?",
-        (finished, finished, at, forgotten, forgotten, status.source, settling, status.job_id),
+        (finished, finished, at, forgotten, forgotten, status.source, settling, held, status.job_id),
     )
 
 
@@ -223,6 +228,8 @@ def forget_files(connection: sqlite3.Connection) -> None:
             " (SELECT job, files.number FROM jobs JOIN files ON job = jobs.number WHERE job_id = ? LIMIT ?)",
             (*job, FILES_AT_ONCE),
         ).rowcount
+        if deleted < FILES_AT_ONCE:
+            deleted += leaving.forget(connection, job[0], FILES_AT_ONCE - deleted)
         if deleted < FILES_AT_ONCE:
             requests.forget(connection, *job)
             connection.execute("UPDATE jobs SET kept = 0 WHERE job_id = ?", job)
@@ -238,6 +245,7 @@ def _delete(connection: sqlite3.Connection, jobs: dict[str, Job], files: Files, 
     job_id = (message.key or b"").decode("utf-8", "replace")
     jobs.pop(job_id, None)
     files.delete(job_id)
+    leaving.forget(connection, job_id, -1)
     connection.execute("DELETE FROM jobs WHERE job_id = ?", (job_id,))
     requests.forget(connection, job_id)
     return job_id

@@ -27,6 +27,7 @@ def source(**fields: Any) -> dict[str, Any]:
         "state": "idle",
         "next_at": "2026-11-29T04:00:00+00:00",
         "last_job": job(outcomes={"stored": 2}),
+        "questions": [],
     } | fields
 
 
@@ -133,7 +134,7 @@ def test_the_doctor_tells_of_sources_that_are_not_kept_in_step() -> None:
         source(name="nas", watch=True, watching=watching("by_schedule", "/mnt/nas is on nfs4", 300)),
         source(name="away", watch=True, watching=watching("not_possible", "/away is no folder on nas")),
         source(name="empty", last_job=guarded),
-        source(name="many", last_job=held),
+        source(name="many", questions=[held]),  # its last look saw a part
         source(name="off", last_job=job("failed", message="/mnt/off does not answer")),
         source(name="usb", last_job=job(removals={"state": "none", "reason": "what lies behind /photos/usb stays"})),
     ]
@@ -149,3 +150,44 @@ def test_the_doctor_tells_of_sources_that_are_not_kept_in_step() -> None:
     ]
     with ScriptedApi({"GET /sources": [(200, {"sources": [source()]})]}) as api:
         assert [check.level for check in source_checks.checks(Settings(darkroom_url=api.url))] == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("options", "body"),
+    [
+        (["--every", "never", "--no-watch"], {"watch": False, "every_seconds": None}),
+        (
+            ["--exclude", "a/", "--exclude", "*.tif", "--every", "1d"],
+            {"exclude": ["a/", "*.tif"], "every_seconds": 86_400},
+        ),
+        (["--no-exclude", "--caption"], {"exclude": [], "caption": True}),
+    ],
+)
+def test_a_source_is_changed_where_that_is_said(tmp_path: Path, options: list[str], body: dict[str, Any]) -> None:
+    with ScriptedApi({"PATCH /sources/home": [(200, source())]}) as api:
+        run = darkroom("sources", "set", "home", *options, cwd=tmp_path, DARKROOM_URL=api.url)
+    assert run.returncode == 0, run.stderr
+    assert [asked[2] for asked in api.asked] == [body]
+
+
+def test_what_a_sync_holds_is_listed_with_what_to_say(tmp_path: Path) -> None:
+    def left(path: str, way: str, to: str | None = None, *, lost: bool = False) -> dict[str, Any]:
+        return {"path": path, "way": way, "to": to, "lost": lost, "id": "i", "sha256": "s"}
+
+    pages: list[Answer] = [
+        (200, {"removals": [left("/p/a.jpg", "gone", lost=True), left("/p/\x1b[1m.jpg", "gone")], "next": "2"}),
+        (200, {"removals": [left("/p/b.jpg", "moved", "/p/c.jpg")], "next": None}),
+    ]
+    held = job(removals={"state": "held", "gone": 2, "moved": 1, "lost": 1, "reason": "1 of 2 pictures would go"})
+    routes = {f"GET /ingest/{JOB}/removals": pages, f"GET /ingest/status/{JOB}": [(200, held)]}
+    with ScriptedApi(routes) as api:
+        run = darkroom("sync", "--show", JOB, cwd=tmp_path, DARKROOM_URL=api.url)
+        wrong = darkroom("sync", "home", "--show", JOB, cwd=tmp_path, DARKROOM_URL=api.url)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines() == [
+        "gone     /p/a.jpg",
+        "gone     /p/\\u001b[1m.jpg (its picture has another file)",
+        "moved    /p/b.jpg -> /p/c.jpg",
+    ]
+    assert f"--confirm {JOB}" in run.stderr
+    assert wrong.returncode == 2

@@ -227,7 +227,7 @@ async def test_what_cannot_be_read_is_not_gone(library: Library) -> None:
     assert {"linked/c.jpg", "locked/b.jpg"} <= set(await library.names())
 
 
-async def test_many_removals_wait_for_a_yes(library: Library) -> None:
+async def test_many_removals_wait_for_a_yes(service: Service, library: Library) -> None:
     write(library.folder, *(f"{number}.jpg" for number in range(14)), "edit.jpg")
     await library.add()
     for number in range(12):
@@ -238,6 +238,13 @@ async def test_many_removals_wait_for_a_yes(library: Library) -> None:
     assert "as 12 of 1" in status["message"]
     assert status["removals"]["reason"] in status["message"]
     assert len(await library.names()) == 15
+    named = await service.get(f"ingest/{status['job_id']}/removals", limit=9)
+    rest = await service.get(f"ingest/{status['job_id']}/removals", limit=9, cursor=named["next"])
+    found = {(one["way"], one["path"], one["lost"]) for one in (*named["removals"], *rest["removals"])}
+    gone = {("gone", f"{library.folder}/{number}.jpg", True) for number in range(12)}
+    assert found == gone | {("replaced", f"{library.folder}/edit.jpg", False)}
+    assert {one["id"] for one in named["removals"]} <= {*await library.paths()}
+    assert (await service.get(f"sources/{library.name}"))["questions"][0]["job_id"] == status["job_id"]
     kept = await library.decide(status["job_id"], "keep")
     assert kept["removals"]["state"] == "kept"
     assert len(await library.names()) == 15
@@ -269,6 +276,18 @@ async def test_what_is_excluded_leaves_unless_another_holds_it(
     status = await library.sync()
     assert (left(status), status["removals"]["state"]) == ({"excluded": 1}, "removed")
     assert await library.names() == ["a.jpg", "private/d.jpg"]
+    # A source that is changed is looked at at once, as it is wanted now.
+    before = (await service.get(f"sources/{library.name}"))["last_job"]["job_id"]
+    changed = await service.http.patch(f"sources/{library.name}", json={"exclude": ["a.jpg"]})
+    assert (changed.status_code, changed.json()["exclude"]) == (200, ["a.jpg"])
+
+    async def looked() -> str | None:
+        job = (await service.get(f"sources/{library.name}"))["last_job"]["job_id"]
+        return str(job) if job != before else None
+
+    status = await library.settled(await eventually(looked))
+    assert (left(status), status["removals"]["state"]) == ({"excluded": 1}, "removed")
+    assert await library.names() == ["private/d.jpg"]
 
 
 async def test_other_collections_keep_what_they_have(library: Library, pipeline: Pipeline) -> None:

@@ -50,7 +50,7 @@ from topics.erasure import (
     headers_of,
 )
 from topics.image_outcome import IMAGE_OUTCOME
-from topics.job_event import JOB_EVENT, Command
+from topics.job_event import JOB_EVENT, Command, WouldLeave
 from topics.job_status import FINISHED, JOB_STATUS, REMOVALS_SETTLED, JobStatus
 from topics.raw_path import RAW_PATH
 from topics.record import Headers, Topic
@@ -263,6 +263,21 @@ class Darkroom:
 
     def is_held(self, job_id: str) -> bool:
         return self.removals(job_id) == "held"
+
+    def named(self, job_id: str) -> list[tuple[str, str, str | None, bool]]:
+        """Return what was named to people of what leaves by a job: path, way, where to, and whether it is lost."""
+        told = [
+            JOB_EVENT.decode(one.value or b"")
+            for tp, log in self.kafka.logs.items()
+            if tp.topic == JOB_EVENT.name
+            for one in log
+        ]
+        return [
+            (file.path, file.way, file.to, file.lost)
+            for event in told
+            if isinstance(event, WouldLeave) and event.job_id == job_id
+            for file in event.files
+        ]
 
     async def settled(self, job_id: str) -> JobStatus:
         """Wait for the end of a job, and of what has left by it."""

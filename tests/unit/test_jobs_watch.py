@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from agents.jobs_watch import JobsWatch
-from topics.job_status import JOB_STATUS, JobStatus, OutcomeCounts, State
+from topics.job_status import JOB_STATUS, JobStatus, OutcomeCounts, RemovalState, RemovalStatus, State
 
 JOB, OTHER = "0" * 32, "1" * 32
 
@@ -52,3 +52,18 @@ async def test_a_job_whose_status_was_deleted_is_forgotten(watch: JobsWatch) -> 
 async def test_a_job_that_was_cancelled_is_remembered_after_its_end(watch: JobsWatch) -> None:
     read(watch, (JOB.encode(), status(JOB, "running")), (JOB.encode(), status(JOB, "cancelled")))
     assert (watch.status(JOB), watch.is_cancelled(JOB)) == (None, True)
+
+
+async def test_the_syncs_of_a_source_whose_removals_are_open_are_known_until_they_are_not(watch: JobsWatch) -> None:
+    def sync(job_id: str, state: RemovalState, *, forgotten: bool = False) -> tuple[bytes, JobStatus]:
+        said = {"source": "home", "removals": RemovalStatus(state=state), "forgotten": forgotten}
+        return job_id.encode(), status(job_id, "completed").model_copy(update=said)
+
+    read(watch, sync(JOB, "counting"), sync(OTHER, "looking"), sync("2" * 32, "removed"))
+    read(watch, sync(JOB, "held"), sync(OTHER, "held"))
+    assert [one.job_id for one in watch.unsettled("home")] == [JOB, OTHER]
+    assert watch.unsettled("other") == []
+    read(watch, sync(JOB, "kept"), sync(OTHER, "held", forgotten=True), sync("2" * 32, "held"))
+    assert [one.job_id for one in watch.unsettled("home")] == ["2" * 32]
+    read(watch, (b"2" * 32, None))
+    assert watch.unsettled("home") == []

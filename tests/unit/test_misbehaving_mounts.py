@@ -14,6 +14,7 @@ from agents.walking import Found, Refused, walk
 from agents.watched_source import WatchedSource
 from core.errors import FileError
 from core.settings import Settings
+from rules.departures import Guard
 from tests.deadlines import HANG_SECONDS
 from tests.inside.darkroom import Darkroom, picture, running
 from tests.misbehaving import HANGS, Misbehaving, misbehaving
@@ -131,7 +132,7 @@ def test_of_a_root_that_cannot_be_read_nothing_is_said(disk: Misbehaving, error:
 
 def test_of_a_root_that_is_listed_as_empty_nothing_is_said(disk: Misbehaving) -> None:
     disk.fails({("hide", name): "stale" for name in ("a.jpg", "b.jpg", "c.jpg", "sub")})
-    assert look(disk.at, *ALL)() == f"{disk.at} is empty"
+    assert look(disk.at, *ALL)() == Guard("empty", f"{disk.at} is empty")
 
 
 @pytest.mark.parametrize("error", ERRORS)

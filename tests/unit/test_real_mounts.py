@@ -15,7 +15,7 @@ from agents.leaving_out import Chosen
 from agents.mounted import linked_at, links_elsewhere, mounted_at
 from agents.watched_source import WatchedSource
 from core.settings import Settings
-from rules.departures import Seen
+from rules.departures import Guard, Seen
 from rules.mounts import behind_links
 from tests.unit.test_watched_source import until, watching
 from topics.source import Source
@@ -39,7 +39,7 @@ def tmpfs(at: Path) -> AbstractContextManager[None]:
     return mounted("-t", "tmpfs", f"disk-{uuid.uuid4().hex[:8]}", at=at)
 
 
-def look(root: Path, *names: str, away: tuple[str, ...] = ()) -> Callable[[], list[Seen] | str]:
+def look(root: Path, *names: str, away: tuple[str, ...] = ()) -> Callable[[], list[Seen] | Guard]:
     """Return a look that is as of now: what is mounted is remembered."""
     folder = bytes(root)
     links = links_elsewhere([bytes(path) for path in root.iterdir() if path.is_symlink()], (), mounted_at(str(root)))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tables.removals import Removals, Remove
-from topics.job_event import Guarded, LeftAll, Swept, Tallied
+from topics.job_event import Guarded, LeftAll, Overtaken, Swept, Tallied
 from topics.sweep import Sweep
 
 PARTITIONS = 2
@@ -77,6 +77,28 @@ def test_many_wait_for_a_word(word: Any) -> None:
         return
     assert (removals.state, removals.asked(is_over=True)) == ("removing", Remove(2, gone=True))
     assert after(removals, *left_all(2)).state == "removed"
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_a_question_that_a_newer_look_has_taken_over_is_asked_no_more(place: int) -> None:
+    story = [swept(0), swept(1), tallied(0, gone=12, lost=12), tallied(1), *left_all(1)]
+    story.insert(min(place, 4) if place < 5 else len(story), Overtaken(**WHO, by="sync-home-2"))
+    removals = after(new(20), *story)
+    assert (removals.state, removals.code) == ("overtaken", "overtaken")
+    assert "sync-home-2" in (removals.reason or "")
+    assert not removals.decide("confirm")
+    assert removals.asked(is_over=True) is None
+    answered = after(new(20), *(one for one in story if not isinstance(one, Overtaken)))
+    answered.decide("confirm")
+    assert after(answered, Overtaken(**WHO, by="sync-home-2"), *left_all(2)).state == "removed"
+
+
+def test_why_nothing_is_removed_is_told_to_programs_too() -> None:
+    held = after(new(20), swept(0), swept(1), tallied(0, gone=12, lost=12), tallied(1), *left_all(1))
+    assert (held.state, held.code) == ("held", "many")
+    assert after(new(), Guarded(**WHO, code="other-mount", reason="on another disk")).code == "other-mount"
+    behind = after(new().model_copy(update={"sweep": SWEEP.model_copy(update={"away": ["/photos/usb"]})}), swept(0, 0))
+    assert (behind.code, "/photos/usb" in (behind.reason or "")) == ("link-away", True)
 
 
 def test_what_is_guarded_is_not_removed() -> None:

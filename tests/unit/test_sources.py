@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import RequestError
-from rules.sources import due, following, in_words, name_for, scheduled_job, seconds_of
+from rules.sources import due, following, in_words, name_for, overtakes, scheduled_job, seconds_of
 from topics.files import JOB_ID
 from topics.source import LEAST_SECONDS, MOST_SECONDS, SOURCE_NAME
 
@@ -99,3 +99,18 @@ def test_any_folder_has_a_name_that_is_free(folder: str, taken: set[str]) -> Non
     name = name_for(f"/{folder}", taken)
     assert re.match(SOURCE_NAME, name)
     assert name not in taken
+
+
+@pytest.mark.parametrize(
+    ("newer", "older", "sees_all"),
+    [
+        (["/p"], ["/p"], True),
+        (["/p"], ["/p/a", "/p/b/c.jpg"], True),
+        (["/p/a"], ["/p/a", "/p/b"], False),
+        (["/p/a"], ["/p"], False),
+        (["/p/a"], ["/p/ab"], False),
+        (["/p/b", "/p/a"], ["/p/a/"], True),
+    ],
+)
+def test_a_look_takes_over_what_it_sees_all_of(newer: list[str], older: list[str], sees_all: bool) -> None:
+    assert overtakes(newer, older) is sees_all

@@ -13,13 +13,13 @@ from agents.in_work import InWork
 from agents.leaving_out import Chosen
 from agents.mounted import mounted_at
 from core.errors import InvalidMessageError
-from rules.departures import Seen
+from rules.departures import Guard, Seen
 from rules.leaving_out import Patterns
 from tables.fingerprints import holds_one
 from topics.sweep import BEHIND, Sweep, read_sweep
 
 
-def look(folder: Path, *names: str, exclude: tuple[str, ...] = ()) -> list[Seen] | str:
+def look(folder: Path, *names: str, exclude: tuple[str, ...] = ()) -> list[Seen] | Guard:
     root = bytes(folder)
     chosen = Chosen(Patterns(exclude), Patterns(()), frozenset({root}))
     return Absence(root, None, chosen, mounted_at(str(folder))).look([os.fsencode(folder / name) for name in names])
@@ -77,15 +77,16 @@ def test_a_deep_path_is_looked_at(photos: Path) -> None:
 
 
 def test_of_a_folder_that_is_empty_or_away_nothing_is_said(tmp_path: Path) -> None:
-    assert "is empty" in look(tmp_path, "a.jpg")
-    assert "cannot be read" in look(tmp_path / "none", "a.jpg")
+    assert look(tmp_path, "a.jpg") == Guard("empty", f"{tmp_path} is empty")
+    away = look(tmp_path / "none", "a.jpg")
+    assert (isinstance(away, Guard) and away.code, "cannot be read" in str(away)) == ("unreadable", True)
 
 
 def test_on_another_mount_nothing_is_said(photos: Path) -> None:
     root = bytes(photos)
     known = [mount._replace(source="another disk") for mount in mounted_at(str(photos))]
     found = Absence(root, None, Chosen(named=frozenset({root})), known).look([root + b"/none.jpg"])
-    assert "on another mount" in found
+    assert (isinstance(found, Guard) and found.code, "on another mount" in str(found)) == ("changed", True)
 
 
 async def test_paths_in_work_are_known_from_the_begin_of_a_step() -> None:

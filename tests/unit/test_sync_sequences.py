@@ -172,3 +172,47 @@ def test_a_file_that_is_back_before_its_removal_is_carried_out_stays(seed: int, 
         runner.run(story())
         shown = [path for one in darkroom.qdrant.live("home") for path in one.payload["paths"]]
         assert sorted(shown) == [str(path) for path in paths]
+
+
+def test_the_next_look_takes_over_what_nobody_has_answered_and_names_it(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    (folder / "kept").mkdir(parents=True)
+    paths = [folder / f"{number}.jpg" for number in range(6)]
+    for number, path in enumerate([*paths, folder / "kept" / "6.jpg"]):
+        path.write_bytes(picture(number, 0))
+    with running(1, tmp_path) as (runner, darkroom):
+
+        async def story() -> None:
+            await darkroom.keep("home", folder, "home")
+            await darkroom.settled(await darkroom.sync("home"))
+            for path in paths[:4]:
+                path.unlink()
+            paths[4].rename(folder / "renamed.jpg")
+            first = await darkroom.sync("home")
+            await darkroom.settled(first)
+            part = await darkroom.sync("home", [str(folder / "kept")])
+            await darkroom.settled(part)
+            # It has seen a part alone.
+            assert (darkroom.removals(first), darkroom.removals(part)) == ("held", "none")
+            second = await darkroom.sync("home")
+            await darkroom.settled(second)
+            await darkroom.until(lambda: darkroom.removals(first) == "overtaken", "the end of the question")
+            assert darkroom.removals(second) == "held"
+            await darkroom.decide(first, "confirm")
+            await darkroom.at_rest()
+            assert darkroom.removals(first) == "overtaken"
+            for job_id in (first, second):
+                gone = [(str(path), "gone", None, True) for path in paths[:4]]
+                renamed = str(folder / "renamed.jpg")
+                moved = (
+                    [(str(paths[4]), "moved", renamed, False)]
+                    if job_id == first
+                    else [(str(paths[4]), "gone", None, False)]
+                )
+                assert sorted(darkroom.named(job_id)) == sorted(gone + moved)
+            await darkroom.decide(second, "confirm")
+            await darkroom.until_removed(second)
+
+        runner.run(story())
+        shown = [path for one in darkroom.qdrant.live("home") for path in one.payload["paths"]]
+        assert sorted(shown) == sorted(map(str, [paths[5], folder / "renamed.jpg", folder / "kept" / "6.jpg"]))

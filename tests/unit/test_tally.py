@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.departures import Reason
-from rules.tally import Tallied, tally
+from rules.tally import Leaver, Tallied, leavers, tally
 
 paths = st.sampled_from([b"/a", b"/b", b"/c", b"/d"])
 reasons: st.SearchStrategy[Reason] = st.sampled_from(["gone", "replaced", "excluded"])
@@ -26,7 +26,7 @@ reasons: st.SearchStrategy[Reason] = st.sampled_from(["gone", "replaced", "exclu
     ],
 )
 def test_a_content(leaving: list[tuple[bytes, Reason]], stays: list[tuple[bytes, bool]], counted: Tallied) -> None:
-    assert tally(leaving, stays) == counted
+    assert tally(leavers(leaving, stays)) == counted
 
 
 @given(
@@ -36,6 +36,20 @@ def test_a_content(leaving: list[tuple[bytes, Reason]], stays: list[tuple[bytes,
 def test_each_path_that_leaves_is_counted_once(
     leaving: list[tuple[bytes, Reason]], stays: list[tuple[bytes, bool]]
 ) -> None:
-    found = tally(leaving, stays)
+    named = leavers(leaving, stays)
+    assert sorted(one.path for one in named) == sorted(path for path, _ in leaving)
+    assert all((one.way == "moved") == (one.to is not None) for one in named)
+    found = tally(named)
     assert found.moved + found.gone + found.replaced + found.excluded == len(leaving)
     assert found.lost <= (not {path for path, _ in stays} - {path for path, _ in leaving})
+
+
+def test_who_is_asked_sees_where_each_file_went_and_which_pictures_have_none_then() -> None:
+    moved = leavers([(b"/old/2", "gone"), (b"/old/1", "gone"), (b"/old/3", "gone")], [(b"/new/1", True), (b"/b", True)])
+    assert moved == [
+        Leaver(b"/old/1", "moved", b"/b"),
+        Leaver(b"/old/2", "moved", b"/new/1"),
+        Leaver(b"/old/3", "gone"),
+    ]
+    lost = leavers([(b"/a", "gone"), (b"/b", "excluded"), (b"/c", "replaced")], [])
+    assert [(one.path, one.is_lost) for one in lost] == [(b"/a", True), (b"/b", True), (b"/c", False)]

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 from zlib import crc32
@@ -11,13 +12,15 @@ from zlib import crc32
 import orjson
 import pytest
 
-from api.view import dead_letters, reading, writing
+from api.view import dead_letters, leaving, reading, writing
 from api.view.changes import Changes
 from api.view.database import Database
 from api.view.requests import MAX_ROOTS, JobRequest
 from api.view.view import JobView
 from api.view.writing import FILES_AT_ONCE, Message, forget_files, give_back_disk
+from core.errors import RequestError
 from rules.outcomes import Outcome
+from rules.tally import Way
 from tables.job_document import document
 from tests.deadlines import HANG_SECONDS
 from tests.unit.ledger import (
@@ -35,8 +38,8 @@ from tests.unit.ledger import (
     seen,
     walked_again,
 )
-from topics.job_event import JOB_EVENT, AnyJobEvent
-from topics.job_status import JOB_STATUS, JobStatus
+from topics.job_event import JOB_EVENT, AnyJobEvent, LeavingFile, WouldLeave
+from topics.job_status import JOB_STATUS, JobStatus, RemovalState, RemovalStatus
 
 
 class View:
@@ -152,6 +155,67 @@ def test_the_last_looks_at_sources_are_found_among_many_jobs_without_reading_the
     assert found["look-07"].status == "completed"
     assert [job.job_id for job in open_ones] == ["look-07-old"]
     assert len(steps) < 100 * len(looks)
+
+
+def test_what_waits_for_a_person_is_found_behind_newer_looks(view: View) -> None:
+    def look(job_id: str, state: RemovalState, at: float, source: str = "home", *, forgotten: bool = False) -> None:
+        told = {"source": source, "removals": RemovalStatus(state=state), "forgotten": forgotten}
+        view.tell(queued().model_copy(update={"source": source, "at": at}), job_id=job_id, at=at)
+        view.publish(view.status(job_id).model_copy(update={**told, "offset": view.offset}))
+
+    look("first", "held", START)
+    look("second", "held", START + 1)
+    look("third", "none", START + 2)
+    look("other", "held", START + 3, source="other")
+    look("done", "removed", START + 4)
+
+    def held(limit: int = 9) -> dict[str, list[str]]:
+        found = reading.held_of_sources(view.connection, ["home", "none"], limit=limit)
+        return {name: [job.job_id for job in jobs] for name, jobs in found.items()}
+
+    assert held() == {"home": ["second", "first"], "none": []}
+    assert held(limit=1)["home"] == ["second"]
+    look("second", "kept", START + 1)
+    assert held()["home"] == ["first"]
+    look("first", "held", START, forgotten=True)
+    assert held()["home"] == []
+
+
+class TestWhatLeaves:
+    """As prepare names it, a few hundred files at a time."""
+
+    @staticmethod
+    def named(*paths: str, way: Way = "gone") -> WouldLeave:
+        files = [LeavingFile(path=path, sha256=sha256(path.encode()).hexdigest(), way=way) for path in paths]
+        return WouldLeave(job_id=JOB, at=START, files=files)
+
+    @staticmethod
+    def shown(view: View, way: Way | None = None, limit: int = 7) -> list[tuple[str, str]]:
+        found: list[tuple[str, str]] = []
+        cursor = None
+        while True:
+            page, cursor = leaving.read(view.connection, JOB, way=way, limit=limit, cursor=cursor)
+            found += [(row.way, row.path) for row in page]
+            if cursor is None:
+                return found
+
+    def test_it_is_shown_page_by_page_and_once_however_often_it_is_told(self, view: View) -> None:
+        view.tell(queued(), self.named("/b", "/a", *(f"/many/{number:02}" for number in range(20))))
+        view.tell(self.named("/b", "/c", way="moved")).tell(self.named("/a"))  # prepare was killed, and counts anew
+        view.tell(self.named("/other"), job_id="other")
+        gone = [("gone", "/a"), *(("gone", f"/many/{number:02}") for number in range(20))]
+        moved = [("moved", "/b"), ("moved", "/c")]
+        assert self.shown(view) == [*gone, *moved]
+        assert self.shown(view, "moved", 1) == moved
+        with pytest.raises(RequestError, match="cursor"):
+            leaving.read(view.connection, JOB, way=None, limit=1, cursor="bm9uZQ==")
+
+    def test_it_goes_with_the_files_of_its_job(self, view: View) -> None:
+        view.tell(seen("a"), ended("stored", "a"), self.named(*(f"/{number}" for number in range(FILES_AT_ONCE))))
+        view.tell(*sealed(), forget(), self.named("/late"))
+        for _ in range(3):
+            forget_files(view.connection)
+        assert self.shown(view, limit=FILES_AT_ONCE) == []
 
 
 class TestFiles:

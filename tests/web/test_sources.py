@@ -120,6 +120,12 @@ def test_a_folder_is_kept_in_step_by_keyboard_alone_and_its_pictures_stay_behind
     assert cells[2:8] == ["4", "1", "1", "", "", "1"]  # files, new, moved, replaced, excluded, gone
     opened.check_look()
 
+    left = page.get_by_role("region", name="What has left", exact=True)
+    expect(left.get_by_text(f"now {folder / 'renamed.jpg'}")).to_be_visible()
+    left.get_by_role("button", name="gone").click()
+    expect(left.get_by_text(str(folder / "photo-851.jpg"))).to_be_visible()
+    expect(left.get_by_text("now ")).to_have_count(0)
+
     opened.button("Pause").click()
     expect(state(page).get_by_text("paused", exact=True)).to_be_visible()
     expect(page.get_by_text("when you ask: it is paused")).to_be_visible()
@@ -131,6 +137,31 @@ def test_a_folder_is_kept_in_step_by_keyboard_alone_and_its_pictures_stay_behind
     expect(page.get_by_role("heading", name="No folder is kept in step yet")).to_be_visible()
     assert api.get("sources").json()["sources"] == []
     expect(in_gallery(opened, "holiday")).to_have_text("4 pictures")
+
+
+def test_a_source_is_changed_and_what_is_left_out_then_leaves(visit: Open, add: Add) -> None:
+    add("changed", 3, 830)
+    opened = visit("sources")
+    page = in_step(opened, "changed")
+    left = page.get_by_role("region", name="What has left", exact=True)
+    expect(left).to_be_hidden()
+    opened.button("Change").click()
+    page.get_by_label("Look at it").select_option("Every day")
+    page.get_by_label("Leave out").fill("photo-831.jpg\n")
+    opened.button("Change it").click()
+    expect(page.get_by_text("every day")).to_be_visible()
+    expect(page.get_by_role("listitem").filter(has_text="photo-831.jpg")).to_be_visible()
+    expect(left.get_by_text("1 file excluded")).to_be_visible()
+    opened.button("Change").click()
+    expect(page.get_by_label("Look at it")).to_have_value("86400")
+    expect(page.get_by_label("Leave out")).to_have_value("photo-831.jpg")
+    opened.check_look()
+    page.get_by_label("Leave out").fill("")
+    opened.button("Change it").click()
+    expect(page.get_by_role("listitem").filter(has_text="photo-831.jpg")).to_have_count(0)
+    expect(page.get_by_role("region", name="The last looks", exact=True).first.get_by_role("row")).to_have_count(4)
+    expect(state(page).get_by_text("in step", exact=True)).to_be_visible()
+    expect(in_gallery(opened, "changed")).to_have_text("3 pictures")
 
 
 def test_a_folder_that_is_watched_shows_what_comes_by_itself(visit: Open, photos: Path) -> None:
@@ -185,6 +216,12 @@ def test_many_removals_wait_for_a_person_who_may_say_no_and_yes(visit: Open, pho
     question = state(page).get_by_text("Are these 12 pictures to go?").locator("..")
     expect(question).to_contain_text("12 of 15 pictures of the collection would have no file any more")
     expect(question).to_contain_text("gone 12")
+    left = page.get_by_role("region", name="What has left", exact=True)
+    expect(left.get_by_role("link", name=re.compile("^photo-86"))).to_have_count(10)
+    expect(left.get_by_role("row")).to_have_count(13)  # with the names of the columns
+    page.wait_for_function(
+        "[...document.querySelectorAll('.gone-picture img')].slice(0, 2).every((one) => one.naturalWidth)"
+    )
     opened.check_look()
     page = opened.go("sources")
     expect(page.locator('nav a[data-place="sources"] .count')).to_contain_text("1")

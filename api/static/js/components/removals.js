@@ -3,12 +3,10 @@
 import { post } from "../core/api.js";
 import { h } from "../core/dom.js";
 import { plural } from "../core/format.js";
-import { leftInWords } from "../core/looks.js";
+import { leftInWords, mayAccept } from "../core/looks.js";
 import { button, note, said } from "./basics.js";
 import { ask } from "./dialog.js";
 import { attempt, toast } from "./toast.js";
-
-const ACCEPT = /`darkroom sources accept [^`]*`/;
 
 /** The question about removals that are held, with its yes and no; `ondone` is called after an answer. */
 export function question(job, ondone = () => {}) {
@@ -32,10 +30,9 @@ export function question(job, ondone = () => {}) {
   );
 }
 
-/** Why nothing was removed; where another mount is the reason, with the button that takes it for right. */
+/** Why nothing was removed, or not everywhere; where another mount is the reason, with the button that takes it for right. */
 export function guard(job, ondone = () => {}) {
-  const { reason } = job.removals;
-  const mayAccept = Boolean(job.source) && ACCEPT.test(reason ?? "");
+  const { reason, state } = job.removals;
   const accept = attempt(async () => {
     const text = `What the folder is on now is taken for right from the next look on, which comes at once: what is not there is gone then. Say yes if you know this disk.`;
     if (!(await ask(`Accept this mount for “${job.source}”?`, text, "Accept this mount"))) return;
@@ -44,17 +41,17 @@ export function guard(job, ondone = () => {}) {
     ondone();
   });
   return note(
-    h("strong", {}, "Nothing was removed"),
+    h("strong", {}, state === "guarded" ? "Nothing was removed" : "Not all of it was looked at"),
     "warn",
     h("p", {}, said(`${capital(reason ?? "a guard says so")}.`)),
-    mayAccept && h("div", { class: "buttons" }, button("Accept this mount", { picture: "check", onclick: accept })),
+    mayAccept(job.removals) && h("div", { class: "buttons" }, button("Accept this mount", { picture: "check", onclick: accept })),
   );
 }
 
 /** What a person is to know of a look beyond its numbers; null where there is nothing. */
 export function asks(job, ondone) {
   if (job?.removals?.state === "held") return question(job, ondone);
-  if (job?.removals?.state === "guarded") return guard(job, ondone);
+  if (job?.removals?.state === "guarded" || mayAccept(job?.removals)) return guard(job, ondone);
   return null;
 }
 

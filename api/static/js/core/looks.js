@@ -35,11 +35,12 @@ export function rhythm({ every_seconds: seconds, watch, watching, paused }) {
 export const isLooking = (job) => Boolean(job) && (!FINISHED.has(job.status) || ["looking", "counting", "removing"].includes(job.removals?.state));
 
 /** How a source stands: [its state in a word or two, its look, whether a person is to do something]. */
-export function standing({ last_job: job, paused, watching }) {
+export function standing({ last_job: job, questions, paused, watching }) {
   if (isLooking(job)) return FINISHED.has(job.status) ? ["looks for what has left", "calm", false] : [job.paused ? "look paused" : "is looked at", "calm", false];
-  if (job?.removals?.state === "held") return ["asks you", "warn", true];
+  if (questions.length) return ["asks you", "warn", true];
   if (job?.status === "failed") return ["last look failed", "bad", true];
   if (job?.removals?.state === "guarded") return ["nothing removed", "warn", true];
+  if (job?.removals?.code === "link-away") return ["not all looked at", "warn", true];
   if (paused) return ["paused", "", false];
   if (job?.status === "cancelled") return ["last look cancelled", "warn", false];
   if (job?.failed_files) return [`${plural(job.failed_files, "file")} failed`, "warn", false];
@@ -47,6 +48,9 @@ export function standing({ last_job: job, paused, watching }) {
   if (watching?.state === "not_possible") return ["cannot be watched", "warn", false];
   return job ? ["in step", "good", false] : ["not looked at yet", "", false];
 }
+
+/** Whether what is there now may be taken for right: another disk, at the folder or behind a link in it. */
+export const mayAccept = (removals) => ["other-mount", "link-away"].includes(removals?.code);
 
 /** "moved 4, gone 1"; empty where nothing has left. */
 export const leftInWords = (removals) => REASONS.filter((reason) => removals?.[reason]).map((reason) => `${reason} ${count(removals[reason])}`).join(", ");
@@ -60,5 +64,6 @@ export const BECAME = {
   removed: "Taken out",
   held: "Waits for you",
   kept: "Kept, as you said",
+  overtaken: "Nobody answered; a newer look has asked",
   guarded: "Nothing was removed",
 };

@@ -8,6 +8,7 @@ import { FINISHED, OUTCOMES, OUTCOME_MEANS } from "../core/names.js";
 import { go, link } from "../core/router.js";
 import { addRows, badge, button, empty, failure, pageHead, table, tabs } from "../components/basics.js";
 import { follow, jobPanel } from "../components/job-panel.js";
+import { leavingCard } from "../components/leaving.js";
 import { attempt } from "../components/toast.js";
 
 const PAGE = 100;
@@ -22,6 +23,7 @@ export async function show(root, { path: [jobId], query, signal }) {
   const panel = jobPanel();
   const outcomeTabs = h("div", {});
   const files = h("div", {});
+  const left = leavingCard(signal);
   const log = h("ol", { class: "log", tabindex: "0", "aria-label": "Log of the job" });
   fill(
     root,
@@ -30,6 +32,7 @@ export async function show(root, { path: [jobId], query, signal }) {
       { class: "page" },
       pageHead(nameOf(status), null, h("a", { class: "button", href: link(["gallery"], { collection: status.collection, sort: "-ingested_at" }) }, "Show the collection"), h("a", { class: "button", href: link(["dead-letters"], { job: jobId, state: "open" }) }, "Dead letters")),
       panel.element,
+      left.element,
       h("section", { class: "card", "aria-label": "Files" }, h("h2", {}, "Files"), outcomeTabs, files),
       h(
         "div",
@@ -54,6 +57,7 @@ export async function show(root, { path: [jobId], query, signal }) {
     const ended = next.offset !== status.offset && FINISHED.has(next.status);
     status = next;
     panel.update(status);
+    left.update(status);
     fill(log, status.logs.length ? status.logs.map((line) => h("li", {}, line)) : h("li", {}, "Nothing yet."));
     log.scrollTop = log.scrollHeight;
     drawTabs();

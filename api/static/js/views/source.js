@@ -8,8 +8,10 @@ import { BECAME, isLooking, REASON_MEANS, REASONS, rhythm, standing } from "../c
 import { FINISHED } from "../core/names.js";
 import { go, link } from "../core/router.js";
 import { badge, button, empty, failure, note, pageHead, stateBadge, table } from "../components/basics.js";
+import { leavingCard } from "../components/leaving.js";
+import { askToChange } from "../components/new-source.js";
 import { askRemoving } from "../components/parting.js";
-import { asks } from "../components/removals.js";
+import { asks, question } from "../components/removals.js";
 import { attempt, toast } from "../components/toast.js";
 
 const EVERY_MS = 2000;
@@ -26,10 +28,11 @@ export async function show(root, { path: [name], signal }) {
   const facts = h("section", { class: "card", "aria-label": "What it is" });
   const looks = h("section", { class: "card", "aria-label": "The last looks" });
   const problem = h("div", {});
+  const left = leavingCard(signal);
   const gone = h("span", {}, "—");
   const more = button("Show more", { onclick: attempt(() => ((pages += 1), load())) });
   await get(at, {}, signal); // it is said where there is none
-  fill(root, h("div", { class: "page" }, pageHead(name, h("a", { href: link(["sources"]) }, "All sources"), actions), problem, state, h("div", {}, facts), looks));
+  fill(root, h("div", { class: "page" }, pageHead(name, h("a", { href: link(["sources"]) }, "All sources"), actions), problem, state, left.element, h("div", {}, facts), looks));
   await repeat(load, EVERY_MS, signal);
   return { update: () => {} };
 
@@ -61,6 +64,7 @@ export async function show(root, { path: [name], signal }) {
     countGone(source.collection).catch(() => fill(gone, "—"));
     keepingFocus(actions, () => fill(actions, actionsOf(source)));
     keepingFocus(state, () => fill(state, stateOf(source, job)));
+    left.update(source.questions[0] ?? job);
     fill(facts, h("h2", {}, "What it is"), h("dl", { class: "facts" }, factsOf(source).map(([term, value]) => [h("dt", {}, term), h("dd", {}, value)])));
     keepingFocus(looks, () => fill(looks, h("h2", {}, "The last looks"), jobs.length ? looksTable(jobs) : empty("sources", "Not looked at yet", "The first look comes at once, unless the source is paused."), next && h("div", { class: "grid-end" }, more)));
   }
@@ -80,6 +84,7 @@ export async function show(root, { path: [name], signal }) {
     return [
       button("Look now", { picture: "retry", look: "main", disabled: isLooking(source.last_job), onclick: send("sync", `“${name}” is looked at.`) }),
       source.paused ? button("Resume", { picture: "play", onclick: send("resume", "It is looked at by itself again, and now.") }) : button("Pause", { picture: "pause", onclick: send("pause", "It is looked at when you ask, and not by itself.") }),
+      button("Change", { picture: "edit", onclick: () => askToChange(source, attempt(async () => (toast(source.paused ? "It is changed." : "It is changed, and looked at anew."), await changed()))) }),
       button("Remove", { picture: "trash", look: "danger", onclick: attempt(() => remove(source)) }),
     ];
   }
@@ -104,7 +109,8 @@ export async function show(root, { path: [name], signal }) {
       h("div", { class: "row" }, h("span", { role: "status" }, badge(text, look)), h("span", { class: "soft grow" }, saying(job)), job && h("a", { class: "button", href: link(["jobs", job.job_id]) }, isLooking(job) ? "Watch this look" : "All about the last look")),
       isLooking(job) && progress(job),
       job?.waiting_for && note(`Waits for ${job.waiting_for === "ml" ? "the ML service" : "Qdrant"}. It goes on by itself when that is back.`, "warn"),
-      job && asks(job, attempt(changed)),
+      source.questions.map((one, index) => [question(one, attempt(changed)), index > 0 && h("p", {}, h("a", { href: link(["jobs", one.job_id]) }, "The files in question"))]),
+      job && job.removals?.state !== "held" && asks(job, attempt(changed)),
       source.watching?.reason && note(source.watching.reason, source.watching.state === "watching" ? "" : "warn"),
       job?.removals?.unread > 0 && note(`${format.plural(job.removals.unread, "path")} could not be read. Nothing of that is taken for gone.`, "warn"),
     ];
