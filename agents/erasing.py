@@ -73,7 +73,7 @@ class ErasureKeeper:
             case Purge():
                 work = delivered(self._erase(record.sha256, record.collection, "purge", record.at, record.gone_at))
             case ForgetPicture():
-                work = self._all(self._forget_where_known(event, record))
+                work = delivered(self._forget_where_known(event, record))
             case UnforgetPicture():
                 work = delivered(self._unforget(event, record))
             case ForgetCollection():
@@ -82,10 +82,6 @@ class ErasureKeeper:
                 work = self._concluded(self._conclude(record))
         taken = or_reject(work, lambda error: self._stage.reject_file(IMAGE_OUTCOME, item, error))
         await window.add(event, taken, permits=item.permits())
-
-    async def _all(self, works: Deliveries) -> None:
-        """Do all of it: what goes wrong with one leaves none behind undone, which others would wait for."""
-        await asyncio.gather(*works)
 
     def is_forgotten(self, file: HashedFileOfJob) -> bool:
         """Tell whether a file is to be skipped."""

@@ -15,9 +15,6 @@ import pytest
 from tests.inside.darkroom import Darkroom, picture, running
 from tests.inside.forgetting import ForgetfulLife
 
-# A kill leaves work unbegun, as the end of a process does.
-pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
-
 STEPS = 40
 SECONDS = 30
 """By the time of the loop: within these a stage has done what it can."""
