@@ -27,9 +27,9 @@ class Signs:
         """Note that it has answered."""
         self._at = time.monotonic()
 
-    def are_older_than(self, seconds: float) -> bool:
-        """Tell whether the last answer is longer ago."""
-        return time.monotonic() - self._at > seconds
+    def left(self, seconds: float) -> float:
+        """Return for how long the next answer is waited for still, of so many seconds after the last."""
+        return self._at + seconds - time.monotonic()
 
 
 class _Threads(Executor):
@@ -58,10 +58,10 @@ async def answered(place: str, seconds: float, function: Callable[..., T], *args
     signs.note()
     work = asyncio.get_running_loop().run_in_executor(_THREADS, partial(function, *args))
     while True:
-        await asyncio.wait({work}, timeout=seconds)
+        await asyncio.wait({work}, timeout=max(0.0, signs.left(seconds)))
         if work.done():
             return work.result()
-        if signs.are_older_than(seconds):
+        if signs.left(seconds) <= 0:
             work.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody waits for it any more
             raise FileError(
                 f"{place} does not answer: its disk, or the network, has said nothing for {seconds:.0f} s. "
