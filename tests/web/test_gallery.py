@@ -1,4 +1,4 @@
-"""Looking at a hundred thousand pictures."""
+"""Looking at tens of thousands of pictures."""
 
 import re
 
@@ -14,8 +14,8 @@ from tests.web.conftest import Open
 
 pytestmark = [pytest.mark.system]
 
-MANY = 100_000
-BIG = "hundred-thousand"
+MANY = 30_000
+BIG = "thirty-thousand"
 MOST_NODES = 1500
 FAR = 2500  # pictures, of which no more are in the page at once than fill a few screens
 PLACES = ("gallery", "ingest", "jobs", "dead-letters", "duplicates", "collections", "system")
@@ -39,7 +39,7 @@ def test_scrolling_never_ends_is_quick_and_keeps_the_page_small(
     """Quick: a page costs little CPU. How long it takes, and how far one scroll gets, hangs on what else runs here."""
     opened = visit("gallery")
     page = opened.page
-    expect(page.get_by_role("status").filter(has_text="100,000 pictures")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text=f"{MANY:,} pictures")).to_be_visible()
     pages, before = asked_for_pages(opened), used(site) + used(qdrant)
     seen: dict[int, str] = {}
     most_nodes = 0
@@ -98,14 +98,14 @@ def test_a_picture_with_all_that_is_known_of_it(visit: Open) -> None:
 def test_search_and_filters(visit: Open) -> None:
     page = visit("gallery").page
     count = page.locator(".chips [role=status]")
-    expect(count).to_have_text("100,000 pictures")
+    expect(count).to_have_text(f"{MANY:,} pictures")
     page.keyboard.press("/")
     page.keyboard.type("lighthouse")
     page.keyboard.press("Enter")
-    expect(count).to_have_text("2,000 pictures")
+    expect(count).to_have_text(f"{MANY // 50} pictures")
     expect(page.get_by_text("Only words were looked up")).to_be_visible()
     page.get_by_role("button", name="Leave this search").click()
-    expect(count).to_have_text("100,000 pictures")
+    expect(count).to_have_text(f"{MANY:,} pictures")
 
     page.get_by_role("button", name="Filters").click()
     for label, values in {"Camera": seeding.CAMERAS, "Label": ["Red"], "Person": ["Ann", "Bob"]}.items():
@@ -128,7 +128,7 @@ def test_search_and_filters(visit: Open) -> None:
     for side, degrees in {"North": "49", "South": "48", "West": "2", "East": "3"}.items():
         page.get_by_label(side).fill(degrees)
     page.get_by_role("button", name="Show pictures from there").click()
-    expect(count).to_have_text("2,000 pictures")
+    expect(count).to_have_text(f"{MANY // 50} pictures")
 
 
 def test_sorts(visit: Open) -> None:
