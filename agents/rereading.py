@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeGuard
 
-from agents.walking import Found, Refused
+from agents.scan.walking import Found, Refused
 from core.errors import FileError
 from imaging.files import FileStamp, Roots, open_regular, stamp_of
 from imaging.hashing import hash_file, is_sha256

@@ -12,11 +12,16 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from agents import embed, hash, prepare, scan, store, track  # noqa: A004 - the stage's name
+from agents.embed import agent as embed
+from agents.hash import agent as hash  # noqa: A004 - the stage's name
 from agents.jobs_watch import JobsWatch
 from agents.metrics_server import MetricsServer
+from agents.prepare import agent as prepare
 from agents.roots import known_roots
+from agents.scan import agent as scan
 from agents.stage import Services, StageApp
+from agents.store import agent as store
+from agents.track import agent as track
 from core import failpoints, logs, tracing
 from core.disk import check_writable
 from core.errors import FatalError

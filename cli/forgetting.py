@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from agents.walking import Found, walk
+from agents.scan.walking import Found, walk
 from cli.client import Client
 from cli.console import on_one_line, results
 from cli.jobs import Json, forget_job

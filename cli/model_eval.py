@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from agents.leaving_out import Chosen
-from agents.walking import Found, Refused, walk
+from agents.scan.walking import Found, Refused, walk
 from core.errors import FatalError, RejectedError
 from core.settings import Settings
 from embedded.ml.inference import picture

@@ -29,7 +29,7 @@ class Account(BaseModel):
     seen: int = 0
     counts: dict[Outcome, int] = dict.fromkeys(OUTCOMES, 0)
     skipped: dict[str, int] = {}  # those among them that are skipped, by kind (rules.kinds)
-    # Rows of version 0.1.0 may count files that their offset does not include; see agents.track.
+    # Rows of version 0.1.0 may count files that their offset does not include; see agents.track.agent.
     keeps_counts: bool = False
 
     walk_begun: bool = False

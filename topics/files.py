@@ -20,7 +20,10 @@ Nanoseconds = Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
 Sequence = Annotated[int, Field(ge=0, lt=1 << 63)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Task = Literal["reembed", "caption"]
-"""What a job does with the pictures of a collection, other than to read their files again; see agents.reembedding."""
+"""What a job does with the pictures of a collection, other than to read their files again.
+
+See agents.scan.reembedding.
+"""
 
 
 class HasPath(Protocol):

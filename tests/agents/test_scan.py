@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
-from agents.scan import WALKS_AT_ONCE
+from agents.scan.agent import WALKS_AT_ONCE
 from core.settings import Stage
 from rules.identity import file_id
 from tests.agents.conftest import new_job

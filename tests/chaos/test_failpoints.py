@@ -10,7 +10,7 @@ from typing import Any, get_args
 import httpx
 import pytest
 
-from agents.throttle import nothing_is_on_its_way
+from agents.scan.throttle import nothing_is_on_its_way
 from core import failpoints
 from core.settings import Settings
 from tests import pictures

@@ -16,13 +16,20 @@ from typing import Any, Literal, get_args
 
 import pytest
 
-from agents import absence, departing, embed, erasing, forgetting, prepare, scan, source_looks, store, sweeping, track
-from agents import hash as hasher
 from agents.collections import WritableCollections
+from agents.embed import agent as embed
+from agents.hash import absence, forgetting, sweeping
+from agents.hash import agent as hasher
 from agents.jobs_watch import JobsWatch
-from agents.outcomes_watch import OutcomesWatch
+from agents.prepare import agent as prepare
+from agents.prepare import departing, erasing
+from agents.scan import agent as scan
+from agents.scan.outcomes_watch import OutcomesWatch
+from agents.scan.sources import looks as source_looks
+from agents.scan.sources.watchers import Watchers
 from agents.stage import Services, StageApp
-from agents.watchers import Watchers
+from agents.store import agent as store
+from agents.track import agent as track
 from core.errors import ContentError, FileChangedError, FileError
 from core.settings import Settings, Stage
 from gateways.decoding import prepare as decode

@@ -6,7 +6,7 @@ import uuid
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 
-from agents.throttle import nothing_is_on_its_way
+from agents.scan.throttle import nothing_is_on_its_way
 from core.settings import Settings
 from gateways.kafka.client import asking
 from gateways.kafka.connection import ClientOptions

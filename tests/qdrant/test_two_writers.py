@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from agents.store import _Storer
-from agents.storing_departures import LeavingPaths
+from agents.store.agent import _Storer
+from agents.store.departures import LeavingPaths
 from api.archive.points import take_path
 from api.collections.copying import Copier
 from core.errors import QdrantRejectedError

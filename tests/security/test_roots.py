@@ -14,7 +14,7 @@ import pytest
 
 from agents.leaving_out import LeftOut
 from agents.roots import allowed_roots
-from agents.walking import Found, Refused, walk
+from agents.scan.walking import Found, Refused, walk
 from core import grants
 from core.errors import FileError, UntrustedError
 from core.settings import Settings

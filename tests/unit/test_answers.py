@@ -3,7 +3,7 @@
 import asyncio
 from array import array
 
-from agents.answers import Answer, Answers, Question
+from agents.embed.answers import Answer, Answers, Question
 from tests.deadlines import HANG_SECONDS
 
 ANSWER = Answer(array("d", [1.0, 2.0]), "a picture")

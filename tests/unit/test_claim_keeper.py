@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from agents.cases import Case
-from agents.claims import ClaimKeeper
-from agents.departing import DepartureKeeper
-from agents.effects import Executor
-from agents.erasing import ErasureKeeper
-from agents.sweeps import Sweeper
+from agents.prepare.cases import Case
+from agents.prepare.claims import ClaimKeeper
+from agents.prepare.departing import DepartureKeeper
+from agents.prepare.effects import Executor
+from agents.prepare.erasing import ErasureKeeper
+from agents.prepare.sweeps import Sweeper
 from rules.claims.claim import Claim, scope
 from rules.claims.effects import Decode, PutWaiter, Send
 from rules.claims.ending import WAITERS_AT_ONCE

@@ -17,17 +17,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agents import decoder as decoding
-from agents.claims import ClaimKeeper
-from agents.decoder import Decoder
-from agents.departing import DepartureKeeper
-from agents.effects import Executor
-from agents.erasing import ErasureKeeper
-from agents.hash import _Hasher
-from agents.prepare import _Preparer
+from agents.hash.agent import _Hasher
+from agents.prepare import decoder as decoding
+from agents.prepare.agent import _Preparer
+from agents.prepare.claims import ClaimKeeper
+from agents.prepare.decoder import Decoder
+from agents.prepare.departing import DepartureKeeper
+from agents.prepare.effects import Executor
+from agents.prepare.erasing import ErasureKeeper
+from agents.prepare.sweeps import Sweeper
+from agents.prepare.unchanged import Unchanged
 from agents.stage import StageApp
-from agents.sweeps import Sweeper
-from agents.unchanged import Unchanged
 from core.errors import ContentError, FileChangedError, FileError
 from core.settings import Settings
 from imaging.prepared import Prepared

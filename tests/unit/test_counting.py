@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from agents import departing
-from agents.departing import DepartureKeeper
+from agents.prepare import departing
+from agents.prepare.departing import DepartureKeeper
 from streams.item import Item
 from tables.departures import Departures
 from tests.unit.test_departure_rows import GONE, Rows, file
 from topics.departure import Departed, Tally
+from topics.job_event import Tallied
 from topics.record import Headers
 
 
@@ -73,6 +74,6 @@ async def test_what_is_cut_off_is_counted_anew_and_forgotten_when_it_is_told(mon
     await take(asked)
     while stage.sent:
         await take(stage.sent.pop())
-    (told,) = stage.told
+    (told,) = [one for one in stage.told if isinstance(one, Tallied)]
     assert (told.gone, told.lost) == (4, 4)
     assert not [key for key in rows if key.startswith(b"g|")]

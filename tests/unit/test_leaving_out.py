@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agents.leaving_out import MOST_COUNTED, Chosen, LeftOut, total
-from agents.walking import Found, Refused, walk
+from agents.scan.walking import Found, Refused, walk
 from rules.leaving_out import Patterns, is_left_out, left_out_name
 
 

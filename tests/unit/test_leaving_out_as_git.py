@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agents.leaving_out import Chosen
-from agents.walking import Found, Refused, walk
+from agents.scan.walking import Found, Refused, walk
 
 NAMES = [
     "a", "b", "A", "foo", "bar", "build", "{a}", "b.tif", "foo.jpg", "a.jpg", "a.jpg.jpg", "x y.jpg", "trail .jpg",

@@ -10,8 +10,8 @@ import pytest
 
 from agents.leaving_out import ignore_file
 from agents.patience import Signs, answered
-from agents.walking import Found, Refused, walk
-from agents.watched_source import WatchedSource
+from agents.scan.sources.watched_source import WatchedSource
+from agents.scan.walking import Found, Refused, walk
 from core.errors import FileError
 from core.settings import Settings
 from rules.departures import Guard

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from agents.prepare import _Preparer
+from agents.prepare.agent import _Preparer
 from gateways.qdrant import BoundCollection
 from streams.item import Item
 from topics.hashed_file import HashedFile

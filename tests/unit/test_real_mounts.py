@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from agents.absence import Absence
+from agents.hash.absence import Absence
 from agents.leaving_out import Chosen
 from agents.mounted import linked_at, links_elsewhere, mounted_at
-from agents.watched_source import WatchedSource
+from agents.scan.sources.watched_source import WatchedSource
 from core.settings import Settings
 from rules.departures import Guard, Seen
 from rules.mounts import behind_links

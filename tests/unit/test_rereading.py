@@ -8,7 +8,7 @@ import pytest
 
 from agents import rereading
 from agents.rereading import READ_AT_MOST, file_of
-from agents.walking import Found, Refused
+from agents.scan.walking import Found, Refused
 from imaging.hashing import hash_file
 
 STORED = b"the picture that is stored"

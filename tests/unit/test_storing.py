@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agents.stage import Services, StageApp
-from agents.store import _Storer
+from agents.store.agent import _Storer
 from core.errors import DrainingError, FatalError, QdrantUnavailableError
 from core.pace import OFTEN
 from core.settings import Settings

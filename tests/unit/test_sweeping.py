@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agents import absence
-from agents.absence import Absence
-from agents.in_work import InWork
+from agents.hash import absence
+from agents.hash.absence import Absence
+from agents.hash.in_work import InWork
 from agents.leaving_out import Chosen
 from agents.mounted import mounted_at
 from core.errors import InvalidMessageError

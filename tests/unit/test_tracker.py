@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from agents import track
-from agents.track import FORGOTTEN_AT_ONCE, Tracker
+from agents.track import agent as track
+from agents.track.agent import FORGOTTEN_AT_ONCE, Tracker
 from core.settings import Settings
 from tables.jobs import Jobs
 from tests.deadlines import HANG_SECONDS

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from agents import throttle
-from agents.outcomes_watch import Outstanding
-from agents.throttle import Places, Throttle
+from agents.scan import throttle
+from agents.scan.outcomes_watch import Outstanding
+from agents.scan.throttle import Places, Throttle
 from core.settings import Settings
 from tests.deadlines import HANG_SECONDS
 

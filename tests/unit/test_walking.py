@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from agents.leaving_out import Chosen
-from agents.walking import Found, Refused, Walked, walk, walk_within
+from agents.scan.walking import Found, Refused, Walked, walk, walk_within
 from imaging.hashing import FileStamp
 from rules.leaving_out import Patterns
 
@@ -171,7 +171,7 @@ def open_files() -> int:
 # Root may read everything, so the walk runs as nobody where the tests run as root.
 AS_NOBODY = """
 import os, sys
-from agents.walking import walk
+from agents.scan.walking import walk
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(65534)

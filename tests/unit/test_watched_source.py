@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from agents.nets import Net
-from agents.walking import Found, walk
-from agents.watched_source import WatchedSource
+from agents.scan.sources.nets import Net
+from agents.scan.sources.watched_source import WatchedSource
+from agents.scan.walking import Found, walk
 from core.settings import Settings
 from rules.watching import QUIET_SECONDS
 from tests.deadlines import HANG_SECONDS
@@ -278,7 +278,7 @@ async def test_a_system_that_allows_too_few_watches_is_told_what_to_allow(
     def refuse(*_: object, **__: object) -> None:
         raise OSError('OS file watch limit reached. about ["/x"] (Error { kind: MaxFilesWatch, paths: ["/x"] })')
 
-    monkeypatch.setattr("agents.nets.RustNotify", refuse)
+    monkeypatch.setattr("agents.scan.sources.nets.RustNotify", refuse)
     watched = Watched(photos)
     task = asyncio.create_task(watched.of.run())
     await until(lambda: watched.of.state is not None, "it is told")

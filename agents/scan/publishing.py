@@ -12,14 +12,14 @@ from typing import Any
 import orjson
 
 from agents.leaving_out import Chosen, LeftOut, total
-from agents.outcomes_watch import Outstanding
 from agents.patience import Signs, answered
 from agents.rereading import Published, file_of, files_of
 from agents.roots import allowed_roots
+from agents.scan.outcomes_watch import Outstanding
+from agents.scan.sources.watched_source import WatchedWalk
+from agents.scan.throttle import Throttle
+from agents.scan.walking import Found, Refused, Walked, walk_within
 from agents.stage import StageApp
-from agents.throttle import Throttle
-from agents.walking import Found, Refused, Walked, walk_within
-from agents.watched_source import WatchedWalk
 from core import tracing
 from core.errors import CollectionMissingError, FileError
 from gateways.qdrant import ListedPoint

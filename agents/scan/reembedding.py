@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 
 import structlog
 
-from agents.publishing import POINTS_AT_ONCE, PublishingWalk
 from agents.rereading import Published
+from agents.scan.publishing import POINTS_AT_ONCE, PublishingWalk
+from agents.scan.throttle import Throttle
 from agents.stage import StageApp, now
-from agents.throttle import Throttle
 from core import failpoints
 from core.errors import MLUnavailableError, RequestError
 from gateways.qdrant import BoundCollection, ListedPoint, Point

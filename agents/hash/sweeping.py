@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from agents.in_work import InWork
-from agents.looks import Look, Looks
+from agents.hash.in_work import InWork
+from agents.hash.looks import Look, Looks
 from agents.patience import answered
 from agents.stage import StageApp, now
 from core import failpoints

@@ -5,7 +5,7 @@ import os
 from collections.abc import Awaitable, Sequence
 from typing import NamedTuple
 
-from agents.in_work import InWork
+from agents.hash.in_work import InWork
 from agents.stage import StageApp
 from core import failpoints
 from rules.departures import Held

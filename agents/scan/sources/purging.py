@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import structlog
 from pydantic import ValidationError
 
-from agents.owning import owned
+from agents.scan.sources.owning import owned
 from agents.stage import StageApp, now
 from core.errors import CollectionMissingError, RetryableError
 from gateways.qdrant import BoundCollection, ListedPoint

@@ -15,18 +15,18 @@ import structlog
 
 from agents.collections import WritableCollections
 from agents.leaving_out import Chosen
-from agents.outcomes_watch import OutcomesWatch
 from agents.patience import answered
-from agents.publishing import PublishingWalk
-from agents.purging import Purging
-from agents.reembedding import Reembedding
 from agents.rereading import Published
 from agents.roots import allowed_roots
-from agents.schedule import Schedule
-from agents.source_looks import SourceLooks
+from agents.scan.outcomes_watch import OutcomesWatch
+from agents.scan.publishing import PublishingWalk
+from agents.scan.reembedding import Reembedding
+from agents.scan.sources.looks import SourceLooks
+from agents.scan.sources.purging import Purging
+from agents.scan.sources.schedule import Schedule
+from agents.scan.sources.watchers import Watchers
+from agents.scan.throttle import Places, Throttle, check_goes_on
 from agents.stage import Services, StageApp, now
-from agents.throttle import Places, Throttle, check_goes_on
-from agents.watchers import Watchers
 from core import failpoints
 from core.errors import DrainingError, FatalError, PartitionRevokedError, RequestError
 from core.settings import Settings

@@ -5,7 +5,7 @@ In memory, about 100 bytes a file. A watcher that begins knows nothing, and has 
 
 from collections.abc import Iterable
 
-from agents.walking import Found
+from agents.scan.walking import Found
 from imaging.hashing import FileStamp
 from rules.paths import is_within
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable
 
-from agents.watched_source import WatchedSource, WatchedWalk
+from agents.scan.sources.watched_source import WatchedSource, WatchedWalk
 from core.settings import Settings
 from topics.scan_request import ScanRequest
 from topics.source import Source

@@ -7,7 +7,7 @@ from itertools import chain
 import structlog
 from aiokafka.errors import KafkaError
 
-from agents.outcomes_watch import Outstanding
+from agents.scan.outcomes_watch import Outstanding
 from agents.stage import StageApp
 from core.errors import DrainingError, PartitionRevokedError
 from core.settings import Settings

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agents.removing import asks, asks_again
 from agents.stage import Services, StageApp, now
+from agents.track.removing import asks, asks_again
 from core import failpoints
 from streams.messages import Event
 from streams.rows import is_current

@@ -9,12 +9,12 @@ from typing import cast
 
 import structlog
 
-from agents.cases import Case
-from agents.departing import DepartureKeeper
-from agents.effects import Executor
-from agents.erasing import ErasureKeeper
+from agents.prepare.cases import Case
+from agents.prepare.departing import DepartureKeeper
+from agents.prepare.effects import Executor
+from agents.prepare.erasing import ErasureKeeper
+from agents.prepare.sweeps import Step, Sweeper
 from agents.stage import StageApp
-from agents.sweeps import Step, Sweeper
 from core import failpoints
 from core.errors import DrainingError, FatalError, PartitionRevokedError
 from rules.claims.claim import scope

@@ -8,13 +8,13 @@ import asyncio
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 
-from agents.cases import Case, RowsOf
-from agents.decoder import Decoder, point_of
-from agents.departing import DepartureKeeper
-from agents.erasing import ErasureKeeper
+from agents.prepare.cases import Case, RowsOf
+from agents.prepare.decoder import Decoder, point_of
+from agents.prepare.departing import DepartureKeeper
+from agents.prepare.erasing import ErasureKeeper
+from agents.prepare.unchanged import Unchanged
 from agents.rereading import is_same_picture, read_again
 from agents.stage import StageApp
-from agents.unchanged import Unchanged
 from core import failpoints
 from core.errors import ContentError, FileError
 from rules.claims import effects as do

@@ -7,7 +7,7 @@ from itertools import groupby
 import structlog
 
 from agents.collections import KnownCollections
-from agents.comparing import Comparer
+from agents.prepare.comparing import Comparer
 from agents.stage import StageApp, now
 from core import failpoints
 from rules.batching import halves

@@ -16,10 +16,10 @@ from typing import Any
 
 import structlog
 
-from agents.answers import Answer, Answers, Question
 from agents.collections import KnownCollections
+from agents.embed.answers import Answer, Answers, Question
+from agents.embed.offers import LARGEST_BATCH, Kind, Offers, kind_of
 from agents.end_markers import EndMarkers
-from agents.offers import LARGEST_BATCH, Kind, Offers, kind_of
 from agents.stage import Services, StageApp
 from core import failpoints, tracing
 from core.errors import ContentError, DrainingError, FatalError, FileError, MLOutOfMemoryError, MLUnavailableError

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import structlog
 
-from agents.owning import owned
+from agents.scan.sources.owning import owned
+from agents.scan.sources.watched_source import POLL_SECONDS
+from agents.scan.sources.watchers import Watchers
 from agents.stage import StageApp, now
-from agents.watched_source import POLL_SECONDS
-from agents.watchers import Watchers
 from core import failpoints
 from rules.sources import due, scheduled_job
 from topics.record import Headers

@@ -18,10 +18,10 @@ from typing import Any, cast
 import structlog
 
 from agents.collections import KnownCollections
-from agents.confirmed import Confirmed, former_of, histories
-from agents.erasing_points import ErasedPoints
 from agents.stage import Services, StageApp, now
-from agents.storing_departures import LeavingPaths
+from agents.store.confirmed import Confirmed, former_of, histories
+from agents.store.departures import LeavingPaths
+from agents.store.erasing import ErasedPoints
 from core import failpoints, tracing
 from core.errors import CollectionMissingError, DrainingError, FatalError
 from core.pace import Pace

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from queue import Empty, SimpleQueue
 
 from agents.leaving_out import Chosen
-from agents.nets import Lost, Net, Told
-from agents.walking import folders_within
+from agents.scan.sources.nets import Lost, Net, Told
+from agents.scan.walking import folders_within
 from core.errors import FileError
 from imaging.files import Roots
 from rules.paths import is_within, outermost

@@ -15,12 +15,12 @@ import orjson
 import structlog
 
 from agents.collections import WritableCollections
-from agents.fingerprinting import Fingerprinter
-from agents.forgetting import PathForgetter
-from agents.handing_on import as_kept, hashed_file, holder_of, told_of
-from agents.in_work import InWork
+from agents.hash.fingerprinting import Fingerprinter
+from agents.hash.forgetting import PathForgetter
+from agents.hash.handing_on import as_kept, hashed_file, holder_of, told_of
+from agents.hash.in_work import InWork
+from agents.hash.sweeping import Sweeper
 from agents.stage import Services, StageApp, now
-from agents.sweeping import Sweeper
 from core import failpoints, metrics
 from core.errors import DrainingError, FatalError
 from rules import hashing

@@ -1,9 +1,9 @@
 """prepare: decides what a file costs, and decodes the ones whose content is new. The only writer of known_images.
 
-It takes hashed-file, and image-outcome (agents/claims.py): what became of a content.
+It takes hashed-file, and image-outcome (agents/prepare/claims.py): what became of a content.
 It decides by the rows of the content, in rules/claims: new, known, unchanged, or to wait for another file's answer.
 A file whose path held another content before comes by way of that one, and is passed on with what is known of it.
-It sends (agents/effects.py) ml-request for a new content, db-write for a known one, outcomes on job-event, and
+It sends (agents/prepare/effects.py) ml-request for a new content, db-write for a known one, outcomes on job-event, and
 image-outcome where a content or a file cannot be used. One that is not what was hashed goes back to raw-path.
 """
 
@@ -17,17 +17,17 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from agents.cases import Case
-from agents.claims import ClaimKeeper
 from agents.collections import KnownCollections
-from agents.decoder import Decoder
-from agents.departing import DepartureKeeper
-from agents.effects import Decided, Executor
 from agents.end_markers import EndMarkers
-from agents.erasing import ErasureKeeper
+from agents.prepare.cases import Case
+from agents.prepare.claims import ClaimKeeper
+from agents.prepare.decoder import Decoder
+from agents.prepare.departing import DepartureKeeper
+from agents.prepare.effects import Decided, Executor
+from agents.prepare.erasing import ErasureKeeper
+from agents.prepare.sweeps import Sweeper
+from agents.prepare.unchanged import Unchanged
 from agents.stage import Services, StageApp
-from agents.sweeps import Sweeper
-from agents.unchanged import Unchanged
 from core import failpoints, metrics
 from core.errors import FatalError, PartitionRevokedError
 from rules.claims.effects import Decode, Effects, Finish, PutWaiter, Send

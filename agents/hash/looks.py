@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from agents.absence import Absence
-from agents.in_work import InWork
+from agents.hash.absence import Absence
+from agents.hash.in_work import InWork
 from agents.leaving_out import Chosen
 from agents.roots import allowed_roots
 from core.errors import FileError

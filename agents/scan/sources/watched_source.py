@@ -18,13 +18,13 @@ import structlog
 
 from agents.leaving_out import Chosen
 from agents.mounted import mounted_at
-from agents.nets import Told
 from agents.patience import on_disk
-from agents.published_files import PublishedFiles
 from agents.roots import allowed_roots
-from agents.walking import Found, Refused, walk_within
-from agents.watched_tree import WatchedTree
-from agents.writers import is_open_for_writing
+from agents.scan.sources.nets import Told
+from agents.scan.sources.published_files import PublishedFiles
+from agents.scan.sources.watched_tree import WatchedTree
+from agents.scan.sources.writers import is_open_for_writing
+from agents.scan.walking import Found, Refused, walk_within
 from core.errors import FileError
 from core.settings import Settings
 from imaging.files import Roots

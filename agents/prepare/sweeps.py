@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from agents.cases import Case
-from agents.effects import Decided, Executor
+from agents.prepare.cases import Case
+from agents.prepare.effects import Decided, Executor
 from agents.stage import StageApp
 from rules.claims.claim import Claim
 from rules.claims.events import Cancelled

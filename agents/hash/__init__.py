@@ -1,0 +1,1 @@
+"""Hash: names a file by its content."""

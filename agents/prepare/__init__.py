@@ -1,0 +1,1 @@
+"""Prepare: decides what a content needs, and decodes it."""

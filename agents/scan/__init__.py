@@ -1,0 +1,1 @@
+"""Scan: finds the files."""

@@ -1,0 +1,1 @@
+"""Folders that are kept in step: when they are looked at, watched, and purged."""

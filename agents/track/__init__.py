@@ -1,0 +1,1 @@
+"""Track: keeps the account of each job."""
