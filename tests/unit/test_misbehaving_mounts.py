@@ -173,11 +173,12 @@ def test_a_disk_that_is_disconnected_is_no_disk_whose_files_are_gone(tmp_path: P
 
 async def test_a_disk_that_hangs_is_given_up_and_what_goes_on_is_waited_for(disk: Misbehaving) -> None:
     """However many hang, others are looked at: each has a thread of its own."""
-    disk.fails({("look", "a.jpg"): HANGS})
-    hang = [asyncio.create_task(answered("photos", 0.1, os.lstat, disk.at / "a.jpg")) for _ in range(8)]
+    disk.fails({("look", "sub/d.jpg"): HANGS})
+    hang = [asyncio.create_task(answered("photos", 0.1, os.lstat, disk.at / "sub" / "d.jpg")) for _ in range(8)]
     for task in hang:
         with pytest.raises(FileError, match="photos does not answer"):
             await task
+    # In another folder: of names of one folder the kernel may ask one after the other.
     assert (await answered("photos", HANG_SECONDS, os.lstat, disk.at / "b.jpg")).st_size == 5
     # Long work that shows signs of life is waited for.
     signs = Signs()
