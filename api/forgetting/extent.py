@@ -198,9 +198,10 @@ def plural(count: int, name: str) -> str:
     return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
 
 
-def _said(value: bytes | None) -> dict[str, object]:
+def _said(value: bytes | None) -> dict[str, str]:
+    """Return the texts that a message says, which any program may have published."""
     try:
         said = orjson.loads(value or b"{}")
     except orjson.JSONDecodeError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return {name: text for name, text in said.items() if isinstance(text, str)} if isinstance(said, dict) else {}
