@@ -1,6 +1,7 @@
 """Pictures that are forgotten, end to end: at once, for good, whatever is on its way and whatever is replayed."""
 
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,9 @@ async def rows(service: Service, *texts: str) -> list[tuple[bytes, bytes]]:
     ]
 
 
-async def replayed(service: Service, topic: str) -> None:
-    """Replay a topic, and wait until all of it is published."""
-    begun = await service.http.post("replay", json={"topic": topic})
+async def replayed(service: Service, topic: str, since: datetime) -> None:
+    """Replay what a test has published to a topic, and wait until all of it is published."""
+    begun = await service.http.post("replay", json={"topic": topic, "since": since.isoformat()})
     assert begun.status_code == 202, begun.text
 
     async def ended() -> bool:
@@ -75,6 +76,7 @@ async def settled(pipeline: Pipeline, photos: Path, collection: str) -> None:
 async def test_what_is_forgotten_goes_and_its_files_are_skipped(
     service: Service, pipeline: Pipeline, photos: Path, collection: str
 ) -> None:
+    since = datetime.now(UTC)
     write(photos, "a.jpg", "b.jpg")
     (photos / "copy.jpg").write_bytes((photos / "a.jpg").read_bytes())
     await pipeline.run(photos, collection=collection)
@@ -96,7 +98,7 @@ async def test_what_is_forgotten_goes_and_its_files_are_skipped(
     assert (again["outcomes"]["skipped"], again["outcomes"]["unchanged"]) == (2, 1)
     assert again["skipped_kinds"] == {"forgotten": 2}
     for topic in ("raw-path", "hashed-file", "db-write", "image-outcome"):
-        await replayed(service, topic)
+        await replayed(service, topic, since)
     await settled(pipeline, photos, collection)
 
     async def is_as_before() -> bool:
@@ -173,6 +175,7 @@ async def test_one_of_two_collections_forgets(
 async def test_a_collection_that_is_forgotten_leaves_nothing(
     service: Service, pipeline: Pipeline, photos: Path, collection: str
 ) -> None:
+    since = datetime.now(UTC)
     write(photos, "a.jpg", "b.jpg")
     other = f"{collection}-other"
     await pipeline.run(photos, collection=collection)
@@ -188,8 +191,8 @@ async def test_a_collection_that_is_forgotten_leaves_nothing(
         return all(any(key.startswith(one) for one in kept) for key in found)
 
     await eventually(nothing_is_left)
-    await replayed(service, "raw-path")
-    await replayed(service, "db-write")
+    await replayed(service, "raw-path", since)
+    await replayed(service, "db-write", since)
     await settled(pipeline, photos, collection)
     assert await pipeline.qdrant.collection(collection) is None
     assert len(await pipeline.points(other)) == 1
@@ -229,6 +232,7 @@ async def test_what_is_on_its_way_to_ml_is_forgotten(
 
 
 async def test_a_source_takes_along_what_it_alone_holds(service: Service, library: Library, pipeline: Pipeline) -> None:
+    since = datetime.now(UTC)
     write(library.folder, "mine.jpg", "shared.jpg", "gone.jpg")
     write(library.folder.parent / "other", "theirs.jpg")
     copy = library.folder.parent / "other" / "copy.jpg"
@@ -254,7 +258,7 @@ async def test_a_source_takes_along_what_it_alone_holds(service: Service, librar
 
     await eventually(only_the_word_is_left)
     # The path of what has a copy elsewhere has left, and a replay brings it back to nobody.
-    await replayed(service, "db-write")
+    await replayed(service, "db-write", since)
     await settled(pipeline, library.folder, library.collection)
     await eventually(only_theirs)
 

@@ -3,6 +3,7 @@
 import shutil
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -304,12 +305,13 @@ async def test_other_collections_keep_what_they_have(library: Library, pipeline:
 async def test_a_replay_brings_no_path_back_that_has_left(
     library: Library, pipeline: Pipeline, service: Service
 ) -> None:
+    since = datetime.now(UTC).isoformat()
     write(library.folder, "a.jpg", "b.jpg")
     await library.add()
     (library.folder / "a.jpg").rename(library.folder / "c.jpg")
     await library.sync()
     [moved] = [point for point, paths in (await library.paths()).items() if paths == ["c.jpg"]]
-    replayed = await service.http.post("replay", json={"topic": "db-write"})
+    replayed = await service.http.post("replay", json={"topic": "db-write", "since": since})
     assert replayed.status_code == 202, replayed.text
 
     async def ended() -> bool:
