@@ -1,7 +1,8 @@
 """The client of the ML service, and what it gives."""
 
 from gateways.ml.answers import Capabilities, Embedded, OfferedModel, Refused
-from gateways.ml.client import ML, ImageInput
+from gateways.ml.client import ML
+from gateways.ml.images import ImageInput
 from gateways.ml.models import Arrival, Model, ModelsAnswer
 
 __all__ = [

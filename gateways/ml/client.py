@@ -5,7 +5,6 @@ import base64
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +13,7 @@ import httpx
 import orjson
 
 from core import metrics
-from core.errors import FatalError, MLRejectedError, MLUnavailableError
+from core.errors import FatalError, MLRejectedError, MLUnavailableError, RejectedError
 from core.http import without_sniffio
 from core.tls import authorities
 from gateways.ml.answers import (
@@ -31,21 +30,13 @@ from gateways.ml.answers import (
     raise_for_status,
     refusal,
 )
+from gateways.ml.images import CONTROL, ImageInput
 from gateways.ml.models import ModelsAnswer
 
 # Longest wait for a connection, and for an answer that needs no work from a model.
 QUICK_SECONDS = 10.0
 # Longest wait for the vector of a text: the first one loads a text encoder, of half a gigabyte and more.
 TEXT_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class ImageInput:
-    """One image to embed; `unique_id` names it within its batch."""
-
-    unique_id: str
-    jpeg: bytes
-    filename: str
 
 
 class ML:
@@ -108,20 +99,35 @@ class ML:
         `model_id`: which of the service's `models` is to do it; a service of one model knows nothing of that.
         Raises MLOutOfMemoryError (send fewer), MLUnavailableError (also for an answer that cannot be
         trusted, such as missing or unknown images) and MLRejectedError (for the batch as a whole).
+        Where no vector has the dimension, a picture of our own tells whether the service or the images are at fault.
         """
-        results = await self._batch(images, {"caption": caption} | self._named(model_id))
-        lengths = {len(result.embedding) for result in results if result.embedding}
+        params = {"caption": caption} | self._named(model_id)
+        results = await self._batch(images, params)
+        lengths = _lengths(results)
         if lengths and dimension not in lengths:
-            raise MLUnavailableError(
-                f"The ML service answers with vectors of {', '.join(map(str, sorted(lengths)))} dimensions instead of "
-                f"{dimension}: its model changed. Bring the former model back, or ingest into a new collection."
-            )
-        return {result.unique_id: self._checked(result, dimension) for result in results}
+            results = await self._with_control(images, params)
+            if dimension not in _lengths(results):
+                raise MLUnavailableError(
+                    f"The ML service answers with vectors of {', '.join(map(str, sorted(lengths)))} dimensions instead "
+                    f"of {dimension}: its model changed. Bring the former model back, or ingest into a new collection."
+                )
+        checked = {result.unique_id: self._checked(result, dimension) for result in results}
+        return {image.unique_id: checked[image.unique_id] for image in images}
 
     async def caption(self, images: Sequence[ImageInput]) -> dict[str, Embedded | Refused]:
         """Have a batch described and not embedded; else as `embed`. A service that cannot do so embeds for nothing."""
         results = await self._batch(images, {"caption": True} | ({"embed": False} if self._models else {}))
         return {result.unique_id: self._checked(result, None) for result in results}
+
+    async def _with_control(self, images: Sequence[ImageInput], params: dict[str, Any]) -> list[Result]:
+        """Ask again with a picture of our own beside the images; nothing where the service takes no more of them.
+
+        In one request, as behind one address may be several services, of which one has another model.
+        """
+        try:
+            return await self._batch([*images, CONTROL], params)
+        except RejectedError:
+            return []
 
     async def _batch(self, images: Sequence[ImageInput], params: dict[str, Any]) -> list[Result]:
         if not images:
@@ -230,6 +236,10 @@ class ML:
     def _named(self, model_id: str | None) -> dict[str, str]:
         """Return what names a model in a request, where the service is known to have it."""
         return {"model_id": model_id} if model_id in self._models and model_id is not None else {}
+
+
+def _lengths(results: Sequence[Result]) -> set[int]:
+    return {len(result.embedding) for result in results if result.embedding}
 
 
 def _encode(images: Sequence[ImageInput]) -> bytes:

@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from core.errors import FatalError, MLOutOfMemoryError, MLRejectedError, MLUnavailableError
 from gateways.ml import ML, Embedded, ImageInput, Refused
+from gateways.ml.images import CONTROL
 from tests.deadlines import HANG_SECONDS
 from tests.ml.stub import Behaviour, Stub, serving, vector_of
 
@@ -121,10 +122,27 @@ class TestEmbed:
         with pytest.raises(MLUnavailableError, match="nonsense"):
             await embed(ml)
 
-    async def test_another_dimension_for_all_means_another_model(self, stub: Stub, ml: ML) -> None:
+    @pytest.mark.parametrize("count", [1, 2])
+    async def test_pictures_that_fail_and_have_no_good_neighbour_fail_all_the_same(
+        self, stub: Stub, ml: ML, count: int
+    ) -> None:
+        stub.behaviour = Behaviour(short_images=[image.unique_id for image in IMAGES], reverse=True)
+        answers = await ml.embed(IMAGES[:count], caption=False, dimension=512)
+        assert refused(answers) == [image.unique_id for image in IMAGES[:count]]
+
+    @pytest.mark.parametrize("count", [1, 5])
+    async def test_another_dimension_for_all_means_another_model(self, stub: Stub, ml: ML, count: int) -> None:
         stub.behaviour = Behaviour(dimension=768)
         with pytest.raises(MLUnavailableError, match=r"768 dimensions instead of 512: its model changed"):
-            await embed(ml)
+            await ml.embed(IMAGES[:count], caption=False, dimension=512)
+
+    async def test_another_dimension_fails_no_picture_where_the_service_takes_no_more_of_them(
+        self, stub: Stub, ml: ML
+    ) -> None:
+        """There it cannot be asked what it makes of another picture."""
+        stub.behaviour = Behaviour(dimension=768, reject_batch_with=[CONTROL.unique_id])
+        with pytest.raises(MLUnavailableError, match="its model changed"):
+            await ml.embed(IMAGES[:1], caption=False, dimension=512)
 
     @pytest.mark.parametrize("status", [500, 502, 503, 429, 401, 404])
     async def test_a_service_in_trouble_is_waited_for(self, stub: Stub, ml: ML, status: int) -> None:

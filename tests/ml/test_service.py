@@ -25,6 +25,7 @@ from embedded.ml.model import VisualModel
 from embedded.ml.service import MAX_BATCH, MAX_BODY, create_app
 from embedded.models.shelf import Shelf
 from gateways.ml import ML, Embedded, ImageInput, Refused
+from gateways.ml.images import CONTROL
 from tests.deadlines import HANG_SECONDS
 from tests.ml import tiny_models
 from tests.ml.pictures import series
@@ -243,7 +244,8 @@ async def test_the_gateway_and_the_service_understand_each_other(url: str) -> No
     assert (told.model_id, told.embedding_dim, told.supports_text) == ("darkroom-visual-1", 512, False)
     assert told.colours_from is not None
     good, bad = ImageInput("good", jpeg(Image.new("RGB", (60, 40), "red")), "1.jpg"), ImageInput("bad", b"", "2.jpg")
-    answers = await ml.embed([good, bad], caption=True, dimension=told.embedding_dim)
+    answers = await ml.embed([good, bad, CONTROL], caption=True, dimension=told.embedding_dim)
+    assert isinstance(answers[CONTROL.unique_id], Embedded)
     assert isinstance(answers["good"], Embedded)
     assert answers["good"].caption == "A landscape picture, mostly red."
     assert answers["good"].model_id == told.model_id
