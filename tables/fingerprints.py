@@ -25,13 +25,15 @@ _STAMP = itemgetter("size", "mtime_ns")
 
 NEVER = -(1 << 63)
 """A time of change that no file has."""
+MOST_LOOKS = 4
+"""Whose marks a row has: those that are under way, that a person is asked about, and that kills repeat."""
 
 
 class Fingerprint(BaseModel):
     """What a path held when it was last read.
 
     `held`: what was handed on for it and has not left, and who holds that. `sequence`: how often something has left.
-    `leaving`: the walk that has found something that would. `edited_in`: the job that found another content.
+    `leaving_in`: the newest looks that have found something that would. `edited_in`: the job that found another one.
     """
 
     size: int
@@ -40,7 +42,7 @@ class Fingerprint(BaseModel):
     sha256: str
     held: tuple[Held, ...] = ()
     sequence: int = 0
-    leaving: str | None = None
+    leaving_in: tuple[str, ...] = ()
     edited_in: str | None = None
 
     def matches(self, stamp: FileStamp) -> bool:
@@ -54,7 +56,22 @@ class Fingerprint(BaseModel):
     def has_left(self, collection: str, sha256: str) -> bool:
         """Tell whether the path may have left a collection with a content, and is not held there since."""
         # While it leaves it is held until prepare has been told.
-        return self.sequence > 0 and not (self.leaving is None and self.holds(collection, sha256))
+        return self.sequence > 0 and (bool(self.leaving_in) or not self.holds(collection, sha256))
+
+    def marked(self, job_id: str) -> "Fingerprint":
+        """Return it as a look leaves it that has found something that would leave.
+
+        Marks of others stay, as each removes what it has found itself: it may be a look for another collection, or at
+        what a newer one has found already, as a kill repeats it behind its end.
+        """
+        return self.model_copy(update={"leaving_in": (*self._others(job_id), job_id)[-MOST_LOOKS:]})
+
+    def without(self, job_id: str, held: tuple[Held, ...]) -> "Fingerprint":
+        """Return it as a look leaves it that has removed what it has found, with what is held then."""
+        return self.model_copy(update={"held": held, "leaving_in": self._others(job_id) if held else ()})
+
+    def _others(self, job_id: str) -> tuple[str, ...]:
+        return tuple(one for one in self.leaving_in if one != job_id)
 
 
 _NOTHING = Fingerprint(size=0, mtime_ns=NEVER, sha256="0" * 64)
@@ -110,7 +127,7 @@ class Fingerprints:
         kept = {
             "held": known.held if held is None else held,
             "sequence": known.sequence,
-            "leaving": known.leaving,
+            "leaving_in": known.leaving_in,
             "edited_in": job_id if known.sha256 != fresh.sha256 else known.edited_in,
         }
         after = fresh.model_copy(update=kept)

@@ -139,7 +139,7 @@ class PathForgetter:
 
 def _leaving(path: bytes, known: Fingerprint, asked: ForgetSource, token: str) -> _Leaves | None:
     """Return what a source's end means for the row of a path; None: nothing."""
-    is_raised = known.leaving == token
+    is_raised = token in known.leaving_in
     leaves: list[Held] = []
     stays: list[Held] = []
     for one in known.held:
@@ -155,8 +155,8 @@ def _leaving(path: bytes, known: Fingerprint, asked: ForgetSource, token: str) -
     sequence = known.sequence - 1 if is_raised else known.sequence
     raised = known
     if leaves and not is_raised:
-        raised = known.model_copy(update={"sequence": sequence + 1, "leaving": token})
-    after = raised.model_copy(update={"held": tuple(stays), "leaving": None})
+        raised = known.marked(token).model_copy(update={"sequence": sequence + 1})
+    after = raised.without(token, tuple(stays))
     return _Leaves(path, raised, after, sequence, leaves)
 
 

@@ -126,7 +126,7 @@ class Sweeper:
         """Look at rows, and mark or remove what leaves. A guard says why nothing can be said of any."""
         if isinstance(look.absence, Guard):
             return look.absence
-        known = rows if sweep.phase == "look" else [one for one in rows if read_row(one[1]).leaving == sweep.job_id]
+        known = rows if sweep.phase == "look" else [one for one in rows if sweep.job_id in read_row(one[1]).leaving_in]
         paths, absence = [path for path, _ in known], look.absence
         patience = self._stage.services.settings.file_timeout_seconds
         try:
@@ -172,7 +172,7 @@ class Sweeper:
         files = self._fingerprints
         with writing_rows(event):
             marked = self._as_found(found, in_work)
-            rows = [files.put(one.path, one.before.model_copy(update={"leaving": sweep.job_id})) for one in marked]
+            rows = [files.put(one.path, one.before.marked(sweep.job_id)) for one in marked]
         departed = [
             Departed(**_named(sweep, one.path), sha256=leaves.sha256, reason=leaves.reason)
             for one in marked
@@ -211,7 +211,7 @@ class Sweeper:
         failpoints.reach("sweep-sent")
         with writing_rows(event):
             rows = [
-                files.put(one.path, after.model_copy(update={"held": one.departure.held, "leaving": None}))
+                files.put(one.path, after.without(sweep.job_id, one.departure.held))
                 for one, after in raised
                 if files.get(one.path) == after
             ]

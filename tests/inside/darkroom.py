@@ -195,6 +195,12 @@ class Darkroom:
         source = known.source
         return await self._scan(source.collection, [source.folder], source.exclude, name, touched)
 
+    async def deliver_again(self, topic: str, job_id: str) -> None:
+        """Have the messages of a job delivered once more, as a kill does before they are acked."""
+        for tp in [tp for tp in self.kafka.logs if tp.topic == topic]:
+            for one in [one for one in self.kafka.logs[tp] if Headers.decode(one.headers).job_id == job_id]:
+                await (await self._producer.send(topic, one.key, one.value, tp.partition, None, [*one.headers]))
+
     async def ingest(self, folder: Path, collection: str, exclude: Sequence[str] = ()) -> str:
         """Take a folder in; return the job."""
         return await self._scan(collection, [str(folder)], exclude, None)

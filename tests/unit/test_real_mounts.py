@@ -121,7 +121,7 @@ async def test_a_disk_that_comes_and_goes_is_watched_anew(tmp_path: Path) -> Non
         with tmpfs(disk):
             (disk / "a.jpg").write_bytes(b"a")
             await until(lambda: watched.of.wants_whole, "the disk is seen")
-            watched.look([root])
+            watched.begin()
             (disk / "b.jpg").write_bytes(b"b")
             assert await watched.news() == ["usb/b.jpg"]
         await until(lambda: watched.of.wants_whole, "it is seen that the disk is away")

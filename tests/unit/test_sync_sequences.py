@@ -174,6 +174,76 @@ def test_a_file_that_is_back_before_its_removal_is_carried_out_stays(seed: int, 
         assert sorted(shown) == [str(path) for path in paths]
 
 
+@pytest.mark.parametrize("repeated", ["scan-request", "raw-path"])
+@pytest.mark.parametrize(("lost", "state"), [("b", "removed"), ("bde", "held")])
+def test_a_look_that_is_repeated_behind_its_end_takes_nothing_from_the_next(
+    repeated: str, lost: str, state: str, tmp_path: Path
+) -> None:
+    """As after a kill before its messages were acked: both find what has left meanwhile."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, name in enumerate("abcde"):
+        (folder / f"{name}.jpg").write_bytes(picture(number, 0))
+    with running(1, tmp_path) as (runner, darkroom):
+
+        async def story() -> None:
+            await darkroom.keep("home", folder, "home")
+            first = await darkroom.sync("home")
+            await darkroom.settled(first)
+            (folder / "a.jpg").rename(folder / "moved.jpg")
+            for name in lost:
+                (folder / f"{name}.jpg").unlink()
+            # What it finds is not counted before the other look has found it, too.
+            darkroom.kafka.withheld.add("db-write")
+            second = await darkroom.sync("home")
+            await darkroom.until(lambda: darkroom.removals(second) == "counting", "what has left")
+            await darkroom.deliver_again(repeated, first)
+            await asyncio.sleep(5)
+            darkroom.kafka.withheld.clear()
+            darkroom.kafka.wake()
+            await darkroom.settled(second)
+            await darkroom.at_rest()
+            removals = darkroom.status[second].removals
+            assert removals is not None
+            assert (removals.state, removals.moved, removals.gone) == (state, 1, len(lost))
+            if darkroom.is_held(second):
+                await darkroom.decide(second, "confirm")
+                await darkroom.until_removed(second)
+
+        runner.run(story())
+        shown = [path for one in darkroom.qdrant.live("home") for path in one.payload["paths"]]
+        assert sorted(shown) == sorted(
+            str(folder / f"{name}.jpg") for name in {"b", "c", "d", "e", "moved"}.difference(lost)
+        )
+
+
+def test_what_leaves_two_collections_at_once_leaves_both(tmp_path: Path) -> None:
+    """As where the sources of a folder are watched."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, name in enumerate("ab"):
+        (folder / f"{name}.jpg").write_bytes(picture(number, 0))
+    with running(1, tmp_path) as (runner, darkroom):
+
+        async def story() -> None:
+            for name in ("home", "second"):
+                await darkroom.keep(name, folder, name)
+                await darkroom.settled(await darkroom.sync(name))
+            (folder / "a.jpg").unlink()
+            darkroom.kafka.withheld.add("db-write")
+            looks = [await darkroom.sync(name) for name in ("home", "second")]
+            await darkroom.until(lambda: all(darkroom.removals(one) == "counting" for one in looks), "what has left")
+            darkroom.kafka.withheld.clear()
+            darkroom.kafka.wake()
+            for one in looks:
+                await darkroom.settled(one)
+            await darkroom.at_rest()
+
+        runner.run(story())
+        for name in ("home", "second"):
+            assert [one.payload["paths"] for one in darkroom.qdrant.live(name)] == [[str(folder / "b.jpg")]]
+
+
 def test_the_next_look_takes_over_what_nobody_has_answered_and_names_it(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     (folder / "kept").mkdir(parents=True)

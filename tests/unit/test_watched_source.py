@@ -44,11 +44,16 @@ class Watched:
 
     async def begun(self) -> None:
         await until(lambda: self.of.wants_whole, "the watcher begins")
+        self.begin()
+
+    def begin(self) -> None:
+        """Look at the whole, as is wanted."""
+        self.of.wants_whole = False
         self.look([self.folder])
 
     def look(self, places: list[Path]) -> None:
         """Do what a walk does with the watcher."""
-        told = self.of.walk(whole=places == [self.folder])
+        told = self.of.walk()
         for place in places:
             told.without_changing([one for one in walk(bytes(place)) if isinstance(one, Found)])
         if places == [self.folder]:
@@ -65,7 +70,7 @@ class Watched:
 
         await asyncio.wait_for(look(), HANG_SECONDS)
         if self.of.wants_whole:
-            self.look([self.folder])
+            self.begin()
             return ["."]
         return self.taken(found)
 
@@ -214,9 +219,9 @@ async def test_a_walk_leaves_what_is_written_to_for_its_own_look(watched: Watche
     with (photos / "copy.jpg").open("wb") as copy:
         copy.write(b"first half")
         copy.flush()
-        await until(lambda: len(watched.of.walk(whole=False).changes) > 0, "the watcher knows of the copy")
+        await until(lambda: len(watched.of.walk().changes) > 0, "the watcher knows of the copy")
         found = [one for one in walk(bytes(photos)) if isinstance(one, Found)]
-        still = watched.of.walk(whole=True).without_changing([*found])
+        still = watched.of.walk().without_changing([*found])
         assert {one.path for one in found} - {one.path for one in still} == {bytes(photos / "copy.jpg")}
         copy.write(b"second half")
     assert await watched.news() == ["copy.jpg"]
@@ -255,6 +260,15 @@ async def test_folders_whose_names_are_no_text_are_told_of(photos: Path) -> None
         assert state is not None
         assert (state.state, state.folders, state.every_seconds) == ("watching", 3, 300)
         assert "no text" in (state.reason or "")
+
+
+async def test_a_walk_that_a_kill_repeats_is_not_the_look_at_the_start(photos: Path) -> None:
+    watched = Watched(photos)
+    task = asyncio.create_task(watched.of.run())
+    await until(lambda: watched.of.wants_whole, "the watcher begins")
+    watched.look([photos])
+    assert watched.of.wants_whole
+    task.cancel()
 
 
 async def test_a_folder_that_is_not_there_is_said_and_waited_for(photos: Path) -> None:

@@ -44,9 +44,12 @@ class SourceLooks:
     ) -> Sweep | None:
         """Tell that a whole walk of a source has ended; return what is looked for behind it, where that may be.
 
-        `links`: to folders, that the walk has followed.
+        `links`: to folders, that the walk has followed. Of a look that has ended, and that a kill repeats, nothing is:
+        a newer one has taken its place.
         """
         assert request.source is not None  # noqa: S101 - or nothing is on mounts
+        if self._services.jobs.has_ended(request.job_id):
+            return None
         before = self._mounted(request.source)
         known = () if before is None else before.links
         there = await on_disk(links_elsewhere, links, known, tuple(mounts))

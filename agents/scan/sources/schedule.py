@@ -93,10 +93,10 @@ class Schedule:
         )
         with structlog.contextvars.bound_contextvars(job_id=job_id, stage="scan"):
             # Under the name of the source: who has its partition looks at it, and writes its status.
+            if watched is not None and not touched:
+                watched.wants_whole = False  # before it begins: what is not known from then on is looked at anew
             await (await self._stage.send(SCAN_REQUEST, source.name, request, Headers(job_id=job_id)))
             self._asked[source.name] = job_id
-            if watched is not None and not touched:
-                watched.wants_whole = False
             failpoints.reach("sync-asked")
             await self._stage.emit(request.queued(now()))
             log.info("sync-begun", source=source.name, due=moment, touched=len(touched))

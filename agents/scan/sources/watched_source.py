@@ -99,10 +99,12 @@ class WatchedSource:
         finally:
             self._close()
 
-    def walk(self, *, whole: bool) -> WatchedWalk:
-        """Return what a walk that begins tells and asks."""
-        if whole:
-            self.wants_whole = False
+    def walk(self) -> WatchedWalk:
+        """Return what a walk that begins tells and asks.
+
+        It is none that is wanted, even if it is whole: a kill may have repeated it behind the end of its look, which
+        removes nothing any more.
+        """
         return WatchedWalk(self._changes, self._published)
 
     async def news(self) -> list[str]:

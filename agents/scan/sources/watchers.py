@@ -39,7 +39,7 @@ class Watchers:
     def walk(self, request: ScanRequest) -> WatchedWalk | None:
         """Return what the walk of a request has to do with a watcher."""
         watched = None if request.source is None else self.get(request.source)
-        return None if watched is None else watched.walk(whole=not request.touched)
+        return None if watched is None else watched.walk()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
