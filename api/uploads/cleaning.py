@@ -95,10 +95,12 @@ class UploadCleaner:
     async def clean(self, now: float | None = None) -> int:
         """Look at all files once, and return how many were removed. `now`: seconds since 1970.
 
-        Does nothing while the view is behind Kafka. Raises QdrantUnavailableError with the rest left as it is.
+        Does nothing while the view is behind Kafka. Raises QdrantUnavailableError, KafkaUnavailableError with the rest
+        left as it is.
         """
         if await self._view.problem():
             return 0
+        await self._view.catch_up()  # a job may have come just now that has yet to read a file
         now = time.time() if now is None else now
         waiting = await self._paths_of_letters() | await self._paths_of_jobs()
         removed = 0

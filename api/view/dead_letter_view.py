@@ -1,19 +1,14 @@
 """The dead letters as the routes see them."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
-
-from aiokafka.errors import KafkaError
 
 from api.view import dead_letters
 from api.view.database import Database
 from api.view.dead_letters import DeadLetterFilter, DeadLetterRow, WholeDeadLetter
 from api.view.feed import Feed
-from core.errors import KafkaUnavailableError
 from topics.dead_letter import DEAD_LETTER
 
-CATCH_UP_SECONDS = 15.0
 # A letter may have a megabyte.
 WHOLE_AT_ONCE = 50
 
@@ -55,10 +50,4 @@ class DeadLetterView:
 
     async def catch_up(self) -> None:
         """Wait until the view has every letter, and every mark, that Kafka has now. Raises KafkaUnavailableError."""
-        try:
-            async with asyncio.timeout(CATCH_UP_SECONDS):
-                await self._feed.catch_up(DEAD_LETTER)
-        except (TimeoutError, KafkaError) as error:
-            raise KafkaUnavailableError(
-                f"The dead letters cannot be read yet: Kafka {await self._feed.problem() or 'is slow'}. Try again."
-            ) from error
+        await self._feed.catch_up(DEAD_LETTER, "dead letters")

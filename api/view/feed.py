@@ -9,11 +9,13 @@ import time
 
 import structlog
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
 from api.view import dead_letters, writing
 from api.view.changes import Changes
 from api.view.database import Database
 from core.disk import MEND
+from core.errors import KafkaUnavailableError
 from gateways.kafka.client import administering, answers, asking
 from gateways.kafka.connection import ClientOptions
 from gateways.kafka.offsets import stable_ends
@@ -27,6 +29,7 @@ log = structlog.get_logger()
 BATCH_MESSAGES = 500
 RETRY_SECONDS = 1.0
 ANSWER_SECONDS = 3.0
+CATCH_UP_SECONDS = 15.0
 
 
 class Feed:
@@ -75,8 +78,17 @@ class Feed:
             return f"is being read: {behind} messages are to come"
         return None if await answers(self._kafka, ANSWER_SECONDS) else "does not answer"
 
-    async def catch_up(self, topic: str) -> None:
-        """Wait until the view has what a topic has now. Raises KafkaError where Kafka does not answer."""
+    async def catch_up(self, topic: str, what: str) -> None:
+        """Wait until the view has what a topic has now. Raises KafkaUnavailableError; `what`: its name in that."""
+        try:
+            async with asyncio.timeout(CATCH_UP_SECONDS):
+                await self._catch_up(topic)
+        except (TimeoutError, KafkaError) as error:
+            raise KafkaUnavailableError(
+                f"The {what} cannot be read yet: Kafka {await self.problem() or 'is slow'}. Try again."
+            ) from error
+
+    async def _catch_up(self, topic: str) -> None:
         async with asking(self._kafka) as client:
             ends = await stable_ends(client, [part for part in self._parts if part.topic == topic])
         with self._changes.watch(topic) as changed:

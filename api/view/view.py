@@ -19,6 +19,7 @@ from gateways.kafka.connection import ClientOptions
 from rules.outcomes import Outcome
 from rules.tally import Way
 from tables.job import Job
+from topics.job_event import JOB_EVENT
 from topics.job_status import FINISHED, JobStatus
 
 # A busy job changes many times a second, more than anyone can look at.
@@ -121,6 +122,11 @@ class JobView:
     async def problem(self) -> str | None:
         """Say why the view may be behind Kafka; None when it is not."""
         return await self._feed.problem()
+
+    async def catch_up(self) -> None:
+        """Wait until the view has what Kafka has now of jobs and dead letters. Raises KafkaUnavailableError."""
+        await self._feed.catch_up(JOB_EVENT.name, "jobs")
+        await self.letters.catch_up()
 
     async def wait_for(self, job_id: str, offset: int, seconds: float) -> JobStatus:
         """Wait until the job-event at `offset` is in the job. Raises TimeoutError after `seconds`."""

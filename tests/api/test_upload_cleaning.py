@@ -1,5 +1,6 @@
 """Files that were sent go when nothing needs them any more, and not before."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest_asyncio
 from api.archive.points import give_back_path, take_path
 from api.services import Services, open_services
 from api.view.dead_letters import DeadLetterFilter
+from api.view.feed import Feed
 from core.settings import Settings
+from gateways.kafka.reader import KafkaRecord
 from gateways.qdrant import Point, Qdrant
 from imaging.hashing import hash_file
 from rules.identity import point_id
@@ -219,16 +222,28 @@ async def test_a_file_that_a_dead_letter_waits_for_stays(services: Services, job
     assert not path.exists()
 
 
-async def test_a_file_that_another_job_has_yet_to_read_stays(services: Services, job_id: str, collection: str) -> None:
-    """As the job that takes over what is replayed from one that was forgotten."""
+async def test_a_file_that_another_job_has_yet_to_read_stays(
+    services: Services, job_id: str, collection: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the job that takes over what is replayed from one that was forgotten, even if it has come just now."""
     path = sent(services.settings, job_id)
     await finish(services, job_id, collection)
     later = f"{job_id}-later"
     service = Service(None, services.settings)  # type: ignore[arg-type]
     file = SeenFile(file_id="one", path=str(path))
+    write, is_late = Feed._write, asyncio.Event()
+
+    async def write_late(feed: Feed, records: list[KafkaRecord]) -> None:
+        await is_late.wait()
+        await write(feed, records)
+
+    monkeypatch.setattr(Feed, "_write", write_late)
     await service.publish(queued(later, collection), Seen(job_id=later, at=1.0, collection=collection, files=[file]))
-    await eventually(lambda: services.view.status(later))
-    await clean(services, 0, 100, 200)
+    cleaning = asyncio.create_task(clean(services, 0, 100, 200))
+    await asyncio.wait({cleaning}, timeout=1)
+    assert path.exists()
+    is_late.set()
+    await cleaning
     assert path.exists()
 
 
