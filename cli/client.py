@@ -1,5 +1,6 @@
 """The commands' client of Darkroom's API."""
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
@@ -16,6 +17,7 @@ from core.tls import authorities
 from rules import local_token
 from rules.listening import HTTP_PORT
 from rules.outcomes import Outcome
+from rules.paths import readable
 from topics.job_status import FINISHED, JobStatus
 
 TIMEOUT_SECONDS = 30.0
@@ -118,10 +120,10 @@ class Client:
 
     def check(self, collection: str) -> dict[str, Any]:
         """Return what the pictures of a collection lack, counted."""
-        return self._call("GET", f"/collections/{quote(collection, safe='')}/check")
+        return self._call("GET", f"/collections/{part(collection)}/check")
 
     def _begin(self, collection: str, what: str, **request: object) -> str:
-        answer = self._call("POST", f"/collections/{quote(collection, safe='')}/{what}", **request)
+        answer = self._call("POST", f"/collections/{part(collection)}/{what}", **request)
         try:
             return str(answer["job_id"])
         except KeyError as error:
@@ -129,7 +131,7 @@ class Client:
 
     def status(self, job_id: str) -> JobStatus:
         """Return the status document of a job."""
-        return self._status(self._call("GET", f"/ingest/status/{job_id}"))
+        return self._status(self._call("GET", f"/ingest/status/{part(job_id)}"))
 
     def brokers(self) -> str:
         """Return where the API finds Kafka."""
@@ -149,18 +151,20 @@ class Client:
 
     def command(self, job_id: str, command: JobCommand, **options: bool) -> dict[str, Any]:
         """Tell a job what to do; return the API's answer, whose `message` is for a person."""
-        answer = self._call("POST", f"/ingest/{job_id}/{command}", params=options)
+        answer = self._call("POST", f"/ingest/{part(job_id)}/{command}", params=options)
         if "message" not in answer:
             raise self._nonsense()
         return answer
 
     def renew(self, collection: str) -> dict[str, Any]:
         """Give a collection a new incarnation; return what is known of it then."""
-        return self._call("POST", f"/collections/{quote(collection, safe='')}/renew")
+        return self._call("POST", f"/collections/{part(collection)}/renew")
 
     def files(self, job_id: str, outcome: Outcome | None) -> Iterator[FileOfStatus]:
         """Return all files of a job, or those with one outcome, page by page."""
-        return self._pages(FileOfStatus, f"/ingest/{job_id}/files", "files", limit=PAGE_FILES, outcome=outcome or "")
+        return self._pages(
+            FileOfStatus, f"/ingest/{part(job_id)}/files", "files", limit=PAGE_FILES, outcome=outcome or ""
+        )
 
     def _pages(self, record: type[Listed], path: str, name: str, **params: str | int) -> Iterator[Listed]:
         """Return what is listed at a path, page by page: records that stand under a name."""
@@ -212,6 +216,8 @@ class Client:
     def _call(self, method: str, path: str, **request: Any) -> dict[str, Any]:
         try:
             response = self._http.request(method, path, **request)
+        except UnicodeEncodeError as error:
+            raise _no_text(error) from error
         except httpx.TransportError as error:
             raise ApiUnavailableError(
                 f"No Darkroom answers at {self._url}: {str(error).rstrip('.')}. "
@@ -250,3 +256,21 @@ class Client:
             f"What answers at {self._url} is not this Darkroom. "
             "Set DARKROOM_URL to where it runs, or use programs of one version."
         )
+
+
+def part(name: str) -> str:
+    """Return a name as it stands in the path of a request. Raises RequestError where nothing can be called so."""
+    if name in {"", ".", ".."} or "/" in name:
+        raise RequestError(f"There is nothing that is called {name!r}: a name or an id is not empty, and has no /.")
+    try:
+        return quote(name, safe="")
+    except UnicodeEncodeError as error:
+        raise _no_text(error) from error
+
+
+def _no_text(error: UnicodeEncodeError) -> RequestError:
+    """Return what is said of bytes on the command line that are no text: a request holds none such."""
+    wrong = readable(os.fsencode(error.object[error.start : error.end]))
+    return RequestError(
+        f"What was given holds {wrong}, which is not UTF-8. Names are text; in a pattern, write ? there."
+    )

@@ -1,11 +1,10 @@
 """The commands' client of the API's collections."""
 
 from typing import Any
-from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from cli.client import Client
+from cli.client import Client, part
 
 
 class Storage(BaseModel):
@@ -44,7 +43,7 @@ class CollectionsClient(Client):
 
     def keep(self, name: str, storage: dict[str, Any]) -> Collection:
         """Change how a collection is kept; what `storage` leaves out stays."""
-        return self._collection(self._call("PATCH", f"/collections/{quote(name, safe='')}/storage", json=storage))
+        return self._collection(self._call("PATCH", f"/collections/{part(name)}/storage", json=storage))
 
     def _collection(self, answer: object) -> Collection:
         try:

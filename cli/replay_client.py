@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from cli.client import POLL_SECONDS, Client
+from cli.client import POLL_SECONDS, Client, part
 
 PAGE_LETTERS = 200
 # Letters are published before the answer comes, and there may be many.
@@ -26,7 +26,7 @@ class ReplayClient(Client):
 
     def letter(self, letter_id: str) -> dict[str, Any]:
         """Return one dead letter with its content."""
-        return self._call("GET", f"/dead-letters/{letter_id}")
+        return self._call("GET", f"/dead-letters/{part(letter_id)}")
 
     def decide(self, action: str, choice: dict[str, Any]) -> dict[str, Any]:
         """Replay or drop dead letters; return how many, and the refusals."""
@@ -34,7 +34,7 @@ class ReplayClient(Client):
 
     def retry_failed(self, job_id: str) -> dict[str, Any]:
         """Run the failed files of a job again; return as `decide` does."""
-        return self._call("POST", f"/ingest/{job_id}/retry-failed", timeout=DECIDE_SECONDS)
+        return self._call("POST", f"/ingest/{part(job_id)}/retry-failed", timeout=DECIDE_SECONDS)
 
     def run(self, path: str, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """Begin a run, and return how far it is again and again until it has ended."""

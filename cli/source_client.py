@@ -3,11 +3,10 @@
 import time
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
 
-from cli.client import PAGE_FILES, POLL_SECONDS, Client
+from cli.client import PAGE_FILES, POLL_SECONDS, Client, part
 from rules.tally import Way
 from topics.job_status import REMOVALS_SETTLED, JobStatus
 
@@ -71,7 +70,7 @@ class SourceClient(Client):
 
     def removals(self, job_id: str, way: Way | None) -> Iterator[RemovalShown]:
         """Return all that leaves by a sync, or what does in one way, page by page."""
-        path = f"/ingest/{quote(job_id, safe='')}/removals"
+        path = f"/ingest/{part(job_id)}/removals"
         return self._pages(RemovalShown, path, "removals", limit=PAGE_FILES, way=way or "")
 
     def pause_source(self, name: str, *, paused: bool) -> SourceShown:
@@ -109,4 +108,4 @@ class SourceClient(Client):
 
 
 def _path(name: str) -> str:
-    return f"/sources/{quote(name, safe='')}"
+    return f"/sources/{part(name)}"

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from cli import app as module
+from core.errors import RequestError
 from tests.cli.command import darkroom
 from tests.cli.scripted_api import ScriptedApi, job
 from tests.cli.terminal import in_terminal, lines
@@ -50,6 +52,46 @@ def test_exit_codes_are_those_that_help_and_the_readme_tell(tmp_path: Path) -> N
     away = darkroom("jobs", cwd=tmp_path, DARKROOM_URL="http://127.0.0.1:1")
     assert away.returncode == module.UNREACHABLE
     assert "darkroom up" in away.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["sources", "show"],
+        ["sync"],
+        ["status"],
+        ["cancel"],
+        ["files"],
+        ["retry-failed"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("name", ["", "..", "a/b", "a\udcff"], ids=["empty", "dots", "slash", "bytes"])
+def test_what_nothing_can_be_called_is_said_to_be_so(command: list[str], name: str) -> None:
+    with ScriptedApi({}) as api:
+        run = CliRunner().invoke(module.app, [*command, name], env={"DARKROOM_URL": api.url})
+        assert api.asked == []
+    assert isinstance(run.exception, RequestError), run.exception
+    assert (repr(name) if name != "a\udcff" else "\\xff, which is not UTF-8") in str(run.exception)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["sources", "set", "s", "--exclude", "a\udcff*"],
+        ["gone", "list", "--collection", "a\udcff"],
+        ["gone", "keep", "a\udcff", "--for-good"],
+        ["forget", "--content", "a\udcff"],
+        ["search", "a\udcff"],
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_words_that_are_not_utf_8_are_said_to_be_so(command: list[str]) -> None:
+    with ScriptedApi({}) as api:
+        run = CliRunner().invoke(module.app, command, env={"DARKROOM_URL": api.url})
+        assert api.asked == []
+    assert isinstance(run.exception, RequestError), run.exception
+    assert "holds \\xff, which is not UTF-8" in str(run.exception)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
