@@ -1,6 +1,7 @@
 """`forget` and `unforget`: pictures that are to leave for good. `forget JOB` is about the files of a job."""
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -133,6 +134,10 @@ def _wanted(**named: str) -> dict[str, Any]:
     wanted = {name: value for name, value in named.items() if value}
     if "content" in wanted:
         wanted["content"] = wanted["content"].casefold()  # as some programs write hashes
+        if not re.fullmatch("[0-9a-f]{64}", wanted["content"]):
+            raise typer.BadParameter(
+                "--content is the SHA-256 of a file, 64 hex digits, as `sha256sum FILE` prints it."
+            )
     if "path" in wanted:
         # As the service shows it: names that are not UTF-8 travel so.
         wanted["path"] = readable(os.fsencode(os.path.normpath(Path(wanted["path"]).expanduser().absolute())))

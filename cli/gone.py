@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 from pydantic import BaseModel
@@ -127,6 +128,11 @@ def _chosen(ids: list[str] | None, *, every: bool) -> Iterator[dict[str, Any]]:
         raise typer.BadParameter("Name pictures by their ids, or say --all.")
     if every:
         yield {"all": True}
+    for one in ids or ():
+        try:
+            UUID(one)
+        except ValueError:
+            raise typer.BadParameter(f"{one!r} is no id of a picture: `darkroom gone list` shows them.") from None
     for start in range(0, len(ids or ()), MOST_IDS):
         yield {"ids": (ids or [])[start : start + MOST_IDS]}
 

@@ -19,6 +19,7 @@ from core.errors import RequestError
 from rules.sources import in_words, seconds_of
 from rules.tally import Way
 from topics.job_status import JobStatus
+from topics.source import LEAST_SECONDS, MOST_SECONDS
 
 group = typer.Typer(help="Folders that are kept in step with a collection.", no_args_is_help=True)
 
@@ -51,7 +52,7 @@ def add(
             folder=str(path),
             name=name,
             collection=collection,
-            every_seconds=seconds_of(every) if every else None,
+            every_seconds=_seconds(every) if every else None,
             watch=watch,
             exclude=exclude,
             caption=caption,
@@ -113,7 +114,7 @@ def set_source(
     named: dict[str, object] = {"watch": watch, "caption": caption, "exclude": [] if no_exclude else exclude or None}
     changes = {option: value for option, value in named.items() if value is not None}
     if every:
-        changes["every_seconds"] = None if every == "never" else seconds_of(every)
+        changes["every_seconds"] = None if every == "never" else _seconds(every)
     if not changes:
         raise typer.BadParameter("Say what is to change: --every, --watch, --exclude, --caption, or their --no-….")
     with SourceClient.of(settings.load()) as client:
@@ -297,6 +298,14 @@ def _facts(source: SourceShown) -> RenderableType:
 def _often(source: SourceShown) -> str:
     often = [f"every {in_words(source.every_seconds)}"] if source.every_seconds else []
     return " and ".join([*(["when it changes"] if source.watch else []), *often] or ["when you ask"])
+
+
+def _seconds(every: str) -> int:
+    seconds = seconds_of(every)
+    if not LEAST_SECONDS <= seconds <= MOST_SECONDS:
+        bounds = f"{in_words(LEAST_SECONDS)} at least, and {in_words(MOST_SECONDS)} at most"
+        raise typer.BadParameter(f"--every is {bounds}; {every!r} is not.")
+    return seconds
 
 
 def _every(source: SourceShown) -> str:

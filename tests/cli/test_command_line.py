@@ -80,8 +80,7 @@ def test_what_nothing_can_be_called_is_said_to_be_so(command: list[str], name: s
     [
         ["sources", "set", "s", "--exclude", "a\udcff*"],
         ["gone", "list", "--collection", "a\udcff"],
-        ["gone", "keep", "a\udcff", "--for-good"],
-        ["forget", "--content", "a\udcff"],
+        ["forget", "--collection", "a\udcff"],
         ["search", "a\udcff"],
     ],
     ids=lambda command: " ".join(command[:2]),
@@ -92,6 +91,25 @@ def test_words_that_are_not_utf_8_are_said_to_be_so(command: list[str]) -> None:
         assert api.asked == []
     assert isinstance(run.exception, RequestError), run.exception
     assert "holds \\xff, which is not UTF-8" in str(run.exception)
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["gone", "keep", "a", "--for-good"], "darkroom gone list"),
+        (["gone", "forget", "a", "--yes"], "darkroom gone list"),
+        (["forget", "--content", "zz"], "64 hex digits"),
+        (["unforget", "--content", "a" * 63], "64 hex digits"),
+        (["sources", "set", "s", "--every", "59s"], "1m at least"),
+        (["sources", "add", ".", "--every", "367d"], "366d at most"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else None,
+)
+def test_a_wrong_value_is_said_to_be_so_in_words(command: list[str], said: str) -> None:
+    with ScriptedApi({"POST /ingest/roots": [(200, {"roots": []})]}) as api:
+        run = CliRunner().invoke(module.app, command, env={"DARKROOM_URL": api.url, "COLUMNS": "200"})
+        assert {path for path, _, _ in api.asked} <= {"POST /ingest/roots"}
+    assert (run.exit_code, said in run.output) == (2, True), run.output
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from tests.cli.command import darkroom
 from tests.cli.scripted_api import Answer, ScriptedApi
+
+IDS = [str(UUID(int=number)) for number in range(1001)]
 
 
 def gone(number: int, purge_at: str | None = "2026-12-06T01:40:00+00:00") -> dict[str, Any]:
@@ -37,13 +40,13 @@ def test_all_are_listed_page_by_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "route", "bodies"),
     [
-        (["1", "2", "--days", "30"], "keep", [{"ids": ["1", "2"], "days": 30}]),
+        ([*IDS[:2], "--days", "30"], "keep", [{"ids": IDS[:2], "days": 30}]),
         (["--all", "--for-good"], "keep", [{"all": True, "days": None}]),
         (["--all", "--as-planned"], "release", [{"all": True}]),
         (
-            [*map(str, range(1001)), "--days", "1"],
+            [*IDS, "--days", "1"],
             "keep",
-            [{"ids": [*map(str, range(1000))], "days": 1}, {"ids": ["1000"], "days": 1}],
+            [{"ids": IDS[:1000], "days": 1}, {"ids": IDS[1000:], "days": 1}],
         ),
     ],
     ids=["some", "all-for-good", "as-planned", "more-than-a-request-takes"],
@@ -57,7 +60,7 @@ def test_many_are_kept(tmp_path: Path, options: list[str], route: str, bodies: l
 
 
 @pytest.mark.parametrize(
-    ("options", "body"), [(["--all"], {"gone": True}), (["1", "2"], {"ids": ["1", "2"]})], ids=["all", "some"]
+    ("options", "body"), [(["--all"], {"gone": True}), (IDS[:2], {"ids": IDS[:2]})], ids=["all", "some"]
 )
 def test_many_are_forgotten_in_the_active_collection(tmp_path: Path, options: list[str], body: dict[str, Any]) -> None:
     done = {
