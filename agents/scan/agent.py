@@ -1,7 +1,8 @@
 """scan: walks the folders of a request and publishes their photographs, never too many at a time.
 
 scan-request → raw-path, and a sentinel on each of its partitions at the end. A redelivered request
-is walked again under a new walk id; equal paths have equal file ids, so nothing counts twice.
+is walked again under a new walk id; equal paths have equal file ids, so nothing counts twice. One about a source
+is not, where its job has ended.
 """
 
 import asyncio
@@ -114,6 +115,10 @@ class _Scanner:
         with structlog.contextvars.bound_contextvars(job_id=request.job_id, stage="scan"):
             job_id = request.job_id
             walk_id = new_id()
+            if self._services.jobs.has_ended(job_id) and not item.headers.replay:
+                # A kill repeats it: what is new now would come by a look that is over, and a move would be none.
+                log.info("look-has-ended")
+                return
             if self._services.jobs.is_cancelled(job_id):
                 await self._seal(job_id, walk_id, self._uncounted)
                 return

@@ -217,6 +217,32 @@ def test_a_look_that_is_repeated_behind_its_end_takes_nothing_from_the_next(
         )
 
 
+def test_a_look_that_has_ended_takes_nothing_in_when_its_request_is_repeated(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, name in enumerate("abc"):
+        (folder / f"{name}.jpg").write_bytes(picture(number, 0))
+    with running(1, tmp_path) as (runner, darkroom):
+
+        async def story() -> None:
+            await darkroom.keep("home", folder, "home")
+            first = await darkroom.sync("home")
+            await darkroom.settled(first)
+            (folder / "a.jpg").rename(folder / "moved.jpg")
+            (folder / "b.jpg").unlink()
+            await darkroom.deliver_again("scan-request", first)
+            await darkroom.at_rest()
+            second = await darkroom.sync("home")
+            await darkroom.settled(second)
+            assert darkroom.status[first].total_files == 3
+            # Where the other look had brought what was moved, it would be no move.
+            removals = darkroom.status[second].removals
+            assert removals is not None
+            assert (removals.state, removals.moved, removals.gone) == ("removed", 1, 1)
+
+        runner.run(story())
+
+
 def test_what_leaves_two_collections_at_once_leaves_both(tmp_path: Path) -> None:
     """As where the sources of a folder are watched."""
     folder = tmp_path / "photos"

@@ -68,7 +68,10 @@ class Schedule:
             every = watched.state.every_seconds or every
         moment = due(known.wanted_at, every, None if known.status is None else known.status.due, now())
         if moment is not None:
-            job_id = await self._begin(known, moment, ())
+            job_id = scheduled_job(source.name, moment)
+            # A kill may have come before this was noted.
+            if not self._stage.services.jobs.has_ended(job_id):
+                await self._begin(known, moment, ())
             status = SourceStatus(name=source.name, due=moment, job_id=job_id)
             await (await self._stage.send(SOURCE_STATUS, source.name, status, Headers(job_id=job_id)))
         elif watched is not None:
@@ -77,8 +80,8 @@ class Schedule:
                 failpoints.reach("watch-news")
                 await self._begin(known, now(), touched)
 
-    async def _begin(self, known: KnownSource, moment: float, touched: Sequence[str]) -> str:
-        """Ask for a look, at the whole source or only at what was touched; return the job."""
+    async def _begin(self, known: KnownSource, moment: float, touched: Sequence[str]) -> None:
+        """Ask for a look, at the whole source or only at what was touched."""
         source, watched = known.source, self._watchers.get(known.source.name)
         job_id = scheduled_job(source.name, moment)
         request = ScanRequest(
@@ -100,7 +103,6 @@ class Schedule:
             failpoints.reach("sync-asked")
             await self._stage.emit(request.queued(now()))
             log.info("sync-begun", source=source.name, due=moment, touched=len(touched))
-        return job_id
 
     def _is_open(self, name: str) -> bool:
         jobs, asked = self._stage.services.jobs, self._asked.get(name)
