@@ -90,6 +90,7 @@ def test_a_picture_with_all_that_is_known_of_it(visit: Open) -> None:
     expect(page.get_by_role("button", name=seeding.filename(2))).to_be_focused()
 
     page.reload()
+    expect(page.get_by_role("button", name=seeding.filename(0))).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
     page.go_back()  # to the picture that the address named
     expect(page.get_by_role("dialog")).to_be_visible()
