@@ -29,9 +29,6 @@ class Fingerprinter:
         """Return for each of the files of a message whether it lies outside the folders that all must lie in."""
         try:
             roots = allowed_roots(first.roots, self._settings)
-        except FileError as error:
-            return [error] * len(paths)
-        try:
             return await self._answered(first.path, outside_of_all, paths, roots)
         except FileError as error:
             return [error] * len(paths)
