@@ -174,16 +174,22 @@ def test_a_file_that_is_back_before_its_removal_is_carried_out_stays(seed: int, 
         assert sorted(shown) == [str(path) for path in paths]
 
 
+def a_folder(tmp_path: Path, names: str) -> Path:
+    """Return a folder with a picture of each of these letters."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number, name in enumerate(names):
+        (folder / f"{name}.jpg").write_bytes(picture(number, 0))
+    return folder
+
+
 @pytest.mark.parametrize("repeated", ["scan-request", "raw-path"])
 @pytest.mark.parametrize(("lost", "state"), [("b", "removed"), ("bde", "held")])
 def test_a_look_that_is_repeated_behind_its_end_takes_nothing_from_the_next(
     repeated: str, lost: str, state: str, tmp_path: Path
 ) -> None:
     """As after a kill before its messages were acked: both find what has left meanwhile."""
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for number, name in enumerate("abcde"):
-        (folder / f"{name}.jpg").write_bytes(picture(number, 0))
+    folder = a_folder(tmp_path, "abcde")
     with running(1, tmp_path) as (runner, darkroom):
 
         async def story() -> None:
@@ -218,10 +224,7 @@ def test_a_look_that_is_repeated_behind_its_end_takes_nothing_from_the_next(
 
 
 def test_a_look_that_has_ended_takes_nothing_in_when_its_request_is_repeated(tmp_path: Path) -> None:
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for number, name in enumerate("abc"):
-        (folder / f"{name}.jpg").write_bytes(picture(number, 0))
+    folder = a_folder(tmp_path, "abc")
     with running(1, tmp_path) as (runner, darkroom):
 
         async def story() -> None:
@@ -245,10 +248,7 @@ def test_a_look_that_has_ended_takes_nothing_in_when_its_request_is_repeated(tmp
 
 def test_what_leaves_two_collections_at_once_leaves_both(tmp_path: Path) -> None:
     """As where the sources of a folder are watched."""
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    for number, name in enumerate("ab"):
-        (folder / f"{name}.jpg").write_bytes(picture(number, 0))
+    folder = a_folder(tmp_path, "ab")
     with running(1, tmp_path) as (runner, darkroom):
 
         async def story() -> None:
