@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.errors import FileError
+from core.errors import MISSING, FileError
 from imaging.files import Roots, open_regular
 from rules.leaving_out import IGNORE_FILE, NO_MEDIA, Patterns, is_left_out
 from rules.paths import is_within, parent_of, readable
@@ -129,7 +129,7 @@ def _has(folder: bytes, name: str) -> bool:
     """Tell whether a folder has a file of this name. Raises FileError where the disk does not say so."""
     try:
         os.lstat(_within(folder, name))
-    except (FileNotFoundError, NotADirectoryError):
+    except MISSING:
         return False
     except OSError as error:
         raise FileError(f"{readable(folder)}: {error.strerror or error}") from error

@@ -25,6 +25,9 @@
 The message of each says what happened, to which file or part, and what to do.
 """
 
+MISSING = (FileNotFoundError, NotADirectoryError)
+"""What the system says of a path at which there is nothing. Every other error of it says nothing of that."""
+
 
 class DarkroomError(Exception):
     """Base of every error raised on purpose."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from agents.leaving_out import Chosen, ScopesWithin
 from agents.mounted import linked_at, mounted_at
 from agents.patience import Signs
-from core.errors import FileError
+from core.errors import MISSING, FileError
 from imaging.files import Roots
 from rules.departures import Guard, Seen
 from rules.mounts import Linked, Mount
@@ -21,7 +21,6 @@ MOST_NAMES = 100_000
 """In the listings that are kept: some 10 MB."""
 _Listing = frozenset[bytes] | Seen
 """The names in a folder, or what is to be said of all of them."""
-_ABSENT = (FileNotFoundError, NotADirectoryError)
 
 
 class Absence:
@@ -106,7 +105,7 @@ class Absence:
             os.lstat(path)
             if stat.S_ISDIR(os.stat(path).st_mode):  # noqa: PTH116 - bytes
                 return "gone"  # another took its place
-        except _ABSENT:
+        except MISSING:
             return "unread" if os.path.lexists(path) else "gone"
         except OSError:
             return "unread"
@@ -119,7 +118,7 @@ class Absence:
             with os.scandir(folder) as entries:
                 # A folder that took the place of a file is none.
                 return frozenset(entry.name for entry in entries if not entry.is_dir())
-        except _ABSENT:
+        except MISSING:
             return self._without(folder)
         except OSError:
             return "unread"
@@ -133,7 +132,7 @@ class Absence:
         while folder != self._folder:
             try:
                 os.lstat(folder)
-            except _ABSENT:
+            except MISSING:
                 folder = parent_of(folder)
                 continue
             except OSError:

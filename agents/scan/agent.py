@@ -29,7 +29,7 @@ from agents.scan.sources.watchers import Watchers
 from agents.scan.throttle import Places, Throttle, check_goes_on
 from agents.stage import Services, StageApp, now
 from core import failpoints
-from core.errors import DrainingError, FatalError, PartitionRevokedError, RequestError
+from core.errors import MISSING, DrainingError, FatalError, PartitionRevokedError, RequestError
 from core.settings import Settings
 from gateways.kafka.connection import client_options
 from gateways.qdrant.filters import Filters
@@ -257,7 +257,7 @@ def outermost(sources: list[str]) -> list[bytes]:
         path = normal(os.fsencode(source))
         try:
             os.stat(path)  # noqa: PTH116 - bytes
-        except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        except (*MISSING, ValueError) as error:
             raise RequestError(f"{source} does not exist on the machine of the scan stage.") from error
         except OSError as error:
             raise RequestError(f"{source} cannot be read: {error.strerror or error}.") from error

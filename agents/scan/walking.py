@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from agents.leaving_out import Chosen, LeftOut, Scopes, ScopesWithin, count, ignore_file
 from agents.patience import Signs
-from core.errors import FileError
+from core.errors import MISSING, FileError
 from imaging.files import Roots, check_within, open_regular
 from imaging.formats import HEAD_BYTES, is_listed, is_picture
 from imaging.hashing import FileStamp
@@ -203,7 +203,7 @@ class _Walk:
                 if identity in self._above:
                     return  # by way of a link to a folder that contains it
                 self._above.add(identity)
-        except (FileNotFoundError, NotADirectoryError) as error:
+        except MISSING as error:
             if os.path.lexists(path):
                 yield Refused(path, "failed", _why(path, error))
             return

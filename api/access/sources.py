@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from core.errors import FileError, RequestError
+from core.errors import MISSING, FileError, RequestError
 from imaging.files import open_regular
 from rules.paths import is_within
 
@@ -104,7 +104,7 @@ def _check_readable(path: Path, text: str, *, must_be_folder: bool) -> None:
             raise RequestError(f"{text} is neither a file nor a folder.")
         if not os.access(path, os.R_OK):
             raise RequestError(f"{text} cannot be read by the service: Permission denied.")
-    except (FileNotFoundError, NotADirectoryError) as error:
+    except MISSING as error:
         raise RequestError(f"{text} does not exist.") from error
     except OSError as error:
         raise RequestError(f"{text} cannot be read by the service: {error.strerror}.") from error
