@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel
 
 from rules.departures import GuardCode, needs_yes, why_held
-from topics import job_event as events
 from topics.job_status import REMOVALS_SETTLED, RemovalCode, RemovalState
+from topics.removal_event import Guarded, LeftAll, Overtaken, Swept, Tallied, ToRemovals
 from topics.sweep import Sweep
 
 
@@ -153,20 +153,20 @@ class Removals(BaseModel):
         if self.state not in REMOVALS_SETTLED:
             self.guarded, self.guard_code = reason, code
 
-    def take(self, event: events.Guarded | events.Swept | events.Tallied | events.LeftAll | events.Overtaken) -> None:
+    def take(self, event: ToRemovals) -> None:
         """Fold an event."""
         match event:
-            case events.Guarded():
+            case Guarded():
                 self.give_up(event.reason, event.code)  # unless of a walk that was made again, when all was done
-            case events.Overtaken():
+            case Overtaken():
                 self.overtaken_by = self.overtaken_by or event.by
-            case events.Swept():
+            case Swept():
                 self.partitions = event.partitions
                 self.swept.setdefault(event.partition, (event.departed, event.unread))
-            case events.Tallied():
+            case Tallied():
                 found = {name: getattr(event, name) for name in Counts.model_fields}
                 self.tallied.setdefault(event.partition, Counts(**found))
-            case events.LeftAll():
+            case LeftAll():
                 pairs = self.left.setdefault(event.round, [])
                 if (event.sent_from, event.partition) not in pairs:
                     pairs.append((event.sent_from, event.partition))

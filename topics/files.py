@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from core.errors import InvalidMessageError
 from imaging.hashing import FileStamp
 from rules import identity, paths
-from topics.limits import MAX_NAME, Name, Paths, PathText, clipped
+from topics.limits import MAX_NAME, Moment, Name, Paths, PathText, clipped
 from topics.record import Headers, Record
 from topics.source import SourceName
 
@@ -24,6 +24,13 @@ Task = Literal["reembed", "caption"]
 
 See agents.scan.reembedding.
 """
+
+
+class OfJob(Record):
+    """What happens to a job, and when (seconds since 1970)."""
+
+    job_id: JobId
+    at: Moment
 
 
 class HasPath(Protocol):

@@ -5,14 +5,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from core.settings import Stage
-from rules.departures import GuardCode
 from rules.outcomes import Outcome
-from rules.tally import Way
-from topics.files import JobId, Sha256, Task
-from topics.limits import Count, Moment, Name, Paths, PathText, Reason
+from topics.files import OfJob, Sha256, Task
+from topics.limits import Count, Name, Paths, PathText, Reason
 from topics.record import Record, Topic
+from topics.removal_event import Guarded, LeftAll, Overtaken, Sweeping, Swept, Tallied, WouldLeave
 from topics.source import SourceName
-from topics.sweep import Sweep
 
 
 class SeenFile(Record):
@@ -31,12 +29,7 @@ class FileOutcome(SeenFile):
     sha256: Sha256 | None = None
 
 
-class _Event(Record):
-    job_id: JobId
-    at: Moment
-
-
-class Queued(_Event):
+class Queued(OfJob):
     """A job was submitted."""
 
     type: Literal["queued"] = "queued"
@@ -52,7 +45,7 @@ class Queued(_Event):
     message: Reason = ""
 
 
-class Scanning(_Event):
+class Scanning(OfJob):
     """A walk over the job's folders has begun."""
 
     type: Literal["scanning"] = "scanning"
@@ -69,7 +62,7 @@ class Scanning(_Event):
     counted: bool = False
 
 
-class Seen(_Event):
+class Seen(OfJob):
     """Files were taken up by the hash stage. `walk_id`: the walk that published them, where they say so."""
 
     type: Literal["seen"] = "seen"
@@ -80,7 +73,7 @@ class Seen(_Event):
     files: list[SeenFile]
 
 
-class Outcomes(_Event):
+class Outcomes(OfJob):
     """Files have their outcome. `replay`: caused by a replay, so it may lift a failure and nothing else.
 
     `walk_id`: the walk that published them, where they are seen by this event.
@@ -93,7 +86,7 @@ class Outcomes(_Event):
     replay: bool = False
 
 
-class Sealed(_Event):
+class Sealed(OfJob):
     """No further file of this walk comes through this partition of `raw-path`.
 
     `files`: how many different ones it has published there; None: not counted.
@@ -106,7 +99,7 @@ class Sealed(_Event):
     files: Count | None = None
 
 
-class LeftOut(_Event):
+class LeftOut(OfJob):
     """A walk has left out so many files, in so many folders; `more`: at least. They have no outcome."""
 
     type: Literal["left-out"] = "left-out"
@@ -116,86 +109,7 @@ class LeftOut(_Event):
     more: bool = False
 
 
-class Sweeping(_Event):
-    """A source's walk is whole: what has left its folder is looked for, behind its end markers.
-
-    A request that is delivered again is walked again. What all its walks find to have left is that of one sync.
-    """
-
-    type: Literal["sweeping"] = "sweeping"
-    sweep: Sweep
-    # In the collection, before the walk; and those that were lost by other syncs of the source within seven days.
-    pictures: Count
-    lost_lately: Count = 0
-
-
-class Guarded(_Event):
-    """Nothing is removed for what a walk of a sync has not found, and why."""
-
-    type: Literal["guarded"] = "guarded"
-    code: GuardCode | None = None
-    reason: Reason
-
-
-class Overtaken(_Event):
-    """A newer look (`by`) at all that a sync of a source has looked at is whole: it asks anew, if anybody is asked."""
-
-    type: Literal["overtaken"] = "overtaken"
-    by: JobId
-
-
-class Swept(_Event):
-    """Hash has looked for what would leave by a sync, in one partition of `raw-path`.
-
-    `departed`: contents that would, each with its path. `unread`: paths of which the disk did not tell.
-    """
-
-    type: Literal["swept"] = "swept"
-    partition: Count
-    partitions: Annotated[int, Field(ge=1)]
-    departed: Count = 0
-    unread: Count = 0
-
-
-class LeavingFile(Record):
-    """A path that would leave with a content; `to`: where the file lies now. `lost`: its picture has no path then."""
-
-    path: PathText
-    sha256: Sha256
-    way: Way
-    to: PathText | None = None
-    lost: bool = False
-
-
-class WouldLeave(_Event):
-    """Which files prepare counts among those that would leave by a sync: for people, no part of the accounting."""
-
-    type: Literal["would-leave"] = "would-leave"
-    files: list[LeavingFile]
-
-
-class Tallied(_Event):
-    """Prepare has counted what would leave by a sync, in one partition. `lost`: pictures that would have no path."""
-
-    type: Literal["tallied"] = "tallied"
-    partition: Count
-    moved: Count
-    gone: Count
-    replaced: Count
-    excluded: Count
-    lost: Count
-
-
-class LeftAll(_Event):
-    """Store has removed what `sent_from`, a partition of `raw-path`, had to be removed of one of `db-write`."""
-
-    type: Literal["left-all"] = "left-all"
-    round: Count
-    sent_from: Count
-    partition: Count
-
-
-class Moved(_Event):
+class Moved(OfJob):
     """A stage has handed on so many files: a gauge for people, no part of the accounting."""
 
     type: Literal["moved"] = "moved"
@@ -203,14 +117,14 @@ class Moved(_Event):
     files: Count
 
 
-class Step(_Event):
+class Step(OfJob):
     """How far a job of several steps is, or how it ended, for people."""
 
     type: Literal["step"] = "step"
     text: Reason
 
 
-class MLSent(_Event):
+class MLSent(OfJob):
     """So many images of this job were sent to ML in one request."""
 
     type: Literal["ml-sent"] = "ml-sent"
@@ -220,7 +134,7 @@ class MLSent(_Event):
 WaitTarget = Literal["ml", "qdrant"]
 
 
-class Waiting(_Event):
+class Waiting(OfJob):
     """A stage waits for a service that is away (`target`), or no longer does (None)."""
 
     type: Literal["waiting"] = "waiting"
@@ -228,13 +142,13 @@ class Waiting(_Event):
     target: WaitTarget | None = None
 
 
-class Command(_Event):
+class Command(OfJob):
     """Someone asked for it over HTTP."""
 
     type: Literal["cancel", "pause", "resume", "confirm", "keep"]
 
 
-class JobFailed(_Event):
+class JobFailed(OfJob):
     """The job as a whole cannot go on, such as one whose folder is missing."""
 
     type: Literal["job-failed"] = "job-failed"
@@ -242,14 +156,14 @@ class JobFailed(_Event):
     reason: Reason
 
 
-class Stalled(_Event):
+class Stalled(OfJob):
     """The watchdog sees the job stand still (`reason`), or no longer does (None)."""
 
     type: Literal["stalled"] = "stalled"
     reason: Reason | None = None
 
 
-class Restarted(_Event):
+class Restarted(OfJob):
     """The watchdog has files without an outcome begin again, for the `attempt`th time."""
 
     type: Literal["restarted"] = "restarted"
@@ -257,20 +171,20 @@ class Restarted(_Event):
     attempt: Annotated[int, Field(ge=1)]
 
 
-class WalkedAgain(_Event):
+class WalkedAgain(OfJob):
     """The watchdog has the folders of the job walked again, as files were published and never seen."""
 
     type: Literal["walked-again"] = "walked-again"
 
 
-class AskedAgain(_Event):
+class AskedAgain(OfJob):
     """The watchdog has what a sync had asked of the stages asked again, for the `attempt`th time: it was lost."""
 
     type: Literal["asked-again"] = "asked-again"
     attempt: Annotated[int, Field(ge=1)]
 
 
-class Forget(_Event):
+class Forget(OfJob):
     """The files of a job that is over are to be forgotten; its last status stays.
 
     `after`: track goes on behind this file, a few at a time. Others leave it out.

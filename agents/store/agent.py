@@ -36,8 +36,9 @@ from topics.db_write import DB_WRITE, AnyDBWrite, DBWrite
 from topics.departure import Left, LeftEnd, Tally
 from topics.erasure import Erase
 from topics.image_outcome import IMAGE_OUTCOME, Embedded
-from topics.job_event import FileOutcome, LeftAll
+from topics.job_event import FileOutcome
 from topics.record import Headers
+from topics.removal_event import LeftAll
 
 MAX_BATCH_BYTES = 8 << 20
 # Where messages come often, a batch waits so many times as long: its three requests cost as much for few points.

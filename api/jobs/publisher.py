@@ -26,7 +26,6 @@ from topics.job_event import (
     Command,
     FileOutcome,
     Forget,
-    Guarded,
     Outcomes,
     Queued,
     Restarted,
@@ -38,6 +37,7 @@ from topics.job_event import (
 from topics.limits import MAX_REQUEST_BYTES
 from topics.raw_path import RAW_PATH, RawPath
 from topics.record import HeaderList, Headers
+from topics.removal_event import Guarded
 from topics.scan_request import SCAN_REQUEST, ScanRequest
 from topics.sentinel import sentinel_headers
 from topics.source import SOURCE, Source

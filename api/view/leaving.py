@@ -9,8 +9,8 @@ from typing import get_args
 
 from core.errors import wrong_cursor
 from rules.tally import Way
-from topics.job_event import WouldLeave
 from topics.job_event_codec import JobEvent
+from topics.removal_event import WouldLeave
 
 # In the order in which they are shown.
 SCHEMA = """

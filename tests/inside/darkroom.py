@@ -59,10 +59,11 @@ from topics.erasure import (
     headers_of,
 )
 from topics.image_outcome import IMAGE_OUTCOME
-from topics.job_event import JOB_EVENT, Command, WouldLeave
+from topics.job_event import JOB_EVENT, Command
 from topics.job_status import FINISHED, JOB_STATUS, REMOVALS_SETTLED, JobStatus
 from topics.raw_path import RAW_PATH
 from topics.record import Headers, Topic
+from topics.removal_event import WouldLeave
 from topics.scan_request import SCAN_REQUEST, ScanRequest
 from topics.source import SOURCE, Source
 from topics.source_status import SOURCE_STATUS

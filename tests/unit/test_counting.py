@@ -11,8 +11,8 @@ from streams.item import Item
 from tables.departures import Departures
 from tests.unit.test_departure_rows import GONE, Rows, file
 from topics.departure import Departed, Tally
-from topics.job_event import Tallied
 from topics.record import Headers
+from topics.removal_event import Tallied
 
 
 class Event:

@@ -21,6 +21,7 @@ from tests.unit.ledger import (
 )
 from tests.unit.test_job import stories
 from topics import job_event as events
+from topics import removal_event
 from topics.job_status import FINISHED
 from topics.sweep import Sweep
 
@@ -155,7 +156,7 @@ def test_messages_of_ends() -> None:
 def test_a_look_whose_walk_was_made_again_and_ended_so_is_over(ends: events.AnyJobEvent, reason: str) -> None:
     """A kill behind the whole walk had it begin again."""
     sweep = Sweep(job_id=JOB, walk_id="w1", source="home", collection="photos", folder="/photos")
-    sweeping = events.Sweeping(job_id=JOB, at=START, sweep=sweep, pictures=3)
+    sweeping = removal_event.Sweeping(job_id=JOB, at=START, sweep=sweep, pictures=3)
     ledger = Ledger(queued(), scanning(), seen("a"), ended("unchanged", "a"), sweeping, scanning(), ends, *sealed())
     removals = ledger.status.removals
     assert removals is not None

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tables.removals import Removals, Remove
-from topics.job_event import Guarded, LeftAll, Overtaken, Swept, Tallied
+from topics.removal_event import Guarded, LeftAll, Overtaken, Swept, Tallied
 from topics.sweep import Sweep
 
 PARTITIONS = 2
@@ -69,7 +69,7 @@ def test_many_wait_for_a_word(word: Any) -> None:
     assert not removals.decide(word)  # what is replaced goes first
     after(removals, *left_all(1))
     assert (removals.state, removals.asked(is_over=True)) == ("held", None)
-    assert removals.reason == "12 of 20 pictures of the collection would have no file any more"
+    assert removals.reason == "12 of 20 pictures of the collection would leave it"
     assert removals.decide(word)
     assert not removals.decide("keep")
     if word == "keep":
