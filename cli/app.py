@@ -25,6 +25,7 @@ from cli import (
     search,
     services,
     sources,
+    sync,
     topics,
 )
 from cli.console import escape, progress
@@ -48,7 +49,7 @@ app.command()(jobs.reread)
 app.command()(jobs.reembed)
 app.command()(jobs.caption)
 app.add_typer(sources.group, name="sources")
-app.command()(sources.sync)
+app.command()(sync.sync)
 app.command("jobs")(jobs.recent)
 app.command()(jobs.status)
 app.command()(jobs.files)

@@ -4,16 +4,21 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cli.checks import Check
+from rules.wording import plural
 
 
 def checks(name: str, found: Mapping[str, Any]) -> Iterator[Check]:
     """Say what the counts mean, and how to mend it."""
     points, model_id, of_model = found["points"], found["model_id"], found["of_model"]
     if model_id is None:
-        yield Check("Model", "note", f"{name} was made by another program: nothing is known of its {points} points")
+        yield Check(
+            "Model", "note", f"{name} was made by another program: nothing is known of its {plural(points, 'point')}"
+        )
         return
     if of_model == points:
-        yield Check("Model", "ok", f"all {points} pictures have vectors of {model_id}")
+        yield Check(
+            "Model", "ok", f"all {plural(points, 'picture has a vector', 'pictures have vectors')} of {model_id}"
+        )
     else:
         yield Check(
             "Model",
@@ -32,11 +37,13 @@ def checks(name: str, found: Mapping[str, Any]) -> Iterator[Check]:
         yield Check(
             "Thumbnails",
             "note",
-            f"{count} pictures were embedded from what was kept, as their files were gone",
+            f"{plural(count, 'picture was', 'pictures were')} embedded from what was kept, as the files were gone",
             f"Once the files are back, `darkroom reread {name}` embeds them from these.",
         )
     if count := found["without_caption"]:
         mend = f"`darkroom caption {name}` adds them." if count < points else ""
         yield Check("Captions", "note", f"{count} of {points} pictures have none", mend)
     if count := found["archived"]:
-        yield Check("Files", "note", f"{count} pictures have no file that is listed: they were archived")
+        yield Check(
+            "Files", "note", f"{plural(count, 'picture has', 'pictures have')} no file that is listed: archived"
+        )

@@ -19,6 +19,7 @@ from cli.source_client import SourceClient
 from core import settings as environment
 from core.errors import FatalError
 from core.settings import Settings, reveal
+from rules.wording import plural
 from topics.job_status import FINISHED, JobStatus
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,7 +68,7 @@ async def _demo(settings: Settings, photos: Path | None, finished: list[JobStatu
         with SourceClient(planned.url, reveal(settings.darkroom_api_key)) as client:
             final = await parts.during(_ingest(client, photos))
             show(render.outcomes(final))
-            results.print(f"{final.ml_images_sent} images were sent to ML.")
+            results.print(f"{plural(final.ml_images_sent, 'image was', 'images were')} sent to ML.")
             await parts.during(show_sync(client, FOLDER / "source"))
     finished.append(final)
 

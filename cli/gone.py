@@ -13,6 +13,7 @@ from cli.console import on_one_line, results
 from cli.forgetting import MANY_SECONDS, ForgettingClient, Yes, forget_pictures
 from cli.jobs import Json
 from core import settings
+from rules.wording import plural
 
 PAGE = 200
 # In one request.
@@ -104,7 +105,7 @@ def keep(
         results.print_json(data={"count": count}, indent=None)
     else:
         how = "as planned" if as_planned else "for good" if for_good else f"{days} days longer"
-        results.print(f"{count} pictures are kept {how}.")
+        results.print(f"{plural(count, 'picture is', 'pictures are')} kept {how}.")
 
 
 @group.command()

@@ -22,6 +22,7 @@ from gateways.kafka import groups
 from gateways.kafka.connection import client_options
 from gateways.kafka.reader import KafkaRecord, Reader
 from rules.watchdog import missing_in_words
+from rules.wording import plural
 from topics.job_status import FINISHED, JobStatus
 from topics.record import header_texts
 from topics.topology import topics_read
@@ -78,8 +79,8 @@ def examine(client: ReplayClient, job_id: str) -> Diagnosis:
     if job.failed_files:
         found.failures = _failures(client, job_id)
         found.problems.append(
-            f"{job.failed_files} files failed. `darkroom dead-letters list --job {job_id}` shows each; mend the cause, "
-            f"then `darkroom retry-failed {job_id}`."
+            f"{plural(job.failed_files, 'file')} failed. `darkroom dead-letters list --job {job_id}` shows each; mend "
+            f"the cause, then `darkroom retry-failed {job_id}`."
         )
     return found
 

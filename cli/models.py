@@ -21,6 +21,7 @@ from embedded.models.listing import listed
 from embedded.models.manifest import CAPTIONER, Manifest, faults
 from embedded.models.shelf import BUILT_IN, Shelf
 from embedded.models.table import entries, entry
+from rules.wording import plural
 
 NOT_TAKEN = {"was told another": "was told its model as it was started", "does not answer": "does not answer now"}
 
@@ -189,7 +190,7 @@ def check(
             results.print(f"        Fetch it again: `darkroom models remove {one}`, then `darkroom models get {one}`.")
         else:
             how = "hashes of ours" if manifest.is_verified else "unverified: the hashes that came first"
-            results.print(f"[green]ok[/green]      {escape(one)} ({len(manifest.files)} files, {how})")
+            results.print(f"[green]ok[/green]      {escape(one)} ({plural(len(manifest.files), 'file')}, {how})")
     if as_json:
         results.print_json(data=[{"name": one, "faults": found} for one, found in broken.items()], indent=None)
     if any(broken.values()):

@@ -19,6 +19,7 @@ from gateways.kafka.client import administering, asking
 from gateways.kafka.connection import client_options
 from gateways.kafka.reader import all_partitions
 from gateways.ml import ML
+from rules.wording import plural
 from topics.admin import INSYNC, WITHOUT_SPARE, wanted, without_spare
 from topics.dead_letter import UNREADABLE
 
@@ -143,7 +144,7 @@ async def _kafka(settings: Settings) -> AsyncIterator[Check]:
             )
             held = await configs.describe(admin, [topic["topic"] for topic in topics], [INSYNC])
             if weak := without_spare(topics, held):
-                yield Check("Replicas", "note", f"{len(weak)} topics, such as {weak[0]}. {WITHOUT_SPARE}")
+                yield Check("Replicas", "note", f"{plural(len(weak), 'topic')}, such as {weak[0]}. {WITHOUT_SPARE}")
             async for check in _held(client, {topic["topic"]: len(topic["partitions"]) for topic in topics}):
                 yield check
             for stage in STAGES:
@@ -167,17 +168,17 @@ def _topics(settings: Settings, partitions: dict[str, int]) -> Check:
         return Check("Topics", "problem", f"missing: {', '.join(missing)}", "A worker makes them when it starts.")
     wrong = [name for name, count in partitions.items() if count != settings.kafka_partitions]
     if wrong:
-        detail = f"{', '.join(wrong)}: not the {settings.kafka_partitions} partitions of KAFKA_PARTITIONS"
+        detail = f"{', '.join(wrong)}: not the {plural(settings.kafka_partitions, 'partition')} of KAFKA_PARTITIONS"
         return Check("Topics", "problem", detail, "Set KAFKA_PARTITIONS to the count that they have.")
-    return Check("Topics", "ok", f"{len(partitions)} with {settings.kafka_partitions} partitions each")
+    return Check("Topics", "ok", f"{len(partitions)} with {plural(settings.kafka_partitions, 'partition')} each")
 
 
 async def _stage(client: AIOKafkaClient, name: str, stage: Stage) -> Check:
     group = (await groups.describe(client, [name]))[name]
     behind = 0 if group.state == groups.NO_COORDINATOR else await groups.lag(client, name)
     if group.works:
-        return Check(f"Stage {stage}", "ok", f"{len(group.members)} running, {behind} messages to read")
-    detail = f"not running, {behind} messages to read"
+        return Check(f"Stage {stage}", "ok", f"{len(group.members)} running, {plural(behind, 'message')} to read")
+    detail = f"not running, {plural(behind, 'message')} to read"
     return Check(f"Stage {stage}", "problem", detail, f"Run `darkroom worker --stages {stage}`.")
 
 
@@ -223,11 +224,12 @@ async def _refused(settings: Settings) -> Check:
         return Check("Trust", "note", f"which messages were refused is not known: {error}")
     if not jobs:
         return Check("Trust", "ok", "no message was refused for the folders that it names")
+    refused = plural(jobs.total(), "message was", "messages were")
     of_jobs = ", ".join(f"{count} of job {job}" for job, count in jobs.most_common(5))
     return Check(
         "Trust",
         "problem",
-        f"{jobs.total()} messages were refused, as they name no roots that are allowed: {of_jobs}",
+        f"{refused} refused, as they name no roots that are allowed: {of_jobs}",
         "Let their program name roots, and allow them with INGEST_ROOTS (or set TRUST_KAFKA=1) for the workers; then "
         "`darkroom retry-failed JOB`.",
     )

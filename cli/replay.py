@@ -12,6 +12,7 @@ from cli.console import progress, results
 from cli.jobs import Json
 from cli.replay_client import ReplayClient, succession_in_words
 from core import settings
+from rules.wording import plural
 
 
 def replay(
@@ -82,7 +83,7 @@ def _show(run: Iterator[dict[str, Any]], unit: str, *, as_json: bool) -> None:
         results.print_json(data=last, indent=None)
     else:
         verb = "would be published" if last["dry_run"] else "published"
-        results.out(f"{last['published']} messages {verb}.", highlight=False)
+        results.out(f"{plural(last['published'], 'message')} {verb}.", highlight=False)
         for reason, count in last["left_out"].items():
             results.out(f"  {count} left out: {reason}", highlight=False)
         for line in succession_in_words(last.get("jobs", {})):

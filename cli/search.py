@@ -13,6 +13,7 @@ from cli.pictures import picture, protocol
 from cli.render import hits
 from cli.search_client import Found, SearchClient
 from core import settings
+from rules.wording import plural
 
 
 class SearchMode(StrEnum):
@@ -130,13 +131,14 @@ def _show(client: SearchClient, found: Found, collection: str | None, *, as_json
     if not as_json:
         words = ", by words only" if found.mode == "keywords" else ""
         likely = f" {found.likely.sure} sure, {found.likely.maybe} maybe." if found.likely else ""
-        clear = f" {found.standing_out} stand out." if found.standing_out else ""
-        show(f"{len(found.results)} of {found.total} pictures{words}.{likely}{clear}")
+        clear = f" {plural(found.standing_out, 'stands', 'stand')} out." if found.standing_out else ""
+        show(f"{len(found.results)} of {plural(found.total, 'picture')}{words}.{likely}{clear}")
         if found.hint:
             show(found.hint)
         if found.pending:
             show(
-                f"{found.pending} pictures get their words now: of these, only captions and names were looked through."
+                f"{plural(found.pending, 'picture gets its', 'pictures get their')} words now: "
+                "of these, only captions and names were looked through."
             )
     if not found.results:
         sys.exit(1)

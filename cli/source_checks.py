@@ -8,6 +8,7 @@ from cli.source_client import SourceClient, SourceShown
 from core.errors import DarkroomError
 from core.settings import Settings
 from rules.sources import in_words
+from rules.wording import plural
 
 
 def checks(settings: Settings) -> Iterator[Check]:
@@ -35,7 +36,7 @@ def _of(source: SourceShown) -> Iterator[Check]:
         yield Check(
             name,
             "note",
-            f"{lost} pictures are gone, and wait for a yes",
+            f"{plural(lost, 'picture would leave, and waits', 'pictures would leave, and wait')} for a yes",
             f"See `darkroom sync --show {job.job_id}`, then `--confirm {job.job_id}` or `--keep {job.job_id}`.",
         )
     if source.last_job is None:

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Mapping
 
+from rules.wording import plural
+
 MOST_KINDS = 20
 OTHERS = "others"
 _EXTENSION = re.compile(r"\.[A-Za-z0-9_~-]{1,10}")
@@ -37,15 +39,11 @@ def skipped_line(files: int, kinds: Mapping[str, int]) -> str:
     if not files:
         return ""
     told = ", ".join(f"{kind} {n}" for kind, n in sorted(kinds.items(), key=lambda one: (-one[1], one[0])) if n)
-    return f"{_plural(files, 'file')} skipped" + (f": {told}" if told else "")
+    return f"{plural(files, 'file')} skipped" + (f": {told}" if told else "")
 
 
 def left_out_line(files: int, folders: int, *, more: bool) -> str:
     """Return such as `left out: 8 files in 3 folders`; empty where nothing was."""
     if not files and not more:
         return ""
-    return f"left out: {'more than ' if more else ''}{_plural(files, 'file')} in {_plural(folders, 'folder')}"
-
-
-def _plural(count: int, name: str) -> str:
-    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
+    return f"left out: {'more than ' if more else ''}{plural(files, 'file')} in {plural(folders, 'folder')}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from rules.many_paths import MORE_PATHS, listed
+from rules.wording import plural
 
 
 class OfJob(Protocol):
@@ -38,15 +39,15 @@ def version(point_id: str, payload: Mapping[str, Any], paths: int) -> bytes:
 
 def begun(points: int, former: str, model_id: str) -> str:
     """Say what is done first."""
-    return f"Embedding {_pictures(points)} with {model_id}; {former} serves meanwhile."
+    return f"Embedding {plural(points, 'picture')} with {model_id}; {former} serves meanwhile."
 
 
 def stays(collection: str, former: str, model_id: str, missing: int) -> str:
     """Say why the former vectors serve on."""
     return (
-        f"{_pictures(missing)} of {collection} {_have(missing)} no vector of {model_id}, so the collection stays with "
-        f"{former}. `darkroom files JOB --outcome failed` lists them. Begin the job again to try them once more, or "
-        "with --accept-failed to go on without: they are found by words and dates alone then."
+        f"{plural(missing, 'picture')} of {collection} {_have(missing)} no vector of {model_id}, so the collection "
+        f"stays with {former}. `darkroom files JOB --outcome failed` lists them. Begin the job again to try them once "
+        "more, or with --accept-failed to go on without: they are found by words and dates alone then."
     )
 
 
@@ -61,10 +62,6 @@ def ended(collection: str, model_id: str, points: int, of_model: int) -> str:
     if of_model == points:
         return f"All {points} pictures of {collection} have vectors of {model_id}."
     return f"{of_model} of {points} pictures of {collection} have vectors of {model_id}; the others are found by words."
-
-
-def _pictures(count: int) -> str:
-    return "1 picture" if count == 1 else f"{count} pictures"
 
 
 def _have(count: int) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from core.settings import STAGES, Stage
+from rules.wording import plural
 
 RESTARTS = 3
 """How often the files of one job are started again; each pause is twice as long as the one before."""
@@ -139,7 +140,9 @@ def stall(
         return None
     if job.unfinished:
         again = f" after {RESTARTS} restarts" if job.restarts >= RESTARTS else ""
-        return f"{job.unfinished} files have no outcome{again}, and no message about them is left"
+        return (
+            f"{plural(job.unfinished, 'file has', 'files have')} no outcome{again}, and no message about them is left"
+        )
     if job.missing:
         return missing_in_words(job.missing)
     if "scan" in stages and now["scan"].lag:
@@ -210,8 +213,8 @@ def _files_are_on_their_way(job: JobSample, now: Sample) -> bool:
 
 def missing_in_words(files: int) -> str:
     """Say that files are missing, as the sentinels of their walk count them."""
-    return f"{files} {'file was' if files == 1 else 'files were'} published and not seen"
+    return f"{plural(files, 'file was', 'files were')} published and not seen"
 
 
 def _messages(count: int) -> str:
-    return "1 message waits" if count == 1 else f"{count} messages wait"
+    return plural(count, "message waits", "messages wait")

@@ -11,6 +11,7 @@ from faust import Event
 from core import metrics
 from core.errors import DarkroomError, RejectedError
 from gateways.kafka.batches import Unreadable
+from rules.wording import plural
 from streams.item import Item
 from streams.messages import header_list
 from streams.sending import Sending
@@ -63,7 +64,7 @@ class Rejecting(Sending):
             offset=left_out.first,
             stage=self.name,
             error_class=UNREADABLE,
-            message=f"{count} message{'s' * (count > 1)} of {part.topic}, partition {part.partition}, offsets "
+            message=f"{plural(count, 'message')} of {part.topic}, partition {part.partition}, offsets "
             f"{left_out.first} to {left_out.last}, cannot be read: {left_out.reason}. The stage went on behind them; "
             "whoever sent them sends them again.",
             stack_trace="",

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from rules.kinds import left_out_line
 from rules.outcomes import FileReport
 from rules.watchdog import missing_in_words
+from rules.wording import plural
 from tables.job import Job
 from tables.job_file import JobFile, NewFiles, fold
 from tables.removals import Removals
@@ -23,6 +24,7 @@ from topics import job_event as events
 from topics.job_event_codec import JobEvent, OutcomesAlike
 from topics.job_status import FINISHED, REMOVALS_SETTLED
 from topics.limits import clipped
+from topics.removal_event import Guarded, LeftAll, Overtaken, Sweeping, Swept, Tallied, ToRemovals
 
 REASON_CHARACTERS = 2000
 # Added to offsets of a log that took the place of another: rows may be ahead of what the job includes.
@@ -164,19 +166,17 @@ def _keep_account(job: Job, event: JobEvent) -> None:
             _fail(job, event)
         case events.Forget():
             _forget(job)
-        case events.Sweeping():
+        case Sweeping():
             job.removals = job.removals or Removals(
                 sweep=event.sweep, pictures=event.pictures, lost_lately=event.lost_lately
             )
-        case events.Guarded() | events.Swept() | events.Tallied() | events.LeftAll() | events.Overtaken():
+        case Guarded() | Swept() | Tallied() | LeftAll() | Overtaken():
             _take_removals(job, event)
         case _:
             pass
 
 
-def _take_removals(
-    job: Job, event: events.Guarded | events.Swept | events.Tallied | events.LeftAll | events.Overtaken
-) -> None:
+def _take_removals(job: Job, event: ToRemovals) -> None:
     if job.removals is None:
         return
     before = job.removals.state
@@ -287,7 +287,8 @@ def _hear_watchdog(job: Job, event: events.Stalled | events.Restarted | events.W
             job.stalled = event.reason and clipped(event.reason, REASON_CHARACTERS)
         case events.Restarted():
             job.restarts = max(job.restarts, event.attempt)
-            job.log(f"{event.files} files without an outcome begin again.")
+            again = plural(event.files, "file without an outcome begins", "files without an outcome begin")
+            job.log(f"{again} again.")
         case events.WalkedAgain():
             job.walks_again += 1
             job.log("Not all files were seen: the folders are walked again.")

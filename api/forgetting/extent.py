@@ -14,6 +14,7 @@ from gateways.qdrant.filters import ALL_GONE
 from rules.collections import check_name
 from rules.identity import point_id
 from rules.many_paths import MORE_PATHS, listed
+from rules.wording import plural
 
 PATHS_SHOWN = 100
 POINTS_AT_ONCE = 1000
@@ -191,11 +192,6 @@ def contents_of(payloads: Iterable[Mapping[str, Any]]) -> set[str]:
 
 def _lies_below(path: str, folder: str) -> bool:
     return path.startswith(f"{folder.rstrip('/')}/")
-
-
-def plural(count: int, name: str) -> str:
-    """Return such as `1 picture`, `2 pictures`."""
-    return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
 
 
 def _said(value: bytes | None) -> dict[str, str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from api.access.sources import allowed_source
-from api.forgetting.extent import PATHS_SHOWN, Extent, Extents, contents_of, plural
+from api.forgetting.extent import PATHS_SHOWN, Extent, Extents, contents_of
 from api.images.preview_store import PreviewStore
 from api.jobs.publisher import Outgoing, Publisher
 from api.kept import Kept
@@ -24,6 +24,7 @@ from gateways.qdrant import Qdrant
 from imaging.hashing import hash_file
 from rules.collections import check_name
 from rules.paths import from_readable, to_wire
+from rules.wording import plural
 from topics.dead_letter import DEAD_LETTER
 from topics.erasure import (
     AnyForHash,

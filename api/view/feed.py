@@ -21,6 +21,7 @@ from gateways.kafka.connection import ClientOptions
 from gateways.kafka.offsets import stable_ends
 from gateways.kafka.reader import KafkaRecord, Reader, all_partitions
 from gateways.kafka.sameness import other_logs
+from rules.wording import plural
 from topics.dead_letter import DEAD_LETTER
 from topics.topology import API
 
@@ -75,7 +76,7 @@ class Feed:
             return self._problem
         behind = sum(max(0, end - self._next[part]) for part, end in self._ends_at_start.items())
         if behind:
-            return f"is being read: {behind} messages are to come"
+            return f"is being read: {plural(behind, 'message is', 'messages are')} to come"
         return None if await answers(self._kafka, ANSWER_SECONDS) else "does not answer"
 
     async def catch_up(self, topic: str, what: str) -> None:

@@ -24,6 +24,7 @@ from aiokafka.protocol.types import (
 )
 
 from gateways.kafka.offsets import log_ends, stable_ends
+from rules.wording import plural
 
 MEND = "End its producer, or abort it (`kafka-transactions.sh abort`)."
 _OPEN = ("Ongoing", "PrepareCommit", "PrepareAbort")
@@ -46,7 +47,7 @@ class OpenTransaction:
     def describe(self, now: float) -> str:
         """Say what it holds, and for how long."""
         age = "" if self.since is None else f", open for {self.age(now):.0f} s,"
-        messages = "1 message is" if self.messages == 1 else f"{self.messages:,} messages are"
+        messages = plural(self.messages, "message is", "messages are")
         return f"{self._who}{age} holds {self._where}: {messages} not read until it ends. {MEND}"
 
     @property

@@ -144,7 +144,7 @@ def test_the_doctor_tells_of_sources_that_are_not_kept_in_step() -> None:
         ("Source nas", "note", "looked at every 5m, as /mnt/nas is on nfs4"),
         ("Source away", "problem", "/away is no folder on nas"),
         ("Source empty", "problem", "nothing is removed: /photos/a is empty"),
-        ("Source many", "note", "30 pictures are gone, and wait for a yes"),
+        ("Source many", "note", "30 pictures would leave, and wait for a yes"),
         ("Source off", "problem", "the last look failed: /mnt/off does not answer"),
         ("Source usb", "problem", "what lies behind /photos/usb stays"),
     ]

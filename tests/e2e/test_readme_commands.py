@@ -43,7 +43,7 @@ EXPECTED = {
     "caption": r"^Job [0-9a-f]{32}\.",
     "doctor --collection": r"pictures have (no )?vectors? of",
     "doctor": r"ok +Kafka",
-    "doctor JOB": r"(?s){job}.*1 files failed",
+    "doctor JOB": r"(?s){job}.*1 file failed",
     "topics": r"raw-path +[\d,]+ +darkroom-hash \d+",
     "tail": r"job_id: {job}",
 }

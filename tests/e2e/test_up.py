@@ -99,7 +99,7 @@ def find_by_meaning(other: Up, photos: Path) -> None:
     assert found["results"][0]["probability"] > 0.99
     assert found["likely"] == {"sure": 1, "maybe": 0}
     shown = other.darkroom("search", "the", "sea", "--collection", "drawn", "--min-score", "0.5").stdout
-    assert "1 of 1 pictures. 1 sure, 0 maybe." in shown
+    assert "1 of 1 picture. 1 sure, 0 maybe." in shown
     assert "a.jpg" in shown
 
 

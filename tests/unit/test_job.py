@@ -594,7 +594,7 @@ class TestWatchdog:
     def test_restarts_are_counted_and_told(self) -> None:
         ledger = Ledger(seen("a"), restarted(1, 1), restarted(1, 2), restarted(1, 1))
         assert ledger.job.restarts == 2
-        assert ledger.job.logs[-1] == "1 files without an outcome begin again."
+        assert ledger.job.logs[-1] == "1 file without an outcome begins again."
 
 
 def test_the_bytes_of_a_path_are_kept() -> None:

@@ -214,7 +214,7 @@ def test_many_removals_wait_for_a_person_who_may_say_no_and_yes(visit: Open, pho
         (photos / "held" / f"photo-{number}.jpg").unlink()
     opened.button("Look now").click()
     question = state(page).get_by_text("Are these 12 pictures to go?").locator("..")
-    expect(question).to_contain_text("12 of 15 pictures of the collection would have no file any more")
+    expect(question).to_contain_text("12 of 15 pictures of the collection would leave it")
     expect(question).to_contain_text("gone 12")
     left = page.get_by_role("region", name="What has left", exact=True)
     expect(left.get_by_role("link", name=re.compile("^photo-86"))).to_have_count(10)

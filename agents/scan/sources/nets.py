@@ -12,6 +12,7 @@ from watchfiles._rust_notify import RustNotify
 
 from core.errors import FileError
 from rules.watching import watches_to_allow
+from rules.wording import plural
 
 STEP_MILLISECONDS = 50
 MOST_MILLISECONDS = 500
@@ -79,8 +80,8 @@ def _why(error: Exception, folders: int) -> str:
         allowed = _limit("max_user_watches")
         wanted = watches_to_allow(allowed, folders)
         return (
-            f"{folders:,} folders are to be watched, and the system allows {allowed:,} watches in all. "
-            f"`sysctl fs.inotify.max_user_watches={wanted}` allows enough"
+            f"{plural(folders, 'folder is', 'folders are')} to be watched, and the system "
+            f"allows {allowed:,} watches in all. `sysctl fs.inotify.max_user_watches={wanted}` allows enough"
         )
     if "os error 24" in str(error):
         allowed = _limit("max_user_instances")

@@ -25,13 +25,14 @@ from agents.scan.sources.published_files import PublishedFiles
 from agents.scan.sources.watched_tree import WatchedTree
 from agents.scan.sources.writers import is_open_for_writing
 from agents.scan.walking import Found, Refused, walk_within
-from core.errors import FileError
+from core.errors import MISSING, FileError
 from core.settings import Settings
 from imaging.files import Roots
 from rules.leaving_out import IGNORE_FILE, NO_MEDIA, Patterns
 from rules.mounts import Mount, silent
 from rules.paths import normal, readable
 from rules.watching import EVERY_SECONDS, MOST_PENDING, Change, may_be_open, merged, noted, ready
+from rules.wording import plural
 from topics.source import Source
 from topics.source_status import Watching
 
@@ -220,7 +221,7 @@ class WatchedSource:
             self._roots(), self._chosen()
             if stat.S_ISDIR(os.stat(self._folder).st_mode):  # noqa: PTH116 - bytes
                 return None
-        except (FileNotFoundError, NotADirectoryError):
+        except MISSING:
             pass
         except OSError as error:
             return f"{readable(self._folder)} cannot be read: {error.strerror or error}"
@@ -248,7 +249,7 @@ class WatchedSource:
     def _as_watched(self, tree: WatchedTree) -> Watching:
         if not tree.unwatched:
             return Watching(state="watching", folders=len(tree))
-        why = f"the names of {tree.unwatched:,} folders are no text, and cannot be watched"
+        why = f"{plural(tree.unwatched, 'folder')} cannot be watched, for names that are no text"
         return Watching(state="watching", folders=len(tree), every_seconds=self._every, reason=why)
 
     @property
