@@ -1,6 +1,9 @@
-"""Which dead letters may be published again."""
+"""Which dead letters may be published again, and which need not be."""
 
+from collections.abc import Set
 from typing import Literal
+
+from rules.paths import parent_of
 
 DeadLetterState = Literal["open", "replayed", "dropped"]
 
@@ -24,3 +27,15 @@ def why_not_again(
     if attempt >= max_attempts:
         return f"It was tried {attempt} times, the limit is {max_attempts}. Mend the cause, or force it."
     return None
+
+
+def is_mended(path: bytes, failed: Set[bytes]) -> bool:
+    """Tell whether a file that had failed does so no more, by a later look at where it lies.
+
+    `failed`: all that this look has failed on. Where a folder could not be read, it tells nothing of what is below it.
+    """
+    while path not in failed:
+        if path == b"/":
+            return True
+        path = parent_of(path)
+    return False

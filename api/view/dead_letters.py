@@ -101,17 +101,20 @@ def write(
     key: bytes | None,
     value: bytes | None,
     headers: HeaderList,
-) -> None:
-    """Take a message of the topic: a letter, or the mark of one. `at` in seconds since 1970."""
+) -> str:
+    """Take a message of the topic: a letter, or the mark of one. `at` in seconds since 1970.
+
+    Return the source of the look that the letter is of; empty where it is of none.
+    """
     named = dict(headers)
     if value is None and (mark := Mark.read(named)):
         if mark.decision == "forgotten":
             connection.execute("DELETE FROM letters WHERE partition = ? AND offset = ?", (partition, mark.offset))
-            return
+            return ""
         connection.execute(
             "UPDATE letters SET state = ? WHERE partition = ? AND offset = ?", (mark.decision, partition, mark.offset)
         )
-        return
+        return ""
     text = {name: (raw or b"").decode("utf-8", "replace") for name, raw in headers}
     common = Headers.decode(headers)
     said = _said(value)
@@ -149,6 +152,7 @@ def write(
             orjson.dumps([(name, (raw or b"").decode("latin-1")) for name, raw in headers]),
         ),
     )
+    return source
 
 
 def forget(connection: sqlite3.Connection, before: float) -> None:

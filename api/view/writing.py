@@ -1,5 +1,6 @@
 """How messages become rows of the view. Runs inside one transaction, in the writer's thread."""
 
+import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from api.view import dead_letters, leaving, requests
+from api.view import dead_letters, leaving, requests, tried_again
 from api.view.files import SCHEMA as FILES
 from api.view.files import Files
 from core.errors import InvalidMessageError
@@ -24,7 +25,7 @@ from topics.record import HeaderList, Headers
 log = structlog.get_logger()
 
 # Raised with every change of the tables or of the fold: an older view is rebuilt from the topics.
-SCHEMA_VERSION = 15
+SCHEMA_VERSION = 16
 # Of a job that was forgotten, and of the disk: so that nobody waits for it.
 FILES_AT_ONCE = 2000
 PAGES_AT_ONCE = 1000
@@ -46,6 +47,7 @@ CREATE TABLE jobs (
     ended REAL,                       -- seconds since 1970, by Kafka's timestamp of the message that told of it
     forgotten INTEGER NOT NULL DEFAULT 0,
     source TEXT,                      -- that it is a look at
+    looked_at TEXT,                   -- JSON: where, if it has ended and seen all that lies there
     settling INTEGER NOT NULL DEFAULT 0,  -- whether what it has found to have left is being found or removed still
     held INTEGER NOT NULL DEFAULT 0,  -- whether that waits for a yes or no
     kept INTEGER NOT NULL DEFAULT 0   -- whether files of one that is forgotten may be left
@@ -116,12 +118,13 @@ def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[st
     files = Files(connection)
     heard: dict[str, float] = {}
     changed: set[str] = set()
+    failed_on: set[str] = set()  # sources of looks
     last: dict[tuple[str, int], Message] = {}
     for message in messages:
         last[message.topic, message.partition] = message
         try:
             if message.topic == DEAD_LETTER:
-                dead_letters.write(
+                source = dead_letters.write(
                     connection,
                     partition=message.partition,
                     offset=message.offset,
@@ -130,6 +133,7 @@ def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[st
                     value=message.value,
                     headers=message.headers,
                 )
+                failed_on.add(source)
             elif message.topic == JOB_EVENT.name:
                 job_id = _fold(connection, jobs, files, message)
                 changed.add(job_id)
@@ -157,6 +161,7 @@ def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[st
         # On equal offsets what is published is served.
         if job.offset > published_offset:
             _note(connection, document(job), heard[job.job_id])
+    tried_again.close_letters(connection, failed_on | _looked_at(connection, changed))
     connection.executemany(
         "INSERT INTO offsets VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET last = excluded.last, at = excluded.at",
         [(*part, message.offset, round(message.at * 1000)) for part, message in last.items()],
@@ -213,10 +218,22 @@ def _note(connection: sqlite3.Connection, status: JobStatus, at: float) -> None:
     connection.execute(
         "UPDATE jobs SET finished = ?, ended = iif(?, coalesce(ended, ?), NULL),"
         " kept = max(kept, ? AND NOT forgotten), forgotten = max(forgotten, ?), source = coalesce(?, source),"
-        " settling = ? AND NOT forgotten, held = ? AND NOT forgotten"
+        " settling = ? AND NOT forgotten, held = ? AND NOT forgotten, looked_at = ?"
         " WHERE job_id = ?",
-        (finished, finished, at, forgotten, forgotten, status.source, settling, held, status.job_id),
+        (
+            *(finished, finished, at, forgotten, forgotten, status.source, settling, held),
+            *(tried_again.places(status), status.job_id),
+        ),
     )
+
+
+def _looked_at(connection: sqlite3.Connection, job_ids: Iterable[str]) -> set[str]:
+    """Return the sources of those of the jobs that are looks, and have ended."""
+    rows = connection.execute(
+        "SELECT source FROM json_each(?) JOIN jobs ON job_id = value WHERE looked_at IS NOT NULL",
+        (json.dumps([*job_ids]),),
+    )
+    return {source for (source,) in rows}
 
 
 def forget_files(connection: sqlite3.Connection) -> None:

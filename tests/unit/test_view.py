@@ -38,8 +38,9 @@ from tests.unit.ledger import (
     seen,
     walked_again,
 )
-from topics.job_event import JOB_EVENT, AnyJobEvent, LeavingFile, WouldLeave
+from topics.job_event import JOB_EVENT, AnyJobEvent
 from topics.job_status import JOB_STATUS, JobStatus, RemovalState, RemovalStatus
+from topics.removal_event import LeavingFile, WouldLeave
 
 
 class View:

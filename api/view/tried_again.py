@@ -1,0 +1,82 @@
+"""Closes dead letters of files that a look at a source has failed on, where a newer look no longer fails on them.
+
+The file may be mended, replaced, left out or gone. `job-event` and `dead-letter` are read in no common order, so
+nothing here depends on one: what is closed follows from the looks that have ended, and is worked out anew whenever a
+letter of a source comes, and whenever a look at it ends.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from rules.dead_letters import is_mended
+from rules.paths import is_within, normal
+from topics.job_status import COMPLETED, JobStatus, RemovalState
+
+LOOKS_AT_ONCE = 20
+"""Of newer looks that might have tried a file again, the latest so many are asked."""
+_WHOLE: frozenset[RemovalState] = frozenset({"none", "held", "removed", "kept", "overtaken"})
+
+
+class _Letter(NamedTuple):
+    partition: int
+    offset: int
+    path: bytes
+    begun: float  # when the look that failed on it began
+
+
+def places(status: JobStatus) -> str | None:
+    """Return what a look has looked at, as JSON; None for what is no look, or has not seen all of what it looked at."""
+    removals = status.removals
+    if status.source is None or removals is None or status.forgotten:
+        return None
+    has_seen_all = removals.state in _WHOLE and not removals.unread and removals.code != "link-away"
+    return json.dumps(status.sources) if status.status in COMPLETED and has_seen_all else None
+
+
+def close_letters(connection: sqlite3.Connection, sources: Iterable[str]) -> None:
+    """Close the letters of looks at these sources that newer looks have left nothing of."""
+    for source in sources:
+        letters = [
+            _Letter(partition, offset, _bytes(path), begun)
+            for partition, offset, path, begun in connection.execute(
+                "SELECT partition, offset, path, begun FROM letters JOIN jobs USING (job_id)"
+                " WHERE letters.source = ? AND letters.source != '' AND state = 'open'",
+                (source,),
+            )
+        ]
+        if letters:
+            connection.executemany(
+                "UPDATE letters SET state = 'replayed' WHERE partition = ? AND offset = ?",
+                [letter[:2] for letter in _mended(connection, source, letters)],
+            )
+
+
+def _mended(connection: sqlite3.Connection, source: str, letters: list[_Letter]) -> list[_Letter]:
+    looks = connection.execute(
+        "SELECT number, begun, looked_at FROM jobs WHERE source = ? AND begun > ? AND looked_at IS NOT NULL"
+        " ORDER BY begun DESC",
+        (source, min(letter.begun for letter in letters)),
+    )
+    mended: set[_Letter] = set()
+    asked = 0
+    for number, begun, looked_at in looks:
+        roots = tuple(_bytes(path) for path in json.loads(looked_at))
+        tried = [one for one in letters if one not in mended and one.begun < begun and is_within(one.path, roots)]
+        if tried:
+            failed = {_bytes(path) for path in _failed(connection, number)}
+            mended.update(one for one in tried if is_mended(one.path, failed))
+            asked += 1
+        if asked == LOOKS_AT_ONCE or len(mended) == len(letters):
+            break
+    return list(mended)
+
+
+def _failed(connection: sqlite3.Connection, job: int) -> Iterable[str]:
+    rows = connection.execute("SELECT path FROM files WHERE job = ? AND outcome = 'failed'", (job,))
+    return (path for (path,) in rows)
+
+
+def _bytes(path: str) -> bytes:
+    return normal(path.encode("utf-8", "backslashreplace"))
