@@ -16,7 +16,8 @@ def mounted_at(folder: str) -> tuple[Mount, ...]:
         text = _MOUNTINFO.read_bytes()
     except OSError:
         return ()
-    return mounts_of(os.path.realpath(folder), read_mounts(text, _uuids()))
+    mounts = mounts_of(os.path.realpath(folder), read_mounts(text, _uuids()))
+    return tuple(sorted(map(_identified, mounts)))
 
 
 def linked_at(path: str) -> Linked | None:
@@ -32,6 +33,16 @@ def links_elsewhere(links: Iterable[bytes], known: Iterable[Linked], mounts: tup
     were = {one.path for one in known}
     found = [linked_at(path) for path in sorted(were | set(map(os.fsdecode, links)))]
     return [one for one in found if one is not None and (one.path in were or not set(one.mounts) <= set(mounts))]
+
+
+def _identified(mount: Mount) -> Mount:
+    """Return a mount by what its file system is, where no UUID is known: containers see devices alone."""
+    if not mount.has_only_its_device:
+        return mount
+    try:
+        return mount._replace(source=f"FSID={os.statvfs(mount.point).f_fsid:016x}")
+    except OSError:
+        return mount
 
 
 def _uuids() -> dict[str, str]:

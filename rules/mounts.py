@@ -18,6 +18,10 @@ _BY_A_PROGRAM = "fuse"
 and a name. `fuseblk` is a disk."""
 
 
+_NAMED = frozenset({"ext2", "ext3", "ext4", "btrfs"})
+"""Types whose `f_fsid`, of statvfs(3), follows from the UUID of the file system, and not from the device."""
+
+
 class Mount(NamedTuple):
     """A mount: where, of which type, of what (a UUID where one is known), and which folder of that."""
 
@@ -25,6 +29,11 @@ class Mount(NamedTuple):
     type: str
     source: str
     root: str
+
+    @property
+    def has_only_its_device(self) -> bool:
+        """Whether its `f_fsid` says more of it than `source`, a device, which another disk may have tomorrow."""
+        return self.type in _NAMED and self.source.startswith("/dev/")
 
 
 class Linked(NamedTuple):

@@ -39,12 +39,35 @@ def tmpfs(at: Path) -> AbstractContextManager[None]:
     return mounted("-t", "tmpfs", f"disk-{uuid.uuid4().hex[:8]}", at=at)
 
 
+@contextmanager
+def disk(folder: Path, at: Path) -> Iterator[None]:
+    """Mount a disk that is made in a folder when it is mounted for the first time."""
+    image = folder / "disk.img"
+    if not image.exists():
+        folder.mkdir(parents=True)
+        with image.open("wb") as file:
+            file.truncate(4 << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True)
+    with mounted("-o", "loop", str(image), at=at):
+        yield
+
+
 def look(root: Path, *names: str, away: tuple[str, ...] = ()) -> Callable[[], list[Seen] | Guard]:
     """Return a look that is as of now: what is mounted is remembered."""
     folder = bytes(root)
     links = links_elsewhere([bytes(path) for path in root.iterdir() if path.is_symlink()], (), mounted_at(str(root)))
     absence = Absence(folder, None, Chosen(named=frozenset({folder})), mounted_at(str(root)), links=links, away=away)
     return lambda: absence.look([os.fsencode(root / name) for name in names])
+
+
+def test_another_disk_with_the_device_of_the_first_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container, which sees devices and none of their names: `/dev/sdb1` is what was plugged in first."""
+    monkeypatch.setattr("agents.mounted._UUIDS", tmp_path / "none")
+    root, found = tmp_path / "photos", []
+    for number in (1, 2, 1):
+        with disk(tmp_path / f"disk-{number}", root):
+            found.append(mounted_at(str(root)))
+    assert found[0] == found[2] != found[1]
 
 
 def test_a_disk_that_is_away_or_another_is_no_disk_whose_files_are_gone(tmp_path: Path) -> None:
