@@ -20,6 +20,7 @@ from topics.job_status import FINISHED, JOB_STATUS, REMOVALS_SETTLED, JobStatus,
 REMEMBERED_CANCELLATIONS = 10_000
 LATELY_SECONDS = 7 * 86_400
 REMEMBERED_SYNCS = 1000
+ASKED_BEFORE = 100
 
 BY_KAFKA = 1
 """The type of a time that is the broker's."""
@@ -39,6 +40,10 @@ class JobsWatch:
         self._lost: dict[str, dict[str, tuple[float, int]]] = {}
         # Source → its syncs of which it is not known, or not settled, what is removed.
         self._unsettled: dict[str, dict[str, JobStatus]] = {}
+        # Source → its syncs that brought files, and by which nothing that is gone was removed: when each began.
+        self._not_removed: dict[str, dict[str, str]] = {}
+        # Source → when the newest of its syncs by which all was removed began.
+        self._removed: dict[str, str] = {}
         # Looks at sources that have ended; of many, the newest.
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._changed = asyncio.Event()
@@ -85,6 +90,11 @@ class JobsWatch:
         """Return the newest documents of a source's syncs whose removals are under way, or wait for a person."""
         return [*self._unsettled.get(source, {}).values()]
 
+    def asked_before(self, source: str) -> list[str]:
+        """Return the source's syncs, since one that has removed all, whose removals nobody has said yes to."""
+        settled = self._removed.get(source, "")
+        return [job_id for job_id, begun in self._not_removed.get(source, {}).items() if begun > settled]
+
     def has_ended(self, job_id: str) -> bool:
         """Tell whether a look at a source has ended, as far as that was told lately."""
         return job_id in self._ended
@@ -127,6 +137,7 @@ class JobsWatch:
         if status.source is not None and status.removals is not None:
             self._note_lost(status.source, status, status.removals)
             self._note_unsettled(status.source, status, status.removals)
+            self._note_not_removed(status.source, status, status.removals)
         if status.status in FINISHED:
             self._jobs.pop(status.job_id, None)
             if status.source is not None:
@@ -155,6 +166,18 @@ class JobsWatch:
             unsettled[status.job_id] = status
             if len(unsettled) > REMEMBERED_SYNCS:
                 del unsettled[next(iter(unsettled))]
+
+    def _note_not_removed(self, source: str, status: JobStatus, removals: RemovalStatus) -> None:
+        not_removed, begun = self._not_removed.setdefault(source, {}), status.start_time or ""
+        not_removed.pop(status.job_id, None)
+        outcomes = status.outcomes
+        has_brought = outcomes.stored or outcomes.cached or outcomes.duplicate
+        if has_brought and removals.state in {"held", "kept", "overtaken"}:
+            not_removed[status.job_id] = begun
+            if len(not_removed) > ASKED_BEFORE:
+                del not_removed[next(iter(not_removed))]
+        if removals.state == "removed":
+            self._removed[source] = max(begun, self._removed.get(source, ""))
 
     def _forget(self, job_id: str) -> None:
         """Know no more of a job whose status was deleted: nobody waits for it, or skips its files."""

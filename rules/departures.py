@@ -7,7 +7,11 @@ and by plain ingests. What the disk says of it now decides which of these leave.
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
+from rules.wording import plural
+
 Reason = Literal["gone", "excluded", "replaced"]
+ASKED_ABOUT: frozenset[Reason] = frozenset({"gone", "excluded"})
+"""What waits where a person is asked: an accident, or a pattern that matches too much, empties no library."""
 Seen = Literal["there", "gone", "excluded", "unread"]
 """What a look at the disk found of a path."""
 GuardCode = Literal[
@@ -115,4 +119,4 @@ def needs_yes(pictures: int, lost: int, lost_lately: int) -> bool:
 def why_held(pictures: int, lost: int, lost_lately: int) -> str:
     """Say in words why a removal waits for a person."""
     lately = f", after {lost_lately} in the seven days before" if lost_lately else ""
-    return f"{lost} of {pictures} pictures of the collection would have no file any more{lately}"
+    return f"{lost} of {plural(pictures, 'picture')} of the collection would leave it{lately}"

@@ -50,7 +50,7 @@ class Tally(Stepped):
     """All that would leave is known: count it. By way of store, so that all that is stored is known as well.
 
     `after`: a row of prepare, and what was counted before it. `is_counted`: all of it is told, and the rows
-    are to go. Until then they stay, so that it can be asked for once more.
+    are to go. Until then they stay, so that it can be asked for once more. `asked_before`: as in topics.sweep.
     """
 
     model_config = _KIND
@@ -64,6 +64,7 @@ class Tally(Stepped):
     excluded: Count = 0
     lost: Count = 0
     is_counted: bool = False
+    asked_before: list[JobId] = []
 
 
 class LeftEnd(Record):

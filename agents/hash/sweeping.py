@@ -16,7 +16,7 @@ from agents.patience import answered
 from agents.stage import StageApp, now
 from core import failpoints
 from core.errors import FileError
-from rules.departures import Departure, Guard, Seen, departing
+from rules.departures import ASKED_ABOUT, Departure, Guard, Seen, departing
 from rules.paths import places_within, to_wire
 from streams.messages import Event
 from streams.rejecting import or_reject
@@ -24,9 +24,9 @@ from streams.window import Window, writing_rows
 from tables.fingerprints import Fingerprint, Fingerprints, holds_one, read_row
 from topics.departure import Compare, Departed, Left, LeftEnd
 from topics.image_outcome import IMAGE_OUTCOME
-from topics.job_event import Guarded, Swept
 from topics.raw_path import RAW_PATH
 from topics.record import Headers
+from topics.removal_event import Guarded, Swept
 from topics.sweep import Sweep
 
 ROWS_AT_ONCE = 1000
@@ -48,8 +48,8 @@ class _Found(NamedTuple):
     departure: Departure
 
     @property
-    def is_gone(self) -> bool:
-        return any(one.reason == "gone" for one in self.departure.leaves)
+    def is_asked_about(self) -> bool:
+        return any(one.reason in ASKED_ABOUT for one in self.departure.leaves)
 
 
 class _Looked(NamedTuple):
@@ -188,7 +188,7 @@ class Sweeper:
         What is handed on for a path from now on has a higher sequence.
         """
         files = self._fingerprints
-        found = [one for one in found if sweep.gone or not one.is_gone]
+        found = [one for one in found if sweep.gone or not one.is_asked_about]
         with writing_rows(event):
             raised = [
                 (one, one.before.model_copy(update={"sequence": one.before.sequence + 1}))

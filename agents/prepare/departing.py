@@ -1,7 +1,7 @@
 """Takes what is about paths that leave: prepare's part in a sync. It counts these, and has store take them away."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
 from itertools import groupby
 
 import structlog
@@ -26,8 +26,8 @@ from topics.content import Content
 from topics.db_write import DB_WRITE, DBWrite
 from topics.departure import Compare, Departed, Left, LeftEnd, Tally
 from topics.image_outcome import IMAGE_OUTCOME, OfDepartures, Stored
-from topics.job_event import LeavingFile, Tallied, WouldLeave
 from topics.record import Headers
+from topics.removal_event import LeavingFile, Tallied, WouldLeave
 
 ROWS_AT_ONCE = 500
 MAX_CHARACTERS = 100_000
@@ -129,7 +129,10 @@ class DepartureKeeper:
             incarnation = None if collection is None else collection.incarnation
             with writing_rows(event):
                 rows = self._departures.leaving(asked.job_id, asked.after_key, ROWS_AT_ONCE)
-                found = [self._leavers(list(of), asked.job_id, incarnation) for _, of in groupby(rows, _content)]
+                found = [
+                    self._leavers(list(of), {asked.job_id, *asked.asked_before}, incarnation)
+                    for _, of in groupby(rows, _content)
+                ]
             await self._name(asked.job_id, [file for _, files in found for file in files])
             total = Counts(asked.moved, asked.gone, asked.replaced, asked.excluded, asked.lost)
             for counts, _ in found:
@@ -152,13 +155,15 @@ class DepartureKeeper:
         if len(rows) >= ROWS_AT_ONCE:
             await self._ask(event, counted)
 
-    def _leavers(self, rows: list[Leaving], job_id: str, incarnation: str | None) -> tuple[Counts, list[LeavingFile]]:
+    def _leavers(
+        self, rows: list[Leaving], looks: Set[str], incarnation: str | None
+    ) -> tuple[Counts, list[LeavingFile]]:
         sha256 = rows[0].sha256
         paths = self._departures.paths(sha256, rows[0].collection)
         known = {one.path: one.job_id for one in paths if one.incarnation == incarnation}
         # One that is no picture, or was never stored, is nothing that leaves.
         leaving = [(one.path, one.reason) for one in rows if one.path in known]
-        found = leavers(leaving, [(path, brought_by == job_id) for path, brought_by in known.items()])
+        found = leavers(leaving, [(path, brought_by in looks) for path, brought_by in known.items()])
         return tally(found), [_named(sha256, one) for one in found]
 
     async def _name(self, job_id: str, files: Sequence[LeavingFile]) -> None:

@@ -23,7 +23,9 @@ async def asks(stage: StageApp, job: Job, asked: Asked, *, is_anew: bool = False
         number for number in range(stage.services.settings.kafka_partitions) if not removals.is_answered(asked, number)
     ]
     if asked == "tally":
-        tally, headers = Tally(job_id=job.job_id, collection=removals.sweep.collection), Headers(job_id=job.job_id)
+        asked_of = removals.sweep
+        tally = Tally(job_id=job.job_id, collection=asked_of.collection, asked_before=asked_of.asked_before)
+        headers = Headers(job_id=job.job_id)
         return [await stage.send(DB_WRITE, job.job_id, tally, headers, number) for number in partitions]
     sweep = removals.sweep.model_copy(update={"anew": is_anew})
     if isinstance(asked, Remove):

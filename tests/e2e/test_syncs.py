@@ -256,6 +256,49 @@ async def test_many_removals_wait_for_a_yes(service: Service, library: Library) 
     assert await library.names() == ["12.jpg", "13.jpg", "edit.jpg"]
 
 
+async def test_what_has_moved_has_moved_however_often_it_is_asked_about(library: Library) -> None:
+    """The look that saw the file come is not the one that somebody says yes to."""
+    write(library.folder, *(f"{number}.jpg" for number in range(14)))
+    await library.add()
+    for number in range(12):
+        (library.folder / f"{number}.jpg").unlink()
+    (library.folder / "12.jpg").rename(library.folder / "moved.jpg")
+    both = {"gone": 12, "moved": 1}
+    first = await library.sync()
+    assert (first["removals"]["state"], left(first)) == ("held", both)
+    second = await library.sync()
+    assert (second["removals"]["state"], left(second)) == ("held", both)
+    assert (await library.settled(first["job_id"]))["removals"]["state"] == "overtaken"
+    await library.decide(second["job_id"], "keep")
+    third = await library.sync()
+    assert (third["removals"]["state"], left(third), third["removals"]["lost"]) == ("held", both, 12)
+    await library.decide(third["job_id"], "confirm")
+    assert await library.names() == ["13.jpg", "moved.jpg"]
+    # From then on it is a copy like any other.
+    shutil.copy(library.folder / "moved.jpg", library.folder / "copy.jpg")
+    await library.sync()
+    (library.folder / "copy.jpg").unlink()
+    assert left(await library.sync()) == {"gone": 1}
+
+
+async def test_a_pattern_that_leaves_out_too_much_empties_nothing(library: Library) -> None:
+    write(library.folder, *(f"{number}.jpg" for number in range(14)), "edit.jpg")
+    await library.add()
+    write(library.folder, "edit.jpg")
+    (library.folder / "13.jpg").unlink()
+    (library.folder / ".darkroomignore").write_text("?.jpg\n1?.jpg\n")
+    status = await library.sync()
+    assert (status["removals"]["state"], left(status)) == ("held", {"gone": 1, "excluded": 13, "replaced": 1})
+    assert status["removals"]["lost"] == 14
+    assert len(await library.names()) == 15
+    (library.folder / ".darkroomignore").unlink()
+    status = await library.sync()
+    assert (status["removals"]["state"], left(status)) == ("removed", {"gone": 1})
+    (library.folder / ".darkroomignore").write_text("?.jpg\n1?.jpg\n")
+    await library.decide((await library.sync())["job_id"], "confirm")
+    assert await library.names() == ["edit.jpg"]
+
+
 async def test_a_plain_ingest_removes_nothing_and_what_it_holds_is_not_excluded(
     library: Library, pipeline: Pipeline
 ) -> None:

@@ -67,3 +67,26 @@ async def test_the_syncs_of_a_source_whose_removals_are_open_are_known_until_the
     assert [one.job_id for one in watch.unsettled("home")] == ["2" * 32]
     read(watch, (b"2" * 32, None))
     assert watch.unsettled("home") == []
+
+
+async def test_syncs_that_brought_files_and_removed_nothing_are_known_until_a_later_one_removes(
+    watch: JobsWatch,
+) -> None:
+    def sync(number: int, state: RemovalState, *, stored: int = 1) -> tuple[bytes, JobStatus]:
+        said = {
+            "source": "home",
+            "removals": RemovalStatus(state=state),
+            "start_time": f"2024-05-0{number}T00:00:00+00:00",
+            "outcomes": OutcomeCounts(stored=stored),
+        }
+        job_id = f"{number}" * 32
+        return job_id.encode(), status(job_id, "completed").model_copy(update=said)
+
+    read(watch, sync(3, "held"), sync(1, "kept"), sync(2, "overtaken"), sync(4, "held", stored=0), sync(5, "guarded"))
+    assert watch.asked_before("home") == ["3" * 32, "1" * 32, "2" * 32]
+    assert watch.asked_before("other") == []
+    # In whatever order they are read.
+    read(watch, sync(2, "removed"), sync(1, "kept"))
+    assert watch.asked_before("home") == ["3" * 32]
+    read(watch, sync(3, "removed"))
+    assert watch.asked_before("home") == []

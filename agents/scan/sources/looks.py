@@ -14,8 +14,8 @@ from agents.stage import StageApp, now
 from rules.departures import Guard
 from rules.mounts import Linked, Mount, behind_links
 from rules.sources import overtakes
-from topics.job_event import Guarded, Overtaken, Sweeping
 from topics.record import Headers
+from topics.removal_event import Guarded, Overtaken, Sweeping
 from topics.scan_request import ScanRequest
 from topics.source_status import SOURCE_STATUS, SourceStatus
 from topics.sources import Sources
@@ -66,6 +66,7 @@ class SourceLooks:
             links=tuple(there),
             away=list(away),
             touched=request.touched,
+            asked_before=self._services.jobs.asked_before(request.source),
         )
         pictures = await self._stage.persist([request.job_id], lambda: self._services.qdrant.count(request.collection))
         lately = self._services.jobs.lost_lately(request.source, now())

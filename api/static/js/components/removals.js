@@ -24,7 +24,7 @@ export function question(job, ondone = () => {}) {
   return note(
     h("strong", {}, `Are these ${plural(removals.lost, "picture")} to go?`),
     "warn",
-    h("p", {}, `Not removed yet, as ${removals.reason ?? `${plural(removals.lost, "picture")} would have no file any more`}. Found to have left: ${leftInWords(removals)}.`),
+    h("p", {}, `Not removed yet, as ${removals.reason ?? `${plural(removals.lost, "picture")} would leave the collection`}. Found to have left: ${leftInWords(removals)}.`),
     h("p", { class: "soft" }, "If a disk is only away, or a folder is about to come back, keep them."),
     h("div", { class: "buttons" }, button("No, keep them", { picture: "undo", onclick: no }), button("Yes, take them out", { picture: "trash", look: "danger", onclick: yes })),
   );
