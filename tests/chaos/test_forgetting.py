@@ -1,5 +1,6 @@
-"""A kill at each step of forgetting: what is forgotten goes for good, and nothing else does."""
+"""A kill at each step of forgetting and purging: what is to go goes for good, and nothing else does."""
 
+import time
 import uuid
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 
 from rules.identity import point_id
 from tests import pictures
-from tests.chaos.test_failpoints import OF_FORGETTING, QUICK, killed_at
+from tests.chaos.test_failpoints import OF_FORGETTING, QUICK, killed_at, until_all_is_read
+from tests.chaos.test_syncs import settled
 from tests.parts import Part
 from tests.pipeline import Pipeline
 from tests.worker import Worker
@@ -61,3 +63,51 @@ async def test_a_kill_while_pictures_are_forgotten_is_harmless(
     left = await idle_pipeline.qdrant.payloads(collection, [point_id(one) for one in forgotten], ["paths"])
     assert left == {}
     assert idle_pipeline.ml_batches() == []
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("point", sorted({*OF_FORGETTING - {"forget-told"}, "known_images-row-written"}))
+async def test_a_kill_while_pictures_are_purged_is_harmless(
+    point: str, idle_pipeline: Pipeline, kafka: Part, qdrant: Part, ml: Part, collection: str, tmp_path: Path
+) -> None:
+    photos, away, bus, data = tmp_path / "photos", tmp_path / "away", idle_pipeline.bus, tmp_path / "data"
+    files, other, name = pictures.write_new(photos, 8), f"{collection}-other", f"s-{uuid.uuid4().hex[:12]}"
+    away.mkdir()
+    left, held_elsewhere = files[:4], files[:2]
+    source = {"name": name, "folder": str(photos), "collection": collection}
+    await bus.publish("source", name, source)
+    with Worker(kafka, qdrant, ml, data, **QUICK):
+        await settled(idle_pipeline, name, 1)
+        contents = {path: payload["file_hash"] for path, payload in (await idle_pipeline.points(collection)).items()}
+        await idle_pipeline.run(*held_elsewhere, collection=other)
+        for path in left:
+            path.rename(away / path.name)
+        await bus.publish("source", name, source | {"exclude": ["*.tmp"]})
+        status = await settled(idle_pipeline, name, 2)
+        assert (status["removals"]["state"], status["removals"]["gone"]) == ("removed", 4)
+    ids = {point_id(contents[str(path)]): contents[str(path)] for path in left}
+    found = await idle_pipeline.qdrant.payloads(collection, list(ids), ["gone_at"])
+    for one, sha256 in ids.items():
+        purge = {"kind": "purge", "sha256": sha256, "collection": collection, "gone_at": found[one]["gone_at"]}
+        await bus.publish("image-outcome", sha256, purge | {"at": time.time()})
+
+    armed = f"{point}:2"
+    await killed_at(armed, bus, Worker(kafka, qdrant, ml, data, darkroom_failpoint=armed, **QUICK))
+    with Worker(kafka, qdrant, ml, data, **QUICK):
+        await bus.until(
+            lambda: set(ids.values()) <= {one["sha256"] for one in bus.values("image-outcome", kind="erased")},
+            "what store says of what is purged",
+        )
+        await until_all_is_read(bus)
+        assert await idle_pipeline.qdrant.payloads(collection, list(ids), ["gone_at"]) == {}
+        assert set(await idle_pipeline.points(other)) == {str(path) for path in held_elsewhere}
+        # What comes back is new, but for what another collection holds.
+        httpx.delete(f"{ml.url}/log").raise_for_status()
+        for path in left:
+            (away / path.name).rename(path)
+        await bus.publish("source", name, source)
+        outcomes = (await settled(idle_pipeline, name, 3))["outcomes"]
+    assert (outcomes["stored"], outcomes["cached"], outcomes["unchanged"]) == (2, 2, 4)
+    assert set(await idle_pipeline.points(collection)) == {str(path) for path in files}
+    assert sum(map(len, idle_pipeline.ml_batches())) == 2
