@@ -297,15 +297,10 @@ def test_the_next_look_takes_over_what_nobody_has_answered_and_names_it(tmp_path
             await darkroom.decide(first, "confirm")
             await darkroom.at_rest()
             assert darkroom.removals(first) == "overtaken"
+            gone = [(str(path), "gone", None, True) for path in paths[:4]]
+            moved = (str(paths[4]), "moved", str(folder / "renamed.jpg"), False)
             for job_id in (first, second):
-                gone = [(str(path), "gone", None, True) for path in paths[:4]]
-                renamed = str(folder / "renamed.jpg")
-                moved = (
-                    [(str(paths[4]), "moved", renamed, False)]
-                    if job_id == first
-                    else [(str(paths[4]), "gone", None, False)]
-                )
-                assert sorted(darkroom.named(job_id)) == sorted(gone + moved)
+                assert sorted(darkroom.named(job_id)) == sorted([*gone, moved])
             await darkroom.decide(second, "confirm")
             await darkroom.until_removed(second)
 
