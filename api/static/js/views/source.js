@@ -23,6 +23,7 @@ export async function show(root, { path: [name], signal }) {
   const at = `/sources/${encodeURIComponent(name)}`;
   let pages = 1;
   let drawn = "";
+  let isGoing = false;
   const actions = h("div", { class: "buttons" });
   const state = h("section", { class: "card", "aria-label": "How it stands" });
   const facts = h("section", { class: "card", "aria-label": "What it is" });
@@ -37,6 +38,7 @@ export async function show(root, { path: [name], signal }) {
   return { update: () => {} };
 
   async function load() {
+    if (isGoing) return;
     try {
       const [source, found] = await Promise.all([get(at, {}, signal), recent()]);
       fill(problem);
@@ -97,7 +99,13 @@ export async function show(root, { path: [name], signal }) {
   async function remove(source) {
     const answer = await askRemoving(source);
     if (!answer) return;
-    await request(at, { method: "DELETE", query: { forget: answer.forget || "" } });
+    isGoing = true; // nobody asks for what is there no more
+    try {
+      await request(at, { method: "DELETE", query: { forget: answer.forget || "" } });
+    } catch (error) {
+      isGoing = false;
+      throw error;
+    }
     window.dispatchEvent(new Event("sources"));
     toast(answer.forget ? `“${name}” is removed, and its pictures are being forgotten.` : `“${name}” is removed. Its pictures stay.`);
     go(["sources"]);
