@@ -292,7 +292,16 @@ def second_worker(
         worker.start()
 
 
-@pytest.mark.parametrize("point", ["embed-written:3", "store-upserted:3", "reembed-filled", "reembed-switched"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        "reembed-switched",
+        *(
+            pytest.param(point, marks=pytest.mark.chaos)
+            for point in ("embed-written:3", "store-upserted:3", "reembed-filled")
+        ),
+    ],
+)
 async def test_a_kill_anywhere_leaves_one_whole_collection(
     pipeline: Pipeline, service: Service, worker: Worker, second_worker: Callable[[str], Worker],
     collection: str, allowed: Path, point: str,
