@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +20,6 @@ PATHS_SHOWN = 10
 MANY_SECONDS = 3600.0
 """How long an answer about a folder of a million pictures may take."""
 
-Ask = Callable[..., dict[str, Any]]
 Content = Annotated[str, typer.Option(metavar="SHA256", help="A picture, by the hash of its file.")]
 OfPath = Annotated[
     str, typer.Option("--path", metavar="PATH", help="The picture that is there, or was last; of a folder: all below.")

@@ -4,13 +4,11 @@ Nothing here trusts the file: a directory that lies gives what it has, and no mo
 """
 
 import struct
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import BinaryIO, Literal
 
 Value = int | float | bytes | tuple[int | float, ...]
-Tags = Mapping[int, Value]
-"""Tag number to value: texts and bytes as bytes, numbers as numbers, several as a tuple; x/0 is NaN."""
+"""Of a tag: texts and bytes as bytes, numbers as numbers, several as a tuple; x/0 is NaN."""
 
 MAX_VALUE = 4 << 20
 """Bytes of one value; larger ones are left out."""

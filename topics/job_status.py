@@ -46,8 +46,7 @@ asks. `guarded`: nothing is removed, for a `reason`.
 """
 REMOVALS_SETTLED: frozenset[RemovalState] = frozenset({"none", "held", "removed", "kept", "overtaken", "guarded"})
 RemovalCode = GuardCode | Literal["many", "overtaken"]
-ACCEPTABLE: frozenset[RemovalCode] = frozenset({"other-mount", "link-away"})
-"""Where `sources accept` takes what is there now for right."""
+"""Why nothing is removed, or not yet. After `other-mount` and `link-away`, `sources accept` takes what is there now."""
 
 
 class RemovalStatus(Record):

@@ -28,7 +28,7 @@ PATHS = [f"/photos/{number:03}.jpg" for number in range(250)]
 async def store(qdrant: Qdrant, name: str, paths: Sequence[str]) -> None:
     """Store copies as the store stage does, a hundred to a batch."""
     for start in range(0, len(paths), 100):
-        await storer(qdrant)._upsert(items(name, *paths[start : start + 100]))
+        await storer(qdrant).upsert(items(name, *paths[start : start + 100]))
 
 
 async def payload(qdrant: Qdrant, name: str) -> dict[str, Any]:
@@ -187,9 +187,9 @@ async def test_a_kill_between_the_writes_loses_nothing(
 async def test_two_store_workers_lose_no_path_of_very_many(url: str, qdrant: Qdrant, photos: str) -> None:
     await store(qdrant, photos, PATHS[:95])
     async with SlowQdrant(url) as slow:
-        late = asyncio.create_task(storer(slow)._upsert(items(photos, *PATHS[95:120])))
+        late = asyncio.create_task(storer(slow).upsert(items(photos, *PATHS[95:120])))
         await slow.has_read.wait()
-        await storer(qdrant)._upsert(items(photos, *PATHS[120:150]))
+        await storer(qdrant).upsert(items(photos, *PATHS[120:150]))
         slow.goes_on.set()
         await asyncio.wait_for(late, HANG_SECONDS)
     assert await all_paths(qdrant, photos) == PATHS[:150]
@@ -200,7 +200,7 @@ async def test_a_removed_path_does_not_come_back_with_a_late_move(url: str, qdra
     old = {"paths": PATHS, "full_path": PATHS[0], "filename": "000.jpg", "file_hash": SHA256}
     await qdrant.upsert(photos, [Point(POINT, [1.0, 0.0, 0.0, 0.0], old)])
     async with SlowQdrant(url) as slow:
-        late = asyncio.create_task(storer(slow)._upsert(items(photos, "/photos/new.jpg")))
+        late = asyncio.create_task(storer(slow).upsert(items(photos, "/photos/new.jpg")))
         await slow.has_read.wait()
         await take_path(qdrant, SHA256, PATHS[200], {photos: False})
         slow.goes_on.set()

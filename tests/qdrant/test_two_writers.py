@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from agents.store.agent import _Storer
 from agents.store.departures import LeavingPaths
+from agents.store.points import Points
 from api.archive.points import take_path
 from api.collections.copying import Copier
 from core.errors import QdrantRejectedError
@@ -43,10 +43,10 @@ class SlowQdrant(Qdrant):
         return found
 
 
-def storer(qdrant: Qdrant) -> _Storer:
+def storer(qdrant: Qdrant) -> Points:
     """Return what stores, of a stage without Kafka."""
     services = SimpleNamespace(settings=Settings(), qdrant=qdrant, ml=None)
-    return _Storer(SimpleNamespace(services=services, batcher=lambda *_, **__: None))  # type: ignore[arg-type]
+    return Points(SimpleNamespace(services=services))  # type: ignore[arg-type]
 
 
 def items(collection: str, *paths: str) -> list[Item[DBWrite]]:
@@ -71,11 +71,11 @@ async def test_two_store_workers_lose_no_path(url: str, qdrant: Qdrant, photos: 
     """One has lost the partition and does not know it yet: it read before the other one wrote, and writes after it."""
     first = PATHS[:1] if is_known else []
     if first:
-        await storer(qdrant)._upsert(items(photos, *first))
+        await storer(qdrant).upsert(items(photos, *first))
     async with SlowQdrant(url) as slow:
-        late = asyncio.create_task(storer(slow)._upsert(items(photos, PATHS[1])))
+        late = asyncio.create_task(storer(slow).upsert(items(photos, PATHS[1])))
         await slow.has_read.wait()
-        await storer(qdrant)._upsert(items(photos, PATHS[2], PATHS[3]))
+        await storer(qdrant).upsert(items(photos, PATHS[2], PATHS[3]))
         slow.goes_on.set()
         await late
     assert await paths_of(qdrant, photos) == [*first, *PATHS[1:]]
@@ -84,9 +84,9 @@ async def test_two_store_workers_lose_no_path(url: str, qdrant: Qdrant, photos: 
 async def test_an_archived_path_neither_comes_back_nor_takes_another_one_away(
     url: str, qdrant: Qdrant, photos: str
 ) -> None:
-    await storer(qdrant)._upsert(items(photos, *PATHS[:2]))
+    await storer(qdrant).upsert(items(photos, *PATHS[:2]))
     async with SlowQdrant(url) as slow:
-        late = asyncio.create_task(storer(slow)._upsert(items(photos, PATHS[2])))
+        late = asyncio.create_task(storer(slow).upsert(items(photos, PATHS[2])))
         await slow.has_read.wait()
         await take_path(qdrant, SHA256, PATHS[0], {photos: True})
         slow.goes_on.set()
@@ -95,7 +95,7 @@ async def test_an_archived_path_neither_comes_back_nor_takes_another_one_away(
     async with SlowQdrant(url) as slow:
         archived = asyncio.create_task(take_path(slow, SHA256, PATHS[1], {photos: True}))
         await slow.has_read.wait()
-        await storer(qdrant)._upsert(items(photos, PATHS[3]))
+        await storer(qdrant).upsert(items(photos, PATHS[3]))
         slow.goes_on.set()
         await archived
     assert await paths_of(qdrant, photos) == PATHS[2:]
@@ -105,12 +105,12 @@ async def test_a_copy_unites_with_what_a_job_writes_meanwhile(url: str, qdrant: 
     source = f"{photos}-source"
     await qdrant.ensure_collection(source, model_id="model-a", dimension=4, distance="Cosine")
     try:
-        await storer(qdrant)._upsert(items(source, PATHS[0]))
+        await storer(qdrant).upsert(items(source, PATHS[0]))
         async with SlowQdrant(url) as slow:
             copier = Copier(slow, None, "Cosine")  # type: ignore[arg-type]
             copied = asyncio.create_task(copier.copy(source, photos, [point_id(SHA256)]))
             await slow.has_read.wait()
-            await storer(qdrant)._upsert(items(photos, PATHS[1]))
+            await storer(qdrant).upsert(items(photos, PATHS[1]))
             slow.goes_on.set()
             assert await copied == 1
     finally:
