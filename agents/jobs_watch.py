@@ -91,7 +91,7 @@ class JobsWatch:
         return [*self._unsettled.get(source, {}).values()]
 
     def asked_before(self, source: str) -> list[str]:
-        """Return the source's syncs, since one that has removed all, whose removals nobody has said yes to."""
+        """Return the source's syncs since one that has removed all: those guarded, or to which nobody has said yes."""
         settled = self._removed.get(source, "")
         return [job_id for job_id, begun in self._not_removed.get(source, {}).items() if begun > settled]
 
@@ -172,7 +172,7 @@ class JobsWatch:
         not_removed.pop(status.job_id, None)
         outcomes = status.outcomes
         has_brought = outcomes.stored or outcomes.cached or outcomes.duplicate
-        if has_brought and removals.state in {"held", "kept", "overtaken"}:
+        if has_brought and removals.state in {"held", "kept", "overtaken", "guarded"}:
             not_removed[status.job_id] = begun
             if len(not_removed) > ASKED_BEFORE:
                 del not_removed[next(iter(not_removed))]

@@ -8,7 +8,7 @@ from pathlib import Path
 from core import grants
 from core.errors import UntrustedError
 from core.settings import Settings
-from rules.paths import common_roots
+from rules.paths import common_roots, normal
 
 MEND = (
     "or TRUST_KAFKA=1, if everyone who can publish to Kafka may have every file of this machine read. Then try again "
@@ -19,14 +19,15 @@ MEND = (
 def allowed_roots(roots: Sequence[str] | None, settings: Settings) -> tuple[bytes, ...] | None:
     """Return the folders, absolute and without links; None where a file may lie anywhere.
 
-    `roots` are a message's, set by the API to what it allowed; they are taken as they stand, so that a root which is
-    replaced by a link leads nowhere. Whoever can publish could name any: they count as far as they lie in what this
-    worker knows to be allowed. A message that names none is bound to INGEST_ROOTS. Raises UntrustedError where nothing
-    is left. TRUST_KAFKA believes what a message says, and where it says nothing lets it have any file read.
+    `roots` are a message's, set by the API to what it allowed; they are taken as they are written, `/photos/` for
+    `/photos`, so that a root which is replaced by a link leads nowhere. Whoever can publish could name any: they count
+    as far as they lie in what this worker knows to be allowed. A message that names none is bound to INGEST_ROOTS.
+    Raises UntrustedError where nothing is left. TRUST_KAFKA believes what a message says, and where it says nothing
+    lets it have any file read.
     """
     if roots is None:
         return _of_settings(settings)
-    asked = tuple(os.fsencode(root) for root in roots)
+    asked = tuple(_as_written(os.fsencode(root)) for root in roots)
     granted = None if settings.trust_kafka else known_roots(settings)
     if granted is None or not asked:
         return asked
@@ -44,6 +45,10 @@ def known_roots(settings: Settings) -> tuple[bytes, ...] | None:
     if told is None and not settings.ingest_roots:
         return None
     return (*_real((*settings.ingest_roots, settings.uploads_folder)), *(told or ()))
+
+
+def _as_written(root: bytes) -> bytes:
+    return normal(root) if root.startswith(b"/") else root
 
 
 def _of_settings(settings: Settings) -> tuple[bytes, ...] | None:

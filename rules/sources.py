@@ -9,6 +9,8 @@ from core.errors import RequestError
 from rules.identity import new_id
 from rules.paths import is_within, normal
 
+CLOCKS_DIFFER_SECONDS = 60.0
+"""By so much those of two machines may; what lies further ahead was noted by a clock that was wrong."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 
@@ -16,12 +18,14 @@ def due(wanted_at: float, every: float | None, done: float | None, now: float) -
     """Return the time for which a source is to be looked at now; None: not yet.
 
     `wanted_at`: when it was added or changed, by Kafka's clock: that is its first time. `every`: seconds between two.
-    `done`: the time that was acted on last. However many times were missed, the newest of them stands for all.
+    `done`: the time that was acted on last; one that is yet to come says nothing, or the source would not be looked at
+    until then. However many times were missed, the newest of them stands for all.
     """
     newest = wanted_at
     if every is not None and now > wanted_at:
         newest += (now - wanted_at) // every * every
-    return newest if done is None or newest > done else None
+    is_to_come = done is not None and done > max(now, wanted_at) + CLOCKS_DIFFER_SECONDS
+    return newest if done is None or newest > done or is_to_come else None
 
 
 def following(wanted_at: float, every: float | None, now: float) -> float | None:

@@ -3,6 +3,9 @@
 The file may be mended, replaced, left out or gone. `job-event` and `dead-letter` are read in no common order, so
 nothing here depends on one: what is closed follows from the looks that have ended, and is worked out anew whenever a
 letter of a source comes, and whenever a look at it ends.
+
+A look is newer than a letter if it began behind it, by Kafka's clock. What its events tell decides, and no status that
+was published: of a look whose events Kafka has no more, it is not known what it has failed on.
 """
 
 import json
@@ -12,7 +15,8 @@ from typing import NamedTuple
 
 from rules.dead_letters import is_mended
 from rules.paths import is_within, normal
-from topics.job_status import COMPLETED, JobStatus, RemovalState
+from tables.job import Job
+from topics.job_status import COMPLETED, RemovalState
 
 LOOKS_AT_ONCE = 20
 """Of newer looks that might have tried a file again, the latest so many are asked."""
@@ -23,26 +27,25 @@ class _Letter(NamedTuple):
     partition: int
     offset: int
     path: bytes
-    begun: float  # when the look that failed on it began
+    at: float  # seconds since 1970
 
 
-def places(status: JobStatus) -> str | None:
+def places(job: Job) -> str | None:
     """Return what a look has looked at, as JSON; None for what is no look, or has not seen all of what it looked at."""
-    removals = status.removals
-    if status.source is None or removals is None or status.forgotten:
+    removals = job.removals
+    if job.source is None or removals is None or job.forgotten or job.state not in COMPLETED:
         return None
-    has_seen_all = removals.state in _WHOLE and not removals.unread and removals.code != "link-away"
-    return json.dumps(status.sources) if status.status in COMPLETED and has_seen_all else None
+    has_seen_all = removals.state in _WHOLE and not removals.unread and not removals.sweep.away
+    return json.dumps(job.sources) if has_seen_all else None
 
 
 def close_letters(connection: sqlite3.Connection, sources: Iterable[str]) -> None:
     """Close the letters of looks at these sources that newer looks have left nothing of."""
     for source in sources:
         letters = [
-            _Letter(partition, offset, _bytes(path), begun)
-            for partition, offset, path, begun in connection.execute(
-                "SELECT partition, offset, path, begun FROM letters JOIN jobs USING (job_id)"
-                " WHERE letters.source = ? AND letters.source != '' AND state = 'open'",
+            _Letter(partition, offset, _bytes(path), at / 1000)
+            for partition, offset, path, at in connection.execute(
+                "SELECT partition, offset, path, at FROM letters WHERE source = ? AND source != '' AND state = 'open'",
                 (source,),
             )
         ]
@@ -57,13 +60,13 @@ def _mended(connection: sqlite3.Connection, source: str, letters: list[_Letter])
     looks = connection.execute(
         "SELECT number, begun, looked_at FROM jobs WHERE source = ? AND begun > ? AND looked_at IS NOT NULL"
         " ORDER BY begun DESC",
-        (source, min(letter.begun for letter in letters)),
+        (source, min(letter.at for letter in letters)),
     )
     mended: set[_Letter] = set()
     asked = 0
     for number, begun, looked_at in looks:
         roots = tuple(_bytes(path) for path in json.loads(looked_at))
-        tried = [one for one in letters if one not in mended and one.begun < begun and is_within(one.path, roots)]
+        tried = [one for one in letters if one not in mended and one.at < begun and is_within(one.path, roots)]
         if tried:
             failed = {_bytes(path) for path in _failed(connection, number)}
             mended.update(one for one in tried if is_mended(one.path, failed))

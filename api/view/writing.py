@@ -25,7 +25,7 @@ from topics.record import HeaderList, Headers
 log = structlog.get_logger()
 
 # Raised with every change of the tables or of the fold: an older view is rebuilt from the topics.
-SCHEMA_VERSION = 16
+SCHEMA_VERSION = 17
 # Of a job that was forgotten, and of the disk: so that nobody waits for it.
 FILES_AT_ONCE = 2000
 PAGES_AT_ONCE = 1000
@@ -38,7 +38,7 @@ DROP TABLE IF EXISTS cluster;
 CREATE TABLE jobs (
     number INTEGER PRIMARY KEY,       -- what its files name it by
     job_id TEXT NOT NULL UNIQUE,
-    begun REAL NOT NULL,              -- seconds since 1970, of the first that was heard of it
+    begun REAL NOT NULL,              -- seconds since 1970, by Kafka's timestamp of the first that was heard of it
     folded TEXT,                      -- tables.job.Job as JSON, folded here from job-event
     folded_offset INTEGER NOT NULL DEFAULT -1,
     published TEXT,                   -- JobStatus as JSON, last seen on job-status
@@ -47,7 +47,7 @@ CREATE TABLE jobs (
     ended REAL,                       -- seconds since 1970, by Kafka's timestamp of the message that told of it
     forgotten INTEGER NOT NULL DEFAULT 0,
     source TEXT,                      -- that it is a look at
-    looked_at TEXT,                   -- JSON: where, if it has ended and seen all that lies there
+    looked_at TEXT,                   -- JSON: where, if what is folded says that it has ended and seen all there
     settling INTEGER NOT NULL DEFAULT 0,  -- whether what it has found to have left is being found or removed still
     held INTEGER NOT NULL DEFAULT 0,  -- whether that waits for a yes or no
     kept INTEGER NOT NULL DEFAULT 0   -- whether files of one that is forgotten may be left
@@ -155,8 +155,8 @@ def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[st
     files.write()
     for job in jobs.values():
         (published_offset,) = connection.execute(
-            "UPDATE jobs SET folded = ?, folded_offset = ? WHERE job_id = ? RETURNING published_offset",
-            (job.model_dump_json(), job.offset, job.job_id),
+            "UPDATE jobs SET folded = ?, folded_offset = ?, looked_at = ? WHERE job_id = ? RETURNING published_offset",
+            (job.model_dump_json(), job.offset, tried_again.places(job), job.job_id),
         ).fetchone()
         # On equal offsets what is published is served.
         if job.offset > published_offset:
@@ -178,7 +178,7 @@ def _fold(connection: sqlite3.Connection, jobs: dict[str, Job], files: Files, me
         connection.execute(
             "INSERT INTO jobs (job_id, begun) VALUES (?, ?)"
             " ON CONFLICT DO UPDATE SET begun = min(begun, excluded.begun)",
-            (job_id, event.at),
+            (job_id, message.at),
         )
         folded, forgotten = connection.execute(
             "SELECT folded, forgotten FROM jobs WHERE job_id = ?", (job_id,)
@@ -218,12 +218,8 @@ def _note(connection: sqlite3.Connection, status: JobStatus, at: float) -> None:
     connection.execute(
         "UPDATE jobs SET finished = ?, ended = iif(?, coalesce(ended, ?), NULL),"
         " kept = max(kept, ? AND NOT forgotten), forgotten = max(forgotten, ?), source = coalesce(?, source),"
-        " settling = ? AND NOT forgotten, held = ? AND NOT forgotten, looked_at = ?"
-        " WHERE job_id = ?",
-        (
-            *(finished, finished, at, forgotten, forgotten, status.source, settling, held),
-            *(tried_again.places(status), status.job_id),
-        ),
+        " settling = ? AND NOT forgotten, held = ? AND NOT forgotten WHERE job_id = ?",
+        (finished, finished, at, forgotten, forgotten, status.source, settling, held, status.job_id),
     )
 
 

@@ -83,10 +83,10 @@ async def test_syncs_that_brought_files_and_removed_nothing_are_known_until_a_la
         return job_id.encode(), status(job_id, "completed").model_copy(update=said)
 
     read(watch, sync(3, "held"), sync(1, "kept"), sync(2, "overtaken"), sync(4, "held", stored=0), sync(5, "guarded"))
-    assert watch.asked_before("home") == ["3" * 32, "1" * 32, "2" * 32]
+    assert watch.asked_before("home") == ["3" * 32, "1" * 32, "2" * 32, "5" * 32]
     assert watch.asked_before("other") == []
     # In whatever order they are read.
     read(watch, sync(2, "removed"), sync(1, "kept"))
-    assert watch.asked_before("home") == ["3" * 32]
-    read(watch, sync(3, "removed"))
+    assert watch.asked_before("home") == ["3" * 32, "5" * 32]
+    read(watch, sync(5, "removed"))
     assert watch.asked_before("home") == []

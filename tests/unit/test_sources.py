@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import RequestError
-from rules.sources import due, following, in_words, name_for, overtakes, scheduled_job, seconds_of
+from rules.sources import (
+    CLOCKS_DIFFER_SECONDS,
+    due,
+    following,
+    in_words,
+    name_for,
+    overtakes,
+    scheduled_job,
+    seconds_of,
+)
 from topics.files import JOB_ID
 from topics.source import LEAST_SECONDS, MOST_SECONDS, SOURCE_NAME
 
@@ -29,24 +38,42 @@ everies = st.integers(LEAST_SECONDS, MOST_SECONDS)
         (60, 100.0 + 3600, 100.0 + 3601, None),
         (60, 90.0, 100.0, 100.0),  # it was changed
         (60, None, 40.0, 100.0),  # this clock is behind Kafka's
+        (60, 220.0, 219.0, None),  # another's is ahead of this one, as clocks are
+        (60, 9e10, 165.0, 160.0),  # ... and as one that was wrong
+        (None, 9e10, 165.0, 100.0),
+        (60, 100.0, 10.0, None),
     ],
 )
 def test_a_source_is_looked_at_when_it_is_due(every: int | None, done: float | None, now: float, moment: float) -> None:
     assert due(100.0, every, done, now) == moment
 
 
-@given(times, everies, st.lists(times, min_size=1, max_size=20))
-def test_each_time_is_acted_on_once_however_often_one_looks(wanted_at: float, every: int, looks: list[float]) -> None:
+@given(times, everies, times, st.lists(st.tuples(st.floats(0, 1e6), st.floats(-25, 25)), min_size=1, max_size=20))
+def test_each_time_is_acted_on_once_however_often_one_looks(
+    wanted_at: float, every: int, now: float, looks: list[tuple[float, float]]
+) -> None:
     done: float | None = None
     acted: list[float] = []
-    for now in looks:  # clocks may run back
-        moment = due(wanted_at, every, done, now)
+    for later, off in looks:
+        now += later
+        moment = due(wanted_at, every, done, now + off)  # clocks differ
         if moment is not None:
             acted.append(moment)
             done = moment
-            assert due(wanted_at, every, done, now) is None
+            assert due(wanted_at, every, done, now + off) is None
     assert acted == sorted(set(acted))
     assert acted[0] >= wanted_at
+
+
+@given(times, everies, st.lists(times, min_size=1, max_size=20))
+def test_a_clock_that_was_wrong_holds_up_no_look(wanted_at: float, every: int, looks: list[float]) -> None:
+    done: float | None = None
+    for now in looks:
+        moment = due(wanted_at, every, done, now)
+        done = done if moment is None else moment
+        assert done is not None
+        assert now - every <= max(done, now - every) <= max(now, wanted_at) + CLOCKS_DIFFER_SECONDS
+        assert due(wanted_at, every, done, now) is None
 
 
 @given(times, everies, times)

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from api.view import dead_letters, writing
 from api.view.writing import Message
-from tests.unit.ledger import START, sealed
+from tests.unit.ledger import START, Ledger, sealed
 from topics import job_event as events
 from topics import removal_event
 from topics.dead_letter import DEAD_LETTER
 from topics.job_event import JOB_EVENT, AnyJobEvent
+from topics.job_status import JOB_STATUS
 from topics.sweep import Sweep
 
 FOLDER = "/photos"
@@ -35,7 +36,10 @@ class Look:
     guarded: bool = False
     unread: int = 0
     away: bool = False
+    held: bool = False
     source: str = "home"
+    clock: float = 0.0  # by how much that of its worker is ahead
+    late: bool = False  # its letters come when all looks have ended, as it was held up, or somebody replays them
 
     @property
     def is_whole(self) -> bool:
@@ -47,13 +51,25 @@ class Log:
 
     def __init__(self, *looks: Look) -> None:
         self.partitions: dict[tuple[str, int], list[Message]] = {}
+        self._now = START  # by Kafka's clock
         for number, look in enumerate(looks):
-            self._letters(number, look)
-            self._events(number, look)
+            *before, end = self.events(number, look)
+            for event in before:
+                self._put_event(number, event)
+            if not look.late:
+                self._letters(number, look)
+            self._put_event(number, end)
+        for number, look in enumerate(looks):
+            if look.late:
+                self._letters(number, look)
 
     def _put(self, topic: str, partition: int, key: bytes, value: bytes, headers: Any = ()) -> None:
         log = self.partitions.setdefault((topic, partition), [])
-        log.append(Message(topic, partition, len(log), key, value, list(headers), START))
+        self._now += 1
+        log.append(Message(topic, partition, len(log), key, value, list(headers), self._now))
+
+    def _put_event(self, number: int, event: AnyJobEvent) -> None:
+        self._put(JOB_EVENT.name, number % 2, event.job_id.encode(), JOB_EVENT.encode(event))
 
     def _letters(self, number: int, look: Look) -> None:
         for path in look.failed:
@@ -61,8 +77,9 @@ class Log:
             headers = [("job_id", b"sync-%d" % number), ("file_id", f"{number}{path}".encode())]
             self._put(DEAD_LETTER, len(path) % 2, path.encode(), orjson.dumps(value), headers)
 
-    def _events(self, number: int, look: Look) -> None:
-        job_id, at = f"sync-{number}", START + number
+    @staticmethod
+    def events(number: int, look: Look) -> list[AnyJobEvent]:
+        job_id, at = f"sync-{number}", START + number + look.clock
         of: dict[str, Any] = {"job_id": job_id, "at": at}
         sweep = Sweep(
             job_id=job_id, walk_id="walk", source=look.source, collection="photos", folder=FOLDER,
@@ -74,17 +91,29 @@ class Log:
             for path in look.fine + bad
         ]
         asked = {**of, "collection": "photos", "sources": look.touched or [FOLDER], "source": look.source}
-        story: list[AnyJobEvent] = [
+        return [
             events.Queued(**asked),
             events.Scanning(**asked, walk_id="walk"),
             events.Outcomes(**of, collection="photos", files=files, walk_id="walk"),
             removal_event.Sweeping(**of, sweep=sweep, pictures=10),
             *([removal_event.Guarded(**of, code="empty", reason="it is empty")] if look.guarded else []),
             *(event.model_copy(update=of) for event in sealed()),
-            *(removal_event.Swept(**of, partition=one, partitions=2, unread=look.unread) for one in (0, 1)),
+            *(
+                removal_event.Swept(**of, partition=one, partitions=2, unread=look.unread, departed=20 * look.held)
+                for one in (0, 1)
+            ),
+            *(
+                removal_event.Tallied(**of, partition=one, moved=0, gone=20, replaced=0, excluded=0, lost=20)
+                for one in (0, 1)
+                if look.held
+            ),
+            *(
+                removal_event.LeftAll(**of, round=1, sent_from=one, partition=other)
+                for one in (0, 1)
+                for other in (0, 1)
+                if look.held
+            ),
         ]
-        for event in story:
-            self._put(JOB_EVENT.name, number % 2, job_id.encode(), JOB_EVENT.encode(event))
 
     def open(self, order: Iterable[int] = ()) -> list[tuple[str, str]]:
         """Read one message after the other, each from the partition of that number, then what is left.
@@ -123,6 +152,7 @@ def test_a_look_that_did_not_try_it_again_closes_nothing() -> None:
         Look(guarded=True),
         Look(unread=1),
         Look(away=True),
+        Look(away=True, held=True),
         Look(source="other"),
         Look(touched=[A]),
         Look(unreadable=[IN]),
@@ -130,12 +160,43 @@ def test_a_look_that_did_not_try_it_again_closes_nothing() -> None:
         Look(unreadable=[FOLDER]),
     ):
         assert Log(before, after).open() == [("sync-0", IN)], after
-    for after in (Look(touched=[f"{FOLDER}/in"]), Look(touched=[A, IN]), Look(unreadable=[f"{FOLDER}/i"])):
+    for after in (
+        Look(held=True),
+        Look(touched=[f"{FOLDER}/in"]),
+        Look(touched=[A, IN]),
+        Look(unreadable=[f"{FOLDER}/i"]),
+    ):
         assert Log(before, after).open() == [], after
 
 
 def test_an_older_look_says_nothing_of_a_newer_one() -> None:
     assert Log(Look(fine=[A]), Look(failed=[A])).open() == [("sync-1", A)]
+
+
+def test_no_clock_of_a_worker_says_which_look_is_the_newer() -> None:
+    for clock in (1e9, -1e9):
+        assert Log(Look(fine=[A], clock=clock), Look(failed=[A])).open() == [("sync-1", A)]
+        assert Log(Look(fine=[A]), Look(failed=[A], clock=clock)).open() == [("sync-1", A)]
+        assert Log(Look(failed=[A], clock=clock), Look(fine=[A])).open() == []
+        assert Log(Look(failed=[A]), Look(fine=[A], clock=clock)).open() == []
+
+
+def test_a_letter_that_comes_behind_a_look_is_not_closed_by_it() -> None:
+    assert Log(Look(failed=[A], late=True), Look(fine=[A])).open() == [("sync-0", A)]
+
+
+def test_a_look_of_which_the_files_are_known_no_more_closes_nothing() -> None:
+    log = Log(Look(failed=[A]))
+    job = Ledger(*Log.events(1, Look(unreadable=[A])))
+    status = job.status.model_copy(update={"job_id": "sync-1", "offset": 100})
+    # Kafka has deleted its events, and has its last status, which was published once more.
+    log.partitions[JOB_STATUS.name, 0] = [
+        Message(JOB_STATUS.name, 0, 0, b"sync-1", JOB_STATUS.encode(status), [], START + 100)
+    ]
+    assert status.status == "completed_with_errors"
+    assert status.removals is not None
+    assert status.removals.state == "none"
+    assert log.open() == [("sync-0", A)]
 
 
 def test_many_looks_that_read_nothing_of_it_hide_no_look_that_did() -> None:
@@ -152,7 +213,9 @@ LOOKS = st.builds(
     touched=st.one_of(st.just([]), st.lists(st.sampled_from([A, f"{FOLDER}/in"]), min_size=1, max_size=2, unique=True)),
     guarded=st.booleans(),
     unread=st.integers(0, 1),
+    held=st.booleans(),
     source=st.sampled_from(["home", "home", "work"]),
+    clock=st.sampled_from([0.0, 0.0, 1e6, -1e6]),
 )
 
 
