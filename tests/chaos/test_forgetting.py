@@ -74,18 +74,28 @@ async def test_a_kill_while_pictures_are_purged_is_harmless(
     photos, away, bus, data = tmp_path / "photos", tmp_path / "away", idle_pipeline.bus, tmp_path / "data"
     files, other, name = pictures.write_new(photos, 8), f"{collection}-other", f"s-{uuid.uuid4().hex[:12]}"
     away.mkdir()
-    left, held_elsewhere = files[:4], files[:2]
+    left = files[:4]
     source = {"name": name, "folder": str(photos), "collection": collection}
+    # Another collection holds two of them: one by its path, and one that is gone there as well, and not purged.
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    stays, goes = (copies / path.name for path in left[:2])
+    for copy in (stays, goes):
+        copy.write_bytes((photos / copy.name).read_bytes())
+    second = {"name": f"{name}-other", "folder": str(copies), "collection": other}
     await bus.publish("source", name, source)
     with Worker(kafka, qdrant, ml, data, **QUICK):
         await settled(idle_pipeline, name, 1)
         contents = {path: payload["file_hash"] for path, payload in (await idle_pipeline.points(collection)).items()}
-        await idle_pipeline.run(*held_elsewhere, collection=other)
+        await bus.publish("source", second["name"], second)
+        await settled(idle_pipeline, second["name"], 1)
         for path in left:
             path.rename(away / path.name)
-        await bus.publish("source", name, source | {"exclude": ["*.tmp"]})
-        status = await settled(idle_pipeline, name, 2)
-        assert (status["removals"]["state"], status["removals"]["gone"]) == ("removed", 4)
+        goes.unlink()
+        for looked_at, gone in ((source, 4), (second, 1)):
+            await bus.publish("source", looked_at["name"], looked_at | {"exclude": ["*.tmp"]})
+            status = await settled(idle_pipeline, looked_at["name"], 2)
+            assert (status["removals"]["state"], status["removals"]["gone"]) == ("removed", gone)
     ids = {point_id(contents[str(path)]): contents[str(path)] for path in left}
     found = await idle_pipeline.qdrant.payloads(collection, list(ids), ["gone_at"])
     for one, sha256 in ids.items():
@@ -101,7 +111,9 @@ async def test_a_kill_while_pictures_are_purged_is_harmless(
         )
         await until_all_is_read(bus)
         assert await idle_pipeline.qdrant.payloads(collection, list(ids), ["gone_at"]) == {}
-        assert set(await idle_pipeline.points(other)) == {str(path) for path in held_elsewhere}
+        assert set(await idle_pipeline.points(other)) == {str(stays)}
+        held_elsewhere = {point_id(contents[str(path)]) for path in left[:2]}
+        assert (await idle_pipeline.qdrant.payloads(other, list(ids), ["paths"])).keys() == held_elsewhere
         # What comes back is new, but for what another collection holds.
         httpx.delete(f"{ml.url}/log").raise_for_status()
         for path in left:

@@ -2,6 +2,7 @@
 
 import signal
 import uuid
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,22 +18,42 @@ from tests.worker import Worker
 PHOTOS = 20
 
 
+@pytest.fixture
+async def source(idle_pipeline: Pipeline) -> AsyncIterator[str]:
+    """Name a source, which is none any more when the test has ended.
+
+    Where its folder is kept, as that of a test that has failed is, the next test's worker would watch it, too, and be
+    killed at what it does for it.
+    """
+    name = f"s-{uuid.uuid4().hex[:12]}"
+    yield name
+    await idle_pipeline.bus.publish("source", name, None)
+
+
 @pytest.mark.chaos
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("point", ["watch-news:1", "sync-asked:2", "scan-walked:2", "hash-sealed:6", "sweep-sent:1"])
 async def test_a_kill_of_a_watcher_loses_nothing(
-    point: str, idle_pipeline: Pipeline, kafka: Part, qdrant: Part, ml: Part, collection: str, tmp_path: Path
+    point: str,
+    source: str,
+    idle_pipeline: Pipeline,
+    kafka: Part,
+    qdrant: Part,
+    ml: Part,
+    collection: str,
+    tmp_path: Path,
 ) -> None:
-    photos, bus, name = tmp_path / "photos", idle_pipeline.bus, f"s-{uuid.uuid4().hex[:12]}"
+    photos, bus = tmp_path / "photos", idle_pipeline.bus
     (photos / "2023").mkdir(parents=True)
     files = pictures.write_new(photos, PHOTOS)
     pictures.write_new(photos / "2023", 5)
     data = tmp_path / "data"
-    await bus.publish("source", name, {"name": name, "folder": str(photos), "collection": collection, "watch": True})
+    watched = {"name": source, "folder": str(photos), "collection": collection, "watch": True}
+    await bus.publish("source", source, watched)
     worker = Worker(kafka, qdrant, ml, data, darkroom_failpoint=point, **QUICK)
     worker.launch()
     try:
-        await settled(idle_pipeline, name, 1)
+        await settled(idle_pipeline, source, 1)
         before = await idle_pipeline.points(collection)
         assert len(before) == PHOTOS + 5
         (photos / "2023").rename(photos / "2024")
