@@ -127,7 +127,7 @@ def failed(file: Arrived[F], error: Exception, reason: str) -> Effects[F]:
 
 
 def does_without(error: Exception) -> bool:
-    """Tell whether a task that can do with what is kept of a picture goes on so: where its file is gone, it does."""
+    """Tell whether a task goes on with what is kept of a picture: where its file is gone, it does."""
     return isinstance(error, FileError)
 
 
@@ -137,10 +137,10 @@ def kept(held: F) -> Effects[F]:
 
 
 def _let_go(file: Arrived[F], reason: str) -> tuple[LetGo[F], ...]:
-    """Of a file that begins again: it may own the claim on what it held before, so whoever waits for it takes over.
+    """Return that a file which begins again lets go of what it held: it may own the claim on that, and others wait.
 
-    A file that comes for the first time may be on its way to ML nevertheless, as when a kill has it taken up twice, and
-    so says nothing yet of its claim.
+    A file that comes for the first time lets go of nothing: a kill may have it taken up twice, while it is on its way
+    to ML.
     """
     return () if file.held is None or file.attempt == 1 else (LetGo(file.held, reason),)
 

@@ -11,9 +11,8 @@ import numpy as np
 _SEED = np.uint32(0x9747B28C)
 _M = np.uint32(0x5BD1E995)
 
-
-# Of fewer keys, numpy costs more than the loop.
 FEW = 20
+"""Of fewer keys, numpy costs more than the loop."""
 
 
 def partitions_of(keys: Sequence[bytes], count: int) -> list[int]:

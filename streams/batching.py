@@ -14,10 +14,9 @@ from streams.tasks import start
 
 I = TypeVar("I")  # noqa: E741 - item
 
-
-# The part of the linger that an item waits which comes alone, and what time without a batch must have gone before.
-# A second item tells of more to come.
+# An item that comes alone waits for this part of the linger; a second one tells of more to come.
 ALONE = 0.1
+# It is alone where no batch has begun for so long before it.
 PAUSE_SECONDS = 0.1
 
 

@@ -19,8 +19,8 @@ _CACHE = rocksdict.Cache(32 << 20)
 # What four write buffers become, as they are merged; each further level is ten times as large.
 _FIRST_LEVEL_BYTES = 16 << 20
 _BLOB_BYTES = 1024
-# Of the blob files, the oldest, which are written again without what was deleted. RocksDB's own quarter cost as much
-# as no blobs.
+# The oldest part of the blob files, which RocksDB writes again without deleted rows. Its default, a quarter, cost as
+# much as no blob files.
 _OLDEST = 0.05
 
 

@@ -28,7 +28,7 @@ from topics.limits import MAX_REQUEST_BYTES
 PAUSE_SECONDS = 0.02
 # Where requests are sent often.
 LONG_PAUSE_SECONDS = 0.05
-# Of several stages: each file makes some.
+# Requests within a second: those of several stages, each of which sends about every file.
 OFTEN_SENT = 16
 MAX_BATCH_BYTES = 256 << 10
 

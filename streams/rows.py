@@ -26,12 +26,12 @@ from streams.changelog import Changelog
 from streams.database import DatabaseOptions
 from streams.noting import HoldsMessage, Noting
 
-# Before the keys of records that hold many rows. Behind it the prefix of these, and a name of so many bytes.
+# A record of many rows has as its key: this, the prefix of their keys, and a random name of NAME_BYTES.
 PACKED = b"+|"
 NAME_BYTES = 16
 MOST_READ = 256
 """Rows that are read at once, of those that begin with a prefix."""
-# Before the value of a record that holds several rows; no row begins so.
+# How the value of a record of several rows begins; no row begins so.
 TOGETHER = b"\0+"
 _LENGTH_BYTES = 4
 
@@ -160,7 +160,7 @@ class Rows:
         return [self.delete(key) for key in keys[:limit]], len(keys) > limit
 
     def delete_unlogged(self, keys: Iterable[bytes]) -> None:
-        """Delete rows that a packed record holds, which goes later."""
+        """Delete rows, and not their changelog record: the packed record that holds them is deleted later."""
         batch = WriteBatch(raw_mode=True)
         for key in keys:
             batch.delete(key)

@@ -1,4 +1,4 @@
-"""How a task is started that belongs to no event, and how many deliveries are waited for."""
+"""How to start a task that belongs to no event, and how to wait for many deliveries."""
 
 import asyncio
 import contextvars
@@ -21,5 +21,5 @@ def start(work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
 
 
 async def delivered(deliveries: Iterable[Awaitable[object]]) -> None:
-    """Wait for all of them; a coroutine, where work is wanted as one."""
+    """Wait for all deliveries; a coroutine, as `Window.add` takes work."""
     await asyncio.gather(*deliveries)

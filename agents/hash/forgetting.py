@@ -1,4 +1,4 @@
-"""Forgets paths: hash's part. What a path was taken in with is told to prepare, which has the row go when it knows."""
+"""Forgets paths: hash's part. It tells prepare what each path was taken in with, and prepare has the row go then."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ ROWS_AT_ONCE = 1000
 
 
 class _Leaves(NamedTuple):
-    """A row of which something leaves: `raised`, until that is told, then `after`."""
+    """A path of which something leaves: its row is `raised` until prepare is told, and `after` from then on."""
 
     path: bytes
     raised: Fingerprint
@@ -43,7 +43,7 @@ class _Leaves(NamedTuple):
 
 
 class PathForgetter:
-    """Takes what asks for it, a step a message."""
+    """Takes requests to forget paths; each message is one step."""
 
     def __init__(self, stage: StageApp, fingerprints: Fingerprints, in_work: InWork) -> None:
         self._stage = stage

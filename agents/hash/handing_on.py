@@ -1,4 +1,4 @@
-"""What goes on with a file from hash to prepare: who it is, and what its fingerprint tells of it."""
+"""What hash hands on to prepare with a file: which file it is, and what its fingerprint says."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ def as_kept(file: RawPath) -> tuple[RawPath, Effects[Fingerprint]]:
 def hashed_file(
     file: RawPath, content: Fingerprint, walk_id: str | None = None, before: Fingerprint | None = None
 ) -> HashedFile:
-    """Return a file as it goes on; `before`: what its path held when it was last read."""
+    """Return a file as it is handed on; `before`: what its path held when it was last read."""
     fields = {name: getattr(file, name) for name in _PASSED_ON}
     told = told_of(content.__dict__ | {"sequence": 0 if before is None else before.sequence})
     edited = None
@@ -35,12 +35,12 @@ def hashed_file(
 
 
 def holder_of(file: RawPath) -> str | None:
-    """Return who holds a file in its collection from now on: who reads that again holds nothing in it."""
+    """Return who holds a file in its collection from now on; None for a file that is only read again."""
     return None if file.reread is not None else file.source or PLAIN
 
 
 def told_of(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what goes on with a file of its fingerprint."""
+    """Return the fields of a fingerprint that are handed on."""
     told = {name: fingerprint[name] for name in _OF_CONTENT}
     if sequence := fingerprint.get("sequence"):
         told["sequence"] = sequence

@@ -17,9 +17,9 @@ from topics.sweep import Sweep
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A look at the disk, or why there can be none, and the paths that were in work since it began.
+    """A look at the disk, or why there can be none. `in_work`: the paths that were in work since it began.
 
-    Older than these, a listing would show what was written since to be gone.
+    Such a path may have been written after its folder was listed, and would look gone.
     """
 
     absence: Absence | Guard
@@ -36,7 +36,7 @@ class _Shared:
 
 
 class Looks:
-    """Gives them, as context managers."""
+    """Gives looks, as context managers."""
 
     def __init__(self, settings: Settings, in_work: InWork) -> None:
         self._settings = settings

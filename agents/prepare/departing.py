@@ -1,4 +1,4 @@
-"""Takes what is about paths that leave: prepare's part in a sync. It counts these, and has store take them away."""
+"""Takes messages about paths that leave: prepare's part in a sync. It counts them, and has store take them away."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
@@ -35,7 +35,7 @@ MAX_CHARACTERS = 100_000
 
 
 class DepartureKeeper:
-    """Takes them one by one; `Left` and what ends it in order."""
+    """Takes messages one by one; `LeftEnd` goes on behind all that came before it."""
 
     def __init__(
         self, stage: StageApp, departures: Departures, erasures: Erasures, collections: KnownCollections
@@ -75,12 +75,12 @@ class DepartureKeeper:
     def confirm(self, stored: Stored, content: Callable[[], Content | None]) -> tuple[bool, list[Awaitable[object]]]:
         """Tell whether a path that Qdrant has confirmed is one of its content; return what is to be awaited.
 
-        It is none where it left after it was handed on: then store is told again. Where it came back meanwhile, that it
-        has left may be carried out behind it: it is written once more, behind that.
+        It is not where the path left after it was handed on: then store is told so again. Where the path has come back
+        since, store may carry out the removal behind this: so the path is written once more, behind the removal.
         """
         voided, sequence = self._departures.voided(stored), stored.sequence or 0
         if voided is None:
-            # What has left before may be told of behind it.
+            # An older removal may still come, behind this.
             return True, [self._departures.note_back(stored, sequence - 1, now())] if sequence else []
         if sequence > voided:
             again = content()
@@ -94,7 +94,7 @@ class DepartureKeeper:
         return False, [self._tell(left, ())]
 
     def _prune(self, left: Left) -> list[Awaitable[object]]:
-        """Delete what was noted of the paths of a content for longer than Kafka keeps what that guards against."""
+        """Delete what was noted of paths of a content before all that Kafka still keeps: it guards against nothing."""
         kept = self._stage.services.settings.kafka_retention_hours * 3600
         return self._erasures.prune(left.sha256, left.collection, now() - kept)
 
@@ -161,7 +161,7 @@ class DepartureKeeper:
         sha256 = rows[0].sha256
         paths = self._departures.paths(sha256, rows[0].collection)
         known = {one.path: one.job_id for one in paths if one.incarnation == incarnation}
-        # One that is no picture, or was never stored, is nothing that leaves.
+        # A path that holds no picture, or was never stored, does not leave.
         leaving = [(one.path, one.reason) for one in rows if one.path in known]
         found = leavers(leaving, [(path, brought_by in looks) for path, brought_by in known.items()])
         return tally(found), [_named(sha256, one) for one in found]

@@ -153,7 +153,7 @@ class PublishingWalk:
         return await self._stage.persist([self._request.job_id], look)
 
     def _take(self, entries: list[Found | Refused]) -> Coroutine[Any, Any, None]:
-        """Count what was found as outstanding; the result publishes it, and ends what ends here, up to the delivery."""
+        """Count what was found as outstanding. Await the result to publish it, and report what ends here."""
         self.sent += len(entries)
         found = [entry for entry in entries if isinstance(entry, Found)]
         request = self._request

@@ -25,7 +25,7 @@ class Found:
     path: bytes
     stamp: FileStamp
     reread: str | None = None  # as in topics.files
-    counts: bool = True  # it is none that its walk has published before
+    counts: bool = True  # its walk has not published it before
     kept: bool = False  # as in topics.files
 
 

@@ -95,12 +95,11 @@ async def receive(
 ) -> list[RefusedFile]:
     """Write the files of a multipart body to a new folder, one chunk in memory at a time.
 
-    `content_length` bytes are promised to it before the first is read; 0 where nobody knows.
+    `content_length` bytes of the disk are promised to it before the first is read; 0 where nobody knows.
 
-    Returns the files that are not in it as they are no pictures, or a scan of a folder would leave them out.
-    Raises RequestError: 400 for a
-    body that is not multipart or has no file, 413 for too many or too large ones, 422 when none is a picture, 507 when
-    the disk has no room beside its reserve. Nothing is left on disk then.
+    Return the files that were not kept: those that are no pictures, and those that a scan of a folder would leave out.
+    Raises RequestError: 400 for a body that is not multipart or has no file, 413 for too many or too large ones, 422
+    when none is a picture, 507 when the disk has no room beside its reserve. Nothing is left on disk then.
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not content_type.startswith("multipart/form-data") or not boundary or len(boundary) > MAX_BOUNDARY_BYTES:

@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class SourceLooks:
-    """Tells for walks of sources."""
+    """What a walk of a source asks before it begins, and says when it has ended."""
 
     def __init__(self, stage: StageApp, sources: Sources) -> None:
         self._stage = stage

@@ -1,6 +1,6 @@
-"""Of names, those whose partition on `scan-request` this worker has: what is to be done once for each is done here.
+"""Which names are this worker's: those whose partition on `scan-request` it has. So one worker acts for each name.
 
-Where that changes at this very moment two workers may: it must be such that to do it twice is to do it once.
+While a rebalance moves a partition, two may act for a name: to do it twice must be to do it once.
 """
 
 from collections.abc import Sequence
