@@ -6,7 +6,9 @@ Nothing is gone that the disk does not say to be gone: what cannot be read, or i
 import os
 import stat
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import chain, groupby, repeat
 
 from agents.leaving_out import Chosen, ScopesWithin
 from agents.mounted import linked_at, mounted_at
@@ -69,24 +71,32 @@ class Absence:
         """Return what became of each path, or why nothing can be said of any."""
         if (why := self.why_nothing()) is not None:
             return why
-        found = [self._seen(path) for path in paths]
+        found = list(chain.from_iterable(self._in(folder, list(of)) for folder, of in groupby(paths, parent_of)))
         # What was mounted or taken away meanwhile makes all of it void.
         return self.why_nothing() or found
 
-    def _seen(self, path: bytes) -> Seen:
+    def _in(self, folder: bytes, paths: list[bytes]) -> Iterator[Seen]:
+        """Give what became of paths in a folder, about which all is found out once."""
         self.signs.note()
-        if is_within(path, self._away):
+        listing = self._listing(folder)
+        left_out: Iterable[bool | None] = repeat(None)
+        if isinstance(listing, frozenset):
+            with suppress(FileError, OSError):
+                left_out = self._scopes.left_out(folder, paths)
+        return map(self._seen, repeat(listing), paths, left_out)
+
+    def _seen(self, listing: _Listing, path: bytes, is_left_out: bool | None) -> Seen:
+        """Return what became of a path. `is_left_out`: None where that is not known."""
+        if self._away and is_within(path, self._away):
             return "unread"
-        parent = parent_of(path)
-        listing = self._listing(parent)
         if not isinstance(listing, frozenset):
             return listing
         if path.rpartition(b"/")[2] not in listing:
+            self.signs.note()
             return self._not_listed(path, listing)
-        try:
-            return "excluded" if self._scopes.leaves_out(path, is_folder=False) else "there"
-        except (FileError, OSError):
+        if is_left_out is None:
             return "unread"
+        return "excluded" if is_left_out else "there"
 
     def _listing(self, folder: bytes) -> _Listing:
         known = self._listings.get(folder)
