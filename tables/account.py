@@ -15,7 +15,7 @@ from tables.job_file import MAX_WALKS, Counted, kind_of_skipped
 from topics.job_event import Command, Scanning, Sealed
 from topics.job_status import FINISHED, State
 
-# Of a job that is closed and opened again, or whose files are all known and then not any more, time after time.
+# Turns that a job remembers (`closed_turns`, `whole_turns`): it may be closed and opened again time after time.
 MAX_TURNS = 40
 
 
@@ -42,8 +42,8 @@ class Account(BaseModel):
     paused: bool = False
     failed_reason: str | None = None
     forgotten: bool = False
-    # By which the files of an event are judged, also where it comes again: the offsets of the events with which the job
-    # was closed (`is_closed`), opened again, closed again; and those with which it was `whole`, and was not any more.
+    # The offsets of the events that closed the job (`is_closed`), opened it again, closed it again; and of those that
+    # made it `whole`, and not any more. So an event that comes again has its files judged as they were the first time.
     closed_turns: list[int] = []
     whole_turns: list[int] = []
 

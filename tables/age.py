@@ -1,7 +1,7 @@
-"""Whether a local table may be gone on with: it must not have been away for longer than its changelog keeps tombstones.
+"""Whether a worker goes on with a local table: not where its changelog may have lost tombstones since the last use.
 
-A row that was deleted meanwhile would live on. When a table was last in use stands beside it; a clock that was wrong,
-then or now, has it made anew, which costs reading its changelog.
+A row that was deleted meanwhile would live on. A file beside the table says when it was last in use. Where a clock was
+wrong, then or now, the table is made anew, which costs reading its changelog.
 """
 
 import shutil
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 def is_too_old(noted: float | None, now: float, kept_seconds: float) -> bool:
-    """Tell whether rows may have been deleted unseen, given when a table was last in use; None: nobody knows.
+    """Tell whether rows may have been deleted unseen. `noted`: when the table was last in use; None: nobody knows.
 
     Times in seconds since 1970. One that lies ahead says that a clock is wrong.
     """

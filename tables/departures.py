@@ -76,9 +76,10 @@ class Departures:
     def in_folder(
         self, collection: str, folder: bytes, job_id: str, after: bytes, limit: int
     ) -> tuple[list[tuple[bytes, str]], bytes | None]:
-        """Return paths below a folder, each with its content, of the next `limit` rows, and the row to go on behind.
+        """Read `limit` rows from behind a key. Return the paths below a folder that they name, each with its content.
 
-        Of all rows behind one; None: no row is left. Those that a job has brought are left out.
+        Also the key of the last row, to go on behind it; None: no row is left. Paths that the job has brought are left
+        out.
         """
         below = b"|" + collection.encode() + b"|" + folder.rstrip(b"/") + b"/"
         found: dict[tuple[bytes, str], None] = {}
@@ -92,9 +93,10 @@ class Departures:
         return [*found], last if looked == limit else None
 
     def void(self, left: Left, at: float) -> list[Awaitable[object]] | None:
-        """Note that a path has left with a content, under all models; None: a kill repeats it, and it has come back.
+        """Note that a path has left with a content, under all models.
 
-        `at`: now; what was handed on before leaves Kafka when its retention is over.
+        None: the path has come back since, and a kill repeats an older message. `at`: now; what was handed on before
+        leaves Kafka when its retention is over.
         """
         place = _place(left)
         sequence, is_back = self._void(place) or (-1, False)

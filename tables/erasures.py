@@ -45,7 +45,7 @@ class Erasures:
         return self._rows.put(_place(b"f", sha256, collection), word.row())
 
     def collections(self, sha256: str) -> set[str]:
-        """Return the collections that rows of a content name, but for those of claims."""
+        """Return the collections that rows of a content name, rows of claims aside."""
         found = (collection_of(key) for kind in (b"p", b"r", b"f") for key in self._keys(kind, sha256))
         return {name for name in found if name is not None}
 
@@ -65,9 +65,9 @@ class Erasures:
         ]
 
     def voids(self, sha256: str, collection: str) -> list[tuple[bytes, bytes]]:
-        """Return keys and path of each path that has left a collection with a content: of what is noted of that.
+        """Return the keys of what is noted of paths that have left a collection with a content, each with its path.
 
-        Also where the path's row is gone: its record is not (`streams.rows.Rows.delete_held`).
+        Also the key of a path's own row that is gone: its record is not (`streams.rows.Rows.delete_held`).
         """
         prefix = _place(b"r", sha256, collection) + b"|"
         paths = [key[len(prefix) :] for key, _ in self._rows.starting_with(prefix)]
@@ -102,7 +102,7 @@ class Erasures:
     def alone(self, content: ContentKey) -> list[Awaitable[object]]:
         """Write what is known of a content as a record of its own.
 
-        The one that it stands in may hold paths (tables.known_images), and would outlive the word that they are gone.
+        The record that it is part of may hold paths (tables.known_images), and would bring these back after a recovery.
         """
         key = _place(b"c", *content)
         row = self._rows.get(key)

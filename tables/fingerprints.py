@@ -20,13 +20,13 @@ from rules.paths import is_within
 from streams.rows import Rows
 
 _STAMP = itemgetter("size", "mtime_ns")
-"""Whether a file need be read again is told by these."""
+"""A file with these as before is not read again."""
 
 
 NEVER = -(1 << 63)
 """A time of change that no file has."""
 MOST_LOOKS = 4
-"""Whose marks a row has: those that are under way, that a person is asked about, and that kills repeat."""
+"""Looks that a row names (`leaving_in`): some under way, some that a person is asked about, some that kills repeat."""
 
 
 class Fingerprint(BaseModel):
@@ -59,15 +59,15 @@ class Fingerprint(BaseModel):
         return self.sequence > 0 and (bool(self.leaving_in) or not self.holds(collection, sha256))
 
     def marked(self, job_id: str) -> "Fingerprint":
-        """Return it as a look leaves it that has found something that would leave.
+        """Return it as a look leaves it that has found something to leave: `leaving_in` names the look.
 
-        Marks of others stay, as each removes what it has found itself: it may be a look for another collection, or at
-        what a newer one has found already, as a kill repeats it behind its end.
+        The names of other looks stay, as each look removes what it has found itself. Another look may be about another
+        collection, or an older one that a kill repeats.
         """
         return self.model_copy(update={"leaving_in": (*self._others(job_id), job_id)[-MOST_LOOKS:]})
 
     def without(self, job_id: str, held: tuple[Held, ...]) -> "Fingerprint":
-        """Return it as a look leaves it that has removed what it has found, with what is held then."""
+        """Return it as a look leaves it that has removed what it had found. `held`: what is held then."""
         return self.model_copy(update={"held": held, "leaving_in": self._others(job_id) if held else ()})
 
     def _others(self, job_id: str) -> tuple[str, ...]:
@@ -75,7 +75,7 @@ class Fingerprint(BaseModel):
 
 
 _NOTHING = Fingerprint(size=0, mtime_ns=NEVER, sha256="0" * 64)
-"""What a path holds of which nothing is known but that something has left."""
+"""The row of a path of which only this is known: that something has left."""
 
 
 class Fingerprints:
@@ -156,11 +156,11 @@ class Fingerprints:
         return any(row is not None for row in self._rows.get_many(_compared_above(collection, folder)))
 
     def note_compared(self, collection: str, folder: bytes) -> Awaitable[object]:
-        """Note that."""
+        """Note that all that prepare knew of a folder is noted here."""
         return self._rows.put(_compared(collection, folder), b"1")
 
     def forget_compared(self, collection: str, folder: bytes) -> list[Awaitable[object]]:
-        """Note that it may not be so."""
+        """Note that prepare may know more of a folder, or of one above it, than is noted here."""
         names = _compared_above(collection, folder)
         found = zip(names, self._rows.get_many(names), strict=True)
         return [self._rows.delete(name) for name, row in found if row is not None]

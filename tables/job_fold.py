@@ -1,27 +1,23 @@
 """One job, as the fold of its events: the same code serves `track` and the API's read view.
 
-What a file ends as is folded free of order (rules.outcomes). What belongs to the job itself is either a set that only
-grows (seals, commands), a counter, or a gauge for people, and an event at or before the job's offset is not applied to
-those a second time. Times come from the events, never from a clock, so that a replayed fold gives the same document.
-A job that was forgotten does not change any more.
-
-An event either changes the account (tables.account), or only what people see (tables.progress).
+An event changes files of the job (tables.file_fold), its account (tables.account), or only what people see of it
+(tables.progress). What a file ends as does not depend on the order of events (rules.outcomes). What belongs to the job
+itself is a set that only grows (seals, commands), a counter, or a gauge: an event at or before the job's offset is not
+applied to it again. Times come from the events, never from a clock, so a replayed fold gives the same document. A job
+that was forgotten does not change any more.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
-from itertools import compress
-from typing import NamedTuple
 
 from rules.kinds import left_out_line
-from rules.outcomes import FileReport
 from rules.watchdog import missing_in_words
 from rules.wording import plural
+from tables.file_fold import NOTHING, Changed, fold_files
 from tables.job import Job
-from tables.job_file import JobFile, NewFiles, fold
+from tables.job_file import JobFile
 from tables.removals import Removals
 from topics import job_event as events
-from topics.job_event_codec import JobEvent, OutcomesAlike
+from topics.job_event_codec import JobEvent
 from topics.job_status import FINISHED, REMOVALS_SETTLED
 from topics.limits import clipped
 from topics.removal_event import Guarded, LeftAll, Overtaken, Sweeping, Swept, Tallied, ToRemovals
@@ -48,24 +44,14 @@ def place(job: Job, offset: int, at: float) -> int:
     return placed
 
 
-class Changed(NamedTuple):
-    """What an event has changed: `files`, each with its row, and files that had no row and have ended alike."""
-
-    files: list[JobFile]
-    new: NewFiles | None = None
-
-
-_NOTHING = Changed([])
-
-
 def apply(job: Job, event: JobEvent, offset: int, known: Mapping[str, JobFile | None]) -> Changed:
     """Fold one event into the job; return what has changed of its files.
 
     `offset`: as `place` returns it. `known`: the rows of the files that the event is about, by their ids.
     """
     if job.forgotten:
-        return _NOTHING
-    changed = _apply_files(job, event, offset, known)
+        return NOTHING
+    changed = fold_files(job, event, offset, known)
     if offset > job.offset:
         job.offset = offset
         if not isinstance(event, events.Stalled):
@@ -75,81 +61,6 @@ def apply(job: Job, event: JobEvent, offset: int, known: Mapping[str, JobFile | 
         job.note_turns(offset)
         _show(job, event)
     return changed
-
-
-def _apply_files(job: Job, event: JobEvent, offset: int, rows: Mapping[str, JobFile | None]) -> Changed:
-    replay, new = False, None
-    match event:
-        case events.Seen():
-            reports = [FileReport(file.file_id, file.path, path_b64=file.path_b64) for file in event.files]
-        case OutcomesAlike():
-            new, reports = _parted(event, offset, rows)
-        case events.Outcomes():
-            reports = [
-                FileReport(file.file_id, file.path, file.outcome, file.reason, file.sha256, file.path_b64)
-                for file in event.files
-            ]
-            replay = event.replay
-        case _:
-            return _NOTHING
-    # Where all files are known, it does not matter who finds them again.
-    walk_id = None if job.was_whole(offset) else event.walk_id
-    job.collection = job.collection or event.collection
-    was_closed = job.was_closed(offset)
-    before: dict[str, JobFile | None] = {}
-    after: dict[str, JobFile] = {}
-    for report in reports:
-        file_id = report.file_id
-        if file_id not in before:
-            before[file_id] = rows.get(file_id)
-        known = after.get(file_id) or before[file_id]
-        if was_closed and (known is None or known.at(offset) is None):
-            continue
-        after[file_id] = fold(known, report, offset, replay=replay, walk_id=walk_id)
-    if new is not None:
-        new = None if was_closed else replace(new, walk_id=walk_id)
-    # Where the counters hold this event already, it is the rows that are behind.
-    if offset > job.offset:
-        failures = {report.file_id: report for report in reports if report.outcome == "failed"}
-        counted = [_count(job, file, offset, failures) for file in after.values()]
-        if new is not None:
-            job.count_new(len(new.file_ids), new.outcome, walk_id)
-        if new is not None or any(counted):
-            job.note(event.at)
-            job.started_at = job.started_at or event.at
-            job.sample(event.at, job.processed)
-    return Changed([file for file_id, file in after.items() if file is not before[file_id]], new)
-
-
-def _parted(
-    event: OutcomesAlike, offset: int, rows: Mapping[str, JobFile | None]
-) -> tuple[NewFiles | None, list[FileReport]]:
-    """Return the files of an event that have no row, and what it reports of the others."""
-    files = event.file_ids, event.paths, event.sha256s
-    are_new = [rows.get(file_id) is None for file_id in event.file_ids]
-    reports = [
-        FileReport(file_id, path, event.outcome, None, sha256)
-        for is_new, file_id, path, sha256 in zip(are_new, *files, strict=True)
-        if not is_new
-    ]
-    if len(reports) == len(are_new):
-        return None, reports
-    file_ids, paths, sha256s = (list(compress(column, are_new)) for column in files) if reports else files
-    return NewFiles(offset, event.outcome, event.walk_id, file_ids, paths, sha256s), reports
-
-
-def _count(job: Job, file: JobFile, offset: int, failures: Mapping[str, FileReport]) -> bool:
-    """Bring the counters from the job's offset to this one; tell whether an outcome has changed, or a file come.
-
-    `failures`: those that the event tells of. The row may know of a better outcome already, without a reason.
-    """
-    before, after = file.at(job.offset), file.at(offset)
-    if before == after or after is None or not job.count_file(before, after):
-        return False
-    if after.outcome == "failed":
-        failed = failures.get(file.report.file_id, file.report)
-        job.log(": ".join(filter(None, (failed.path, "failed", failed.reason))))
-    return True
 
 
 def _keep_account(job: Job, event: JobEvent) -> None:

@@ -21,7 +21,8 @@ from topics.hashed_file import HashedFile
 from topics.image_outcome import Stored
 from topics.record import PACKED, Headers
 
-# Of a content that is answered again, with the new answer; what is not kept is looked at again after a disk is lost.
+# Paths of a content that its new record takes over, where ML answers for it again. After a disk is lost, the others are
+# not known any more: their files are looked at again.
 PATHS_KEPT = 1000
 # How the row of a claim begins that nobody owns: its first field is the owner.
 _ANSWERED = Claim(owner=None).row()[: len('{"owner":null')]
@@ -133,8 +134,8 @@ class KnownImages:
     def put_waiter(self, file: HashedFile, number: int, headers: Headers) -> Awaitable[object]:
         """Let a file wait for the end of the claim on its content.
 
-        `number` is the offset of its message: the same for every worker that takes it, so that one that has lost
-        the partition and does not know it yet overwrites no other file.
+        `number` follows from where the file stands in its partition (`streams.item.Item.number`), so it is the same for
+        every worker: one that has lost the partition, and does not know it yet, overwrites no other file.
         """
         row = Waiter(
             **file.model_dump(), attempt=headers.attempt, replay=headers.replay, traceparent=headers.traceparent
@@ -154,9 +155,9 @@ class KnownImages:
     def are_confirmed(
         self, of: HashedFileOfJob, sha256s: Sequence[str], paths: Sequence[str], incarnation: str
     ) -> list[bool]:
-        """Tell of paths and contents whether `is_confirmed` and ML has answered; all else is as of one file.
+        """Tell of many files whether each is confirmed (`is_confirmed`), and ML has answered for its content.
 
-        The paths are plain: their bytes are those of the text.
+        `of`: one of them; all share its collection and model. The paths are plain: their bytes are those of the text.
         """
         answer, collection = incarnation.encode(), of.collection.encode()
         contents = [ContentKey(sha256, of.model_id) for sha256 in sha256s]
@@ -192,7 +193,7 @@ def content_of(key: bytes) -> ContentKey:
 
 
 def waiter_of(key: bytes) -> tuple[ContentKey, int]:
-    """Return the content and the number that the key of a file's row names that waits."""
+    """Return the content and the number that the key of a waiter's row names."""
     claim_key, _, number = key.rpartition(b"|")
     return content_of(claim_key), int(number)
 

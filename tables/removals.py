@@ -15,7 +15,7 @@ from topics.sweep import Sweep
 
 
 class Remove(NamedTuple):
-    """What is to be asked of hash: the second look. `gone`: whether what is gone is removed, too."""
+    """Hash is asked to look again, and to have removed what has left. `gone`: also what a person may be asked about."""
 
     round: int
     gone: bool
@@ -35,7 +35,7 @@ class Counts(BaseModel):
 
 
 class Removals(BaseModel):
-    """Of all walks of a sync that were whole: of each partition the first word counts."""
+    """What was told of a sync, by whichever of its whole walks: of each partition, the first event counts."""
 
     sweep: Sweep
     pictures: int
@@ -172,7 +172,7 @@ class Removals(BaseModel):
                     pairs.append((event.sent_from, event.partition))
 
     def decide(self, command: Literal["confirm", "keep"]) -> bool:
-        """Take a person's word. Tell whether it was asked for."""
+        """Take a person's answer. Tell whether one was asked for."""
         if self.state != "held":
             return False
         self.decided = command

@@ -191,10 +191,10 @@ def _dead_letters(messages: dict[str, Any]) -> dict[str, Any]:
         [*_LETTER_HEADERS, "ce_id", "ce_source", "ce_specversion", "ce_type"],
     )
     messages["Decision"] = _message(
-        "An earlier dead letter of this partition was replayed or dropped. This message has no value.",
+        "An earlier dead letter of this partition was replayed, dropped or forgotten. This message has no value.",
         {"type": "null"},
         "that of the dead letter",
-        {"mark": "`replayed` or `dropped`.", "letter": "The dead letter's offset."},
+        {"mark": "`replayed`, `dropped` or `forgotten`.", "letter": "The dead letter's offset."},
         ["mark", "letter"],
     )
     return _described(DEAD_LETTER, _said(dead_letter), ["DeadLetter", "Decision"], compacted=False)

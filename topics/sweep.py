@@ -63,8 +63,8 @@ class Sweep(Stepped):
         """The folder, as the file system has it."""
         return normal(os.fsencode(self.folder))
 
-    def behind(self, path: bytes, departed: int = 0, unread: int = 0) -> "Sweep":
-        """Return the next step."""
+    def behind(self, path: bytes, departed: int, unread: int = 0) -> "Sweep":
+        """Return the step that goes on behind a path, with what this one has found."""
         return self.step_behind(path, departed=self.departed + departed, unread=self.unread + unread)
 
     def headers(self) -> HeaderList:

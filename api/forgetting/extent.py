@@ -24,7 +24,7 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 
 @dataclass(slots=True)
 class Extent:
-    """Pictures, and where they are. `only`: the collection that alone is meant; `below`: the folder, or of a source."""
+    """Pictures, and where they are. `only`: the one collection meant; `below`: the folder, or that of a source."""
 
     only: str | None = None
     below: str | None = None

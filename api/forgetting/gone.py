@@ -18,14 +18,14 @@ _FIELDS = ["filename", "full_path", "file_hash", GONE_AT, KEEP_UNTIL, REVISION]
 
 
 class Kept(NamedTuple):
-    """How many pictures are kept otherwise now; and these, where they were named."""
+    """How many pictures have another time of purge now; and which, where they were named."""
 
     total: int
     pictures: list[GonePicture]
 
 
 class GonePictures:
-    """Lists them, and writes how long they are kept: into the point itself, so that it goes with it."""
+    """Lists them, and writes into each point how long it is kept."""
 
     def __init__(self, qdrant: Qdrant, after_days: float) -> None:
         self._qdrant = qdrant
@@ -42,9 +42,9 @@ class GonePictures:
         return [self._described(record.id, record.payload) for record in records], total, following
 
     async def keep_many(self, collection: str, points: Sequence[str] | None, days: int | None) -> Kept:
-        """Have pictures purged so many days later, each; None in place of these: all that are gone of the collection.
+        """Put off the purge of pictures by so many days (None: for ever). `points` None: of all that are gone.
 
-        Those that are not gone, or not there, are passed over.
+        Pictures that are not gone, or not there, are passed over.
         """
         now = datetime.now(UTC)
         return await self._write_many(
@@ -52,17 +52,17 @@ class GonePictures:
         )
 
     async def release_many(self, collection: str, points: Sequence[str] | None) -> Kept:
-        """Have pictures purged when they would have been by themselves, as `keep_many`."""
+        """Take back what `keep_many` has put off, of the same pictures."""
         return await self._write_many(collection, points, lambda _: None)
 
     async def keep(self, collection: str, point: str, days: int | None) -> GonePicture:
-        """Have a picture purged so many days later; None: never. Raises RequestError(404, 409)."""
+        """Put off the purge of a picture by so many days; None: for ever. Raises RequestError(404, 409)."""
         return await self._write(
             collection, point, lambda known: keep_until(known, self._after_days, days, datetime.now(UTC)).isoformat()
         )
 
     async def release(self, collection: str, point: str) -> GonePicture:
-        """Have a picture purged when it would have been by itself. Raises RequestError(404, 409)."""
+        """Take back what `keep` has put off. Raises RequestError(404, 409)."""
         return await self._write(collection, point, lambda _: None)
 
     async def _write_many(self, collection: str, points: Sequence[str] | None, until: Until) -> Kept:

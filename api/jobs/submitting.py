@@ -79,9 +79,7 @@ class Submitter:
         known = await self._ours(name)
         return await self._queue(submission, name, known.model_id, [], await self._readable(), reread=True)
 
-    async def submit_reembed(
-        self, submission: Submission, name: str, model: str, *, accept_failed: bool = False
-    ) -> JobStatus:
+    async def submit_reembed(self, submission: Submission, name: str, model: str, *, accept_failed: bool) -> JobStatus:
         """Queue a job that gives a collection vectors of another model, by its name or its id.
 
         Raises CollectionMissingError, MLUnavailableError; RequestError: 409 for a collection that others made, that is

@@ -8,8 +8,8 @@ from itertools import count, repeat
 from zlib import crc32
 
 from rules.outcomes import FileReport
+from tables.file_fold import Changed
 from tables.job_file import JobFile, NewFiles
-from tables.job_fold import Changed
 
 # An index over whole ids would take most of what a row costs: these are all different, and in no order.
 SCHEMA = """
