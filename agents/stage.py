@@ -1,4 +1,4 @@
-"""What Darkroom's stages have beside `streams.stage`: the services, and the ways to end, report and persist."""
+"""What all of Darkroom's stages share, beside `streams.stage`: services, and how to end a file, report, and wait."""
 
 import asyncio
 import random
@@ -52,7 +52,7 @@ class Services:
 
 
 class StageApp(Stage):
-    """One stage, with what it shares with the others. Its agents live in the module of its name."""
+    """One stage, with the services of its worker. What it does stands in `agents/STAGE/agent.py`."""
 
     def __init__(self, name: Name, services: Services, datadir: Path) -> None:
         super().__init__(name, services.settings, services.producer, services.stop, datadir)
@@ -64,7 +64,7 @@ class StageApp(Stage):
         await self.report.drained()
 
     def handed_on(self, file: FileOfJob, headers: Headers, files: int = 1) -> None:
-        """Count files of a job that this stage has handed on. A replayed one was counted when it came first."""
+        """Count files of a job that this stage has handed on; not those of a replay, which were counted before."""
         if not headers.replay:
             self.report.moved(file.job_id, files)
 
@@ -72,12 +72,6 @@ class StageApp(Stage):
         self, file: FileOfJob, outcome: Outcome, headers: Headers, reason: str | None = None, sha256: str | None = None
     ) -> None:
         """Report a file's outcome and wait until that is delivered."""
-        await self.report_outcome(file, outcome, headers, reason, sha256)
-
-    def report_outcome(
-        self, file: FileOfJob, outcome: Outcome, headers: Headers, reason: str | None = None, sha256: str | None = None
-    ) -> Awaitable[object]:
-        """Report a file's outcome; await the result to know that it is delivered."""
         told = FileOutcome(
             file_id=file.file_id,
             path=file.path,
@@ -86,10 +80,10 @@ class StageApp(Stage):
             reason=reason,
             sha256=sha256,
         )
-        return self.report_outcomes(file, [told], headers)
+        await self.report_outcomes(file, [told], headers)
 
     def report_outcomes(self, of: FileOfJob, files: Sequence[FileOutcome], headers: Headers) -> Awaitable[object]:
-        """Report the outcomes of files of the job of `of`; await the result to know that it is delivered."""
+        """Report the outcomes of files of one job; await the result to know that it is delivered. `of`: one of them."""
         if not headers.replay:
             for outcome, count in Counter(file.outcome for file in files).items():
                 metrics.FILES.labels(self.name, outcome).inc(count)

@@ -34,7 +34,7 @@ class _Tables(TableManager):
 def new_app(
     name: Stage, settings: Settings, datadir: Path, producer: AIOKafkaProducer, put_aside: PutAside
 ) -> faust.App:
-    """Return a stage's Faust app; its id is the name of its consumer group. Docs: design notes on Faust."""
+    """Return a stage's Faust app; its id is the name of its consumer group. docs/architecture.md has Faust's holes."""
     datadir.mkdir(parents=True, exist_ok=True)
     app = faust.App(
         settings.group(name),

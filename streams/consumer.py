@@ -12,17 +12,14 @@ from typing import Any
 import faust
 import structlog
 from aiokafka import TopicPartition
-from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 
-from core.errors import FatalError, KafkaUnavailableError
+from core.errors import KafkaUnavailableError
 from gateways.kafka.batches import Unreadable
 from gateways.kafka.connection import ClientOptions
-from gateways.kafka.sameness import other_logs
-from rules.positions import Begin, begin_at
-from streams.beginnings import beginnings, say
+from streams.beginnings import beginnings
 from streams.consumer_thread import ConsumerThread
-from streams.doubts import Doubts
+from streams.lost_ends import LostEnds
 
 # Longer than a broker takes to come back; the process that gives up is started again, with nothing lost.
 COMMIT_SECONDS = 120.0
@@ -37,7 +34,7 @@ PutAside = Callable[[TopicPartition, Unreadable], Awaitable[None]]
 log = structlog.get_logger()
 
 
-class GaplessConsumer(Consumer):
+class GaplessConsumer(LostEnds):
     """Faust's consumer, with a check of the offsets of the source topics.
 
     Faust fetches ahead. When a rebalance makes it seek back to the committed offset, records that were fetched before
@@ -49,41 +46,33 @@ class GaplessConsumer(Consumer):
     expired, or could not be read. Likewise where reading goes on behind such offsets without a message.
     """
 
-    kafka: ClientOptions
     put_aside: PutAside
-    _thread: ConsumerThread
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        # Of each partition, the offset to hand on next. Empty between a rebalance and the stage's going on, for which
-        # `_begins` are kept.
-        self._next: dict[TP, int] = {}
+        # What `next_offsets` is to be when the stage goes on after a rebalance.
         self._begins: dict[TP, int] = {}
         self._passed_over: set[TP] = set()
         self._reader: asyncio.Task[Any] | None = None
         self._asked_again: dict[TP, int] = {}
         # From the thread that reads.
         self._left_out: deque[tuple[TopicPartition, Unreadable]] = deque()
-        self._out_of_range: deque[TP] = deque()
-        self._doubts = Doubts(self._compare, self.add_future)
         # How far the agents' tables have been given what their changelogs hold.
         self.changelog_read_to: dict[TP, int] = {}
-        # Of these nothing is committed any more.
-        self._lost_their_end: set[TP] = set()
 
     def _new_consumer_thread(self) -> ConsumerThread:
         thread = ConsumerThread(self, loop=self.loop, beacon=self.beacon)
         thread.on_left_out = lambda part, left_out: self._left_out.append((part, left_out))
-        thread.on_out_of_range = lambda part, _offset: self._out_of_range.append(TP(*part))
-        thread.on_failed = lambda parts: self._doubts.tell({TP(*part) for part in parts})
+        thread.on_out_of_range = lambda part, _offset: self.out_of_range.append(TP(*part))
+        thread.on_failed = lambda parts: self.doubts.tell({TP(*part) for part in parts})
         return thread
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
         """Commit all that is acked now. Tell whether there was anything. One that hangs ends the app.
 
-        In Faust, who asks for a commit while another is under way gets that one, which may have begun before the newest
-        acks: the last commit of an orderly stop left those out. One that never ends, as was seen after a broker had
-        frozen and was killed (aiokafka #875), would hold up all that follow, and the next rebalance with them.
+        In Faust, whoever asks for a commit while another is under way gets that one, which may have begun before the
+        newest acks: the last commit of an orderly stop left those out. A commit that never ends was seen after a broker
+        had frozen and was killed (aiokafka #875): it would hold up all later commits, and the next rebalance.
         """
         try:
             async with asyncio.timeout(COMMIT_SECONDS):
@@ -98,9 +87,9 @@ class GaplessConsumer(Consumer):
     async def perform_seek(self) -> None:
         """Go back to the committed offsets, and expect what stands there once the stage goes on.
 
-        Where nothing is committed yet, Faust leaves the position as it is, maybe behind messages that a rebalance
-        or an earlier fetch has passed over: it goes back to the first one. Likewise where the log is another one than
-        was read. A seek that hangs ends the app: Faust gives it up in silence, and nothing would be handed on any more.
+        Where nothing is committed yet, Faust leaves the position as it is, maybe behind messages that a rebalance or an
+        earlier fetch has passed over; here, reading begins at the first message. So it does where the log is not the
+        one that was read. A seek that hangs ends the app: Faust gives it up in silence, and would hand nothing on.
         """
         if asyncio.current_task() is self._reader:
             return  # Reading was stopped in between; it begins anew with a seek at the end of the rebalance.
@@ -125,10 +114,6 @@ class GaplessConsumer(Consumer):
         if generation == self.app.consumer_generation_id:
             self._begins = {tp: offset for tp, offset in begins.items() if offset is not None}
 
-    async def log_ends(self, parts: set[TP]) -> dict[TP, int]:
-        """Return where the logs of partitions end, whatever is committed of them."""
-        return await self._thread.log_ends(parts)
-
     async def _seek(self, partition: TP, offset: int) -> None:
         """Seek in the thread that reads. Faust does it in the app's: the seek is lost, or the reading fails."""
         await self._thread.call_thread(self._thread.seek, partition, offset)  # type: ignore[arg-type]  # or a function
@@ -142,36 +127,30 @@ class GaplessConsumer(Consumer):
         """Go on: with the changelogs after a rebalance, and after the seek with the source topics as well."""
         super().resume_flow()
         if self._begins:
-            self._next, self._begins = self._begins, {}
+            self.next_offsets, self._begins = self._begins, {}
             self._asked_again.clear()
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Hand on nothing before the stage goes on after the next seek."""
-        self._next.clear()
+        self.next_offsets.clear()
         self._begins.clear()
         await super().on_partitions_revoked(revoked)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:  # noqa: ASYNC109 - Faust's
         """Yield messages, partition by partition without a gap.
 
-        Faust notes a message as read when it has been handed on, which may be after a seek: it then drops all between
-        the committed offset and that message. What it hands on after the seek and before the stage goes on is dropped
-        as well: going on empties the queues. And where the queues of all partitions are full it sleeps for a second:
-        with 500 files of a job on their way, all of them stood still for most of the time.
+        In Faust a message is noted as read when it has been handed on. Where a seek came in between, all messages from
+        the committed offset up to it are dropped when they are read again. A message that is handed on after the seek,
+        and before the stage goes on, is dropped too: going on empties the queues. And where the queues of all
+        partitions are full, Faust sleeps for a second: 500 files of a job stood still for most of the time.
         """
         self._reader = asyncio.current_task()
         await self._put_aside()
-        await self._look_into_what_is_out_of_range()
-        self._doubts.look_into()
-        for tp in self._passed_over & self._next.keys() & self.assignment():
-            if tp in self._doubts:
-                continue
-            await self._seek(tp, self._next[tp])
-            self._passed_over.discard(tp)
+        await self.look_into_what_is_out_of_range()
+        self.doubts.look_into()
+        await self._go_back_to_what_was_passed_over()
         await self._pass_offsets_without_messages()
-        if self.app.in_recovery:
-            read_to = ((tp, self._thread.read_to(tp)) for tp in self.assignment() if self._is_changelog_tp(tp))
-            self.changelog_read_to |= {tp: offset for tp, offset in read_to if offset is not None}
+        self._note_changelogs()
         sought: set[TP] = set()
         if self._buffered_partitions and self.flow_active:
             if not self._get_active_partitions():
@@ -182,28 +161,46 @@ class GaplessConsumer(Consumer):
             if self._is_changelog_tp(tp):
                 yield tp, message
                 continue
-            expected = self._next.get(tp)
-            if expected is None or tp in self._doubts:
+            expected = self.next_offsets.get(tp)
+            if expected is None or tp in self.doubts:
                 self._passed_over.add(tp)
                 continue
             if tp in sought or message.offset < expected:
                 continue
-            if message.offset > expected:
-                if self._asked_again.get(tp) != expected:
-                    # What is left of this fetch is from before the seek.
-                    sought.add(tp)
-                    self._asked_again[tp] = expected
-                    log.info(
-                        "read-again", topic=tp.topic, partition=tp.partition, expected=expected, got=message.offset
-                    )
-                    await self._seek(tp, expected)
-                    continue
-                await self._put_aside()
-                self._gap[tp].addi(expected, message.offset)
-            self._next[tp] = message.offset + 1
+            if message.offset > expected and not await self._is_behind_a_gap(tp, expected, message.offset):
+                # What is left of this fetch is from before the seek.
+                sought.add(tp)
+                continue
+            self.next_offsets[tp] = message.offset + 1
             # So that Faust neither drops it nor sees a gap; what stands there may be from before a seek.
             self._read_offset[tp] = message.offset
             yield tp, message
+
+    async def _is_behind_a_gap(self, tp: TP, expected: int, offset: int) -> bool:
+        """Tell whether the offsets up to a message hold none: it came again after the partition was read again.
+
+        Where it came for the first time, the partition is read again from the offset that is expected.
+        """
+        if self._asked_again.get(tp) != expected:
+            self._asked_again[tp] = expected
+            log.info("read-again", topic=tp.topic, partition=tp.partition, expected=expected, got=offset)
+            await self._seek(tp, expected)
+            return False
+        await self._put_aside()
+        self._gap[tp].addi(expected, offset)
+        return True
+
+    async def _go_back_to_what_was_passed_over(self) -> None:
+        """Read again the messages that came before the stage went on, or while their log was in doubt."""
+        for tp in self._passed_over & self.next_offsets.keys() & self.assignment():
+            if tp not in self.doubts:
+                await self._seek(tp, self.next_offsets[tp])
+                self._passed_over.discard(tp)
+
+    def _note_changelogs(self) -> None:
+        if self.app.in_recovery:
+            read_to = ((tp, self._thread.read_to(tp)) for tp in self.assignment() if self._is_changelog_tp(tp))
+            self.changelog_read_to |= {tp: offset for tp, offset in read_to if offset is not None}
 
     async def _put_aside(self) -> None:
         """Note what could not be read, before anything behind it is acked."""
@@ -218,9 +215,9 @@ class GaplessConsumer(Consumer):
 
         What the position has passed may be messages that a stop of the flow has dropped: so it is read again first.
         """
-        for tp, expected in [*self._next.items()]:
+        for tp, expected in [*self.next_offsets.items()]:
             read_to = self._thread.read_to(tp)
-            if read_to is None or read_to <= expected or tp in self._doubts:
+            if read_to is None or read_to <= expected or tp in self.doubts:
                 continue
             if self._asked_again.get(tp) != expected:
                 self._asked_again[tp] = expected
@@ -228,50 +225,14 @@ class GaplessConsumer(Consumer):
             else:
                 self._gap[tp].addi(expected, read_to)
                 self._acked.setdefault(tp, [])  # so that a commit looks at it
-                self._next[tp] = read_to
-
-    async def _look_into_what_is_out_of_range(self) -> None:
-        while self._out_of_range:
-            tp = self._out_of_range.popleft()
-            if self._is_changelog_tp(tp):
-                if self.app.in_recovery:
-                    await self.crash(FatalError(f"The changelog {tp.topic}-{tp.partition} has lost its end."))
-                continue
-            expected = self._next.get(tp)
-            if expected is None or tp not in self.assignment():
-                continue
-            first, end = (await self.earliest_offsets(tp))[tp], (await self.log_ends({tp}))[tp]
-            begin = begin_at(expected, first, end)
-            say(self.app.conf.id, tp, expected, begin, end)
-            if begin.anew:
-                await self._give_up(tp, first)
-            elif begin.deleted:
-                self._gap[tp].addi(expected, first)
-                self._next[tp] = first
-
-    async def _compare(self, parts: set[TP]) -> None:
-        """Look whether logs are still those that were read. What a rebalance takes meanwhile is compared after it."""
-        generation = self.app.consumer_generation_id
-        expected = {tp: self._next[tp] for tp in parts & self._next.keys()}
-        for part in await other_logs(self.kafka, await self._thread.last_before(expected)):
-            tp = TP(*part)
-            first, end = (await self.earliest_offsets(tp))[tp], (await self.log_ends({tp}))[tp]
-            if generation == self.app.consumer_generation_id and tp in self._next:
-                say(self.app.conf.id, tp, expected[tp], Begin(first, anew=True), end)
-                await self._give_up(tp, first)
-
-    async def _give_up(self, tp: TP, first: int) -> None:
-        """End the stage, to read a partition anew. What is in work is of the log as it was: its acks are of others."""
-        self._lost_their_end.add(tp)
-        await self._thread.commit({tp: first})
-        await self.crash(FatalError(f"The log of {tp.topic}-{tp.partition} has lost its end: it is read anew."))
+                self.next_offsets[tp] = read_to
 
     def _new_offset(self, tp: TP) -> int | None:
         """Return where to commit, if anywhere: the first message that is not acked, or what comes next.
 
         Faust passes a single one that is not acked, at the committed offset or behind a gap (faust-streaming #606).
         """
-        if tp in self._lost_their_end:
+        if tp in self.lost_their_end:
             return None
         acked, committed, gap = self._acked[tp], self._committed_offset[tp], self._gap[tp]
         found: int | None = None

@@ -35,6 +35,7 @@ T = TypeVar("T")
 MOST_LOOKED_AT = 2000
 
 Handler = Callable[[Event, Window], Awaitable[None]]
+TakeFiles = Callable[[list[Item[Any]], Window], Awaitable[None]]
 TakeKnown = Callable[[Event, Bundle[Any], Window], Awaitable[Iterable[int]]]
 
 log = structlog.get_logger()
@@ -95,7 +96,7 @@ class Stage(Rejecting):
     def consume_files(
         self,
         topic: Topic[Any],
-        take: Callable[[list[Item[Any]], Window], Awaitable[None]],
+        take: TakeFiles,
         *,
         take_known: TakeKnown | None = None,
         end_marker: Handler | None = None,
@@ -103,8 +104,8 @@ class Stage(Rejecting):
     ) -> None:
         """Have `take` take the files of each message of a topic, and `end_marker` those without a value.
 
-        `take_known` takes of a bundle what costs no more than a look, as JSON has it, and returns the indexes of all
-        other files. What is not valid is dead-lettered by itself. A message is acked when all its files are done;
+        `take_known` takes the files of a bundle that cost no more than a look at their JSON, and returns the indexes of
+        all others. A file that is not valid is dead-lettered by itself. A message is acked when all its files are done:
         their work takes permits of the window.
         """
 
@@ -117,33 +118,40 @@ class Stage(Rejecting):
                 record, headers = topic.decode(event.value or b""), Headers.decode(event.message.headers)
                 await take([self.item(event, record, headers)], window)
             else:
-                of = len(files.files)
-                indexes: Iterable[int] = range(of)
+                indexes: Iterable[int] = range(len(files.files))
                 # Each file has a span of its own. A look at very many would hold up the event loop.
-                if take_known is not None and of <= MOST_LOOKED_AT and not tracing.is_on():
+                if take_known is not None and len(files.files) <= MOST_LOOKED_AT and not tracing.is_on():
                     indexes = await take_known(event, files, window)
-                items: list[Item[Any]] = []
-                for entry in map(files.entry, indexes):
-                    if len(items) == bundle.MAX_FILES:
-                        await take(items, window)
-                        items = []
-                    if entry.refused is None:
-                        items.append(self.item(event, entry.record, entry.headers, entry.index, of))
-                    else:
-                        refused = entry.refused
-                        key, value, error = refused.key, refused.value, refused.error
-                        refusal = self.reject_entry(event, key, value, error, entry.headers.encode(), index=entry.index)
-                        await window.add(event, refusal, permits=Permits(1, of))
-                if items:
-                    await take(items, window)
+                await self._take_files(event, files, indexes, window, take)
             await window.end(event)
 
         self.consume(topic.name, handle, **bounds)
 
-    async def or_put_back(self, topic: Topic[Any], item: Item[Any], work: Awaitable[T]) -> T | None:
-        """Do the work on a file; where the worker stops before it is begun, send the file to where it came from.
+    async def _take_files(
+        self, event: Event, files: Bundle[Any], indexes: Iterable[int], window: Window, take: TakeFiles
+    ) -> None:
+        """Have `take` take these files of a bundle, so many at a time; dead-letter those that are not valid."""
+        of = len(files.files)
+        items: list[Item[Any]] = []
+        for entry in map(files.entry, indexes):
+            if len(items) == bundle.MAX_FILES:
+                await take(items, window)
+                items = []
+            if entry.refused is None:
+                items.append(self.item(event, entry.record, entry.headers, entry.index, of))
+            else:
+                refused = entry.refused
+                key, value, error = refused.key, refused.value, refused.error
+                refusal = self.reject_entry(event, key, value, error, entry.headers.encode(), index=entry.index)
+                await window.add(event, refusal, permits=Permits(1, of))
+        if items:
+            await take(items, window)
 
-        So its message is acked. Else all that is done behind it, of this message or a later one, would be done again.
+    async def or_put_back(self, topic: Topic[Any], item: Item[Any], work: Awaitable[T]) -> T | None:
+        """Do the work on a file; where the worker stops before the work begins, send the file to its topic again.
+
+        So its message is acked. Else all that was done behind the file, in this message or later ones, would be done
+        again.
         """
         try:
             return await work
@@ -154,7 +162,7 @@ class Stage(Rejecting):
     async def do_each(
         self, topic: Topic[Any], items: Sequence[Item[Any]], works: Iterable[Awaitable[object]], permits: Permits
     ) -> None:
-        """Do the work on files of one message, or put them back; give back the room of each as it is done."""
+        """Do the work on files of one message, or put them back; release the permit of each file as it is done."""
 
         async def do(item: Item[Any], work: Awaitable[object]) -> None:
             await self.or_put_back(topic, item, work)

@@ -22,7 +22,7 @@ _PACKAGES = {"aiokafka": "aiokafka", "faust": "faust-streaming", "mode": "mode-s
 USED: dict[str, tuple[str, ...]] = {
     # streams/app.py
     "faust.tables:TableManager": ("_recovery", "_update_channels", "on_start", "recovery"),
-    # streams/consumer.py
+    # streams/consumer.py, streams/lost_ends.py
     "faust.transport.drivers.aiokafka:Consumer": (
         "_acked",
         "_buffered_partitions",

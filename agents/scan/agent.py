@@ -1,8 +1,8 @@
 """scan: walks the folders of a request and publishes their photographs, never too many at a time.
 
-scan-request → raw-path, and a sentinel on each of its partitions at the end. A redelivered request
-is walked again under a new walk id; equal paths have equal file ids, so nothing counts twice. One about a source
-is not, where its job has ended.
+scan-request → raw-path, and a sentinel on each of its partitions at the end. A redelivered request is walked again
+under a new walk id; equal paths have equal file ids, so nothing counts twice. A redelivered request about a source is
+left out where its job has ended.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 
@@ -51,7 +52,7 @@ from topics.sources import Sources
 from topics.sweep import Sweep
 
 WALKS_AT_ONCE = 64
-# With those whose job is paused: these are walked again, and all that is behind them, when a worker starts anew.
+# Including those whose job is paused: these, and all that is behind them, are walked again when a worker starts anew.
 REQUESTS_AT_ONCE = 256
 
 log = structlog.get_logger()
@@ -74,6 +75,14 @@ def build(services: Services, datadir: Path) -> StageApp:
     return stage
 
 
+class _Plan(NamedTuple):
+    """What a request asks to be walked: what is left out, the folders and files, and the model of the job's files."""
+
+    chosen: Chosen
+    sources: list[bytes]
+    model_id: str
+
+
 class _Scanner:
     def __init__(
         self,
@@ -88,7 +97,7 @@ class _Scanner:
         self._stage = stage
         self._services = stage.services
         self._collections = collections
-        # Of a walk that was not made: it says nothing about the files of an earlier one.
+        # What the end markers of a walk that was not made count: nothing, as files of an earlier walk may be there.
         self._uncounted: list[int | None] = [None] * self._services.settings.kafka_partitions
         self._outcomes = outcomes
         self._places = Places(WALKS_AT_ONCE)
@@ -100,6 +109,7 @@ class _Scanner:
         await window.add(event, self._in_its_turn(item))
 
     async def _in_its_turn(self, item: Item[ScanRequest]) -> None:
+        """Scan when there is a place for one more walk."""
         event = item.event
         while not self._places.take(event):
             check_goes_on(self._stage, event)
@@ -111,10 +121,9 @@ class _Scanner:
 
     async def _scan(self, item: Item[ScanRequest]) -> None:
         """Walk a request to its end and seal it. A request that cannot be walked fails its job."""
-        event, request = item.event, item.record
-        with structlog.contextvars.bound_contextvars(job_id=request.job_id, stage="scan"):
-            job_id = request.job_id
-            walk_id = new_id()
+        request = item.record
+        job_id, walk_id = request.job_id, new_id()
+        with structlog.contextvars.bound_contextvars(job_id=job_id, stage="scan"):
             if self._services.jobs.has_ended(job_id) and not item.headers.replay:
                 # A kill repeats it: what is new now would come by a look that is over, and a move would be none.
                 log.info("look-has-ended")
@@ -123,64 +132,85 @@ class _Scanner:
                 await self._seal(job_id, walk_id, self._uncounted)
                 return
             try:
-                allowed_roots(request.roots, self._services.settings)  # or it walks nothing
-                chosen = _chosen(request, self._services.settings)
-                patience = self._services.settings.file_timeout_seconds
-                sources = await answered(", ".join(request.sources), patience, _places, request)
-                model_id = await self._model_id(request)
+                plan = await self._plan(request)
             except (DrainingError, FatalError):
                 raise
             except Exception as error:
                 if request.source is None:  # a source is looked at again: the job says why, until the next look is well
-                    await self._stage.reject(event, error)
+                    await self._stage.reject(item.event, error)
                 await self._fail(request, error)
                 # An earlier walk of this request may have published files: the job ends after these.
                 await self._seal(job_id, walk_id, self._uncounted)
                 return
-            await self._stage.emit(
-                Scanning(
-                    job_id=job_id,
-                    at=now(),
-                    collection=request.collection,
-                    sources=request.folders,
-                    caption=request.caption,
-                    model_id=model_id,
-                    reread=request.reread,
-                    task=request.task,
-                    walk_id=walk_id,
-                    exclude=request.exclude,
-                    source=request.source,
-                    counted=True,
-                )
+            await self._walk(item, walk_id, plan)
+
+    async def _plan(self, request: ScanRequest) -> _Plan:
+        """Return what is walked, with the collection there to take it. Raises what makes a walk impossible."""
+        settings = self._services.settings
+        allowed_roots(request.roots, settings)  # or it walks nothing
+        chosen = _chosen(request, settings)
+        sources = await answered(", ".join(request.sources), settings.file_timeout_seconds, _places, request)
+        return _Plan(chosen, sources, await self._model_id(request))
+
+    async def _walk(self, item: Item[ScanRequest], walk_id: str, plan: _Plan) -> None:
+        """Publish what a walk finds, say how it ended, and seal it."""
+        request = item.record
+        await self._stage.emit(
+            Scanning(
+                job_id=request.job_id,
+                at=now(),
+                collection=request.collection,
+                sources=request.folders,
+                caption=request.caption,
+                model_id=plan.model_id,
+                reread=request.reread,
+                task=request.task,
+                walk_id=walk_id,
+                exclude=request.exclude,
+                source=request.source,
+                counted=True,
             )
-            log.info("scan-begun", walk_id=walk_id, sources=request.sources)
-            mounts = await self._looks.mounts(request)
-            async with self._outcomes.walk(job_id) as outstanding:
-                throttle = Throttle(self._stage, event, job_id, outstanding, self._places)
-                walked = PublishingWalk(
-                    self._stage, item, outstanding, chosen, throttle=throttle, walk_id=walk_id, model_id=model_id
-                )
-                if request.task == "reembed":
-                    # A replay would give the collection a model that it may have left since.
-                    if not item.headers.replay:
-                        await self._reembed(item, walked, throttle)
-                elif not sources:
-                    filters: Filters | None = {"caption": None} if request.task == "caption" else None
-                    with closing(Published()) as published:
-                        await walked.walk_collection(published, filters=filters)
-                await walked.walk(sources, self._watchers.walk(request))
-            if walked.why_not_whole is not None:
-                await self._fail(request, walked.why_not_whole)
-            failpoints.reach("scan-walked")
-            if walked.left_out.files:
-                await self._stage.emit(
-                    job_event.LeftOut(job_id=job_id, at=now(), walk_id=walk_id, **asdict(walked.left_out))
-                )
-            sweep = None
-            if mounts is not None and walked.is_whole:
-                sweep = await self._looks.sweep_behind(request, walk_id, mounts, walked.links)
-            await self._seal(job_id, walk_id, walked.per_partition, sweep)
-            log.info("scan-done", walk_id=walk_id, files=walked.sent)
+        )
+        log.info("scan-begun", walk_id=walk_id, sources=request.sources)
+        mounts = await self._looks.mounts(request)
+        walked = await self._publish(item, walk_id, plan)
+        if walked.why_not_whole is not None:
+            await self._fail(request, walked.why_not_whole)
+        failpoints.reach("scan-walked")
+        if walked.left_out.files:
+            await self._stage.emit(
+                job_event.LeftOut(job_id=request.job_id, at=now(), walk_id=walk_id, **asdict(walked.left_out))
+            )
+        sweep = None
+        if mounts is not None and walked.is_whole:
+            sweep = await self._looks.sweep_behind(request, walk_id, mounts, walked.links)
+        await self._seal(request.job_id, walk_id, walked.per_partition, sweep)
+        log.info("scan-done", walk_id=walk_id, files=walked.sent)
+
+    async def _publish(self, item: Item[ScanRequest], walk_id: str, plan: _Plan) -> PublishingWalk:
+        """Publish the files of a walk, of folders or of a collection; return the walk as it ended."""
+        request = item.record
+        async with self._outcomes.walk(request.job_id) as outstanding:
+            throttle = Throttle(self._stage, item.event, request.job_id, outstanding, self._places)
+            walked = PublishingWalk(
+                self._stage,
+                item,
+                outstanding,
+                plan.chosen,
+                throttle=throttle,
+                walk_id=walk_id,
+                model_id=plan.model_id,
+            )
+            if request.task == "reembed":
+                # A replay would give the collection a model that it may have left since.
+                if not item.headers.replay:
+                    await self._reembed(item, walked, throttle)
+            elif not plan.sources:
+                filters: Filters | None = {"caption": None} if request.task == "caption" else None
+                with closing(Published()) as published:
+                    await walked.walk_collection(published, filters=filters)
+            await walked.walk(plan.sources, self._watchers.walk(request))
+        return walked
 
     async def _model_id(self, request: ScanRequest) -> str:
         """Return the model of a job's files, with the collection there to take them."""

@@ -19,9 +19,9 @@ from streams.rows import is_current
 from streams.tasks import start
 from topics.topology import FILE_TOPICS, partitions_read
 
-# Of the setting, however fast they are: bounds what is on its way when a walk comes from known files to new ones.
+# The most that the limit may be, times the setting: bounds what is on its way as known files are followed by new ones.
 MOST_TIMES = 20
-# So many files of the limit, or so many seconds, are waited for where there is room for fewer: full messages cost less.
+# A walk waits for room for this part of the limit, or for so many seconds: full messages cost less.
 ROOM_SHARE = 6
 ROOM_SECONDS = 0.1
 
@@ -47,10 +47,10 @@ class Places:
 
 
 class Throttle:
-    """Holds a walk that has `SCAN_OUTSTANDING_FILES` files without an outcome, or whose job has, or is paused.
+    """Holds a walk while its job is paused, or has as many files without an outcome as the limit allows.
 
-    Where files have their outcome faster than that in two seconds, as those that have not changed do, it is as many as
-    have theirs in two: so another job waits for no more than about two seconds behind them, too.
+    The limit is `SCAN_OUTSTANDING_FILES`; or, where more files than that get their outcome within two seconds, as
+    unchanged files do, as many as do. So another job waits about two seconds behind them at most.
     """
 
     def __init__(self, stage: StageApp, event: Event, job_id: str, outstanding: Outstanding, places: Places) -> None:
@@ -90,7 +90,7 @@ class Throttle:
                 since, before = time.monotonic(), len(self._outstanding)
             elif time.monotonic() - since >= self._settings.restart_after_seconds:
                 since = time.monotonic()
-                await self._look_for_them()
+                await self._give_up_lost()
             await self._news()
         return 0
 
@@ -105,7 +105,7 @@ class Throttle:
                 since, before = time.monotonic(), len(self._outstanding)
             elif time.monotonic() - since >= self._settings.restart_after_seconds:
                 since = time.monotonic()
-                await self._look_for_them()
+                await self._give_up_lost()
         return await self.goes_on()
 
     async def goes_on(self) -> bool:
@@ -121,8 +121,8 @@ class Throttle:
             await jobs.changed(seconds=1.0)
         return False
 
-    async def _look_for_them(self) -> None:
-        """Go on without files that were lost: of a job that has ended, the watchdog sends none again."""
+    async def _give_up_lost(self) -> None:
+        """Wait no longer for files that were lost: where their job has ended, the watchdog does not send them again."""
         files = len(self._outstanding)
         if files and await nothing_is_on_its_way(self._settings):
             log.warning("scan-goes-on", files=files, reason="no message about the files that it waits for is left")

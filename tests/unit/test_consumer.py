@@ -397,7 +397,7 @@ async def test_a_log_that_loses_its_end_while_it_is_read_ends_the_stage(
     monkeypatch.setattr(fetches.consumer, "crash", crashes)
     await fetches.read(10, [[10, 11]])
     fetches.end = 5
-    fetches.consumer._out_of_range.append(HERE)
+    fetches.consumer.out_of_range.append(HERE)
     fetches.seek_first = False
     await fetches.read(10, [[]])
     crashes.assert_awaited_once()
@@ -418,17 +418,17 @@ async def test_after_a_broker_failed_the_log_is_compared_before_anything_is_hand
         return {TopicPartition(*HERE)} if is_another else set()
 
     monkeypatch.setattr(fetches.consumer, "crash", crashes)
-    fetches.consumer._doubts = Doubts(fetches.consumer._compare, asyncio.create_task)
+    fetches.consumer.doubts = Doubts(fetches.consumer._compare, asyncio.create_task)
     monkeypatch.setattr(fetches.consumer._thread, "last_before", AsyncMock(return_value={HERE: LastRead(10, 1)}))
-    monkeypatch.setattr("streams.consumer.other_logs", compare)
+    monkeypatch.setattr("streams.lost_ends.other_logs", compare)
     await fetches.read(10, [[10]])
     fetches.seek_first = False
-    fetches.consumer._doubts.tell({HERE})
+    fetches.consumer.doubts.tell({HERE})
     assert await fetches.read(10, [[11, 12]]) == [10]
     assert fetches.sought == []
     gate.set()
     async with asyncio.timeout(HANG_SECONDS):
-        while HERE in fetches.consumer._doubts:
+        while HERE in fetches.consumer.doubts:
             await asyncio.sleep(0)
     if is_another:
         crashes.assert_awaited_once()
