@@ -8,12 +8,14 @@ import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
+from typing import NamedTuple
 
 import structlog
 
 from core.errors import InvalidMessageError
 from gateways.kafka.connection import ClientOptions
 from gateways.kafka.reader import KafkaRecord, Reader, all_partitions
+from rules.sources import overtakes
 from topics.job_status import FINISHED, JOB_STATUS, REMOVALS_SETTLED, JobStatus, RemovalStatus
 
 # Files of a finished job may still come in, from a replay or a slow publisher: its end is remembered a while.
@@ -28,6 +30,17 @@ BY_KAFKA = 1
 log = structlog.get_logger()
 
 
+class _Look(NamedTuple):
+    """A look at a source: when it began, and the first of the places that it has seen."""
+
+    begun: str
+    places: tuple[str, ...]
+
+    def settles(self, other: "_Look") -> bool:
+        """Tell whether what the other was asked about is removed with all that this one has removed."""
+        return other.begun < self.begun and overtakes(self.places, other.places)
+
+
 class JobsWatch:
     """Follows `job-status`. `start` returns when what was there at the start has been read."""
 
@@ -40,10 +53,13 @@ class JobsWatch:
         self._lost: dict[str, dict[str, tuple[float, int]]] = {}
         # Source → its syncs of which it is not known, or not settled, what is removed.
         self._unsettled: dict[str, dict[str, JobStatus]] = {}
-        # Source → its syncs that brought files, and by which nothing that is gone was removed: when each began.
-        self._not_removed: dict[str, dict[str, str]] = {}
-        # Source → when the newest of its syncs by which all was removed began.
-        self._removed: dict[str, str] = {}
+        # Source → its syncs that brought files, and by which nothing that is gone was removed, of which none that sees
+        # as much has removed all since.
+        self._not_removed: dict[str, dict[str, _Look]] = {}
+        # Source → its other syncs that brought files.
+        self._brought: dict[str, dict[str, _Look]] = {}
+        # Source → its syncs by which all was removed.
+        self._removed: dict[str, dict[str, _Look]] = {}
         # Looks at sources that have ended; of many, the newest.
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._changed = asyncio.Event()
@@ -91,9 +107,16 @@ class JobsWatch:
         return [*self._unsettled.get(source, {}).values()]
 
     def asked_before(self, source: str) -> list[str]:
-        """Return the source's syncs since one that has removed all: those guarded, or to which nobody has said yes."""
-        settled = self._removed.get(source, "")
-        return [job_id for job_id, begun in self._not_removed.get(source, {}).items() if begun > settled]
+        """Return the source's syncs, since one that has removed all, that were guarded, or nobody has said yes to.
+
+        One that looked at a part has removed all of that part alone. With them come all that brought files since the
+        first of these began: what is asked about may have moved on.
+        """
+        not_removed = self._not_removed.get(source, {})
+        first = min((look.begun for look in not_removed.values()), default=None)
+        brought = [] if first is None else self._brought.get(source, {}).items()
+        since = [job_id for job_id, look in brought if look.begun >= (first or "")]
+        return [*not_removed, *since][:ASKED_BEFORE]
 
     def has_ended(self, job_id: str) -> bool:
         """Tell whether a look at a source has ended, as far as that was told lately."""
@@ -168,16 +191,21 @@ class JobsWatch:
                 del unsettled[next(iter(unsettled))]
 
     def _note_not_removed(self, source: str, status: JobStatus, removals: RemovalStatus) -> None:
-        not_removed, begun = self._not_removed.setdefault(source, {}), status.start_time or ""
+        not_removed, removed = self._not_removed.setdefault(source, {}), self._removed.setdefault(source, {})
+        brought = self._brought.setdefault(source, {})
         not_removed.pop(status.job_id, None)
-        outcomes = status.outcomes
+        brought.pop(status.job_id, None)
+        look, outcomes = _Look(status.start_time or "", tuple(status.sources)), status.outcomes
         has_brought = outcomes.stored or outcomes.cached or outcomes.duplicate
-        if has_brought and removals.state in {"held", "kept", "overtaken", "guarded"}:
-            not_removed[status.job_id] = begun
-            if len(not_removed) > ASKED_BEFORE:
-                del not_removed[next(iter(not_removed))]
         if removals.state == "removed":
-            self._removed[source] = max(begun, self._removed.get(source, ""))
+            for job_id in [job_id for job_id, other in not_removed.items() if look.settles(other)]:
+                _remember(brought, job_id, not_removed.pop(job_id))
+            _remember(removed, status.job_id, look)
+        if has_brought and removals.state in {"none", "removed"}:
+            _remember(brought, status.job_id, look)
+        elif has_brought and removals.state in {"held", "kept", "overtaken", "guarded"}:
+            is_settled = any(other.settles(look) for other in removed.values())
+            _remember(brought if is_settled else not_removed, status.job_id, look)
 
     def _forget(self, job_id: str) -> None:
         """Know no more of a job whose status was deleted: nobody waits for it, or skips its files."""
@@ -185,3 +213,10 @@ class JobsWatch:
         self._cancelled.pop(job_id, None)
         for unsettled in self._unsettled.values():
             unsettled.pop(job_id, None)
+
+
+def _remember(looks: dict[str, _Look], job_id: str, look: _Look) -> None:
+    looks.pop(job_id, None)
+    looks[job_id] = look
+    if len(looks) > ASKED_BEFORE:
+        del looks[next(iter(looks))]

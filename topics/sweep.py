@@ -30,8 +30,8 @@ class Sweep(Stepped):
 
     `mounts`: what the folder was on as the walk began; where it is on something else, nothing is gone. `phase`: `look`
     finds what would leave; `remove` has that removed which was found, and is allowed: with `gone`, also what a person
-    may be asked about (`rules.departures.ASKED_ABOUT`). `asked_before`: looks that brought files, and by which nothing
-    that is gone was removed, as nobody has said yes: what has moved to these files has moved.
+    may be asked about (`rules.departures.ASKED_ABOUT`). `asked_before`: looks that brought files since one began by
+    which nothing that is gone was removed, as nobody has said yes: what has moved to these files has moved.
     `links`: as `mounts`, of links in it to other mounts; `away`: those behind which another disk is than was.
     `touched`: only what was taken in from these paths and below them. `after`: the last path that was looked at.
     `compared`: all that prepare knows of the folder was told. `anew`: this was asked for before, and messages

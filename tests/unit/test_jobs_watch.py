@@ -90,3 +90,32 @@ async def test_syncs_that_brought_files_and_removed_nothing_are_known_until_a_la
     assert watch.asked_before("home") == ["3" * 32, "5" * 32]
     read(watch, sync(5, "removed"))
     assert watch.asked_before("home") == []
+
+
+@pytest.mark.parametrize("is_turned", [False, True], ids=["as-told", "in-another-order"])
+async def test_a_look_at_a_part_that_removes_all_leaves_what_others_were_asked_about(
+    watch: JobsWatch, is_turned: bool
+) -> None:
+    def sync(number: int, state: RemovalState, *places: str) -> tuple[bytes, JobStatus]:
+        said = {
+            "source": "home",
+            "removals": RemovalStatus(state=state),
+            "start_time": f"2024-05-0{number}T00:00:00+00:00",
+            "outcomes": OutcomeCounts(cached=1),
+            "sources": [*places],
+        }
+        job_id = f"{number}" * 32
+        return job_id.encode(), status(job_id, "completed").model_copy(update=said)
+
+    looks = [
+        sync(1, "held", "/photos/a", "/photos/b/1.jpg"),
+        sync(2, "held", "/photos/b"),
+        sync(3, "removed", "/photos/b", "/photos/c"),
+    ]
+    read(watch, *(reversed(looks) if is_turned else looks))
+    # What the others brought may be what the first one was asked about, moved once more.
+    assert {*watch.asked_before("home")} == {"1" * 32, "2" * 32, "3" * 32}
+    read(watch, sync(4, "removed", "/photos"), sync(5, "held", "/photos/a"))
+    assert watch.asked_before("home") == ["5" * 32]
+    read(watch, looks[0])
+    assert watch.asked_before("home") == ["5" * 32]
