@@ -38,10 +38,9 @@ from topics.ml_request import ML_REQUEST, MLRequest
 # One request to ML holds at most this much base64, whatever the batch size.
 MAX_BATCH_BYTES = 64 << 20
 
-log = structlog.get_logger()
-
-
 _Item = Item[MLRequest]
+
+log = structlog.get_logger()
 
 
 def build(services: Services, datadir: Path) -> StageApp:
@@ -93,7 +92,7 @@ class _Embedder:
         return [works[item.index] for item in items]
 
     async def end(self, event: Event, window: Window) -> None:
-        """Take an end marker, which asks for no more waiting."""
+        """Take an end marker: no batch waits any longer to fill."""
         self._stage.flush()
         await self._end_markers.take(event, window)
 
@@ -110,7 +109,7 @@ class _Embedder:
         return [done[item.index] for item in items]
 
     def _batcher(self, kind: Kind) -> Batcher[_Item]:
-        """Return where pictures wait that can go to ML together."""
+        """Return the batcher of the images that can go to ML together."""
         settings = self._stage.services.settings
         if kind not in self._batchers:
             self._batchers[kind] = self._stage.batcher(
@@ -149,12 +148,12 @@ class _Embedder:
             except (DrainingError, FatalError):
                 raise
             except Exception as error:
-                await self._go_on(items, error)
+                await self._after_refusal(items, error)
             else:
                 await self._end(items, *answers)
 
     async def _attempt(self, items: list[_Item]) -> tuple[list[Any], Awaitable[object]]:
-        """Return the answers, and the delivery of what tells that ML was asked."""
+        """Ask ML once. Return its answers, and the delivery of the event that counts these images."""
         offered = await self._offers.of(items[0].record.model_id)
         images = [
             ImageInput(str(number), item.record.rendition_base64, item.record.filename)
@@ -171,7 +170,7 @@ class _Embedder:
                 raise MLUnavailableError(f"ML has no memory for a single image: {error}") from error
             raise
         except MLUnavailableError:
-            # It may come back as another one: ask again before the next batch.
+            # It may come back with another model: its offer is asked for again before the next batch.
             self._offers.forget()
             raise
         counted = await self._stage.report.ml_sent(Counter(item.record.job_id for item in items))
@@ -204,8 +203,8 @@ class _Embedder:
             known = await self._collections.known(job_id, collection, model_id)
             _raise(embedding.dimension_problem(offered, collection, known))
 
-    async def _go_on(self, items: list[_Item], error: Exception) -> None:
-        """Do what follows where ML refuses a batch as a whole."""
+    async def _after_refusal(self, items: list[_Item], error: Exception) -> None:
+        """Fail the file that ML refuses alone, or ask for the parts of a batch one after the other."""
         match embedding.after_error(items, error):
             case Fail(item):
                 await self._fail(item, error)

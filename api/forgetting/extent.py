@@ -5,9 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
-from api.view.dead_letters import WholeDeadLetter
+from api.view.dead_letters import WholeDeadLetter, texts_of
 from core.errors import CollectionMissingError
 from gateways.qdrant import Qdrant
 from gateways.qdrant.filters import ALL_GONE
@@ -47,7 +45,7 @@ class Extent:
 
     def has(self, letter: WholeDeadLetter) -> bool:
         """Tell whether a dead letter is about one of them."""
-        said = _said(letter.value)
+        said = texts_of(letter.value)
         if self.only is not None and said.get("collection") != self.only:
             return False
         if self.is_all:
@@ -192,12 +190,3 @@ def contents_of(payloads: Iterable[Mapping[str, Any]]) -> set[str]:
 
 def _lies_below(path: str, folder: str) -> bool:
     return path.startswith(f"{folder.rstrip('/')}/")
-
-
-def _said(value: bytes | None) -> dict[str, str]:
-    """Return the texts that a message says, which any program may have published."""
-    try:
-        said = orjson.loads(value or b"{}")
-    except orjson.JSONDecodeError:
-        return {}
-    return {name: text for name, text in said.items() if isinstance(text, str)} if isinstance(said, dict) else {}

@@ -19,17 +19,17 @@ log = structlog.get_logger()
 async def begin_again(view: JobView, publisher: Publisher, job_id: str, looked: JobSample) -> int:
     """Send the files without an outcome to the start again; return the offset of the event that says so.
 
-    Counted first: a kill repeats nothing for ever. Raises KafkaUnavailableError.
+    The attempt is counted first, so that kills cannot repeat it for ever. Raises KafkaUnavailableError.
     """
     attempt = looked.restarts + 1
     log.warning("job-restarted", job_id=job_id, files=looked.unfinished, attempt=attempt)
     offset = await publisher.restarted(job_id, looked.unfinished, attempt)
     job, asked = await view.folded(job_id), await view.request(job_id)
     if job is not None and (job.reread or job.task is not None) and not job.cancelled:
-        # Which content each of its files is of is told by the collection; of a job that is cancelled, no matter.
+        # The collection tells the content of each of its files. A cancelled job needs none.
         await publisher.reread(job, asked.sources or job.sources, attempt + 1)
         return offset
-    # Files that cannot be bound as before do not begin again. Cancelled, they end all the same.
+    # A file that cannot be bound to its folders as before does not begin again; in a cancelled job, it ends anyway.
     is_bound = job is not None and (asked.roots is not None or asked.sources is not None)
     after = 0
     while page := await view.unfinished_files(job_id, after=after, limit=FILES_AT_ONCE):
@@ -39,7 +39,7 @@ async def begin_again(view: JobView, publisher: Publisher, job_id: str, looked: 
             await publisher.skip(job, left)
         elif left:
             log.warning("job-files-not-restarted", job_id=job_id, files=len(left))
-        # The first time that it was sent is attempt 1.
+        # Attempt 1 is the first time that a file was sent.
         await publisher.restart([file for file in begun.values() if file is not None], attempt + 1)
         after = page[-1].number
     return offset

@@ -117,7 +117,7 @@ def write(
         return ""
     text = {name: (raw or b"").decode("utf-8", "replace") for name, raw in headers}
     common = Headers.decode(headers)
-    said = _said(value)
+    said = texts_of(value)
     job_id = common.job_id or said.get("job_id", "")
     if job_id and common.file_id:
         # The file was tried again since: its newest letter is the one to act on.
@@ -234,12 +234,10 @@ def _whole(row: tuple[Any, ...]) -> WholeDeadLetter:
     return WholeDeadLetter(*(*row[:-1], headers))
 
 
-def _said(value: bytes | None) -> dict[str, str]:
-    """Return what a value says about job, path and source, as far as it can be read."""
+def texts_of(value: bytes | None) -> dict[str, str]:
+    """Return the fields of a dead letter's value that are texts; none where it is no JSON object."""
     try:
         found = orjson.loads(value or b"{}")
     except orjson.JSONDecodeError:
         return {}
-    if not isinstance(found, dict):
-        return {}
-    return {name: text for name in ("job_id", "path", "source") if isinstance(text := found.get(name), str)}
+    return {name: text for name, text in found.items() if isinstance(text, str)} if isinstance(found, dict) else {}
