@@ -6,7 +6,6 @@ left out where its job has ended.
 """
 
 import asyncio
-import os
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from agents.patience import answered
 from agents.rereading import Published
 from agents.roots import allowed_roots
 from agents.scan.outcomes_watch import OutcomesWatch
+from agents.scan.planning import chosen_of, places_of
 from agents.scan.publishing import PublishingWalk
 from agents.scan.reembedding import Reembedding
 from agents.scan.sources.looks import SourceLooks
@@ -30,14 +30,10 @@ from agents.scan.sources.watchers import Watchers
 from agents.scan.throttle import Places, Throttle, check_goes_on
 from agents.stage import Services, StageApp, now
 from core import failpoints
-from core.errors import MISSING, DrainingError, FatalError, PartitionRevokedError, RequestError
-from core.settings import Settings
+from core.errors import DrainingError, FatalError, PartitionRevokedError, RequestError
 from gateways.kafka.connection import client_options
 from gateways.qdrant.filters import Filters
-from rules import paths as paths_of
 from rules.identity import new_id
-from rules.leaving_out import Patterns
-from rules.paths import normal
 from streams.item import Item
 from streams.messages import Event
 from streams.rejecting import explain
@@ -148,8 +144,8 @@ class _Scanner:
         """Return what is walked, with the collection there to take it. Raises what makes a walk impossible."""
         settings = self._services.settings
         allowed_roots(request.roots, settings)  # or it walks nothing
-        chosen = _chosen(request, settings)
-        sources = await answered(", ".join(request.sources), settings.file_timeout_seconds, _places, request)
+        chosen = chosen_of(request, settings)
+        sources = await answered(", ".join(request.sources), settings.file_timeout_seconds, places_of, request)
         return _Plan(chosen, sources, await self._model_id(request))
 
     async def _walk(self, item: Item[ScanRequest], walk_id: str, plan: _Plan) -> None:
@@ -251,45 +247,3 @@ class _Scanner:
             for partition, files in enumerate(per_partition)
         ]
         await asyncio.gather(*deliveries)
-
-
-def _chosen(request: ScanRequest, settings: Settings) -> Chosen:
-    """Return what a walk leaves out. Raises RequestError for a pattern that is none."""
-    try:
-        patterns = Patterns(request.exclude)
-    except ValueError as error:
-        raise RequestError(f"What is to be left out has no pattern: {error}. Send it as .gitignore has it.") from error
-    return Chosen(patterns, Patterns(settings.scan_exclude), frozenset(normal(os.fsencode(s)) for s in request.sources))
-
-
-def _places(request: ScanRequest) -> list[bytes]:
-    """Return what is walked. Raises RequestError; of a source also for what is no folder that can be listed."""
-    places = outermost(request.sources)
-    for folder in places if request.source is not None else ():
-        try:
-            with os.scandir(folder) as entries:
-                next(entries, None)
-        except OSError as error:
-            shown, why = paths_of.readable(folder), error.strerror or error
-            raise RequestError(f"{shown} cannot be listed on the machine of the scan stage: {why}.") from error
-    return places
-
-
-def outermost(sources: list[str]) -> list[bytes]:
-    """Return the sources without those that lie inside another: each file is walked once.
-
-    Raises RequestError for one that is missing, does not answer or is not an absolute path. Blocks on the file system.
-    """
-    paths: set[bytes] = set()
-    for source in sources:
-        if not source.startswith("/"):
-            raise RequestError(f"{source} is not an absolute path. Send the whole path from / on.")
-        path = normal(os.fsencode(source))
-        try:
-            os.stat(path)  # noqa: PTH116 - bytes
-        except (*MISSING, ValueError) as error:
-            raise RequestError(f"{source} does not exist on the machine of the scan stage.") from error
-        except OSError as error:
-            raise RequestError(f"{source} cannot be read: {error.strerror or error}.") from error
-        paths.add(path)
-    return paths_of.outermost(paths)

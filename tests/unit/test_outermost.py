@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.scan.agent import outermost
+from agents.scan.planning import outermost
 from core.errors import RequestError
 
 
