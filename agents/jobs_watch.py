@@ -60,6 +60,8 @@ class JobsWatch:
         self._brought: dict[str, dict[str, _Look]] = {}
         # Source → its syncs by which all was removed.
         self._removed: dict[str, dict[str, _Look]] = {}
+        # Source → its syncs that were not able to see what has left, and none since that has seen as much.
+        self._in_vain: dict[str, dict[str, _Look]] = {}
         # Looks at sources that have ended; of many, the newest.
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._changed = asyncio.Event()
@@ -118,6 +120,13 @@ class JobsWatch:
         since = [job_id for job_id, look in brought if look.begun >= (first or "")]
         return [*not_removed, *since][:ASKED_BEFORE]
 
+    def has_looked_in_vain(self, source: str) -> bool:
+        """Tell whether a sync of the source could not see what has left, and the next one is to look for it.
+
+        Where another disk is mounted, one that accepts it has the source looked at anew.
+        """
+        return bool(self._in_vain.get(source))
+
     def has_ended(self, job_id: str) -> bool:
         """Tell whether a look at a source has ended, as far as that was told lately."""
         return job_id in self._ended
@@ -157,6 +166,8 @@ class JobsWatch:
                 log.warning("job-status-ignored", reason=str(error))
 
     def _take(self, status: JobStatus) -> None:
+        if status.source is not None and status.status in FINISHED:
+            self._note_in_vain(status.source, status)
         if status.source is not None and status.removals is not None:
             self._note_lost(status.source, status, status.removals)
             self._note_unsettled(status.source, status, status.removals)
@@ -189,6 +200,17 @@ class JobsWatch:
             unsettled[status.job_id] = status
             if len(unsettled) > REMEMBERED_SYNCS:
                 del unsettled[next(iter(unsettled))]
+
+    def _note_in_vain(self, source: str, status: JobStatus) -> None:
+        in_vain, look = self._in_vain.setdefault(source, {}), _Look(status.start_time or "", tuple(status.sources))
+        in_vain.pop(status.job_id, None)
+        removals = status.removals
+        if removals is None or removals.state == "guarded":
+            if removals is None or removals.code != "other-mount":
+                _remember(in_vain, status.job_id, look)
+        elif removals.state in REMOVALS_SETTLED:
+            for job_id in [job_id for job_id, other in in_vain.items() if look.settles(other)]:
+                del in_vain[job_id]
 
     def _note_not_removed(self, source: str, status: JobStatus, removals: RemovalStatus) -> None:
         not_removed, removed = self._not_removed.setdefault(source, {}), self._removed.setdefault(source, {})

@@ -119,3 +119,36 @@ async def test_a_look_at_a_part_that_removes_all_leaves_what_others_were_asked_a
     assert watch.asked_before("home") == ["5" * 32]
     read(watch, looks[0])
     assert watch.asked_before("home") == ["5" * 32]
+
+
+async def test_a_look_that_saw_nothing_of_what_has_left_is_known_until_one_has_seen_as_much(watch: JobsWatch) -> None:
+    def sync(number: int, state: State, removals: RemovalStatus | None, *places: str) -> tuple[bytes, JobStatus]:
+        said = {
+            "source": "home",
+            "removals": removals,
+            "start_time": f"2024-05-0{number}T00:00:00+00:00",
+            "sources": [*places],
+        }
+        job_id = f"{number}" * 32
+        return job_id.encode(), status(job_id, state).model_copy(update=said)
+
+    in_vain: list[tuple[State, RemovalStatus | None]] = [
+        ("completed", RemovalStatus(state="guarded", code="empty")),
+        ("failed", RemovalStatus(state="guarded", code="job-ended")),
+        ("cancelled", None),
+    ]
+    for state, removals in in_vain:
+        assert not watch.has_looked_in_vain("home")
+        read(watch, sync(3, state, removals, "/photos/a.jpg"))
+        assert watch.has_looked_in_vain("home")
+        assert not watch.has_looked_in_vain("other")
+        # It was before that, has seen another part, or has not seen it either.
+        read(watch, sync(2, "completed", RemovalStatus(state="none"), "/photos"))
+        read(watch, sync(4, "completed", RemovalStatus(state="removed"), "/photos/b.jpg"))
+        read(watch, sync(5, "completed", RemovalStatus(state="looking"), "/photos"))
+        assert watch.has_looked_in_vain("home")
+        read(watch, sync(6, "completed", RemovalStatus(state="removed"), "/photos"))
+    assert not watch.has_looked_in_vain("home")
+    # Who accepts the disk has all looked at anew.
+    read(watch, sync(7, "completed", RemovalStatus(state="guarded", code="other-mount"), "/photos/a.jpg"))
+    assert not watch.has_looked_in_vain("home")

@@ -8,6 +8,7 @@ from agents.scan.sources.schedule import Schedule
 from agents.scan.sources.watched_source import WatchedSource
 from core.settings import Settings
 from rules.sources import scheduled_job
+from topics.scan_request import ScanRequest
 from topics.source import Source
 from topics.source_status import SourceStatus, Watching
 from topics.sources import KnownSource
@@ -24,15 +25,22 @@ class Stage:
         self.jobs = self
         self._ended = ended
         self.sent: list[tuple[str, str | None]] = []
+        self.touched: list[list[str]] = []
+        self.in_vain = False
 
     def has_ended(self, job_id: str) -> bool:
         return job_id in self._ended
+
+    def has_looked_in_vain(self, _: str) -> bool:
+        return self.in_vain
 
     def unfinished(self) -> list[Any]:
         return []
 
     async def send(self, topic: Any, _key: str, record: Any, *_: object) -> Any:
         self.sent.append((topic.name, record.job_id))
+        if isinstance(record, ScanRequest):
+            self.touched.append(record.touched)
 
         async def delivery() -> None: ...
 
@@ -71,3 +79,24 @@ async def test_a_look_that_has_ended_is_noted_and_not_asked_for_again(ended: set
     stage.sent.clear()
     await schedule._begin_where_due(KnownSource(source, ADDED_AT, SourceStatus(name="home", due=ADDED_AT)))
     assert [topic for topic, job_id in stage.sent if job_id != FIRST] == (["scan-request"] if ended else [])
+
+
+class Told(WatchedSource):
+    """It was told of one change."""
+
+    async def news(self) -> list[str]:
+        return ["/photos/new.jpg"]
+
+
+@pytest.mark.parametrize("in_vain", [False, True])
+async def test_behind_a_look_in_vain_a_watcher_has_all_looked_at(in_vain: bool) -> None:
+    source = Source(name="home", folder="/photos", collection="c", watch=True)
+    watched = Told(source, Settings(trust_kafka=True))
+    watched.state = Watching(state="watching", folders=1)
+    stage: Any = Stage(set())
+    stage.in_vain = in_vain
+    sources: Any = None
+    watchers: Any = Watchers(watched)
+    schedule = Schedule(stage, sources, watchers)
+    await schedule._begin_where_due(KnownSource(source, ADDED_AT, SourceStatus(name="home", due=ADDED_AT)))
+    assert stage.touched == [[] if in_vain else ["/photos/new.jpg"]]

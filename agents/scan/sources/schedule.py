@@ -78,7 +78,9 @@ class Schedule:
             touched = () if watched.wants_whole else await watched.news()
             if touched or watched.wants_whole:
                 failpoints.reach("watch-news")
-                await self._begin(known, now(), touched)
+                # A watcher tells of a change once.
+                is_whole = self._stage.services.jobs.has_looked_in_vain(source.name)
+                await self._begin(known, now(), () if is_whole else touched)
 
     async def _begin(self, known: KnownSource, moment: float, touched: Sequence[str]) -> None:
         """Ask for a look, at the whole source or only at what was touched."""
