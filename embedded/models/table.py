@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from core.errors import FatalError
 
 TABLE = Path(__file__).with_name("table.toml")
-LICENCES = ("Apache-2.0", "MIT")
+Licence = Literal["Apache-2.0", "MIT"]
 """Those whose text we lay beside the weights. They allow every use: a model that forbids one is not offered."""
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -42,7 +42,7 @@ class Entry(_Strict):
     about: str
     family: Family
     languages: str
-    licence: Literal["Apache-2.0", "MIT"]
+    licence: Licence
     notice: str
     """Whose it is; of MIT, the line that its text begins with."""
     dimension: int | None = None
