@@ -143,17 +143,16 @@ class TestStatus:
 
     async def test_recent_jobs_come_the_latest_first(self, service: Service, job_id: str) -> None:
         ids = [f"{job_id}-{number}" for number in range(3)]
-        # Later than any other test's jobs.
-        await service.publish(*(queued(name, at=START + 1e9 + number) for number, name in enumerate(ids)))
-        for name in ids:
+        for number, name in enumerate(ids):
+            await service.publish(queued(name, at=START - number))  # by Kafka's clock, and nobody else's
             await service.status(name)
         answer = await service.get("ingest/recent_jobs", limit=3)
         assert [job["job_id"] for job in answer["jobs"]] == ids[::-1]
 
     async def test_recent_jobs_are_found_page_by_page(self, service: Service, job_id: str) -> None:
         ids = [f"{job_id}-{number}" for number in range(5)]
-        await service.publish(*(queued(name, at=START + number) for number, name in enumerate(ids)))
         for name in ids:
+            await service.publish(queued(name))
             await service.status(name)
         found: list[str] = []
         cursor = None
