@@ -165,7 +165,7 @@ def _fail(job: Job, event: events.JobFailed) -> None:
 def _command(job: Job, event: events.Command) -> None:
     if event.type in {"confirm", "keep"}:
         if job.removals is not None and job.removals.decide(event.type):
-            job.log(f"Asked to {event.type} what is gone.")
+            job.log("A person said yes." if event.type == "confirm" else "A person said no.")
         return
     if not job.obey(event):
         return

@@ -10,7 +10,7 @@ from api.http.problems import problems
 from api.jobs.closing import why_not_closed
 from api.jobs.listing import is_found, is_shown
 from api.jobs.publisher import CONFIRM_SECONDS, Publisher
-from api.routes.deps import JobDep, PublisherDep, ViewDep
+from api.routes.deps import JobDep, PublisherDep, SourceKeeperDep, ViewDep
 from api.schemas.jobs import JobFile, JobFiles, JobRemoval, JobRemovals, JobSources, RecentJobs, Submitted
 from api.view.view import JobView
 from core.errors import KafkaUnavailableError, RequestError
@@ -174,23 +174,30 @@ async def sources(job: JobDep, view: ViewDep) -> JobSources:
 
 
 @router.post("/{job_id}/confirm", status_code=202, responses=problems(404, 409))
-async def confirm(job: JobDep, view: ViewDep, publisher: PublisherDep) -> Submitted:
-    """Say yes to the removals of a sync that are held: what is gone from the disk leaves the collection."""
+async def confirm(job: JobDep, view: ViewDep, publisher: PublisherDep, sources: SourceKeeperDep) -> Submitted:
+    """Say yes to the removals of a sync that are held: what is gone or left out leaves the collection."""
+    _check_held(job)
+    if all(known.source.name != job.source for known in await sources.all()):
+        raise RequestError(f"Source {job.source} was removed since, and its pictures stay.", 409)
     return await _decide(job, view, publisher, "confirm")
 
 
 @router.post("/{job_id}/keep", status_code=202, responses=problems(404, 409))
 async def keep(job: JobDep, view: ViewDep, publisher: PublisherDep) -> Submitted:
     """Say no to the removals of a sync that are held: nothing is removed, and the next sync asks again."""
+    _check_held(job)
     return await _decide(job, view, publisher, "keep")
+
+
+def _check_held(job: JobStatus) -> None:
+    if job.removals is None or job.removals.state != "held":
+        state = "it is no sync that found anything gone" if job.removals is None else f"they are {job.removals.state}"
+        raise RequestError(f"No removals of job {job.job_id} wait for a yes or no: {state}.", 409)
 
 
 async def _decide(
     job: JobStatus, view: JobView, publisher: Publisher, command: Literal["confirm", "keep"]
 ) -> Submitted:
-    if job.removals is None or job.removals.state != "held":
-        state = "it is no sync that found anything gone" if job.removals is None else f"they are {job.removals.state}"
-        raise RequestError(f"No removals of job {job.job_id} wait for a yes or no: {state}.", 409)
     now = await _seen(view, job.job_id, await publisher.command(job.job_id, command), command)
     if now.removals is not None and now.removals.state == "overtaken":
         raise RequestError(f"{now.removals.reason}: its removals are asked about now.", 409)

@@ -256,6 +256,20 @@ async def test_many_removals_wait_for_a_yes(service: Service, library: Library) 
     assert await library.names() == ["12.jpg", "13.jpg", "edit.jpg"]
 
 
+async def test_a_yes_to_a_question_of_a_source_that_was_removed_takes_nothing(
+    service: Service, library: Library
+) -> None:
+    write(library.folder, *(f"{number}.jpg" for number in range(12)))
+    await library.add()
+    for number in range(11):
+        (library.folder / f"{number}.jpg").unlink()
+    job_id = (await library.sync())["job_id"]
+    assert (await service.http.delete(f"sources/{library.name}")).status_code < 300
+    refused = await service.http.post(f"ingest/{job_id}/confirm")
+    assert (refused.status_code, "its pictures stay" in refused.text) == (409, True)
+    assert len(await library.names()) == 12
+
+
 async def test_what_has_moved_has_moved_however_often_it_is_asked_about(library: Library) -> None:
     """The look that saw the file come is not the one that somebody says yes to."""
     write(library.folder, *(f"{number}.jpg" for number in range(14)))
