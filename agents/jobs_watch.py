@@ -8,7 +8,7 @@ import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import structlog
 
@@ -35,6 +35,15 @@ class _Look(NamedTuple):
 
     begun: str
     places: tuple[str, ...]
+
+    @classmethod
+    def of(cls, status: JobStatus) -> Self:
+        """Return what the status of a look says of it."""
+        return cls(status.start_time or "", tuple(status.sources))
+
+    def settled(self, others: "dict[str, _Look]") -> list[str]:
+        """Return the jobs of those of the others that this one settles."""
+        return [job_id for job_id, other in others.items() if self.settles(other)]
 
     def settles(self, other: "_Look") -> bool:
         """Tell whether what the other was asked about is removed with all that this one has removed."""
@@ -115,9 +124,10 @@ class JobsWatch:
         first of these began: what is asked about may have moved on.
         """
         not_removed = self._not_removed.get(source, {})
-        first = min((look.begun for look in not_removed.values()), default=None)
-        brought = [] if first is None else self._brought.get(source, {}).items()
-        since = [job_id for job_id, look in brought if look.begun >= (first or "")]
+        if not not_removed:
+            return []
+        first = min(look.begun for look in not_removed.values())
+        since = [job_id for job_id, look in self._brought.get(source, {}).items() if look.begun >= first]
         return [*not_removed, *since][:ASKED_BEFORE]
 
     def has_looked_in_vain(self, source: str) -> bool:
@@ -202,14 +212,14 @@ class JobsWatch:
                 del unsettled[next(iter(unsettled))]
 
     def _note_in_vain(self, source: str, status: JobStatus) -> None:
-        in_vain, look = self._in_vain.setdefault(source, {}), _Look(status.start_time or "", tuple(status.sources))
+        in_vain, look = self._in_vain.setdefault(source, {}), _Look.of(status)
         in_vain.pop(status.job_id, None)
         removals = status.removals
         if removals is None or removals.state == "guarded":
             if removals is None or removals.code != "other-mount":
                 _remember(in_vain, status.job_id, look)
         elif removals.state in REMOVALS_SETTLED:
-            for job_id in [job_id for job_id, other in in_vain.items() if look.settles(other)]:
+            for job_id in look.settled(in_vain):
                 del in_vain[job_id]
 
     def _note_not_removed(self, source: str, status: JobStatus, removals: RemovalStatus) -> None:
@@ -217,10 +227,10 @@ class JobsWatch:
         brought = self._brought.setdefault(source, {})
         not_removed.pop(status.job_id, None)
         brought.pop(status.job_id, None)
-        look, outcomes = _Look(status.start_time or "", tuple(status.sources)), status.outcomes
+        look, outcomes = _Look.of(status), status.outcomes
         has_brought = outcomes.stored or outcomes.cached or outcomes.duplicate
         if removals.state == "removed":
-            for job_id in [job_id for job_id, other in not_removed.items() if look.settles(other)]:
+            for job_id in look.settled(not_removed):
                 _remember(brought, job_id, not_removed.pop(job_id))
             _remember(removed, status.job_id, look)
         if has_brought and removals.state in {"none", "removed"}:

@@ -54,16 +54,8 @@ class Chosen:
 
     def verdict(self, path: bytes, scopes: Scopes, source: bytes, *, is_folder: bool) -> bool:
         """Tell whether an entry of a folder is left out. Raises FileError where the disk does not say so."""
-        return self.said(path, self.that_speak(scopes, source), is_folder=is_folder)
-
-    def that_speak(self, scopes: Scopes, source: bytes) -> Scopes:
-        """Return the patterns that say something of what is in a folder, those that go before others first."""
-        return tuple(scope for scope in ((source, self.request), *scopes) if scope[1])
-
-    def said(self, path: bytes, speaking: Scopes, *, is_folder: bool) -> bool:
-        """Tell what `verdict` does, of `that_speak`."""
-        for base, patterns in speaking:
-            said = patterns.verdict(_relative(path, base), is_folder=is_folder)
+        for base, patterns in ((source, self.request), *scopes):
+            said = patterns.verdict(_relative(path, base), is_folder=is_folder) if patterns else None
             if said is not None:
                 return said
         above, _, name = os.fsdecode(path).rpartition("/")
@@ -104,16 +96,17 @@ class ScopesWithin:
         """
         if path in self._chosen.named:
             return False
-        scopes = self.of(parent_of(path))
-        return scopes is None or self._chosen.verdict(path, scopes, self._source, is_folder=is_folder)
+        return self._leaves_out(path, self.of(parent_of(path)), is_folder=is_folder)
 
     def left_out(self, folder: bytes, files: Iterable[bytes]) -> list[bool]:
         """Tell which of a folder's files are left out, given by their paths. Raises FileError as `of` does."""
-        scopes, named = self.of(folder), self._chosen.named
-        if scopes is None:
-            return [path not in named for path in files]
-        speaking = self._chosen.that_speak(scopes, self._source)
-        return [path not in named and self._chosen.said(path, speaking, is_folder=False) for path in files]
+        scopes = self.of(folder)
+        return [self._leaves_out(path, scopes, is_folder=False) for path in files]
+
+    def _leaves_out(self, path: bytes, scopes: Scopes | None, *, is_folder: bool) -> bool:
+        if path in self._chosen.named:
+            return False
+        return scopes is None or self._chosen.verdict(path, scopes, self._source, is_folder=is_folder)
 
     def _with_own(self, folder: bytes, above: Scopes) -> Scopes:
         patterns = ignore_file(folder, self._roots)

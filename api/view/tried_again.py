@@ -16,11 +16,11 @@ from typing import NamedTuple
 from rules.dead_letters import is_mended
 from rules.paths import is_within, normal
 from tables.job import Job
-from topics.job_status import COMPLETED, RemovalState
+from topics.job_status import COMPLETED, REMOVALS_SETTLED
 
 LOOKS_AT_ONCE = 20
 """Of newer looks that might have tried a file again, the latest so many are asked."""
-_WHOLE: frozenset[RemovalState] = frozenset({"none", "held", "removed", "kept", "overtaken"})
+_WHOLE = REMOVALS_SETTLED - {"guarded"}
 
 
 class _Letter(NamedTuple):

@@ -133,7 +133,8 @@ def write(connection: sqlite3.Connection, messages: Iterable[Message]) -> set[st
                     value=message.value,
                     headers=message.headers,
                 )
-                failed_on.add(source)
+                if source:
+                    failed_on.add(source)
             elif message.topic == JOB_EVENT.name:
                 job_id = _fold(connection, jobs, files, message)
                 changed.add(job_id)
