@@ -1,4 +1,4 @@
-"""Write a small, valid DNG: what a camera's RAW file is, without a camera.
+"""Make a small, valid DNG: what a camera's RAW file is, without a camera.
 
 Layout and tags as in Adobe's DNG specification 1.4: one uncompressed 16-bit strip behind an RGGB colour filter, and
 optionally a JPEG preview as the main picture with the sensor data as its sub-picture.
@@ -9,7 +9,6 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,19 +43,12 @@ class Shot:
     lens: str = "Sample 35mm F2.8"
 
 
-def write_dng(
-    path: Path, pixels: NDArray[np.uint8], *, preview: bool, orientation: int = 1, shot: Shot | None = None
-) -> None:
-    """Write 8-bit sRGB `pixels`, shape (height, width, 3), both even, as they lie on the sensor.
+def encode_dng(pixels: NDArray[np.uint8], *, preview: bool, orientation: int = 1, shot: Shot | None = None) -> bytes:
+    """Return a DNG of 8-bit sRGB `pixels`, shape (height, width, 3), both even, as they lie on the sensor.
 
     `orientation`, 1 to 8 as in EXIF, tells how to turn them. With `preview` a JPEG with a longest side of at most 1024
-    pixels goes in as well.
+    pixels goes in as well. The same arguments give the same bytes.
     """
-    path.write_bytes(encode_dng(pixels, preview=preview, orientation=orientation, shot=shot))
-
-
-def encode_dng(pixels: NDArray[np.uint8], *, preview: bool, orientation: int = 1, shot: Shot | None = None) -> bytes:
-    """Return the bytes that `write_dng` writes; the same for the same arguments."""
     shot = shot or Shot()
     sensor = _mosaic(pixels).tobytes()
     shared = _shared_entries(shot, orientation)

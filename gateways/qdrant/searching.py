@@ -93,13 +93,6 @@ class Searching(Finding):
         payloads = {str(record.id): record.payload or {} for record in records}
         return [Hit(one.id, payloads[one.id], one.score) for one in order if one.id in payloads]
 
-    async def search_query(
-        self, name: str, query: Query, ranking: Ranking, *, limit: int, offset: int = 0, filters: Filters | None = None
-    ) -> list[Hit]:
-        """Return a page of what a query finds, as `ranked` orders it, and raising as that does."""
-        order = await self.ranked(name, query, ranking, count=offset + limit, filters=filters)
-        return await self.hits(name, order[offset : offset + limit])
-
     async def _rarity(self, name: str, query: Query) -> tuple[int, dict[Word, int]]:
         """Count all points, and those with words that begin as the words of a query."""
         begun = words.begun(query)

@@ -117,15 +117,6 @@ class Succession(Connection):
             await self._drop(name, generations.leaving)
             await self._point_to(name, replace(generations, leaving=None))
 
-    async def drop_filling(self, name: str) -> None:
-        """Take away the generation that is being filled: nobody wants it any more."""
-        async with self._errors(name):
-            generations, root = await self._generations(name)
-            if generations.filling is None or root is None:
-                return
-            await self._point_to(name, replace(generations, filling=None))
-            await self._drop(name, generations.filling)
-
     async def _drop(self, name: str, number: int) -> None:
         at = in_qdrant(generation(name, number))
         await self._lists.delete_all(at)

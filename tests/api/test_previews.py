@@ -13,7 +13,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from cli.samples.dng import write_dng
+from cli.samples.dng import encode_dng
 from core import metrics
 from core.settings import Settings
 from gateways.qdrant import Point, Qdrant
@@ -66,7 +66,7 @@ async def test_it_is_2048_pixels_of_the_upright_picture(
     if kind == "heic":
         pillow_heif.from_pillow(scene(*size)).save(path)
     elif kind == "dng":
-        write_dng(path, np.asarray(scene(*size)), preview=False)
+        path.write_bytes(encode_dng(np.asarray(scene(*size)), preview=False))
     elif kind == "jpg":
         turned = Image.Exif()
         turned[0x0112] = 6

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cli.samples.dng import write_dng
+from cli.samples.dng import encode_dng
 from tests.pipeline import Pipeline
 from tests.worker import Worker
 
@@ -19,7 +19,7 @@ def write_raw_files(folder: Path, seed: int) -> None:
     random = np.random.default_rng(seed)
     for number, (size, preview) in enumerate([((4000, 3000), False), ((3000, 2000), False), ((4000, 3000), True)] * 4):
         coarse = Image.fromarray(random.integers(0, 255, (20, 30, 3), dtype=np.uint8))
-        write_dng(folder / f"{number}.dng", np.asarray(coarse.resize(size)), preview=preview)
+        (folder / f"{number}.dng").write_bytes(encode_dng(np.asarray(coarse.resize(size)), preview=preview))
 
 
 @pytest.mark.alone

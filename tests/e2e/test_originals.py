@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from cli.samples import make_samples
-from cli.samples.dng import write_dng
+from cli.samples.dng import encode_dng
 from tests import pictures
 from tests.api.service import Service, eventually
 from tests.e2e.test_syncs import Library, left, library
@@ -74,7 +74,7 @@ def fill(folder: Path, seed: int) -> None:
     with Image.open(folder / "copy.jpg") as picture:
         for kind in ("png", "tif", "webp", "avif"):
             picture.save(folder / f"{kind}.{kind}")
-        write_dng(folder / "raw.dng", np.asarray(picture), preview=False)
+        (folder / "raw.dng").write_bytes(encode_dng(np.asarray(picture), preview=False))
     (folder / "2024" / f"photo-{seed}.xmp").write_text("<x:xmpmeta xmlns:x='adobe:ns:meta/'/>")
     (folder / "2024" / "notes.txt").write_text("not for us")
     (folder / ".darkroomignore").write_text("drafts/\n")

@@ -102,9 +102,6 @@ async def test_one_that_nobody_went_on_with_is_replaced(qdrant: Qdrant, photos: 
     again = await begin(qdrant, photos, "model-c", 6)
     assert (again.model_id, again.dimension, again.points) == ("model-c", 6, 0)
     assert await qdrant.of_model(photos, "model-b") is None
-    await qdrant.drop_filling(photos)
-    assert await qdrant.filling(photos) is None
-    assert [one.model_id for one in await qdrant.generations(photos)] == ["model-a"]
 
 
 async def test_one_that_is_deleted_leaves_nothing_to_the_next_of_its_name(qdrant: Qdrant, photos: str) -> None:

@@ -16,6 +16,7 @@ from gateways.qdrant.storage import storage_of
 from rules.search.language import read
 from tests.qdrant.points import photo
 from tests.qdrant.server import EmbeddedQdrant
+from tests.qdrant.words import page_of
 
 KINDS = [
     Storage(),
@@ -37,13 +38,13 @@ async def test_one_that_exists_is_changed_and_finds_the_same(qdrant: Qdrant, pho
     await qdrant.upsert(photos, points)
     await qdrant.fill_words(photos, seconds=60)
     ranking = Ranking(by_words=True, vectors=[[1.0, 0.1, 0.0, 0.0]])
-    before = await qdrant.search_query(photos, read("sea"), ranking, limit=20)
+    before = await page_of(qdrant, photos, read("sea"), ranking, limit=20)
     known = await qdrant.existing_collection(photos)
     for storage in [*KINDS[1:], KINDS[0]]:
         kept = await qdrant.keep_collection(photos, storage)
         assert kept.storage == storage
         assert kept == replace(known, points=50, storage=storage)
-        assert await qdrant.search_query(photos, read("sea"), ranking, limit=20) == before
+        assert await page_of(qdrant, photos, read("sea"), ranking, limit=20) == before
         await qdrant.upsert(photos, points[:1])
 
 

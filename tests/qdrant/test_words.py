@@ -9,7 +9,7 @@ from gateways.qdrant.searching import Ranking
 from rules.payload import merge
 from rules.search.language import read
 from tests.qdrant.points import photo
-from tests.qdrant.words import WORDS, by_words
+from tests.qdrant.words import WORDS, by_words, page_of
 
 ALBUM = [
     photo(2612, tags=["raptors"], title="Zoë Ångström", paths=["/p/Iceland 2018/IMG_2612.jpg"]),
@@ -110,7 +110,7 @@ async def test_what_is_found(qdrant: Qdrant, album: str, query: str, expected: l
     read_query = read(query)
     await qdrant.fill_words(album, seconds=60)
     if read_query.sought:
-        hits = await qdrant.search_query(album, read_query, WORDS, limit=10)
+        hits = await page_of(qdrant, album, read_query, WORDS, limit=10)
     else:
         hits, _ = await qdrant.list_query(album, read_query, limit=10, cursor=None)
     found = [number_of(hit.payload["filename"]) for hit in hits]
@@ -155,13 +155,13 @@ async def test_pages_have_each_of_very_many_that_tie_once(qdrant: Qdrant, photos
         found = [
             hit
             for offset in range(0, 2400, 200)
-            for hit in await qdrant.search_query(photos, read(query), ranking, limit=200, offset=offset)
+            for hit in await page_of(qdrant, photos, read(query), ranking, limit=200, offset=offset)
         ]
         assert len(found) == len({hit.id for hit in found}) == 2300
         scores = [hit.score for hit in found]
         assert scores == sorted(scores, reverse=True)
         assert [hit.id for hit in found[:50]] == [
-            hit.id for hit in await qdrant.search_query(photos, read(query), ranking, limit=50)
+            hit.id for hit in await page_of(qdrant, photos, read(query), ranking, limit=50)
         ]
 
 
@@ -169,7 +169,7 @@ async def test_the_nearest_by_a_distance_come_first(qdrant: Qdrant, name: str) -
     await qdrant.ensure_collection(name, model_id="model-a", dimension=4, distance="Euclid")
     await qdrant.upsert(name, [photo(number, [1.0, number, 0.0, 0.0]) for number in (5, 1, 3)])
     nearest = Ranking(by_words=False, vectors=[[1.0, 0.0, 0.0, 0.0]])
-    hits = await qdrant.search_query(name, read("sea"), nearest, limit=10)
+    hits = await page_of(qdrant, name, read("sea"), nearest, limit=10)
     assert [number_of(hit.payload["filename"]) for hit in hits] == [1, 3, 5]
 
 
@@ -185,7 +185,7 @@ async def test_words_and_vectors_are_fused(qdrant: Qdrant, photos: str) -> None:
     )
     await qdrant.fill_words(photos, seconds=60)
     both = Ranking(by_words=True, vectors=[[1.0, 0.0, 0.0, 0.0]])
-    hits = await qdrant.search_query(photos, read("sea"), both, limit=10)
+    hits = await page_of(qdrant, photos, read("sea"), both, limit=10)
     assert [number_of(hit.payload["filename"]) for hit in hits] == [1, 3, 2, 4]
     assert hits[0].score == pytest.approx(1.0)
     assert all(0 < hit.score <= 1 for hit in hits)
@@ -207,12 +207,12 @@ async def test_before_they_have_words_their_captions_and_names_are_looked_throug
         photos, [photo(1, caption="red"), photo(2, caption="blue"), photo(3, caption="a red, red roof")]
     )
     filling = Ranking(by_words=True, is_filled=False)
-    hits = await qdrant.search_query(photos, read("red roof"), filling, limit=10)
+    hits = await page_of(qdrant, photos, read("red roof"), filling, limit=10)
     assert sorted(number_of(hit.payload["filename"]) for hit in hits) == [1, 3]
     assert await qdrant.count_query(photos, read("red roof"), filling) == 2
     await qdrant.fill_words(photos, seconds=60)
     await qdrant.upsert(photos, [photo(4, caption="roof")])
-    hits = await qdrant.search_query(photos, read("red roof"), filling, limit=10)
+    hits = await page_of(qdrant, photos, read("red roof"), filling, limit=10)
     assert [number_of(hit.payload["filename"]) for hit in hits] == [3, 1, 4]
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, Route, expect
 
-from cli.samples.dng import write_dng
+from cli.samples.dng import encode_dng
 from tests import parts
 from tests.web import seeding
 from tests.web.browser import PHONE, Visit
@@ -45,7 +45,7 @@ def seeded(qdrant: parts.Part, photos: Path) -> str:
     scene = Image.linear_gradient("L").convert("RGB").resize(SIZE)
     pillow_heif.from_pillow(scene).save(folder / "a.heic")
     scene.save(folder / "a.tiff", compression="tiff_deflate")
-    write_dng(folder / "a.dng", np.asarray(scene), preview=False)
+    (folder / "a.dng").write_bytes(encode_dng(np.asarray(scene), preview=False))
     scene.resize((5200, 3467)).save(folder / LARGE, quality=95)
     for number in range(MANY):
         Image.new("RGB", SIZE, (40 * number, 90, 90)).save(folder / f"m{number}.tiff", compression="tiff_deflate")

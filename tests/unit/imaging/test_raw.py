@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cli.samples.dng import Shot, encode_dng, write_dng
+from cli.samples.dng import Shot, encode_dng
 from cli.samples.scenes import scene
 from core.errors import ContentError
 from tests.photos import photo
@@ -27,7 +27,7 @@ CORNERS[400:, 600:] = (200, 200, 200)
 @pytest.mark.parametrize(("orientation", "turns"), [(1, 0), (6, 1), (3, 2), (8, 3)])
 def test_dng_is_upright_with_its_colours(orientation: int, turns: int, preview: bool, tmp_path: Path) -> None:
     path = tmp_path / "a.dng"
-    write_dng(path, np.rot90(CORNERS, turns), preview=preview, orientation=orientation)
+    path.write_bytes(encode_dng(np.rot90(CORNERS, turns), preview=preview, orientation=orientation))
 
     result = prepared(path)
 
@@ -57,7 +57,7 @@ def test_shot_is_known(tmp_path: Path) -> None:
         model="Model 7",
         lens="Lens 52.5",
     )
-    write_dng(tmp_path / "a.dng", CORNERS, preview=False, shot=shot)
+    (tmp_path / "a.dng").write_bytes(encode_dng(CORNERS, preview=False, shot=shot))
     known = prepared(tmp_path / "a.dng").metadata
     assert known.taken_at == "2021-03-04T05:06:07-03:30"
     assert (known.iso, known.aperture, known.exposure_time, known.focal_length) == (1600, 5.6, 0.0125, 52.5)
@@ -87,13 +87,13 @@ def test_damaged_preview_gives_way_to_the_sensor_data(tmp_path: Path) -> None:
 
 def test_name_does_not_matter(tmp_path: Path) -> None:
     for name in ("a.dng", "a.tif", "a.jpg"):
-        write_dng(tmp_path / name, scene(900, 600, 4), preview=False)
+        (tmp_path / name).write_bytes(encode_dng(scene(900, 600, 4), preview=False))
     assert prepared(tmp_path / "a.dng") == prepared(tmp_path / "a.tif") == prepared(tmp_path / "a.jpg")
 
 
 def test_name_that_is_not_utf8(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.dng"))
-    write_dng(path, CORNERS, preview=False)
+    path.write_bytes(encode_dng(CORNERS, preview=False))
     assert prepared(path).metadata.format == "DNG"
 
 
@@ -105,7 +105,7 @@ def test_ordinary_tiff_with_a_raw_name_is_a_picture(tmp_path: Path) -> None:
 
 def test_truncated_sensor_data(tmp_path: Path) -> None:
     path = tmp_path / "a.dng"
-    write_dng(path, CORNERS, preview=False)
+    path.write_bytes(encode_dng(CORNERS, preview=False))
     os.truncate(path, path.stat().st_size // 2)
     with pytest.raises(
         ContentError, match=r"a\.dng is a RAW file that LibRaw cannot decode: it ends before the picture"
@@ -115,7 +115,7 @@ def test_truncated_sensor_data(tmp_path: Path) -> None:
 
 def test_pixel_bound(tmp_path: Path) -> None:
     path = tmp_path / "a.dng"
-    write_dng(path, CORNERS, preview=True)
+    path.write_bytes(encode_dng(CORNERS, preview=True))
     with pytest.raises(ContentError, match="1200 x 800 = 960,000 pixels"):
         prepared(path, max_pixels=959_999)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from cli.samples.dng import write_dng
+from cli.samples.dng import encode_dng
 from tests.unit.imaging import tiffs
 from tests.unit.imaging.pngs import chunk, png
 from tests.unit.imaging.preparing import colour, decoded, prepared
@@ -278,7 +278,7 @@ def test_a_profile_for_pixels_of_another_kind_says_nothing(mode: str, tmp_path: 
 def test_preview_of_a_dng_states_its_space(space: int | None, wanted: Colour, tmp_path: Path) -> None:
     """By the tag PreviewColorSpace of DNG. The picture below it is as large, so that the preview is taken."""
     path = tmp_path / "a.dng"
-    write_dng(path, np.full((600, 900, 3), STORED, dtype=np.uint8), preview=True)
+    path.write_bytes(encode_dng(np.full((600, 900, 3), STORED, dtype=np.uint8), preview=True))
     content = bytearray(path.read_bytes())
     if space is not None:
         _add_to_first_directory(content, 50970, space)
@@ -287,7 +287,7 @@ def test_preview_of_a_dng_states_its_space(space: int | None, wanted: Colour, tm
 
 def test_preview_of_a_raw_by_its_exif(tmp_path: Path) -> None:
     path = tmp_path / "a.dng"
-    write_dng(path, np.full((600, 900, 3), STORED, dtype=np.uint8), preview=True)
+    path.write_bytes(encode_dng(np.full((600, 900, 3), STORED, dtype=np.uint8), preview=True))
     content = bytearray(path.read_bytes())
     _add_camera(content)
     assert near(of(bytes(content), tmp_path), ADOBE, within=8)
