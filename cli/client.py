@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
@@ -26,6 +26,7 @@ PATIENCE_SECONDS = 60.0
 PAGE_FILES = 1000
 
 Listed = TypeVar("Listed", bound=BaseModel)
+Answer = TypeVar("Answer")
 JobCommand = Literal["pause", "resume", "cancel", "close", "forget", "confirm", "keep"]
 
 
@@ -178,23 +179,27 @@ class Client:
                 return
             params["cursor"] = page["next"]
 
-    def follow(self, job_id: str, patience_seconds: float = PATIENCE_SECONDS) -> Iterator[JobStatus | None]:
-        """Return the status again and again until the job is finished; None while the API is away.
+    def follow(self, job_id: str) -> Iterator[JobStatus | None]:
+        """Return the status again and again until the job is finished; None while the API is away, as `_until`."""
+        return self._until(lambda: self.status(job_id), lambda status: status.status in FINISHED)
 
-        Raises ApiUnavailableError when it stays away for longer than the patience.
+    def _until(self, ask: Callable[[], Answer], is_last: Callable[[Answer], bool]) -> Iterator[Answer | None]:
+        """Ask again and again, until the last answer; None while the API is away.
+
+        Raises ApiUnavailableError when it stays away for longer than a minute.
         """
         answered = time.monotonic()
         while True:
             try:
-                status = self.status(job_id)
+                answer = ask()
             except ApiUnavailableError:
-                if time.monotonic() - answered > patience_seconds:
+                if time.monotonic() - answered > PATIENCE_SECONDS:
                     raise
                 yield None
             else:
                 answered = time.monotonic()
-                yield status
-                if status.status in FINISHED:
+                yield answer
+                if is_last(answer):
                     return
             time.sleep(POLL_SECONDS)
 

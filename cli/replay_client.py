@@ -1,10 +1,9 @@
 """The commands' client of what the API does about dead letters, replays and the cache."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
-from cli.client import POLL_SECONDS, Client, part
+from cli.client import Client, part
 
 PAGE_LETTERS = 200
 # Letters are published before the answer comes, and there may be many.
@@ -40,10 +39,11 @@ class ReplayClient(Client):
         """Begin a run, and return how far it is again and again until it has ended."""
         run = self._call("POST", path, json=body)
         yield run
-        while run.get("state") == "running":
-            time.sleep(POLL_SECONDS)
-            run = self._call("GET", f"/runs/{run['id']}")
-            yield run
+        if run.get("state") == "running":
+            told = self._until(
+                lambda: self._call("GET", f"/runs/{run['id']}"), lambda now: now.get("state") != "running"
+            )
+            yield from (now for now in told if now is not None)
 
 
 def succession_in_words(jobs: dict[str, str]) -> list[str]:

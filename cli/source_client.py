@@ -1,12 +1,11 @@
 """What the commands about sources ask of the API."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from cli.client import PAGE_FILES, POLL_SECONDS, Client, part
+from cli.client import PAGE_FILES, Client, part
 from rules.tally import Way
 from topics.job_status import REMOVALS_SETTLED, JobStatus
 
@@ -95,9 +94,10 @@ class SourceClient(Client):
 
     def settled(self, job: JobStatus) -> JobStatus:
         """Return the status of a sync that has ended once it is known what becomes of what has left."""
-        while job.removals is not None and job.removals.state not in REMOVALS_SETTLED:
-            time.sleep(POLL_SECONDS)
-            job = self.status(job.job_id)
+        job_id = job.job_id
+        if not _is_settled(job):
+            for told in self._until(lambda: self.status(job_id), _is_settled):
+                job = told or job
         return job
 
     def _source(self, answer: Any) -> SourceShown:
@@ -105,6 +105,10 @@ class SourceClient(Client):
             return SourceShown.model_validate(answer)
         except ValidationError as error:
             raise self._nonsense() from error
+
+
+def _is_settled(job: JobStatus) -> bool:
+    return job.removals is None or job.removals.state in REMOVALS_SETTLED
 
 
 def _path(name: str) -> str:

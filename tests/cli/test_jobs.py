@@ -400,3 +400,16 @@ def test_a_collection_is_renewed(tmp_path: Path) -> None:
         as_json = darkroom("collections", "renew", "home", "--json", cwd=tmp_path, DARKROOM_URL=api.url)
     assert (said.returncode, "ingest its folders again" in said.stdout.replace("\n", " ")) == (0, True)
     assert json.loads(as_json.stdout)["incarnation"] == "new"
+
+
+def test_a_run_is_followed_while_darkroom_is_away_for_a_moment(photos: Path) -> None:
+    """As a job is; the command ended, while the run went on."""
+    run: dict[str, Any] = {
+        "id": "7", "state": "running", "dry_run": False, "total": 9, "read": 0, "published": 0, "left_out": {},
+        "message": "",
+    }  # fmt: skip
+    ended = run | {"state": "done", "read": 9, "published": 9}
+    told: list[Answer] = [(200, run | {"read": 4}), (503, {"detail": "starting"}), (200, ended)]
+    with ScriptedApi({"POST /replay": [(202, run)], "GET /runs/7": told}) as api:
+        shown = darkroom("replay", "raw-path", cwd=photos, DARKROOM_URL=api.url)
+    assert (shown.returncode, shown.stdout) == (0, "9 messages published.\n"), shown.stderr

@@ -97,6 +97,20 @@ def test_sync_looks_at_all_that_are_not_paused(tmp_path: Path) -> None:
     assert ended.stdout.startswith("home: ")
 
 
+def test_a_sync_is_waited_for_while_darkroom_is_away_for_a_moment(tmp_path: Path) -> None:
+    """As its job is; the command ended, while what had left was still counted."""
+    counting, removed = (job(removals={"state": state}) for state in ("counting", "removed"))
+    statuses: list[Answer] = [(200, counting), (503, {"detail": "starting"}), (200, removed)]
+    routes: dict[str, list[Answer]] = {
+        "POST /sources/home/sync": [SUBMITTED],
+        f"GET /ingest/status/{JOB}": statuses,
+    }
+    with ScriptedApi(routes) as api:
+        run = darkroom("sync", "home", "--wait", "--json", cwd=tmp_path, DARKROOM_URL=api.url)
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout)[0]["removals"]["state"] == "removed"
+
+
 def test_sync_without_sources_says_what_to_do(tmp_path: Path) -> None:
     with ScriptedApi({"GET /sources": [(200, {"sources": []})]}) as api:
         run = darkroom("sync", cwd=tmp_path, DARKROOM_URL=api.url)
