@@ -23,6 +23,7 @@ CREATE TABLE letters (
     job_id TEXT NOT NULL,             -- empty: the message named none
     file_id TEXT NOT NULL,
     path TEXT NOT NULL,
+    path_b64 TEXT,                    -- only where the path is not UTF-8: others may be shown like it
     source TEXT NOT NULL,             -- that a look has found the file in; empty: none
     stage TEXT NOT NULL,
     error_class TEXT NOT NULL,
@@ -125,15 +126,16 @@ def write(
             "UPDATE letters SET state = 'replayed' WHERE job_id = ? AND file_id = ? AND state = 'open'",
             (job_id, common.file_id),
         )
-    path, source = said.get("path", ""), said.get("source", "")
+    path, path_b64, source = said.get("path", ""), said.get("path_b64"), said.get("source", "")
     if path and source:
         # Each look at a source tries it again, under a job of its own.
         connection.execute(
-            "UPDATE letters SET state = 'replayed' WHERE source = ? AND path = ? AND source != '' AND state = 'open'",
-            (source, path),
+            "UPDATE letters SET state = 'replayed'"
+            " WHERE source = ? AND path = ? AND path_b64 IS ? AND source != '' AND state = 'open'",
+            (source, path, path_b64),
         )
     connection.execute(
-        "INSERT OR REPLACE INTO letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?)",
+        "INSERT OR REPLACE INTO letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', ?, ?, ?)",
         (
             partition,
             offset,
@@ -141,6 +143,7 @@ def write(
             job_id,
             common.file_id,
             path,
+            path_b64,
             source,
             text.get(f"{CONNECT}stage", ""),
             text.get(f"{CONNECT}exception.class.name", ""),

@@ -8,9 +8,11 @@ A look is newer than a letter if it began behind it, by Kafka's clock. What its 
 was published: of a look whose events Kafka has no more, it is not known what it has failed on.
 """
 
+import base64
 import json
 import sqlite3
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from rules.dead_letters import is_mended
@@ -43,9 +45,10 @@ def close_letters(connection: sqlite3.Connection, sources: Iterable[str]) -> Non
     """Close the letters of looks at these sources that newer looks have left nothing of."""
     for source in sources:
         letters = [
-            _Letter(partition, offset, _bytes(path), at / 1000)
-            for partition, offset, path, at in connection.execute(
-                "SELECT partition, offset, path, at FROM letters WHERE source = ? AND source != '' AND state = 'open'",
+            _Letter(partition, offset, _bytes(path, path_b64), at / 1000)
+            for partition, offset, path, path_b64, at in connection.execute(
+                "SELECT partition, offset, path, path_b64, at FROM letters"
+                " WHERE source = ? AND source != '' AND state = 'open'",
                 (source,),
             )
         ]
@@ -68,7 +71,7 @@ def _mended(connection: sqlite3.Connection, source: str, letters: list[_Letter])
         roots = tuple(_bytes(path) for path in json.loads(looked_at))
         tried = [one for one in letters if one not in mended and one.at < begun and is_within(one.path, roots)]
         if tried:
-            failed = {_bytes(path) for path in _failed(connection, number)}
+            failed = set(_failed(connection, number))
             mended.update(one for one in tried if is_mended(one.path, failed))
             asked += 1
         if asked == LOOKS_AT_ONCE or len(mended) == len(letters):
@@ -76,10 +79,14 @@ def _mended(connection: sqlite3.Connection, source: str, letters: list[_Letter])
     return list(mended)
 
 
-def _failed(connection: sqlite3.Connection, job: int) -> Iterable[str]:
-    rows = connection.execute("SELECT path FROM files WHERE job = ? AND outcome = 'failed'", (job,))
-    return (path for (path,) in rows)
+def _failed(connection: sqlite3.Connection, job: int) -> Iterable[bytes]:
+    rows = connection.execute("SELECT path, path_b64 FROM files WHERE job = ? AND outcome = 'failed'", (job,))
+    return (_bytes(path, path_b64) for path, path_b64 in rows)
 
 
-def _bytes(path: str) -> bytes:
+def _bytes(path: str, path_b64: str | None = None) -> bytes:
+    if path_b64 is not None:
+        # Any program may have written the message that tells of it.
+        with suppress(ValueError):
+            return normal(base64.b64decode(path_b64, validate=True))
     return normal(path.encode("utf-8", "backslashreplace"))

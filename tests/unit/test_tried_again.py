@@ -3,6 +3,7 @@
 Whatever was read first: the jobs' events, or the dead letters.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from api.view import dead_letters, writing
 from api.view.writing import Message
+from rules.paths import to_wire
 from tests.unit.ledger import START, Ledger, sealed
 from topics import job_event as events
 from topics import removal_event
@@ -73,9 +75,9 @@ class Log:
 
     def _letters(self, number: int, look: Look) -> None:
         for path in look.failed:
-            value = {"job_id": f"sync-{number}", "path": path, "collection": "photos", "source": look.source}
-            headers = [("job_id", b"sync-%d" % number), ("file_id", f"{number}{path}".encode())]
-            self._put(DEAD_LETTER, len(path) % 2, path.encode(), orjson.dumps(value), headers)
+            value = {"job_id": f"sync-{number}", "collection": "photos", "source": look.source, **named(path)}
+            headers = [("job_id", b"sync-%d" % number), ("file_id", b"%d%b" % (number, os.fsencode(path)))]
+            self._put(DEAD_LETTER, len(path) % 2, os.fsencode(path), orjson.dumps(value), headers)
 
     @staticmethod
     def events(number: int, look: Look) -> list[AnyJobEvent]:
@@ -87,7 +89,7 @@ class Log:
         )  # fmt: skip
         bad = look.failed + look.unreadable
         files = [
-            events.FileOutcome(file_id=path, path=path, outcome="failed" if path in bad else "stored")
+            events.FileOutcome(file_id=repr(path), outcome="failed" if path in bad else "stored", **named(path))
             for path in look.fine + bad
         ]
         asked = {**of, "collection": "photos", "sources": look.touched or [FOLDER], "source": look.source}
@@ -134,6 +136,12 @@ class Log:
         return sorted((row.job_id, row.path) for row in rows)
 
 
+def named(path: str) -> dict[str, Any]:
+    """Return the fields of a message that say which file it is about."""
+    shown, path_b64 = to_wire(os.fsencode(path))
+    return {"path": shown} | ({} if path_b64 is None else {"path_b64": path_b64})
+
+
 A, B, IN = f"{FOLDER}/a.jpg", f"{FOLDER}/bb.jpg", f"{FOLDER}/in/c.jpg"
 
 
@@ -167,6 +175,13 @@ def test_a_look_that_did_not_try_it_again_closes_nothing() -> None:
         Look(unreadable=[f"{FOLDER}/i"]),
     ):
         assert Log(before, after).open() == [], after
+
+
+def test_a_look_that_fails_on_a_file_that_is_shown_alike_closes_the_letter() -> None:
+    raw, text = f"{FOLDER}/\udcff.jpg", f"{FOLDER}/\\xff.jpg"
+    for mended, other in ((raw, text), (text, raw)):
+        assert Log(Look(failed=[mended]), Look(fine=[mended], unreadable=[other])).open() == []
+        assert Log(Look(failed=[mended]), Look(fine=[other], unreadable=[mended])).open() == [("sync-0", text)]
 
 
 def test_an_older_look_says_nothing_of_a_newer_one() -> None:

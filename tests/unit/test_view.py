@@ -20,6 +20,7 @@ from api.view.view import JobView
 from api.view.writing import FILES_AT_ONCE, Message, forget_files, give_back_disk
 from core.errors import RequestError
 from rules.outcomes import Outcome
+from rules.paths import to_wire
 from rules.tally import Way
 from tables.job_document import document
 from tests.deadlines import HANG_SECONDS
@@ -370,19 +371,32 @@ def databases(tmp_path: Path) -> Callable[[], Database]:
 def test_of_a_file_that_each_look_at_a_source_fails_at_one_letter_is_open(view: View) -> None:
     """A broken picture in a folder that is looked at each five minutes: 2,000 looks a week."""
 
-    def fail(offset: int, job_id: str, path: str, source: str | None) -> None:
-        value = orjson.dumps(
-            {"job_id": job_id, "path": path, "collection": "c"} | ({"source": source} if source else {})
-        )
-        headers = [("job_id", job_id.encode()), ("file_id", f"{job_id}{path}".encode())]
-        view._write([Message("dead-letter", 0, offset, b"k", value, headers, START + offset)])
-
     files = [("sync-1", "/a", "home"), ("sync-1", "/b", "home"), ("sync-2", "/a", "home"), ("sync-3", "/a", "home"),
              ("sync-4", "/a", "other"), ("job", "/a", None), ("job-2", "/a", None)]  # fmt: skip
-    for offset, file in enumerate(files):
-        fail(offset, *file)
+    for offset, (job_id, path, source) in enumerate(files):
+        fail(view, offset, job_id, path.encode(), source)
+    assert open_letters(view) == ["job-2", "job", "sync-4", "sync-3", "sync-1"]
+
+
+def test_paths_that_are_shown_alike_have_letters_of_their_own(view: View) -> None:
+    for offset, path in enumerate([b"/a\\xff", b"/a\xff", b"/a\xff"]):
+        fail(view, offset, f"sync-{offset}", path, "home")
+    assert open_letters(view) == ["sync-2", "sync-0"]
+
+
+def fail(view: View, offset: int, job_id: str, path: bytes, source: str | None) -> None:
+    """Have a letter come of a file that a job has failed at."""
+    shown, path_b64 = to_wire(path)
+    said = {"job_id": job_id, "path": shown, "path_b64": path_b64, "collection": "c", "source": source}
+    value = orjson.dumps({name: told for name, told in said.items() if told is not None})
+    headers = [("job_id", job_id.encode()), ("file_id", job_id.encode() + path)]
+    view._write([Message("dead-letter", 0, offset, b"k", value, headers, START + offset)])
+
+
+def open_letters(view: View) -> list[str]:
+    """Return the jobs of the letters that are open, the newest first."""
     rows, _ = dead_letters.find(view.connection, dead_letters.DeadLetterFilter(state="open"), limit=10, cursor=None)
-    assert [row.job_id for row in rows] == ["job-2", "job", "sync-4", "sync-3", "sync-1"]
+    return [row.job_id for row in rows]
 
 
 async def test_a_search_in_all_jobs_keeps_nobody_from_a_status(databases: Callable[[], Database]) -> None:
