@@ -4,23 +4,37 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import get_args
 
 import structlog
 
 from api.jobs.publisher import Outgoing, Publisher
 from api.jobs.succession import Succession
 from api.schemas.replay import DeadLetterChoice, Decided, Refusal, ReplayChoice
-from api.view.dead_letters import DeadLetterFilter, WholeDeadLetter
+from api.view.dead_letters import DeadLetterFilter, WholeDeadLetter, texts_of
 from api.view.view import JobView
 from core.errors import KafkaUnavailableError
-from rules.dead_letters import why_not_again
+from rules.dead_letters import OfAMoment, why_not_again
+from topics import erasure, sweep
 from topics.dead_letter import DEAD_LETTER, Decision, Mark
+from topics.image_outcome import OfDepartures, OfErasures
+from topics.record import Record
 from topics.replay import Place, replay_headers
 from topics.topology import INPUTS
 
 NAMED_REFUSALS = 1000
 
 log = structlog.get_logger()
+
+
+def _kinds(*records: type[Record]) -> frozenset[str]:
+    return frozenset(record.model_fields["kind"].default for record in records)
+
+
+# Messages without a value say in a header what they ask for.
+_HEADERS: dict[str, OfAMoment] = {erasure.HEADER: "forget", sweep.HEADER: "sync", sweep.KNOWN: "sync"}
+_OF_SYNCS = _kinds(*get_args(OfDepartures))
+_OF_ERASURES = _kinds(*get_args(OfErasures), erasure.Erase)
 
 
 class DeadLetters:
@@ -43,6 +57,7 @@ class DeadLetters:
                 letter.state,
                 letter.attempt,
                 letter.restart_topic,
+                of=_of_a_moment(letter),
                 is_sentinel=letter.is_sentinel,
                 max_attempts=self._max_attempts,
                 force=choice.force,
@@ -106,6 +121,20 @@ class DeadLetters:
                 _refuse(decided, letter_id, "There is no such dead letter (any more).")
             else:
                 yield [letter]
+
+
+def _of_a_moment(letter: WholeDeadLetter) -> OfAMoment | None:
+    """Tell what a letter asks for that no stage does for a replay; None: it may be replayed."""
+    if letter.value is None:
+        asked = (_HEADERS[name] for name, _ in letter.headers if name in _HEADERS)
+        return next(asked, None)
+    said = texts_of(letter.value)
+    kind = said.get("kind")
+    if kind in _OF_SYNCS:
+        return "sync"
+    if kind not in _OF_ERASURES:
+        return None
+    return "purge" if "purge" in {kind, said.get("why")} else "forget"
 
 
 def _refuse(decided: Decided, letter_id: str, reason: str) -> None:

@@ -1,5 +1,6 @@
 """Dead letters of a real pipeline: what they say, trying them again, and what is remembered of decisions."""
 
+import hashlib
 import json
 import uuid
 from pathlib import Path
@@ -186,6 +187,40 @@ async def test_bytes_that_do_not_validate_go_back_to_their_topic(
     assert again.partition == copies()[0].partition
     assert (again.key, dict(again.headers)["replay"], dict(again.headers)["attempt"]) == (key.encode(), b"true", b"2")
     assert not [name for name, _ in again.headers if name.startswith("__connect")]
+
+
+async def test_what_a_replay_would_not_do_is_refused_with_what_to_do(
+    pipeline: Pipeline, service: Service, collection: str
+) -> None:
+    """It was said to be published again, and no stage did anything."""
+    key, at = uuid.uuid4().hex, "2026-01-02T03:04:05+00:00"
+    of = {"collection": collection, "at": 1.0, "sha256": hashlib.sha256(key.encode()).hexdigest()}
+    leaving = {"job_id": key, "path": "/photos/a.jpg", **of, "sequence": 1, "reason": "gone"}
+    forget, purge, sync = "darkroom forget", "each minute: drop it", "darkroom sync"
+    asked: list[tuple[str, dict[str, Any] | None, str | None, str]] = [
+        ("image-outcome", {"kind": "forget-picture", **of}, None, forget),
+        ("image-outcome", {"kind": "unforget-picture", **of}, None, "`unforget`"),
+        ("image-outcome", {"kind": "forget-collection", "collection": collection, "at": 1.0}, None, forget),
+        ("image-outcome", {"kind": "purge", "gone_at": at, **of}, None, purge),
+        ("db-write", {"kind": "erase", "why": "purge", "gone_at": at, **of}, None, purge),
+        ("db-write", {"kind": "erase", "why": "forget", **of}, None, forget),
+        ("db-write", {"kind": "left", **leaving}, None, sync),
+        ("raw-path", None, "forget", forget),
+        ("raw-path", None, "sweep", sync),
+        ("raw-path", None, None, "close the job"),
+    ]
+    for topic, value, header, _ in asked:
+        headers = [("restart-topic", topic.encode()), ("job_id", key.encode())]
+        named = [(header, b"{}")] if header is not None else []
+        await pipeline.bus.publish("dead-letter", key, value, [*headers, *named])
+    found = await letters(service, len(asked), job=key)
+    for force in (False, True):
+        decided = await post(service, "dead-letters/replay", ids=[one["id"] for one in found], force=force)
+        assert (decided["done"], decided["refused"]) == (0, len(asked))
+        # The newest is first.
+        for refusal, (*what, words) in zip(decided["refusals"], reversed(asked), strict=True):
+            assert words in refusal["reason"], what
+    assert (await post(service, "dead-letters/drop", job_id=key))["done"] == len(asked)
 
 
 async def test_decisions_outlive_the_view_and_the_whole_service(
