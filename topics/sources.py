@@ -54,6 +54,9 @@ class Sources:
         self._known = _Read()
         self._changed = asyncio.Event()
         self._is_read = asyncio.Event()
+        # How often all that Kafka has was asked for, and the newest of these that was answered.
+        self._asked = 0
+        self._answered = 0
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -69,6 +72,13 @@ class Sources:
     async def read(self) -> None:
         """Wait until all that Kafka had at the begin is known."""
         await self._is_read.wait()
+
+    async def catch_up(self) -> None:
+        """Wait until all that Kafka has now is known: what was written a moment ago comes with a lag."""
+        self._asked += 1
+        asked = self._asked
+        while self._answered < asked:
+            await self._changed.wait()
 
     @property
     def is_read(self) -> bool:
@@ -105,7 +115,11 @@ class Sources:
         async for records in reader.up_to(ends):
             _take(read, records)
         while True:
-            self._known = read
+            asked = self._asked
+            if asked > self._answered:
+                async for records in reader.up_to(await reader.ends()):
+                    _take(read, records)
+            self._known, self._answered = read, asked
             self._is_read.set()
             self._changed.set()
             self._changed = asyncio.Event()

@@ -143,6 +143,7 @@ class _Scanner:
     async def _plan(self, request: ScanRequest) -> _Plan:
         """Return what is walked, with the collection there to take it. Raises what makes a walk impossible."""
         settings = self._services.settings
+        await self._looks.check(request)
         allowed_roots(request.roots, settings)  # or it walks nothing
         chosen = chosen_of(request, settings)
         sources = await answered(", ".join(request.sources), settings.file_timeout_seconds, places_of, request)

@@ -266,3 +266,47 @@ async def test_a_request_that_cannot_be_walked_fails_its_job(bus: Bus, job: str,
     await bus.until(lambda: len(sentinels(bus, job)) == PARTITIONS, "a sentinel on each partition")
     # They say nothing about how many files that earlier walk has published.
     assert all("files" not in headers(sentinel) for sentinel in sentinels(bus, job))
+
+
+async def in_the_name_of(bus: Bus, source: str, job: str, collection: str, *folders: Path) -> None:
+    asked = {"job_id": job, "collection": collection, "sources": [str(folder) for folder in folders], "source": source}
+    await bus.publish("scan-request", source, asked)
+
+
+async def test_a_request_in_the_name_of_a_source_that_is_not_there_takes_nothing_in(
+    bus: Bus, job: str, collection: str, tmp_path: Path
+) -> None:
+    """What it found was held by that name for ever: no pattern of anybody left it out."""
+    touch(tmp_path, 3)
+    await in_the_name_of(bus, "nobody", job, collection, tmp_path)
+    await bus.until(lambda: len(sentinels(bus, job)) == PARTITIONS, "a sentinel on each partition")
+    assert found(bus, job) == []
+    (failed,) = bus.events(job, "job-failed")
+    assert "There is no source 'nobody'" in failed["reason"]
+    assert not [record for record in bus.records if record.topic == "dead-letter" and record.key == b"nobody"]
+
+
+async def test_a_request_in_the_name_of_a_source_asks_for_what_it_keeps(
+    bus: Bus, job: str, collection: str, tmp_path: Path
+) -> None:
+    """Also where the source was written, or written anew, a moment ago."""
+    folders = [tmp_path / name for name in ("one", "two")]
+    for folder in folders:
+        touch(folder, 1)
+    wrong: list[tuple[str, list[Path]]] = [
+        (f"{collection}-other", folders[1:]),
+        (collection, [tmp_path]),
+        (collection, folders),
+    ]
+    jobs = [new_job() for _ in wrong]
+    # Its schedule does not fire beside.
+    source = {"name": job, "collection": collection, "paused": True}
+    for number, folder in enumerate(folders):
+        await bus.publish("source", job, source | {"folder": f"{folder}/"})
+        await in_the_name_of(bus, job, f"{job}-{number}", collection, folder)
+        await bus.until(lambda number=number: found(bus, f"{job}-{number}"), "the file")  # type: ignore[misc]
+    for one, (name, places) in zip(jobs, wrong, strict=True):
+        await in_the_name_of(bus, job, one, name, *places)
+        (failed,) = await bus.until(lambda one=one: bus.events(one, "job-failed"), "the failure")  # type: ignore[misc]
+        assert f"keeps {folders[1]}/ in step with {collection!r}" in failed["reason"]
+        assert found(bus, one) == []

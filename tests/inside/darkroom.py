@@ -160,6 +160,7 @@ class Darkroom:
         self._outcomes._following.set()
         self._sources = Sources({"bootstrap_servers": ""}, PARTITIONS)
         self._sources._is_read.set()
+        self._sources.catch_up = self._sources.read  # type: ignore[method-assign]  # it is told at once
         services: Any = (_SETTINGS, Cpu(), self.qdrant, self.ml, self._jobs, None, self._errors.append)
         self._services = Services(*services)
         self._apps: dict[str, App] = {}

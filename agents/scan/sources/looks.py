@@ -4,6 +4,7 @@ A source remembers what its folder, and all below it, was mounted on. Another mo
 is not there: its files are not gone.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 
 import structlog
@@ -11,14 +12,16 @@ import structlog
 from agents.mounted import links_elsewhere, mounted_at
 from agents.patience import on_disk
 from agents.stage import StageApp, now
+from core.errors import RequestError
 from rules.departures import Guard
 from rules.mounts import Linked, Mount, behind_links
+from rules.paths import normal
 from rules.sources import overtakes
 from topics.record import Headers
 from topics.removal_event import Guarded, Overtaken, Sweeping
 from topics.scan_request import ScanRequest
 from topics.source_status import SOURCE_STATUS, SourceStatus
-from topics.sources import Sources
+from topics.sources import KnownSource, Sources
 from topics.sweep import Sweep
 
 log = structlog.get_logger()
@@ -31,6 +34,25 @@ class SourceLooks:
         self._stage = stage
         self._services = stage.services
         self._sources = sources
+
+    async def check(self, request: ScanRequest) -> None:
+        """Raise RequestError for a request in the name of a source that is not there, or keeps something else.
+
+        What it finds would be held by that name, and no look at the source would ever have it leave.
+        """
+        if request.source is None:
+            return
+        if not _is_about(request, self._sources.get(request.source)):
+            # It may have been written a moment ago.
+            await self._sources.catch_up()
+        known = self._sources.get(request.source)
+        if known is None:
+            raise RequestError(f"There is no source {request.source!r} (any more): add it, or ask without naming one.")
+        if not _is_about(request, known):
+            raise RequestError(
+                f"Source {request.source!r} keeps {known.source.folder} in step with {known.source.collection!r}: "
+                "ask for that, or without naming a source."
+            )
 
     async def mounts(self, request: ScanRequest) -> tuple[Mount, ...] | None:
         """Return what the folder is on as its walk begins; None for a request that is about no source."""
@@ -120,6 +142,13 @@ class SourceLooks:
         if sweep.away:
             log.warning("links-away", source=sweep.source, links=sweep.away)
         return None
+
+
+def _is_about(request: ScanRequest, known: KnownSource | None) -> bool:
+    """Tell whether a request asks for what its source keeps in step."""
+    if known is None or request.collection != known.source.collection:
+        return False
+    return [normal(os.fsencode(one)) for one in request.sources] == [normal(os.fsencode(known.source.folder))]
 
 
 def _shown(mounts: Sequence[Mount]) -> str:
