@@ -5,8 +5,9 @@ A reader without a group: every worker process reads all partitions.
 
 import asyncio
 import contextlib
+import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import NamedTuple, Self
 
@@ -15,7 +16,7 @@ import structlog
 from core.errors import InvalidMessageError
 from gateways.kafka.connection import ClientOptions
 from gateways.kafka.reader import KafkaRecord, Reader, all_partitions
-from rules.sources import overtakes
+from rules.sources import holds_up, overtakes
 from topics.job_status import FINISHED, JOB_STATUS, REMOVALS_SETTLED, JobStatus, RemovalStatus
 
 # Files of a finished job may still come in, from a replay or a slow publisher: its end is remembered a while.
@@ -71,6 +72,8 @@ class JobsWatch:
         self._removed: dict[str, dict[str, _Look]] = {}
         # Source → its syncs that were not able to see what has left, and none since that has seen as much.
         self._in_vain: dict[str, dict[str, _Look]] = {}
+        # Unfinished looks at sources: when each was last heard of, by this process.
+        self._heard: dict[str, float] = {}
         # Looks at sources that have ended; of many, the newest.
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._changed = asyncio.Event()
@@ -105,10 +108,6 @@ class JobsWatch:
         """Return the newest documents of the unfinished jobs of a collection."""
         return [status for status in self._jobs.values() if status.collection == collection]
 
-    def unfinished(self) -> Collection[JobStatus]:
-        """Return the newest documents of all jobs that are not finished."""
-        return self._jobs.values()
-
     def lost_lately(self, source: str, now: float) -> int:
         """Return how many pictures a source has lost by syncs that ended within seven days before `now`."""
         return sum(lost for ended, lost in self._lost.get(source, {}).values() if ended >= now - LATELY_SECONDS)
@@ -136,6 +135,15 @@ class JobsWatch:
         Where another disk is mounted, one that accepts it has the source looked at anew.
         """
         return bool(self._in_vain.get(source))
+
+    def is_looked_at(self, source: str) -> bool:
+        """Tell whether a look at a source is under way, and the next one waits for its end."""
+        now = time.monotonic()
+        return any(
+            holds_up(now - self._heard[status.job_id], stalled=status.stalled, paused=status.paused)
+            for status in self._jobs.values()
+            if status.source == source
+        )
 
     def has_ended(self, job_id: str) -> bool:
         """Tell whether a look at a source has ended, as far as that was told lately."""
@@ -182,6 +190,7 @@ class JobsWatch:
             self._note_lost(status.source, status, status.removals)
             self._note_unsettled(status.source, status, status.removals)
             self._note_not_removed(status.source, status, status.removals)
+        self._heard.pop(status.job_id, None)
         if status.status in FINISHED:
             self._jobs.pop(status.job_id, None)
             if status.source is not None:
@@ -190,6 +199,8 @@ class JobsWatch:
                     self._ended.popitem(last=False)
         else:
             self._jobs[status.job_id] = status
+            if status.source is not None:
+                self._heard[status.job_id] = time.monotonic()
         if status.cancelling or status.status == "cancelled":
             self._cancelled[status.job_id] = None
             if len(self._cancelled) > REMEMBERED_CANCELLATIONS:
@@ -242,6 +253,7 @@ class JobsWatch:
     def _forget(self, job_id: str) -> None:
         """Know no more of a job whose status was deleted: nobody waits for it, or skips its files."""
         self._jobs.pop(job_id, None)
+        self._heard.pop(job_id, None)
         self._cancelled.pop(job_id, None)
         for unsettled in self._unsettled.values():
             unsettled.pop(job_id, None)

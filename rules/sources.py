@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 from core.errors import RequestError
 from rules.identity import new_id
 from rules.paths import is_within, normal
+from rules.watchdog import NO_END_MARKER
 
 CLOCKS_DIFFER_SECONDS = 60.0
 """By so much those of two machines may; what lies further ahead was noted by a clock that was wrong."""
+SILENT_SECONDS = 6 * 3600
+"""After so long without a word of it, a look holds up no other one of its source."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 
@@ -37,6 +40,16 @@ def overtakes(looked_at: Iterable[str], before: Iterable[str]) -> bool:
     """Tell whether a look at some folders and files sees all that an earlier one has seen."""
     places = tuple(normal(os.fsencode(path)) for path in looked_at)
     return all(is_within(normal(os.fsencode(path)), places) for path in before)
+
+
+def holds_up(silent: float, *, stalled: str | None, paused: bool) -> bool:
+    """Tell whether an unfinished look at a source is waited for, before it is looked at anew.
+
+    `silent`: seconds since anything was heard of it. Any program may say that it looks at a source, and never say that
+    it has ended; and what stages had of a look may be lost. A look that was only slow is then under way twice, which
+    changes nothing. What a person has paused is waited for.
+    """
+    return paused or (stalled != NO_END_MARKER and silent < SILENT_SECONDS)
 
 
 def scheduled_job(name: str, due: float) -> str:

@@ -13,6 +13,9 @@ from rules.wording import plural
 RESTARTS = 3
 """How often the files of one job are started again; each pause is twice as long as the one before."""
 
+NO_END_MARKER = "no end marker"
+"""Of a job that stands still: nothing of it is on its way, no walk of it is under way, and none has ended."""
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -147,7 +150,7 @@ def stall(
         return missing_in_words(job.missing)
     if "scan" in stages and now["scan"].lag:
         return f"the scan has found no further file for {after_seconds:g} s" if job.walk_begun else None
-    return "no end marker"
+    return NO_END_MARKER
 
 
 def is_to_be_restarted(job: JobSample, now: Sample, *, after_seconds: float) -> bool:

@@ -11,9 +11,9 @@ from api.routes.deps import ForgetterDep, SourceKeeperDep
 from api.schemas.forgetting import ForgetBody
 from api.schemas.jobs import Submitted
 from api.schemas.sources import SourceAnswer, SourceBody, SourceChangeBody, SourcesAnswer, WatchingAnswer
-from api.sources.keeper import Change, SourceKeeper, Wanted
+from api.sources.keeper import Change, SourceKeeper, Wanted, is_under_way
 from rules.sources import following
-from topics.job_status import FINISHED, JobStatus
+from topics.job_status import JobStatus
 from topics.sources import KnownSource
 
 router = APIRouter(prefix="/sources", tags=["sources"])
@@ -100,7 +100,6 @@ async def _described(keeper: SourceKeeper, known: list[KnownSource]) -> list[Sou
 
 def _answer(known: KnownSource, job: JobStatus | None, questions: list[JobStatus]) -> SourceAnswer:
     source = known.source
-    is_open = job is not None and job.status not in FINISHED
     watching = known.watching if source.watch and not source.paused else None
     every = (watching and watching.every_seconds) or source.every_seconds
     after = None if source.paused else following(known.wanted_at, every, time.time())
@@ -114,7 +113,7 @@ def _answer(known: KnownSource, job: JobStatus | None, questions: list[JobStatus
         exclude=source.exclude,
         caption=source.caption,
         paused=source.paused,
-        state="syncing" if is_open else "paused" if source.paused else "idle",
+        state="syncing" if job is not None and is_under_way(job) else "paused" if source.paused else "idle",
         next_at=None if after is None else datetime.fromtimestamp(after, UTC).isoformat(timespec="seconds"),
         last_job=job,
         questions=questions,

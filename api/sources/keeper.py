@@ -14,6 +14,7 @@ from api.view.view import JobView
 from core.errors import KafkaUnavailableError, RequestError
 from rules.collections import check_name
 from rules.sources import name_for
+from rules.watchdog import NO_END_MARKER
 from topics.job_status import FINISHED, JobStatus
 from topics.source import Source
 from topics.sources import KnownSource, Sources
@@ -39,6 +40,11 @@ class Change(TypedDict, total=False):
     watch: bool
     exclude: list[str]
     caption: bool
+
+
+def is_under_way(look: JobStatus) -> bool:
+    """Tell whether a look at a source goes on. One that has begun and lost all else does not: it stays unfinished."""
+    return look.status not in FINISHED and look.stalled != NO_END_MARKER
 
 
 class SourceKeeper:
@@ -129,7 +135,7 @@ class SourceKeeper:
         last = (await self.last_jobs([name])).get(name)
         # One of a watcher looks at a part.
         is_whole = last is not None and last.sources == [known.source.folder]
-        if last is not None and is_whole and not last.total_known and last.status not in FINISHED:
+        if last is not None and is_whole and not last.total_known and is_under_way(last):
             return last
         return await self._submitter.submit_source(known.source)
 

@@ -111,6 +111,39 @@ async def test_a_program_adds_a_source_on_the_topic(
     assert (await service.get(f"sources/{name}"))["folder"] == str(photos)
 
 
+async def test_a_look_that_another_program_tells_of_and_never_ends_holds_up_no_other(
+    pipeline: Pipeline, service: Service, photos: Path, name: str, collection: str
+) -> None:
+    pictures.write_new(photos, 1)
+    bus = pipeline.bus
+
+    async def forge(job_id: str) -> None:
+        who = {"job_id": job_id, "at": time.time()}
+        walk = {"collection": collection, "sources": [str(photos)], "walk_id": "w", "source": name}
+        await bus.publish("job-event", job_id, who | walk | {"type": "scanning"})
+        # As the watchdog tells, before long.
+        await bus.publish("job-event", job_id, who | {"type": "stalled", "reason": "no end marker"})
+        await bus.until(lambda: bus.values("job-status", job_id=job_id, stalled="no end marker"), "that it stands")
+
+    forged = [f"{name}-forged", f"{name}-forged-again"]
+    await forge(forged[0])
+    await add(service, folder=str(photos), name=name, collection=collection)
+    await until_asked(bus, name)
+    assert account(await bus.finished(asked(bus, name)[0]))["outcomes"]["stored"] == 1
+
+    await forge(forged[1])
+
+    async def is_the_newest() -> bool:
+        known = await service.get(f"sources/{name}")
+        return (known["state"], known["last_job"]["job_id"]) == ("idle", forged[1])
+
+    await eventually(is_the_newest)
+    assert (await sync(service, bus, name))["outcomes"]["unchanged"] == 1
+    for job_id in forged:
+        await bus.close_job(job_id)
+        await bus.finished(job_id)
+
+
 @pytest.mark.parametrize(
     ("wanted", "status", "why"),
     [

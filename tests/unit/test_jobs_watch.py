@@ -1,11 +1,13 @@
 """What a stage knows of jobs: of a deleted status nothing is left."""
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from agents.jobs_watch import JobsWatch
+from rules.sources import SILENT_SECONDS
 from topics.job_status import JOB_STATUS, JobStatus, OutcomeCounts, RemovalState, RemovalStatus, State
 
 JOB, OTHER = "0" * 32, "1" * 32
@@ -19,10 +21,10 @@ def status(job_id: str, state: State, *, cancelling: bool = False) -> JobStatus:
     )  # fmt: skip
 
 
-def read(watch: JobsWatch, *messages: tuple[bytes | None, JobStatus | None]) -> None:
-    """Let it read these, as the broker gives them."""
+def read(watch: JobsWatch, *messages: tuple[bytes | None, JobStatus | None], at: float = 1.0) -> None:
+    """Let it read these, as the broker gives them. `at`: the broker's time."""
     records: list[Any] = [
-        SimpleNamespace(key=key, value=told and JOB_STATUS.encode(told), timestamp_type=1, timestamp=1000)
+        SimpleNamespace(key=key, value=told and JOB_STATUS.encode(told), timestamp_type=1, timestamp=at * 1000)
         for key, told in messages
     ]
     watch._take_all(records)
@@ -152,3 +154,38 @@ async def test_a_look_that_saw_nothing_of_what_has_left_is_known_until_one_has_s
     # Who accepts the disk has all looked at anew.
     read(watch, sync(7, "completed", RemovalStatus(state="guarded", code="other-mount"), "/photos/a.jpg"))
     assert not watch.has_looked_in_vain("home")
+
+
+async def test_a_look_of_which_nothing_is_heard_holds_up_no_other(
+    watch: JobsWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Any program may tell of one that begins, on `job-event`, and never of its end."""
+
+    def look(job_id: str, state: State = "scanning", **fields: Any) -> tuple[bytes, JobStatus]:
+        return job_id.encode(), status(job_id, state).model_copy(update={"source": "home", **fields})
+
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    read(watch, look(JOB))
+    assert watch.is_looked_at("home")
+    assert not watch.is_looked_at("other")
+    read(watch, look(JOB, stalled="no end marker"))
+    assert not watch.is_looked_at("home")
+    # It goes on, or stands still for a reason that goes away.
+    for stalled in (None, "stage hash has no worker: 9 messages wait"):
+        read(watch, look(JOB, stalled=stalled))
+        assert watch.is_looked_at("home")
+    # Also where no API runs, which would say so.
+    now += SILENT_SECONDS - 1
+    assert watch.is_looked_at("home")
+    now += 1
+    assert not watch.is_looked_at("home")
+    read(watch, look(OTHER))
+    assert watch.is_looked_at("home")
+    read(watch, look(OTHER, "completed"))
+    assert not watch.is_looked_at("home")
+    read(watch, look(JOB, "paused", paused=True))
+    now += 100 * SILENT_SECONDS
+    assert watch.is_looked_at("home")
+    read(watch, (JOB.encode(), None))
+    assert not watch.is_looked_at("home")

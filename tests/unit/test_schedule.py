@@ -1,9 +1,11 @@
 """What the schedule of sources asks for."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from agents.scan.sources import schedule as schedule_module
 from agents.scan.sources.schedule import Schedule
 from agents.scan.sources.watched_source import WatchedSource
 from core.settings import Settings
@@ -27,6 +29,7 @@ class Stage:
         self.sent: list[tuple[str, str | None]] = []
         self.touched: list[list[str]] = []
         self.in_vain = False
+        self.shown: set[str] = set()  # jobs of which there is a status
 
     def has_ended(self, job_id: str) -> bool:
         return job_id in self._ended
@@ -34,8 +37,11 @@ class Stage:
     def has_looked_in_vain(self, _: str) -> bool:
         return self.in_vain
 
-    def unfinished(self) -> list[Any]:
-        return []
+    def is_looked_at(self, _: str) -> bool:
+        return bool(self.shown - self._ended)
+
+    def status(self, job_id: str) -> str | None:
+        return job_id if job_id in self.shown - self._ended else None
 
     async def send(self, topic: Any, _key: str, record: Any, *_: object) -> Any:
         self.sent.append((topic.name, record.job_id))
@@ -100,3 +106,27 @@ async def test_behind_a_look_in_vain_a_watcher_has_all_looked_at(in_vain: bool) 
     schedule = Schedule(stage, sources, watchers)
     await schedule._begin_where_due(KnownSource(source, ADDED_AT, SourceStatus(name="home", due=ADDED_AT)))
     assert stage.touched == [[] if in_vain else ["/photos/new.jpg"]]
+
+
+async def test_a_look_that_was_asked_for_holds_up_others_as_its_status_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that never ended held up its source for as long as the worker ran."""
+    now = ADDED_AT
+    monkeypatch.setattr(schedule_module, "now", lambda: now)
+    source = Source(name="home", folder="/photos", collection="c", every_seconds=60)
+    stage: Any = Stage(set())
+    sources: Any = None
+    watchers: Any = SimpleNamespace(get=lambda _: None)
+    schedule = Schedule(stage, sources, watchers)
+
+    async def looks() -> int:
+        await schedule._begin_where_due(KnownSource(source, ADDED_AT, status))
+        return len(stage.touched)
+
+    status = None
+    assert await looks() == 1
+    now, status = ADDED_AT + 60, SourceStatus(name="home", due=ADDED_AT)
+    assert await looks() == 1  # its status is yet to come
+    stage.shown = {FIRST}
+    assert await looks() == 1
+    stage.is_looked_at = lambda _: False
+    assert await looks() == 2

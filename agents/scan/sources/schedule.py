@@ -108,9 +108,9 @@ class Schedule:
 
     def _is_open(self, name: str) -> bool:
         jobs, asked = self._stage.services.jobs, self._asked.get(name)
-        if asked is not None and jobs.has_ended(asked):
+        if asked is not None and (jobs.has_ended(asked) or jobs.status(asked) is not None):
             del self._asked[name]
-        return name in self._asked or any(status.source == name for status in jobs.unfinished())
+        return name in self._asked or jobs.is_looked_at(name)
 
     async def _tell(self, known: KnownSource) -> None:
         """Have the status of a source say whether it is watched."""
