@@ -32,15 +32,18 @@ log = structlog.get_logger()
 
 
 class _Look(NamedTuple):
-    """A look at a source: when it began, and the first of the places that it has seen."""
+    """A look at a source: when it began, and the first of the places that it has seen.
 
-    begun: str
+    By Kafka's clock: by those of workers, a look of one whose clock was wrong would be the newest for years.
+    """
+
+    begun: float
     places: tuple[str, ...]
 
     @classmethod
     def of(cls, status: JobStatus) -> Self:
         """Return what the status of a look says of it."""
-        return cls(status.start_time or "", tuple(status.sources))
+        return cls(_seconds(status.begun_time or status.start_time), tuple(status.sources))
 
     def settled(self, others: "dict[str, _Look]") -> list[str]:
         """Return the jobs of those of the others that this one settles."""
@@ -59,7 +62,7 @@ class JobsWatch:
         self._on_fatal = on_fatal
         self._jobs: dict[str, JobStatus] = {}
         self._cancelled: OrderedDict[str, None] = OrderedDict()
-        # Source → its syncs that have removed something: when each ended, and how many pictures went.
+        # Source → its syncs that have removed something: when, and how many pictures went.
         self._lost: dict[str, dict[str, tuple[float, int]]] = {}
         # Source → its syncs of which it is not known, or not settled, what is removed.
         self._unsettled: dict[str, dict[str, JobStatus]] = {}
@@ -108,9 +111,13 @@ class JobsWatch:
         """Return the newest documents of the unfinished jobs of a collection."""
         return [status for status in self._jobs.values() if status.collection == collection]
 
-    def lost_lately(self, source: str, now: float) -> int:
-        """Return how many pictures a source has lost by syncs that ended within seven days before `now`."""
-        return sum(lost for ended, lost in self._lost.get(source, {}).values() if ended >= now - LATELY_SECONDS)
+    def lost_lately(self, source: str, asked_at: float) -> int:
+        """Return how many pictures a source has lost by syncs within seven days. `asked_at`: Kafka's time of a message.
+
+        No clock of a worker is asked: one that is wrong would leave some out, or keep them in.
+        """
+        now = max(asked_at, self.newest)
+        return sum(lost for since, lost in self._lost.get(source, {}).values() if since >= now - LATELY_SECONDS)
 
     def unsettled(self, source: str) -> list[JobStatus]:
         """Return the newest documents of a source's syncs whose removals are under way, or wait for a person."""
@@ -209,8 +216,8 @@ class JobsWatch:
     def _note_lost(self, source: str, status: JobStatus, removals: RemovalStatus) -> None:
         lost = self._lost.setdefault(source, {})
         lost.pop(status.job_id, None)
-        if removals.state in {"removing", "removed"} and status.end_time:
-            lost[status.job_id] = datetime.fromisoformat(status.end_time).timestamp(), removals.lost
+        if removals.state in {"removing", "removed"}:
+            lost[status.job_id] = _seconds(removals.since or status.end_time), removals.lost
             if len(lost) > REMEMBERED_SYNCS:
                 del lost[next(iter(lost))]
 
@@ -257,6 +264,11 @@ class JobsWatch:
         self._cancelled.pop(job_id, None)
         for unsettled in self._unsettled.values():
             unsettled.pop(job_id, None)
+
+
+def _seconds(told: str | None) -> float:
+    """Return a time of a document as seconds since 1970; 0 for none."""
+    return 0.0 if told is None else datetime.fromisoformat(told).timestamp()
 
 
 def _remember(looks: dict[str, _Look], job_id: str, look: _Look) -> None:

@@ -24,6 +24,7 @@ class Account(BaseModel):
 
     offset: int = -1
     newest_at: float | None = None  # of the events up to that offset: Kafka's time, seconds since 1970
+    begun_at: float | None = None  # Kafka's time of the first event
     moved_by: int = 0  # what is added to the offsets of `job-event`; see tables.job_fold.place
 
     seen: int = 0

@@ -54,6 +54,7 @@ def document(job: Job) -> JobStatus:
         stages=_gauges(job),
         rate=rate,
         eta_seconds=round((job.seen - processed) / rate, 1) if rate and total_known and not finished else None,
+        begun_time=_iso(job.begun_at),
         start_time=_iso(job.started_at or job.queued_at),
         end_time=_iso(job.last_progress_at) if finished else None,
         last_progress_at=_iso(job.last_progress_at),
@@ -80,7 +81,14 @@ def _removals(job: Job, state: State) -> RemovalStatus | None:
         # A walk was whole, and a kill had its request walked again, which ended so: nobody asks any further.
         shown, code = "guarded", "job-ended"
         reason = "the job failed" if state == "failed" else "the job was cancelled"
-    return RemovalStatus(state=shown, unread=removals.unread, reason=reason, code=code, **removals.counts.model_dump())
+    return RemovalStatus(
+        state=shown,
+        unread=removals.unread,
+        reason=reason,
+        code=code,
+        since=_iso(removals.since),
+        **removals.counts.model_dump(),
+    )
 
 
 def _left_out(job: Job) -> LeftOutCounts | None:

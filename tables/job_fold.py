@@ -40,6 +40,8 @@ def place(job: Job, offset: int, at: float) -> int:
         job.moved_by = job.offset + OTHER_LOG - offset
         placed = offset + job.moved_by
     if placed > job.offset:
+        if job.offset < 0:
+            job.begun_at = at
         job.newest_at = max(at, job.newest_at or at)
     return placed
 
@@ -57,7 +59,10 @@ def apply(job: Job, event: JobEvent, offset: int, known: Mapping[str, JobFile | 
         if not isinstance(event, events.Stalled):
             # Any other event is a sign of life.
             job.active_offset, job.stalled = offset, None
+        before = job.removals and job.removals.state
         _keep_account(job, event)
+        if job.removals is not None and job.removals.state != before:
+            job.removals.since = job.newest_at
         job.note_turns(offset)
         _show(job, event)
     return changed

@@ -49,6 +49,7 @@ class Removals(BaseModel):
     guard_code: GuardCode | None = None
     overtaken_by: str | None = None
     asked_again: int = 0
+    since: float | None = None  # that it stands so: Kafka's time, seconds since 1970
 
     @property
     def unread(self) -> int:

@@ -65,10 +65,14 @@ class RemovalStatus(Record):
     unread: int = 0
     reason: str | None = None
     code: RemovalCode | None = None
+    since: str | None = None  # that it stands so, by Kafka's clock
 
 
 class JobStatus(Record):
-    """The status document, as HTTP serves it. Times are ISO 8601 in UTC; rates are files a second."""
+    """The status document, as HTTP serves it. Times are ISO 8601 in UTC; rates are files a second.
+
+    Where nothing else is said, times are by the clocks of workers.
+    """
 
     job_id: JobId
     status: State
@@ -96,6 +100,8 @@ class JobStatus(Record):
     stages: dict[Stage, StageGauge]
     rate: float
     eta_seconds: float | None = None
+    # When Kafka had the first event of it, by Kafka's clock: of two jobs it tells which is the newer.
+    begun_time: str | None = None
     start_time: str | None = None
     end_time: str | None = None
     last_progress_at: str | None = None

@@ -180,7 +180,8 @@ class _Scanner:
             )
         sweep = None
         if mounts is not None and walked.is_whole:
-            sweep = await self._looks.sweep_behind(request, walk_id, mounts, walked.links)
+            asked_at = item.event.message.timestamp
+            sweep = await self._looks.sweep_behind(request, walk_id, mounts, walked.links, asked_at=asked_at)
         await self._seal(request.job_id, walk_id, walked.per_partition, sweep)
         log.info("scan-done", walk_id=walk_id, files=walked.sent)
 

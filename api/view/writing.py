@@ -25,7 +25,7 @@ from topics.record import HeaderList, Headers
 log = structlog.get_logger()
 
 # Raised with every change of the tables or of the fold: an older view is rebuilt from the topics.
-SCHEMA_VERSION = 18
+SCHEMA_VERSION = 19
 # Of a job that was forgotten, and of the disk: so that nobody waits for it.
 FILES_AT_ONCE = 2000
 PAGES_AT_ONCE = 1000

@@ -8,7 +8,7 @@ from rules.outcomes import OUTCOMES, Outcome
 from tables.job import Job
 from tables.job_document import document
 from tables.job_file import JobFile
-from tables.job_fold import apply
+from tables.job_fold import apply, place
 from topics import job_event as events
 from topics.job_event import JOB_EVENT
 from topics.job_event_codec import JobEvent, outcomes_alike
@@ -39,7 +39,7 @@ class Ledger:
         event: JobEvent = self.log[offset]
         if self.as_columns:
             event = outcomes_alike(JOB_EVENT.encode(self.log[offset])) or event
-        files, new = apply(self.job, event, offset, self.rows)
+        files, new = apply(self.job, event, place(self.job, offset, START), self.rows)
         changed = [*files, *(new.each() if new is not None else ())]
         self.rows |= {file.report.file_id: file for file in changed}
         return changed

@@ -1,9 +1,14 @@
 """The status document: every field that http-contract names, and numbers that cannot contradict each other."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 
 from rules.outcomes import OUTCOMES
+from tables.job import Job
+from tables.job_document import document
+from tables.job_fold import apply, place
 from tests.unit.ledger import (
     JOB,
     START,
@@ -65,6 +70,7 @@ def test_every_field_of_a_job_that_is_done() -> None:
         },
         "rate": 1.0,
         "eta_seconds": None,
+        "begun_time": "2023-11-14T22:13:20.000+00:00",
         "start_time": "2023-11-14T22:13:21.000+00:00",
         "end_time": "2023-11-14T22:13:29.000+00:00",
         "last_progress_at": "2023-11-14T22:13:29.000+00:00",
@@ -170,6 +176,30 @@ def test_a_look_that_failed_has_removed_nothing_and_says_why(source: str | None)
     assert status.message == "/photos does not exist."
     guarded = None if status.removals is None else (status.removals.state, status.removals.reason)
     assert guarded == (None if source is None else ("guarded", "/photos does not exist"))
+
+
+def test_since_when_is_told_by_kafkas_clock_whatever_those_of_workers_say() -> None:
+    who: dict[str, Any] = {"job_id": JOB, "at": 4e9}
+    sweep = Sweep(job_id=JOB, walk_id="walk", source="home", collection="photos", folder="/photos")
+    told: list[tuple[events.AnyJobEvent, int | None]] = [
+        (queued(at=4e9), None),
+        (removal_event.Sweeping(**who, sweep=sweep, pictures=3), 1),
+        (removal_event.Swept(**who, partition=0, partitions=1, departed=1), 2),
+        (sent(1), 2),
+        (removal_event.Tallied(**who, partition=0, moved=0, gone=1, replaced=0, excluded=0, lost=1), 4),
+        *((event, 4) for event in sealed()),
+        (removal_event.LeftAll(**who, round=1, sent_from=0, partition=0), 7),
+        (events.Forget(**who), 7),
+    ]
+    job = Job(job_id=JOB)
+    for second, (event, since) in enumerate(told):
+        apply(job, event, place(job, 10 + second, START + second), {})
+        status = document(job)
+        assert status.begun_time == "2023-11-14T22:13:20.000+00:00"
+        removals = status.removals
+        assert (removals and removals.since) == (since and f"2023-11-14T22:13:2{since}.000+00:00")
+    assert status.removals is not None
+    assert (status.removals.state, status.forgotten) == ("removed", True)
 
 
 @given(stories)

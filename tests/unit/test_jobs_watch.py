@@ -1,6 +1,7 @@
 """What a stage knows of jobs: of a deleted status nothing is left."""
 
 import time
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -78,7 +79,7 @@ async def test_syncs_that_brought_files_and_removed_nothing_are_known_until_a_la
         said = {
             "source": "home",
             "removals": RemovalStatus(state=state),
-            "start_time": f"2024-05-0{number}T00:00:00+00:00",
+            "begun_time": f"2024-05-0{number}T00:00:00+00:00",
             "outcomes": OutcomeCounts(stored=stored),
         }
         job_id = f"{number}" * 32
@@ -102,7 +103,7 @@ async def test_a_look_at_a_part_that_removes_all_leaves_what_others_were_asked_a
         said = {
             "source": "home",
             "removals": RemovalStatus(state=state),
-            "start_time": f"2024-05-0{number}T00:00:00+00:00",
+            "begun_time": f"2024-05-0{number}T00:00:00+00:00",
             "outcomes": OutcomeCounts(cached=1),
             "sources": [*places],
         }
@@ -128,7 +129,7 @@ async def test_a_look_that_saw_nothing_of_what_has_left_is_known_until_one_has_s
         said = {
             "source": "home",
             "removals": removals,
-            "start_time": f"2024-05-0{number}T00:00:00+00:00",
+            "begun_time": f"2024-05-0{number}T00:00:00+00:00",
             "sources": [*places],
         }
         job_id = f"{number}" * 32
@@ -154,6 +155,51 @@ async def test_a_look_that_saw_nothing_of_what_has_left_is_known_until_one_has_s
     # Who accepts the disk has all looked at anew.
     read(watch, sync(7, "completed", RemovalStatus(state="guarded", code="other-mount"), "/photos/a.jpg"))
     assert not watch.has_looked_in_vain("home")
+
+
+YEARS_AHEAD, YEARS_AGO = "2044-05-01T00:00:00+00:00", "2014-05-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize("wrong", [YEARS_AHEAD, YEARS_AGO])
+async def test_no_clock_of_a_worker_says_what_was_lost_lately(watch: JobsWatch, wrong: str) -> None:
+    def sync(day: int, lost: int) -> tuple[bytes, JobStatus]:
+        said = {
+            "source": "home",
+            "removals": RemovalStatus(state="removed", lost=lost, since=f"2024-05-{day:02}T00:00:00+00:00"),
+            "start_time": wrong,
+            "end_time": wrong,
+        }
+        return f"{day}".encode(), status(f"{day}", "completed").model_copy(update=said)
+
+    def noon(day: int) -> float:
+        return datetime(2024, 5, day, 12, tzinfo=UTC).timestamp()
+
+    read(watch, sync(2, 1), sync(7, 10), at=noon(7))
+    assert [watch.lost_lately("home", noon(day)) for day in (8, 9, 13, 14)] == [11, 10, 10, 0]
+    assert watch.lost_lately("other", noon(8)) == 0
+    # The request is from long before the walk's end, by when others have told something.
+    read(watch, (JOB.encode(), status(JOB, "running")), at=noon(9))
+    assert watch.lost_lately("home", noon(8)) == 10
+
+
+@pytest.mark.parametrize("wrong", [YEARS_AHEAD, YEARS_AGO])
+async def test_no_clock_of_a_worker_says_which_look_is_the_newer(watch: JobsWatch, wrong: str) -> None:
+    def sync(number: int, state: RemovalState, start: str) -> tuple[bytes, JobStatus]:
+        said = {
+            "source": "home",
+            "removals": RemovalStatus(state=state),
+            "begun_time": f"2024-05-0{number}T00:00:00+00:00",
+            "start_time": start,
+            "outcomes": OutcomeCounts(stored=1),
+        }
+        return f"{number}".encode(), status(f"{number}", "completed").model_copy(update=said)
+
+    read(watch, sync(1, "held", wrong), sync(2, "removed", "2024-05-02T00:00:00+00:00"))
+    assert watch.asked_before("home") == []
+    read(watch, sync(3, "removed", wrong), sync(4, "held", "2024-05-04T00:00:00+00:00"))
+    assert "4" in watch.asked_before("home")
+    read(watch, sync(5, "removed", wrong))
+    assert watch.asked_before("home") == []
 
 
 async def test_a_look_of_which_nothing_is_heard_holds_up_no_other(

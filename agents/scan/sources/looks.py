@@ -62,12 +62,12 @@ class SourceLooks:
         return await on_disk(mounted_at, request.sources[0])
 
     async def sweep_behind(
-        self, request: ScanRequest, walk_id: str, mounts: Sequence[Mount], links: Iterable[bytes]
+        self, request: ScanRequest, walk_id: str, mounts: Sequence[Mount], links: Iterable[bytes], *, asked_at: float
     ) -> Sweep | None:
         """Tell that a whole walk of a source has ended; return what is looked for behind it, where that may be.
 
-        `links`: to folders, that the walk has followed. Of a look that has ended, and that a kill repeats, nothing is:
-        a newer one has taken its place.
+        `links`: to folders, that the walk has followed. `asked_at`: Kafka's time of the request. Of a look that has
+        ended, and that a kill repeats, nothing is: a newer one has taken its place.
         """
         assert request.source is not None  # noqa: S101 - or nothing is on mounts
         if self._services.jobs.has_ended(request.job_id):
@@ -91,7 +91,7 @@ class SourceLooks:
             asked_before=self._services.jobs.asked_before(request.source),
         )
         pictures = await self._stage.persist([request.job_id], lambda: self._services.qdrant.count(request.collection))
-        lately = self._services.jobs.lost_lately(request.source, now())
+        lately = self._services.jobs.lost_lately(request.source, asked_at)
         await self._stage.emit(
             Sweeping(job_id=request.job_id, at=now(), sweep=sweep, pictures=pictures, lost_lately=lately)
         )
