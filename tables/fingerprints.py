@@ -9,7 +9,7 @@ A row `compared|collection|folder` says that all is held which prepare knew of a
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from pydantic import BaseModel
@@ -78,6 +78,13 @@ _NOTHING = Fingerprint(size=0, mtime_ns=NEVER, sha256="0" * 64)
 """The row of a path of which only this is known: that something has left."""
 
 
+class Unchanged(NamedTuple):
+    """A path that holds what it held: its row, and what that says, as JSON has it: no record is made of it."""
+
+    row: bytes
+    fields: dict[str, Any]
+
+
 class Fingerprints:
     """The table, by path."""
 
@@ -91,21 +98,21 @@ class Fingerprints:
 
     def of_unchanged(
         self, files: Sequence[Mapping[str, Any]], job_id: str, collection: str, by: str
-    ) -> "list[dict[str, Any] | None]":
-        """Return the fingerprint of each file that it matches, as JSON has it: no record is made of either.
+    ) -> list[Unchanged | None]:
+        """Return the row of each file whose fingerprint it matches.
 
         `files`: path, size and time of change of each. Only those that are held in the collection `by` a source or a
         plain ingest: their row need not be written. Nor those that changed in this very job, as a kill repeats them:
         they go on as they did.
         """
         rows = self._rows.get_many([file["path"].encode() for file in files])
-        found = [None if row is None else orjson.loads(row) for row in rows]
+        found = [None if row is None else Unchanged(row, orjson.loads(row)) for row in rows]
         return [
             known
             if known is not None
-            and _STAMP(known) == _STAMP(file)
-            and known.get("edited_in") != job_id
-            and _is_held(known, collection, by)
+            and _STAMP(known.fields) == _STAMP(file)
+            and known.fields.get("edited_in") != job_id
+            and _is_held(known.fields, collection, by)
             else None
             for known, file in zip(found, files, strict=True)
         ]
@@ -216,9 +223,8 @@ def _compared_above(collection: str, folder: bytes) -> list[bytes]:
     return [_compared(collection, one) for one in above]
 
 
-def holds_one(row: bytes) -> bool:
+def holds_one(known: Mapping[str, Any]) -> bool:
     """Tell whether all that a row holds is the content that the path held last: nothing that another has replaced."""
-    known = orjson.loads(row)
     return all(sha256 == known["sha256"] for _, sha256, _ in known.get("held", ()))
 
 

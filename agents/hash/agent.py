@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from agents.collections import WritableCollections
+from agents.hash.brought import Brought
 from agents.hash.fingerprinting import Fingerprinter
 from agents.hash.forgetting import PathForgetter
 from agents.hash.handing_on import as_kept, hashed_file, holder_of
@@ -68,8 +69,11 @@ class _Hasher:
         self._fingerprinter = fingerprinter
         self._in_work = InWork()
         self._models = Models(stage, collections)
-        self.unchanged = UnchangedFiles(stage, fingerprints, fingerprinter, self._models, self._in_work)
-        self._sweeper = Sweeper(stage, fingerprints, self._in_work)
+        brought = Brought()
+        self.unchanged = UnchangedFiles(
+            stage, fingerprints, fingerprinter, self._models, in_work=self._in_work, brought=brought
+        )
+        self._sweeper = Sweeper(stage, fingerprints, self._in_work, brought)
         self._forgetter = PathForgetter(stage, fingerprints, self._in_work)
 
     async def take(self, items: list[Item[RawPath]], window: Window) -> None:

@@ -8,8 +8,10 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import orjson
 import structlog
 
+from agents.hash.brought import Brought
 from agents.hash.in_work import InWork
 from agents.hash.looks import Look, Looks
 from agents.patience import answered
@@ -63,10 +65,11 @@ class _Looked(NamedTuple):
 class Sweeper:
     """Takes the steps of sweeps."""
 
-    def __init__(self, stage: StageApp, fingerprints: Fingerprints, in_work: InWork) -> None:
+    def __init__(self, stage: StageApp, fingerprints: Fingerprints, in_work: InWork, brought: Brought) -> None:
         self._stage = stage
         self._fingerprints = fingerprints
         self._in_work = in_work
+        self._brought = brought
         self._looks = Looks(stage.services.settings, in_work)
 
     async def take(self, event: Event, sweep: Sweep, window: Window) -> None:
@@ -126,7 +129,7 @@ class Sweeper:
         """Look at rows, and mark or remove what leaves. A guard says why nothing can be said of any."""
         if isinstance(look.absence, Guard):
             return look.absence
-        known = rows if sweep.phase == "look" else [one for one in rows if sweep.job_id in read_row(one[1]).leaving_in]
+        known = self._to_look_at(sweep, rows)
         paths, absence = [path for path, _ in known], look.absence
         patience = self._stage.services.settings.file_timeout_seconds
         try:
@@ -139,7 +142,7 @@ class Sweeper:
             _Found(path, row, before, departure)
             for (path, row), seen in zip(known, looked, strict=True)
             # Of nearly all nothing leaves, which their rows tell without being read whole.
-            if not (seen == "there" and holds_one(row))
+            if not (seen == "there" and holds_one(orjson.loads(row)))
             and (departure := _departure(before := read_row(row), seen, sweep)).held != before.held
         ]
         act = self._mark if sweep.phase == "look" else self._remove
@@ -147,6 +150,13 @@ class Sweeper:
         departed = sum(len(one.departure.leaves) for one in found)
         following = sweep.behind(rows[-1][0] if rows else b"", departed, looked.count("unread"))
         return _Looked(following, len(rows) < ROWS_AT_ONCE, passed)
+
+    def _to_look_at(self, sweep: Sweep, rows: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        """Return the rows of which the disk is asked."""
+        if sweep.phase == "remove":
+            return [one for one in rows if sweep.job_id in read_row(one[1]).leaving_in]
+        # What the walk has found behind a link that leads to another disk now is not there: it is unread.
+        return rows if sweep.away else self._brought.others(sweep.walk_id, rows)
 
     async def _is_compared(self, event: Event, sweep: Sweep) -> bool:
         """Tell whether all is held here that prepare knows of the folder. Else it is asked, and the look comes behind.

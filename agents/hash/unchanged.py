@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import structlog
 
+from agents.hash.brought import Brought
 from agents.hash.fingerprinting import Fingerprinter
 from agents.hash.handing_on import hashed_file, told_of
 from agents.hash.in_work import InWork
@@ -19,7 +20,7 @@ from rules.departures import PLAIN
 from rules.hashing import Arrived
 from streams.messages import Event
 from streams.window import Permits, Window
-from tables.fingerprints import Fingerprint, Fingerprints
+from tables.fingerprints import Fingerprint, Fingerprints, holds_one
 from topics.bundle import Bundle, Own, alike_of
 from topics.hashed_file import HASHED_FILE
 from topics.raw_path import RawPath
@@ -37,7 +38,9 @@ class UnchangedFiles:
         fingerprints: Fingerprints,
         fingerprinter: Fingerprinter,
         models: Models,
+        *,
         in_work: InWork,
+        brought: Brought,
     ) -> None:
         self._stage = stage
         self._jobs = stage.services.jobs
@@ -45,6 +48,7 @@ class UnchangedFiles:
         self._fingerprinter = fingerprinter
         self._models = models
         self._in_work = in_work
+        self._brought = brought
 
     async def take(self, event: Event, files: Bundle[RawPath], window: Window) -> Iterable[int]:
         """Send on the files of a bundle that have not changed; return the indexes of all others."""
@@ -58,9 +62,13 @@ class UnchangedFiles:
         plain = files.plain(_PLAIN)
         by = first.source or PLAIN
         known = self._fingerprints.of_unchanged([file for _, file in plain], first.job_id, first.collection, by)
-        unchanged = {index: before for (index, _), before in zip(plain, known, strict=True) if before is not None}
+        found = {index: row for (index, _), row in zip(plain, known, strict=True) if row is not None}
+        unchanged = {index: row.fields for index, row in found.items()}
         if unchanged:
             paths = [files.files[index]["path"].encode() for index in unchanged]
+            if first.source is not None and first.walk_id is not None:
+                rows = zip(paths, found.values(), strict=True)
+                self._brought.note(first.walk_id, [(path, one.row) for path, one in rows if holds_one(one.fields)])
             self._in_work.begin(paths)
             work = self._in_work.until_done(paths, self._pass_on(event, files, first, unchanged))
             # They take the room of one: nothing slow is done with them.

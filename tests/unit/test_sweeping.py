@@ -1,14 +1,14 @@
 """What a sweep looks at: the disk, the paths that are in work, and the message that asks for a step."""
 
 import asyncio
-import json
 import os
 from pathlib import Path
 
 import pytest
 
-from agents.hash import absence
+from agents.hash import absence, brought
 from agents.hash.absence import Absence
+from agents.hash.brought import Brought
 from agents.hash.in_work import InWork
 from agents.leaving_out import Chosen
 from agents.mounted import mounted_at
@@ -52,7 +52,7 @@ def test_listings_that_are_given_up_are_made_again(photos: Path, monkeypatch: py
 def test_a_row_tells_whether_it_holds_what_was_replaced(held: tuple[str, ...], is_one: bool) -> None:
     known = [["home", sha256, ["album"]] for sha256 in held]
     row = {"size": 1, "mtime_ns": 1, "ctime_ns": 1, "sha256": "now"} | ({"held": known} if known else {})
-    assert holds_one(json.dumps(row).encode()) == is_one
+    assert holds_one(row) == is_one
 
 
 def test_names_are_compared_byte_for_byte(photos: Path) -> None:
@@ -87,6 +87,30 @@ def test_on_another_mount_nothing_is_said(photos: Path) -> None:
     known = [mount._replace(source="another disk") for mount in mounted_at(str(photos))]
     found = Absence(root, None, Chosen(named=frozenset({root})), known).look([root + b"/none.jpg"])
     assert (isinstance(found, Guard) and found.code, "on another mount" in str(found)) == ("changed", True)
+
+
+def test_of_what_a_walk_brought_only_rows_that_have_changed_since_are_looked_at() -> None:
+    known = Brought()
+    rows = [(b"/a", b"1"), (b"/b", b"1"), (b"/c", b"1")]
+    known.note("walk", rows[:2])
+    assert known.others("walk", rows) == rows[2:]
+    assert known.others("walk", [(b"/a", b"2"), (b"/b", b"1")]) == [(b"/a", b"2")]
+    assert known.others("other", rows) == rows
+
+
+def test_what_walks_brought_is_remembered_of_the_newest_and_never_without_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(brought, "MOST", 3)
+    known = Brought()
+    rows = [(b"/%d" % number, b"1") for number in range(5)]
+    known.note("old", rows[:2])
+    known.note("new", rows[:1])
+    assert known.others("old", rows) == rows[2:]
+    known.note("new", rows[1:3])
+    assert (known.others("old", rows), known.others("new", rows)) == (rows, rows[3:])
+    known.note("new", rows[3:])
+    assert known.others("new", rows) == rows[3:]
 
 
 async def test_paths_in_work_are_known_from_the_begin_of_a_step() -> None:

@@ -8,13 +8,15 @@ import asyncio
 import hashlib
 import os
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agents.hash.absence import Absence
+from rules.departures import Guard, Seen
 from tests.inside.darkroom import Darkroom, picture, running
 from tests.inside.life import SOURCES, Life
 
@@ -174,8 +176,8 @@ def test_a_file_that_is_back_before_its_removal_is_carried_out_stays(seed: int, 
         assert sorted(shown) == [str(path) for path in paths]
 
 
-def a_folder(tmp_path: Path, names: str) -> Path:
-    """Return a folder with a picture of each of these letters."""
+def a_folder(tmp_path: Path, names: Iterable[str]) -> Path:
+    """Return a folder with a picture of each of these names."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for number, name in enumerate(names):
@@ -242,6 +244,42 @@ def test_a_look_that_has_ended_takes_nothing_in_when_its_request_is_repeated(tmp
             removals = darkroom.status[second].removals
             assert removals is not None
             assert (removals.state, removals.moved, removals.gone) == ("removed", 1, 1)
+
+        runner.run(story())
+
+
+def test_the_disk_is_asked_of_what_the_walk_did_not_bring_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = a_folder(tmp_path, [f"{number:02d}" for number in range(60)])
+    asked: list[str] = []
+    look = Absence.look
+
+    def noting(self: Absence, paths: Sequence[bytes]) -> list[Seen] | Guard:
+        asked.extend(map(os.fsdecode, paths))
+        return look(self, paths)
+
+    monkeypatch.setattr(Absence, "look", noting)
+    with running(1, tmp_path) as (runner, darkroom):
+
+        async def story() -> None:
+            await darkroom.keep("home", folder, "home")
+            await darkroom.settled(await darkroom.sync("home"))
+            await darkroom.settled(await darkroom.sync("home"))
+            asked.clear()
+            job_id = await darkroom.sync("home")
+            await darkroom.settled(job_id)
+            # What comes alone in its message is asked of.
+            assert (darkroom.removals(job_id), len(asked) < 10) == ("none", True)
+            asked.clear()
+            (folder / "00.jpg").unlink()
+            job_id = await darkroom.sync("home")
+            await darkroom.settled(job_id)
+            assert (darkroom.removals(job_id), str(folder / "00.jpg") in asked, len(asked) < 10) == (
+                "removed",
+                True,
+                True,
+            )
 
         runner.run(story())
 
