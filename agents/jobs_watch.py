@@ -79,6 +79,8 @@ class JobsWatch:
         self._heard: dict[str, float] = {}
         # Looks at sources that have ended; of many, the newest.
         self._ended: OrderedDict[str, None] = OrderedDict()
+        # Looks at sources, with the offset of the newest event that is known of each; of many, the newest.
+        self._offsets: OrderedDict[str, int] = OrderedDict()
         self._changed = asyncio.Event()
         # The time of the newest message, by Kafka's clock, in seconds since 1970.
         self.newest = 0.0
@@ -156,6 +158,15 @@ class JobsWatch:
         """Tell whether a look at a source has ended, as far as that was told lately."""
         return job_id in self._ended
 
+    def undecided(self, source: str) -> set[str]:
+        """Return the looks at a source of which it is not known what they come to, or a person may decide that."""
+        under_way = {status.job_id for status in self._jobs.values() if status.source == source}
+        return under_way | self._unsettled.get(source, {}).keys()
+
+    def knows(self, job_id: str, offset: int = 0) -> bool:
+        """Tell whether a look at a source is known as it is behind an event of it."""
+        return self._offsets.get(job_id, -1) >= offset
+
     def is_cancelled(self, job_id: str) -> bool:
         """Tell whether the files of a job that have not been taken up are to be skipped."""
         return job_id in self._cancelled
@@ -197,6 +208,11 @@ class JobsWatch:
             self._note_lost(status.source, status, status.removals)
             self._note_unsettled(status.source, status, status.removals)
             self._note_not_removed(status.source, status, status.removals)
+        if status.source is not None:
+            self._offsets.pop(status.job_id, None)
+            self._offsets[status.job_id] = status.offset
+            if len(self._offsets) > REMEMBERED_SYNCS:
+                self._offsets.popitem(last=False)
         self._heard.pop(status.job_id, None)
         if status.status in FINISHED:
             self._jobs.pop(status.job_id, None)

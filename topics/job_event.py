@@ -184,6 +184,12 @@ class AskedAgain(OfJob):
     attempt: Annotated[int, Field(ge=1)]
 
 
+class StatusAsked(OfJob):
+    """Track is to publish the job's status as it is by now: the next look at a source goes by what this one came to."""
+
+    type: Literal["status-asked"] = "status-asked"
+
+
 class Forget(OfJob):
     """The files of a job that is over are to be forgotten; its last status stays.
 
@@ -218,6 +224,7 @@ AnyJobEvent = (
     | Restarted
     | WalkedAgain
     | AskedAgain
+    | StatusAsked
     | Forget
 )
 

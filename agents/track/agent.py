@@ -26,7 +26,7 @@ from tables.job_file import JobFile
 from tables.job_fold import apply, place
 from tables.jobs import Jobs
 from tables.removals import Asked
-from topics.job_event import JOB_EVENT, AskedAgain, Forget
+from topics.job_event import JOB_EVENT, AskedAgain, Forget, StatusAsked
 from topics.job_event_codec import JobEvent, decode_keyed, files_of
 from topics.job_status import COMPLETED, FINISHED, JOB_STATUS, JobStatus
 from topics.record import Headers
@@ -102,7 +102,7 @@ class Tracker:
             self._checkpoint = start(self._check())
         self._events += 1
         self._files_changed += len(changed.files) + (0 if new is None else len(new.file_ids))
-        if self._is_news(known):
+        if isinstance(job_event, StatusAsked) or self._is_news(known):
             self._at_once.set()
         # The rows of a job that is to be forgotten go when that is written down.
         after = [self._checkpoint, *deliveries]

@@ -154,6 +154,8 @@ class Darkroom:
         self.disks: dict[str, str] = {}
         self.kills = 0
         self.status: dict[str, JobStatus] = {}
+        # So much later than a person the stages know of a job.
+        self.status_seconds = 0.0
         self._errors: list[BaseException] = []
         self._jobs = JobsWatch({"bootstrap_servers": ""}, self._errors.append)
         self._outcomes = OutcomesWatch({"bootstrap_servers": ""}, PARTITIONS, self._errors.append)
@@ -385,15 +387,21 @@ class Darkroom:
         """Have those know who read without a group."""
         match message.topic:
             case JOB_STATUS.name:
-                self._jobs._take_all([message])
-                self._jobs._changed.set()
-                self._jobs._changed = asyncio.Event()
+                if self.status_seconds:
+                    asyncio.get_running_loop().call_later(self.status_seconds, self._hear, message)
+                else:
+                    self._hear(message)
                 status = JOB_STATUS.decode(message.value)
                 self.status[status.job_id] = status
             case JOB_EVENT.name:
                 self._outcomes._take(message)
             case SOURCE.name | SOURCE_STATUS.name:
                 topics_sources._take(self._sources._known, [message])
+
+    def _hear(self, message: Any) -> None:
+        self._jobs._take_all([message])
+        self._jobs._changed.set()
+        self._jobs._changed = asyncio.Event()
 
     def _mounted_at(self, folder: str) -> tuple[Mount, ...]:
         return (Mount("/", "ext4", self.disks.get(folder, "/dev/sda1"), "/"),)

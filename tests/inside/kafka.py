@@ -6,7 +6,7 @@ import weakref
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextvars import Context, ContextVar, copy_context
-from typing import Any
+from typing import Any, NamedTuple
 
 from faust.streams import _current_event, current_event
 from faust.types.tuples import TP
@@ -91,12 +91,18 @@ class Kafka:
         return self.chance.expovariate(2 if self.chance.random() < 0.02 else 300)
 
 
+class Sent(NamedTuple):
+    """What is known of a message that was delivered."""
+
+    offset: int
+
+
 class Producer:
     """What one process sends: in order by partition, some of it not yet delivered."""
 
     def __init__(self, kafka: Kafka) -> None:
         self._kafka = kafka
-        self._waiting: defaultdict[TP, list[tuple[Any, asyncio.Future[None]]]] = defaultdict(list)
+        self._waiting: defaultdict[TP, list[tuple[Any, asyncio.Future[Sent]]]] = defaultdict(list)
         self._due: defaultdict[TP, float] = defaultdict(float)
         self.is_dead = False
 
@@ -107,9 +113,9 @@ class Producer:
             [partition] = partitions_of([key or b""], PARTITIONS)
         return self.send_now(TP(topic, partition), key, value, headers)
 
-    def send_now(self, tp: TP, key: bytes | None, value: bytes | None, headers: Any) -> "asyncio.Future[None]":
+    def send_now(self, tp: TP, key: bytes | None, value: bytes | None, headers: Any) -> "asyncio.Future[Sent]":
         loop = asyncio.get_running_loop()
-        delivered: asyncio.Future[None] = loop.create_future()
+        delivered: asyncio.Future[Sent] = loop.create_future()
         if not self.is_dead:
             self._waiting[tp].append(((key, value, headers), delivered))
             self._due[tp] = max(self._due[tp], loop.time() + self._kafka.delay())
@@ -129,7 +135,7 @@ class Producer:
             sent, delivered = self._waiting[tp].pop(0)
             self._kafka.append(tp, *sent)
             if not delivered.done():
-                delivered.set_result(None)
+                delivered.set_result(Sent(len(self._kafka.logs[tp]) - 1))
 
 
 class Rows:

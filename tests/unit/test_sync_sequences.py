@@ -284,6 +284,30 @@ def test_the_disk_is_asked_of_what_the_walk_did_not_bring_alone(
         runner.run(story())
 
 
+def test_a_look_goes_by_what_a_person_has_seen_of_the_one_before(tmp_path: Path) -> None:
+    """Who asks again as soon as it is shown that a question waits asks before the stages know of it."""
+    folder = a_folder(tmp_path, [f"{number:02d}" for number in range(14)])
+    with running(1, tmp_path) as (runner, darkroom):
+
+        async def story() -> None:
+            await darkroom.keep("home", folder, "home")
+            await darkroom.settled(await darkroom.sync("home"))
+            for number in range(12):
+                (folder / f"{number:02d}.jpg").unlink()
+            (folder / "12.jpg").rename(folder / "moved.jpg")
+            darkroom.status_seconds = 3.0
+            first = await darkroom.sync("home")
+            await darkroom.until(lambda: darkroom.removals(first) == "held", "the question")
+            second = await darkroom.sync("home")
+            await darkroom.until(lambda: darkroom.removals(second) == "held", "the second question")
+            removals = darkroom.status[second].removals
+            assert removals is not None
+            assert (removals.moved, removals.gone) == (1, 12)
+            await darkroom.until(lambda: darkroom.removals(first) == "overtaken", "the first to be overtaken")
+
+        runner.run(story())
+
+
 def test_what_leaves_two_collections_at_once_leaves_both(tmp_path: Path) -> None:
     """As where the sources of a folder are watched."""
     folder = a_folder(tmp_path, "ab")

@@ -4,8 +4,11 @@ A source remembers what its folder, and all below it, was mounted on. Another mo
 is not there: its files are not gone.
 """
 
+import asyncio
 import os
+import time
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import structlog
 
@@ -17,12 +20,16 @@ from rules.departures import Guard
 from rules.mounts import Linked, Mount, behind_links
 from rules.paths import normal
 from rules.sources import overtakes
+from topics.job_event import StatusAsked
 from topics.record import Headers
 from topics.removal_event import Guarded, Overtaken, Sweeping
 from topics.scan_request import ScanRequest
 from topics.source_status import SOURCE_STATUS, SourceStatus
 from topics.sources import KnownSource, Sources
 from topics.sweep import Sweep
+
+HEAR_SECONDS = 10.0
+"""Track may be away: then a look goes by what is known of others."""
 
 log = structlog.get_logger()
 
@@ -34,6 +41,8 @@ class SourceLooks:
         self._stage = stage
         self._services = stage.services
         self._sources = sources
+        # Source → the look at it that went on from here last.
+        self._last: dict[str, str] = {}
 
     async def check(self, request: ScanRequest) -> None:
         """Raise RequestError for a request in the name of a source that is not there, or keeps something else.
@@ -72,6 +81,7 @@ class SourceLooks:
         assert request.source is not None  # noqa: S101 - or nothing is on mounts
         if self._services.jobs.has_ended(request.job_id):
             return None
+        await self._hear_of_others(request.source, request.job_id)
         before = self._mounted(request.source)
         known = () if before is None else before.links
         there = await on_disk(links_elsewhere, links, known, tuple(mounts))
@@ -102,6 +112,29 @@ class SourceLooks:
         log.warning("sync-guarded", source=request.source, reason=why.reason)
         await self._stage.emit(Guarded(job_id=request.job_id, at=now(), **why._asdict()))
         return None
+
+    async def _hear_of_others(self, source: str, job_id: str) -> None:
+        """Wait until it is known what the source's other looks have come to by now, as a person may have seen it.
+
+        Their status comes behind what the API shows, which reads the events of jobs by itself.
+        """
+        jobs, last = self._services.jobs, self._last.get(source)
+        self._last[source] = job_id
+        others = jobs.undecided(source) | ({last} if last is not None and not jobs.knows(last) else set())
+        others.discard(job_id)
+        told = await asyncio.gather(*(self._ask_status(other) for other in others))
+        until = time.monotonic() + HEAR_SECONDS
+        while not all(jobs.knows(other, offset) for other, offset in zip(others, told, strict=True)):
+            if time.monotonic() >= until:
+                log.warning("looks-not-told", source=source, job_ids=sorted(others))
+                return
+            await jobs.changed(seconds=1.0)
+
+    async def _ask_status(self, job_id: str) -> int:
+        """Have the status of a look published as it is by now; return the offset of the event that asks for it."""
+        sent: Any = await (await self._stage.publish(StatusAsked(job_id=job_id, at=now())))
+        offset: int = sent.offset
+        return offset
 
     async def _overtake(self, sweep: Sweep) -> None:
         """Take over what other syncs of the source hold for a person: this one marks it anew, and asks if need be."""
