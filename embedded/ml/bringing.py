@@ -63,13 +63,17 @@ class Arrivals:
     def __init__(self, shelf: Shelf, reserve: int) -> None:
         self._shelf = shelf
         self._reserve = reserve
-        self.last: Arrival | None = None
+        self._last: Arrival | None = None
+
+    def told(self) -> Arrival | None:
+        """Return how the model on its way stands now, or how the last one went."""
+        return self._last and self._last.model_copy()
 
     def begin(self, entry: Entry) -> None:
         """Begin to bring a model. Raises RequestError(409) while another one comes."""
-        if self.last is not None and self.last.state == "running":
-            raise RequestError(f"{self.last.name} is on its way: one model comes at a time.", 409)
-        arrival = self.last = Arrival(name=entry.name)
+        if self._last is not None and self._last.state == "running":
+            raise RequestError(f"{self._last.name} is on its way: one model comes at a time.", 409)
+        arrival = self._last = Arrival(name=entry.name)
         # Not of a pool, whose threads the end of the process would wait for.
         threading.Thread(target=self._bring, args=(entry, arrival), name="arrival", daemon=True).start()
 

@@ -63,10 +63,12 @@ class Choice:
 
     async def models(self) -> Models:
         """Say which models there are. Raises FatalError where the table of own entries is none."""
+        # What is under way is noted before it is looked at what is there, and as it was then: whoever is told that
+        # nothing is under way asks no more, and must have been told all that has come of it.
+        arrival, loading = self._arrivals.told(), self._loading
         found = await asyncio.to_thread(listed, self._shelf, self._used)
         default = next(iter(entries(self._shelf.table)))
-        last = self._arrivals.last
-        return Models(default=default, fixed=self.fixed, models=found, arrival=last, loading=self._loading)
+        return Models(default=default, fixed=self.fixed, models=found, arrival=arrival, loading=loading)
 
     def get(self, name: str) -> None:
         """Begin to bring a model. Raises RequestError: 404 where there is none of the name, 409 where it cannot be."""

@@ -113,8 +113,13 @@ class Shelf:
         shutil.rmtree(self.fetching(name), ignore_errors=True)
 
     def partly(self, name: str) -> int:
-        """Return how many bytes of a model on its way are here."""
-        return sum(file.stat().st_size for file in self.fetching(name).rglob("*") if file.is_file())
+        """Return how many bytes of a model on its way are here; about, while who brings it moves its files."""
+        size = 0
+        for folder, _, files in os.walk(self.fetching(name)):
+            for file in files:
+                with contextlib.suppress(FileNotFoundError):
+                    size += Path(folder, file).stat().st_size
+        return size
 
     def remove(self, name: str) -> None:
         """Remove a model, at once for whoever looks, or what came of one. Raises FatalError where nothing is here."""

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,10 @@ import httpx
 import pytest
 
 from core.errors import RequestError
-from embedded.ml.choosing import Choice
+from embedded.ml import choosing
+from embedded.ml.choosing import Choice, Models
 from embedded.ml.model import Model, VisualModel
+from embedded.models.listing import Listed, listed
 from embedded.models.shelf import Shelf
 from gateways.ml import ML, ModelsAnswer
 from tests.deadlines import HANG_SECONDS
@@ -192,6 +194,38 @@ async def test_while_the_first_model_is_loaded_none_is_in_use(data: Path) -> Non
     goes_on.set()
     await starting
     assert (await choice.models()).loading is None
+
+
+async def test_who_is_told_that_a_model_has_come_is_told_that_it_is_here(
+    data: Path, hub: SmallHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page asks no more then: one that is told of the end, and of the shelf as it was before, offers no use of it."""
+    choice = Choice(Shelf(data), lambda *_: VisualModel(), reserve=0)
+    looked, goes_on = threading.Event(), threading.Event()
+
+    def look_and_wait(shelf: Shelf, used: Collection[str]) -> list[Listed]:
+        found = listed(shelf, used)
+        looked.set()
+        goes_on.wait(HANG_SECONDS)
+        return found
+
+    hub.misbehave(WEIGHTS, Fault(delay=1.0))
+    choice.get(DEFAULT)
+    monkeypatch.setattr(choosing, "listed", look_and_wait)
+    asked = asyncio.create_task(choice.models())
+    await asyncio.to_thread(looked.wait, HANG_SECONDS)
+    monkeypatch.setattr(choosing, "listed", listed)
+    async with asyncio.timeout(HANG_SECONDS):
+        while (found := told_of(DEFAULT, await choice.models()))[1] == "running":
+            await asyncio.sleep(0.05)
+    goes_on.set()
+    assert found == (True, "done")
+    assert told_of(DEFAULT, await asked) == (False, "running")
+
+
+def told_of(name: str, found: Models) -> tuple[bool, str]:
+    assert found.arrival is not None
+    return next(one.here for one in found.models if one.name == name), found.arrival.state
 
 
 async def test_the_gateway_tells_models_and_refusals(data: Path) -> None:

@@ -1,5 +1,7 @@
 """The models on this machine, by names that lead nowhere else."""
 
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,25 @@ def test_folders_that_are_no_models_are_passed_over(shelf: Shelf) -> None:
     colours.write(shelf.folder / "of my own")
     (shelf.folder / "empty").mkdir()
     assert list(shelf.all()) == ["colours"]
+
+
+def test_how_much_of_a_model_is_here_is_told_while_its_files_move(shelf: Shelf) -> None:
+    """A page that asks while one comes got an error, and asked no more."""
+
+    def come_and_go() -> None:
+        for _ in range(200):
+            parts, made = shelf.fetching("other") / "parts", shelf.fetching("other") / "model"
+            for folder in (parts, made):
+                folder.mkdir(parents=True, exist_ok=True)
+            for number in range(5):
+                (parts / f"{number}.incomplete").write_bytes(b"part")
+                (parts / f"{number}.incomplete").rename(made / str(number))
+            shutil.rmtree(shelf.fetching("other"))
+
+    with ThreadPoolExecutor(1) as thread:
+        moving = thread.submit(come_and_go)
+        told = {shelf.partly("other")}
+        while not moving.done():
+            told.add(shelf.partly("other"))
+        moving.result()
+    assert min(told) == 0 < max(told)

@@ -161,7 +161,13 @@ def test_a_failure_says_what_to_do_and_the_next_try_goes_on(
         models = opened.page.get_by_role("region", name="Models", exact=True)
         expect(models).to_contain_text("Set HF_TOKEN")
         opened.check_look()
+        hub.misbehave(TEXT, Fault(delay=3.0))
+        opened.expect_error("503")
+        opened.page.route(
+            "**/api/v1/models", lambda asked: asked.fulfill(status=503, json={"detail": "away for a moment"}), times=1
+        )
         models.get_by_role("button", name=f"Go on {DEFAULT}").click()
+        expect(models.get_by_role("alert")).to_contain_text("away for a moment")
         models.get_by_role("button", name=f"Use {DEFAULT}").click()
         expect(opened.in_table(DEFAULT)).to_contain_text("in use")
 

@@ -10,6 +10,7 @@ import { badge, button, failure, note, said, table } from "./basics.js";
 import { attempt, toast } from "./toast.js";
 
 const AGAIN_MS = 1000;
+const AGAIN_FAILED_MS = 5000;
 const LATER = "model-offer";
 
 /**
@@ -131,11 +132,12 @@ export function modelList(signal) {
   }
 }
 
-/** Asks the service for its models, and again while one comes or takes over. */
+/** Asks the service for its models, and again while one comes or takes over, whether or not it answers meanwhile. */
 function watched(signal, draw, fail) {
   let timer;
   let asked = 0;
   let coming = false;
+  let underWay = false;
   signal.addEventListener("abort", rest);
   return { look, rest, ask };
 
@@ -151,7 +153,9 @@ function watched(signal, draw, fail) {
       const found = await get("/models", {}, signal);
       if (mine === asked) take(found);
     } catch (error) {
-      if (mine === asked && !signal.aborted) fail(error, look);
+      if (mine !== asked || signal.aborted) return;
+      if (underWay) timer = setTimeout(look, AGAIN_FAILED_MS);
+      fail(error, look);
     }
   }
 
@@ -159,18 +163,25 @@ function watched(signal, draw, fail) {
   async function ask(name, what) {
     const asking = post(`/models/${encodeURIComponent(name)}/${what}`);
     if (what === "use") timer = setTimeout(look, AGAIN_MS / 4);
-    const found = await asking;
-    rest();
-    if (!signal.aborted) take(found);
+    try {
+      const found = await asking;
+      rest();
+      if (!signal.aborted) take(found);
+    } catch (error) {
+      // It may have begun all the same: an answer came too late, or somebody else has asked.
+      if (!signal.aborted) look();
+      throw error;
+    }
   }
 
   function take(found) {
     const { arrival } = found;
     if (coming && arrival?.state === "done") toast(`${arrival.name} is here.`);
     coming = arrival?.state === "running";
+    underWay = coming || Boolean(found.loading);
     draw(found);
     clearTimeout(timer);
-    if (found.loading || coming) timer = setTimeout(look, AGAIN_MS);
+    if (underWay) timer = setTimeout(look, AGAIN_MS);
   }
 }
 
