@@ -9,10 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import numpy as np
@@ -49,17 +50,24 @@ def service(*arguments: object) -> Iterator[str]:
     """Run the service; gives its URL once it is healthy."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(command("--port", port, *arguments), cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    try:
-        deadline = time.monotonic() + HANG_SECONDS
-        while not is_healthy(url):
-            assert process.poll() is None, process.communicate()[1]
-            assert time.monotonic() < deadline, "not healthy"
-            time.sleep(0.05)
-        yield url
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=HANG_SECONDS)
+    # A file takes whatever the service says: a pipe that nobody reads would hold it up once that is full.
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(command("--port", port, *arguments), cwd=ROOT, stderr=log)
+        try:
+            deadline = time.monotonic() + HANG_SECONDS
+            while not is_healthy(url):
+                assert process.poll() is None, said(log)
+                assert time.monotonic() < deadline, "not healthy"
+                time.sleep(0.05)
+            yield url
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(HANG_SECONDS)
+
+
+def said(log: IO[str]) -> str:
+    log.seek(0)
+    return log.read()
 
 
 def is_healthy(url: str) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Request, expect, sync_playwright
 
 from tests.deadlines import HANG_SECONDS
 
@@ -15,6 +15,7 @@ ARGUMENTS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 WAIT_MS = 1000 * HANG_SECONDS
+expect.set_options(timeout=WAIT_MS)  # of all that a test of these pages expects, whichever run beside it
 PHONE = {"width": 360, "height": 740}
 # A control, in a snapshot of what screen readers are told, that has no name: `- button` in place of `- button "Save"`.
 NAMELESS = re.compile(r"^\s*- (button|link|textbox|searchbox|checkbox|combobox|spinbutton|img)(?! \")", re.MULTILINE)

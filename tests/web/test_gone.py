@@ -12,13 +12,11 @@ from playwright.sync_api import expect
 from gateways.qdrant import Point, Qdrant
 from rules.identity import point_id
 from tests import parts
-from tests.web.browser import WAIT_MS
 from tests.web.conftest import Open
 from tests.web.seeding import _thumbnail
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
-expect.set_options(timeout=WAIT_MS)
 
 LOST = "lost"
 GONE = 250

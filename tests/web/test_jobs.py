@@ -10,13 +10,11 @@ from playwright.sync_api import Page, expect
 
 from tests import parts, pictures
 from tests.bus import PARTITIONS
-from tests.web.browser import WAIT_MS, Visit
+from tests.web.browser import Visit
 from tests.web.conftest import Open
 from tests.worker import Worker
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("worker")]
-
-expect.set_options(timeout=WAIT_MS)
 
 
 def submit(page: Page, folder: Path, collection: str) -> None:

@@ -15,7 +15,6 @@ from tests import parts, pictures
 from tests.ml.test_choosing import DEFAULT, FILES, ask, row
 from tests.models.small_hub import SmallHub
 from tests.up import eventually
-from tests.web.browser import WAIT_MS
 from tests.web.conftest import Open
 from tests.web.test_jobs import submit
 from tests.web.test_models import Start, site_of
@@ -23,7 +22,6 @@ from tests.worker import Worker
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
-expect.set_options(timeout=WAIT_MS)
 
 ALBUM = "album"
 

@@ -15,14 +15,13 @@ from playwright.sync_api import Locator, Page, expect
 from rules.mounts import Mount
 from tests import parts, pictures
 from tests.deadlines import HANG_SECONDS
-from tests.web.browser import PHONE, WAIT_MS, Visit
+from tests.web.browser import PHONE, Visit
 from tests.web.conftest import Open
 from topics.source import SOURCE, Source
 from topics.source_status import SOURCE_STATUS, SourceStatus
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300), pytest.mark.usefixtures("worker", "no_sources")]
 
-expect.set_options(timeout=WAIT_MS)
 
 LONG = "a-very-long-name-of-a-folder-" * 8
 Add = Callable[..., dict[str, Any]]
