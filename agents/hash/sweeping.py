@@ -195,7 +195,8 @@ class Sweeper:
     async def _remove(self, event: Event, sweep: Sweep, found: list[_Found], in_work: set[bytes]) -> list[bytes]:
         """Have removed what leaves still; return what was passed over.
 
-        What is handed on for a path from now on has a higher sequence.
+        What is handed on for a path from now on has a higher sequence. Such a path is back, and is held as before: a file
+        that goes on unchanged writes no row that would tell.
         """
         files = self._fingerprints
         found = [one for one in found if sweep.gone or not one.is_asked_about]
@@ -220,13 +221,14 @@ class Sweeper:
         )
         failpoints.reach("sweep-sent")
         with writing_rows(event):
-            rows = [
-                files.put(one.path, after.without(sweep.job_id, one.departure.held))
+            left = [
+                (one, after.without(sweep.job_id, one.departure.held))
                 for one, after in raised
-                if files.get(one.path) == after
+                if one.path not in in_work and files.get(one.path) == after
             ]
+            rows = [files.put(one.path, after) for one, after in left]
         await asyncio.gather(*rows)
-        return _without(found, [one for one, _ in raised])
+        return _without(found, [one for one, _ in left])
 
     def _as_found(self, found: Iterable[_Found], in_work: set[bytes]) -> list[_Found]:
         """Return what is not in work, and whose rows are as they were when they were looked at."""

@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 from agents.hash.absence import Absence
+from agents.hash.sweeping import Sweeper
 from rules.departures import Guard, Seen
 from tests.inside.darkroom import Darkroom, picture, running
 from tests.inside.life import SOURCES, Life
+from topics.departure import Departed, Left
 
 STEPS = 40
 
@@ -183,6 +185,50 @@ def a_folder(tmp_path: Path, names: Iterable[str]) -> Path:
     for number, name in enumerate(names):
         (folder / f"{name}.jpg").write_bytes(picture(number, 0))
     return folder
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("many", [False, True])
+def test_a_file_that_is_back_while_its_removal_is_told_leaves_when_it_is_gone_again(
+    seed: int, many: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on unchanged, alone in its message or with others: its row says that the path holds it."""
+    folder = a_folder(tmp_path, [f"{number:02d}" for number in range(60 if many else 3)])
+    path, away = folder / "00.jpg", tmp_path / "away.jpg"
+    again: list[str] = []
+    send = Sweeper._send
+    with running(seed, tmp_path) as (runner, darkroom):
+
+        async def slowly(self: Sweeper, records: Sequence[Departed | Left]) -> None:
+            await send(self, records)
+            if not again and any(isinstance(one, Left) for one in records):
+                away.rename(path)
+                again.append(await darkroom.sync("home"))
+                await asyncio.sleep(20)
+
+        monkeypatch.setattr(Sweeper, "_send", slowly)
+
+        def shown() -> list[str]:
+            return [path for one in darkroom.qdrant.live("home") for path in one.payload["paths"]]
+
+        async def story() -> None:
+            await darkroom.keep("home", folder, "home")
+            await darkroom.settled(await darkroom.sync("home"))
+            path.rename(away)
+            await darkroom.settled(await darkroom.sync("home"))
+            await darkroom.settled(again[0])
+            await darkroom.at_rest()
+            assert str(path) in shown()
+            path.unlink()
+            job_id = await darkroom.sync("home")
+            await darkroom.settled(job_id)
+            if darkroom.is_held(job_id):
+                await darkroom.decide(job_id, "confirm")
+                await darkroom.until_removed(job_id)
+            await darkroom.at_rest()
+            assert str(path) not in shown()
+
+        runner.run(story())
 
 
 @pytest.mark.parametrize("repeated", ["scan-request", "raw-path"])
