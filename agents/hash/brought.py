@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 MOST = 250_000
 """Rows that are remembered, some 16 MB. Of all others the disk is asked."""
+MOST_WALKS = 100
+"""Walks that are remembered: of a source that is looked at each minute, each may bring a few rows alone, or none."""
 
 _Row = tuple[bytes, bytes]
 
@@ -20,7 +22,7 @@ class Brought:
     def note(self, walk_id: str, rows: Sequence[_Row]) -> None:
         """Note what a walk brought, in place of what older walks did where that is too much."""
         walk = self._walks.setdefault(walk_id, set())
-        while sum(map(len, self._walks.values())) + len(rows) > MOST:
+        while len(self._walks) > MOST_WALKS or sum(map(len, self._walks.values())) + len(rows) > MOST:
             oldest = next(iter(self._walks))
             if oldest == walk_id:
                 return

@@ -195,8 +195,8 @@ class Sweeper:
     async def _remove(self, event: Event, sweep: Sweep, found: list[_Found], in_work: set[bytes]) -> list[bytes]:
         """Have removed what leaves still; return what was passed over.
 
-        What is handed on for a path from now on has a higher sequence. Such a path is back, and is held as before: a file
-        that goes on unchanged writes no row that would tell.
+        What is handed on for a path from now on has a higher sequence. Such a path is back, and is held as before: a
+        file that goes on unchanged writes no row that would tell.
         """
         files = self._fingerprints
         found = [one for one in found if sweep.gone or not one.is_asked_about]

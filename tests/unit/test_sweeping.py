@@ -113,6 +113,16 @@ def test_what_walks_brought_is_remembered_of_the_newest_and_never_without_a_boun
     assert known.others("new", rows) == rows[3:]
 
 
+def test_walks_that_brought_next_to_nothing_are_forgotten_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(brought, "MOST_WALKS", 2)
+    known = Brought()
+    row = (b"/a", b"1")
+    for walk_id in ("old", "new", "newest"):
+        known.note(walk_id, [])
+        known.note(walk_id, [row])
+    assert [known.others(walk_id, [row]) for walk_id in ("old", "new", "newest")] == [[row], [], []]
+
+
 async def test_paths_in_work_are_known_from_the_begin_of_a_step() -> None:
     in_work = InWork()
     early, late, behind, twice = [b"/early", b"/both"], [b"/late"], [b"/behind"], [b"/both"]
