@@ -118,10 +118,11 @@ class Asking:
         job = (await self._sources.last_jobs([name])).get(name)
         if job is not None and job.status not in FINISHED:
             raise RequestError(f"Source {name} is looked at right now: wait for job {job.job_id}, or cancel it.", 409)
-        meant = Extent(only=source.collection, below=source.folder, pictures=0 if job is None else job.total_files)
+        # A look may have been at a part alone, and files may have left since the last one at all of it.
+        meant = await self._extents.of_source(source.folder, source.collection)
         what = (
-            f"source {name}, and the pictures that it alone holds in {source.collection}: at most "
-            f"{plural(meant.pictures, 'file')} of {source.folder}, as of its last look"
+            f"source {name}, and the pictures that it alone holds in {source.collection}: at most the "
+            f"{plural(meant.pictures, 'picture')} of {source.folder}"
         )
         asked = ForgetSource(source=name, collection=source.collection, folder=source.folder, at=at)
         return Asked(what, meant, to_all_of_hash(asked, self._partitions))

@@ -8,7 +8,7 @@ from typing import Any
 from api.view.dead_letters import WholeDeadLetter, texts_of
 from core.errors import CollectionMissingError
 from gateways.qdrant import Qdrant
-from gateways.qdrant.filters import ALL_GONE
+from gateways.qdrant.filters import ALL_GONE, Filters
 from rules.collections import check_name
 from rules.identity import point_id
 from rules.many_paths import MORE_PATHS, listed
@@ -116,6 +116,13 @@ class Extents:
                 found.note(name, payload, listed(payload), await self._qdrant.count_paths(name, payload))
         return found
 
+    async def of_source(self, folder: str, collection: str) -> Extent:
+        """Count the pictures that a source may hold: others may hold them too. What is gone it holds no more."""
+        found = Extent(only=collection, below=folder)
+        async for _, payloads in self._meant(found, collection, {}):
+            found.pictures += len(payloads)
+        return found
+
     async def of_collection(self, name: str) -> Extent:
         """Return all of a collection."""
         found = Extent(only=name, is_all=True)
@@ -132,15 +139,9 @@ class Extents:
         if not meant.is_many:
             return
         for name in await self._names(meant.only):
-            try:
-                for filters in ({}, ALL_GONE):
-                    pages = self._qdrant.pages(name, limit=POINTS_AT_ONCE, filters=filters, fields=_FIELDS)
-                    async for page in pages:
-                        found = [one.payload for one in page if await self._is_meant(meant, name, one.payload)]
-                        if found:
-                            yield name, found
-            except CollectionMissingError:
-                continue
+            for filters in ({}, ALL_GONE):
+                async for found in self._meant(meant, name, filters):
+                    yield found
 
     async def among(self, meant: Extent, sha256s: Sequence[str]) -> set[str]:
         """Return those of some contents that are stored, of a whole collection or a folder."""
@@ -154,6 +155,17 @@ class Extents:
             except CollectionMissingError:
                 continue
         return found
+
+    async def _meant(
+        self, meant: Extent, name: str, filters: Filters
+    ) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
+        try:
+            async for page in self._qdrant.pages(name, limit=POINTS_AT_ONCE, filters=filters, fields=_FIELDS):
+                found = [one.payload for one in page if await self._is_meant(meant, name, one.payload)]
+                if found:
+                    yield name, found
+        except CollectionMissingError:
+            return
 
     async def _is_meant(self, meant: Extent, name: str, payload: dict[str, Any]) -> bool:
         if meant.below is None:

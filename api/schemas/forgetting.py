@@ -118,7 +118,7 @@ class Forgetting(BaseModel):
     """What is forgotten, within moments."""
 
     what: str = Field(description="For a person.")
-    pictures: int = Field(description="Of a source: files, at its last look.")
+    pictures: int = Field(description="Of a source: at most, as others may hold them, too.")
     collections: list[str]
     paths: list[str] = Field(description="The first hundred.")
     paths_total: int

@@ -263,6 +263,20 @@ async def test_a_source_takes_along_what_it_alone_holds(service: Service, librar
     await eventually(only_theirs)
 
 
+async def test_how_much_a_source_may_hold_does_not_follow_from_what_its_last_look_saw(
+    service: Service, library: Library
+) -> None:
+    names = [f"{number:02d}.jpg" for number in range(24)]
+    write(library.folder, *names)
+    await library.add()
+    for name in names[4:]:
+        (library.folder / name).unlink()
+    status = await library.sync()
+    assert (status["removals"]["state"], status["total_files"]) == ("held", 4)
+    asked = await forget(service, source=library.name, dry_run=True)
+    assert (asked["pictures"], "at most the 24 pictures" in asked["what"]) == (24, True)
+
+
 @pytest.mark.parametrize("word", ["another-time", "kept", "came-back"])
 async def test_a_purge_that_is_not_meant_any_more_is_void(
     service: Service, library: Library, pipeline: Pipeline, word: str
