@@ -42,6 +42,14 @@ def overtakes(looked_at: Iterable[str], before: Iterable[str]) -> bool:
     return all(is_within(normal(os.fsencode(path)), places) for path in before)
 
 
+def is_look_at(folder: str, collection: str, *, looked_at: Iterable[str], into: str) -> bool:
+    """Tell whether a look at some places, for a collection `into`, is one at a source that keeps a folder in step.
+
+    Another source, of another folder or collection, may have had its name before.
+    """
+    return into == collection and overtakes([folder], looked_at)
+
+
 def holds_up(silent: float, *, stalled: str | None, paused: bool) -> bool:
     """Tell whether an unfinished look at a source is waited for, before it is looked at anew.
 

@@ -177,7 +177,7 @@ async def sources(job: JobDep, view: ViewDep) -> JobSources:
 async def confirm(job: JobDep, view: ViewDep, publisher: PublisherDep, sources: SourceKeeperDep) -> Submitted:
     """Say yes to the removals of a sync that are held: what is gone or left out leaves the collection."""
     _check_held(job)
-    if all(known.source.name != job.source for known in await sources.all()):
+    if not await sources.is_kept(job):
         raise RequestError(f"Source {job.source} was removed since, and its pictures stay.", 409)
     return await _decide(job, view, publisher, "confirm")
 

@@ -94,7 +94,7 @@ async def _one(keeper: SourceKeeper, known: KnownSource) -> SourceAnswer:
 
 async def _described(keeper: SourceKeeper, known: list[KnownSource]) -> list[SourceAnswer]:
     names = [one.source.name for one in known]
-    jobs, questions = await keeper.last_jobs(names), await keeper.questions(names)
+    jobs, questions = await keeper.last_jobs(names), await keeper.questions(known)
     return [_answer(one, jobs.get(one.source.name), questions[one.source.name]) for one in known]
 
 

@@ -13,7 +13,7 @@ from api.kept import Kept
 from api.view.view import JobView
 from core.errors import KafkaUnavailableError, RequestError
 from rules.collections import check_name
-from rules.sources import name_for
+from rules.sources import is_look_at, name_for
 from rules.watchdog import NO_END_MARKER
 from topics.job_status import FINISHED, JobStatus
 from topics.source import Source
@@ -143,9 +143,14 @@ class SourceKeeper:
         """Return the newest job of each source that has one, as far as they are known still."""
         return await self._view.newest_of_sources(names)
 
-    async def questions(self, names: list[str]) -> dict[str, list[JobStatus]]:
+    async def questions(self, known: list[KnownSource]) -> dict[str, list[JobStatus]]:
         """Return the looks at each source whose removals wait for a yes or no, the latest first."""
-        return await self._view.held_of_sources(names)
+        held = await self._view.held_of_sources([one.source.name for one in known])
+        return {one.source.name: [job for job in held[one.source.name] if _is_look_at(one, job)] for one in known}
+
+    async def is_kept(self, job: JobStatus) -> bool:
+        """Tell whether what a look was at is kept in step still, by the source that it names."""
+        return any(one.source.name == job.source and _is_look_at(one, job) for one in await self.all())
 
     async def _put(self, source: Source) -> KnownSource:
         await self._known_up_to(await self._publisher.source(source.name, source))
@@ -175,3 +180,8 @@ class SourceKeeper:
         for one in known.values():
             if (one.folder, one.collection) == (folder, collection):
                 raise RequestError(f"{folder} is kept in {collection!r} already, by the source {one.name!r}.", 409)
+
+
+def _is_look_at(known: KnownSource, job: JobStatus) -> bool:
+    source = known.source
+    return is_look_at(source.folder, source.collection, looked_at=job.sources, into=job.collection)

@@ -267,6 +267,12 @@ async def test_a_yes_to_a_question_of_a_source_that_was_removed_takes_nothing(
     assert (await service.http.delete(f"sources/{library.name}")).status_code < 300
     refused = await service.http.post(f"ingest/{job_id}/confirm")
     assert (refused.status_code, "its pictures stay" in refused.text) == (409, True)
+    # Another source that has its name asks nothing about them.
+    other = {"folder": str(library.folder), "name": library.name, "collection": f"{library.collection}-2"}
+    added = await service.http.post("sources", json=other)
+    assert (added.status_code, added.json()["questions"]) == (201, [])
+    refused = await service.http.post(f"ingest/{job_id}/confirm")
+    assert (refused.status_code, "its pictures stay" in refused.text) == (409, True)
     assert len(await library.names()) == 12
 
 
