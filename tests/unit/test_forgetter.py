@@ -1,5 +1,6 @@
 """A request to forget that is cut off can be made again."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ PARTITIONS = 2
 
 
 class Around:
-    """What it asks: Kafka, the sources, the letters."""
+    """What it asks: Kafka, Qdrant, the sources, the letters."""
 
     def __init__(self) -> None:
         self.published: list[str] = []
@@ -30,6 +31,10 @@ class Around:
 
     async def last_jobs(self, _names: list[str]) -> dict[str, Any]:
         return {}
+
+    async def pages(self, _name: str, **_: object) -> AsyncIterator[list[Any]]:
+        for _ in ():
+            yield []
 
     async def remove(self, _name: str) -> None:
         raise ConnectionError("Cut off.")
