@@ -66,6 +66,7 @@ SHARING = {"tests/web", "tests/replay", "tests/watchdog"}
 # In this order. The last processes to end have short files left.
 LONGEST = (
     *("tests/web/", "tests/replay/", "tests/e2e/test_up.py", "tests/watchdog/", "tests/hostile/", "tests/chaos/"),
+    *("tests/unit/test_sync_sequences.py", "tests/unit/test_watched_source.py"),
     *("tests/e2e/", "tests/kafka/", "tests/security/", "tests/agents/", "tests/api/", "tests/qdrant/", "tests/cli/"),
 )
 
