@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 import structlog
 
+from agents.hash.absence import Absence
 from agents.hash.brought import Brought
 from agents.hash.in_work import InWork
 from agents.hash.looks import Look, Looks
@@ -130,12 +131,7 @@ class Sweeper:
         if isinstance(look.absence, Guard):
             return look.absence
         known = self._to_look_at(sweep, rows)
-        paths, absence = [path for path, _ in known], look.absence
-        patience = self._stage.services.settings.file_timeout_seconds
-        try:
-            looked = await answered(sweep.folder, patience, absence.look, paths, signs=absence.signs)
-        except FileError as error:
-            return Guard("unreadable", str(error))
+        looked = await self._look(sweep, [path for path, _ in known], look.absence)
         if isinstance(looked, Guard):
             return looked
         found = [
@@ -150,6 +146,17 @@ class Sweeper:
         departed = sum(len(one.departure.leaves) for one in found)
         following = sweep.behind(rows[-1][0] if rows else b"", departed, looked.count("unread"))
         return _Looked(following, len(rows) < ROWS_AT_ONCE, passed)
+
+    async def _look(self, sweep: Sweep, paths: list[bytes], absence: Absence) -> list[Seen] | Guard:
+        """Return what became of paths, or why nothing can be said of any. Of none the disk is not asked."""
+        if not paths:
+            await asyncio.sleep(0)  # others have their turn
+            return []
+        patience = self._stage.services.settings.file_timeout_seconds
+        try:
+            return await answered(sweep.folder, patience, absence.look, paths, signs=absence.signs)
+        except FileError as error:
+            return Guard("unreadable", str(error))
 
     def _to_look_at(self, sweep: Sweep, rows: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         """Return the rows of which the disk is asked."""
