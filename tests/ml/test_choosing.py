@@ -60,6 +60,10 @@ def data(hub: SmallHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     monkeypatch.delenv("ML_MODEL", raising=False)
     for name, value in {"DARKROOM_DATA": tmp_path, "HF_HOME": tmp_path / "home", "HF_ENDPOINT": hub.url}.items():
         monkeypatch.setenv(name, str(value))
+    # A process that has imported it before has read the environment then, and would ask the public hub.
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+    template = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
     return tmp_path
 
 
