@@ -9,7 +9,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 import structlog
 
@@ -27,6 +27,8 @@ ASKED_BEFORE = 100
 
 BY_KAFKA = 1
 """The type of a time that is the broker's."""
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -80,7 +82,7 @@ class JobsWatch:
         # Looks at sources that have ended; of many, the newest.
         self._ended: OrderedDict[str, None] = OrderedDict()
         # Looks at sources, with the offset of the newest event that is known of each; of many, the newest.
-        self._offsets: OrderedDict[str, int] = OrderedDict()
+        self._offsets: dict[str, int] = {}
         self._changed = asyncio.Event()
         # The time of the newest message, by Kafka's clock, in seconds since 1970.
         self.newest = 0.0
@@ -209,10 +211,7 @@ class JobsWatch:
             self._note_unsettled(status.source, status, status.removals)
             self._note_not_removed(status.source, status, status.removals)
         if status.source is not None:
-            self._offsets.pop(status.job_id, None)
-            self._offsets[status.job_id] = status.offset
-            if len(self._offsets) > REMEMBERED_SYNCS:
-                self._offsets.popitem(last=False)
+            _remember(self._offsets, status.job_id, status.offset, REMEMBERED_SYNCS)
         self._heard.pop(status.job_id, None)
         if status.status in FINISHED:
             self._jobs.pop(status.job_id, None)
@@ -233,17 +232,14 @@ class JobsWatch:
         lost = self._lost.setdefault(source, {})
         lost.pop(status.job_id, None)
         if removals.state in {"removing", "removed"}:
-            lost[status.job_id] = _seconds(removals.since or status.end_time), removals.lost
-            if len(lost) > REMEMBERED_SYNCS:
-                del lost[next(iter(lost))]
+            at = _seconds(removals.since or status.end_time)
+            _remember(lost, status.job_id, (at, removals.lost), REMEMBERED_SYNCS)
 
     def _note_unsettled(self, source: str, status: JobStatus, removals: RemovalStatus) -> None:
         unsettled = self._unsettled.setdefault(source, {})
         unsettled.pop(status.job_id, None)
         if not status.forgotten and (removals.state == "held" or removals.state not in REMOVALS_SETTLED):
-            unsettled[status.job_id] = status
-            if len(unsettled) > REMEMBERED_SYNCS:
-                del unsettled[next(iter(unsettled))]
+            _remember(unsettled, status.job_id, status, REMEMBERED_SYNCS)
 
     def _note_in_vain(self, source: str, status: JobStatus) -> None:
         in_vain, look = self._in_vain.setdefault(source, {}), _Look.of(status)
@@ -287,8 +283,9 @@ def _seconds(told: str | None) -> float:
     return 0.0 if told is None else datetime.fromisoformat(told).timestamp()
 
 
-def _remember(looks: dict[str, _Look], job_id: str, look: _Look) -> None:
-    looks.pop(job_id, None)
-    looks[job_id] = look
-    if len(looks) > ASKED_BEFORE:
-        del looks[next(iter(looks))]
+def _remember(known: dict[str, T], job_id: str, told: T, most: int = ASKED_BEFORE) -> None:
+    """Note what was told of a job as the newest, and forget the oldest of too many."""
+    known.pop(job_id, None)
+    known[job_id] = told
+    if len(known) > most:
+        del known[next(iter(known))]

@@ -38,6 +38,14 @@ class Keeps(Protocol):
     async def live(self, collection: str) -> list[dict[str, Any]]: ...
 
 
+async def confirmed(darkroom: Keeps, job_id: str) -> None:
+    """Wait until it is known what leaves by a look, and have removed what is held."""
+    await darkroom.settled(job_id)
+    if darkroom.is_held(job_id):
+        await darkroom.decide(job_id, "confirm")
+        await darkroom.until_removed(job_id)
+
+
 class Life(Files):
     """A library, and what happens to it. `disks`: what folders are on, where that may change."""
 
@@ -160,7 +168,7 @@ class Life(Files):
         if touched:
             job_id = await sync(name, [str(path) for path in touched])
             self.story[-1] += f" {job_id} below {root}: {[*map(str, touched)]}"
-            await self._confirmed(job_id)
+            await confirmed(self._darkroom, job_id)
 
     async def wait(self) -> None:
         if self.jobs:
@@ -198,13 +206,7 @@ class Life(Files):
 
     async def look_and_confirm(self, name: str) -> None:
         """Have a source looked at, and removed what is held."""
-        await self._confirmed(await self._darkroom.sync(name))
-
-    async def _confirmed(self, job_id: str) -> None:
-        await self._darkroom.settled(job_id)
-        if self._darkroom.is_held(job_id):
-            await self._darkroom.decide(job_id, "confirm")
-            await self._darkroom.until_removed(job_id)
+        await confirmed(self._darkroom, await self._darkroom.sync(name))
 
     async def is_as_a_fresh_ingest_gives_it(self) -> None:
         """Take all into empty collections, as it is now, and compare."""

@@ -14,6 +14,7 @@ import pytest
 
 from tests.inside.darkroom import Darkroom, picture, running
 from tests.inside.forgetting import ForgetfulLife
+from tests.inside.life import confirmed
 
 STEPS = 40
 SECONDS = 30
@@ -167,11 +168,7 @@ def a_picture(folder: Path) -> Path:
 async def take_away(path: Path, darkroom: Darkroom) -> Path:
     """Have a picture gone; return where its file is."""
     away = elsewhere(path)
-    job_id = await darkroom.sync("home")
-    await darkroom.settled(job_id)
-    if darkroom.is_held(job_id):
-        await darkroom.decide(job_id, "confirm")
-        await darkroom.until_removed(job_id)
+    await confirmed(darkroom, await darkroom.sync("home"))
     await darkroom.at_rest()
     return away
 

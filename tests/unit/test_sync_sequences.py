@@ -19,7 +19,7 @@ from agents.hash.absence import Absence
 from agents.hash.sweeping import Sweeper
 from rules.departures import Guard, Seen
 from tests.inside.darkroom import Darkroom, picture, running
-from tests.inside.life import SOURCES, Life
+from tests.inside.life import SOURCES, Life, confirmed
 from topics.departure import Departed, Left
 
 STEPS = 40
@@ -137,10 +137,7 @@ def test_what_leaves_is_counted_exactly_whatever_is_killed(seed: int, tmp_path: 
             for _ in range(chance.randint(1, 4)):
                 await asyncio.sleep(chance.expovariate(1))
                 await darkroom.kill()
-            await darkroom.settled(job_id)
-            if darkroom.is_held(job_id):
-                await darkroom.decide(job_id, "confirm")
-                await darkroom.until_removed(job_id)
+            await confirmed(darkroom, job_id)
             removals = darkroom.status[job_id].removals
             assert removals is not None
             counts = (removals.moved, removals.gone, removals.replaced, removals.excluded)
@@ -225,11 +222,7 @@ def test_a_file_that_is_back_while_its_removal_is_told_leaves_when_it_is_gone_ag
             await darkroom.at_rest()
             assert str(path) in shown()
             path.unlink()
-            job_id = await darkroom.sync("home")
-            await darkroom.settled(job_id)
-            if darkroom.is_held(job_id):
-                await darkroom.decide(job_id, "confirm")
-                await darkroom.until_removed(job_id)
+            await confirmed(darkroom, await darkroom.sync("home"))
             await darkroom.at_rest()
             assert str(path) not in shown()
 
