@@ -56,7 +56,7 @@ def apply(job: Job, event: JobEvent, offset: int, known: Mapping[str, JobFile | 
     changed = fold_files(job, event, offset, known)
     if offset > job.offset:
         job.offset = offset
-        if not isinstance(event, events.Stalled):
+        if not isinstance(event, events.Stalled | events.StatusAsked):
             # Any other event is a sign of life.
             job.active_offset, job.stalled = offset, None
         before = job.removals and job.removals.state

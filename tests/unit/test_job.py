@@ -587,6 +587,10 @@ class TestWatchdog:
     def test_any_other_event_ends_it(self, event: events.AnyJobEvent) -> None:
         assert Ledger(seen("a"), stalled("no end marker"), event).job.stalled is None
 
+    def test_who_asks_how_it_stands_does_not_end_it(self) -> None:
+        asked_for = events.StatusAsked(job_id=JOB, at=START)
+        assert Ledger(seen("a"), stalled("no end marker"), asked_for).job.stalled == "no end marker"
+
     def test_its_own_word_is_no_sign_of_life(self) -> None:
         ledger = Ledger(seen("a"), stalled("no end marker"))
         assert (ledger.job.active_offset, ledger.job.offset) == (0, 1)
